@@ -1,0 +1,40 @@
+# Everything runs in .venv, which the first target makes. `make demo` and `make test` need nothing but Python, git and make.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint bench docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   train a policy in MuJoCo, run the same file in PyBullet and over ROS 2, write runs/demo/report.html"
+	@echo "make test   all tests"
+	@echo "make lint   ruff, mypy, import direction"
+	@echo "make bench  speed against named peers"
+	@echo "make docs   the documentation site, in site/"
+
+.venv/installed: pyproject.toml constraints.txt tools/setup.sh
+	PYTHON=$(PYTHON) bash tools/setup.sh
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/isthmus demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/sim.py
+
+docs: .venv/installed
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,407 @@
+"""What a policy consumes and produces: the frozen description that travels inside every artifact.
+
+A contract answers, by name and in SI units, everything that two programs can misunderstand about a policy: which joints in which order, which unit
+and frame, how much history, how fast, how many actions per decision, from where it may start and under which limits it was trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isthmus import strict
+
+if TYPE_CHECKING:
+    from isthmus.robot import Robot
+
+__all__ = ["Box", "CameraSpec", "Contract", "Limits", "Signal"]
+
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "joint_position": ("rad", "m"),
+    "joint_velocity": ("rad/s", "m/s"),
+    "joint_effort": ("N*m", "N"),
+    "pose": ("m",),
+    "twist": ("m/s",),
+    "wrench": ("N",),
+    "image": ("1",),
+    "input": ("rad", "m", "rad/s", "m/s", "N*m", "N", "s", "1"),
+    "previous_action": ("rad", "m", "rad/s", "m/s", "N*m", "N"),
+    "time": ("s",),
+}
+"""Where a signal may be bound, with the units that fit. Any other source is the name of an installed recurrence."""
+
+ACTION_MODES = {"joint_position": "position", "joint_velocity": "velocity", "joint_effort": "effort"}
+COMPONENTS = {
+    "pose": ("x", "y", "z", "qx", "qy", "qz", "qw"),
+    "twist": ("vx", "vy", "vz", "wx", "wy", "wz"),
+    "wrench": ("fx", "fy", "fz", "tx", "ty", "tz"),
+}
+UNITS = tuple(sorted({unit for units in SOURCES.values() for unit in units}))
+DTYPES = ("float32", "float64", "uint8")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSpec:
+    """How an image signal was taken.
+
+    Attributes:
+        height: rows of pixels.
+        width: columns of pixels.
+        channels: 3 for rgb8, 1 for mono8.
+        encoding: "rgb8" or "mono8".
+        intrinsics: fx, fy, cx, cy in pixels.
+        distortion: plumb_bob coefficients, empty for none.
+        crop: left, top, width, height in pixels of the full image, applied before scaling; None for no crop.
+        latency: seconds between exposure and arrival.
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    encoding: str = "rgb8"
+    intrinsics: tuple[float, float, float, float] | None = None
+    distortion: tuple[float, ...] = ()
+    crop: tuple[int, int, int, int] | None = None
+    latency: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"an image must have at least one pixel, got {self.height} × {self.width}")
+        if {"rgb8": 3, "mono8": 1}.get(self.encoding) != self.channels:
+            raise ValueError(f"encoding must be rgb8 with 3 channels or mono8 with 1, got {self.encoding} with {self.channels}")
+        if not self.latency >= 0:
+            raise ValueError(f"latency must be >= 0 s, got {self.latency} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One named array of an observation, or the action.
+
+    For `pose`, `twist`, `wrench`, `image` and `input` the signal's name is the name of the link, body, sensor, camera or input that it shows.
+
+    Attributes:
+        name: unique in the contract.
+        source: where it is bound: a key of `SOURCES` or the name of an installed recurrence.
+        elements: joint or component names; they give the shape. Empty for an image.
+        unit: SI unit of all elements (the quaternion part of a pose has none).
+        low: lower bound per element; "-inf" where there is none.
+        high: upper bound per element.
+        frame: frame of the values; empty means the robot's base frame, or that no frame applies.
+        dtype: "float32", "float64" or "uint8" (images).
+        history: number of samples, oldest first.
+        stride: control periods between samples.
+        camera: geometry of an image signal.
+    """
+
+    name: str
+    source: str
+    elements: tuple[str, ...]
+    unit: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    frame: str = ""
+    dtype: str = "float32"
+    history: int = 1
+    stride: int = 1
+    camera: CameraSpec | None = None
+
+    def __post_init__(self) -> None:
+        at = f"signal {self.name!r}"
+        if not self.name:
+            raise ValueError("a signal needs a name")
+        if self.unit not in SOURCES.get(self.source, UNITS):
+            raise ValueError(f"{at}: unit of {self.source} must be one of {', '.join(SOURCES.get(self.source, UNITS))}, got {self.unit!r}")
+        if self.dtype not in DTYPES or (self.dtype == "uint8") != (self.source == "image"):
+            raise ValueError(f"{at}: dtype must be uint8 for images, float32 or float64 otherwise, got {self.dtype!r}")
+        if (self.camera is not None) != (self.source == "image"):
+            raise ValueError(f"{at}: a camera belongs to an image signal and to no other, source is {self.source!r}")
+        if not self.elements and self.source != "image":
+            raise ValueError(f"{at}: elements must not be empty")
+        if len(set(self.elements)) != len(self.elements):
+            raise ValueError(f"{at}: elements must be unique, got {', '.join(self.elements)}")
+        for element in self.elements:
+            if self.source in COMPONENTS and element not in COMPONENTS[self.source]:
+                raise ValueError(f"{at}: unknown component {element!r}; {strict.suggest(element, COMPONENTS[self.source])}")
+        for name, bound in (("low", self.low), ("high", self.high)):
+            if len(bound) != len(self.elements):
+                raise ValueError(f"{at}: {name} must have {len(self.elements)} entries, one per element, got {len(bound)}")
+        for element, low, high in zip(self.elements, self.low, self.high, strict=True):
+            if not low < high:
+                raise ValueError(f"{at}: low must be < high, got {low} and {high} for {element}")
+        if self.history < 1 or self.stride < 1:
+            raise ValueError(f"{at}: history and stride must be >= 1, got {self.history} and {self.stride}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample: `[len(elements)]`, or `[H, W, C]` for an image."""
+        if self.camera is not None:
+            return (self.camera.height, self.camera.width, self.camera.channels)
+        return (len(self.elements),)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned box in the robot's base frame, m."""
+
+    low: tuple[float, float, float]
+    high: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        for axis, low, high in zip("xyz", self.low, self.high, strict=True):
+            if not low < high:
+                raise ValueError(f"box: low must be < high, got {low} m and {high} m along {axis}")
+
+    def contains(self, other: Box) -> bool:
+        """Whether `other` lies within this box."""
+        return all(a <= b for a, b in zip(self.low, other.low, strict=True)) and all(
+            a >= b for a, b in zip(self.high, other.high, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the guard lets pass. One entry per joint; rad and seconds, or m for prismatic joints.
+
+    Attributes:
+        joints: names.
+        position_low: lower position limit, "-inf" for a continuous joint.
+        position_high: upper position limit.
+        velocity: largest speed, > 0.
+        acceleration: largest change of commanded velocity per second in normal motion; "inf" switches it off.
+        stop_acceleration: deceleration used for braking and for stopping short of position limits, > 0.
+        effort: largest effort, N·m or N, > 0.
+        workspace: box that the robot's checked points must stay in; None for none.
+    """
+
+    joints: tuple[str, ...]
+    position_low: tuple[float, ...]
+    position_high: tuple[float, ...]
+    velocity: tuple[float, ...]
+    acceleration: tuple[float, ...]
+    stop_acceleration: tuple[float, ...]
+    effort: tuple[float, ...]
+    workspace: Box | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("position_low", "position_high", "velocity", "acceleration", "stop_acceleration", "effort"):
+            values = getattr(self, name)
+            if len(values) != len(self.joints):
+                raise ValueError(f"limits: {name} must have {len(self.joints)} entries, one per joint, got {len(values)}")
+            for joint, value in zip(self.joints, values, strict=True):
+                if math.isnan(value) or (not name.startswith("position") and not value > 0):
+                    raise ValueError(f"limits: {name} must be > 0, got {value} for {joint}")
+        for joint, low, high in zip(self.joints, self.position_low, self.position_high, strict=True):
+            if not low < high:
+                raise ValueError(f"limits: position_low must be < position_high, got {low} and {high} for {joint}")
+        for joint, stop in zip(self.joints, self.stop_acceleration, strict=True):
+            if not math.isfinite(stop):
+                raise ValueError(f"limits: stop_acceleration must be finite, got {stop} for {joint}")
+
+    def looser_than(self, other: Limits) -> list[str]:
+        """One line per limit that is looser here than in `other`, for joints that both have and the workspace box."""
+        lines = []
+        for index, joint in enumerate(self.joints):
+            if joint not in other.joints:
+                continue
+            there = other.joints.index(joint)
+            for name in ("position_low", "position_high", "velocity", "acceleration", "stop_acceleration", "effort"):
+                mine, theirs = getattr(self, name)[index], getattr(other, name)[there]
+                if (mine < theirs) if name == "position_low" else (mine > theirs):
+                    lines.append(f"{name} of {joint} is {mine:g}, allowed is {theirs:g}")
+        if other.workspace is not None:
+            if self.workspace is None:
+                lines.append("there is no workspace box, the allowed one is " + _interval(other.workspace))
+            elif not other.workspace.contains(self.workspace):
+                lines.append(f"workspace is {_interval(self.workspace)}, allowed is {_interval(other.workspace)}")
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The whole agreement between a policy and whatever runs it.
+
+    Attributes:
+        robot: name of the robot profile.
+        task: name of the task it was made for.
+        observation: the signals that `Policy.act` receives.
+        action: the signal that it returns; its source gives the command mode, its bounds are finite.
+        start: joint → (position, tolerance): the pose from which the policy may run.
+        limits: the guard's limits in training; deployment may be tighter, never looser.
+        control_period: seconds between primitive actions.
+        horizon: primitive actions per decision; 1 for a reactive policy.
+    """
+
+    robot: str
+    task: str
+    observation: tuple[Signal, ...]
+    action: Signal
+    limits: Limits
+    control_period: float
+    horizon: int = 1
+    start: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [signal.name for signal in self.observation]
+        if not names:
+            raise ValueError("a contract needs at least one observation signal")
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"signal name {name!r} appears twice")
+        if self.action.source not in ACTION_MODES:
+            raise ValueError(f"source of the action must be one of {', '.join(ACTION_MODES)}, got {self.action.source!r}")
+        if not all(math.isfinite(bound) for bound in (*self.action.low, *self.action.high)):
+            raise ValueError(f"bounds of the action must be finite, got {self.action.low} and {self.action.high}")
+        if self.action.history != 1 or self.action.stride != 1:
+            raise ValueError("the action has no history; chunks are described by horizon")
+        if self.limits.joints != self.action.elements:
+            raise ValueError(
+                f"limits and action must name the same joints in the same order, got {self.limits.joints} and {self.action.elements}"
+            )
+        for signal in self.observation:
+            if signal.source == "previous_action" and (signal.elements != self.action.elements or signal.unit != self.action.unit):
+                raise ValueError(f"signal {signal.name!r}: a previous action has the elements and the unit of the action")
+        if not (math.isfinite(self.control_period) and self.control_period > 0):
+            raise ValueError(f"control_period must be > 0 s, got {self.control_period} s")
+        if self.horizon < 1:
+            raise ValueError(f"horizon must be >= 1, got {self.horizon}")
+        for joint, (value, tolerance) in self.start.items():
+            if not (math.isfinite(value) and tolerance > 0):
+                raise ValueError(f"start of {joint} must be a finite position and a tolerance > 0, got {value} and {tolerance}")
+
+    @property
+    def mode(self) -> str:
+        """Command mode of the action: "position", "velocity" or "effort"."""
+        return ACTION_MODES[self.action.source]
+
+    @property
+    def inputs(self) -> tuple[Signal, ...]:
+        """The observation signals that come from outside the robot, such as a goal."""
+        return tuple(signal for signal in self.observation if signal.source == "input")
+
+    def signal(self, name: str) -> Signal:
+        """The observation signal of that name.
+
+        Raises:
+            KeyError: there is none; the message lists those that exist.
+        """
+        for signal in self.observation:
+            if signal.name == name:
+                return signal
+        raise KeyError(f"unknown signal {name!r}; {strict.suggest(name, [signal.name for signal in self.observation])}")
+
+    def to_json(self) -> bytes:
+        """The canonical form: equal contracts give equal bytes, whether a number was written as 1 or as 1.0."""
+        return strict.canonical_json(Contract.from_data(strict.encode(self)))
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    @classmethod
+    def from_data(cls, data: Any, where: str = "contract") -> Contract:
+        """Build a contract from plain data.
+
+        Raises:
+            ValueError: an unknown or missing key, a wrong unit, NaN or unordered limits; the message names the place.
+        """
+        return strict.decode(cls, data, where)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = "contract") -> Contract:
+        """Parse JSON; duplicate keys are errors, and everything that `from_data` refuses."""
+        return cls.from_data(strict.load_json(text, where), where)
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Contract:
+        """Read a YAML file; duplicate keys are errors, and everything that `from_data` refuses."""
+        return cls.from_data(strict.load_yaml(path), str(path))
+
+    def diff(self, other: Contract) -> list[str]:
+        """Lines a person can act on, one per difference; empty if the digests are equal."""
+        lines = [
+            f"{name} is {getattr(self, name)!r} here, {getattr(other, name)!r} there"
+            for name in ("robot", "task", "control_period", "horizon")
+            if getattr(self, name) != getattr(other, name)
+        ]
+        mine = {signal.name: signal for signal in self.observation}
+        theirs = {signal.name: signal for signal in other.observation}
+        lines += [f"signal {name!r} is observed here, not there" for name in mine if name not in theirs]
+        lines += [f"signal {name!r} is observed there, not here" for name in theirs if name not in mine]
+        if not lines and list(mine) != list(theirs):
+            lines.append(f"signal order differs: {', '.join(mine)} here, {', '.join(theirs)} there")
+        for name in mine:
+            if name in theirs:
+                lines += _signal_diff(f"signal {name!r}", mine[name], theirs[name])
+        lines += _signal_diff("action", self.action, other.action)
+        lines += _mapping_diff("start", strict.encode(self.start), strict.encode(other.start))
+        lines += _mapping_diff("limits", strict.encode(self.limits), strict.encode(other.limits))
+        return lines
+
+    def fits(self, robot: Robot) -> list[str]:
+        """Why a policy with this contract cannot run on `robot`; empty if it can. Joints are bound by name, so their order is no reason."""
+        problems = []
+        if robot.name != self.robot:
+            problems.append(f"policy was made for robot {self.robot!r}, this is {robot.name!r}")
+        joints = {joint.name: joint for joint in robot.joints}
+        has = f"robot {robot.name!r} does not have (its joints: {', '.join(joints)})"
+        for signal in (self.action, *self.observation):
+            if signal.source.startswith("joint_") or signal.source == "previous_action":
+                problems += [f"{signal.name!r} expects joint {name!r}, which {has}" for name in signal.elements if name not in joints]
+                problems += _unit_problems(signal, robot)
+            if signal.frame not in ("", robot.base_frame):
+                problems.append(f"signal {signal.name!r} is in frame {signal.frame!r}; this robot's base frame is {robot.base_frame!r}")
+            if signal.source == "image" and signal.name not in {camera.name for camera in robot.cameras}:
+                problems.append(
+                    f"signal {signal.name!r} needs camera {signal.name!r}; {strict.suggest(signal.name, [c.name for c in robot.cameras])}"
+                )
+        problems += [f"start names joint {name!r}, which {has}" for name in self.start if name not in joints]
+        if self.mode not in robot.command_modes:
+            problems.append(f"policy commands {self.mode}; robot {robot.name!r} accepts {', '.join(robot.command_modes)}")
+        low, high = robot.control_period
+        if not low <= self.control_period <= high:
+            problems.append(
+                f"policy runs every {self.control_period:g} s; robot {robot.name!r} can be commanded every {low:g} to {high:g} s"
+            )
+        if not problems:
+            problems += [f"limits are looser than the robot's: {line}" for line in self.limits.looser_than(robot.limits())]
+        return list(dict.fromkeys(problems))
+
+
+def _interval(box: Box) -> str:
+    return f"{box.low} … {box.high} m"
+
+
+def _unit_problems(signal: Signal, robot: Robot) -> list[str]:
+    problems = []
+    for joint in robot.joints:
+        if joint.name in signal.elements:
+            revolute = signal.unit in ("rad", "rad/s", "N*m")
+            if revolute != (joint.type != "prismatic"):
+                problems.append(f"signal {signal.name!r} is in {signal.unit}, but {joint.name} of {robot.name!r} is {joint.type}")
+    return problems
+
+
+def _signal_diff(at: str, mine: Signal, theirs: Signal) -> list[str]:
+    if set(mine.elements) == set(theirs.elements) and mine.elements != theirs.elements:
+        moved = next(name for name, other in zip(mine.elements, theirs.elements, strict=True) if name != other)
+        here, there = mine.elements.index(moved) + 1, theirs.elements.index(moved) + 1
+        return [f"{at}: order differs: {moved} is {_ordinal(here)} here, {_ordinal(there)} there"]
+    return [f"{at}: {line}" for line in _mapping_diff("", strict.encode(mine), strict.encode(theirs))]
+
+
+def _mapping_diff(at: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    prefix = f"{at}." if at else ""
+    return [
+        f"{prefix}{key} is {mine.get(key)!r} here, {theirs.get(key)!r} there"
+        for key in dict.fromkeys((*mine, *theirs))
+        if mine.get(key) != theirs.get(key)
+    ]
+
+
+def _ordinal(number: int) -> str:
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"

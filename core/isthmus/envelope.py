@@ -1,0 +1,166 @@
+"""What a robot may be told next: the bounds of one command, and the command that brakes.
+
+`MotionEnvelope` bounds position and velocity commands, `EffortEnvelope` bounds efforts. Both are pure and vectorised, and every row is computed with
+elementwise operations only, so that a row of a batch equals a single run bit for bit. There is no self-collision or obstacle check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from isthmus.contract import Limits
+from isthmus.kinematics import Kinematics
+from isthmus.monitors import time_out
+from isthmus.records import Array
+from isthmus.robot import Robot
+
+__all__ = ["EffortEnvelope", "Envelope", "MotionEnvelope", "Situation"]
+
+
+@dataclass(slots=True)
+class Situation:
+    """What bounds the next command.
+
+    Attributes:
+        executed: last executed command, `[B, J]`, in the unit of the mode.
+        rate: commanded velocity of the last period, `[B, J]`, rad/s.
+        anchor: position that an effort-controlled robot is held at, `[B, J]`, rad.
+        position: measured, `[B, J]`, rad.
+        velocity: measured, `[B, J]`, rad/s.
+        age: seconds since the measurement last advanced, `[B]`.
+        dt: control period, s.
+    """
+
+    executed: Array
+    rate: Array
+    anchor: Array
+    position: Array
+    velocity: Array
+    age: Array
+    dt: float
+
+
+class Envelope(Protocol):
+    """Bounds of one command mode."""
+
+    def clamp(self, asked: Array, now: Situation) -> Array:
+        """The command nearest to `asked` that keeps every limit, `[B, J]`; not finite only where `asked` is not."""
+        ...
+
+    def brake(self, now: Situation) -> Array:
+        """The command that brakes, and then holds, `[B, J]`; always finite, and `clamp` leaves it alone."""
+        ...
+
+
+class MotionEnvelope:
+    """Velocity, acceleration, position limits and the workspace box, for position and velocity commands."""
+
+    def __init__(self, robot: Robot, limits: Limits, mode: str, rate_scale: float) -> None:
+        self._positions = mode == "position"
+        self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
+        self._velocity = np.array(limits.velocity) * rate_scale
+        self._acceleration = np.array(limits.acceleration) * rate_scale
+        self._braking = np.array(limits.stop_acceleration)
+        self._stopping = self._velocity**2 / (2 * self._braking)
+        self._lag = robot.monitors.tracking_lag
+        self._joints = limits.joints
+        self._box = limits.workspace
+        self._points = robot.workspace_points or (robot.tool_frame,)
+        self._kinematics = Kinematics(robot.urdf_path) if limits.workspace else None
+
+    def clamp(self, asked: Array, now: Situation) -> Array:
+        """See `Envelope.clamp`. The way to a stop, one period at the new velocity and braking after it, ends before every position limit."""
+        dt = now.dt
+        slowest = self._slowest(now)
+        reach = self._acceleration * dt
+        low = np.maximum(now.rate - reach, -self._velocity)
+        high = np.minimum(now.rate + reach, self._velocity)
+        reference = self._reference(now)
+        room_low, room_high = reference - self._low, self._high - reference
+        # Farther than this from both limits they cannot bind; the margin keeps that true after rounding, whatever the other rows do.
+        far = (self._velocity * dt + self._stopping) * (1 + 1e-9)
+        if np.count_nonzero(np.minimum(room_low, room_high) <= far):
+            low = np.maximum(low, -_stoppable(room_low, self._braking, dt))
+            high = np.minimum(high, _stoppable(room_high, self._braking, dt))
+        # Braking is always allowed, and braking harder than stop_acceleration is never asked for, even if it comes too late.
+        low, high = np.minimum(low, slowest), np.maximum(high, slowest)
+        if self._positions:
+            low, high, slowest = now.executed + low * dt, now.executed + high * dt, now.executed + slowest * dt
+        values = np.minimum(np.maximum(asked, low), high)
+        if self._kinematics is not None:
+            chosen = (values - now.executed) / dt if self._positions else values
+            values = np.where(self._leaves_box(self._kinematics, reference, chosen, dt)[:, None], slowest, values)
+        return values
+
+    def brake(self, now: Situation) -> Array:
+        """See `Envelope.brake`: from the last executed command at `stop_acceleration`, then constant."""
+        slowest = self._slowest(now)
+        return now.executed + slowest * now.dt if self._positions else slowest
+
+    def _slowest(self, now: Situation) -> Array:
+        step = self._braking * now.dt
+        return np.asarray(now.rate - np.minimum(np.maximum(now.rate, -step), step))
+
+    def _reference(self, now: Situation) -> Array:
+        """Where the set-point is, `[B, J]`."""
+        if self._positions:
+            return now.executed
+        # A lagging servo has yet to travel this far, and a late sample does not show what was commanded since.
+        reference = now.position + now.velocity * self._lag
+        return reference + now.executed * now.age[:, None] if np.count_nonzero(now.age) else reference
+
+    def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, dt: float) -> Array:
+        """Rows `[B]` whose way to the predicted stopping point leaves the box, further out than now."""
+        travel = velocity * dt + velocity * np.abs(velocity) / (2 * self._braking)
+        now = self._beyond(kinematics, reference)
+        then = np.maximum(self._beyond(kinematics, reference + travel / 2), self._beyond(kinematics, reference + travel))
+        return np.asarray((then > 0) & (then >= now))
+
+    def _beyond(self, kinematics: Kinematics, position: Array) -> Array:
+        """How far the outermost checked point is outside the box, `[B]`, m; 0 inside."""
+        assert self._box is not None  # noqa: S101 - there are kinematics only if there is a box
+        poses = kinematics.poses(self._joints, position, self._points)
+        points = np.stack([pose.position for pose in poses.values()])
+        outside = np.maximum(np.array(self._box.low) - points, points - np.array(self._box.high))
+        return np.asarray(np.maximum(outside.max(axis=(0, 2)), 0.0))
+
+
+class EffortEnvelope:
+    """Effort limits, and no effort that speeds up a joint beyond its velocity limit. Positions and the workspace are not bounded in this mode."""
+
+    def __init__(self, robot: Robot, limits: Limits, rate_scale: float) -> None:
+        if robot.hold is None:
+            raise ValueError(f"robot {robot.name!r} is commanded by effort, so its profile needs hold: {{kp, kd, gravity}}")
+        self._hold = robot.hold
+        self._velocity = np.array(limits.velocity) * rate_scale
+        self._effort = np.array(limits.effort)
+        self._joints = limits.joints
+        self._kinematics = Kinematics(robot.urdf_path) if robot.hold.gravity else None
+
+    def clamp(self, asked: Array, now: Situation) -> Array:
+        """See `Envelope.clamp`."""
+        low, high = -self._effort, self._effort
+        if np.count_nonzero(np.abs(now.velocity) > self._velocity):
+            low = np.where(now.velocity < -self._velocity, 0.0, low)
+            high = np.where(now.velocity > self._velocity, 0.0, high)
+        return np.asarray(np.minimum(np.maximum(asked, low), high))
+
+    def brake(self, now: Situation) -> Array:
+        """See `Envelope.brake`: kp (anchor − q) − kd q̇ plus gravity; no damping once the velocity is stale, nothing where no position is known."""
+        velocity = np.where((now.age > time_out(now.dt))[:, None], 0.0, now.velocity)
+        effort = self._hold.kp * (now.anchor - now.position) - self._hold.kd * velocity
+        if self._kinematics is not None:
+            effort = effort + self._kinematics.gravity(self._joints, now.position)
+        return self.clamp(np.where(np.isfinite(effort), effort, 0.0), now)
+
+
+def _stoppable(room: Array, braking: Array, dt: float) -> Array:
+    """Largest speed v with v dt + v² / (2 b) <= room: one period at v, then braking at b, ends before the limit."""
+    room = np.maximum(room, 0.0)
+    step = braking * dt
+    root = np.sqrt(step * step + 2 * braking * room)
+    # The root minus the step, without the cancellation that would overshoot the limit by a rounding error; room may be infinite.
+    return np.asarray(np.where(np.isfinite(root), 2 * braking * np.minimum(room, 1e300) / (root + step), np.inf))

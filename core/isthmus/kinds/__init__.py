@@ -1,0 +1,72 @@
+"""Runtimes that turn an artifact into a policy.
+
+Each is installed by name in the entry-point group `isthmus.kinds`; a file only chooses among them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from isthmus import strict
+from isthmus.policy import Policy
+
+if TYPE_CHECKING:
+    from isthmus.artifact import Artifact
+
+__all__ = ["Kind", "kind_names", "load_kind"]
+
+
+class Kind(Protocol):
+    """What an entry point of the group `isthmus.kinds` must be; usually a policy class.
+
+    Attributes:
+        members: names of the members that the kind needs; it allows no others.
+    """
+
+    members: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> Policy:
+        """Build the policy.
+
+        Raises:
+            ValueError: the members do not fit the contract.
+        """
+        ...
+
+    @classmethod
+    def audit(cls, members: Mapping[str, bytes]) -> None:
+        """Refuse members that are not what the kind runs, cheaply and without running anything.
+
+        Raises:
+            ValueError: the message names the member.
+        """
+        ...
+
+
+def kind_names() -> list[str]:
+    """Names of the installed kinds, sorted."""
+    return sorted(_installed())
+
+
+def load_kind(name: str) -> type[Kind]:
+    """The installed kind of that name.
+
+    Raises:
+        ValueError: there is none (the message lists those that exist), or a package that it needs is not installed.
+    """
+    if name not in _installed():
+        raise ValueError(f"unknown kind {name!r}; {strict.suggest(name, kind_names())}")
+    try:
+        kind: type[Kind] = _installed()[name].load()
+    except ImportError as error:
+        raise ValueError(f"kind {name!r} needs a package that is not installed: {error}") from None
+    return kind
+
+
+@functools.cache
+def _installed() -> dict[str, importlib.metadata.EntryPoint]:
+    return {entry.name: entry for entry in importlib.metadata.entry_points(group="isthmus.kinds")}

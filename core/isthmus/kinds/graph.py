@@ -1,0 +1,152 @@
+"""Kind `graph`: a policy that is one ONNX graph, run by onnxruntime on one CPU thread.
+
+Features, normalisation and unscaling are inside the graph: raw SI observations go in, the SI action chunk comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from isthmus import strict
+from isthmus.artifact import Artifact
+from isthmus.contract import Contract
+from isthmus.onnx_audit import audit_onnx
+from isthmus.records import ActionChunk, Array
+
+__all__ = ["GraphPolicy", "graph_artifact"]
+
+_MEMBER = "policy.onnx"
+_OUTPUT = "actions"
+_TYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(uint8)": "uint8"}
+
+
+class GraphPolicy:
+    """Runs `policy.onnx`.
+
+    The graph has one input per observation signal, of its name and dtype, `[B, history, *shape]` with a free batch axis, and one output
+    `actions`, float32 or float64 `[B, H, A]`. The guard clips actions, not the policy.
+
+    Attributes:
+        contract: what the graph consumes and produces.
+
+    Raises:
+        ValueError: onnxruntime cannot run the graph, or its inputs or output are not those of the contract.
+    """
+
+    members: ClassVar[tuple[str, ...]] = (_MEMBER,)
+
+    def __init__(self, contract: Contract, graph: bytes) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # what was audited; never guess another format from the bytes
+        try:
+            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors have no common class
+            raise ValueError(f"member {_MEMBER!r}: onnxruntime cannot run the graph: {error}") from None
+        self.contract = contract
+        self._session = session
+        _check_inputs(contract, session.get_inputs())
+        _check_outputs(contract, session.get_outputs())
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> GraphPolicy:
+        """The policy of an artifact of kind `graph`."""
+        return cls(artifact.contract, artifact.members[_MEMBER])
+
+    @classmethod
+    def audit(cls, members: Mapping[str, bytes]) -> None:
+        """Refuse graphs with external data, custom operators or functions."""
+        audit_onnx(members[_MEMBER], f"member {_MEMBER!r}")
+
+    def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
+        """Nothing to forget: a graph has no memory."""
+
+    def act(self, observation: Mapping[str, Array]) -> ActionChunk:
+        """Run the graph.
+
+        Args:
+            observation: `[B, history, *shape]` in SI units per signal name of the contract; other keys are ignored.
+
+        Returns:
+            actions `[B, H, A]` float64, in SI units.
+
+        Raises:
+            KeyError: a signal is missing.
+            ValueError: a signal or the result has the wrong shape.
+        """
+        feed: dict[str, Array] = {}
+        batch = None
+        for signal in self.contract.observation:
+            if signal.name not in observation:
+                raise KeyError(f"signal {signal.name!r} is missing; given: {', '.join(observation) or 'none'}")
+            value = np.asarray(observation[signal.name], dtype=signal.dtype)
+            batch = (value.shape[0] if value.ndim else 0) if batch is None else batch
+            expected = (batch, signal.history, *signal.shape)
+            if value.shape != expected:
+                raise ValueError(f"signal {signal.name!r} must be {_sizes(*expected)}, got {_sizes(*value.shape)}")
+            feed[signal.name] = value
+        (actions,) = self._session.run([_OUTPUT], feed)
+        chunk = (batch, self.contract.horizon, len(self.contract.action.elements))
+        if actions.shape != chunk:
+            raise ValueError(f"member {_MEMBER!r}: {_OUTPUT} must be {_sizes(*chunk)}, got {_sizes(*actions.shape)}")
+        return ActionChunk(actions.astype(np.float64))
+
+
+def graph_artifact(contract: Contract, graph: bytes, training: Mapping[str, Any] | None = None, git: str = "") -> Artifact:
+    """Put an exported graph into an artifact.
+
+    Args:
+        contract: what the graph consumes and produces.
+        graph: the serialised ONNX model.
+        training: summary of the training run, plain data.
+        git: commit it was made from.
+
+    Raises:
+        ValueError: the graph does not fit the contract or is refused by the audit.
+    """
+    artifact = Artifact(contract, "graph", {_MEMBER: graph}, training or {}, git=git)
+    artifact.policy()
+    return artifact
+
+
+def _check_inputs(contract: Contract, inputs: list[Any]) -> None:
+    found = {item.name: item for item in inputs}
+    names = [signal.name for signal in contract.observation]
+    for name in found:
+        if name not in names:
+            raise ValueError(f"member {_MEMBER!r}: input {name!r} is not a signal of the contract; {strict.suggest(name, names)}")
+    for signal in contract.observation:
+        if signal.name not in found:
+            raise ValueError(f"member {_MEMBER!r} has no input {signal.name!r}; its inputs: {', '.join(found) or 'none'}")
+        item = found[signal.name]
+        if _TYPES.get(item.type) != signal.dtype:
+            raise ValueError(f"member {_MEMBER!r}: input {signal.name!r} must be {signal.dtype}, got {_TYPES.get(item.type, item.type)}")
+        if not item.shape or isinstance(item.shape[0], int) or tuple(item.shape[1:]) != (signal.history, *signal.shape):
+            expected = f"{_sizes('B', signal.history, *signal.shape)} with a free batch axis"
+            raise ValueError(f"member {_MEMBER!r}: input {signal.name!r} must be {expected}, got {_sizes(*item.shape)}")
+
+
+def _check_outputs(contract: Contract, outputs: list[Any]) -> None:
+    names = [item.name for item in outputs]
+    if names != [_OUTPUT]:
+        raise ValueError(f"member {_MEMBER!r} must have one output {_OUTPUT!r}, got {', '.join(names)}")
+    (item,) = outputs
+    if _TYPES.get(item.type) not in ("float32", "float64"):
+        raise ValueError(f"member {_MEMBER!r}: {_OUTPUT} must be float32 or float64, got {_TYPES.get(item.type, item.type)}")
+    sizes = (contract.horizon, len(contract.action.elements))
+    # Exporters leave sizes open that they could not infer; `act` checks what comes out.
+    declared = all(not isinstance(axis, int) or axis == size for axis, size in zip(item.shape[1:], sizes, strict=False))
+    if len(item.shape) != 3 or not declared:
+        raise ValueError(f"member {_MEMBER!r}: {_OUTPUT} must be {_sizes('B', *sizes)}, got {_sizes(*item.shape)}")
+
+
+def _sizes(*axes: object) -> str:
+    return f"[{', '.join(str(axis) for axis in axes)}]"

@@ -1,0 +1,224 @@
+"""The one memory of the stack: turns measurements into the observation of a contract.
+
+Environment, runner and ROS node all feed policies through this class, so simulation and robot cannot drift apart. It holds history, the previous
+executed action, the elapsed time and the recurrences of a task; policies hold nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from isthmus import strict
+from isthmus.contract import COMPONENTS, SOURCES, Contract, Signal
+from isthmus.kinematics import Kinematics
+from isthmus.records import Array, Command, Measurement, reorder
+from isthmus.robot import Robot
+
+__all__ = ["ObservationBuilder", "Recurrence", "register_recurrence"]
+
+
+class Recurrence(Protocol):
+    """A value that depends on the past, for example a timer of an STL task."""
+
+    def initial(self, batch: int) -> Array:
+        """State at reset, `[B, …]`."""
+        ...
+
+    def update(self, state: Array, measurement: Measurement, dt: float) -> tuple[Array, Array]:
+        """Next state `[B, …]` and the value shown to the policy `[B, elements]`, after `dt` seconds (0 for the first sample)."""
+        ...
+
+
+_recurrences: dict[str, Recurrence] = {}
+
+
+def register_recurrence(name: str, recurrence: Recurrence) -> None:
+    """Install a recurrence under a source name; packages use the entry-point group `isthmus.recurrences` instead.
+
+    Raises:
+        ValueError: the name is taken, by another recurrence or by a source of the contract.
+    """
+    if name in SOURCES or name in _recurrences:
+        raise ValueError(f"recurrence name {name!r} is taken")
+    _recurrences[name] = recurrence
+
+
+class ObservationBuilder:
+    """Builds observations for a batch of rows.
+
+    Call `push` once per control period, `build` once per decision and `reset` for rows that begin a new episode.
+
+    Attributes:
+        contract: what is built.
+    """
+
+    def __init__(self, contract: Contract, robot: Robot, batch: int) -> None:
+        self.contract = contract
+        self._batch = batch
+        self._action_joints = contract.action.elements
+        links = {signal.name for signal in contract.observation if signal.source == "pose"}
+        kinematics = Kinematics(robot.urdf_path) if links else None
+        self._kinematics = kinematics
+        self._links = tuple(sorted(links & set(kinematics.links))) if kinematics else ()
+        self._recurrences = {
+            signal.source: _find_recurrence(signal.source) for signal in contract.observation if signal.source not in SOURCES
+        }
+        self._states: dict[str, Array] = {name: recurrence.initial(batch) for name, recurrence in self._recurrences.items()}
+        self._steps = np.zeros(batch, dtype=np.int64)
+        self._fresh = np.ones(batch, dtype=bool)
+        self._previous = np.zeros((batch, len(self._action_joints)))
+        self._samples = {
+            signal.name: np.zeros((batch, (signal.history - 1) * signal.stride + 1, *signal.shape), dtype=signal.dtype)
+            for signal in contract.observation
+            if signal.source != "input"
+        }
+
+    def reset(self, rows: Array | None = None) -> None:
+        """Forget history, previous action, elapsed time and recurrences of the given rows; None means all."""
+        rows = np.arange(self._batch) if rows is None else rows
+        self._fresh[rows] = True
+        self._steps[rows] = 0
+        for name, recurrence in self._recurrences.items():
+            self._states[name][rows] = recurrence.initial(self._batch)[rows]
+
+    def push(self, measurement: Measurement, executed: Command | None, rows: Array | None = None) -> None:
+        """Take the sample at the beginning of a control period.
+
+        Args:
+            measurement: the newest sample, all rows.
+            executed: the command of the period that has just ended; ignored in rows that were reset since.
+            rows: rows to update, for the first sample of rows that were just reset; None means all.
+
+        Raises:
+            KeyError: a joint, pose or image of the contract is not in the measurement.
+        """
+        chosen = np.ones(self._batch, dtype=bool)
+        if rows is not None:
+            chosen[:] = False
+            chosen[rows] = True
+        fresh = self._fresh & chosen
+        running = chosen & ~fresh
+        self._steps[running] += 1
+        if executed is not None:
+            self._previous[running] = reorder(executed.values, executed.joints, self._action_joints)[running]
+        if fresh.any():
+            self._previous[fresh] = self._neutral(measurement)[fresh]
+        poses = self._link_poses(measurement)
+        values = self._advance_recurrences(measurement, fresh, running)
+        for signal in self.contract.observation:
+            if signal.source == "input":
+                continue
+            samples = self._samples[signal.name]
+            sample = values[signal.source] if signal.source in values else self._sample(signal, measurement, poses)
+            if samples.shape[1] > 1:
+                samples[running, :-1] = samples[running, 1:]
+                samples[fresh] = np.asarray(sample, dtype=samples.dtype)[fresh, None]
+            samples[chosen, -1] = sample[chosen]
+        self._fresh = self._fresh & ~chosen
+
+    def build(self, inputs: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """The observation of the newest sample.
+
+        Args:
+            inputs: `[B, elements]` per input signal.
+
+        Returns:
+            `[B, history, *shape]` per signal, copies.
+
+        Raises:
+            KeyError: an input is missing.
+            ValueError: an input has another shape than its signal.
+            RuntimeError: a row has had no sample since its reset.
+        """
+        if self._fresh.any():
+            raise RuntimeError(f"row {int(np.argmax(self._fresh))} has had no sample since its reset; push one first")
+        observation: dict[str, Array] = {}
+        for signal in self.contract.observation:
+            if signal.source == "input":
+                if inputs is None or signal.name not in inputs:
+                    raise KeyError(f"input {signal.name!r} is missing; given: {', '.join(inputs or ()) or 'none'}")
+                value = np.asarray(inputs[signal.name], dtype=signal.dtype)
+                if value.shape != (self._batch, *signal.shape):
+                    raise ValueError(f"input {signal.name!r} must have shape {[self._batch, *signal.shape]}, got {list(value.shape)}")
+                observation[signal.name] = np.repeat(value[:, None], signal.history, axis=1)
+            else:
+                observation[signal.name] = self._samples[signal.name][:, :: signal.stride].copy()
+        return observation
+
+    def _neutral(self, measurement: Measurement) -> Array:
+        """What counts as executed before the first command: standing still."""
+        if self.contract.mode == "position":
+            return reorder(measurement.position, measurement.joints, self._action_joints)
+        return np.zeros((self._batch, len(self._action_joints)))
+
+    def _link_poses(self, measurement: Measurement) -> Mapping[str, Array]:
+        if not self._links or self._kinematics is None:
+            return measurement.poses
+        poses = self._kinematics.poses(measurement.joints, measurement.position, self._links)
+        return {**measurement.poses, **{name: pose.vector() for name, pose in poses.items()}}
+
+    def _advance_recurrences(self, measurement: Measurement, fresh: Array, running: Array) -> dict[str, Array]:
+        values = {}
+        for name, recurrence in self._recurrences.items():
+            state = self._states[name]
+            after, value = recurrence.update(state, measurement, self.contract.control_period)
+            kept = np.where(_over(running, state), after, state)
+            if fresh.any():
+                first, first_value = recurrence.update(state, measurement, 0.0)
+                kept, value = np.where(_over(fresh, state), first, kept), np.where(fresh[:, None], first_value, value)
+            self._states[name] = kept
+            values[name] = value
+        return values
+
+    def _sample(self, signal: Signal, measurement: Measurement, poses: Mapping[str, Array]) -> Array:
+        match signal.source:
+            case "joint_position":
+                return reorder(measurement.position, measurement.joints, signal.elements)
+            case "joint_velocity":
+                return reorder(measurement.velocity, measurement.joints, signal.elements)
+            case "joint_effort":
+                if measurement.effort is None:
+                    raise KeyError(f"signal {signal.name!r} needs joint efforts, which this plant does not measure")
+                return reorder(measurement.effort, measurement.joints, signal.elements)
+            case "previous_action":
+                return self._previous
+            case "time":
+                return self._steps[:, None] * self.contract.control_period
+            case "image":
+                return _named(measurement.images, signal, "image")
+            case "pose":
+                return _components(_named(poses, signal, "pose"), signal)
+            case "twist":
+                return _components(_named(measurement.twists, signal, "twist"), signal)
+            case "wrench":
+                return _components(_named(measurement.wrenches, signal, "wrench"), signal)
+        raise KeyError(f"signal {signal.name!r} has unknown source {signal.source!r}")
+
+
+def _over(rows: Array, values: Array) -> Array:
+    """The mask `[B]` in a shape that broadcasts over `values` `[B, …]`."""
+    return rows.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def _named(found: Mapping[str, Array], signal: Signal, what: str) -> Array:
+    if signal.name not in found:
+        raise KeyError(f"{what} {signal.name!r} is missing from the measurement; there are: {', '.join(found) or 'none'}")
+    return found[signal.name]
+
+
+def _components(vector: Array, signal: Signal) -> Array:
+    return vector[:, [COMPONENTS[signal.source].index(element) for element in signal.elements]]
+
+
+def _find_recurrence(name: str) -> Recurrence:
+    if name in _recurrences:
+        return _recurrences[name]
+    installed = {entry.name: entry for entry in importlib.metadata.entry_points(group="isthmus.recurrences")}
+    if name in installed:
+        recurrence: Recurrence = installed[name].load()
+        return recurrence
+    raise ValueError(f"unknown source or recurrence {name!r}; {strict.suggest(name, {*SOURCES, *_recurrences, *installed})}")

@@ -1,0 +1,255 @@
+"""A robot as data: joints in hardware order, limits, servo, cameras, frames and its ROS topics.
+
+A profile is a folder `<name>/` with `robot.yaml` and a URDF. The robot's computer needs it too, so the profiles shipped here are package data;
+a user's own folder is searched first (`load_robot(name, folders)`, `--robots DIR` on the command line).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from isthmus import strict
+from isthmus.contract import Box, CameraSpec, Limits
+from isthmus.records import Array
+
+__all__ = ["Camera", "Hold", "Joint", "Robot", "RosProfile", "Servo", "Thresholds", "load_robot", "robot_names"]
+
+MODES = ("position", "velocity", "effort")
+
+
+@dataclass(frozen=True, slots=True)
+class Servo:
+    """The joint's own controller and rotor, as simulators need them.
+
+    Attributes:
+        armature: rotor inertia seen at the joint, kg·m² (kg for prismatic joints).
+        position_gain: N·m/rad.
+        velocity_gain: N·m·s/rad, inside the force-limited actuator.
+    """
+
+    armature: float = 0.0
+    position_gain: float = 0.0
+    velocity_gain: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """One actuated joint.
+
+    Attributes:
+        name: as in the URDF and in `/joint_states`.
+        type: "revolute", "continuous" or "prismatic".
+        home: position of the home pose, rad or m.
+        position: lower and upper limit; infinite for a continuous joint.
+        velocity: largest speed, rad/s.
+        acceleration: the guard's limit in normal motion, rad/s²; "inf" for none.
+        stop_acceleration: deceleration that the joint reaches with its payload, rad/s².
+        effort: largest effort, N·m.
+        planning_acceleration: what motion planners use, rad/s²; not the guard's limit.
+        servo: its controller.
+    """
+
+    name: str
+    home: float
+    velocity: float
+    acceleration: float
+    stop_acceleration: float
+    effort: float
+    type: str = "revolute"
+    position: tuple[float, float] = (-math.inf, math.inf)
+    planning_acceleration: float = math.inf
+    servo: Servo = field(default_factory=Servo)
+
+    def __post_init__(self) -> None:
+        if self.type not in ("revolute", "continuous", "prismatic"):
+            raise ValueError(f"joint {self.name!r}: type must be revolute, continuous or prismatic, got {self.type!r}")
+        if not self.position[0] <= self.home <= self.position[1]:
+            raise ValueError(f"joint {self.name!r}: home {self.home} is outside its limits {self.position[0]} … {self.position[1]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Thresholds of the guard's monitors.
+
+    Attributes:
+        tracking_lag: seconds by which the measured position lags a constant commanded velocity.
+        tracking_tolerance: distance between commanded and measured motion that counts as a dead or runaway motor, rad; "inf" for none.
+        oscillation: sign changes of a joint's velocity per second that count as a limit cycle; "inf" for none.
+        oscillation_speed: slower motion is not counted, rad/s.
+        standstill: speed below which the robot counts as at rest, rad/s.
+    """
+
+    tracking_lag: float = 0.0
+    tracking_tolerance: float = math.inf
+    oscillation: float = math.inf
+    oscillation_speed: float = 0.1
+    standstill: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How an effort-controlled robot is held: kp (q₀ − q) − kd q̇, plus the gravity torque if `gravity`."""
+
+    kp: float
+    kd: float
+    gravity: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera fixed to a link.
+
+    Attributes:
+        name: name of the image signal.
+        link: link that carries it.
+        position: in the link's frame, m.
+        look_at: point in the link's frame that the optical axis goes through, m.
+        field_of_view: vertical, rad.
+        spec: size and encoding.
+    """
+
+    name: str
+    link: str
+    position: tuple[float, float, float]
+    look_at: tuple[float, float, float]
+    field_of_view: float
+    spec: CameraSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RosProfile:
+    """Where the robot listens and speaks in ROS 2. Topics are relative and resolved in `robot_namespace`.
+
+    Attributes:
+        state_topic: sensor_msgs/JointState.
+        state_rate: Hz at which the driver publishes it.
+        command_topics: command mode → topic of a std_msgs/Float64MultiArray in the joint order of `command_joints`.
+        command_joints: the controller's joint order; empty means the profile's.
+        stop_services: std_srvs/Trigger services that end external control.
+    """
+
+    command_topics: Mapping[str, str]
+    state_topic: str = "joint_states"
+    state_rate: float = 100.0
+    command_joints: tuple[str, ...] = ()
+    stop_services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Robot:
+    """Everything about a robot that is not a policy's business to know by heart.
+
+    Attributes:
+        name: name of the profile.
+        description: one line.
+        urdf: file beside the profile.
+        base_frame: link that poses are expressed in.
+        tool_frame: link that carries the tool.
+        joints: actuated joints in hardware order.
+        command_modes: modes that it accepts, preferred first.
+        control_period: shortest and longest period at which it can be commanded, s.
+        monitors: thresholds of the guard's monitors.
+        hold: hold of an effort-controlled robot; None means damping only.
+        workspace_points: links whose origins must stay in the workspace box.
+        workspace: the box, or None.
+        cameras: cameras it carries.
+        ros: topics; None if it has no ROS interface.
+        folder: where the profile was read from.
+    """
+
+    name: str
+    description: str
+    urdf: str
+    base_frame: str
+    tool_frame: str
+    joints: tuple[Joint, ...]
+    command_modes: tuple[str, ...]
+    control_period: tuple[float, float] = (0.001, 1.0)
+    monitors: Thresholds = field(default_factory=Thresholds)
+    hold: Hold | None = None
+    workspace_points: tuple[str, ...] = ()
+    workspace: Box | None = None
+    cameras: tuple[Camera, ...] = ()
+    ros: RosProfile | None = None
+    folder: str = ""
+
+    def __post_init__(self) -> None:
+        names = [joint.name for joint in self.joints]
+        if len(set(names)) != len(names):
+            raise ValueError(f"robot {self.name!r}: joint names must be unique, got {', '.join(names)}")
+        for mode in self.command_modes:
+            if mode not in MODES:
+                raise ValueError(f"robot {self.name!r}: unknown command mode {mode!r}; {strict.suggest(mode, MODES)}")
+        if self.ros:
+            for mode in self.command_modes:
+                if mode not in self.ros.command_topics:
+                    raise ValueError(f"robot {self.name!r}: ros.command_topics has no topic for mode {mode!r}")
+            if self.ros.command_joints and set(self.ros.command_joints) != set(names):
+                raise ValueError(
+                    f"robot {self.name!r}: ros.command_joints must name the robot's joints, got {', '.join(self.ros.command_joints)}"
+                )
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names in hardware order."""
+        return tuple(joint.name for joint in self.joints)
+
+    @property
+    def urdf_path(self) -> Path:
+        """The URDF file."""
+        return Path(self.folder) / self.urdf
+
+    @property
+    def home(self) -> Array:
+        """Home pose, `[J]`, rad or m."""
+        return np.array([joint.home for joint in self.joints])
+
+    def limits(self) -> Limits:
+        """The robot's own limits; tasks may tighten them."""
+        return Limits(
+            joints=self.joint_names,
+            position_low=tuple(joint.position[0] for joint in self.joints),
+            position_high=tuple(joint.position[1] for joint in self.joints),
+            velocity=tuple(joint.velocity for joint in self.joints),
+            acceleration=tuple(joint.acceleration for joint in self.joints),
+            stop_acceleration=tuple(joint.stop_acceleration for joint in self.joints),
+            effort=tuple(joint.effort for joint in self.joints),
+            workspace=self.workspace,
+        )
+
+
+def robot_names(folders: Sequence[Path] = ()) -> list[str]:
+    """Names of the profiles in `folders` and in the package, sorted."""
+    return sorted({path.parent.name for folder in (*folders, _PACKAGED) for path in folder.glob("*/robot.yaml")})
+
+
+def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
+    """Read a robot profile.
+
+    Args:
+        name: name of the profile's folder.
+        folders: searched before the profiles of the package.
+
+    Raises:
+        ValueError: no such robot (the message lists the known ones), or its file is wrong.
+    """
+    for folder in (*folders, _PACKAGED):
+        path = folder / name / "robot.yaml"
+        if path.is_file():
+            robot = strict.decode(Robot, strict.load_yaml(path), str(path))
+            if robot.name != name:
+                raise ValueError(f"{path}: name is {robot.name!r}, the folder is {name!r}")
+            robot = dataclasses.replace(robot, folder=str(path.parent))
+            if not robot.urdf_path.is_file():
+                raise ValueError(f"{path}: URDF {robot.urdf!r} is not beside it")
+            return robot
+    raise ValueError(f"unknown robot {name!r}; {strict.suggest(name, robot_names(folders))}")
+
+
+_PACKAGED = Path(__file__).parent / "robots"

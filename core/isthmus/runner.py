@@ -1,0 +1,186 @@
+"""Owns the loop: asks a policy, executes the first actions of its chunk, keeps time and reports the cadence.
+
+Simulators run in lockstep, as fast as they can. A plant whose time passes by itself is paced with absolute deadlines: after a stall, missed ticks are
+skipped, never caught up. Only the runner ever waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from isthmus.cadence import Cadence
+from isthmus.control import ControlStep
+from isthmus.guard import HOLD, Decision
+from isthmus.policy import Policy
+from isthmus.records import ActionChunk, Array, Measurement
+
+__all__ = ["Runner", "Tick"]
+
+Inputs = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What happened in one control period.
+
+    Attributes:
+        index: control periods since the runner began.
+        measurement: sample at the beginning of the period.
+        inputs: inputs at the decision, `[B, n]` per name.
+        observation: what the policy saw; None if an earlier chunk was continued.
+        chunk: what it decided; None likewise.
+        asked: primitive action, `[B, A]`, SI; None if there was none.
+        decision: what the guard let through.
+    """
+
+    index: int
+    measurement: Measurement
+    inputs: Inputs
+    observation: Mapping[str, Array] | None
+    chunk: ActionChunk | None
+    asked: Array | None
+    decision: Decision
+
+
+class Runner:
+    """Runs one policy on one plant.
+
+    Attributes:
+        step: the control step; its guard is the only one that acts.
+        cadence: times of the run so far.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        step: ControlStep,
+        *,
+        inputs: Callable[[], Inputs] | None = None,
+        replan: int | None = None,
+        on_tick: Callable[[Tick], None] | None = None,
+    ) -> None:
+        """Bind policy and plant.
+
+        Args:
+            policy: what decides.
+            step: the control step around the plant; must have the policy's contract.
+            inputs: called at each decision for goals and other external signals, `[B, n]` per name.
+            replan: execute this many of the H actions of a chunk before deciding again; None means all of them.
+            on_tick: called after each control period, for traces and scores.
+
+        Raises:
+            ValueError: the contracts differ (with the diff), or `replan` is not in 1 … H.
+        """
+        if policy.contract.digest() != step.contract.digest():
+            raise ValueError(f"policy and control step differ: {'; '.join(policy.contract.diff(step.contract))}")
+        horizon = policy.contract.horizon
+        if replan is not None and not 1 <= replan <= horizon:
+            raise ValueError(f"replan must be in 1 … {horizon}, got {replan}")
+        self.step = step
+        self._policy = policy
+        self._inputs = inputs or dict
+        self._replan = replan or horizon
+        self._on_tick = on_tick
+        self._index = 0
+        self._chunk: Array | None = None
+        self._used = 0
+        self.cadence = Cadence(step.contract.control_period, step.plant.realtime)
+
+    def begin(self, seed: int | None = None) -> None:
+        """Begin a new episode: drop the chunk and reset the policy's caches."""
+        self._policy.reset(seed=seed)
+        self._chunk = None
+        self._used = 0
+        self._index = 0
+
+    def warm_up(self) -> None:
+        """Decide once on a neutral observation, so that the first real decision is not the slow one."""
+        zeros = {
+            signal.name: np.zeros((self.step.plant.batch, signal.history, *signal.shape), dtype=signal.dtype)
+            for signal in self.step.contract.observation
+        }
+        self._policy.act(zeros)
+        self._policy.reset()
+
+    def tick(self) -> Tick:
+        """One control period on the sample that `step.sense` took last.
+
+        Raises:
+            Exception: whatever the policy raised, in lockstep; on a real-time plant the guard holds instead and names it.
+        """
+        began = time.perf_counter()
+        observation = chunk = None
+        inputs: Inputs = {}
+        if self._chunk is None or self._used >= self._replan:
+            try:
+                inputs = self._inputs()
+                observation = self.step.observe(inputs)
+                thinking = time.perf_counter()
+                chunk = self._policy.act(observation)
+                self._check_shape(chunk.actions)
+            except Exception as error:
+                if not self.step.plant.realtime:
+                    raise
+                self._chunk = None
+                self.step.state = self.step.guard.hold(self.step.state, f"policy failed: {type(error).__name__}: {error}")
+            else:
+                if self.cadence.work:
+                    self.cadence.inference.append(time.perf_counter() - thinking)
+                self._chunk, self._used = chunk.actions, 0
+        asked = None if self._chunk is None else self._chunk[:, self._used]
+        self._used += 1
+        measurement = self.step.measurement
+        decision = self.step.act(asked)
+        if (decision.rung >= HOLD).any():
+            self._chunk = None
+        self.cadence.work.append(time.perf_counter() - began)
+        tick = Tick(self._index, measurement, inputs, observation, chunk, asked, decision)
+        self._index += 1
+        if self._on_tick:
+            self._on_tick(tick)
+        return tick
+
+    def _check_shape(self, actions: Array) -> None:
+        expected = (self.step.plant.batch, self.step.contract.horizon, len(self.step.contract.action.elements))
+        if actions.shape != expected:
+            raise ValueError(f"policy returned actions of shape {list(actions.shape)}, expected {list(expected)}")
+
+    def run(self, steps: int | None = None, stop: threading.Event | None = None) -> Cadence:
+        """Run until `steps` periods are done or `stop` is set; the caller has begun the episode and taken the first sample in lockstep.
+
+        Args:
+            steps: control periods; None means until `stop`.
+            stop: set by another thread to end the loop.
+
+        Returns:
+            the cadence of all periods so far.
+        """
+        if self.step.plant.realtime:
+            self._run_paced(steps, stop or threading.Event())
+        else:
+            done = 0
+            while (steps is None or done < steps) and not (stop and stop.is_set()):
+                self.tick()
+                self.step.sense()
+                done += 1
+        return self.cadence
+
+    def _run_paced(self, steps: int | None, stop: threading.Event) -> None:
+        period = self.step.contract.control_period
+        deadline = time.monotonic()
+        done = 0
+        while (steps is None or done < steps) and not stop.wait(max(deadline - time.monotonic(), 0.0)):
+            self.cadence.lateness.append(time.monotonic() - deadline)
+            self.step.sense()
+            self.tick()
+            done += 1
+            late = time.monotonic() - deadline
+            self.cadence.missed += late > period
+            behind = int(late // period)
+            self.cadence.skipped += behind
+            deadline += (behind + 1) * period

@@ -1,0 +1,205 @@
+"""Strict reading and canonical writing of plain data: YAML or JSON in, frozen dataclasses out.
+
+Every file that decides how a robot moves goes through this one loader. Unknown keys, duplicate keys, wrong types and NaN are errors
+that name the place (`robot.joints[2].velocity`), the bad value and what would be valid. Infinity is written "inf", so that the canonical
+form is plain JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, Union
+
+__all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "suggest"]
+
+T = TypeVar("T")
+
+
+def load_yaml(path: Path) -> Any:
+    """Read one YAML document made of plain data.
+
+    Args:
+        path: file to read; at most 1 MB.
+
+    Raises:
+        ValueError: the file is not YAML, holds a tag, or repeats a key; the message names file and line.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """SafeLoader that refuses duplicate keys."""
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+        result: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ValueError(f"{path}:{key_node.start_mark.line + 1}: a key must be a plain word or number")
+            key = loader.construct_object(key_node, deep=True)
+            if key in result:
+                raise ValueError(f"{path}:{key_node.start_mark.line + 1}: key {key!r} appears twice")
+            result[key] = loader.construct_object(value_node, deep=True)
+        return result
+
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    text = _read(path)
+    try:
+        return yaml.load(text, Loader=Loader)  # noqa: S506 - the loader above is a SafeLoader
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from None
+
+
+def load_json(text: str | bytes, where: str) -> Any:
+    """Parse JSON and refuse duplicate keys and non-standard numbers.
+
+    Args:
+        text: the JSON document.
+        where: name used in messages, usually a file or an archive member.
+
+    Raises:
+        ValueError: not JSON, a repeated key, or a NaN or Infinity literal.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in result:
+                raise ValueError(f"{where}: key {key!r} appears twice")
+            result[key] = value
+        return result
+
+    def refuse(literal: str) -> float:
+        raise ValueError(f"{where}: {literal} is not JSON")
+
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{where} is not valid JSON: {error}") from None
+
+
+def decode(kind: type[T], data: Any, where: str) -> T:
+    """Build a dataclass (or a plain type) from plain data, checking every key and type.
+
+    Args:
+        kind: the dataclass to build; its fields may be str, int, float, bool, tuple, dict, None and dataclasses.
+        data: what a YAML or JSON loader returned.
+        where: name of the place, used in messages.
+
+    Raises:
+        ValueError: an unknown or missing key or a wrong type; the message names the place and the valid keys.
+    """
+    return typing.cast(T, _decode(kind, data, where))
+
+
+def encode(value: Any) -> Any:
+    """Turn dataclasses, tuples and mappings into plain JSON data; infinity becomes "inf".
+
+    Raises:
+        ValueError: a number is NaN, or a value is of a type that plain data does not have.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [encode(item) for item in value]
+    if isinstance(value, float):
+        if math.isnan(value):
+            raise ValueError("NaN cannot be written as plain data")
+        return value + 0.0 if math.isfinite(value) else ("inf" if value > 0 else "-inf")  # + 0.0: no negative zero
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    raise ValueError(f"cannot write {type(value).__name__} as plain data")
+
+
+def canonical_json(value: Any) -> bytes:
+    """One byte string per value: sorted keys, no spaces, shortest floats. What digests are taken of."""
+    return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def suggest(name: str, known: typing.Iterable[str]) -> str:
+    """The tail of an "unknown name" message: the nearest name, if any, and all valid ones."""
+    import difflib
+
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}"
+
+
+def _read(path: Path) -> str:
+    size = path.stat().st_size
+    if size > 1_000_000:
+        raise ValueError(f"{path} has {size} bytes; configuration files have at most 1000000")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+
+
+def _decode(kind: Any, data: Any, where: str) -> Any:
+    origin = typing.get_origin(kind)
+    arguments = typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(kind, data, where)
+    if origin in (Union, types.UnionType):
+        if data is None and type(None) in arguments:
+            return None
+        (only,) = [argument for argument in arguments if argument is not type(None)]
+        return _decode(only, data, where)
+    if origin is tuple:
+        if not isinstance(data, (list, tuple)):
+            raise ValueError(f"{where} must be a list, got {data!r}")
+        if arguments[-1] is Ellipsis:
+            return tuple(_decode(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(data))
+        if len(data) != len(arguments):
+            raise ValueError(f"{where} must have {len(arguments)} entries, got {len(data)}")
+        return tuple(
+            _decode(item_kind, item, f"{where}[{index}]") for index, (item_kind, item) in enumerate(zip(arguments, data, strict=True))
+        )
+    if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        if not isinstance(data, Mapping):
+            raise ValueError(f"{where} must be a mapping, got {data!r}")
+        return {_decode(arguments[0], key, where): _decode(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
+    return _decode_scalar(kind, data, where)
+
+
+def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{where} must be a mapping, got {data!r}")
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
+    for key in data:
+        if key not in fields:
+            raise ValueError(f"{where}: unknown key {key!r}; {suggest(str(key), fields)}")
+    for name, field in fields.items():
+        if name not in data and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ValueError(f"{where}: key {name!r} is missing")
+    values = {name: _decode(hints[name], item, f"{where}.{name}") for name, item in data.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
+    if kind is Any:
+        return data
+    if kind is float:
+        number = {"inf": math.inf, "-inf": -math.inf}.get(data, data) if isinstance(data, str) else data
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
+            raise ValueError(f"{where} must be a number, got {data!r}")
+        try:
+            return float(number)
+        except OverflowError:
+            raise ValueError(f"{where} must be a number that fits into 64 bits, got an integer that does not") from None
+    if kind is int and (isinstance(data, bool) or not isinstance(data, int)):
+        raise ValueError(f"{where} must be an integer, got {data!r}")
+    if not isinstance(data, kind):
+        raise ValueError(f"{where} must be of type {kind.__name__}, got {data!r}")
+    return data

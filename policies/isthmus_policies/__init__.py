@@ -1,0 +1,1 @@
+"""Learners: they turn environments into artifacts."""

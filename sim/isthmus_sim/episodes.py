@@ -1,0 +1,126 @@
+"""Whole episodes of a policy on a plant, scored: what `isthmus eval` and the best-model selection of training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isthmus.cadence import Cadence
+from isthmus.control import ControlStep
+from isthmus.guard import RUNGS, STOP
+from isthmus.plant import Simulator
+from isthmus.policy import Policy
+from isthmus.records import Array
+from isthmus.runner import Runner, Tick
+from isthmus_sim.task import EpisodeStart, Scorer, Task, Transition
+
+__all__ = ["EpisodeResult", "episode_start", "run_episodes"]
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """One scored episode.
+
+    Attributes:
+        seed: of its start state and inputs.
+        total_reward: undiscounted return.
+        success: the task's condition held at the end, and the guard did not stop it.
+        steps: control periods until its end.
+        stopped_by_guard: cause of the guard's stop, "" if there was none.
+        terms: weighted reward terms, summed.
+        rungs: control periods spent on each rung of the guard.
+    """
+
+    seed: int
+    total_reward: float
+    success: bool
+    steps: int
+    stopped_by_guard: str
+    terms: Mapping[str, float]
+    rungs: Mapping[str, int]
+
+
+def episode_start(task: Task, seeds: Sequence[int]) -> EpisodeStart:
+    """Draw the beginnings of episodes; equal seeds give equal episodes, whatever the batch, the engine or the transport."""
+    return task.start([np.random.default_rng(seed) for seed in seeds])
+
+
+def run_episodes(
+    task: Task,
+    policy: Policy,
+    plant: Simulator,
+    seeds: Sequence[int],
+    *,
+    replan: int | None = None,
+    parameters: Mapping[str, float] | None = None,
+    on_tick: Callable[[Tick], None] | None = None,
+) -> tuple[list[EpisodeResult], Cadence]:
+    """Run one episode per row of the plant, all at once.
+
+    Args:
+        task: gives starts, inputs and scores.
+        policy: what decides; its contract must be the task's.
+        plant: as many rows as there are seeds.
+        seeds: one per episode.
+        replan: actions of a chunk to execute before deciding again; None means all.
+        parameters: physical parameters that differ from the task's own.
+        on_tick: called after each control period, for traces and pictures.
+
+    Returns:
+        one result per seed, and the cadence of the loop.
+
+    Raises:
+        ValueError: policy, task and plant do not fit; the message lists every difference.
+    """
+    if len(seeds) != plant.batch:
+        raise ValueError(f"the plant has {plant.batch} rows, there are {len(seeds)} seeds")
+    start = episode_start(task, seeds)
+    extra = {name: np.full(len(seeds), value) for name, value in (parameters or {}).items()}
+    step = ControlStep(plant, task.contract)
+    step.reset(seeds=seeds, state=start.state, parameters={**start.parameters, **extra})
+    scorer = Scorer(task, plant.batch)
+    before = plant.truth()
+    ended = np.zeros(plant.batch, dtype=bool)
+    totals: dict[str, Array] = {term.name: np.zeros(plant.batch) for term in task.reward}
+    success = np.zeros(plant.batch, dtype=bool)
+    steps = np.zeros(plant.batch, dtype=np.int64)
+    rungs = np.zeros((plant.batch, len(RUNGS)), dtype=np.int64)
+    causes = [""] * plant.batch
+
+    def score(tick: Tick) -> None:
+        nonlocal before, success
+        after = plant.truth()
+        asked = tick.decision.command.values if tick.asked is None else tick.asked
+        outcome = scorer.score(Transition(before, after, asked, start.inputs))
+        before = after
+        running = ~ended
+        for name, value in outcome.terms.items():
+            totals[name][running] += value[running]
+        steps[running] += 1
+        rungs[running, tick.decision.rung[running]] += 1
+        stopped = running & (tick.decision.rung == STOP)
+        for row in np.flatnonzero(stopped):
+            causes[row] = tick.decision.cause[row]
+        success = np.where(running, outcome.success & ~stopped, success)
+        ended[stopped] = True
+        if on_tick:
+            on_tick(tick)
+
+    runner = Runner(policy, step, inputs=lambda: start.inputs, replan=replan, on_tick=score)
+    runner.begin(seed=int(seeds[0]))
+    cadence = runner.run(task.episode_steps)
+    results = [
+        EpisodeResult(
+            seed=int(seed),
+            total_reward=float(sum(total[row] for total in totals.values())),
+            success=bool(success[row]),
+            steps=int(steps[row]),
+            stopped_by_guard=causes[row],
+            terms={name: float(total[row]) for name, total in totals.items()},
+            rungs={name: int(count) for name, count in zip(RUNGS, rungs[row], strict=True)},
+        )
+        for row, seed in enumerate(seeds)
+    ]
+    return results, cadence

@@ -1,0 +1,117 @@
+"""Bring the tool of a UR5e to a goal with joint velocities at 20 Hz."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from isthmus.contract import Contract, Limits, Signal
+from isthmus.kinematics import Kinematics
+from isthmus.records import Array
+from isthmus.robot import Robot, load_robot
+from isthmus_sim.task import EpisodeStart, Task, Term, Transition
+
+__all__ = ["reach", "reach_wide"]
+
+SPEED = 1.5  # rad/s
+PERTURBATION = 0.2  # rad, of each joint of the home pose
+TOLERANCE = 0.03  # m
+HALF_BOX = np.array([0.25, 0.25, 0.2])  # m
+AXES = ("x", "y", "z")
+
+Draw = Callable[[np.random.Generator], Array]
+
+
+def reach() -> Task:
+    """Goals in a box of 0.5 × 0.5 × 0.4 m around the tool's home position."""
+    robot = load_robot("ur5e")
+    center = _home_tool(robot)
+    low, high = center - HALF_BOX, center + HALF_BOX
+
+    def goal(generator: np.random.Generator) -> Array:
+        return generator.uniform(low, high)
+
+    return _task("reach", "bring the tool of a UR5e to a goal near its home position", robot, low, high, goal)
+
+
+def reach_wide() -> Task:
+    """Goals in the whole half-space above the base that the arm can reach."""
+    robot = load_robot("ur5e")
+    shoulder, inner, outer = np.array([0.0, 0.0, 0.1625]), 0.30, 0.80  # m; closer goals need folded poses, further ones a stretched arm
+    low, high = shoulder - outer, shoulder + outer
+    low[2] = 0.05
+
+    def goal(generator: np.random.Generator) -> Array:
+        while True:
+            point = generator.uniform(low, high)
+            distance = np.sqrt(((point - shoulder) ** 2).sum())
+            # The arm does not reach into the column above its own shoulder.
+            if inner <= distance <= outer and np.hypot(point[0], point[1]) >= 0.2:
+                return point
+
+    return _task("reach-wide", "bring the tool of a UR5e to a goal anywhere in its reachable half-space", robot, low, high, goal)
+
+
+def _task(name: str, description: str, robot: Robot, low: Array, high: Array, goal: Draw) -> Task:
+    joints = robot.joint_names
+    count = len(joints)
+    own = robot.limits()
+    limits = Limits(
+        joints=joints,
+        position_low=own.position_low,
+        position_high=own.position_high,
+        velocity=(SPEED,) * count,
+        acceleration=own.acceleration,
+        stop_acceleration=own.stop_acceleration,
+        effort=own.effort,
+    )
+    slow, fast = (-SPEED,) * count, (SPEED,) * count
+    reachable = 1.1  # m, of the tool from the base
+    contract = Contract(
+        robot=robot.name,
+        task=name,
+        observation=(
+            Signal("joint_position", "joint_position", joints, "rad", own.position_low, own.position_high),
+            Signal("joint_velocity", "joint_velocity", joints, "rad/s", slow, fast),
+            Signal(robot.tool_frame, "pose", AXES, "m", (-reachable,) * 3, (reachable,) * 3),
+            Signal("goal", "input", AXES, "m", tuple(low.tolist()), tuple(high.tolist())),
+            Signal("previous_action", "previous_action", joints, "rad/s", slow, fast),
+        ),
+        action=Signal("joint_velocity", "joint_velocity", joints, "rad/s", slow, fast),
+        limits=limits,
+        control_period=0.05,
+        start={joint.name: (joint.home, PERTURBATION + 0.05) for joint in robot.joints},
+    )
+
+    def distance(step: Transition) -> Array:
+        gap = step.after.poses[robot.tool_frame][:, :3] - step.inputs["goal"]
+        return np.asarray(np.sqrt((gap**2).sum(axis=1)))
+
+    def start(generators: Sequence[np.random.Generator]) -> EpisodeStart:
+        position = np.array([robot.home + generator.uniform(-PERTURBATION, PERTURBATION, count) for generator in generators])
+        goals = np.array([goal(generator) for generator in generators])
+        return EpisodeStart({"position": position, "velocity": np.zeros_like(position)}, {"goal": goals})
+
+    return Task(
+        name=name,
+        description=description,
+        contract=contract,
+        episode_steps=100,
+        start=start,
+        reward=(
+            Term("distance", -1.0, "m", distance),
+            Term("precision", -0.3, "ln m", lambda step: np.log(distance(step) + 0.01)),
+            Term("effort", -0.02, "1", lambda step: ((step.action / SPEED) ** 2).sum(axis=1)),
+            # Joints that hardly move the tool would otherwise chatter at the control rate, which the guard takes for a limit cycle.
+            Term("smoothness", -0.1, "1", lambda step: (((step.after.velocity - step.before.velocity) / SPEED) ** 2).sum(axis=1)),
+        ),
+        reached=lambda step: distance(step) < TOLERANCE,
+        success=f"tool within {TOLERANCE} m of the goal",
+        success_steps=10,
+    )
+
+
+def _home_tool(robot: Robot) -> Array:
+    """Position of the tool in the home pose, `[3]`, m."""
+    return Kinematics(robot.urdf_path).poses(robot.joint_names, robot.home[None], [robot.tool_frame])[robot.tool_frame].position[0]

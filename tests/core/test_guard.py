@@ -1,0 +1,485 @@
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_contract import PENDULUM, UR5E
+
+from isthmus import Box, Command, LimitGuard, Measurement
+from isthmus.guard import CLAMP, HOLD, PASS, STOP
+from isthmus.kinematics import Kinematics
+from isthmus.robot import Hold
+from isthmus.testing import FakePlant
+
+ROWS, TICKS, EXAMPLES = 2000, 50, 51
+DT = 0.05
+HOME = UR5E.home[None]
+
+
+def lagging(robot, lag):
+    return dataclasses.replace(robot, monitors=dataclasses.replace(robot.monitors, tracking_lag=lag))
+
+
+def measure(robot, position, velocity=None, stamp=0.0):
+    position = np.atleast_2d(position)
+    velocity = np.zeros_like(position) if velocity is None else np.atleast_2d(velocity)
+    return Measurement(np.full(len(position), stamp), robot.joint_names, position, velocity)
+
+
+def command(robot, mode, values):
+    return Command(mode, robot.joint_names, np.atleast_2d(np.asarray(values, dtype=float)))
+
+
+def drive(guard, plant, asked, ticks, state=None):
+    """Run the guard on a plant with a constant command; all decisions and the last state."""
+    state = guard.initial(plant.batch, armed=True) if state is None else state
+    decisions = []
+    for _ in range(ticks):
+        decision, state = guard.check(state, asked, plant.read(), plant.period)
+        plant.write(decision.command)
+        plant.advance()
+        decisions.append(decision)
+    return decisions, state
+
+
+def hostile(generator, tick, scale, shape):
+    """Commands that no policy should give: one habit per row."""
+    rows, joints = shape
+    habit = np.arange(rows) % 5
+    values = generator.uniform(-2, 2, shape) * scale
+    push = np.where(np.arange(rows) % 2, 1.0, -1.0)[:, None] * np.ones(joints)
+    values = np.where((habit == 1)[:, None], 1e6 * push, values)
+    values = np.where((habit == 2)[:, None], scale * push * (-1) ** tick, values)
+    values = np.where((habit == 3)[:, None], scale * push, values)
+    wild = generator.choice([np.nan, np.inf, -np.inf, 1e308, -1e308, 0.0], shape)
+    return np.where((habit == 4)[:, None] & (generator.random(shape) < 0.03), wild, values)
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_no_random_command_sequence_gets_beyond_a_limit(mode):
+    counts = Counter()
+
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+    @given(
+        seed=st.integers(0, 2**32),
+        dt=st.sampled_from([0.002, 0.02, 0.05, 0.1]),
+        lag=st.sampled_from([0.0, 0.06]),
+        acceleration=st.floats(2, 15),
+        braking=st.floats(2, 15),
+        reach=st.floats(0.5, 3),
+        rate_scale=st.floats(0.2, 1),
+    )
+    def run(seed, dt, lag, acceleration, braking, reach, rate_scale):
+        robot = lagging(UR5E, lag)
+        six = (1.0,) * 6
+        limits = dataclasses.replace(
+            robot.limits(),
+            position_low=tuple(-reach * x for x in six),
+            position_high=tuple(reach * x for x in six),
+            acceleration=tuple(acceleration * x for x in six),
+            stop_acceleration=tuple(braking * x for x in six),
+        )
+        generator = np.random.default_rng(seed)
+        guard = LimitGuard(robot, limits, mode, rate_scale)
+        fastest = np.array(limits.velocity) * rate_scale
+        position = generator.uniform(-reach, reach, (ROWS, 6))
+        rate = generator.uniform(-1, 1, (ROWS, 6)) * fastest * (generator.random((ROWS, 1)) < 0.2)
+        set_point = position + lag * rate if mode == "velocity" else position
+        stopped = set_point + rate * np.abs(rate) / (2 * braking)
+        fair = (np.abs(stopped) <= reach).all(axis=1)
+        counts["sequences"] += ROWS
+        counts["excluded"] += int((~fair).sum())
+
+        plant = FakePlant(robot, mode, dt, ROWS, lag=lag)
+        plant.reset(state={"position": position, "velocity": rate})
+        state = guard.initial(ROWS, armed=True)
+        executed = position if mode == "position" else rate
+        state = dataclasses.replace(state, executed=executed, rate=rate, started=np.ones(ROWS, dtype=bool))
+        scale = fastest if mode == "velocity" else np.full(6, reach)
+        for tick in range(TICKS):
+            asked = command(robot, mode, hostile(generator, tick, scale, (ROWS, 6)))
+            decision, state = guard.check(state, asked, plant.read(), dt)
+            values = decision.command.values
+            assert np.isfinite(values).all()
+            before, rate = rate, values if mode == "velocity" else (values - executed) / dt
+            assert (np.abs(rate) <= fastest + 1e-9).all()
+            assert (np.abs(rate - before) <= max(acceleration * rate_scale, braking) * dt + 1e-9).all()
+            executed = values
+            if mode == "position":
+                assert (np.abs(values[fair]) <= reach).all()
+            plant.write(decision.command)
+            plant.written.clear()
+            plant.advance()
+            assert (np.abs(plant.truth().position[fair]) <= reach + 1e-9).all()
+            counts["stopped"] += int(tick == TICKS - 1) * int((decision.rung == STOP).sum())
+
+    run()
+    print(mode, dict(counts))  # noqa: T201 - the share of excluded starts belongs in the record
+    assert counts["sequences"] - counts["excluded"] >= 80_000
+    assert counts["sequences"] >= 100_000
+    assert 0 < counts["excluded"] < 0.2 * counts["sequences"]
+    assert counts["stopped"] < 0.5 * counts["sequences"]  # most sequences are judged by the limits, not by the latch
+
+
+def test_no_random_effort_gets_beyond_a_limit():
+    counts = Counter()
+
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+    @given(seed=st.integers(0, 2**32), dt=st.sampled_from([0.005, 0.05, 0.1]), share=st.floats(0.1, 1), kp=st.floats(0, 50))
+    def run(seed, dt, share, kp):
+        robot = dataclasses.replace(PENDULUM, hold=Hold(kp, 1.0, True))
+        limits = dataclasses.replace(robot.limits(), effort=(2.0 * share,))
+        generator = np.random.default_rng(seed)
+        guard, plant = LimitGuard(robot, limits, "effort"), FakePlant(robot, "effort", dt, ROWS, gravity=True)
+        plant.reset(state={"position": generator.uniform(-9, 9, (ROWS, 1)), "velocity": generator.uniform(-30, 30, (ROWS, 1))})
+        state = guard.initial(ROWS, armed=True)
+        for tick in range(TICKS):
+            sample = plant.read()
+            blind = generator.random((ROWS, 1)) < 0.01
+            sample.position, sample.velocity = np.where(blind, np.nan, sample.position), np.where(blind, np.nan, sample.velocity)
+            decision, state = guard.check(state, command(robot, "effort", hostile(generator, tick, 2.0, (ROWS, 1))), sample, dt)
+            values = decision.command.values
+            assert np.isfinite(values).all()
+            assert (np.abs(values) <= 2.0 * share).all()
+            assert not (values * np.sign(sample.velocity) > 0)[np.abs(sample.velocity) > 20].any()
+            plant.write(decision.command)
+            plant.written.clear()
+            plant.advance()
+        counts["sequences"] += ROWS
+
+    run()
+    assert counts["sequences"] >= 100_000  # no start is excluded: this mode has no position limits
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), case=st.sampled_from([("velocity", UR5E), ("position", UR5E), ("effort", PENDULUM)]), box=st.booleans())
+def test_a_second_pass_changes_nothing(seed, case, box):
+    mode, robot = case
+    generator = np.random.default_rng(seed)
+    limits = robot.limits()
+    if box and mode != "effort":
+        limits = dataclasses.replace(limits, workspace=Box((-0.6, -0.6, 0.0), (0.6, 0.6, 0.9)))
+    guard, plant = LimitGuard(robot, limits, mode), FakePlant(robot, mode, DT, 20, lag=robot.monitors.tracking_lag)
+    state = guard.initial(20, armed=True)
+    for tick in range(25):
+        asked = hostile(generator, tick, 3.0, (20, len(robot.joints)))
+        first, following = guard.check(state, command(robot, mode, asked), plant.read(), DT)
+        second, _ = guard.check(state, first.command, plant.read(), DT)
+        np.testing.assert_array_equal(first.command.values, second.command.values)
+        state = following
+        plant.write(first.command)
+        plant.advance()
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_rows_of_a_batch_equal_single_checks_bit_for_bit(mode):
+    generator = np.random.default_rng(3)
+    guard = LimitGuard(UR5E, UR5E.limits(), mode)
+    position = HOME + generator.uniform(-4.6, 4.6, (8, 6)) * [1, 1, 0.3, 1, 1, 1]
+    batch = guard.initial(8, armed=True)
+    singles = [guard.initial(1, armed=True) for _ in range(8)]
+    for tick in range(20):
+        asked = hostile(generator, tick, 3.0, (8, 6))
+        sample = measure(UR5E, position, generator.normal(0, 0.3, (8, 6)), tick * DT)
+        decision, batch = guard.check(batch, command(UR5E, mode, asked), sample, DT)
+        for row in range(8):
+            alone = measure(UR5E, sample.position[row], sample.velocity[row], tick * DT)
+            single, singles[row] = guard.check(singles[row], command(UR5E, mode, asked[row]), alone, DT)
+            np.testing.assert_array_equal(decision.command.values[row], single.command.values[0])
+            assert (decision.rung[row], decision.cause[row]) == (single.rung[0], single.cause[0])
+
+
+def test_a_stop_latches_until_reset_and_arm_does_not_release_it():
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT)
+    asked = command(UR5E, "velocity", np.full(6, 0.5))
+    _, state = drive(guard, plant, asked, 10)
+    decisions, state = drive(guard, plant, asked, 100, guard.stop(state, "asked to"))
+    assert all(decision.rung[0] == STOP and decision.cause[0] == "asked to" for decision in decisions)
+    assert (decisions[-1].command.values == 0).all()
+    assert not guard.arm(guard.disarm(state)).armed.any()
+    decisions, _ = drive(guard, plant, asked, 1, guard.arm(guard.disarm(state)))
+    assert decisions[0].rung[0] == STOP
+    decisions, state = drive(guard, plant, asked, 5, guard.reset(state))
+    assert (decisions[-1].command.values == 0).all()
+    assert decisions[-1].cause == ("not armed",)
+    decisions, _ = drive(guard, plant, asked, 1, guard.arm(state))
+    assert decisions[0].rung[0] == PASS
+
+
+@pytest.mark.parametrize("dt", [0.01, 0.05, 0.1])
+def test_a_hold_clears_after_five_good_commands_within_half_a_second(dt):
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", dt)
+    good = command(UR5E, "velocity", np.full(6, 0.1))
+    _, state = drive(guard, plant, good, 3)
+    decisions, state = drive(guard, plant, None, 1, state)
+    assert decisions[0].cause == ("no command",)
+    decisions, state = drive(guard, plant, good, 6, state)
+    assert [decision.rung[0] for decision in decisions] == [HOLD] * 4 + [PASS] * 2
+
+
+def test_a_hold_that_does_not_clear_becomes_a_stop_that_names_its_cause():
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT)
+    good, bad = command(UR5E, "velocity", np.full(6, 0.1)), command(UR5E, "velocity", [0, 0, np.nan, 0, 0, 0])
+    _, state = drive(guard, plant, good, 3)
+    rungs = []
+    for tick in range(11):
+        decisions, state = drive(guard, plant, bad if tick % 4 == 0 else good, 1, state)
+        rungs.append(decisions[0].rung[0])
+    assert rungs == [HOLD] * 10 + [STOP]  # held for 0.5 s, never five good commands in a row
+    assert decisions[0].cause == ("hold lasted 0.5 s: command of elbow_joint is not finite",)
+
+
+def test_a_repeated_demand_to_hold_starts_the_count_of_good_commands_again():
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT)
+    good = command(UR5E, "velocity", np.zeros(6))
+    _, state = drive(guard, plant, good, 1)
+    for _ in range(12):
+        decisions, state = drive(guard, plant, good, 1, guard.hold(state, "camera is late"))
+    assert decisions[0].rung[0] == STOP
+    assert decisions[0].cause == ("hold lasted 0.5 s: camera is late",)
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_a_hold_brakes_from_the_last_executed_command_and_then_keeps_one_set_point(mode):
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), mode), FakePlant(UR5E, mode, 0.01, lag=0.06)
+    target = HOME + 2.0 if mode == "position" else np.full((1, 6), 1.5)
+    decisions, state = drive(guard, plant, command(UR5E, mode, target), 20)
+    executed, speed = decisions[-1].command.values, state.rate
+    assert (speed > 1).all()
+    decisions, state = drive(guard, plant, None, 60, guard.stop(state, "test"))
+    emitted = np.concatenate([decision.command.values for decision in decisions])
+    rates = emitted if mode == "velocity" else np.diff(np.concatenate([executed, emitted]), axis=0) / 0.01
+    np.testing.assert_allclose(rates, np.maximum(speed - 15.0 * 0.01 * np.arange(1, 61)[:, None], 0), atol=1e-9)
+    assert (emitted[30:] == emitted[-1]).all()
+    assert guard.at_rest(state, plant.read()).all()
+
+
+def test_a_held_arm_does_not_creep_in_position_mode():
+    guard = LimitGuard(UR5E, UR5E.limits(), "position")
+    state = guard.initial(1, armed=True)
+    position = HOME.copy()
+    set_points = []
+    for tick in range(200):  # a soft servo sags under gravity by a share of the distance each period
+        decision, state = guard.check(guard.stop(state, "test"), None, measure(UR5E, position, stamp=tick * DT), DT)
+        set_points.append(decision.command.values[0])
+        position = decision.command.values - 0.03
+    np.testing.assert_array_equal(set_points, np.repeat(HOME, 200, axis=0))
+
+
+@pytest.mark.parametrize("how", ["stop", "no command"])
+def test_a_held_arm_does_not_creep_in_effort_mode(how):
+    robot = dataclasses.replace(UR5E, command_modes=("effort",), hold=Hold(40.0, 15.0, True), ros=None)
+    guard, plant = LimitGuard(robot, robot.limits(), "effort"), FakePlant(robot, "effort", 0.002, gravity=True)
+    lift = Kinematics(robot.urdf_path)
+    state = guard.initial(1, armed=True)
+    for _ in range(250):  # move away from where the guard was armed
+        sample = plant.read()
+        push = lift.gravity(robot.joint_names, sample.position) + 3.0
+        decision, state = guard.check(state, command(robot, "effort", push), sample, 0.002)
+        plant.write(decision.command)
+        plant.advance()
+    begun = plant.read()
+    stopping = begun.position + begun.velocity**2 / 30
+    state = guard.stop(state, "test") if how == "stop" else state
+    _, state = drive(guard, plant, None, 2000, state)
+    np.testing.assert_allclose(plant.read().position, stopping, atol=1e-3)
+    _, state = drive(guard, plant, None, 2000, state)
+    np.testing.assert_allclose(plant.read().position, stopping, atol=1e-3)
+
+
+def test_damping_ends_once_the_velocity_is_stale():
+    guard = LimitGuard(PENDULUM, PENDULUM.limits(), "effort")
+    state = guard.initial(1, armed=True)
+    sample = measure(PENDULUM, [0.0], [1.5])
+    efforts = []
+    for _ in range(4):
+        decision, state = guard.check(state, None, sample, DT)
+        efforts.append(float(decision.command.values[0, 0]))
+    assert efforts == [-1.5, -1.5, 0.0, 0.0]
+    assert state.rung[0] == STOP
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_an_unarmed_guard_emits_rest_and_remembers_no_hold(mode):
+    guard = LimitGuard(UR5E, UR5E.limits(), mode)
+    state = guard.initial(1)
+    for tick in range(40):
+        decision, state = guard.check(state, None, measure(UR5E, HOME, stamp=tick * DT), DT)
+        np.testing.assert_array_equal(decision.command.values, HOME if mode == "position" else 0 * HOME)
+    decision, _ = guard.check(guard.arm(state), command(UR5E, mode, decision.command.values), measure(UR5E, HOME, stamp=2.0), DT)
+    assert decision.rung[0] == PASS
+
+
+def test_position_commands_need_a_known_position_to_begin_with():
+    guard = LimitGuard(UR5E, UR5E.limits(), "position")
+    blind = HOME.copy()
+    blind[0, 2] = np.nan
+    with pytest.raises(ValueError, match="position of elbow_joint is unknown and nothing was executed since arming"):
+        guard.check(guard.initial(1, armed=True), command(UR5E, "position", HOME), measure(UR5E, blind), DT)
+    decision, _ = guard.check(guard.initial(1), command(UR5E, "position", HOME), measure(UR5E, blind), DT)
+    assert np.isfinite(decision.command.values).all()
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_the_workspace_box_is_not_left(mode):
+    lag = UR5E.monitors.tracking_lag
+    box = Box((-0.6, -0.6, 0.05), (0.6, 0.6, 0.9))
+    limits = dataclasses.replace(UR5E.limits(), workspace=box)
+    guard, plant = LimitGuard(UR5E, limits, mode), FakePlant(UR5E, mode, DT, 64, lag=lag)
+    kinematics = Kinematics(UR5E.urdf_path)
+    generator = np.random.default_rng(1)
+    push = generator.choice([-3.0, 3.0], (64, 6)) * (generator.random((64, 6)) < 0.5)
+    state = guard.initial(64, armed=True)
+    worst, clamped = 0.0, np.zeros(64, dtype=bool)
+    for _ in range(80):
+        asked = push if mode == "velocity" else state.executed + push * DT
+        decision, state = guard.check(state, command(UR5E, mode, asked), plant.read(), DT)
+        clamped |= decision.rung == CLAMP
+        plant.write(decision.command)
+        plant.advance()
+        poses = kinematics.poses(UR5E.joint_names, plant.truth().position, UR5E.workspace_points)
+        worst = max(
+            worst, *(float(np.maximum(np.array(box.low) - p.position, p.position - np.array(box.high)).max()) for p in poses.values())
+        )
+    assert clamped.mean() > 0.9
+    assert worst < 0.01  # joints that brake at different times leave the checked path by millimetres
+
+
+def test_wrong_commands_stop():
+    guard = LimitGuard(UR5E, UR5E.limits(), "velocity")
+    state = guard.initial(1, armed=True)
+    names = UR5E.joint_names
+    wrong = {
+        "command is position, the guard expects velocity": Command("position", names, HOME),
+        "command names other joints than the guard: elbow, elbow_joint": Command("velocity", (*names[:2], "elbow", *names[3:]), HOME),
+        "command names other joints than the guard: wrist_3_joint": Command("velocity", names[:5], HOME[:, :5]),
+        "command names other joints than the guard: a joint twice": Command("velocity", (*names, names[0]), np.zeros((1, 7))),
+        "command has shape [6], the guard expects [1, 6]": Command("velocity", names, HOME[0]),
+    }
+    for cause, asked in wrong.items():
+        decision, _ = guard.check(state, asked, measure(UR5E, HOME), DT)
+        assert (decision.rung[0], decision.cause[0]) == (STOP, cause)
+
+
+def test_joints_are_bound_by_name():
+    guard = LimitGuard(UR5E, UR5E.limits(), "velocity")
+    values = np.linspace(0.1, 0.6, 6)[None]
+    order = [3, 0, 5, 1, 4, 2]
+    names = tuple(UR5E.joint_names[index] for index in order)
+    shuffled = Measurement(np.zeros(1), names, HOME[:, order], 0 * HOME)
+    decision, _ = guard.check(guard.initial(1, armed=True), Command("velocity", names, values[:, order]), shuffled, DT)
+    np.testing.assert_array_equal(decision.command.values, values)
+
+
+@pytest.mark.parametrize(("fault", "cause"), [("nan_position", "joint position of elbow_joint"), ("missing_joint", "of elbow_joint")])
+def test_a_measurement_that_is_not_finite_holds_and_names_the_joint(fault, cause):
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT)
+    asked = command(UR5E, "velocity", np.full(6, 1.0))
+    _, state = drive(guard, plant, asked, 5)
+    plant.fault(fault, "elbow_joint")
+    decisions, state = drive(guard, plant, asked, 11, state)
+    assert decisions[0].rung[0] == HOLD
+    assert cause in decisions[0].cause[0]
+    assert decisions[-1].rung[0] == STOP
+    assert (decisions[-1].command.values == 0).all()
+
+
+def test_a_lost_sample_is_no_fault_and_stale_samples_stop():
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT)
+    asked = command(UR5E, "velocity", np.full(6, 3.0))
+    _, state = drive(guard, plant, asked, 8)
+    plant.fault("frozen_stamps")
+    lost, state = drive(guard, plant, asked, 1, state)
+    plant.heal()
+    found, state = drive(guard, plant, asked, 3, state)
+    assert all(decision.rung[0] == PASS for decision in (*lost, *found))
+    plant.fault("frozen_stamps")
+    decisions, _ = drive(guard, plant, asked, 3, state)
+    assert decisions[-1].rung[0] == STOP
+    assert decisions[-1].cause[0] == "joint state is stale"
+
+
+def test_one_step_back_of_the_clock_holds_and_recovers():
+    guard = LimitGuard(UR5E, UR5E.limits(), "velocity")
+    state, rungs, causes = guard.initial(1, armed=True), [], []
+    for tick in range(12):
+        stamp = tick * DT - (10.0 if tick >= 3 else 0.0)
+        decision, state = guard.check(state, command(UR5E, "velocity", np.zeros(6)), measure(UR5E, HOME, stamp=stamp), DT)
+        rungs.append(int(decision.rung[0]))
+        causes.append(decision.cause[0])
+    assert rungs == [PASS] * 3 + [HOLD] * 5 + [PASS] * 4
+    assert causes[3] == "stamps of the joint state go backwards"
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+@pytest.mark.parametrize("fault", ["dead_motor", "frozen", "runaway", "jump"])
+def test_motion_faults_stop_within_300_ms(mode, fault):
+    dt = 0.01
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), mode), FakePlant(UR5E, mode, dt, lag=0.06)
+    speed = -2.0
+    state = guard.initial(1, armed=True)
+
+    def push(state, ticks):
+        for _ in range(ticks):
+            executed = state.executed if state.started.all() else HOME
+            asked = executed + speed * dt if mode == "position" else np.full((1, 6), speed)
+            decisions, state = drive(guard, plant, command(UR5E, mode, asked), 1, state)
+        return decisions[0], state
+
+    decision, state = push(state, 40)
+    assert decision.rung[0] == PASS
+    plant.fault(fault, "elbow_joint")
+    decision, state = push(state, 30)
+    assert decision.rung[0] == STOP
+    assert "elbow_joint" in decision.cause[0]
+    assert ("jumped" if fault == "jump" else "does not follow its command") in decision.cause[0]
+
+
+def test_a_limit_cycle_stops():
+    guard = LimitGuard(UR5E, UR5E.limits(), "velocity")
+    state = guard.initial(1, armed=True)
+    rungs = []
+    for tick in range(200):
+        sign = 1 if tick % 4 < 2 else -1  # 25 reversals per second of 1 cm amplitude
+        sample = measure(UR5E, HOME + 0.01 * sign, np.full(6, 0.5 * sign), tick * 0.02)
+        decision, state = guard.check(state, command(UR5E, "velocity", np.zeros(6)), sample, 0.02)
+        rungs.append(decision.rung[0])
+    assert rungs[10] == PASS
+    assert rungs[-1] == STOP
+    assert "oscillates" in decision.cause[0]
+
+
+def test_rate_scale_scales_velocity_and_acceleration_only():
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity", rate_scale=0.1), FakePlant(UR5E, "velocity", DT)
+    decisions, state = drive(guard, plant, command(UR5E, "velocity", np.full(6, 9.0)), 10)
+    np.testing.assert_allclose(decisions[0].command.values, 15.0 * 0.1 * DT)
+    np.testing.assert_allclose(decisions[-1].command.values, np.pi * 0.1)
+    decisions, _ = drive(guard, plant, None, 1, state)
+    np.testing.assert_array_equal(decisions[0].command.values, np.zeros((1, 6)))  # braking keeps its full strength
+
+
+def test_reset_by_rows_leaves_other_rows_alone():
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT, 3)
+    _, state = drive(guard, plant, command(UR5E, "velocity", np.full((3, 6), 0.5)), 5)
+    state = guard.reset(guard.stop(state, "test"), np.array([1]), armed=True)
+    assert state.rung.tolist() == [STOP, PASS, STOP]
+    assert state.executed[:, 0].tolist() == [0.5, 0.0, 0.5]
+
+
+def test_refusals_name_the_reason():
+    limits = UR5E.limits()
+    with pytest.raises(ValueError, match=r"no command mode 'effort'; it has: velocity, position"):
+        LimitGuard(UR5E, limits, "effort")
+    with pytest.raises(ValueError, match=r"rate_scale must be in \(0, 1\], got 0"):
+        LimitGuard(UR5E, limits, "velocity", rate_scale=0)
+    with pytest.raises(ValueError, match=r"looser than those of robot 'ur5e': velocity of shoulder_pan_joint is 4, allowed is 3.14159"):
+        LimitGuard(UR5E, dataclasses.replace(limits, velocity=(4.0, *limits.velocity[1:])), "velocity")
+    boxed = dataclasses.replace(UR5E, workspace=Box((-1, -1, 0), (1, 1, 1)))
+    with pytest.raises(ValueError, match="there is no workspace box"):
+        LimitGuard(boxed, limits, "velocity")
+    with pytest.raises(ValueError, match="limits name joint 'hinge', which robot 'ur5e' does not have"):
+        LimitGuard(UR5E, PENDULUM.limits(), "velocity")
+    with pytest.raises(ValueError, match="its profile needs hold"):
+        LimitGuard(dataclasses.replace(PENDULUM, hold=None), PENDULUM.limits(), "effort")

@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+
+import isthmus_sim
+from isthmus import Measurement, load_robot
+from isthmus_sim.episodes import episode_start, run_episodes
+from isthmus_sim.plants import make_plant
+from isthmus_sim.task import Scorer, Transition
+from isthmus_sim.tasks import get_task, task_names
+
+
+class Still:
+    """A policy that does nothing."""
+
+    def __init__(self, contract):
+        self.contract = contract
+
+    def reset(self, rows=None, seed=None):
+        pass
+
+    def act(self, observation):
+        from isthmus import ActionChunk
+
+        batch = next(iter(observation.values())).shape[0]
+        return ActionChunk(np.zeros((batch, 1, len(self.contract.action.elements))))
+
+
+def test_tasks_are_listed_and_an_unknown_one_names_the_nearest():
+    assert task_names() == ["pendulum", "reach", "reach-wide"]
+    with pytest.raises(ValueError, match=r"unknown task 'reech'; did you mean 'reach'\? Known: pendulum, reach, reach-wide"):
+        get_task("reech")
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_contract_fits_the_robot_and_survives_json(name):
+    contract = get_task(name).contract
+    assert contract.fits(load_robot(contract.robot)) == []
+    assert type(contract).from_json(contract.to_json()).digest() == contract.digest()
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_equal_seeds_begin_equal_episodes_in_any_batch(name):
+    task = get_task(name)
+    together, alone = episode_start(task, [3, 4, 5]), episode_start(task, [4])
+    for group in ("state", "inputs", "parameters"):
+        for key, values in getattr(together, group).items():
+            np.testing.assert_array_equal(values[1], getattr(alone, group)[key][0])
+
+
+def test_reach_begins_within_the_start_pose_of_its_contract():
+    task = get_task("reach")
+    start = episode_start(task, range(200)).state["position"]
+    for column, (home, tolerance) in enumerate(task.contract.start.values()):
+        assert (np.abs(start[:, column] - home) <= tolerance).all()
+
+
+@pytest.mark.parametrize("name", ["reach", "reach-wide"])
+def test_goals_are_inside_the_declared_bounds(name):
+    task = get_task(name)
+    goals = episode_start(task, range(500)).inputs["goal"]
+    signal = task.contract.signal("goal")
+    assert (goals >= signal.low).all()
+    assert (goals <= signal.high).all()
+
+
+def test_every_wide_goal_is_reachable():
+    """Inverse kinematics by damped least squares from the home pose and from random ones."""
+    from isthmus.kinematics import Kinematics
+
+    task, robot = get_task("reach-wide"), load_robot("ur5e")
+    kinematics = Kinematics(robot.urdf_path)
+    goals = episode_start(task, range(60)).inputs["goal"]
+    generator = np.random.default_rng(0)
+
+    def tool(position):
+        return kinematics.poses(robot.joint_names, position, ["tool0"])["tool0"].position
+
+    best = np.full(len(goals), np.inf)
+    for attempt in range(6):
+        q = robot.home + (generator.uniform(-1.5, 1.5, (len(goals), 6)) if attempt else np.zeros((len(goals), 6)))
+        for _ in range(100):
+            error = goals - tool(q)
+            jacobian = np.stack([(tool(q + 1e-6 * np.eye(6)[joint]) - tool(q)) / 1e-6 for joint in range(6)], axis=2)
+            step = jacobian.transpose(0, 2, 1) @ np.linalg.solve(
+                jacobian @ jacobian.transpose(0, 2, 1) + 1e-3 * np.eye(3), error[:, :, None]
+            )
+            q = q + np.clip(step[:, :, 0], -0.3, 0.3)
+        best = np.minimum(best, np.linalg.norm(goals - tool(q), axis=1))
+    assert best.max() < 0.01
+
+
+def test_pendulum_pays_what_gymnasium_pays():
+    gymnasium = pytest.importorskip("gymnasium")
+    reference = gymnasium.make("Pendulum-v1").unwrapped
+    reference.reset()
+    task = get_task("pendulum")
+    scorer = Scorer(task, 1)
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        angle, speed, effort = generator.uniform([-7, -8, -3], [7, 8, 3])
+        reference.state = np.array([angle, speed])
+        _, expected, *_ = reference.step(np.array([effort]))
+        before = Measurement(np.zeros(1), ("hinge",), np.array([[angle]]), np.array([[speed]]))
+        outcome = scorer.score(Transition(before, before, np.array([[effort]]), {}))
+        assert outcome.reward[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_success_needs_the_condition_to_last():
+    task = get_task("reach")
+    scorer = Scorer(task, 1)
+
+    def at(distance):
+        pose = {"tool0": np.array([[distance, 0, 0, 0, 0, 0, 1.0]])}
+        here = Measurement(np.zeros(1), (), np.zeros((1, 0)), np.zeros((1, 0)), poses=pose)
+        return scorer.score(Transition(here, here, np.zeros((1, 6)), {"goal": np.zeros((1, 3))})).success[0]
+
+    assert [at(0.02) for _ in range(10)] == [False] * 9 + [True]
+    assert not at(0.04)
+    assert [at(0.02) for _ in range(10)] == [False] * 9 + [True]
+
+
+def test_reward_is_better_nearer_the_goal():
+    task = get_task("reach")
+    rewards = []
+    for distance in (0.5, 0.1, 0.01):
+        pose = {"tool0": np.array([[distance, 0, 0, 0, 0, 0, 1.0]])}
+        here = Measurement(np.zeros(1), (), np.zeros((1, 0)), np.zeros((1, 0)), poses=pose)
+        rewards.append(Scorer(task, 1).score(Transition(here, here, np.zeros((1, 6)), {"goal": np.zeros((1, 3))})).reward[0])
+    assert rewards == sorted(rewards)
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "pybullet"])
+def test_episodes_of_a_still_policy_run_to_their_end(engine):
+    task = get_task("reach")
+    plant = make_plant(engine, load_robot("ur5e"), mode="velocity", period=0.05, batch=2)
+    results, cadence = run_episodes(task, Still(task.contract), plant, [0, 1])
+    assert [result.steps for result in results] == [100, 100]
+    assert all(result.stopped_by_guard == "" and result.rungs["pass"] == 100 for result in results)
+    assert cadence.summary()["steps"] == 100
+    plant.close()
+
+
+def test_vector_environment_rows_equal_single_environments():
+    vector = isthmus_sim.make_vec("reach", 3)
+    observations, _ = vector.reset(seed=7)
+    actions = np.random.default_rng(0).uniform(-1.5, 1.5, (120, 3, 6)).astype(np.float32)
+    singles = [isthmus_sim.make("reach") for _ in range(3)]
+    for row, single in enumerate(singles):
+        first, _ = single.reset(seed=7 + row)
+        for name, value in first.items():
+            np.testing.assert_array_equal(value, observations[name][row])
+    for action in actions:
+        observations, rewards, _, truncated, info = vector.step(action)
+        for row, single in enumerate(singles):
+            observation, reward, _, ended, _ = single.step(action[row])
+            source = info["final_obs"] if truncated[row] else observations
+            for name, value in observation.items():
+                np.testing.assert_array_equal(value, source[name][row])
+            assert reward == rewards[row]
+            assert ended == truncated[row]
+            if ended:
+                single.reset()
+
+
+def test_single_environment_passes_gymnasium_s_checker():
+    from gymnasium.utils.env_checker import check_env
+
+    env = isthmus_sim.make("reach")
+    check_env(env, skip_render_check=True)
+    env.close()
+
+
+def test_sb3_adapter_marks_time_limits_and_keeps_the_last_observation():
+    from isthmus_sim.sb3 import Sb3VecEnv
+
+    env = Sb3VecEnv(isthmus_sim.make_vec("pendulum", 2), seed=0)
+    env.reset()
+    for step in range(200):
+        observation, reward, done, infos = env.step(np.zeros((2, 1)))
+        assert done.all() == (step == 199)
+    assert reward.shape == (2,)
+    for row, info in enumerate(infos):
+        assert info["TimeLimit.truncated"]
+        assert not np.array_equal(info["terminal_observation"]["joint_position"], observation["joint_position"][row])
+    env.close()
