@@ -192,12 +192,15 @@ def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
         return data
     if kind is float:
         number = {"inf": math.inf, "-inf": -math.inf}.get(data, data) if isinstance(data, str) else data
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or math.isnan(number):
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise ValueError(f"{where} must be a number, got {data!r}")
         try:
-            return float(number)
+            number = float(number)
         except OverflowError:
             raise ValueError(f"{where} must be a number that fits into 64 bits, got an integer that does not") from None
+        if math.isnan(number):
+            raise ValueError(f"{where} must be a number, got {data!r}")
+        return number
     if kind is int and (isinstance(data, bool) or not isinstance(data, int)):
         raise ValueError(f"{where} must be an integer, got {data!r}")
     if not isinstance(data, kind):

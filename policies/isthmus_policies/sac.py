@@ -39,6 +39,7 @@ class SacConfig:
     """Settings of the learner.
 
     Attributes:
+        steps: control periods to train for.
         learning_rate: of actor, critics and temperature (Adam).
         gamma: discount per control period.
         tau: Polyak factor of the target critics per update.
@@ -50,6 +51,7 @@ class SacConfig:
         checkpoint_every: control periods between checkpoints.
     """
 
+    steps: int = 100_000
     learning_rate: float = 3e-4
     gamma: float = 0.99
     tau: float = 0.005
@@ -67,7 +69,7 @@ class SacConfig:
             raise ValueError(f"gamma must be in [0, 1), got {self.gamma}")
         if not 0 < self.tau <= 1:
             raise ValueError(f"tau must be in (0, 1], got {self.tau}")
-        for name in ("batch_size", "buffer_size", "evaluate_every", "checkpoint_every"):
+        for name in ("steps", "batch_size", "buffer_size", "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
 

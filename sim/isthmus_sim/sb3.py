@@ -24,8 +24,8 @@ class Sb3VecEnv(VecEnv):
             env: closed with the adapter.
             seed: of the first reset.
         """
+        self._env = env  # the base class asks it for its render mode
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
-        self._env = env
         self._seed = seed
         self._actions: Array = np.zeros((env.num_envs, *env.single_action_space.shape))
 

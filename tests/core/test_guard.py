@@ -283,9 +283,9 @@ def test_a_held_arm_does_not_creep_in_effort_mode(how):
     begun = plant.read()
     stopping = begun.position + begun.velocity**2 / 30
     state = guard.stop(state, "test") if how == "stop" else state
-    _, state = drive(guard, plant, None, 2000, state)
+    _, state = drive(guard, plant, None, 1200, state)
     np.testing.assert_allclose(plant.read().position, stopping, atol=1e-3)
-    _, state = drive(guard, plant, None, 2000, state)
+    _, state = drive(guard, plant, None, 600, state)
     np.testing.assert_allclose(plant.read().position, stopping, atol=1e-3)
 
 
@@ -388,7 +388,7 @@ def test_a_measurement_that_is_not_finite_holds_and_names_the_joint(fault, cause
 
 def test_a_lost_sample_is_no_fault_and_stale_samples_stop():
     guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT)
-    asked = command(UR5E, "velocity", np.full(6, 3.0))
+    asked = command(UR5E, "velocity", np.full(6, -3.0))
     _, state = drive(guard, plant, asked, 8)
     plant.fault("frozen_stamps")
     lost, state = drive(guard, plant, asked, 1, state)

@@ -190,3 +190,14 @@ def test_refusals_name_the_bad_value():
         plant.reset(rows=np.array([1, 0]))
     with pytest.raises(ValueError, match="this plant was made for velocity commands, got position"):
         plant.write(Command("position", plant.robot.joint_names, np.zeros((2, 6))))
+
+
+@pytest.mark.parametrize(
+    ("engine", "robot", "mode"),
+    [(engine, "ur5e", mode) for engine in ENGINES for mode in ("velocity", "position")]
+    + [(engine, "pendulum", "effort") for engine in ENGINES],
+)
+def test_plant_conforms(engine, robot, mode):
+    from isthmus.testing import plant_conformance
+
+    plant_conformance(lambda batch: made(engine, robot, mode, batch), mode=mode)

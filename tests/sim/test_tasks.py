@@ -111,7 +111,7 @@ def test_success_needs_the_condition_to_last():
 
     def at(distance):
         pose = {"tool0": np.array([[distance, 0, 0, 0, 0, 0, 1.0]])}
-        here = Measurement(np.zeros(1), (), np.zeros((1, 0)), np.zeros((1, 0)), poses=pose)
+        here = Measurement(np.zeros(1), (), np.zeros((1, 6)), np.zeros((1, 6)), poses=pose)
         return scorer.score(Transition(here, here, np.zeros((1, 6)), {"goal": np.zeros((1, 3))})).success[0]
 
     assert [at(0.02) for _ in range(10)] == [False] * 9 + [True]
@@ -124,7 +124,7 @@ def test_reward_is_better_nearer_the_goal():
     rewards = []
     for distance in (0.5, 0.1, 0.01):
         pose = {"tool0": np.array([[distance, 0, 0, 0, 0, 0, 1.0]])}
-        here = Measurement(np.zeros(1), (), np.zeros((1, 0)), np.zeros((1, 0)), poses=pose)
+        here = Measurement(np.zeros(1), (), np.zeros((1, 6)), np.zeros((1, 6)), poses=pose)
         rewards.append(Scorer(task, 1).score(Transition(here, here, np.zeros((1, 6)), {"goal": np.zeros((1, 3))})).reward[0])
     assert rewards == sorted(rewards)
 

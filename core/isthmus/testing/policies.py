@@ -31,7 +31,7 @@ def policy_conformance(policy: Policy | Callable[[], Policy], *, tolerance: floa
     Raises:
         AssertionError: naming the first promise that is not kept.
     """
-    made: Policy = policy if isinstance(policy, Policy) else policy()
+    made: Policy = policy if isinstance(policy, Policy) and not isinstance(policy, type) else policy()
     assert isinstance(made, Policy), f"{type(made).__name__} lacks a method or attribute of Policy"
     generator = np.random.default_rng(seed)
     first, second = (_observation(made.contract, generator) for _ in range(2))

@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.records import Array, Command, reorder
 from isthmus.robot import Robot
 
-__all__ = ["LONGEST_SUBSTEP", "command_values", "rows_of", "start_state", "substeps"]
+__all__ = ["LONGEST_SUBSTEP", "command_values", "resting_values", "rows_of", "start_state", "substeps"]
 
 LONGEST_SUBSTEP = 0.005  # s
 
@@ -51,6 +51,16 @@ def start_state(robot: Robot, state: Mapping[str, Array] | None, count: int) -> 
             raise ValueError(f"state {name!r} must be finite and {list(values[name].shape)}, got {list(array.shape)}")
         values[name] = array
     return values["position"], values["velocity"]
+
+
+def resting_values(robot: Robot, mode: str, position: Array, velocity: Array) -> Array:
+    """What a stopped robot is commanded, `[B, J]`: its position, zero velocity, or the effort that damps its motion."""
+    if mode == "position":
+        return position.copy()
+    if mode == "velocity" or robot.hold is None:
+        return np.zeros_like(position)
+    limits = np.array([joint.effort for joint in robot.joints])
+    return np.asarray(np.clip(-robot.hold.kd * velocity, -limits, limits))
 
 
 def command_values(command: Command, mode: str, robot: Robot, batch: int) -> Array:

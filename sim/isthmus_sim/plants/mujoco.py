@@ -11,7 +11,7 @@ import numpy as np
 from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Robot
 from isthmus_sim.parameters import PARAMETERS, parameter_rows
-from isthmus_sim.plants.base import command_values, rows_of, start_state, substeps
+from isthmus_sim.plants.base import command_values, resting_values, rows_of, start_state, substeps
 
 if "DISPLAY" not in os.environ:
     os.environ.setdefault("MUJOCO_GL", "egl")
@@ -96,6 +96,7 @@ class MujocoPlant:
         for name in ("qpos", "qvel", "act", "ctrl", "xpos", "xquat", "qfrc_actuator"):
             self._batch.bind(name)
         self._steps = np.zeros(batch, dtype=np.int64)
+        self._stopped = np.zeros(batch, dtype=bool)
         self._renderer: Any = None
         self._changed: set[str] = set()
         self.reset()
@@ -116,9 +117,12 @@ class MujocoPlant:
         self._batch.qvel[np.ix_(ids, self._velocities)] = velocity
         if self._mode == "velocity":
             self._batch.act[ids] = position
+        elif self._mode == "position":
+            self._batch.ctrl[ids] = position
         self._set_parameters(ids, values)
-        self._batch.forward(ids, stage=_POSITION_STAGE)
+        self._batch.forward(ids)  # everything, or joint efforts would be those of another episode
         self._steps[ids] = 0
+        self._stopped[ids] = False
 
     def read(self) -> Measurement:
         """Joint states of all rows; joint efforts are those of the last physics step."""
@@ -140,16 +144,20 @@ class MujocoPlant:
 
     def write(self, command: Command) -> None:
         """See `Plant.write`."""
-        self._batch.ctrl[:] = command_values(command, self._mode, self.robot, self.batch)
+        values = command_values(command, self._mode, self.robot, self.batch)
+        self._batch.ctrl[~self._stopped] = values[~self._stopped]
 
     def advance(self) -> None:
         """Step all rows by one control period."""
+        if self._mode == "effort" and self._stopped.any():
+            self._rest()
         self._batch.step(nstep=self._substeps, stage=_POSITION_STAGE)
         self._steps += 1
 
     def stop(self, reason: str) -> None:
-        """Command rest: zero velocity or effort, or the present position."""
-        self._batch.ctrl[:] = self._batch.qpos[:, self._positions] if self._mode == "position" else 0.0
+        """Command rest, and ignore what is written until `reset`; an effort-controlled robot is damped."""
+        self._stopped[:] = True
+        self._rest()
 
     def close(self) -> None:
         """Release the renderer; the batch goes with the object."""
@@ -208,3 +216,8 @@ class MujocoPlant:
                 raise ValueError(f"plant 'mujoco' cannot express parameter {name!r}")
         if derived:
             self._batch.set_const(ids)
+
+    def _rest(self) -> None:
+        reading = self.read()
+        resting = resting_values(self.robot, self._mode, reading.position, reading.velocity)
+        self._batch.ctrl[self._stopped] = resting[self._stopped]

@@ -14,7 +14,7 @@ import pybullet
 from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Robot
 from isthmus_sim.parameters import PARAMETERS, parameter_rows
-from isthmus_sim.plants.base import command_values, rows_of, start_state, substeps
+from isthmus_sim.plants.base import command_values, resting_values, rows_of, start_state, substeps
 
 __all__ = ["PybulletPlant"]
 
@@ -62,6 +62,7 @@ class PybulletPlant:
         self._command = np.zeros((batch, len(self._joints)))
         self._setpoint = np.zeros((batch, len(self._joints)))
         self._steps = np.zeros(batch, dtype=np.int64)
+        self._stopped = np.zeros(batch, dtype=bool)
         self.reset()
 
     def reset(
@@ -87,6 +88,7 @@ class PybulletPlant:
         self._setpoint[ids] = position
         self._command[ids] = position if self._mode == "position" else 0.0
         self._steps[ids] = 0
+        self._stopped[ids] = False
 
     def read(self) -> Measurement:
         """Joint states of all rows; joint efforts are those that the motors applied in the last physics step."""
@@ -111,10 +113,13 @@ class PybulletPlant:
 
     def write(self, command: Command) -> None:
         """See `Plant.write`."""
-        self._command = np.array(command_values(command, self._mode, self.robot, self.batch))
+        values = command_values(command, self._mode, self.robot, self.batch)
+        self._command[~self._stopped] = values[~self._stopped]
 
     def advance(self) -> None:
         """Step all rows by one control period."""
+        if self._mode == "effort" and self._stopped.any():
+            self._rest()
         for _ in range(self._substeps):
             if self._mode == "velocity":
                 self._setpoint += self._command * self._timestep
@@ -124,8 +129,9 @@ class PybulletPlant:
         self._steps += 1
 
     def stop(self, reason: str) -> None:
-        """Command rest: zero velocity or effort, or the present position."""
-        self._command = self.read().position if self._mode == "position" else np.zeros_like(self._command)
+        """Command rest, and ignore what is written until `reset`; an effort-controlled robot is damped."""
+        self._stopped[:] = True
+        self._rest()
 
     def close(self) -> None:
         """Disconnect the clients."""
@@ -195,3 +201,8 @@ class PybulletPlant:
                     pybullet.changeDynamics(self._body, joint, jointDamping=value, physicsClientId=client)
             else:
                 raise ValueError(f"plant 'pybullet' cannot express parameter {name!r}")
+
+    def _rest(self) -> None:
+        reading = self.read()
+        resting = resting_values(self.robot, self._mode, reading.position, reading.velocity)
+        self._command[self._stopped] = resting[self._stopped]

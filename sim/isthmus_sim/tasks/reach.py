@@ -103,8 +103,8 @@ def _task(name: str, description: str, robot: Robot, low: Array, high: Array, go
             Term("distance", -1.0, "m", distance),
             Term("precision", -0.3, "ln m", lambda step: np.log(distance(step) + 0.01)),
             Term("effort", -0.02, "1", lambda step: ((step.action / SPEED) ** 2).sum(axis=1)),
-            # Joints that hardly move the tool would otherwise chatter at the control rate, which the guard takes for a limit cycle.
-            Term("smoothness", -0.1, "1", lambda step: (((step.after.velocity - step.before.velocity) / SPEED) ** 2).sum(axis=1)),
+            # Commands far from the present motion chatter at the control rate, which the guard takes for a limit cycle.
+            Term("smoothness", -0.1, "1", lambda step: (((step.action - step.before.velocity) / SPEED) ** 2).sum(axis=1)),
         ),
         reached=lambda step: distance(step) < TOLERANCE,
         success=f"tool within {TOLERANCE} m of the goal",

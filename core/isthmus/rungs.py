@@ -1,0 +1,143 @@
+"""What the guard decides and remembers: rungs, decisions, and the findings of one check."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isthmus.monitors import MonitorState
+from isthmus.records import Array, Command
+
+__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "Findings", "GuardState", "causes", "merge"]
+
+PASS, CLAMP, HOLD, STOP = range(4)
+RUNGS = ("pass", "clamp", "hold", "stop")
+
+GOOD_COMMANDS = 5
+HOLD_SECONDS = 0.5
+
+_CLAMPED = "command beyond velocity, acceleration, effort or position limits"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardState:
+    """Everything the guard remembers, one row per robot. Treat the arrays as read-only.
+
+    Attributes:
+        armed: `[B]`, nothing but the resting command leaves an unarmed guard.
+        rung: `[B]`, rung that persists: `HOLD` or `STOP`, else `PASS`.
+        executed: `[B, J]`, last executed command in the unit of the mode.
+        rate: `[B, J]`, commanded velocity of the last period, rad/s (position mode; equals `executed` otherwise).
+        anchor: `[B, J]`, position that an effort-controlled robot is held at, rad.
+        braking: `[B]`, the last command was the guard's own.
+        started: `[B]`, a command was executed since arming.
+        good: `[B]`, good commands in a row while holding.
+        held: `[B]`, seconds spent holding.
+        cause: why each row holds or stops, "" where it does not.
+        monitors: what the monitors remember.
+    """
+
+    armed: Array
+    rung: Array
+    executed: Array
+    rate: Array
+    anchor: Array
+    braking: Array
+    started: Array
+    good: Array
+    held: Array
+    cause: tuple[str, ...]
+    monitors: MonitorState
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the guard lets through.
+
+    Attributes:
+        command: the command to execute, all finite and within limits.
+        rung: `[B]` int: `PASS`, `CLAMP`, `HOLD` or `STOP`; an unarmed row holds.
+        cause: one sentence per row that is not passing, "" elsewhere.
+    """
+
+    command: Command
+    rung: Array
+    cause: tuple[str, ...]
+
+
+class Findings:
+    """What one check has found: the rung that each row needs and why."""
+
+    __slots__ = ("_causes", "_clean", "_demand", "_good", "state")
+
+    def __init__(self, state: GuardState) -> None:
+        self.state = state
+        self._demand = state.rung
+        self._causes: dict[int, list[str]] = {}
+        self._clean = True
+
+    def add(self, rows: Array, rung: int, causes: Sequence[str]) -> None:
+        """Rows that need at least `rung`. The first cause of a hold or stop stays its cause until it is over or becomes worse."""
+        if self._clean:
+            self._clean = False
+            self._demand = self._demand.copy()
+            self._good = np.ones(rows.shape[0], dtype=bool)
+        self._good &= ~rows
+        for row in np.flatnonzero(rows & self.state.armed & (self.state.rung < rung)).tolist():
+            self._demand[row] = max(self._demand[row], rung)
+            self._causes.setdefault(row, []).append(causes[row])
+
+    def settle(self, dt: float) -> tuple[Array, Array, Array]:
+        """Let holds clear or expire: the final demand, the count of good commands and the seconds held, `[B]` each."""
+        state = self.state
+        if self._clean and not np.count_nonzero(state.rung):
+            return self._demand, state.good, state.held
+        good = np.ones_like(state.armed) if self._clean else self._good
+        holding = (state.rung == HOLD) & (self._demand == HOLD) & state.armed
+        count = np.where(holding & good, state.good + 1, 0)
+        held = np.where(holding, state.held + dt, 0.0)
+        released = holding & (count >= GOOD_COMMANDS)
+        expired = holding & ~released & (held > HOLD_SECONDS - 1e-9)
+        self._demand = np.where(released, PASS, np.where(expired, STOP, self._demand)).astype(np.int8)
+        for row in np.flatnonzero(expired).tolist():
+            self._causes[row] = [f"hold lasted {HOLD_SECONDS} s: {state.cause[row]}"]
+        return self._demand, np.where(released, 0, count), np.where(released, 0.0, held)
+
+    def explain(self, demand: Array) -> tuple[str, ...]:
+        """One cause per row that holds or stops, "" elsewhere."""
+        before = self.state.cause
+        if self._clean and demand is self.state.rung:
+            return before
+        return tuple(
+            "" if rung < HOLD else "; ".join(dict.fromkeys(self._causes.get(row, [before[row]])))
+            for row, rung in enumerate(demand.tolist())
+        )
+
+
+def causes(rung: Array, armed: Array, kept: tuple[str, ...]) -> tuple[str, ...]:
+    """One sentence per row that is not passing: the kept cause of a hold or stop, that it is not armed, or that it was clamped."""
+    if not np.count_nonzero(rung):
+        return kept
+    rows = zip(rung.tolist(), armed.tolist(), kept, strict=True)
+    return tuple(cause or ("" if rung == PASS else _CLAMPED if ready else "not armed") for rung, ready, cause in rows)
+
+
+def merge(mask: Array, first: GuardState, second: GuardState) -> GuardState:
+    """Rows of `first` where `mask`, of `second` elsewhere."""
+
+    def pick(a: Array, b: Array) -> Array:
+        return np.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    values = {
+        field.name: pick(getattr(first, field.name), getattr(second, field.name))
+        for field in dataclasses.fields(GuardState)
+        if field.name not in ("cause", "monitors")
+    }
+    cause = tuple(a if row else b for row, a, b in zip(mask, first.cause, second.cause, strict=True))
+    monitors = MonitorState(
+        **{f.name: pick(getattr(first.monitors, f.name), getattr(second.monitors, f.name)) for f in dataclasses.fields(MonitorState)}
+    )
+    return GuardState(cause=cause, monitors=monitors, **values)

@@ -1,0 +1,156 @@
+import dataclasses
+import json
+import math
+
+import pytest
+from sample_contract import PENDULUM, UR5E, joint_signal, make_contract
+
+from isthmus import Box, CameraSpec, Contract, Signal, strict
+
+CONTRACT = make_contract()
+
+
+def written(**changes):
+    return {**json.loads(CONTRACT.to_json()), **changes}
+
+
+def test_a_contract_survives_json_and_yaml_with_its_digest(tmp_path):
+    assert Contract.from_json(CONTRACT.to_json()).digest() == CONTRACT.digest()
+    path = tmp_path / "contract.yaml"
+    path.write_text(CONTRACT.to_json().decode())  # JSON is YAML
+    assert Contract.from_yaml(path) == Contract.from_json(CONTRACT.to_json())
+
+
+def test_equal_contracts_have_equal_digests_however_their_numbers_are_written():
+    assert make_contract(period=1).digest() == make_contract(period=1.0).digest()
+    start = {"elbow_joint": (0.0, 1.0)}
+    assert make_contract(start=start).digest() == make_contract(start={"elbow_joint": [-0.0, 1]}).digest()
+    assert make_contract(period=0.05).digest() != make_contract(period=0.04).digest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": 1}, r"contract: unknown key 'colour'"),
+        ({"horizn": 1}, r"unknown key 'horizn'; did you mean 'horizon'\?"),
+        ({"horizon": 0}, r"horizon must be >= 1, got 0"),
+        ({"horizon": 1.5}, r"contract.horizon must be an integer, got 1.5"),
+        ({"horizon": True}, r"contract.horizon must be an integer, got True"),
+        ({"control_period": "inf"}, r"control_period must be > 0 s, got inf s"),
+        ({"control_period": 10**400}, r"contract.control_period must be a number that fits"),
+        ({"start": {"elbow_joint": [0.0]}}, r"contract.start.elbow_joint must have 2 entries, got 1"),
+        ({"start": {"elbow_joint": [0.0, 0.0]}}, r"start of elbow_joint must be a finite position and a tolerance > 0"),
+        ({"observation": []}, r"at least one observation signal"),
+    ],
+)
+def test_bad_contracts_are_refused_by_name(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Contract.from_data(written(**changes))
+
+
+def test_a_missing_key_is_named():
+    data = written()
+    del data["limits"]["velocity"]
+    with pytest.raises(ValueError, match=r"contract.limits: key 'velocity' is missing"):
+        Contract.from_data(data)
+
+
+def test_duplicate_keys_and_nan_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"policy.json: key 'robot' appears twice"):
+        Contract.from_json('{"robot": "a", "robot": "b"}', "policy.json")
+    with pytest.raises(ValueError, match="NaN is not JSON"):
+        Contract.from_json('{"control_period": NaN}')
+    path = tmp_path / "contract.yaml"
+    path.write_text("robot: a\ntask: b\nrobot: c\n")
+    with pytest.raises(ValueError, match=r"contract.yaml:3: key 'robot' appears twice"):
+        Contract.from_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unit": "deg"}, r"unit of joint_position must be one of rad, m, got 'deg'"),
+        ({"elements": ()}, r"elements must not be empty"),
+        ({"elements": ("a", "a")}, r"elements must be unique"),
+        ({"low": (0.0,)}, r"low must have 2 entries, one per element, got 1"),
+        ({"low": (math.nan, 0.0)}, r"low must be < high, got nan and 1.0 for a"),
+        ({"high": (1.0, -1.0)}, r"low must be < high, got 0.0 and -1.0 for b"),
+        ({"history": 0}, r"history and stride must be >= 1, got 0 and 1"),
+        ({"dtype": "uint8"}, r"dtype must be uint8 for images"),
+        ({"camera": CameraSpec(4, 4)}, r"a camera belongs to an image signal"),
+        ({"source": "pose", "unit": "m"}, r"unknown component 'a'"),
+    ],
+)
+def test_bad_signals_are_refused_by_name(changes, message):
+    signal = Signal("s", "joint_position", ("a", "b"), "rad", (0.0, 0.0), (1.0, 1.0))
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(signal, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"velocity": (0.0,) * 6}, r"velocity must be > 0, got 0.0 for shoulder_pan_joint"),
+        ({"effort": (math.nan,) * 6}, r"effort must be > 0, got nan"),
+        ({"position_low": (9.0,) * 6}, r"position_low must be < position_high, got 9.0"),
+        ({"stop_acceleration": (math.inf,) * 6}, r"stop_acceleration must be finite, got inf"),
+        ({"velocity": (1.0,)}, r"velocity must have 6 entries"),
+    ],
+)
+def test_bad_limits_are_refused_by_name(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(UR5E.limits(), **changes)
+
+
+def test_limits_are_compared_by_joint_and_box():
+    limits = UR5E.limits()
+    small, large = Box((-1, -1, 0), (1, 1, 1)), Box((-2, -1, 0), (1, 1, 1))
+    assert not limits.looser_than(limits)
+    assert not dataclasses.replace(limits, workspace=small).looser_than(dataclasses.replace(limits, workspace=large))
+    (line,) = dataclasses.replace(limits, workspace=large).looser_than(dataclasses.replace(limits, workspace=small))
+    assert line == "workspace is (-2, -1, 0) … (1, 1, 1) m, allowed is (-1, -1, 0) … (1, 1, 1) m"
+    (line,) = dataclasses.replace(limits, position_low=(-9.0, *limits.position_low[1:])).looser_than(limits)
+    assert line == "position_low of shoulder_pan_joint is -9, allowed is -6.28319"
+
+
+def test_differences_are_told_so_that_a_person_can_act():
+    names = UR5E.joint_names
+    swapped = dataclasses.replace(CONTRACT.observation[0], elements=(names[2], names[1], names[0], *names[3:]))
+    other = dataclasses.replace(CONTRACT, observation=(swapped, *CONTRACT.observation[1:]), control_period=0.04)
+    assert CONTRACT.diff(CONTRACT) == []
+    assert CONTRACT.diff(other) == [
+        "control_period is 0.05 here, 0.04 there",
+        "signal 'position': order differs: shoulder_pan_joint is 1st here, 3rd there",
+    ]
+    fewer = dataclasses.replace(CONTRACT, observation=CONTRACT.observation[:-1])
+    assert CONTRACT.diff(fewer) == ["signal 'goal' is observed here, not there"]
+    turned = dataclasses.replace(CONTRACT, observation=CONTRACT.observation[::-1])
+    assert CONTRACT.diff(turned) == [
+        "signal order differs: position, velocity, previous, goal here, goal, previous, velocity, position there"
+    ]
+
+
+def test_a_policy_fits_its_robot_and_says_why_it_does_not_fit_another():
+    assert CONTRACT.fits(UR5E) == []
+    problems = "\n".join(CONTRACT.fits(PENDULUM))
+    assert "policy was made for robot 'ur5e', this is 'pendulum'" in problems
+    assert "'action' expects joint 'elbow_joint', which robot 'pendulum' does not have (its joints: hinge)" in problems
+    assert "policy commands velocity; robot 'pendulum' accepts effort" in problems
+    assert make_contract(period=0.5).fits(UR5E) == ["policy runs every 0.5 s; robot 'ur5e' can be commanded every 0.002 to 0.1 s"]
+
+
+def test_units_and_limits_are_part_of_the_fit():
+    metres = joint_signal("position", UR5E, "joint_position", "m")
+    problems = make_contract(signals=(metres,)).fits(UR5E)
+    assert problems[0] == "signal 'position' is in m, but shoulder_pan_joint of 'ur5e' is revolute"
+    fast = make_contract(limits=dataclasses.replace(UR5E.limits(), velocity=(4.0,) * 6))
+    assert fast.fits(UR5E)[0] == "limits are looser than the robot's: velocity of shoulder_pan_joint is 4, allowed is 3.14159"
+
+
+def test_an_unknown_signal_suggests_the_nearest():
+    with pytest.raises(KeyError, match="did you mean 'goal'"):
+        CONTRACT.signal("gaol")
+
+
+def test_canonical_form_is_stable():
+    assert strict.canonical_json({"b": (1.0, -0.0, math.inf), "a": None}) == b'{"a":null,"b":[1.0,0.0,"inf"]}'

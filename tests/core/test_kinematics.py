@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sample_contract import PENDULUM, UR5E
+
+from isthmus.kinematics import GRAVITY, Kinematics, quaternion
+
+ARM, ROD = Kinematics(UR5E.urdf_path), Kinematics(PENDULUM.urdf_path)
+JOINTS = UR5E.joint_names
+angles = arrays(np.float64, (3, 6), elements=st.floats(-6, 6))
+
+
+def tool(position):
+    return ARM.poses(JOINTS, position, ["tool0"])["tool0"]
+
+
+def potential_energy(kinematics, joints, position):
+    """Sum of m g z over the links, `[B]`, J: each link's centre from its pose."""
+    poses = kinematics.poses(joints, position, kinematics.links)
+    total = np.zeros(len(position))
+    for link, inertial in kinematics._inertials.items():
+        if inertial is not None:
+            height = poses[link].position[:, 2] + poses[link].rotation[:, 2] @ inertial.center
+            total += inertial.mass * GRAVITY * height
+    return total
+
+
+def test_the_stretched_ur5e_is_where_its_dimensions_say():
+    # Upper arm 0.425 m and forearm 0.3922 m along -x of a base that the description turns by half a circle, wrist 0.1333 m and 0.0996 m across.
+    pose = tool(np.zeros((1, 6)))
+    np.testing.assert_allclose(pose.position[0], [0.425 + 0.3922, 0.1333 + 0.0996, 0.1625 - 0.0997], atol=1e-12)
+
+
+@given(position=angles)
+def test_rotations_are_orthonormal_and_quaternions_are_theirs(position):
+    rotation = tool(position).rotation
+    np.testing.assert_allclose(rotation @ rotation.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (3, 3, 3)), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(rotation), 1, atol=1e-12)
+    x, y, z, w = quaternion(rotation).T
+    np.testing.assert_allclose(x * x + y * y + z * z + w * w, 1, atol=1e-12)
+    assert (w >= 0).all()
+    np.testing.assert_allclose(rotation[:, 0, 0], 1 - 2 * (y * y + z * z), atol=1e-12)
+    np.testing.assert_allclose(rotation[:, 1, 0], 2 * (x * y + w * z), atol=1e-12)
+    np.testing.assert_allclose(rotation[:, 2, 1], 2 * (y * z + w * x), atol=1e-12)
+
+
+@settings(max_examples=30)
+@given(position=angles)
+def test_joints_turn_the_tool_about_their_axes(position):
+    step = 1e-6
+    poses = ARM.poses(JOINTS, position, ARM.links)
+    for index, name in enumerate(JOINTS):
+        link = (
+            name.replace("_joint", "_link")
+            .replace("elbow", "forearm")
+            .replace("shoulder_pan", "shoulder")
+            .replace("shoulder_lift", "upper_arm")
+        )
+        turned = position.copy()
+        turned[:, index] += step
+        moved = (tool(turned).position - tool(position).position) / step
+        axis, arm = poses[link].rotation[:, :, 2], tool(position).position - poses[link].position
+        np.testing.assert_allclose(moved, np.cross(axis, arm), atol=1e-5)
+
+
+@settings(max_examples=30)
+@given(position=angles)
+def test_gravity_torque_is_the_gradient_of_the_potential_energy(position):
+    step = 1e-6
+    gradient = np.empty_like(position)
+    for index in range(6):
+        up, down = position.copy(), position.copy()
+        up[:, index] += step
+        down[:, index] -= step
+        gradient[:, index] = (potential_energy(ARM, JOINTS, up) - potential_energy(ARM, JOINTS, down)) / (2 * step)
+    np.testing.assert_allclose(ARM.gravity(JOINTS, position), gradient, atol=1e-5)
+
+
+def test_the_rod_needs_half_its_weight_times_its_length_when_level():
+    np.testing.assert_allclose(ROD.gravity(("hinge",), np.array([[np.pi / 2], [0.0]])), [[-GRAVITY / 2], [0]], atol=1e-12)
+
+
+@given(position=angles)
+def test_rows_and_column_order_do_not_matter(position):
+    order = [4, 2, 0, 5, 1, 3]
+    shuffled = ARM.poses([JOINTS[index] for index in order], position[:, order], ["tool0"])["tool0"]
+    np.testing.assert_array_equal(shuffled.vector(), tool(position).vector())
+    for row in range(3):
+        np.testing.assert_array_equal(tool(position[row : row + 1]).vector()[0], tool(position).vector()[row])
+        np.testing.assert_array_equal(ARM.gravity(JOINTS, position[row : row + 1])[0], ARM.gravity(JOINTS, position)[row])
+
+
+def test_a_slider_moves_along_its_axis(tmp_path):
+    path = tmp_path / "slider.urdf"
+    path.write_text(
+        '<robot name="slider"><link name="base"/>'
+        '<joint name="slide" type="prismatic"><parent link="base"/><child link="cart"/>'
+        '<origin xyz="1 0 0" rpy="0 1.5707963267948966 0"/><axis xyz="0 0 1"/></joint>'
+        '<link name="cart"><inertial><mass value="2"/></inertial></link></robot>'
+    )
+    slider = Kinematics(path)
+    np.testing.assert_allclose(slider.poses(["slide"], np.array([[0.5]]), ["cart"])["cart"].position, [[1.5, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(slider.gravity(["slide"], np.array([[0.5]])), [[0]], atol=1e-12)
+
+
+def test_an_unknown_link_is_refused_with_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown link 'tip0'; known: base_link, rod, tip"):
+        ROD.poses(("hinge",), np.zeros((1, 1)), ["tip0"])
+    path = tmp_path / "two.urdf"
+    path.write_text('<robot name="two"><link name="a"/><link name="b"/></robot>')
+    with pytest.raises(ValueError, match="exactly one root link, found a, b"):
+        Kinematics(path)

@@ -1,0 +1,84 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from sample_contract import PENDULUM, UR5E
+
+from isthmus import load_robot, robot_names
+from isthmus.kinematics import Kinematics
+
+
+def own_robot(folder, name="mine", text=None):
+    place = folder / name
+    place.mkdir()
+    (place / "robot.yaml").write_text(text if text is not None else "name: mine\n")
+    return folder
+
+
+MINE = """name: mine
+description: one joint
+urdf: mine.urdf
+base_frame: base
+tool_frame: tip
+command_modes: [velocity]
+joints:
+  - {name: hinge, home: 0.0, velocity: 1, acceleration: 2, stop_acceleration: 2, effort: 3}
+"""
+
+
+@pytest.mark.parametrize("name", robot_names())
+def test_every_profile_loads_and_agrees_with_its_urdf(name):
+    robot = load_robot(name)
+    links = Kinematics(robot.urdf_path).links
+    assert robot.base_frame == links[0]
+    assert {robot.tool_frame, *robot.workspace_points} <= set(links)
+    limits = robot.limits()
+    assert limits.joints == robot.joint_names
+    assert (np.array(limits.position_low) <= robot.home).all()
+    assert (np.array(limits.position_high) >= robot.home).all()
+    assert set(robot.command_modes) <= set(robot.ros.command_topics)
+
+
+def test_the_profiles_hold_the_published_numbers():
+    assert UR5E.joint_names[2] == "elbow_joint"
+    assert UR5E.limits().velocity == (math.pi,) * 6
+    assert UR5E.limits().effort == (150, 150, 150, 28, 28, 28)
+    assert PENDULUM.limits().effort == (2.0,)
+    assert PENDULUM.limits().position_high == (math.inf,)
+
+
+def test_an_unknown_robot_suggests_the_nearest():
+    with pytest.raises(ValueError, match=r"unknown robot 'ur5'; did you mean 'ur5e'\? Known: .*pendulum.*ur5e"):
+        load_robot("ur5")
+
+
+def test_own_folders_are_searched_first(tmp_path):
+    own_robot(tmp_path, text=MINE)
+    with pytest.raises(ValueError, match=r"URDF 'mine.urdf' is not beside it"):
+        load_robot("mine", [tmp_path])
+    (tmp_path / "mine" / "mine.urdf").write_text('<robot name="mine"><link name="base"/></robot>')
+    assert load_robot("mine", [tmp_path]).joint_names == ("hinge",)
+    assert "mine" in robot_names([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("name: mine", "name: yours", r"name is 'yours', the folder is 'mine'"),
+        ("[velocity]", "[torque]", r"unknown command mode 'torque'; .*Known: effort, position, velocity"),
+        ("velocity: 1", "velocty: 1", r"joints\[0\]: unknown key 'velocty'; did you mean 'velocity'"),
+        ("home: 0.0", "home: .nan", r"joints\[0\].home must be a number, got nan"),
+        ("home: 0.0", "home: 9.0, position: [-1, 1]", r"home 9.0 is outside its limits -1.0 … 1.0"),
+        ("home: 0.0", "home: 0.0, type: planar", r"type must be revolute, continuous or prismatic, got 'planar'"),
+    ],
+)
+def test_a_wrong_profile_is_refused_with_its_place(tmp_path, before, after, message):
+    own_robot(tmp_path, text=MINE.replace(before, after, 1))
+    with pytest.raises(ValueError, match=message):
+        load_robot("mine", [tmp_path])
+
+
+def test_joint_names_are_unique():
+    with pytest.raises(ValueError, match="joint names must be unique"):
+        dataclasses.replace(PENDULUM, joints=PENDULUM.joints * 2)

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+
+from isthmus.artifact import Artifact
+from isthmus.testing import policy_conformance
+from isthmus_policies.export import PARITY_SAMPLES, export_graph
+from isthmus_policies.features import FeatureEncoder
+from isthmus_sim.tasks import get_task
+
+CONTRACT = get_task("reach").contract
+
+
+class Actor(torch.nn.Module):
+    def __init__(self, contract=CONTRACT):
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = FeatureEncoder(contract)
+        self.body = torch.nn.Sequential(torch.nn.Linear(self.features.size, 64), torch.nn.ReLU(), torch.nn.Linear(64, 6), torch.nn.Tanh())
+
+    def forward(self, observation):
+        return 1.5 * self.body(self.features(observation))[:, None]
+
+
+class Noisy(Actor):
+    def forward(self, observation):
+        return super().forward(observation) + 1e-3 * torch.rand(1)
+
+
+def observations(count=PARITY_SAMPLES):
+    generator = np.random.default_rng(0)
+    return {signal.name: generator.uniform(-1, 1, (count, 1, *signal.shape)).astype(np.float32) for signal in CONTRACT.observation}
+
+
+def test_file_computes_what_the_network_computes(tmp_path):
+    actor, samples = Actor(), observations()
+    path = tmp_path / "policy.isthmus"
+    export_graph(CONTRACT, actor, samples, training={"algorithm": "none"}).save(path)
+    loaded = Artifact.load(path)
+    assert loaded.contract.digest() == CONTRACT.digest()
+    with torch.no_grad():
+        eager = actor({name: torch.from_numpy(value) for name, value in samples.items()}).numpy()
+    np.testing.assert_allclose(loaded.policy().act(samples).actions, eager, atol=1e-5 * 3.0)
+
+
+def test_exported_policy_conforms():
+    policy_conformance(export_graph(CONTRACT, Actor(), observations()).policy())
+
+
+def test_a_graph_that_differs_is_refused_with_the_joint():
+    with pytest.raises(ValueError, match=r"exported graph differs from the trained one by .* of the range of \w+_joint, allowed is 1e-05"):
+        export_graph(CONTRACT, Noisy(), observations())
