@@ -1,0 +1,58 @@
+"""What commands print: text and tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from isthmus import strict
+
+__all__ = ["OUT", "complain", "say", "show_table", "write_json"]
+
+# Square brackets are shapes and extras here, not markup. A pipe has no width; 80 columns would cut tables.
+OUT = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160)
+_ERRORS = Console(stderr=True, markup=False, highlight=False)
+
+
+def say(text: str) -> None:
+    """Print one line to stdout, never wrapped."""
+    OUT.print(text, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Print one line to stderr, never wrapped."""
+    _ERRORS.print(" ".join(text.split()), soft_wrap=True)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; nothing if it has no rows."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in row))
+    if table.row_count:
+        OUT.print(table)
+
+
+def write_json(data: Any, path: Path | None = None) -> None:
+    """Write plain data as JSON.
+
+    Args:
+        data: dataclasses, mappings, sequences and scalars; infinity becomes "inf".
+        path: file to write; None or "-" is stdout.
+
+    Raises:
+        ValueError: a number is NaN.
+        OSError: the file cannot be written.
+    """
+    text = json.dumps(strict.encode(data), indent=2, ensure_ascii=False, allow_nan=False)
+    if path is None or str(path) == "-":
+        say(text)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")

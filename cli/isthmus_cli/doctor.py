@@ -1,0 +1,195 @@
+"""`isthmus doctor`: what is installed, and whether a policy fits a robot and is fast enough on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from isthmus.artifact import Artifact, ArtifactError
+from isthmus.contract import Contract
+from isthmus.policy import Policy
+from isthmus.robot import load_robot
+from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.plants import installed_version
+from isthmus_cli.robots import robot_folders
+
+__all__ = ["Check", "Doctor"]
+
+OK, ABSENT, WRONG = "ok", "not installed", "wrong"
+
+_REQUIRED = ("numpy", "pyyaml", "onnxruntime", "mcap", "mcap-ros2-support", "tyro", "rich")
+_OPTIONAL = {
+    "mujoco": "sim",
+    "gymnasium": "sim",
+    "pybullet": "pybullet",
+    "torch": "train",
+    "stable-baselines3": "train",
+    "tensorboard": "train",
+    "onnx": "train",
+    "safetensors": "train",
+    "scipy": "report",
+    "matplotlib": "report",
+    "pillow": "report",
+    "rclpy": "ros",
+}
+_OLDEST_MUJOCO = (3, 17)
+_DECISIONS = 200
+_RENDER = """
+import os
+os.environ.setdefault("MUJOCO_GL", "egl")
+import mujoco
+model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><light pos="0 0 3"/><geom size="1"/></worldbody></mujoco>')
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+renderer = mujoco.Renderer(model, 48, 64)
+renderer.update_scene(data)
+assert renderer.render().any(), "the picture is black"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what.
+        status: "ok", "not installed" (and not required), or "wrong".
+        found: version, time or reason.
+        advice: what to do; "" if all is well.
+    """
+
+    name: str
+    status: str
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """Check this machine and, if one is given, a policy: does it load, does it fit the robot, is it fast enough.
+
+    The exit code is 1 if anything is wrong; each problem is one line that says what to do.
+
+    Attributes:
+        policy: policy file; without it only the machine is checked.
+        robot: robot that the policy shall run on; by default the one that it was made for.
+        robots: folder with profiles of your own, NAME/robot.yaml; searched first.
+        json: print JSON, a list.
+    """
+
+    policy: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[POLICY]")] = None
+    robot: str | None = None
+    robots: Path | None = None
+    json: bool = False
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: unknown robot; the message lists the known ones.
+        """
+        folders = robot_folders(self.robots)
+        if self.robot is not None:
+            load_robot(self.robot, folders)
+        checks = [*_packages(), *_rendering(), *_ros()]
+        if self.policy is not None:
+            checks += _policy(self.policy, self.robot, folders)
+        wrong = [check for check in checks if check.status == WRONG]
+        if self.json:
+            write_json(checks)
+        else:
+            show_table("", ("check", "status", "found"), [(check.name, check.status, check.found) for check in checks])
+            for check in wrong:
+                say(f"{check.name}: {check.found}; {check.advice}")
+            say(f"{len(wrong)} problem(s)" if wrong else "all is well")
+        return 1 if wrong else 0
+
+
+def _packages() -> Iterator[Check]:
+    yield Check("python", OK, platform.python_version())
+    yield Check("isthmus", OK, installed_version("isthmus"))
+    for name in _REQUIRED:
+        version = installed_version(name)
+        yield Check(name, OK if version else WRONG, version or "not installed", "" if version else f"run: pip install {name}")
+    for name, extra in _OPTIONAL.items():
+        version = installed_version(name)
+        if name == "mujoco" and version and tuple(int(part) for part in version.split(".")[:2]) < _OLDEST_MUJOCO:
+            yield Check(name, WRONG, version, "batches need MuJoCo 3.17 or newer; run: pip install 'isthmus[sim]'")
+        else:
+            yield Check(name, OK if version else ABSENT, version or f"pip install 'isthmus[{extra}]'")
+
+
+def _rendering() -> Iterator[Check]:
+    if importlib.util.find_spec("mujoco") is None:
+        return
+    error = _attempt(_RENDER)
+    advice = "for pictures without a screen run: apt-get install libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri"
+    yield Check("rendering", WRONG if error else OK, error or "works without a screen (EGL)", advice if error else "")
+
+
+def _ros() -> Iterator[Check]:
+    if importlib.util.find_spec("rclpy") is None:
+        return
+    error = _attempt("import rclpy, sensor_msgs.msg")
+    advice = "source the setup.bash of your ROS 2 distribution, or run: pip install 'isthmus[ros]'"
+    yield Check("ROS 2", WRONG if error else OK, error or "rclpy can be imported", advice if error else "")
+
+
+def _attempt(program: str) -> str:
+    """Last line of what a Python program complained about, "" if it ran; in a process of its own, because a broken driver may crash."""
+    try:
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        return "did not end within 60 s"
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+
+
+def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iterator[Check]:
+    try:
+        artifact = Artifact.load(path)
+        policy = artifact.policy()
+    except ArtifactError as error:
+        yield Check("policy", WRONG, str(error), "use the file as `isthmus train` wrote it")
+        return
+    contract = artifact.contract
+    yield Check("policy", OK, f"{artifact.kind}, digest {artifact.policy_digest[:12]}")
+    try:
+        robot = load_robot(robot_name or contract.robot, folders)
+    except ValueError as error:
+        yield Check("robot", WRONG, str(error), "name a robot with --robot, or a folder of profiles with --robots")
+    else:
+        problems = contract.fits(robot)
+        for problem in problems:
+            yield Check("fit", WRONG, problem, "train for this robot, or choose the right one with --robot")
+        if not problems:
+            yield Check("fit", OK, f"the policy fits robot {robot.name!r}")
+    slowest = _inference_time(policy, contract)
+    found = f"99th percentile {slowest * 1e3:.3f} ms of a control period of {contract.control_period * 1e3:g} ms"
+    fast = slowest < contract.control_period
+    yield Check(
+        "inference", OK if fast else WRONG, found, "" if fast else "use a faster machine, a smaller policy or a longer control period"
+    )
+
+
+def _inference_time(policy: Policy, contract: Contract) -> float:
+    """99th percentile of the time of one decision, s."""
+    observation = {signal.name: np.zeros((1, signal.history, *signal.shape), dtype=signal.dtype) for signal in contract.observation}
+    policy.reset(seed=0)
+    times = []
+    for _ in range(_DECISIONS):
+        began = time.perf_counter()
+        policy.act(observation)
+        times.append(time.perf_counter() - began)
+    return float(np.percentile(times[1:], 99))

@@ -1,0 +1,187 @@
+"""`isthmus eval`: run episodes of a policy file and say how well it did, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from isthmus import strict
+from isthmus.artifact import Artifact
+from isthmus_cli.chart import save_chart
+from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.evaluation import check_contract, evaluate, summarize
+from isthmus_cli.film import Film, check_format
+from isthmus_cli.progress import Progress
+from isthmus_sim.parameters import parameter_rows
+from isthmus_sim.plants import plant_names
+from isthmus_sim.task import Task
+from isthmus_sim.tasks import get_task
+
+__all__ = ["Eval"]
+
+ROS = "ros"
+
+
+@dataclass(frozen=True, slots=True)
+class Eval:
+    """Run episodes of a policy; print return and success with 95 % intervals.
+
+    Attributes:
+        policy: policy file.
+        task: name of the task; by default the one that the policy was made for.
+        plant: what runs the episodes: mujoco, pybullet, or ros (a policy node and a simulated robot, over real ROS 2 topics).
+        episodes: number of episodes.
+        seed: seed of the first episode; the following ones count up. Equal seeds give equal episodes on every plant.
+        replan: actions of a chunk to execute before the policy decides again, in control periods; by default all.
+        parameters: physical parameters that differ from the task's own, in SI units, such as payload=1.5 (kg); `isthmus tasks NAME` lists them.
+        json: write the result as JSON to this file; - is stdout.
+        video: film the first episode, .gif or .mp4; not with ros.
+        record: write one MCAP trace per episode into this folder.
+        plot: write a chart of returns and success, .png.
+        evidence: store the result in the policy file.
+        clock: with ros: stepped (simulated time, reproducible) or wall (real time).
+        engine: with ros: the engine behind the simulated robot, mujoco or pybullet.
+        attach: with ros: use the nodes that already run, instead of starting some.
+    """
+
+    policy: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY")]
+    task: str | None = None
+    plant: str = "mujoco"
+    episodes: int = 50
+    seed: int = 0
+    replan: int | None = None
+    parameters: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE …")] = ()
+    json: Path | None = None
+    video: Path | None = None
+    record: Path | None = None
+    plot: Path | None = None
+    evidence: bool = False
+    clock: str = "stepped"
+    engine: str = "pybullet"
+    attach: bool = False
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: a name or number is wrong, or the policy does not fit the task; nothing has moved then.
+        """
+        known = [*plant_names(), ROS]
+        if self.plant not in known:
+            raise ValueError(f"unknown plant {self.plant!r}; {strict.suggest(self.plant, known)}")
+        if self.video:
+            check_format(self.video)
+        parameters = parse_parameters(self.parameters)
+        artifact = Artifact.load(self.policy)
+        task = get_task(self.task or artifact.contract.task)
+        check_contract(artifact.contract, task)
+        quiet = str(self.json) == "-"
+        film = Film() if self.video else None
+        with Progress(f"{task.name} in {self.plant}", "episodes" if self.plant == ROS else "control periods", quiet) as progress:
+            if self.plant == ROS:
+                summary = self._over_ros(task, parameters, progress)
+            else:
+                summary = evaluate(
+                    task,
+                    artifact.policy(),
+                    self.plant,
+                    episodes=self.episodes,
+                    seed=self.seed,
+                    replan=self.replan,
+                    parameters=parameters,
+                    record=self.record,
+                    film=film,
+                    progress=progress,
+                )
+        if film and self.video:
+            film.save(self.video)
+        if self.plot:
+            save_chart(summary, self.plot)
+        if self.json:
+            write_json(summary, self.json)
+        if self.evidence:
+            known_as = {key: value for key, value in summary.items() if key != "per_episode"}
+            artifact.with_evidence(f"eval-{self.plant}", {**known_as, "parameters": parameters}).save(self.policy)
+        if not quiet:
+            self._report(summary)
+        return 0
+
+    def _over_ros(self, task: Task, parameters: Mapping[str, float], progress: Progress) -> dict[str, Any]:
+        if self.video or self.replan:
+            raise ValueError(
+                f"--{'video' if self.video else 'replan'} is not available with --plant {ROS}; it works with {', '.join(plant_names())}"
+            )
+        if self.engine not in task.plants:
+            raise ValueError(f"unknown engine {self.engine!r}; {strict.suggest(self.engine, task.plants)}")
+        if self.episodes < 1 or self.seed < 0:
+            raise ValueError(f"episodes must be >= 1 and seed >= 0, got {self.episodes} and {self.seed}")
+        from isthmus_ros.coordinator import RosError, evaluate_over_ros
+
+        done = 0
+
+        def count(episode: Any) -> None:
+            nonlocal done
+            done += 1
+            progress(done, self.episodes, f"return {episode.total_reward:.1f}")
+
+        try:
+            result = evaluate_over_ros(
+                task,
+                self.policy,
+                range(self.seed, self.seed + self.episodes),
+                clock=self.clock,
+                plant=self.engine,
+                parameters=parameters,
+                record=self.record / ROS if self.record else None,
+                attach=self.attach,
+                progress=count,
+            )
+        except RosError as error:
+            raise ValueError(str(error)) from None
+        cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
+        return summarize(task.name, ROS, self.seed, result.episodes, cadence)
+
+    def _report(self, summary: Mapping[str, Any]) -> None:
+        reward, success = summary["return"], summary["success"]
+        say(f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']}, seeds from {summary['seed']}")
+        rows = [
+            ("return", f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}"),
+            ("success rate", f"{success['rate']:.3f}", f"{success['low']:.3f} … {success['high']:.3f}"),
+        ]
+        show_table("", ("", "mean", "95 % interval"), rows)
+        times = (summary["cadence"].get("inference_ms") or {}).get("p99")
+        if times is not None:
+            say(f"inference, 99th percentile: {times:.3f} ms for {summary['cadence'].get('rows', 1)} row(s)")
+        for episode in summary["per_episode"]:
+            if episode["stopped_by_guard"]:
+                say(f"the guard stopped episode {episode['seed']} after {episode['steps']} steps: {episode['stopped_by_guard']}")
+        for name, path in (("json", self.json), ("video", self.video), ("traces", self.record), ("plot", self.plot)):
+            if path:
+                say(f"{name}: {path}")
+
+
+def parse_parameters(texts: tuple[str, ...]) -> dict[str, float]:
+    """Read `NAME=VALUE` texts.
+
+    Raises:
+        ValueError: not of that form, given twice, unknown or out of range.
+    """
+    parameters: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = np.nan
+        if not equals or not np.isfinite(number):
+            raise ValueError(f"a parameter is NAME=VALUE with a finite number, such as payload=1.5, got {text!r}")
+        if name in parameters:
+            raise ValueError(f"parameter {name!r} is given twice")
+        parameters[name] = number
+    parameter_rows({name: np.array([value]) for name, value in parameters.items()}, 1)
+    return parameters

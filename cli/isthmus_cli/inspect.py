@@ -1,0 +1,80 @@
+"""`isthmus inspect`: what is in a policy file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from isthmus import strict
+from isthmus.artifact import Artifact
+from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.signals import show_limits, show_signals
+
+__all__ = ["Inspect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Show what is in a policy file. Nothing in it is executed.
+
+    Attributes:
+        policy: policy file.
+        json: print JSON.
+    """
+
+    policy: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY")]
+    json: bool = False
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ArtifactError: the file is refused; the message names the member.
+        """
+        artifact = Artifact.load(self.policy)
+        if self.json:
+            write_json({"file": str(self.policy), **_facts(artifact), "contract": artifact.contract})
+            return 0
+        contract = artifact.contract
+        say(f"{self.policy}: kind {artifact.kind}, for task {contract.task!r} on robot {contract.robot!r}")
+        say(f"control period {contract.control_period:g} s, {contract.horizon} action(s) per decision, {contract.mode} commands")
+        show_signals(contract)
+        show_limits(contract)
+        show_table("identity", ("what", "value"), [("policy digest", artifact.policy_digest), ("contract digest", contract.digest())])
+        members = [(name, len(content)) for name, content in artifact.members.items()]
+        show_table("members", ("name", "size, bytes"), members)
+        show_table("training", ("setting", "value"), _flat({**artifact.training, "git": artifact.git or "unknown"}))
+        show_table("versions", ("package", "version"), sorted(artifact.versions.items()))
+        for name, data in artifact.evidence.items():
+            show_table(f"evidence: {name}", ("quantity", "value"), _flat(data if isinstance(data, Mapping) else {"value": data}))
+        return 0
+
+
+def _facts(artifact: Artifact) -> dict[str, Any]:
+    """Plain data; sizes in bytes."""
+    return {
+        "kind": artifact.kind,
+        "policy_digest": artifact.policy_digest,
+        "contract_digest": artifact.contract.digest(),
+        "members": {name: len(content) for name, content in artifact.members.items()},
+        "training": artifact.training,
+        "evidence": artifact.evidence,
+        "versions": artifact.versions,
+        "git": artifact.git,
+    }
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested plain data as rows, names joined by dots."""
+    rows: list[tuple[str, str]] = []
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(strict.encode(value), ensure_ascii=False)))
+    return rows

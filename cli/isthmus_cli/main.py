@@ -1,0 +1,140 @@
+"""`isthmus`: finds the command, runs it, and turns what the user got wrong into one sentence.
+
+Each command is a dataclass in a module of its own, parsed by tyro, with a method `run` that returns the exit code. Only the module of
+the command that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import itertools
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from isthmus import strict
+from isthmus_cli.console import complain, say
+
+__all__ = ["main"]
+
+INTERRUPTED = 130  # what shells report for Ctrl-C
+
+_COMMANDS = {
+    "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
+    "eval": ("isthmus_cli.eval:Eval", "run episodes of a policy: return and success with 95 % intervals"),
+    "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),
+    "doctor": ("isthmus_cli.doctor:Doctor", "check this machine, and whether a policy fits a robot"),
+    "tasks": ("isthmus_cli.tasks:Tasks", "list the tasks, or show one"),
+    "robots": ("isthmus_cli.robots:Robots", "list the robots, or show one"),
+    "plants": ("isthmus_cli.plants:Plants", "list what can be controlled, and what is installed"),
+    "demo": ("isthmus_cli.demo:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),
+}
+_TRAIN = {
+    "sac": ("isthmus_cli.train_sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018) on stable-baselines3"),
+}
+_EXTRAS = {
+    "mujoco": "sim",
+    "gymnasium": "sim",
+    "pybullet": "pybullet",
+    "torch": "train",
+    "stable_baselines3": "train",
+    "safetensors": "train",
+    "tensorboard": "train",
+    "onnx": "train",
+    "scipy": "report",
+    "matplotlib": "report",
+    "PIL": "report",
+    "rclpy": "ros",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: as typed after `isthmus`; None takes those of the process.
+
+    Returns:
+        exit code: 0 for success, 1 if the command found something wrong, 2 for a user error, 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        complain("isthmus: interrupted")
+        return INTERRUPTED
+    except SystemExit as exit_:  # tyro's, after --help
+        return exit_.code if isinstance(exit_.code, int) else 2
+    except (ValueError, KeyError, OSError, ModuleNotFoundError) as error:
+        complain(f"isthmus: {_sentence(error)}")
+        return 2
+
+
+def _run(words: list[str]) -> int:
+    if words == ["--version"]:
+        import importlib.metadata
+
+        say(f"isthmus {importlib.metadata.version('isthmus')}")
+        return 0
+    return _dispatch(words, "isthmus", _COMMANDS, "command")
+
+
+def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], what: str) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        _overview(path, known, what)
+        return 0 if words else 2
+    name, rest = words[0], words[1:]
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}; {strict.suggest(name, known)}")
+    if name == "train":
+        return _dispatch(rest, f"{path} {name}", _TRAIN, "algorithm")
+    module, attribute = known[name][0].split(":")
+    return int(_parse(getattr(importlib.import_module(module), attribute), f"{path} {name}", rest).run())
+
+
+def _parse(command: Any, prog: str, words: list[str]) -> Any:
+    import tyro
+
+    default = command.defaults(words) if hasattr(command, "defaults") else None
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            return tyro.cli(command, prog=prog, args=words, config=config, **({"default": default} if default else {}))
+    except SystemExit as exit_:
+        if exit_.code:
+            raise ValueError(f"{_unboxed(told.getvalue())}; see {prog} --help") from None
+        raise
+
+
+def _unboxed(text: str) -> str:
+    """What tyro says in a box, in one line: below the title, up to the first rule.
+
+    Without UTF-8 it draws no box, and the title stands above a rule of its own.
+    """
+    lines = [line.strip("│ ") for line in text.strip().splitlines()]
+    sections = [list(part) for rule, part in itertools.groupby(lines, lambda line: line[:1] in "╭╰" or set(line) <= {"─", "-"}) if not rule]
+    told = sections[0 if text.startswith("╭") or len(sections) < 2 else 1] if sections else [text]
+    return " ".join(told).removeprefix("Error parsing config: ").rstrip(".")
+
+
+def _overview(path: str, known: dict[str, tuple[str, str]], what: str) -> None:
+    say(f"usage: {path} {what.upper()} …\n")
+    for name, (_, description) in known.items():
+        say(f"  {name:<9} {description}")
+    say(f"\n`{path} {what.upper()} --help` explains the options of one {what}.")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise error  # a mistake of ours, not of the user
+        return f"this needs {package}, which is not installed; install it with: pip install 'isthmus[{_EXTRAS[package]}]'"
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

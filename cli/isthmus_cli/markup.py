@@ -1,0 +1,35 @@
+"""The few pieces of HTML that the report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+__all__ = ["figure", "missing", "section", "table"]
+
+
+def figure(caption: str, chart: str) -> str:
+    """A chart with its caption; both are HTML."""
+    return f'<div class="card"><figure><figcaption>{caption}</figcaption>{chart}</figure></div>'
+
+
+def section(title: str, content: str) -> str:
+    """A section of the page; `content` is HTML."""
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def missing(sentence: str) -> str:
+    """What stands where there is nothing to show."""
+    return f'<p class="missing">{escape(sentence)}</p>'
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[int] = (), *, raw: bool = False) -> str:
+    """A table; cells are escaped unless `raw` says that they are HTML; columns in `numbers` are right-aligned."""
+    right = set(numbers)
+    show = str if raw else lambda cell: escape(str(cell))
+    kinds = [' class="number"' if index in right else "" for index in range(len(heads))]
+    head = "".join(f"<th{kind}>{show(cell)}</th>" for kind, cell in zip(kinds, heads, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{show(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

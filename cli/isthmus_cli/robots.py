@@ -1,0 +1,99 @@
+"""`isthmus robots`: the robot profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from isthmus.robot import Robot, load_robot, robot_names
+from isthmus_cli.console import say, show_table, write_json
+
+__all__ = ["Robots"]
+
+
+@dataclass(frozen=True, slots=True)
+class Robots:
+    """List the robots, or show the joints, limits and topics of one.
+
+    Attributes:
+        name: robot to show; without it all are listed.
+        robots: folder with profiles of your own, NAME/robot.yaml; searched first.
+        json: print JSON: a list, or the whole profile with a name.
+    """
+
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
+    robots: Path | None = None
+    json: bool = False
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: unknown robot (the message lists the known ones), or a wrong profile.
+        """
+        folders = robot_folders(self.robots)
+        if self.name is not None:
+            robot = load_robot(self.name, folders)
+            if self.json:
+                write_json(robot)
+            else:
+                _show(robot)
+            return 0
+        robots = [load_robot(name, folders) for name in robot_names(folders)]
+        if self.json:
+            write_json([_facts(robot) for robot in robots])
+        else:
+            rows = [(robot.name, len(robot.joints), ", ".join(robot.command_modes), robot.description) for robot in robots]
+            show_table("", ("robot", "joints", "command modes", "description"), rows)
+        return 0
+
+
+def robot_folders(folder: Path | None) -> list[Path]:
+    """The folders to search before the profiles that come with isthmus.
+
+    Raises:
+        ValueError: the folder does not exist.
+    """
+    if folder is not None and not folder.is_dir():
+        raise ValueError(f"--robots {folder} is not a folder; it must hold NAME/robot.yaml")
+    return [] if folder is None else [folder]
+
+
+def _facts(robot: Robot) -> dict[str, Any]:
+    """Units: control_period in s, shortest and longest."""
+    return {
+        "name": robot.name,
+        "description": robot.description,
+        "joints": robot.joint_names,
+        "command_modes": robot.command_modes,
+        "control_period": robot.control_period,
+        "ros": robot.ros is not None,
+        "folder": robot.folder,
+    }
+
+
+def _show(robot: Robot) -> None:
+    say(f"{robot.name}: {robot.description}")
+    say(f"profile: {Path(robot.folder) / 'robot.yaml'}")
+    say(f"commands: {', '.join(robot.command_modes)}, every {robot.control_period[0]:g} to {robot.control_period[1]:g} s")
+    say(f"frames: base {robot.base_frame}, tool {robot.tool_frame}")
+    rows = [
+        (
+            joint.name,
+            joint.type,
+            f"{joint.home:.4g}",
+            f"{joint.position[0]:.4g} … {joint.position[1]:.4g}",
+            f"{joint.velocity:.4g}",
+            f"{joint.acceleration:g}, braking {joint.stop_acceleration:g}",
+            joint.effort,
+        )
+        for joint in robot.joints
+    ]
+    units = ("joint", "type", "home, rad or m", "position, rad or m", "velocity, 1/s", "acceleration, 1/s²", "effort, N·m or N")
+    show_table("joints in hardware order", units, rows)
+    if robot.ros:
+        topics = [("joint states", robot.ros.state_topic), *((f"{mode} commands", name) for mode, name in robot.ros.command_topics.items())]
+        show_table("ROS 2 topics, in the robot's namespace", ("what", "topic"), topics)

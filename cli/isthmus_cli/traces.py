@@ -1,0 +1,88 @@
+"""Records the episodes of a batch, one MCAP file per row."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from isthmus.contract import Contract
+from isthmus.guard import STOP
+from isthmus.records import Command
+from isthmus.runner import Tick
+from isthmus.trace import TraceStep, TraceWriter, row_of
+from isthmus_sim.episodes import EpisodeResult
+
+__all__ = ["EpisodeTraces"]
+
+
+class EpisodeTraces:
+    """Writes `PLANT-SEED.mcap` per row; a context manager, so that every file gets its footer. A row's file ends where the guard stopped it."""
+
+    def __init__(
+        self, folder: Path, contract: Contract, base_frame: str, plant: str, seeds: Sequence[int], parameters: Mapping[str, float]
+    ) -> None:
+        """Open the files.
+
+        Args:
+            folder: created if missing; files of the same names are replaced.
+            contract: of the policy.
+            base_frame: frame of poses.
+            plant: name of the engine.
+            seeds: one per row.
+            parameters: physical parameters that differ from the task's own.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        known = {"task": contract.task, "plant": plant, **{f"parameter.{name}": repr(value) for name, value in parameters.items()}}
+        self._contract = contract
+        self._stopped = [False] * len(seeds)
+        with contextlib.ExitStack() as stack:
+            self._writers = [
+                stack.enter_context(TraceWriter(folder / f"{plant}-{seed:06d}.mcap", contract, {**known, "seed": str(seed)}, base_frame))
+                for seed in seeds
+            ]
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> EpisodeTraces:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._open.close()
+
+    def record(self, tick: Tick) -> None:
+        """Append one control period to each row."""
+        mode, joints = self._contract.mode, self._contract.action.elements
+        for row, writer in enumerate(self._writers):
+            if self._stopped[row]:
+                continue
+            cut = slice(row, row + 1)
+            writer.record(
+                TraceStep(
+                    sequence=tick.index,
+                    measurement=row_of(tick.measurement, row),
+                    command=None if tick.asked is None else Command(mode, joints, tick.asked[cut]),
+                    executed=row_of(tick.decision.command, row),
+                    rung=int(tick.decision.rung[row]),
+                    cause=tick.decision.cause[row],
+                    inputs=row_of(tick.inputs, row),
+                    observation=None if tick.observation is None else row_of(tick.observation, row),
+                    action=None if tick.chunk is None else tick.chunk.actions[cut],
+                )
+            )
+            self._stopped[row] = bool(tick.decision.rung[row] == STOP)
+
+    def conclude(self, results: Sequence[EpisodeResult]) -> None:
+        """Store the score of each row."""
+        for writer, result in zip(self._writers, results, strict=True):
+            writer.conclude(
+                {
+                    "return": repr(result.total_reward),
+                    "success": str(result.success).lower(),
+                    "steps": str(result.steps),
+                    "stopped_by_guard": result.stopped_by_guard,
+                }
+            )

@@ -1,0 +1,94 @@
+"""Why a robot may not be armed, and why a policy may not start: sentences, none if it may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from isthmus.contract import Contract, Limits
+from isthmus.monitors import time_out
+from isthmus.records import Array, Measurement, reorder
+from isthmus_ros.plant import RosPlant
+from isthmus_ros.ramp import PEAK_SPEED
+
+__all__ = ["MAX_RAMP", "arming_problems", "ramp_goal", "state_problems", "topic_problems"]
+
+MAX_RAMP = 0.5
+"""Furthest joint distance that is ramped to the start pose, rad: nothing here plans around obstacles."""
+_STEPPED_AGE = 1.0  # s: a stepped robot repeats its state ten times a second
+
+
+def state_problems(plant: RosPlant) -> list[str]:
+    """What is wrong with the newest sample: none, stale, a joint missing or a value not finite."""
+    if plant.stamp < 0:
+        return [f"no joint state was received on {plant.state_topic}"]
+    if plant.missing:
+        return [f"joint {plant.missing[0]!r} is missing in {plant.state_topic}"]
+    allowed = time_out(plant.period) if plant.realtime else _STEPPED_AGE
+    if plant.age > allowed:
+        return [f"the joint state on {plant.state_topic} is {plant.age:.2f} s old, {allowed:.2f} s are allowed"]
+    measurement = plant.read()
+    problems = []
+    for field in ("position", "velocity"):
+        bad = np.flatnonzero(~np.isfinite(getattr(measurement, field)[0]))
+        problems += [f"{field} of joint {measurement.joints[bad[0]]!r} is missing or not finite in {plant.state_topic}"] if bad.size else []
+    return problems
+
+
+def arming_problems(plant: RosPlant, limits: Limits) -> list[str]:
+    """Why the guard may not be armed, apart from its own latch."""
+    if problems := state_problems(plant):
+        return problems
+    measurement, still = plant.read(), plant.robot.monitors.standstill
+    problems = []
+    fastest = int(np.abs(measurement.velocity[0]).argmax())
+    if not abs(measurement.velocity[0, fastest]) < still:
+        problems.append(
+            f"{measurement.joints[fastest]} moves at {measurement.velocity[0, fastest]:.3f} rad/s; standstill is below {still:g}"
+        )
+    return problems + _position_problems(measurement, limits)
+
+
+def topic_problems(node: Any, plant: RosPlant) -> list[str]:
+    """Why the command topic is not ours alone, with somebody listening."""
+    problems = []
+    if not node.get_subscriptions_info_by_topic(plant.command_topic):
+        problems.append(f"nobody subscribes {plant.command_topic}; is the robot's controller running?")
+    own = (node.get_name(), node.get_namespace())
+    others = [info for info in node.get_publishers_info_by_topic(plant.command_topic) if (info.node_name, info.node_namespace) != own]
+    for name in dict.fromkeys(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in others):
+        problems.append(f"{name} also publishes {plant.command_topic}; a process that was killed stays listed for 20 s")
+    return problems
+
+
+def ramp_goal(contract: Contract, measurement: Measurement) -> tuple[dict[str, float] | None, list[str]]:
+    """Where to ramp to before the policy may run.
+
+    Returns:
+        joint → position of the start pose, or None if the robot is already within its tolerance; and why it cannot be reached by a ramp.
+    """
+    joints = tuple(contract.start)
+    if not joints:
+        return None, []
+    position = reorder(measurement.position, measurement.joints, joints)[0]
+    distance = {joint: float(value - contract.start[joint][0]) for joint, value in zip(joints, position, strict=True)}
+    if all(abs(gap) <= contract.start[joint][1] for joint, gap in distance.items()):
+        return None, []
+    far = max(distance, key=lambda joint: abs(distance[joint]))
+    if contract.mode == "effort":
+        return None, [f"{far} is {distance[far]:+.3f} rad from the start pose, and an effort-controlled robot is not ramped"]
+    if abs(distance[far]) > MAX_RAMP:
+        return None, [
+            f"{far} is {distance[far]:+.3f} rad from the start pose; at most {MAX_RAMP:g} rad are ramped, at {PEAK_SPEED:g} rad/s"
+        ]
+    return {joint: contract.start[joint][0] for joint in joints}, []
+
+
+def _position_problems(measurement: Measurement, limits: Limits) -> list[str]:
+    position: Array = reorder(measurement.position, measurement.joints, limits.joints)[0]
+    return [
+        f"{joint} is at {value:.3f} rad, outside its limits {low:g} … {high:g}"
+        for joint, value, low, high in zip(limits.joints, position, limits.position_low, limits.position_high, strict=True)
+        if not low <= value <= high
+    ]

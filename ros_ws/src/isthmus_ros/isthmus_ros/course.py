@@ -1,0 +1,170 @@
+"""Episodes over topics, one after the other: arm, reset, inputs, start, collect, stop, score. It never commands joints."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isthmus.kinematics import Kinematics
+from isthmus.records import Array, Measurement, reorder
+from isthmus.robot import Robot
+from isthmus_ros import wire
+from isthmus_ros.link import Link
+from isthmus_ros.processes import RosError
+from isthmus_sim.episodes import episode_start
+from isthmus_sim.task import Scorer, Task, Transition
+
+__all__ = ["Course", "RosEpisode"]
+
+_HOME = -1  # `episode_seed` of the home pose
+_PATIENCE = 20.0  # s for discovery, arming and standstill
+_START = 2.0  # s within which a start must be accepted
+_STAMP_TOLERANCE = 1000  # ns
+
+
+@dataclass(frozen=True, slots=True)
+class RosEpisode:
+    """One episode over topics.
+
+    Attributes:
+        seed: of its start state and inputs.
+        total_reward: undiscounted return, from joint states and executed commands.
+        success: the task's condition held at the end, and the guard did not stop it.
+        steps: control periods until its end.
+        stopped_by_guard: cause of the guard's stop, "" if there was none.
+    """
+
+    seed: int
+    total_reward: float
+    success: bool
+    steps: int
+    stopped_by_guard: str
+
+
+class Course:
+    """One episode after the other on the same nodes.
+
+    Attributes:
+        steps: control periods of all episodes so far.
+        seconds: that they took, from start to the last state.
+    """
+
+    def __init__(self, link: Link, task: Task, robot: Robot) -> None:
+        self._link = link
+        self._task = task
+        self._robot = robot
+        self._kinematics = Kinematics(robot.urdf_path)
+        self.steps = 0
+        self.seconds = 0.0
+
+    def run(self, seed: int) -> RosEpisode:
+        """One episode: arm at home, reset, inputs, start, collect, stop, score."""
+        link, task = self._link, self._task
+        self._reset(_HOME)
+        link.trigger("guard/reset")
+        self._insist(link.arm, _PATIENCE)
+        link.forget()
+        stamp = self._reset(seed)
+        start = episode_start(task, [seed])
+        self._publish_inputs({name: values[0] for name, values in start.inputs.items()}, stamp)
+        before = link.number("motion")
+        began = time.perf_counter()
+        self._insist(lambda: link.trigger("policy/start"), _START)
+        limit = 60.0 + 2 * task.episode_steps * task.contract.control_period
+        link.until(
+            lambda: link.number("motion") > before and self._ended(),
+            limit,
+            f"episode {seed} did not end within {limit:g} s; guard: {link.status.get('cause') or 'no cause'}",
+        )
+        self.seconds += time.perf_counter() - began
+        link.trigger("policy/stop")
+        link.until(lambda: link.status.get("policy") == "idle", _PATIENCE, "the robot did not come to rest after policy/stop")
+        if link.status.get("failure"):
+            raise RosError(f"policy_node: {link.status['failure']}")
+        return self._score(seed, start.inputs)
+
+    def _reset(self, seed: int) -> int:
+        """Stamp of the state after the reset, ns."""
+        self._link.set_integer("sim_node", "episode_seed", seed)
+        return int(self._link.trigger("sim_node/reset"))
+
+    def _insist(self, call: Callable[[], object], seconds: float) -> None:
+        """Repeat a call that is refused until the nodes have found each other, or while a state is late."""
+        patience = time.monotonic() + seconds
+        while True:
+            try:
+                call()
+                return
+            except RosError:
+                if time.monotonic() > patience:
+                    raise
+                self._link.spin(0.1)
+
+    def _publish_inputs(self, inputs: Mapping[str, Array], stamp: int) -> None:
+        """Publish the inputs and wait until the policy node has them and a state of this episode."""
+        link = self._link
+        wanted = {f"input.{name}": json.dumps([float(value) for value in values]) for name, values in inputs.items()}
+        for signal in self._task.contract.inputs:
+            link.publish_input(signal, inputs[signal.name].tolist(), self._robot.base_frame)
+
+        def arrived() -> bool:
+            return link.number("state_stamp") >= stamp and all(link.status.get(key) == value for key, value in wanted.items())
+
+        link.until(arrived, _PATIENCE, f"the policy node did not accept the inputs {', '.join(inputs) or '(none)'} of the episode")
+
+    def _ended(self) -> bool:
+        link, first = self._link, self._link.number("run_sequence")
+        if link.status.get("failure") or link.number("stop_sequence") >= 0:
+            return link.status.get("policy") == "idle"
+        last = first + self._task.episode_steps - 1
+        return first >= 0 and last in link.executed and max(link.states, default=-1) >= self._end(last)
+
+    def _end(self, last: int) -> int:
+        """When the control period of command `last` ends, ns."""
+        return (
+            int(wire.nanoseconds_of(self._link.executed[last].header.stamp))
+            + round(self._task.contract.control_period * 1e9)
+            - _STAMP_TOLERANCE
+        )
+
+    def _score(self, seed: int, inputs: Mapping[str, Array]) -> RosEpisode:
+        link, task = self._link, self._task
+        first, stopped = link.number("run_sequence"), link.number("stop_sequence")
+        cause = link.status.get("cause", "") if stopped >= 0 and stopped < first + task.episode_steps else ""
+        if first < 0:  # stopped on the way to the start pose
+            return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run")
+        last = stopped if cause else first + task.episode_steps - 1
+        commands = [link.executed[number] for number in range(first, last + 1) if number in link.executed]
+        if len(commands) != last - first + 1:
+            raise RosError(
+                f"{last - first + 1 - len(commands)} of {last - first + 1} messages on guard/executed were lost; the episode cannot be scored"
+            )
+        truth = self._states([wire.nanoseconds_of(command.header.stamp) for command in commands] + [self._end(last)])
+        scorer = Scorer(task, 1)
+        total, success = 0.0, False
+        for number, command in enumerate(commands):
+            asked = reorder(np.array([getattr(command, task.contract.mode)]), tuple(command.name), task.contract.action.elements)
+            outcome = scorer.score(Transition(truth[number], truth[number + 1], asked, inputs))
+            total += float(outcome.reward[0])
+            success = bool(outcome.success[0])
+        self.steps += len(commands)
+        return RosEpisode(seed, total, success and not cause, len(commands), cause)
+
+    def _states(self, times: Sequence[int]) -> list[Measurement]:
+        """The newest state at each time (ns), with the pose of the tool by forward kinematics."""
+        stamps = self._link.state_times()
+        joints, tool = self._robot.joint_names, self._robot.tool_frame
+        found = np.maximum(np.searchsorted(stamps, np.asarray(times) + 2 * _STAMP_TOLERANCE, side="right") - 1, 0)
+        messages = [self._link.states[int(stamps[index])] for index in found]
+        measurements = []
+        for message in messages:
+            position, velocity = (wire.column(message, field, joints) for field in ("position", "velocity"))
+            pose = self._kinematics.poses(joints, position, [tool])[tool].vector()
+            measurements.append(
+                Measurement(np.array([wire.seconds_of(message.header.stamp)]), joints, position, velocity, poses={tool: pose})
+            )
+        return measurements

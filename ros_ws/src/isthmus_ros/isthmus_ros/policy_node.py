@@ -1,0 +1,298 @@
+"""`policy_node`: runs one policy file on one robot, with the guard between them.
+
+configure loads and checks, activate checks what has been received and commands nothing; `guard/arm`, then `policy/start` begin motion, and
+`policy/stop` ends it.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from std_srvs.srv import SetBool, Trigger
+
+from isthmus.artifact import Artifact
+from isthmus.guard import STOP, LimitGuard
+from isthmus.robot import Robot, load_robot
+from isthmus.runner import Tick
+from isthmus_ros import checks, wire
+from isthmus_ros.inputs import InputTopics
+from isthmus_ros.motion import Motion, SupervisedStep
+from isthmus_ros.parameters import choice, declare
+from isthmus_ros.plant import RosPlant
+from isthmus_ros.recorder import Recorder
+from isthmus_ros.reports import cadence_report, guard_status
+from isthmus_ros.spin import run_node
+
+__all__ = ["PolicyNode", "main"]
+
+
+_SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class PolicyNode(LifecycleNode):
+    """Lifecycle node around `Runner` and `RosPlant`; services and topics are those of the README."""
+
+    def __init__(self) -> None:
+        super().__init__("policy_node")
+        declare(self, "policy", "", "path of the policy file (policy.isthmus)")
+        declare(self, "robot", "", "name of the robot profile; empty means the one that the policy names")
+        declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
+        declare(self, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
+        declare(self, "guard", "inline", "inline: the guard acts in this node")
+        declare(self, "clock", "wall", "wall: own deadlines; stepped: one control period per joint state")
+        declare(self, "replan", 0, "actions of a chunk to execute before deciding again; 0 means all", low=0, high=10_000)
+        declare(self, "rate_scale", 1.0, "scales velocity and acceleration limits, for first runs on a robot", low=0.01, high=1.0)
+        declare(self, "max_steps", 0, "control periods after which a run ends by itself; 0 means never", low=0, high=2**31 - 1)
+        declare(self, "record", "", "path prefix of MCAP traces, one file per run; empty means no recording")
+        self._active = False
+        self._plant: RosPlant | None = None
+        self._motion: Motion | None = None
+        self._inputs: InputTopics | None = None
+        self._recorder: Recorder | None = None
+        self._publishing = threading.Lock()
+        self._status = self.create_publisher(DiagnosticArray, "guard/status", wire.LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(0.1, self._publish_status, clock=steady)
+        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self._serve(SetBool, "guard/arm", lambda request: self._arm() if request.data else self._disarm())
+        for name, action in (
+            ("policy/start", self._start),
+            ("policy/stop", self._stop),
+            ("guard/hold", self._hold),
+            ("guard/stop", self._latch),
+            ("guard/reset", self._reset),
+        ):
+            self._serve(Trigger, name, functools.partial(_ignoring_request, action))
+
+    def on_configure(self, state: Any) -> Any:
+        """Load the file, check it against the robot and warm the policy up."""
+        return self._transition("configure", self._configure)
+
+    def on_activate(self, state: Any) -> Any:
+        """Check the samples already received; command nothing."""
+        return self._transition("activate", self._activate)
+
+    def on_deactivate(self, state: Any) -> Any:
+        """Refused in motion: stop the policy first."""
+        return self._transition("deactivate", self._deactivate)
+
+    def on_cleanup(self, state: Any) -> Any:
+        """Forget the policy and release the topics."""
+        return self._transition("clean up", self._clean_up)
+
+    def on_shutdown(self, state: Any) -> Any:
+        """Begin to brake, if there is motion."""
+        self.rest()
+        return _SUCCESS
+
+    def rest(self) -> bool:
+        """Brake to standstill through the guard; True once nothing is commanded any more."""
+        self._active = False
+        if self._motion is None or not self._motion.moving:
+            return True
+        self._motion.stop()
+        return False
+
+    def destroy_node(self) -> None:
+        """Release everything; a control loop that still waits for a stepped robot is interrupted."""
+        if self._plant is not None:
+            self._plant.interrupt()
+        super().destroy_node()
+
+    def _transition(self, name: str, work: Callable[[], None]) -> Any:
+        try:
+            work()
+        except (ValueError, OSError) as error:
+            self.get_logger().error(f"cannot {name}: {error}")
+            return _FAILURE
+        except Exception:
+            self.get_logger().fatal(f"cannot {name}: {traceback.format_exc()}")
+            return _FAILURE
+        return _SUCCESS
+
+    def _configure(self) -> None:
+        mode = choice(self, "guard", ("inline", "external"))
+        if mode == "external":
+            raise ValueError("guard:=external belongs to a guard node, which this version does not have; use guard:=inline")
+        realtime = choice(self, "clock", ("wall", "stepped")) == "wall"
+        path = self._text("policy")
+        if not path:
+            raise ValueError("parameter policy is empty; give the path of a policy file: -p policy:=…/policy.isthmus")
+        artifact = Artifact.load(path)
+        contract = artifact.contract
+        folder = self._text("robots_dir")
+        robot = load_robot(self._text("robot") or contract.robot, [Path(folder)] if folder else [])
+        if problems := contract.fits(robot):
+            raise ValueError(f"the policy does not fit the robot: {'; '.join(problems)}")
+        policy = artifact.policy()
+        guard = LimitGuard(robot, contract.limits, contract.mode, float(self.get_parameter("rate_scale").value))
+        self._clean_up()
+        self._plant = RosPlant(
+            self,
+            robot,
+            contract.mode,
+            contract.control_period,
+            contract.digest(),
+            realtime=realtime,
+            namespace=self._text("robot_namespace"),
+        )
+        self._inputs = InputTopics(self, contract, robot.base_frame, self._publish_status)
+        self._recorder = self._make_recorder(artifact, robot)
+        self._motion = Motion(
+            SupervisedStep(self._plant, contract, guard),
+            policy,
+            sequence=lambda: self._plant.sequence if self._plant else -1,
+            inputs=self._inputs.values,
+            replan=int(self.get_parameter("replan").value) or None,
+            longest=int(self.get_parameter("max_steps").value) or None,
+            on_change=self._publish_status,
+            on_tick=self._record,
+            on_end=self._recorder.end,
+        )
+        self._motion.runner.warm_up()
+        self.get_logger().info(
+            f"policy {path}: kind {artifact.kind}, contract {contract.digest()[:12]}, policy digest {artifact.policy_digest[:12]}, "
+            f"task {contract.task}, robot {robot.name}, {contract.mode} every {contract.control_period:g} s, "
+            f"evidence: {', '.join(artifact.evidence) or 'none'}"
+        )
+
+    def _make_recorder(self, artifact: Artifact, robot: Robot) -> Recorder:
+        metadata = {"plant": "ros", "robot": robot.name, "clock": self._text("clock"), "policy_digest": artifact.policy_digest}
+        return Recorder(self._text("record"), artifact.contract, robot.base_frame, metadata, self.get_logger())
+
+    def _activate(self) -> None:
+        if self._plant is not None and (problems := checks.state_problems(self._plant)):
+            raise ValueError("; ".join(problems))
+        self._active = True
+
+    def _deactivate(self) -> None:
+        if self._motion is not None:
+            if self._motion.moving:
+                raise ValueError(f"the policy is in state {self._motion.state}; call policy/stop and wait for standstill")
+            self._motion.step.state = self._motion.step.guard.disarm(self._motion.step.state)
+        self._active = False
+
+    def _clean_up(self) -> None:
+        if self._inputs is not None:
+            self._inputs.close()
+        if self._plant is not None:
+            self._plant.close()
+        self._plant = self._motion = self._inputs = self._recorder = None
+
+    def _arm(self) -> str:
+        motion, plant = self._idle()
+        if motion.step.state.rung[0] == STOP:
+            return f"the guard is stopped ({motion.step.state.cause[0]}); call guard/reset first"
+        if problems := checks.arming_problems(plant, motion.step.guard.limits) + checks.topic_problems(self, plant):
+            return "; ".join(problems)
+        motion.step.state = motion.step.guard.arm(motion.step.state)
+        return ""
+
+    def _disarm(self) -> str:
+        motion, _ = self._idle()
+        motion.step.state = motion.step.guard.disarm(motion.step.state)
+        return ""
+
+    def _start(self) -> str:
+        motion, plant = self._idle()
+        if motion.step.state.rung[0] == STOP:
+            return f"the guard is stopped ({motion.step.state.cause[0]}); call guard/reset, then guard/arm"
+        if not motion.step.state.armed[0]:
+            return "the guard is not armed; call guard/arm first"
+        if self._inputs is not None and (missing := self._inputs.missing):
+            return f"input {missing[0]!r} is missing; publish it on policy/input/{missing[0]}"
+        if problems := checks.state_problems(plant):
+            return "; ".join(problems)
+        goal, problems = checks.ramp_goal(motion.step.contract, plant.read())
+        if problems:
+            return "; ".join(problems)
+        motion.start(goal)
+        return ""
+
+    def _stop(self) -> str:
+        self._ready()[0].stop()
+        return ""
+
+    def _hold(self) -> str:
+        motion, _ = self._ready()
+        if not motion.moving:
+            return "nothing moves"
+        motion.hold("guard/hold was called")
+        return ""
+
+    def _latch(self) -> str:
+        self._ready()[0].latch("guard/stop was called")
+        return ""
+
+    def _reset(self) -> str:
+        motion, plant = self._idle()
+        if problems := checks.state_problems(plant):
+            return f"the cause is still there: {'; '.join(problems)}"
+        motion.step.state = motion.step.guard.reset(motion.step.state)
+        return ""
+
+    def _ready(self) -> tuple[Motion, RosPlant]:
+        if self._motion is None or self._plant is None or not self._active:
+            raise ValueError("the node is not active")
+        return self._motion, self._plant
+
+    def _idle(self) -> tuple[Motion, RosPlant]:
+        motion, plant = self._ready()
+        if motion.moving:
+            raise ValueError(f"the policy is in state {motion.state}; call policy/stop and wait for standstill")
+        return motion, plant
+
+    def _serve(self, kind: Any, name: str, action: Callable[[Any], str]) -> None:
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                refusal = action(request)
+            except ValueError as error:
+                refusal = str(error)
+            response.success = not refusal
+            response.message = f"{name} refused: {refusal}" if refusal else "ok"
+            if refusal:
+                self.get_logger().warning(response.message)
+            self._publish_status()
+            return response
+
+        self.create_service(kind, name, answer)
+
+    def _record(self, tick: Tick) -> None:
+        if self._recorder is not None and self._plant is not None:
+            self._recorder.record(tick, self._plant.sequence)
+
+    def _publish_status(self) -> None:
+        if self._motion is not None and self._plant is not None and self._inputs is not None:
+            with self._publishing:
+                now = self.get_clock().now().to_msg()
+                self._status.publish(guard_status(self._motion, self._plant, self._inputs, now))
+
+    def _publish_diagnostics(self) -> None:
+        if self._motion is not None and self._plant is not None:
+            now = self.get_clock().now().to_msg()
+            self._diagnostics.publish(cadence_report(self._motion, self.get_fully_qualified_name(), self._plant.robot.name, now))
+
+    def _text(self, name: str) -> str:
+        return str(self.get_parameter(name).value)
+
+
+def _ignoring_request(action: Callable[[], str], request: Any) -> str:
+    return action()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    return run_node(PolicyNode, arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

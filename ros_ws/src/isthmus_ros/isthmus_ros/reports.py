@@ -1,0 +1,51 @@
+"""What the policy node tells about itself: `guard/status` and `/diagnostics`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from isthmus.guard import CLAMP, HOLD, RUNGS
+from isthmus_ros import wire
+from isthmus_ros.inputs import InputTopics
+from isthmus_ros.motion import Motion
+from isthmus_ros.plant import RosPlant
+
+__all__ = ["cadence_report", "guard_status"]
+
+
+def guard_status(motion: Motion, plant: RosPlant, inputs: InputTopics, time: Any) -> Any:
+    """The guard's rung, its cause and whether it is armed, with the state of the motion, sequence numbers and inputs."""
+    state, decision = motion.step.state, motion.step.decision
+    rung, cause = int(state.rung[0]), state.cause[0]
+    if motion.moving and decision is not None:
+        rung, cause = int(decision.rung[0]), decision.cause[0]
+    if rung >= HOLD and plant.missing:
+        cause = f"joint {plant.missing[0]!r} is missing in {plant.state_topic}; {cause}"
+    values = {
+        "rung": RUNGS[rung],
+        "cause": cause,
+        "armed": str(bool(state.armed[0])).lower(),
+        "policy": motion.state,
+        "motion": str(motion.starts),
+        "sequence": str(plant.sequence),
+        "run_sequence": str(motion.first),
+        "stop_sequence": str(motion.stopped),
+        "state_stamp": str(plant.stamp),
+        "failure": motion.failure,
+    }
+    values |= {f"input.{name}": json.dumps(value[0].tolist()) for name, value in inputs.values().items()}
+    level = 0 if rung < CLAMP else (1 if rung < HOLD else 2)
+    return wire.diagnostics(time, level, "guard", cause or RUNGS[rung], plant.robot.name, values)
+
+
+def cadence_report(motion: Motion, node: str, robot: str, time: Any) -> Any:
+    """How well the loop has kept its time in all runs so far, as `Cadence.summary` and value by value."""
+    summary = motion.runner.cadence.summary()
+    values = {"policy": motion.state, "contract": motion.step.contract.digest(), "cadence": json.dumps(summary)}
+    for name, value in summary.items():
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        values |= {f"{name}.{key}".rstrip("."): str(item) for key, item in parts}
+    missed = int(summary.get("missed", 0))
+    message = f"{summary['steps']} control periods, {missed} deadlines missed"
+    return wire.diagnostics(time, int(missed > 0), f"{node}: cadence", message, robot, values)

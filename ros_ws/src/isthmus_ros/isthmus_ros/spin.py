@@ -1,0 +1,72 @@
+"""The main function of a node: it survives two SIGINTs, brings its robot to rest and exits with code 0."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+
+__all__ = ["Restful", "executor", "run_node"]
+
+SETTLE = 5.0
+"""Seconds that a node is given to come to rest after a signal."""
+
+
+class Restful(Protocol):
+    """A node that has something to finish before it ends."""
+
+    def rest(self) -> bool:
+        """Begin or go on coming to rest; True once it is done."""
+        ...
+
+
+def executor(context: Any = None) -> Any:
+    """The executor with the lowest latency that this distribution has; only to be spun by `spin_once`."""
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:  # older than Kilted
+        from rclpy.executors import SingleThreadedExecutor as EventsExecutor
+    return EventsExecutor(context=context)
+
+
+def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) -> int:
+    """Create a node, spin it until SIGINT or SIGTERM, let it come to rest and tear it down.
+
+    rclpy's own signal handlers would shut the context down first, and no last command could be sent.
+
+    Args:
+        create: makes the node; a ValueError is a user's error and becomes one line.
+        arguments: command line; None means `sys.argv`.
+
+    Returns:
+        exit code: 0, or 1 if the node could not be made.
+    """
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = create()
+    except (ValueError, ModuleNotFoundError) as error:
+        rclpy.logging.get_logger("isthmus").error(str(error))
+        rclpy.try_shutdown()
+        return 1
+    spinner = executor()
+    spinner.add_node(node)
+    while not ended.is_set():
+        spinner.spin_once(timeout_sec=0.1)
+    patience = time.monotonic() + SETTLE
+    while not node.rest() and time.monotonic() < patience:
+        spinner.spin_once(timeout_sec=0.02)
+    # A second signal must not hit the interpreter's exit.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    spinner.remove_node(node)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,85 @@
+"""Words on the wire: quality of service, stamps, sequence numbers and diagnostics, as every node here writes and reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+
+from isthmus.messages import seconds
+from isthmus.records import Array
+
+__all__ = [
+    "CLOCK",
+    "COMMAND",
+    "LATCHED",
+    "SENSORS",
+    "column",
+    "diagnostics",
+    "frame_id",
+    "joined",
+    "nanoseconds_of",
+    "seconds_of",
+    "sequence_of",
+    "time_of",
+]
+
+COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""A best-effort publisher does not match a reliable reader, and a queue of old commands must not exist."""
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+SENSORS = qos_profile_sensor_data
+CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def time_of(nanoseconds: int) -> Any:
+    """`builtin_interfaces/Time` of a number of nanoseconds."""
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+def nanoseconds_of(time: Any) -> int:
+    """Nanoseconds of a `builtin_interfaces/Time`."""
+    return int(time.sec) * 10**9 + int(time.nanosec)
+
+
+def seconds_of(time: Any) -> float:
+    """Seconds of a `builtin_interfaces/Time`, as traces have them."""
+    return seconds(nanoseconds_of(time))
+
+
+def frame_id(digest: str, sequence: int) -> str:
+    """The frame_id that carries a command's origin: first 12 characters of the contract's digest and the sequence number."""
+    return f"{digest[:12]}:{sequence}"
+
+
+def sequence_of(message: Any) -> int:
+    """Sequence number in the frame_id of a command; -1 if there is none."""
+    _, _, number = message.header.frame_id.rpartition(":")
+    return int(number) if number.isdigit() else -1
+
+
+def joined(namespace: str, topic: str) -> str:
+    """A profile's relative topic in the robot's namespace, as an absolute name."""
+    return f"/{namespace.strip('/')}/{topic}".replace("//", "/")
+
+
+def column(message: JointState, field: str, joints: tuple[str, ...]) -> Array:
+    """One field of a joint state by joint name, `[1, J]`; NaN for joints that are not named and where the field is empty."""
+    values = getattr(message, field)
+    if len(values) != len(message.name):
+        return np.full((1, len(joints)), np.nan)
+    known = dict(zip(message.name, values, strict=True))
+    return np.array([[known.get(joint, np.nan) for joint in joints]])
+
+
+def diagnostics(time: Any, level: int, name: str, message: str, hardware: str, values: Mapping[str, str]) -> Any:
+    """A `DiagnosticArray` with one status; `level` is 0 for OK, 1 for a warning, 2 for an error."""
+    pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+    status = DiagnosticStatus(level=bytes([level]), name=name, message=message, hardware_id=hardware, values=pairs)
+    array = DiagnosticArray(status=[status])
+    array.header.stamp = time
+    return array

@@ -1,0 +1,25 @@
+"""Installs the nodes for `ros2 run` and `ros2 launch`; `pip install isthmus[ros]` installs the same Python package without them."""
+
+from setuptools import setup
+
+NAME = "isthmus_ros"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    packages=[NAME],
+    package_data={NAME: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=False,
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "policy_node = isthmus_ros.policy_node:main",
+            "sim_node = isthmus_ros.sim_node:main",
+        ],
+    },
+)

@@ -1,0 +1,67 @@
+"""`isthmus inspect` and `isthmus doctor` on policy files."""
+
+import pytest
+
+from isthmus.artifact import Artifact
+from isthmus_cli import doctor
+from isthmus_cli.doctor import Check
+
+
+@pytest.fixture
+def healthy_machine(monkeypatch):
+    """The machine under test may lack a renderer; these tests are about policies."""
+    for name in ("_rendering", "_ros"):
+        monkeypatch.setattr(doctor, name, lambda: iter(()))
+
+
+def test_inspect_shows_contract_digests_and_evidence(isthmus, read_json, policies, tmp_path):
+    artifact = Artifact.load(policies / "reach.isthmus").with_evidence("bench", {"speed": {"mean": 1.25}})
+    file = tmp_path / "policy.isthmus"
+    artifact.save(file)
+    _, out, _ = isthmus("inspect", file)
+    for word in ("reach", "ur5e", "goal", "elbow_joint", "rad/s", artifact.policy_digest, artifact.contract.digest(), "speed.mean", "1.25"):
+        assert word in out
+    facts = read_json("inspect", file, "--json")
+    assert facts["policy_digest"] == artifact.policy_digest
+    assert facts["contract"]["horizon"] == 1
+    assert facts["evidence"] == {"bench": {"speed": {"mean": 1.25}}}
+
+
+def test_doctor_is_content_with_a_policy_that_fits(isthmus, read_json, policies, healthy_machine):
+    code, out, _ = isthmus("doctor", policies / "reach.isthmus")
+    assert code == 0
+    assert "all is well" in out
+    checks = {check["name"]: check for check in read_json("doctor", policies / "reach.isthmus", "--json")}
+    assert checks["fit"]["status"] == "ok"
+    assert "control period of 50 ms" in checks["inference"]["found"]
+    assert checks["mujoco"]["found"]
+
+
+def test_doctor_says_why_a_policy_does_not_fit_and_what_to_do(isthmus, policies, healthy_machine):
+    code, out, _ = isthmus("doctor", policies / "pendulum.isthmus", "--robot", "ur5e")
+    assert code == 1
+    lines = [line for line in out.splitlines() if line.startswith("fit: ")]
+    assert any("policy commands effort; robot 'ur5e' accepts velocity, position" in line for line in lines)
+    assert all("choose the right one with --robot" in line for line in lines)
+    assert f"{len(lines)} problem(s)" in out
+
+
+def test_doctor_reports_a_file_that_does_not_load(isthmus, tmp_path, healthy_machine):
+    (tmp_path / "broken.isthmus").write_bytes(b"PK")
+    code, out, _ = isthmus("doctor", tmp_path / "broken.isthmus")
+    assert code == 1
+    assert "is not a zip archive" in out
+
+
+def test_doctor_reports_a_broken_renderer(isthmus, monkeypatch):
+    monkeypatch.setattr(doctor, "_ros", lambda: iter(()))
+    monkeypatch.setattr(doctor, "_RENDER", "raise RuntimeError('no display')")
+    code, out, _ = isthmus("doctor")
+    assert code == 1
+    assert "rendering: RuntimeError: no display; for pictures without a screen run: apt-get install" in out
+
+
+def test_old_mujoco_is_wrong(monkeypatch):
+    monkeypatch.setattr(doctor, "installed_version", lambda name: "3.3.1")
+    found = {check.name: check for check in doctor._packages()}
+    assert found["mujoco"] == Check("mujoco", "wrong", "3.3.1", "batches need MuJoCo 3.17 or newer; run: pip install 'isthmus[sim]'")

@@ -1,0 +1,66 @@
+"""Finding commands, explaining them, and telling users what they got wrong."""
+
+import subprocess
+import sys
+
+import pytest
+
+from isthmus_cli import main as module
+
+COMMANDS = [*(name for name in module._COMMANDS if name != "train"), "train sac"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "train"])
+def test_every_command_explains_itself(isthmus, command):
+    code, out, _ = isthmus(*command.split(), "--help")
+    assert code == 0
+    assert f"usage: isthmus {command}" in out
+
+
+def test_overview_names_every_command_and_loads_nothing_heavy():
+    program = "import sys; from isthmus_cli.main import main; main(['--help']); print(*sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    text, loaded = out.rstrip().rsplit("\n", 1)
+    for name in module._COMMANDS:
+        assert f"  {name} " in text
+    assert not {"torch", "mujoco", "pybullet", "scipy", "rclpy", "gymnasium", "onnxruntime", "tyro"} & set(loaded.split())
+
+
+def test_without_a_command_the_overview_is_an_error(isthmus):
+    assert isthmus()[0] == 2
+    assert isthmus("train")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("tran", "unknown command 'tran'; did you mean 'train'? Known: demo, doctor, eval, inspect, plants, robots, tasks, train"),
+        ("train ppo reach", "unknown algorithm 'ppo'; Known: sac"),
+        ("train sac reech", "unknown task 'reech'; did you mean 'reach'? Known: pendulum, reach, reach-wide"),
+        ("train sac --seed 1 reech", "unknown task 'reech'; did you mean 'reach'? Known: pendulum, reach, reach-wide"),
+        ("train sac reach --plant gazebo", "unknown plant 'gazebo'; Known: mujoco, pybullet"),
+        ("train sac reach --gamma 2", "gamma must be in [0, 1), got 2.0; see isthmus train sac --help"),
+        ("train sac reach --seed -1", "seed must be >= 0, got -1"),
+        ("tasks push", "unknown task 'push'; Known: pendulum, reach, reach-wide"),
+        ("robots ur5", "unknown robot 'ur5'; did you mean 'ur5e'? Known: pendulum, ur5e"),
+        ("robots --robots nowhere", "--robots nowhere is not a folder; it must hold NAME/robot.yaml"),
+        ("doctor --robot ur5", "unknown robot 'ur5'; did you mean 'ur5e'? Known: pendulum, ur5e"),
+        ("inspect nowhere.isthmus", "nowhere.isthmus cannot be read: No such file or directory"),
+        ("eval", "Missing from isthmus eval: POLICY"),
+        ("plants --jsn", "Unrecognized options: --jsn"),
+    ],
+)
+def test_user_errors_are_one_sentence(refuse, words, sentence):
+    assert f"isthmus: {sentence}" in refuse(*words.split())
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(refuse, monkeypatch, policies):
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    sentence = refuse("eval", policies / "pendulum.isthmus", "--episodes", 1)
+    assert sentence == "isthmus: this needs scipy, which is not installed; install it with: pip install 'isthmus[report]'"
+
+
+def test_mistakes_of_ours_keep_their_traceback(monkeypatch):
+    monkeypatch.setitem(module._COMMANDS, "tasks", ("isthmus_cli.nonexistent:Tasks", ""))
+    with pytest.raises(ModuleNotFoundError, match=r"isthmus_cli\.nonexistent"):
+        module.main(["tasks"])

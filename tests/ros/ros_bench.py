@@ -1,0 +1,150 @@
+"""Real nodes in a ROS domain of their own, with a relay that can tamper with what the robot says."""
+
+import contextlib
+import copy
+import threading
+import time
+
+import rclpy
+from lifecycle_msgs.msg import Transition
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import JointState
+
+from isthmus_ros import wire
+from isthmus_ros.link import Link
+from isthmus_ros.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_ros.spin import executor
+
+
+class Relay:
+    """Passes joint states on, changed by `tamper`: message → message, or None to drop it."""
+
+    def __init__(self, domain):
+        self.tamper = lambda message: message
+        self._context = rclpy.Context()
+        rclpy.init(args=[], context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("relay", context=self._context)
+        self._publisher = self._node.create_publisher(JointState, "/joint_states", 100)
+        self._node.create_subscription(JointState, "/true_joint_states", self._pass_on, 100)
+        self._executor = executor(self._context)
+        self._executor.add_node(self._node)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._spin)
+        self._thread.start()
+
+    def close(self):
+        self._ended.set()
+        self._thread.join()
+        self._executor.remove_node(self._node)
+        self._node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
+
+    def _spin(self):
+        while not self._ended.is_set():
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def _pass_on(self, message):
+        changed = self.tamper(copy.deepcopy(message))
+        if changed is not None:
+            self._publisher.publish(changed)
+
+
+class Bench:
+    """Nodes and the link to them."""
+
+    def __init__(self, domain, link, policy, simulator, relay):
+        self.domain, self.link, self.policy, self.simulator, self.relay = domain, link, policy, simulator, relay
+
+    def configure(self):
+        return self.link.transition("policy_node", Transition.TRANSITION_CONFIGURE)
+
+    def activate(self, patience=10.0):
+        """Whether activation succeeded; tried until a joint state has come."""
+        end = time.monotonic() + patience
+        while not self.link.transition("policy_node", Transition.TRANSITION_ACTIVATE):
+            if "no joint state" not in self.policy.complaint or time.monotonic() > end:
+                return False
+            self.link.spin(0.05)
+        return True
+
+    def arm(self, patience=10.0):
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self.link.arm()
+            except RosError:
+                if time.monotonic() > end:
+                    raise
+            self.link.spin(0.05)
+
+    def reset(self, seed):
+        self.link.set_integer("sim_node", "episode_seed", seed)
+        return int(self.link.trigger("sim_node/reset"))
+
+    def reach_for(self, contract, goal):
+        """Publish the goal and wait until the policy has it."""
+        self.link.publish_input(contract.signal("goal"), goal, "base_link")
+        self.wait(lambda: "input.goal" in self.link.status, "goal")
+
+    def wait(self, condition, what, seconds=10.0):
+        self.link.until(condition, seconds, f"timed out: {what}; status {self.link.status}")
+
+
+@contextlib.contextmanager
+def bench(policy, *, clock="stepped", simulator=None, relayed=False, **parameters):
+    """policy_node, with sim_node if `simulator` holds its parameters; both are ended with SIGINT and must exit with 0."""
+    domain = free_domain()
+    with contextlib.ExitStack() as stack:
+        environment = stack.enter_context(isolated(domain))
+        relay = Relay(domain) if relayed else None
+        stack.callback(relay.close if relay else lambda: None)
+        nodes = [NodeProcess("policy_node", {"policy": str(policy), "clock": clock, **parameters}, environment)]
+        if simulator is not None:
+            remappings = {"/joint_states": "/true_joint_states"} if relayed else None
+            nodes.append(NodeProcess("sim_node", {"task": "reach", "clock": clock, **simulator}, environment, remappings))
+        stack.callback(lambda: [node.clean_up() for node in nodes])
+        link = Link("/joint_states", domain, nodes)
+        stack.callback(link.close)
+        try:
+            yield Bench(domain, link, nodes[0], nodes[-1], relay)
+        finally:
+            codes = {node.name: node.end() for node in nodes}
+        assert set(codes.values()) == {0}, codes
+
+
+def swapped(message):
+    """The same state with two joints exchanged in place and a joint that the robot does not have."""
+    order = list(range(len(message.name)))
+    order[1], order[4] = order[4], order[1]
+    return rebuilt(message, order, extra=True)
+
+
+def without(joint):
+    """Tampering that drops one joint."""
+
+    def drop(message):
+        return rebuilt(message, [index for index, name in enumerate(message.name) if name != joint])
+
+    return drop
+
+
+def rebuilt(message, order, extra=False):
+    result = JointState(header=message.header, name=[message.name[index] for index in order])
+    for field in ("position", "velocity", "effort"):
+        values = getattr(message, field)
+        setattr(result, field, [values[index] for index in order] + [0.7] * extra if len(values) else [])
+    result.name = [*result.name, *["gripper_joint"] * extra]
+    return result
+
+
+def backwards():
+    """Tampering that lets stamps run backwards from the first message on."""
+    first = []
+
+    def turn(message):
+        stamp = wire.nanoseconds_of(message.header.stamp)
+        first.append(stamp)
+        message.header.stamp = wire.time_of(2 * first[0] - stamp)
+        return message
+
+    return turn

@@ -1,0 +1,43 @@
+"""Policies for the ROS tests: small, exact and good enough to succeed."""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from isthmus.kinds.graph import graph_artifact
+from isthmus.kinematics import Kinematics
+from isthmus.robot import load_robot
+
+GAIN = 3.0  # 1/s
+
+
+def resolved_rate(contract):
+    """Resolved-rate control with the Jacobian of the home pose: q̇ = K J⁺ (goal - tool), as an ONNX graph."""
+    robot = load_robot(contract.robot)
+    kinematics, home, tool = Kinematics(robot.urdf_path), robot.home[None], robot.tool_frame
+
+    def place(position):
+        return kinematics.poses(robot.joint_names, position, [tool])[tool].position[0]
+
+    jacobian = np.array([(place(home + step) - place(home - step)) / 2e-5 for step in 1e-5 * np.eye(len(robot.joints))])  # [J, 3]
+    matrix = (GAIN * np.linalg.pinv(jacobian)).astype(np.float32)  # [3, J]: row vectors times this
+    count = len(contract.action.elements)
+    limit = np.float32(contract.action.high[0])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Sub", ["goal", tool], ["gap"]),
+            helper.make_node("MatMul", ["gap", "matrix"], ["rate"]),
+            helper.make_node("Clip", ["rate", "low", "high"], ["actions"]),
+        ],
+        "resolved_rate",
+        [helper.make_tensor_value_info(s.name, TensorProto.FLOAT, ["B", 1, len(s.elements)]) for s in contract.observation],
+        [helper.make_tensor_value_info("actions", TensorProto.FLOAT, ["B", 1, count])],
+        [
+            numpy_helper.from_array(matrix, "matrix"),
+            numpy_helper.from_array(-limit, "low"),
+            numpy_helper.from_array(limit, "high"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.checker.check_model(model)
+    return graph_artifact(contract, model.SerializeToString())

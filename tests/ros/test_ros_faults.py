@@ -1,0 +1,181 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from ros_bench import backwards, bench, without
+from ros_policies import resolved_rate
+
+from isthmus.recording import read_trace
+from isthmus_ros.coordinator import RosError, evaluate_over_ros
+from isthmus_sim.episodes import episode_start
+from isthmus_sim.tasks import get_task
+
+pytestmark = pytest.mark.ros
+
+
+@pytest.fixture(scope="module")
+def task():
+    return get_task("reach")
+
+
+@pytest.fixture(scope="module")
+def goal(task):
+    return episode_start(task, [0]).inputs["goal"][0].tolist()
+
+
+@pytest.fixture(scope="module")
+def policy_file(task, tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "policy.isthmus"
+    resolved_rate(task.contract).save(path)
+    return path
+
+
+def test_policy_node_imports_no_simulator_and_no_learner():
+    unwanted = {"mujoco", "pybullet", "torch", "gymnasium", "isthmus_sim", "isthmus_policies"}
+    code = f"import isthmus_ros.policy_node, sys; print(sorted({unwanted!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"robot": "pendulum"}, "policy was made for robot 'ur5e', this is 'pendulum'"),
+        ({"robot": "pendulum"}, "expects joint 'elbow_joint', which robot 'pendulum' does not have"),
+        ({"robot": "ur5"}, "did you mean 'ur5e'?"),
+        ({"guard": "external"}, "guard:=external belongs to a guard node"),
+        ({"clock": "sundial"}, "parameter clock must be one of wall, stepped, got 'sundial'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_moves(policy_file, parameters, complaint):
+    with bench(policy_file, **{"clock": "wall", **parameters}) as nodes:
+        assert not nodes.configure()
+        assert complaint in nodes.policy.complaint
+        with pytest.raises(RosError, match="policy/start refused: the node is not active"):
+            nodes.link.trigger("policy/start")
+        assert not nodes.link.executed
+
+
+def test_evaluation_passes_the_nodes_complaint_on(task, policy_file, tmp_path):
+    (tmp_path / "policy.isthmus").write_bytes(b"not a policy")
+    with pytest.raises(RosError, match=r"policy_node: cannot configure: .*policy.isthmus"):
+        evaluate_over_ros(task, tmp_path / "policy.isthmus", [0])
+    with pytest.raises(RosError, match=r"sim_node ended with exit code 1: unknown parameter 'paylod'; did you mean 'payload'"):
+        evaluate_over_ros(task, policy_file, [0], parameters={"paylod": 1.0})
+
+
+def test_missing_joint_refuses_activation(policy_file):
+    with bench(policy_file, simulator={}, relayed=True) as nodes:
+        nodes.relay.tamper = without("elbow_joint")
+        assert nodes.configure()
+        assert not nodes.activate()
+        assert "joint 'elbow_joint' is missing in /joint_states" in nodes.policy.complaint
+
+
+def test_start_needs_arming_and_a_valid_input(task, policy_file, goal):
+    wanted = task.contract.signal("goal")
+    with bench(policy_file, simulator={}) as nodes:
+        assert nodes.configure()
+        assert nodes.activate()
+        with pytest.raises(RosError, match="the guard is not armed"):
+            nodes.link.trigger("policy/start")
+        nodes.arm()
+        with pytest.raises(RosError, match="input 'goal' is missing; publish it on policy/input/goal"):
+            nodes.link.trigger("policy/start")
+        nodes.link.publish_input(wanted, [9.0, 0.0, 0.0], "base_link")
+        nodes.wait(lambda: "x must be from" in nodes.policy.complaint, "refusal of a goal out of range")
+        nodes.link.publish_input(wanted, goal, "camera_link")
+        nodes.wait(lambda: "its frame must be 'base_link', got 'camera_link'" in nodes.policy.complaint, "refusal of a frame")
+        with pytest.raises(RosError, match="input 'goal' is missing"):
+            nodes.link.trigger("policy/start")
+        nodes.reach_for(task.contract, goal)
+        nodes.link.publish_input(wanted, [9.0, 0.0, 0.0], "base_link")
+        nodes.wait(lambda: "the previous value is kept" in nodes.policy.complaint, "the second refusal")
+        for service, rung, armed in (("policy/stop", "pass", "true"), ("guard/stop", "stop", "false")):
+            nodes.link.status = {}
+            nodes.link.trigger("policy/start")
+            nodes.wait(lambda: nodes.link.status.get("policy") == "run", "the run")
+            with pytest.raises(RosError, match="guard/arm refused: the policy is in state run"):
+                nodes.link.arm()
+            nodes.link.trigger(service)
+            nodes.wait(lambda: nodes.link.status["policy"] == "idle", "standstill")
+            assert (nodes.link.status["rung"], nodes.link.status["armed"]) == (rung, armed)
+        with pytest.raises(RosError, match="call guard/reset first"):
+            nodes.link.arm()
+
+
+@pytest.mark.parametrize(
+    ("fault", "held", "stopped"),
+    [
+        (lambda: without("wrist_2_joint"), "is not finite", "joint 'wrist_2_joint' is missing in /joint_states"),
+        (backwards, "stamps of the joint state go backwards", "stale"),
+    ],
+    ids=["joint missing", "stamps backwards"],
+)
+def test_fault_in_motion_holds_then_stops(task, policy_file, goal, tmp_path, fault, held, stopped):
+    with bench(policy_file, clock="wall", simulator={}, relayed=True, record=str(tmp_path / "trace")) as nodes:
+        begin_motion(nodes, task, goal)
+        nodes.relay.tamper = fault()
+        nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the guard's stop")
+        assert stopped in nodes.link.status["cause"]
+        nodes.wait(lambda: max(map(abs, nodes.link.executed[max(nodes.link.executed)].velocity)) == 0, "the end of braking")
+        with pytest.raises(RosError, match="policy/start refused"):
+            nodes.link.trigger("policy/start")
+    trace = read_trace(tmp_path / "trace-000.mcap")
+    rungs = [rung for rung in trace.rungs if rung in ("hold", "stop")]
+    assert rungs[0] == "hold"
+    assert rungs[-1] == "stop"
+    assert held in next(cause for rung, cause in zip(trace.rungs, trace.causes, strict=True) if rung == "hold")
+
+
+def test_stepped_policy_gives_up_when_the_robot_falls_silent(task, policy_file, goal):
+    with bench(policy_file, simulator={}) as nodes:
+        begin_motion(nodes, task, goal)
+        nodes.simulator.send(signal.SIGSTOP)
+        try:
+            nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
+            assert nodes.link.status["failure"] == "no next joint state within 5 s"
+            assert (nodes.link.status["rung"], nodes.link.status["armed"]) == ("stop", "false")
+        finally:
+            nodes.simulator.send(signal.SIGCONT)
+
+
+def test_two_interrupts_in_motion_end_at_rest_with_exit_code_0(task, policy_file, goal):
+    with bench(policy_file, clock="wall", simulator={}) as nodes:
+        begin_motion(nodes, task, goal)
+        for _ in range(2):
+            nodes.policy.interrupt()
+            time.sleep(0.02)
+        end = time.monotonic() + 8
+        while nodes.policy.exit_code is None and time.monotonic() < end:
+            nodes.link.spin(0.05)
+        assert nodes.policy.exit_code == 0, nodes.policy.log
+        nodes.link.spin(0.2)
+        np.testing.assert_array_equal(nodes.link.executed[max(nodes.link.executed)].velocity, 0.0)
+        for _ in range(2):
+            nodes.simulator.interrupt()
+        assert nodes.simulator.end() == 0
+
+
+def begin_motion(nodes, task, goal):
+    """Run the policy until the arm moves."""
+    assert nodes.configure()
+    assert nodes.activate()
+    nodes.reset(0)
+    nodes.arm()
+    nodes.reach_for(task.contract, goal)
+    nodes.link.trigger("policy/start")
+    nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.2 for message in nodes.link.executed.values()), "motion")
+
+
+def test_episode_in_wall_time_is_scored_and_its_cadence_reported(task, policy_file):
+    found = evaluate_over_ros(task, policy_file, [0], clock="wall", plant="mujoco")
+    assert found.episodes[0].success
+    assert found.episodes[0].steps == found.cadence["steps"] == task.episode_steps
+    assert found.cadence["realtime"]
+    assert found.cadence["lateness_ms"]["p50"] >= 0

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sensor_msgs.msg import JointState
+
+from isthmus_ros import wire
+from isthmus_ros.ramp import PEAK_SPEED, Ramp
+from isthmus_ros.sim_node import parse_physical
+
+angles = arrays(np.float64, 3, elements=st.floats(-1, 1))
+
+
+@given(stamp=st.integers(0, 2**31 * 10**9 - 1))
+def test_stamps_survive_the_wire(stamp):
+    assert wire.nanoseconds_of(wire.time_of(stamp)) == stamp
+
+
+@given(order=st.permutations(["a", "b", "c", "other"]))
+def test_joint_states_are_read_by_name(order):
+    values = {"a": 0.1, "b": 0.2, "c": 0.3, "other": 9.0}
+    message = JointState(name=order, position=[values[name] for name in order])
+    np.testing.assert_array_equal(wire.column(message, "position", ("c", "a", "b")), [[0.3, 0.1, 0.2]])
+
+
+def test_missing_joints_and_empty_fields_are_nan():
+    message = JointState(name=["a", "b"], position=[0.1, 0.2])
+    np.testing.assert_array_equal(wire.column(message, "position", ("a", "c")), [[0.1, np.nan]])
+    np.testing.assert_array_equal(wire.column(message, "velocity", ("a", "b")), [[np.nan, np.nan]])
+
+
+def test_sequence_numbers_survive_the_frame_id():
+    message = JointState()
+    message.header.frame_id = wire.frame_id("0123456789abcdef", 42)
+    assert message.header.frame_id == "0123456789ab:42"
+    assert wire.sequence_of(message) == 42
+    assert wire.sequence_of(JointState()) == -1
+
+
+def test_profile_topics_are_resolved_in_the_robots_namespace():
+    assert wire.joined("/", "joint_states") == "/joint_states"
+    assert wire.joined("left/arm", "joint_states") == "/left/arm/joint_states"
+
+
+@given(start=angles, goal=angles)
+def test_ramp_ends_at_its_goal_and_never_exceeds_the_peak_speed(start, goal):
+    ramp, period = Ramp(start, goal), 0.05
+    position = start.copy()
+    for tick in range(int(ramp.duration / period) + 60):
+        velocity = ramp.command("velocity", tick * period, position)
+        assert np.abs(velocity).max() <= PEAK_SPEED
+        position = position + velocity * period
+    np.testing.assert_allclose(position, goal, atol=1e-2)
+    np.testing.assert_allclose(ramp.command("position", ramp.duration, position), goal, atol=1e-12)
+
+
+def test_physical_parameters_are_read_and_bad_ones_named():
+    assert parse_physical(["payload:=1.5", ""]) == {"payload": 1.5}
+    with pytest.raises(ValueError, match=r"list of name:=value with a number, got 'payload=1.5'"):
+        parse_physical(["payload=1.5"])
