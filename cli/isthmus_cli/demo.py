@@ -95,13 +95,15 @@ def run_demo(task: str, *, steps: int, seed: int, out: Path, episodes: int, ros_
     policy = Artifact.load(file).policy()
     films = {plant: Stills(STILLS, chosen.episode_steps) for plant in PLANTS}
     for plant in PLANTS:
-        with stages.stage(f"{'evaluate' if plant == 'mujoco' else 'run the same file'} in {WORLDS[plant]}, {episodes} episodes") as result:
+        with stages.stage(
+            f"{'evaluate' if plant == 'mujoco' else 'run the same file'} in {WORLDS[plant]} (episodes: {episodes})"
+        ) as result:
             summary = evaluate(chosen, policy, plant, episodes=episodes, seed=EPISODE_SEED)
             evaluate(chosen, policy, plant, episodes=1, seed=EPISODE_SEED, record=out / "traces", film=films[plant])
             write_json(summary, out / f"{plant}.json")
             result(_score(summary))
     failure = ""
-    with stages.stage(f"run the same file over ROS 2, {ros_episodes} episodes in wall-clock time") as result:
+    with stages.stage(f"run the same file over ROS 2 in wall-clock time (episodes: {ros_episodes})") as result:
         try:
             summary = _over_ros(chosen, file, ros_episodes, out)
             write_json(summary, out / "ros.json")

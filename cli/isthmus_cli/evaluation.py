@@ -121,6 +121,7 @@ def evaluate(
         results += done
         cadence.work += times.work
         cadence.inference += times.inference
+        cadence.steps += times.steps
     return summarize(task.name, plant, seed, results, {**cadence.summary(), "rows": min(rows, episodes)})
 
 

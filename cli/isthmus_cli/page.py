@@ -188,7 +188,10 @@ def _reproduce(demo: DemoFiles) -> str:
     commands: Mapping[str, str] = demo.run.get("commands", {})
     if not commands:
         return section("The same figures again", missing("No commands: demo.json is not there."))
-    rows = [(what, f"<pre>{escape(command)}</pre>") for what, command in commands.items()]
+    rows = []
+    for what, command in commands.items():
+        words = " ".join(f"<span>{escape(word)}</span>" for word in command.split(" "))  # an option is never broken at its hyphens
+        rows.append((escape(what), f"<pre>{words}</pre>"))
     return section("The same figures again", f'<div class="card scroll">{table(("figure", "command"), rows, raw=True)}</div>')
 
 

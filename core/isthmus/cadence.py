@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 __all__ = ["Cadence"]
+
+REMEMBERED = 100_000  # newest times that percentiles are taken of, so that a run of days needs no more memory than one of an hour
+
+
+def _times() -> deque[float]:
+    return deque(maxlen=REMEMBERED)
 
 
 @dataclass(slots=True)
@@ -20,28 +28,30 @@ class Cadence:
         lateness: of each wake-up against its absolute deadline.
         work: from wake-up until the command was written.
         inference: of each decision; the first one of a run is left out as warm-up.
+        steps: control periods.
         missed: commands written later than one period after their deadline.
         skipped: ticks left out after a stall.
     """
 
     period: float
     realtime: bool
-    lateness: list[float] = field(default_factory=list)
-    work: list[float] = field(default_factory=list)
-    inference: list[float] = field(default_factory=list)
+    lateness: deque[float] = field(default_factory=_times)
+    work: deque[float] = field(default_factory=_times)
+    inference: deque[float] = field(default_factory=_times)
+    steps: int = 0
     missed: int = 0
     skipped: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Counts and percentiles as plain data; times in milliseconds."""
-        result: dict[str, Any] = {"period_ms": self.period * 1e3, "steps": len(self.work), "realtime": self.realtime}
+        result: dict[str, Any] = {"period_ms": self.period * 1e3, "steps": self.steps, "realtime": self.realtime}
         if self.realtime:
             result |= {"missed": self.missed, "skipped": self.skipped, "lateness_ms": _percentiles(self.lateness)}
         return result | {"inference_ms": _percentiles(self.inference), "work_ms": _percentiles(self.work)}
 
 
-def _percentiles(times: list[float]) -> dict[str, float] | None:
+def _percentiles(times: Collection[float]) -> dict[str, float] | None:
     if not times:
         return None
-    values = np.percentile(np.asarray(times) * 1e3, [50, 99, 99.9, 100])
+    values = np.percentile(np.fromiter(times, dtype=np.float64) * 1e3, [50, 99, 99.9, 100])
     return {name: round(float(value), 4) for name, value in zip(("p50", "p99", "p99.9", "max"), values, strict=True)}

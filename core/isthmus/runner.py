@@ -139,6 +139,7 @@ class Runner:
         if (decision.rung >= HOLD).any():
             self._chunk = None
         self.cadence.work.append(time.perf_counter() - began)
+        self.cadence.steps += 1
         tick = Tick(self._index, measurement, inputs, observation, chunk, asked, decision)
         self._index += 1
         if self._on_tick:

@@ -59,6 +59,9 @@ def compile_model(robot: Robot, mode: str, timestep: float) -> Any:
         actuator.forcelimited = True
         actuator.forcerange = [-joint.effort, joint.effort]
     spec.worldbody.add_light(pos=[1, -1, 3], dir=[-0.3, 0.3, -1], castshadow=False)
+    sky, horizon = [0.62, 0.71, 0.82], [0.94, 0.95, 0.96]
+    kind, builtin = mujoco.mjtTexture.mjTEXTURE_SKYBOX, mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
+    spec.add_texture(name="sky", type=kind, builtin=builtin, rgb1=sky, rgb2=horizon, width=64, height=384)
     return spec.compile()
 
 

@@ -109,6 +109,8 @@ def _task(name: str, description: str, robot: Robot, low: Array, high: Array, go
         reached=lambda step: distance(step) < TOLERANCE,
         success=f"tool within {TOLERANCE} m of the goal",
         success_steps=10,
+        look_at=(0.0, -0.2, 0.4),
+        camera_distance=1.8,
     )
 
 
