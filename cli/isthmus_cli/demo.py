@@ -14,9 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import isthmus_sim
 from isthmus.artifact import Artifact
-from isthmus.policy import Policy
 from isthmus_cli.console import OUT, say, write_json
 from isthmus_cli.evaluation import evaluate, summarize
 from isthmus_cli.facts import EPISODE_SEED, PLANTS, ROBOT, demo_facts
@@ -124,37 +122,13 @@ def run_demo(task: str, *, steps: int, seed: int, out: Path, episodes: int, ros_
 
 def _train(task: Task, steps: int, seed: int, out: Path) -> str:
     """Train and say how good the best evaluation was."""
-    from isthmus_cli.train_sac import EVALUATION_EPISODES, EVALUATION_SEED, git_state
-    from isthmus_policies.sac import Evaluation, sac_config, train_sac
-    from isthmus_sim.sb3 import Sb3VecEnv
+    from isthmus_cli.train_sac import score_text, train_shown
+    from isthmus_policies.sac import sac_config
 
-    def score(policy: Policy) -> Evaluation:
-        summary = evaluate(task, policy, episodes=EVALUATION_EPISODES, seed=EVALUATION_SEED)
-        return Evaluation(summary["return"]["mean"], summary["success"]["rate"])
-
-    def text(found: Evaluation | None) -> str:
-        return f"return {found.mean_return:.1f}, success {found.success:.2f}" if found else ""
-
-    env = Sb3VecEnv(isthmus_sim.make_vec(task.name, 1), seed)
-    config = replace(sac_config(task.name), steps=steps)
-    try:
-        with Progress("    training", "control periods") as progress:
-            result = train_sac(
-                task.contract,
-                env,
-                score,
-                out,
-                config=config,
-                steps=steps,
-                seed=seed,
-                progress=lambda step, total, found: progress(step, total, text(found)),
-                git=git_state(),
-            )
-    finally:
-        env.close()
+    result = train_shown(task, "mujoco", replace(sac_config(task.name), steps=steps), seed, out, "    training")
     if result.interrupted:
         raise KeyboardInterrupt
-    return f"best of the evaluations: {text(result.best)}"
+    return f"best of the evaluations: {score_text(result.best)}" if result.best else "no evaluation"
 
 
 def _over_ros(task: Task, file: Path, episodes: int, out: Path) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from isthmus.policy import Policy
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
 from isthmus_cli.progress import Progress
-from isthmus_policies.sac import Evaluation, SacConfig, sac_config, train_sac
+from isthmus_policies.sac import Evaluation, SacConfig, TrainingResult, sac_config, train_sac
 from isthmus_sim.sb3 import Sb3VecEnv
+from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 
-__all__ = ["TrainSac", "git_state"]
+__all__ = ["TrainSac", "score_text", "train_shown"]
 
 EVALUATION_EPISODES = 50
 EVALUATION_SEED = 10**6  # far from the seeds that `isthmus eval` uses, so that the best policy is not chosen on them
@@ -69,44 +70,57 @@ class TrainSac:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
         task = get_task(self.task)
         out = self.out or Path("runs") / f"sac-{self.task}-{self.seed}"
-        env = Sb3VecEnv(isthmus_sim.make_vec(self.task, 1, self.plant), self.seed)
         rows = [(term.name, term.weight, term.unit) for term in task.reward]
         show_table(f"reward of {self.task}: weighted sum of", ("term", "weight", "unit of the term"), rows)
         say(f"success: {task.success}, in each of the last {task.success_steps} control periods of an episode")
         say(f"results: {out}")
         say(f"curves: tensorboard --logdir {out / 'tensorboard'}")
 
-        def score(policy: Policy) -> Evaluation:
-            summary = evaluate(task, policy, self.plant, episodes=EVALUATION_EPISODES, seed=EVALUATION_SEED)
-            return Evaluation(summary["return"]["mean"], summary["success"]["rate"])
-
-        with Progress(f"sac {self.task}", "control periods") as progress:
-
-            def show(step: int, total: int, evaluation: Evaluation | None) -> None:
-                progress(step, total, _score_text(evaluation) if evaluation else "")
-
-            try:
-                result = train_sac(
-                    task.contract,
-                    env,
-                    score,
-                    out,
-                    config=self.config,
-                    steps=self.config.steps,
-                    seed=self.seed,
-                    progress=show,
-                    git=git_state(),
-                )
-            finally:
-                env.close()
+        result = train_shown(task, self.plant, self.config, self.seed, out, f"sac {self.task}")
         if result.interrupted:
             say(f"interrupted after {result.steps} of {self.config.steps} control periods")
         if result.best:
-            say(f"best of the evaluations: {_score_text(result.best)}")
+            say(f"best of the evaluations: {score_text(result.best)}")
         say(f"checkpoint: {result.checkpoint}")
         say(f"policy: {result.policy}")
         say(f"next: isthmus eval {result.policy} --plant pybullet")
         return INTERRUPTED if result.interrupted else 0
+
+
+def train_shown(task: Task, plant: str, config: SacConfig, seed: int, out: Path, label: str) -> TrainingResult:
+    """Train one environment of a task, with a progress bar.
+
+    Args:
+        task: what is asked.
+        plant: engine to train and to select the best policy in.
+        config: settings of the learner.
+        seed: of networks, exploration, replay and episodes.
+        out: folder for the results.
+        label: words before the bar.
+
+    Raises:
+        ValueError: unknown plant.
+    """
+
+    def score(policy: Policy) -> Evaluation:
+        summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=EVALUATION_SEED)
+        return Evaluation(summary["return"]["mean"], summary["success"]["rate"])
+
+    env = Sb3VecEnv(isthmus_sim.make_vec(task.name, 1, plant), seed)
+    try:
+        with Progress(label, "control periods") as progress:
+
+            def show(step: int, total: int, evaluation: Evaluation | None) -> None:
+                progress(step, total, score_text(evaluation) if evaluation else "")
+
+            return train_sac(task.contract, env, score, out, config=config, seed=seed, progress=show, git=git_state())
+    finally:
+        env.close()
+
+
+def score_text(evaluation: Evaluation) -> str:
+    """Return and success, in words."""
+    return f"return {evaluation.mean_return:.1f}, success {evaluation.success:.2f}"
 
 
 def git_state() -> str:
@@ -117,7 +131,3 @@ def git_state() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return found.stdout.strip()
-
-
-def _score_text(evaluation: Evaluation) -> str:
-    return f"return {evaluation.mean_return:.1f}, success {evaluation.success:.2f}"

@@ -126,7 +126,6 @@ def train_sac(
     out: Path,
     *,
     config: SacConfig,
-    steps: int,
     seed: int,
     progress: Progress | None = None,
     git: str = "",
@@ -141,27 +140,22 @@ def train_sac(
         evaluate: scores an exported policy on episodes of its own.
         out: folder, created if missing.
         config: settings.
-        steps: control periods to train for.
         seed: of networks, exploration and replay.
         progress: told about every step.
         git: state of the source tree, for the manifest.
 
     Raises:
-        ValueError: steps is not positive, or an exported graph differs from the trained one.
+        ValueError: an exported graph differs from the trained one.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be >= 1, got {steps}")
     torch.set_num_threads(1)  # one thread is the fastest at this size
     out.mkdir(parents=True, exist_ok=True)
     (out / "checkpoints").mkdir(exist_ok=True)
-    (out / "config.json").write_bytes(
-        strict.canonical_json({"algorithm": "sac", "steps": steps, "seed": seed, "config": strict.encode(config)})
-    )
+    (out / "config.json").write_bytes(strict.canonical_json({"algorithm": "sac", "seed": seed, "config": strict.encode(config)}))
     model = SAC(
         "MultiInputPolicy",
         env,
         learning_rate=config.learning_rate,
-        buffer_size=min(config.buffer_size, steps + 1),
+        buffer_size=min(config.buffer_size, config.steps + 1),
         learning_starts=config.learning_starts,
         batch_size=config.batch_size,
         tau=config.tau,
@@ -175,10 +169,10 @@ def train_sac(
         device="cpu",
     )
     model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
-    session = _Session(model, contract, evaluate, out, config, steps, seed, progress, git)
+    session = _Session(model, contract, evaluate, out, config, seed, progress, git)
     interrupted = False
     try:
-        model.learn(total_timesteps=steps, callback=session, log_interval=10)
+        model.learn(total_timesteps=config.steps, callback=session, log_interval=10)
     except KeyboardInterrupt:
         interrupted = True
     if not interrupted and session.evaluated != session.num_timesteps:
@@ -200,7 +194,6 @@ class _Session(BaseCallback):
         evaluate: Callable[[Policy], Evaluation],
         out: Path,
         config: SacConfig,
-        steps: int,
         seed: int,
         progress: Progress | None,
         git: str,
@@ -210,7 +203,7 @@ class _Session(BaseCallback):
         self.best: Evaluation | None = None
         self.evaluated = 0
         self._contract, self._evaluate, self._out, self._config = contract, evaluate, out, config
-        self._steps, self._seed, self._progress, self._git = steps, seed, progress, git
+        self._seed, self._progress, self._git = seed, progress, git
         (out / "metrics.jsonl").write_text("")
 
     def _on_step(self) -> bool:
@@ -220,7 +213,7 @@ class _Session(BaseCallback):
         if self.num_timesteps % self._config.checkpoint_every == 0:
             self.checkpoint()
         if self._progress:
-            self._progress(self.num_timesteps, self._steps, evaluation)
+            self._progress(self.num_timesteps, self._config.steps, evaluation)
         return True
 
     def score(self) -> Evaluation:

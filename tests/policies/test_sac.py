@@ -11,10 +11,10 @@ from isthmus_sim.sb3 import Sb3VecEnv
 from isthmus_sim.tasks import get_task
 
 TASK = get_task("pendulum")
-SMALL = SacConfig(learning_starts=50, batch_size=32, hidden=(16, 16), evaluate_every=60, checkpoint_every=100)
+SMALL = SacConfig(steps=180, learning_starts=50, batch_size=32, hidden=(16, 16), evaluate_every=60, checkpoint_every=100)
 
 
-def trained(out, scores=(1.0, 3.0, 2.0), steps=180, seed=0, progress=None):
+def trained(out, scores=(1.0, 3.0, 2.0), seed=0, progress=None):
     remaining = iter(scores)
     env = Sb3VecEnv(isthmus_sim.make_vec("pendulum", 1), seed)
     return train_sac(
@@ -23,7 +23,6 @@ def trained(out, scores=(1.0, 3.0, 2.0), steps=180, seed=0, progress=None):
         lambda policy: Evaluation(next(remaining), 0.0),
         out,
         config=SMALL,
-        steps=steps,
         seed=seed,
         progress=progress,
     )
@@ -66,6 +65,6 @@ def test_settings_are_checked_and_come_from_the_task():
         SacConfig(learning_rate=0.0)
 
 
-def test_steps_must_be_positive(tmp_path):
+def test_steps_must_be_positive():
     with pytest.raises(ValueError, match="steps must be >= 1, got 0"):
-        trained(tmp_path, steps=0)
+        SacConfig(steps=0)
