@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,9 +60,8 @@ def compile_model(robot: Robot, mode: str, timestep: float) -> Any:
         actuator.forcelimited = True
         actuator.forcerange = [-joint.effort, joint.effort]
     spec.worldbody.add_light(pos=[1, -1, 3], dir=[-0.3, 0.3, -1], castshadow=False)
-    sky, horizon = [0.62, 0.71, 0.82], [0.94, 0.95, 0.96]
-    kind, builtin = mujoco.mjtTexture.mjTEXTURE_SKYBOX, mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
-    spec.add_texture(name="sky", type=kind, builtin=builtin, rgb1=sky, rgb2=horizon, width=64, height=384)
+    white, kind = [1.0, 1.0, 1.0], mujoco.mjtTexture.mjTEXTURE_SKYBOX
+    spec.add_texture(name="sky", type=kind, builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT, rgb1=white, rgb2=white, width=8, height=48)
     return spec.compile()
 
 
@@ -182,6 +182,7 @@ class MujocoPlant:
         if self._renderer is None or (self._renderer.height, self._renderer.width) != (height, width):
             self.close()
             self._renderer = mujoco.Renderer(self._model, height, width)
+            weakref.finalize(self, self._renderer.close)  # before the interpreter takes the graphics library down
         data = self._batch.get_data(row)
         mujoco.mj_forward(self._model, data)
         camera = mujoco.MjvCamera()
