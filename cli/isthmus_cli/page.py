@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.contract import Contract, Limits, Signal
+from isthmus.contract import Contract
 from isthmus.guard import RUNGS
+from isthmus.limits import Limits
+from isthmus.signals import Signal
 from isthmus_cli import plots
 from isthmus_cli.markup import figure, missing, section, table
 from isthmus_cli.report import WORLDS, DemoFiles

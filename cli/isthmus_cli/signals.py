@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isthmus.contract import Contract, Signal
+from isthmus.contract import Contract
+from isthmus.signals import Signal
 from isthmus_cli.console import show_table
 
 __all__ = ["show_limits", "show_signals", "span"]

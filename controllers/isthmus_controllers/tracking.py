@@ -16,9 +16,10 @@ import numpy as np
 
 from isthmus import strict
 from isthmus.artifact import Artifact
-from isthmus.contract import Contract, Signal
+from isthmus.contract import Contract
 from isthmus.records import ActionChunk, Array, reorder
 from isthmus.robot import Joint, Robot
+from isthmus.signals import Signal
 
 __all__ = ["TrackingPolicy", "tracking_artifact", "tracking_contract"]
 

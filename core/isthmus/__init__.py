@@ -3,13 +3,15 @@
 Importing this package loads numpy and nothing heavier. Readers of files, runtimes of policies and simulators are imported where they are used.
 """
 
-from isthmus.contract import Box, CameraSpec, Contract, Limits, Signal
+from isthmus.contract import Contract
 from isthmus.guard import Decision, GuardState, LimitGuard
+from isthmus.limits import Box, Limits
 from isthmus.observation import ObservationBuilder
 from isthmus.plant import Plant, Simulator
 from isthmus.policy import Policy
 from isthmus.records import ActionChunk, Command, Measurement
 from isthmus.robot import Robot, load_robot, robot_names
+from isthmus.signals import CameraSpec, Signal
 
 __all__ = [
     "ActionChunk",

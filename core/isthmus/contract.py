@@ -14,210 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus import strict
+from isthmus.limits import Limits
+from isthmus.signals import Signal
 
 if TYPE_CHECKING:
     from isthmus.robot import Robot
 
-__all__ = ["Box", "CameraSpec", "Contract", "Limits", "Signal"]
-
-SOURCES: Mapping[str, tuple[str, ...]] = {
-    "joint_position": ("rad", "m"),
-    "joint_velocity": ("rad/s", "m/s"),
-    "joint_effort": ("N*m", "N"),
-    "pose": ("m",),
-    "twist": ("m/s",),
-    "wrench": ("N",),
-    "image": ("1",),
-    "input": ("rad", "m", "rad/s", "m/s", "N*m", "N", "s", "1"),
-    "previous_action": ("rad", "m", "rad/s", "m/s", "N*m", "N"),
-    "time": ("s",),
-}
-"""Where a signal may be bound, with the units that fit. Any other source is the name of an installed recurrence."""
+__all__ = ["Contract"]
 
 ACTION_MODES = {"joint_position": "position", "joint_velocity": "velocity", "joint_effort": "effort"}
-COMPONENTS = {
-    "pose": ("x", "y", "z", "qx", "qy", "qz", "qw"),
-    "twist": ("vx", "vy", "vz", "wx", "wy", "wz"),
-    "wrench": ("fx", "fy", "fz", "tx", "ty", "tz"),
-}
-UNITS = tuple(sorted({unit for units in SOURCES.values() for unit in units}))
-DTYPES = ("float32", "float64", "uint8")
-
-
-@dataclass(frozen=True, slots=True)
-class CameraSpec:
-    """How an image signal was taken.
-
-    Attributes:
-        height: rows of pixels.
-        width: columns of pixels.
-        channels: 3 for rgb8, 1 for mono8.
-        encoding: "rgb8" or "mono8".
-        intrinsics: fx, fy, cx, cy in pixels.
-        distortion: plumb_bob coefficients, empty for none.
-        crop: left, top, width, height in pixels of the full image, applied before scaling; None for no crop.
-        latency: seconds between exposure and arrival.
-    """
-
-    height: int
-    width: int
-    channels: int = 3
-    encoding: str = "rgb8"
-    intrinsics: tuple[float, float, float, float] | None = None
-    distortion: tuple[float, ...] = ()
-    crop: tuple[int, int, int, int] | None = None
-    latency: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.height < 1 or self.width < 1:
-            raise ValueError(f"an image must have at least one pixel, got {self.height} × {self.width}")
-        if {"rgb8": 3, "mono8": 1}.get(self.encoding) != self.channels:
-            raise ValueError(f"encoding must be rgb8 with 3 channels or mono8 with 1, got {self.encoding} with {self.channels}")
-        if not self.latency >= 0:
-            raise ValueError(f"latency must be >= 0 s, got {self.latency} s")
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One named array of an observation, or the action.
-
-    For `pose`, `twist`, `wrench`, `image` and `input` the signal's name is the name of the link, body, sensor, camera or input that it shows.
-
-    Attributes:
-        name: unique in the contract.
-        source: where it is bound: a key of `SOURCES` or the name of an installed recurrence.
-        elements: joint or component names; they give the shape. Empty for an image.
-        unit: SI unit of all elements (the quaternion part of a pose has none).
-        low: lower bound per element; "-inf" where there is none.
-        high: upper bound per element.
-        frame: frame of the values; empty means the robot's base frame, or that no frame applies.
-        dtype: "float32", "float64" or "uint8" (images).
-        history: number of samples, oldest first.
-        stride: control periods between samples.
-        camera: geometry of an image signal.
-    """
-
-    name: str
-    source: str
-    elements: tuple[str, ...]
-    unit: str
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    frame: str = ""
-    dtype: str = "float32"
-    history: int = 1
-    stride: int = 1
-    camera: CameraSpec | None = None
-
-    def __post_init__(self) -> None:
-        at = f"signal {self.name!r}"
-        if not self.name:
-            raise ValueError("a signal needs a name")
-        if self.unit not in SOURCES.get(self.source, UNITS):
-            raise ValueError(f"{at}: unit of {self.source} must be one of {', '.join(SOURCES.get(self.source, UNITS))}, got {self.unit!r}")
-        if self.dtype not in DTYPES or (self.dtype == "uint8") != (self.source == "image"):
-            raise ValueError(f"{at}: dtype must be uint8 for images, float32 or float64 otherwise, got {self.dtype!r}")
-        if (self.camera is not None) != (self.source == "image"):
-            raise ValueError(f"{at}: a camera belongs to an image signal and to no other, source is {self.source!r}")
-        if not self.elements and self.source != "image":
-            raise ValueError(f"{at}: elements must not be empty")
-        if len(set(self.elements)) != len(self.elements):
-            raise ValueError(f"{at}: elements must be unique, got {', '.join(self.elements)}")
-        for element in self.elements:
-            if self.source in COMPONENTS and element not in COMPONENTS[self.source]:
-                raise ValueError(f"{at}: unknown component {element!r}; {strict.suggest(element, COMPONENTS[self.source])}")
-        for name, bound in (("low", self.low), ("high", self.high)):
-            if len(bound) != len(self.elements):
-                raise ValueError(f"{at}: {name} must have {len(self.elements)} entries, one per element, got {len(bound)}")
-        for element, low, high in zip(self.elements, self.low, self.high, strict=True):
-            if not low < high:
-                raise ValueError(f"{at}: low must be < high, got {low} and {high} for {element}")
-        if self.history < 1 or self.stride < 1:
-            raise ValueError(f"{at}: history and stride must be >= 1, got {self.history} and {self.stride}")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one sample: `[len(elements)]`, or `[H, W, C]` for an image."""
-        if self.camera is not None:
-            return (self.camera.height, self.camera.width, self.camera.channels)
-        return (len(self.elements),)
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """An axis-aligned box in the robot's base frame, m."""
-
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
-
-    def __post_init__(self) -> None:
-        for axis, low, high in zip("xyz", self.low, self.high, strict=True):
-            if not low < high:
-                raise ValueError(f"box: low must be < high, got {low} m and {high} m along {axis}")
-
-    def contains(self, other: Box) -> bool:
-        """Whether `other` lies within this box."""
-        return all(a <= b for a, b in zip(self.low, other.low, strict=True)) and all(
-            a >= b for a, b in zip(self.high, other.high, strict=True)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the guard lets pass. One entry per joint; rad and seconds, or m for prismatic joints.
-
-    Attributes:
-        joints: names.
-        position_low: lower position limit, "-inf" for a continuous joint.
-        position_high: upper position limit.
-        velocity: largest speed, > 0.
-        acceleration: largest change of commanded velocity per second in normal motion; "inf" switches it off.
-        stop_acceleration: deceleration used for braking and for stopping short of position limits, > 0.
-        effort: largest effort, N·m or N, > 0.
-        workspace: box that the robot's checked points must stay in; None for none.
-    """
-
-    joints: tuple[str, ...]
-    position_low: tuple[float, ...]
-    position_high: tuple[float, ...]
-    velocity: tuple[float, ...]
-    acceleration: tuple[float, ...]
-    stop_acceleration: tuple[float, ...]
-    effort: tuple[float, ...]
-    workspace: Box | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("position_low", "position_high", "velocity", "acceleration", "stop_acceleration", "effort"):
-            values = getattr(self, name)
-            if len(values) != len(self.joints):
-                raise ValueError(f"limits: {name} must have {len(self.joints)} entries, one per joint, got {len(values)}")
-            for joint, value in zip(self.joints, values, strict=True):
-                if math.isnan(value) or (not name.startswith("position") and not value > 0):
-                    raise ValueError(f"limits: {name} must be > 0, got {value} for {joint}")
-        for joint, low, high in zip(self.joints, self.position_low, self.position_high, strict=True):
-            if not low < high:
-                raise ValueError(f"limits: position_low must be < position_high, got {low} and {high} for {joint}")
-        for joint, stop in zip(self.joints, self.stop_acceleration, strict=True):
-            if not math.isfinite(stop):
-                raise ValueError(f"limits: stop_acceleration must be finite, got {stop} for {joint}")
-
-    def looser_than(self, other: Limits) -> list[str]:
-        """One line per limit that is looser here than in `other`, for joints that both have and the workspace box."""
-        lines = []
-        for index, joint in enumerate(self.joints):
-            if joint not in other.joints:
-                continue
-            there = other.joints.index(joint)
-            for name in ("position_low", "position_high", "velocity", "acceleration", "stop_acceleration", "effort"):
-                mine, theirs = getattr(self, name)[index], getattr(other, name)[there]
-                if (mine < theirs) if name == "position_low" else (mine > theirs):
-                    lines.append(f"{name} of {joint} is {mine:g}, allowed is {theirs:g}")
-        if other.workspace is not None:
-            if self.workspace is None:
-                lines.append("there is no workspace box, the allowed one is " + _interval(other.workspace))
-            elif not other.workspace.contains(self.workspace):
-                lines.append(f"workspace is {_interval(self.workspace)}, allowed is {_interval(other.workspace)}")
-        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,10 +174,6 @@ class Contract:
         if not problems:
             problems += [f"limits are looser than the robot's: {line}" for line in self.limits.looser_than(robot.limits())]
         return list(dict.fromkeys(problems))
-
-
-def _interval(box: Box) -> str:
-    return f"{box.low} … {box.high} m"
 
 
 def _unit_problems(signal: Signal, robot: Robot) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from isthmus.contract import Limits
 from isthmus.kinematics import Kinematics
+from isthmus.limits import Limits
 from isthmus.monitors import time_out
 from isthmus.records import Array
 from isthmus.robot import Robot

@@ -19,8 +19,8 @@ import dataclasses
 
 import numpy as np
 
-from isthmus.contract import Limits
 from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation
+from isthmus.limits import Limits
 from isthmus.monitors import Monitors, MonitorState, finite
 from isthmus.records import Array, Command, Measurement, reorder
 from isthmus.robot import Robot

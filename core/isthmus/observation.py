@@ -13,10 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from isthmus import strict
-from isthmus.contract import COMPONENTS, SOURCES, Contract, Signal
+from isthmus.contract import Contract
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement, reorder
 from isthmus.robot import Robot
+from isthmus.signals import COMPONENTS, SOURCES, Signal
 
 __all__ = ["ObservationBuilder", "Recurrence", "register_recurrence"]
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import strict
-from isthmus.contract import Box, CameraSpec, Limits
+from isthmus.limits import Box, Limits
 from isthmus.records import Array
+from isthmus.signals import CameraSpec
 
 __all__ = ["Camera", "Hold", "Joint", "Robot", "RosProfile", "Servo", "Thresholds", "load_robot", "robot_names"]
 

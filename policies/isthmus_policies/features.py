@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import torch
 
-from isthmus.contract import Contract, Signal
+from isthmus.contract import Contract
+from isthmus.signals import Signal
 
 __all__ = ["FeatureEncoder"]
 

@@ -12,10 +12,11 @@ import gymnasium
 import numpy as np
 from gymnasium.vector.utils import batch_space
 
-from isthmus.contract import Contract, Signal
+from isthmus.contract import Contract
 from isthmus.control import ControlStep
 from isthmus.guard import STOP
 from isthmus.records import Array
+from isthmus.signals import Signal
 from isthmus_sim.plants import RenderedSimulator
 from isthmus_sim.task import Scorer, Task, Transition
 

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from isthmus import strict
 from isthmus.archive import member_limit, read_archive, write_archive
 from isthmus.artifact import Artifact, ArtifactError, load_policy
-from isthmus.contract import Contract, Limits, Signal
+from isthmus.contract import Contract
 from isthmus.kinds.excitation import ExcitationPolicy, MultiSine, excitation_artifact
+from isthmus.limits import Limits
+from isthmus.signals import Signal
 
 WAVE = MultiSine(base=(0.1,), amplitude=((0.3, 0.2),), frequency=(0.5, 1.5), phase=((0.0, 1.0),), fade=0.5, duration=4.0)
 CONTRACT = Contract(

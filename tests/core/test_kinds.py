@@ -11,11 +11,13 @@ from onnx import TensorProto, helper
 
 from isthmus import onnx_audit
 from isthmus.artifact import Artifact, ArtifactError, load_policy
-from isthmus.contract import Contract, Limits, Signal
+from isthmus.contract import Contract
 from isthmus.kinds import kind_names, load_kind
 from isthmus.kinds.excitation import ExcitationPolicy, MultiSine, excitation_artifact
 from isthmus.kinds.graph import GraphPolicy, graph_artifact
+from isthmus.limits import Limits
 from isthmus.onnx_audit import audit_onnx
+from isthmus.signals import Signal
 
 JOINTS = ("shoulder", "elbow")
 ACTION = Signal("action", "joint_velocity", JOINTS, "rad/s", (-1.0, -2.0), (1.0, 2.0))

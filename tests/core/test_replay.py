@@ -3,12 +3,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isthmus.contract import CameraSpec, Contract, Signal
+from isthmus.contract import Contract
 from isthmus.observation import ObservationBuilder
 from isthmus.plant import Plant
 from isthmus.records import Command, Measurement
 from isthmus.replay import ReplayPlant, replay_observations
 from isthmus.robot import load_robot
+from isthmus.signals import CameraSpec, Signal
 from isthmus.trace import TraceStep, TraceWriter, read_trace, row_of
 
 ROBOT = load_robot("ur5e")

@@ -14,9 +14,11 @@ from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from mcap_ros2.reader import read_ros2_messages
 
-from isthmus.contract import CameraSpec, Contract, Limits, Signal
+from isthmus.contract import Contract
+from isthmus.limits import Limits
 from isthmus.messages import SCHEMAS, nanoseconds, seconds
 from isthmus.records import Command, Measurement
+from isthmus.signals import CameraSpec, Signal
 from isthmus.trace import TraceStep, TraceWriter, read_trace, row_of
 
 JOINTS = ("one", "two")

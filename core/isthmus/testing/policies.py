@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from isthmus.contract import Contract, Signal
+from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.records import Array
+from isthmus.signals import Signal
 
 __all__ = ["policy_conformance"]
 

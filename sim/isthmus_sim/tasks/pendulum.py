@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from isthmus.contract import Contract, Signal
+from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus.robot import load_robot
+from isthmus.signals import Signal
 from isthmus_sim.task import EpisodeStart, Task, Term, Transition
 
 __all__ = ["pendulum"]

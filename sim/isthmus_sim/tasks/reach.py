@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from isthmus.contract import Contract, Limits, Signal
+from isthmus.contract import Contract
 from isthmus.kinematics import Kinematics
+from isthmus.limits import Limits
 from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
+from isthmus.signals import Signal
 from isthmus_sim.task import EpisodeStart, Task, Term, Transition
 
 __all__ = ["reach", "reach_wide"]

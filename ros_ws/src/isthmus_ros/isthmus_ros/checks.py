@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.contract import Contract, Limits
+from isthmus.contract import Contract
+from isthmus.limits import Limits
 from isthmus.monitors import time_out
 from isthmus.records import Array, Measurement, reorder
 from isthmus_ros.plant import RosPlant

@@ -9,8 +9,9 @@ import numpy as np
 from geometry_msgs.msg import PointStamped
 from std_msgs.msg import Float64MultiArray
 
-from isthmus.contract import Contract, Signal
+from isthmus.contract import Contract
 from isthmus.records import Array
+from isthmus.signals import Signal
 from isthmus_ros import wire
 
 __all__ = ["InputTopics", "input_message", "input_topic"]

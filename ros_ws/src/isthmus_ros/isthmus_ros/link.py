@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
-from isthmus.contract import Signal
+from isthmus.signals import Signal
 from isthmus_ros import wire
 from isthmus_ros.inputs import input_message, input_topic
 from isthmus_ros.processes import NodeProcess, RosError

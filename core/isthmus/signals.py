@@ -1,0 +1,131 @@
+"""One named array of an observation or an action: where it is bound, its elements, unit, frame, bounds and history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isthmus import strict
+
+__all__ = ["COMPONENTS", "SOURCES", "CameraSpec", "Signal"]
+
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "joint_position": ("rad", "m"),
+    "joint_velocity": ("rad/s", "m/s"),
+    "joint_effort": ("N*m", "N"),
+    "pose": ("m",),
+    "twist": ("m/s",),
+    "wrench": ("N",),
+    "image": ("1",),
+    "input": ("rad", "m", "rad/s", "m/s", "N*m", "N", "s", "1"),
+    "previous_action": ("rad", "m", "rad/s", "m/s", "N*m", "N"),
+    "time": ("s",),
+}
+"""Where a signal may be bound, with the units that fit. Any other source is the name of an installed recurrence."""
+
+COMPONENTS = {
+    "pose": ("x", "y", "z", "qx", "qy", "qz", "qw"),
+    "twist": ("vx", "vy", "vz", "wx", "wy", "wz"),
+    "wrench": ("fx", "fy", "fz", "tx", "ty", "tz"),
+}
+UNITS = tuple(sorted({unit for units in SOURCES.values() for unit in units}))
+DTYPES = ("float32", "float64", "uint8")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSpec:
+    """How an image signal was taken.
+
+    Attributes:
+        height: rows of pixels.
+        width: columns of pixels.
+        channels: 3 for rgb8, 1 for mono8.
+        encoding: "rgb8" or "mono8".
+        intrinsics: fx, fy, cx, cy in pixels.
+        distortion: plumb_bob coefficients, empty for none.
+        crop: left, top, width, height in pixels of the full image, applied before scaling; None for no crop.
+        latency: seconds between exposure and arrival.
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    encoding: str = "rgb8"
+    intrinsics: tuple[float, float, float, float] | None = None
+    distortion: tuple[float, ...] = ()
+    crop: tuple[int, int, int, int] | None = None
+    latency: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"an image must have at least one pixel, got {self.height} × {self.width}")
+        if {"rgb8": 3, "mono8": 1}.get(self.encoding) != self.channels:
+            raise ValueError(f"encoding must be rgb8 with 3 channels or mono8 with 1, got {self.encoding} with {self.channels}")
+        if not self.latency >= 0:
+            raise ValueError(f"latency must be >= 0 s, got {self.latency} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One named array of an observation, or the action.
+
+    For `pose`, `twist`, `wrench`, `image` and `input` the signal's name is the name of the link, body, sensor, camera or input that it shows.
+
+    Attributes:
+        name: unique in the contract.
+        source: where it is bound: a key of `SOURCES` or the name of an installed recurrence.
+        elements: joint or component names; they give the shape. Empty for an image.
+        unit: SI unit of all elements (the quaternion part of a pose has none).
+        low: lower bound per element; "-inf" where there is none.
+        high: upper bound per element.
+        frame: frame of the values; empty means the robot's base frame, or that no frame applies.
+        dtype: "float32", "float64" or "uint8" (images).
+        history: number of samples, oldest first.
+        stride: control periods between samples.
+        camera: geometry of an image signal.
+    """
+
+    name: str
+    source: str
+    elements: tuple[str, ...]
+    unit: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    frame: str = ""
+    dtype: str = "float32"
+    history: int = 1
+    stride: int = 1
+    camera: CameraSpec | None = None
+
+    def __post_init__(self) -> None:
+        at = f"signal {self.name!r}"
+        if not self.name:
+            raise ValueError("a signal needs a name")
+        if self.unit not in SOURCES.get(self.source, UNITS):
+            raise ValueError(f"{at}: unit of {self.source} must be one of {', '.join(SOURCES.get(self.source, UNITS))}, got {self.unit!r}")
+        if self.dtype not in DTYPES or (self.dtype == "uint8") != (self.source == "image"):
+            raise ValueError(f"{at}: dtype must be uint8 for images, float32 or float64 otherwise, got {self.dtype!r}")
+        if (self.camera is not None) != (self.source == "image"):
+            raise ValueError(f"{at}: a camera belongs to an image signal and to no other, source is {self.source!r}")
+        if not self.elements and self.source != "image":
+            raise ValueError(f"{at}: elements must not be empty")
+        if len(set(self.elements)) != len(self.elements):
+            raise ValueError(f"{at}: elements must be unique, got {', '.join(self.elements)}")
+        for element in self.elements:
+            if self.source in COMPONENTS and element not in COMPONENTS[self.source]:
+                raise ValueError(f"{at}: unknown component {element!r}; {strict.suggest(element, COMPONENTS[self.source])}")
+        for name, bound in (("low", self.low), ("high", self.high)):
+            if len(bound) != len(self.elements):
+                raise ValueError(f"{at}: {name} must have {len(self.elements)} entries, one per element, got {len(bound)}")
+        for element, low, high in zip(self.elements, self.low, self.high, strict=True):
+            if not low < high:
+                raise ValueError(f"{at}: low must be < high, got {low} and {high} for {element}")
+        if self.history < 1 or self.stride < 1:
+            raise ValueError(f"{at}: history and stride must be >= 1, got {self.history} and {self.stride}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample: `[len(elements)]`, or `[H, W, C]` for an image."""
+        if self.camera is not None:
+            return (self.camera.height, self.camera.width, self.camera.channels)
+        return (len(self.elements),)
