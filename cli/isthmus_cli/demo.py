@@ -125,7 +125,7 @@ def _train(task: Task, steps: int, seed: int, out: Path) -> str:
     from isthmus_cli.train_sac import score_text, train_shown
     from isthmus_policies.sac import sac_config
 
-    result = train_shown(task, "mujoco", replace(sac_config(task.name), steps=steps), seed, out, "    training")
+    result = train_shown(task, "mujoco", replace(sac_config(task.name), steps=steps), seed, out, "    training", quiet=not OUT.is_terminal)
     if result.interrupted:
         raise KeyboardInterrupt
     return f"best of the evaluations: {score_text(result.best)}" if result.best else "no evaluation"

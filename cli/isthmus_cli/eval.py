@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from isthmus_sim.tasks import get_task
 __all__ = ["Eval"]
 
 ROS = "ros"
+STEPPED = "stepped"
+CHARTS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Eval:
         json: write the result as JSON to this file; - is stdout.
         video: film the first episode, .gif or .mp4; not with ros.
         record: write one MCAP trace per episode into this folder.
-        plot: write a chart of returns and success, .png.
+        plot: write a chart of returns and success, .png, .svg or .pdf.
         evidence: store the result in the policy file.
         clock: with ros: stepped (simulated time, reproducible) or wall (real time).
         engine: with ros: the engine behind the simulated robot, mujoco or pybullet.
@@ -61,7 +64,7 @@ class Eval:
     record: Path | None = None
     plot: Path | None = None
     evidence: bool = False
-    clock: str = "stepped"
+    clock: str = STEPPED
     engine: str = "pybullet"
     attach: bool = False
 
@@ -74,8 +77,13 @@ class Eval:
         known = [*plant_names(), ROS]
         if self.plant not in known:
             raise ValueError(f"unknown plant {self.plant!r}; {strict.suggest(self.plant, known)}")
+        if self.plant != ROS and (self.clock, self.engine, self.attach) != (STEPPED, "pybullet", False):
+            raise ValueError(f"--clock, --engine and --attach go with --plant {ROS}, got --plant {self.plant}")
         if self.video:
             check_format(self.video)
+        if self.plot and self.plot.suffix not in CHARTS:
+            raise ValueError(f"a plot is a {', '.join(CHARTS)} file, got {self.plot}")
+        check_outputs(self.video, self.plot, None if str(self.json) == "-" else self.json)
         parameters = parse_parameters(self.parameters)
         artifact = Artifact.load(self.policy)
         task = get_task(self.task or artifact.contract.task)
@@ -106,16 +114,15 @@ class Eval:
             write_json(summary, self.json)
         if self.evidence:
             known_as = {key: value for key, value in summary.items() if key != "per_episode"}
-            artifact.with_evidence(f"eval-{self.plant}", {**known_as, "parameters": parameters}).save(self.policy)
+            name = "-".join(["eval", self.plant, *(f"{key}-{value:g}" for key, value in sorted(parameters.items()))])
+            artifact.with_evidence(name, {**known_as, "parameters": parameters}).save(self.policy)
         if not quiet:
             self._report(summary)
         return 0
 
     def _over_ros(self, task: Task, parameters: Mapping[str, float], progress: Progress) -> dict[str, Any]:
-        if self.video or self.replan:
-            raise ValueError(
-                f"--{'video' if self.video else 'replan'} is not available with --plant {ROS}; it works with {', '.join(plant_names())}"
-            )
+        if self.video:
+            raise ValueError(f"--video is not available with --plant {ROS}; it works with {', '.join(plant_names())}")
         if self.engine not in task.plants:
             raise ValueError(f"unknown engine {self.engine!r}; {strict.suggest(self.engine, task.plants)}")
         if self.episodes < 1 or self.seed < 0:
@@ -137,6 +144,7 @@ class Eval:
                 clock=self.clock,
                 plant=self.engine,
                 parameters=parameters,
+                replan=self.replan,
                 record=self.record / ROS if self.record else None,
                 attach=self.attach,
                 progress=count,
@@ -163,6 +171,25 @@ class Eval:
         for name, path in (("json", self.json), ("video", self.video), ("traces", self.record), ("plot", self.plot)):
             if path:
                 say(f"{name}: {path}")
+
+
+def check_outputs(*paths: Path | None) -> None:
+    """See that files can be written, before hours are spent on what goes into them.
+
+    Raises:
+        ValueError: a path is a folder or cannot be written to.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; give the path of a file")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"cannot write {path}: {error.strerror}") from None
+        if not os.access(path.parent, os.W_OK):
+            raise ValueError(f"cannot write {path}: no permission in {path.parent}")
 
 
 def parse_parameters(texts: tuple[str, ...]) -> dict[str, float]:

@@ -11,11 +11,13 @@ from typing import Annotated, Any
 import tyro
 
 import isthmus_sim
+from isthmus import strict
 from isthmus.policy import Policy
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
 from isthmus_cli.progress import Progress
 from isthmus_policies.sac import Evaluation, SacConfig, TrainingResult, sac_config, train_sac
+from isthmus_sim.plants import plant_names
 from isthmus_sim.sb3 import Sb3VecEnv
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
@@ -70,6 +72,12 @@ class TrainSac:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
         task = get_task(self.task)
         out = self.out or Path("runs") / f"sac-{self.task}-{self.seed}"
+        if self.plant not in plant_names():
+            raise ValueError(f"unknown plant {self.plant!r}; {strict.suggest(self.plant, plant_names())}")
+        if out.is_file():
+            raise ValueError(f"{out} is a file; --out is a folder")
+        if (out / "config.json").exists():
+            raise ValueError(f"{out} already holds a training; remove it or choose another --out")
         rows = [(term.name, term.weight, term.unit) for term in task.reward]
         show_table(f"reward of {self.task}: weighted sum of", ("term", "weight", "unit of the term"), rows)
         say(f"success: {task.success}, in each of the last {task.success_steps} control periods of an episode")
@@ -87,7 +95,7 @@ class TrainSac:
         return INTERRUPTED if result.interrupted else 0
 
 
-def train_shown(task: Task, plant: str, config: SacConfig, seed: int, out: Path, label: str) -> TrainingResult:
+def train_shown(task: Task, plant: str, config: SacConfig, seed: int, out: Path, label: str, quiet: bool = False) -> TrainingResult:
     """Train one environment of a task, with a progress bar.
 
     Args:
@@ -97,6 +105,7 @@ def train_shown(task: Task, plant: str, config: SacConfig, seed: int, out: Path,
         seed: of networks, exploration, replay and episodes.
         out: folder for the results.
         label: words before the bar.
+        quiet: print nothing.
 
     Raises:
         ValueError: unknown plant.
@@ -108,7 +117,7 @@ def train_shown(task: Task, plant: str, config: SacConfig, seed: int, out: Path,
 
     env = Sb3VecEnv(isthmus_sim.make_vec(task.name, 1, plant), seed)
     try:
-        with Progress(label, "control periods") as progress:
+        with Progress(label, "control periods", quiet=quiet) as progress:
 
             def show(step: int, total: int, evaluation: Evaluation | None) -> None:
                 progress(step, total, score_text(evaluation) if evaluation else "")

@@ -69,6 +69,12 @@ class SacConfig:
             raise ValueError(f"gamma must be in [0, 1), got {self.gamma}")
         if not 0 < self.tau <= 1:
             raise ValueError(f"tau must be in (0, 1], got {self.tau}")
+        if self.learning_starts < 0:
+            raise ValueError(f"learning_starts must be >= 0, got {self.learning_starts}")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must be widths >= 1, got {self.hidden}")
+        if self.batch_size > self.buffer_size:
+            raise ValueError(f"batch_size must be <= buffer_size {self.buffer_size}, got {self.batch_size}")
         for name in ("steps", "batch_size", "buffer_size", "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")

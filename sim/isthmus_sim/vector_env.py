@@ -85,13 +85,17 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
             actions: `[num_envs, A]`, SI units.
 
         Returns:
-            observation, reward `[num_envs]`, terminated, truncated (time limit, or the guard stopped the row), and info with
+            observation, reward `[num_envs]`, terminated (never: a learner bootstraps where the guard stops a row, so that a stop is neither punished
+            nor a way out of punishment), truncated (time limit, or the guard stopped the row), and info with
             `success`, `rung`, reward terms, and `final_obs` where rows ended.
         """
         asked = np.asarray(actions, dtype=np.float64)
         decision = self._step.act(asked)
         self._step.sense()
         after = self.plant.truth()
+        if not (np.isfinite(after.position).all() and np.isfinite(after.velocity).all()):
+            row = int(np.flatnonzero(~np.isfinite(after.position + after.velocity).all(axis=1))[0])
+            raise ValueError(f"the simulation of row {row} diverged: its joint state is not finite")
         outcome = self._scorer.score(Transition(self._before, after, asked, self._inputs))
         self._before = after
         self._elapsed += 1

@@ -65,6 +65,15 @@ def test_settings_are_checked_and_come_from_the_task():
         SacConfig(learning_rate=0.0)
 
 
+def test_settings_out_of_range_are_named():
+    with pytest.raises(ValueError, match="learning_starts must be >= 0, got -5"):
+        SacConfig(learning_starts=-5)
+    with pytest.raises(ValueError, match=r"hidden must be widths >= 1, got \(0,\)"):
+        SacConfig(hidden=(0,))
+    with pytest.raises(ValueError, match="batch_size must be <= buffer_size 1000000, got 100000000"):
+        SacConfig(batch_size=100_000_000)
+
+
 def test_steps_must_be_positive():
     with pytest.raises(ValueError, match="steps must be >= 1, got 0"):
         SacConfig(steps=0)

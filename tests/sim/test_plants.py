@@ -201,3 +201,16 @@ def test_plant_conforms(engine, robot, mode):
     from isthmus.testing import plant_conformance
 
     plant_conformance(lambda batch: made(engine, robot, mode, batch), mode=mode)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_velocity_set_point_does_not_wind_up_behind_a_joint_limit(engine):
+    plant = made(engine)
+    start = plant.robot.home[None].copy()
+    start[0, 2] = 3.0  # the elbow ends at π
+    plant.reset(state={"position": start})
+    push = np.zeros((1, 6))
+    push[0, 2] = 1.0
+    at_limit = drive(plant, push, 40).position[0, 2]
+    assert drive(plant, -push, 10).position[0, 2] < at_limit - 0.3
+    plant.close()

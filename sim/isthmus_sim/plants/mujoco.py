@@ -57,6 +57,8 @@ def compile_model(robot: Robot, mode: str, timestep: float) -> Any:
             actuator.set_to_position(kp=joint.servo.position_gain, kv=joint.servo.velocity_gain)
         else:
             actuator.set_to_intvelocity(kp=joint.servo.position_gain, kv=joint.servo.velocity_gain)
+            if np.isfinite(joint.position).all():  # or the set-point would wind up behind a joint limit
+                actuator.actlimited, actuator.actrange = True, list(joint.position)
         actuator.forcelimited = True
         actuator.forcerange = [-joint.effort, joint.effort]
     spec.worldbody.add_light(pos=[1, -1, 3], dir=[-0.3, 0.3, -1], castshadow=False)

@@ -55,6 +55,8 @@ class PybulletPlant:
             links[information[12].decode()] = index
         self._joints = [indices[name] for name in robot.joint_names]
         self._tool = links[robot.tool_frame]
+        limits = robot.limits()
+        self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
         self._efforts = [joint.effort for joint in robot.joints]
         # A servo with gains kp and kv follows its set-point with the time constant kv / kp; the motor is told so per physics step.
         lags = [joint.servo.velocity_gain / joint.servo.position_gain if joint.servo.position_gain else 0.0 for joint in robot.joints]
@@ -122,7 +124,7 @@ class PybulletPlant:
             self._rest()
         for _ in range(self._substeps):
             if self._mode == "velocity":
-                self._setpoint += self._command * self._timestep
+                self._setpoint = np.clip(self._setpoint + self._command * self._timestep, self._low, self._high)
             for row, client in enumerate(self._clients):
                 self._drive(row, client)
                 pybullet.stepSimulation(physicsClientId=client)
