@@ -40,19 +40,21 @@ class SacConfig:
 
     Attributes:
         steps: control periods to train for.
-        learning_rate: of actor, critics and temperature (Adam).
+        learning_rate: of actor, critics and temperature (Adam), at the beginning.
+        learning_rate_decay: share of it that is left at the end; it falls linearly. 1 keeps it constant.
         gamma: discount per control period.
         tau: Polyak factor of the target critics per update.
         batch_size: transitions per update.
         learning_starts: control periods of uniform random actions before the first update.
         buffer_size: transitions kept.
         hidden: widths of the hidden layers of actor and critics.
-        evaluate_every: control periods between evaluations; the best one becomes the policy.
+        evaluate_every: control periods between evaluations; the one with the highest mean return becomes the policy.
         checkpoint_every: control periods between checkpoints.
     """
 
     steps: int = 100_000
     learning_rate: float = 3e-4
+    learning_rate_decay: float = 1.0
     gamma: float = 0.99
     tau: float = 0.005
     batch_size: int = 256
@@ -65,6 +67,8 @@ class SacConfig:
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if not 0 < self.learning_rate_decay <= 1:
+            raise ValueError(f"learning_rate_decay must be in (0, 1], got {self.learning_rate_decay}")
         if not 0 <= self.gamma < 1:
             raise ValueError(f"gamma must be in [0, 1), got {self.gamma}")
         if not 0 < self.tau <= 1:
@@ -160,7 +164,7 @@ def train_sac(
     model = SAC(
         "MultiInputPolicy",
         env,
-        learning_rate=config.learning_rate,
+        learning_rate=lambda left: config.learning_rate * (config.learning_rate_decay + (1 - config.learning_rate_decay) * left),
         buffer_size=min(config.buffer_size, config.steps + 1),
         learning_starts=config.learning_starts,
         batch_size=config.batch_size,
@@ -232,7 +236,7 @@ class _Session(BaseCallback):
             file.write(json.dumps(row) + "\n")
         for name in ("return", "success"):
             self.logger.record(f"eval/{name}", row[name])
-        if self.best is None or (evaluation.success, evaluation.mean_return) >= (self.best.success, self.best.mean_return):
+        if self.best is None or evaluation.mean_return >= self.best.mean_return:
             self.best = evaluation
             artifact.save(self._out / "policy.isthmus")
         return evaluation
