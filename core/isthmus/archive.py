@@ -1,6 +1,6 @@
 """A zip archive with one byte string per content: every member stored, nothing hidden, nothing to interpret.
 
-What `read_archive` accepts is exactly what `write_archive` writes. Zip readers disagree about prepended data, overlapping entries, headers that
+What `check_canonical` accepts is exactly what `write_archive` writes. Zip readers disagree about prepended data, overlapping entries, headers that
 contradict the directory and much else; comparing bytes leaves no room for any of it.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["ARCHIVE_LIMIT", "member_limit", "read_archive", "write_archive"]
+__all__ = ["ARCHIVE_LIMIT", "check_canonical", "member_limit", "read_archive", "write_archive"]
 
 ARCHIVE_LIMIT = 320 * 2**20
 """Largest archive, bytes."""
@@ -41,11 +41,11 @@ def write_archive(members: Mapping[str, bytes]) -> bytes:
 
 
 def read_archive(archive: bytes) -> dict[str, bytes]:
-    """The members of an archive, in its order.
+    """The members of an archive, in its order. `check_canonical` must follow, once the names are known to be right.
 
     Raises:
-        ValueError: not a zip archive, truncated, or anything in it that `write_archive` does not write: directories, links, unsafe or repeated
-            names, encryption, compression, members over `member_limit`, bytes outside the members. The message names the member.
+        ValueError: not a zip archive, truncated, or it has directories, links, unsafe or repeated names, encryption, compression or members over
+            `member_limit`. The message names the member.
     """
     if len(archive) > ARCHIVE_LIMIT:
         raise ValueError(f"has {len(archive)} bytes; at most {ARCHIVE_LIMIT} are allowed")
@@ -59,11 +59,21 @@ def read_archive(archive: bytes) -> dict[str, bytes]:
                 members[entry.orig_filename] = _read_entry(reader, entry)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OverflowError, struct.error) as error:
         raise ValueError(f"is not a zip archive or is truncated ({error})") from None
+    return members
+
+
+def check_canonical(archive: bytes, members: Mapping[str, bytes]) -> None:
+    """Compare an archive with what `write_archive` writes for the members that `read_archive` found in it.
+
+    Raises:
+        ValueError: any byte differs; the message says where.
+    """
     canonical = write_archive(members)
     if canonical != archive:
+        with zipfile.ZipFile(io.BytesIO(archive)) as reader:
+            entries = reader.infolist()
         offset = _first_difference(canonical, archive)
         raise ValueError(f"differs from what isthmus writes at byte {offset}, {_place(entries, canonical, offset)}")
-    return members
 
 
 def _check_entry(entry: zipfile.ZipInfo, names: list[str]) -> None:

@@ -12,15 +12,15 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from isthmus import strict
-from isthmus.archive import ARCHIVE_LIMIT, member_limit, read_archive, write_archive
+from isthmus.archive import ARCHIVE_LIMIT, check_canonical, member_limit, read_archive, write_archive
 from isthmus.contract import Contract
-from isthmus.kinds import load_kind
+from isthmus.kinds import Kind, load_kind
 from isthmus.policy import Policy
 
 __all__ = ["FORMAT_VERSION", "Artifact", "ArtifactError", "load_policy"]
@@ -92,17 +92,7 @@ class Artifact:
     git: str = ""
 
     def __post_init__(self) -> None:
-        try:
-            kind = load_kind(self.kind)
-        except ValueError as error:
-            raise ArtifactError(str(error)) from None
-        for name in kind.members:
-            if name not in self.members:
-                raise ArtifactError(f"member {name!r} is missing; kind {self.kind!r} needs {', '.join(kind.members)}")
-        for name in self.members:
-            if name not in kind.members:
-                known = (_CONTRACT, _MANIFEST, "evidence/<name>.json", *kind.members)
-                raise ArtifactError(f"member {name!r} is unknown to kind {self.kind!r}; {strict.suggest(name, known)}")
+        kind = _kind_of(self.kind, self.members)
         for name in self.evidence:
             if not _EVIDENCE.fullmatch(f"evidence/{name}.json"):
                 raise ArtifactError(f"evidence name must be letters, digits, '_', '-' and '.', got {name!r}")
@@ -161,25 +151,20 @@ class Artifact:
         """
         try:
             with Path(path).open("rb") as file:
-                members = read_archive(file.read(ARCHIVE_LIMIT + 1))
-            return cls._from_archive(members)
+                archive = file.read(ARCHIVE_LIMIT + 1)
+            members = read_archive(archive)
+            manifest = _read_manifest(members)
+            # Names first: a member that does not belong is named even where other programs wrote the archive.
+            check_canonical(archive, members)
+            return cls._from_archive(members, manifest)
         except OSError as error:
             raise ArtifactError(f"{path} cannot be read: {error.strerror}") from None
         except (ValueError, RecursionError) as error:
             raise ArtifactError(f"{path}: {error}") from None
 
     @classmethod
-    def _from_archive(cls, members: Mapping[str, bytes]) -> Artifact:
-        for name in (_MANIFEST, _CONTRACT):
-            if name not in members:
-                raise ArtifactError(f"member {name!r} is missing; the file has {', '.join(members) or 'no members'}")
-        manifest = _read_manifest(members[_MANIFEST])
-        for name in members:
-            if name != _MANIFEST and name not in manifest.members:
-                raise ArtifactError(f"member {name!r} is not in {_MANIFEST}; {strict.suggest(name, manifest.members)}")
+    def _from_archive(cls, members: Mapping[str, bytes], manifest: _Manifest) -> Artifact:
         for name, declared in manifest.members.items():
-            if name not in members:
-                raise ArtifactError(f"member {name!r} is missing; the file has {', '.join(members)}")
             if len(members[name]) != declared.size:
                 raise ArtifactError(f"member {name!r} has {len(members[name])} bytes, {_MANIFEST} says {declared.size}")
             if _sha256(members[name]) != declared.sha256:
@@ -188,7 +173,7 @@ class Artifact:
         artifact = cls(
             contract=Contract.from_json(members[_CONTRACT], f"member {_CONTRACT!r}"),
             kind=manifest.kind,
-            members={name: members[name] for name in members if name not in (_CONTRACT, _MANIFEST) and not _EVIDENCE.fullmatch(name)},
+            members={name: members[name] for name in _of_the_kind(members)},
             training=manifest.training,
             evidence={name: evidence.data for name, evidence in read.items()},
             versions=manifest.versions,
@@ -217,13 +202,45 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
     return Artifact.load(path).policy()
 
 
-def _read_manifest(content: bytes) -> _Manifest:
+def _read_manifest(members: Mapping[str, bytes]) -> _Manifest:
+    """The manifest, once it, the kind and the archive are known to have the same members."""
+    for name in (_MANIFEST, _CONTRACT):
+        if name not in members:
+            raise ArtifactError(f"member {name!r} is missing; the file has {', '.join(members) or 'no members'}")
     where = f"member {_MANIFEST!r}"
-    data = strict.load_json(content, where)
+    data = strict.load_json(members[_MANIFEST], where)
     version = data.get("format") if isinstance(data, Mapping) else None
     if version != FORMAT_VERSION:
         raise ArtifactError(f"{where}: unknown format version {version!r}; known: {FORMAT_VERSION}")
-    return strict.decode(_Manifest, data, where)
+    manifest = strict.decode(_Manifest, data, where)
+    for name in members:
+        if name != _MANIFEST and name not in manifest.members:
+            raise ArtifactError(f"member {name!r} is not in {_MANIFEST}; {strict.suggest(name, manifest.members)}")
+    for name in manifest.members:
+        if name not in members:
+            raise ArtifactError(f"member {name!r} is missing; the file has {', '.join(members)}")
+    _kind_of(manifest.kind, _of_the_kind(members))
+    return manifest
+
+
+def _of_the_kind(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name not in (_CONTRACT, _MANIFEST) and not _EVIDENCE.fullmatch(name)]
+
+
+def _kind_of(name: str, members: Collection[str]) -> type[Kind]:
+    """The installed kind, once these are known to be exactly its members."""
+    try:
+        kind = load_kind(name)
+    except ValueError as error:
+        raise ArtifactError(str(error)) from None
+    for member in kind.members:
+        if member not in members:
+            raise ArtifactError(f"member {member!r} is missing; kind {name!r} needs {', '.join(kind.members)}")
+    for member in members:
+        if member not in kind.members:
+            known = (_CONTRACT, _MANIFEST, "evidence/<name>.json", *kind.members)
+            raise ArtifactError(f"member {member!r} is unknown to kind {name!r}; {strict.suggest(member, known)}")
+    return kind
 
 
 def _read_evidence(content: bytes, name: str) -> _Evidence:

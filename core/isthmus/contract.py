@@ -147,7 +147,11 @@ class Contract:
         return lines
 
     def fits(self, robot: Robot) -> list[str]:
-        """Why a policy with this contract cannot run on `robot`; empty if it can. Joints are bound by name, so their order is no reason."""
+        """Why a policy with this contract cannot run on `robot`; empty if it can.
+
+        Joints are bound by name, so their order is no reason. Nor is a robot with tighter limits than those of training: the guard enforces the
+        tighter of both (`Limits.tightest`).
+        """
         problems = []
         if robot.name != self.robot:
             problems.append(f"policy was made for robot {self.robot!r}, this is {robot.name!r}")
@@ -172,7 +176,10 @@ class Contract:
                 f"policy runs every {self.control_period:g} s; robot {robot.name!r} can be commanded every {low:g} to {high:g} s"
             )
         if not problems:
-            problems += [f"limits are looser than the robot's: {line}" for line in self.limits.looser_than(robot.limits())]
+            try:
+                self.limits.tightest(robot.limits())
+            except ValueError as error:
+                problems.append(f"nothing is left of the limits of training within the robot's: {error}")
         return list(dict.fromkeys(problems))
 
 

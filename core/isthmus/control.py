@@ -35,7 +35,7 @@ class ControlStep:
         Args:
             plant: what is controlled.
             contract: of the policy.
-            guard: None means one with the contract's own limits; they may be tighter, never looser than those of training.
+            guard: None means one with the tighter of the contract's and the robot's limits; its limits may never be looser than those of training.
 
         Raises:
             ValueError: the contract does not fit the robot, its period is not the plant's, or the guard is for other commands or looser limits;
@@ -48,7 +48,7 @@ class ControlStep:
             raise ValueError(f"policy does not fit the robot: {'; '.join(problems)}")
         self.plant = plant
         self.contract = contract
-        self.guard = guard or LimitGuard(plant.robot, contract.limits, contract.mode)
+        self.guard = guard or LimitGuard(plant.robot, contract.limits.tightest(plant.robot.limits()), contract.mode)
         if self.guard.mode != contract.mode or self.guard.joints != contract.action.elements:
             raise ValueError(
                 f"the guard is for {self.guard.mode} of {', '.join(self.guard.joints)}; "
@@ -82,9 +82,10 @@ class ControlStep:
 
     def sense(self) -> Measurement:
         """Read the plant and remember the sample."""
-        self.measurement = self.plant.read()
-        self._builder.push(self.measurement, self._executed)
-        return self.measurement
+        sample = self.plant.read()
+        self._builder.push(sample, self._executed)
+        self.measurement = sample
+        return sample
 
     def observe(self, inputs: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """The observation of the newest sample: `[B, history, *shape]` per signal. Rows with a value that is not finite will hold."""
@@ -101,11 +102,16 @@ class ControlStep:
         Args:
             action: `[B, A]` in SI units, in the contract's joint order; None if there is no decision, which makes the guard hold.
         """
+        decision = self.decide(action)
+        self.plant.advance()
+        return decision
+
+    def decide(self, action: Array | None) -> Decision:
+        """As `act`, but time does not pass: guard and write only."""
         asked = None if action is None else Command(self.contract.mode, self.contract.action.elements, action)
         decision, self.state = self.guard.check(self.state, asked, self.measurement, self.contract.control_period)
         self._executed = decision.command
         self.plant.write(decision.command)
-        self.plant.advance()
         return decision
 
 

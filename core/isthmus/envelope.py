@@ -113,10 +113,18 @@ class MotionEnvelope:
         return reference + now.executed * now.age[:, None] if np.count_nonzero(now.age) else reference
 
     def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, dt: float) -> Array:
-        """Rows `[B]` whose way to the predicted stopping point leaves the box, further out than now."""
-        travel = velocity * dt + velocity * np.abs(velocity) / (2 * self._braking)
+        """Rows `[B]` whose way to the predicted stopping point leaves the box, further out than now.
+
+        One period at the velocity, then every joint brakes by itself: the slower ones rest while the fastest still moves. Looked at are the end of
+        the period, the middle of the braking time and the stopping point.
+        """
+        speed = np.abs(velocity)
+        stop = speed / self._braking  # s
+        half = np.minimum(stop, stop.max(axis=1, keepdims=True) / 2)
+        moving = velocity * dt
+        ways = (moving, moving + velocity * half * (1 - half / np.maximum(2 * stop, 1e-12)), moving + velocity * stop / 2)
         now = self._beyond(kinematics, reference)
-        then = np.maximum(self._beyond(kinematics, reference + travel / 2), self._beyond(kinematics, reference + travel))
+        then = np.maximum.reduce([self._beyond(kinematics, reference + way) for way in ways])
         return np.asarray((then > 0) & (then >= now))
 
     def _beyond(self, kinematics: Kinematics, position: Array) -> Array:

@@ -143,7 +143,7 @@ class LimitGuard:
         for what, values in (("joint position", position), ("joint velocity", velocity)):
             if not finite(values):
                 self._find_bad(what, values, findings)
-        monitors, alarms = self._monitors.update(state.monitors, measurement.stamp, state.executed, position, velocity, dt)
+        monitors, alarms = self._monitors.update(state.monitors, measurement.stamp, state.executed, state.rate, position, velocity, dt)
         if not finite(velocity):
             velocity = np.where(np.isfinite(velocity), velocity, 0.0)
         for alarm in alarms:

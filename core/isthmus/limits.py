@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 __all__ = ["Box", "Limits"]
 
 
@@ -25,6 +27,17 @@ class Box:
         return all(a <= b for a, b in zip(self.low, other.low, strict=True)) and all(
             a >= b for a, b in zip(self.high, other.high, strict=True)
         )
+
+    def intersection(self, other: Box) -> Box:
+        """The box that both contain.
+
+        Raises:
+            ValueError: they do not overlap.
+        """
+        low, high = np.maximum(self.low, other.low).tolist(), np.minimum(self.high, other.high).tolist()
+        if not all(a < b for a, b in zip(low, high, strict=True)):
+            raise ValueError(f"workspaces do not overlap: {_interval(self)} and {_interval(other)}")
+        return Box(tuple(low), tuple(high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,24 @@ class Limits:
         for joint, stop in zip(self.joints, self.stop_acceleration, strict=True):
             if not math.isfinite(stop):
                 raise ValueError(f"limits: stop_acceleration must be finite, got {stop} for {joint}")
+
+    def tightest(self, other: Limits) -> Limits:
+        """Limits of the joints here, each the tighter of the two, by name; a joint that `other` lacks keeps its own.
+
+        Raises:
+            ValueError: nothing is left of a position range or of the workspace.
+        """
+        values: dict[str, tuple[float, ...]] = {}
+        for name in ("position_low", "position_high", "velocity", "acceleration", "stop_acceleration", "effort"):
+            tighter = max if name == "position_low" else min
+            theirs = dict(zip(other.joints, getattr(other, name), strict=True))
+            values[name] = tuple(
+                tighter(mine, theirs.get(joint, mine)) for joint, mine in zip(self.joints, getattr(self, name), strict=True)
+            )
+        workspace = self.workspace or other.workspace
+        if self.workspace and other.workspace:
+            workspace = self.workspace.intersection(other.workspace)
+        return Limits(joints=self.joints, workspace=workspace, **values)
 
     def looser_than(self, other: Limits) -> list[str]:
         """One line per limit that is looser here than in `other`, for joints that both have and the workspace box."""

@@ -1,6 +1,15 @@
 """What the guard watches besides limits: stale or jumping sensors, dead or runaway motors, limit cycles.
 
 All monitors work on the guard's own ticks and need neither a clock nor ROS. Thresholds are data of the robot profile.
+
+Two of them compare motion with commands:
+
+* Lead: commanded minus measured motion. Position commands are compared directly. For velocity commands the lead is a sum, forgotten with the
+  commanded distance (over 2 rad) and slowly with time (over 20 s). So a dead motor leads by up to 2 rad at any speed that matters, one that is 1 %
+  slow by 0.02 rad after minutes, and a lagging servo by its lag times its speed.
+* Frozen: a sensor that repeats one number bit for bit while the command moves on. A joint that moves changes its number long before
+  `frozen_travel`, however slow it is and however coarse its encoder; a joint at rest is not commanded that far. The command of the newest period
+  does not count, because the answer to it may still be on its way, nor does a sample that is not new or not a number.
 """
 
 from __future__ import annotations
@@ -16,7 +25,8 @@ from isthmus.robot import Thresholds
 
 __all__ = ["Alarm", "MonitorState", "Monitors", "finite", "time_out"]
 
-TRACKING_MEMORY = 2.0  # s: slow drift between commanded and measured motion is forgotten at this rate
+TRACKING_DISTANCE = 2.0  # rad or m of commanded motion over which a lead is forgotten
+TRACKING_MEMORY = 20.0  # s over which a lead is forgotten besides, so that creep below the standstill speed does not add up
 OSCILLATION_MEMORY = 1.0  # s
 
 
@@ -39,6 +49,7 @@ class MonitorState:
         age: `[B]`, seconds since the stamp last advanced.
         position: `[B, J]`, last finite measured position; NaN before the first.
         lead: `[B, J]`, commanded minus measured motion, slowly forgotten, rad.
+        travel: `[B, J]`, commanded motion since the measured position last changed, rad.
         swing: `[B, J]`, last velocity that was fast enough to count as a swing, rad/s.
         reversals: `[B, J]`, changes of direction, forgotten over a second.
     """
@@ -47,6 +58,7 @@ class MonitorState:
     age: Array
     position: Array
     lead: Array
+    travel: Array
     swing: Array
     reversals: Array
 
@@ -86,10 +98,10 @@ class Monitors:
     def initial(self, batch: int) -> MonitorState:
         """Memory of `batch` rows that have seen nothing."""
         zeros = np.zeros((batch, len(self._joints)))
-        return MonitorState(np.full(batch, -np.inf), np.zeros(batch), np.full_like(zeros, np.nan), zeros, zeros, zeros)
+        return MonitorState(np.full(batch, -np.inf), np.zeros(batch), np.full_like(zeros, np.nan), zeros, zeros, zeros, zeros)
 
     def update(
-        self, state: MonitorState, stamp: Array, executed: Array, position: Array, velocity: Array, dt: float
+        self, state: MonitorState, stamp: Array, executed: Array, rate: Array, position: Array, velocity: Array, dt: float
     ) -> tuple[MonitorState, list[Alarm]]:
         """Take one sample.
 
@@ -97,6 +109,7 @@ class Monitors:
             state: memory.
             stamp: stamps of the sample, `[B]`, s.
             executed: command of the period that has just ended, `[B, J]`.
+            rate: commanded velocity of that period, `[B, J]`, rad/s; not used in effort mode.
             position: measured, `[B, J]`, rad; not finite where a sensor failed, which is not these monitors' business.
             velocity: measured, `[B, J]`, rad/s, likewise.
             dt: control period, s.
@@ -107,28 +120,38 @@ class Monitors:
             self._add_rows(found, stamp < state.stamp, False, "stamps of the joint state go backwards")
             self._add_rows(found, age > time_out(dt), True, "joint state is stale")
             stamp = np.where(np.isnan(stamp), state.stamp, stamp)
+        known = None
         if not finite(position):
-            position = np.where(np.isfinite(position), position, state.position)
+            known = np.isfinite(position)
+            position = np.where(known, position, state.position)
         moved = position - state.position  # NaN for a first sample, which compares as no jump
         # A sample that follows lost ones may have moved further than one period allows.
         elapsed = np.maximum(stamp - state.stamp, dt)
         self._add_joints(found, np.abs(moved) > self._twice_fastest * elapsed[:, None], "measured position of {} jumped")
-        lead = self._lead(state, executed, position, moved, dt)
-        self._add_joints(found, np.abs(lead) > self._thresholds.tracking_tolerance, "{} does not follow its command")
+        lead, travel = state.lead, state.travel
+        if self._mode != "effort":
+            commanded = rate * dt
+            if np.count_nonzero(moved) == moved.size:
+                travel = np.zeros(travel.shape)
+            else:
+                still = moved == 0
+                travel = np.where(still, state.travel + commanded, 0.0)
+                frozen = still & (np.abs(state.travel) > self._thresholds.frozen_travel) & (age == 0)[:, None]
+                frozen = frozen if known is None else frozen & known
+                self._add_joints(found, frozen, "{} does not follow its command: its measured position is frozen")
+            lead = executed - position if self._mode == "position" else self._lead(state, commanded, moved, dt)
+            self._add_joints(found, np.abs(lead) > self._thresholds.tracking_tolerance, "{} does not follow its command")
         swing, reversals = state.swing, state.reversals
         if self._thresholds.oscillation < np.inf:
             swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, swing)
             reversals = reversals * math.exp(-dt / OSCILLATION_MEMORY) + (swing * state.swing < 0)
             self._add_joints(found, reversals > self._thresholds.oscillation * OSCILLATION_MEMORY, "{} oscillates")
-        return MonitorState(stamp, age, position, lead, swing, reversals), found
+        return MonitorState(stamp, age, position, lead, travel, swing, reversals), found
 
-    def _lead(self, state: MonitorState, executed: Array, position: Array, moved: Array, dt: float) -> Array:
-        if self._mode == "effort":
-            return state.lead
-        if self._mode == "position":
-            return executed - position
-        moved = moved if finite(moved) else np.where(np.isfinite(moved), moved, executed * dt)
-        return (state.lead + executed * dt - moved) * math.exp(-dt / TRACKING_MEMORY)
+    def _lead(self, state: MonitorState, commanded: Array, moved: Array, dt: float) -> Array:
+        moved = moved if finite(moved) else np.where(np.isfinite(moved), moved, commanded)
+        lead: Array = (state.lead + commanded - moved) / (np.abs(commanded) / TRACKING_DISTANCE + (1 + dt / TRACKING_MEMORY))
+        return lead
 
     def _add_rows(self, found: list[Alarm], rows: Array, fatal: bool, cause: str) -> None:
         if np.count_nonzero(rows):

@@ -76,26 +76,29 @@ class Joint:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Thresholds of the guard's monitors.
+    """Thresholds of the guard's monitors. The defaults suit an industrial arm: a robot that needs others must say so, none is without monitors.
 
     Attributes:
         tracking_lag: seconds by which the measured position lags a constant commanded velocity.
-        tracking_tolerance: distance between commanded and measured motion that counts as a dead or runaway motor, rad; "inf" for none.
+        tracking_tolerance: distance between commanded and measured motion that counts as a dead or runaway motor, rad or m; above lag times
+            velocity; "inf" for none.
+        frozen_travel: commanded motion during which a measured position stays the same number that counts as frozen, rad or m; "inf" for none.
         oscillation: sign changes of a joint's velocity per second that count as a limit cycle; "inf" for none.
         oscillation_speed: slower motion is not counted, rad/s.
         standstill: speed below which the robot counts as at rest, rad/s.
     """
 
     tracking_lag: float = 0.0
-    tracking_tolerance: float = math.inf
-    oscillation: float = math.inf
-    oscillation_speed: float = 0.1
+    tracking_tolerance: float = 0.35
+    frozen_travel: float = 0.03
+    oscillation: float = 18.0
+    oscillation_speed: float = 0.3
     standstill: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """How an effort-controlled robot is held: kp (q₀ − q) − kd q̇, plus the gravity torque if `gravity`."""
+    """How an effort-controlled robot is held: kp (q₀ − q) − kd q̇, plus the gravity torque if `gravity`; kp = 0 means damping only."""
 
     kp: float
     kd: float
@@ -156,7 +159,7 @@ class Robot:
         command_modes: modes that it accepts, preferred first.
         control_period: shortest and longest period at which it can be commanded, s.
         monitors: thresholds of the guard's monitors.
-        hold: hold of an effort-controlled robot; None means damping only.
+        hold: hold of an effort-controlled robot, needed for effort commands; kp = 0 means damping only.
         workspace_points: links whose origins must stay in the workspace box.
         workspace: the box, or None.
         cameras: cameras it carries.

@@ -107,8 +107,11 @@ class Runner:
         self._policy.act(zeros)
         self._policy.reset()
 
-    def tick(self) -> Tick:
+    def tick(self, *, decide: bool = True) -> Tick:
         """One control period on the sample that `step.sense` took last.
+
+        Args:
+            decide: False asks for nothing, so that the guard holds.
 
         Raises:
             Exception: whatever the policy raised, in lockstep; on a real-time plant the guard holds instead and names it.
@@ -116,7 +119,9 @@ class Runner:
         began = time.perf_counter()
         observation = chunk = None
         inputs: Inputs = {}
-        if self._chunk is None or self._used >= self._replan:
+        if not decide:
+            self._chunk = None
+        elif self._chunk is None or self._used >= self._replan:
             try:
                 inputs = self._inputs()
                 observation = self.step.observe(inputs)
@@ -177,11 +182,19 @@ class Runner:
         done = 0
         while (steps is None or done < steps) and not stop.wait(max(deadline - time.monotonic(), 0.0)):
             self.cadence.lateness.append(time.monotonic() - deadline)
-            self.step.sense()
-            self.tick()
+            self.tick(decide=self._sensed())
             done += 1
             late = time.monotonic() - deadline
             self.cadence.missed += late > period
             behind = int(late // period)
             self.cadence.skipped += behind
             deadline += (behind + 1) * period
+
+    def _sensed(self) -> bool:
+        """Whether there is a new sample; a plant that raises makes the guard hold on the last one."""
+        try:
+            self.step.sense()
+        except Exception as error:
+            self.step.state = self.step.guard.hold(self.step.state, f"the robot cannot be read: {type(error).__name__}: {error}")
+            return False
+        return True

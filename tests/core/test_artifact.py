@@ -166,6 +166,28 @@ def test_renamed_missing_and_unknown_members_are_named(tmp_path):
     refused(tmp_path, zipped(*members().items(), (MEMBER, b"{}")), f"member '{MEMBER}' appears twice")
 
 
+def test_members_are_named_whichever_program_wrote_the_archive(tmp_path):
+    def other(change):
+        return zipped(*change(dict(members())).items())
+
+    def without(name):
+        return lambda found: {key: content for key, content in found.items() if key != name}
+
+    refused(tmp_path, other(lambda found: found), "differs from what isthmus writes at byte .* header of member 'contract.json'")
+    renamed = {"excitatiom.json" if name == MEMBER else name: content for name, content in members().items()}
+    refused(tmp_path, other(lambda _: renamed), "member 'excitatiom.json' is not in manifest.json")
+    refused(tmp_path, other(lambda found: found | {"evil.pkl": b"x"}), "member 'evil.pkl' is not in manifest.json")
+    declared = read_archive(sealed({**members(), "evil.pkl": b"x"}))
+    refused(tmp_path, other(lambda _: declared), "member 'evil.pkl' is unknown to kind 'excitation'")
+    refused(tmp_path, other(lambda found: found | {"../x": b"x"}), "member '../x': unsafe name")
+    for name in members():
+        refused(tmp_path, other(without(name)), f"member '{name}' is missing")
+    entry = zipfile.ZipInfo(MEMBER)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    others = [(name, content) for name, content in members().items() if name != MEMBER]
+    refused(tmp_path, zipped(*others, (entry, members()[MEMBER])), f"member '{MEMBER}' is compressed")
+
+
 @pytest.mark.parametrize("name", ["../evil.json", "/etc/evil", "a/../../evil", "..\\evil", "C:evil", "./evil", "a//b", "new\nline"])
 def test_zip_slip_names_are_refused(tmp_path, name):
     with pytest.raises(ArtifactError) as refusal:

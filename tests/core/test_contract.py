@@ -5,7 +5,7 @@ import math
 import pytest
 from sample_contract import PENDULUM, UR5E, joint_signal, make_contract
 
-from isthmus import Box, CameraSpec, Contract, Signal, strict
+from isthmus import Box, CameraSpec, Contract, Limits, Signal, strict
 
 CONTRACT = make_contract()
 
@@ -113,6 +113,29 @@ def test_limits_are_compared_by_joint_and_box():
     assert line == "position_low of shoulder_pan_joint is -9, allowed is -6.28319"
 
 
+def test_the_tightest_of_two_limits_is_looser_than_neither():
+    one = dataclasses.replace(UR5E.limits(), velocity=(1.0,) * 6, position_low=(-1.0,) * 6, workspace=Box((-1, -1, 0), (1, 1, 1)))
+    turned = {
+        field.name: getattr(UR5E.limits(), field.name)[::-1] for field in dataclasses.fields(Limits) if field.name not in ("workspace",)
+    }
+    other = Limits(**turned | {"stop_acceleration": (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)}, workspace=Box((-2, 0, 0), (0.5, 2, 2)))
+    both = one.tightest(other)
+    assert both.looser_than(one) == both.looser_than(other) == []
+    assert both.joints == one.joints
+    assert both.stop_acceleration == (6.0, 5.0, 4.0, 3.0, 2.0, 1.0)
+    assert both.velocity == one.velocity
+    assert both.workspace == Box((-1, 0, 0), (0.5, 1, 1))
+    assert one.tightest(UR5E.limits()) == UR5E.limits().tightest(one) == one
+    assert PENDULUM.limits().tightest(one).joints == ("hinge",)
+
+
+def test_limits_that_exclude_each_other_are_refused():
+    limits = UR5E.limits()
+    left, right = (dataclasses.replace(limits, workspace=Box((x, 0, 0), (x + 1, 1, 1))) for x in (0, 1))
+    with pytest.raises(ValueError, match=r"workspaces do not overlap: \(0, 0, 0\) … \(1, 1, 1\) m and \(1, 0, 0\)"):
+        left.tightest(right)
+
+
 def test_differences_are_told_so_that_a_person_can_act():
     names = UR5E.joint_names
     swapped = dataclasses.replace(CONTRACT.observation[0], elements=(names[2], names[1], names[0], *names[3:]))
@@ -144,7 +167,12 @@ def test_units_and_limits_are_part_of_the_fit():
     problems = make_contract(signals=(metres,)).fits(UR5E)
     assert problems[0] == "signal 'position' is in m, but shoulder_pan_joint of 'ur5e' is revolute"
     fast = make_contract(limits=dataclasses.replace(UR5E.limits(), velocity=(4.0,) * 6))
-    assert fast.fits(UR5E)[0] == "limits are looser than the robot's: velocity of shoulder_pan_joint is 4, allowed is 3.14159"
+    assert fast.fits(UR5E) == []  # the guard of this robot is tighter than the one in training
+    low = make_contract(limits=dataclasses.replace(UR5E.limits(), position_low=(-9.0,) * 6, position_high=(-8.0,) * 6))
+    assert low.fits(UR5E) == [
+        "nothing is left of the limits of training within the robot's: "
+        "limits: position_low must be < position_high, got -6.283185307179586 and -8.0 for shoulder_pan_joint"
+    ]
 
 
 def test_an_unknown_signal_suggests_the_nearest():

@@ -89,3 +89,21 @@ def test_the_guard_may_be_tighter_than_training_but_not_looser():
     trained = make_contract(limits=tight)
     with pytest.raises(ValueError, match="guard limits are looser than those of training: velocity of shoulder_pan_joint"):
         ControlStep(FakePlant(UR5E, "velocity", 0.05), trained, LimitGuard(UR5E, limits, "velocity"))
+
+
+def test_a_robot_tighter_than_training_is_guarded_by_its_own_limits():
+    slow = dataclasses.replace(UR5E, joints=tuple(dataclasses.replace(joint, stop_acceleration=4.0, velocity=1.0) for joint in UR5E.joints))
+    step = ControlStep(FakePlant(slow, "velocity", 0.05), CONTRACT)
+    assert step.guard.limits.stop_acceleration == (4.0,) * 6
+    assert step.guard.limits.looser_than(slow.limits()) == []
+    assert CONTRACT.limits.looser_than(step.guard.limits)[0] == "velocity of shoulder_pan_joint is 3.14159, allowed is 1"
+
+
+def test_a_sample_that_cannot_be_read_leaves_the_last_one():
+    step = control()
+    step.reset()
+    before = step.measurement
+    step.plant.read = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        step.sense()
+    assert step.measurement is before

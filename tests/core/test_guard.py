@@ -123,6 +123,48 @@ def test_no_random_command_sequence_gets_beyond_a_limit(mode):
     assert counts["stopped"] < 0.5 * counts["sequences"]  # most sequences are judged by the limits, not by the latch
 
 
+def test_no_random_command_sequence_leaves_the_workspace_box():
+    counts = Counter()
+    kinematics, box = Kinematics(UR5E.urdf_path), Box((-0.7, -0.7, -0.3), (0.7, 0.7, 0.9))
+    low, high = np.array(box.low), np.array(box.high)
+
+    def outside(position):
+        points = np.stack([pose.position for pose in kinematics.poses(UR5E.joint_names, position, UR5E.workspace_points).values()])
+        return np.maximum(low - points, points - high).max(axis=(0, 2))
+
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+    @given(
+        seed=st.integers(0, 2**32), dt=st.sampled_from([0.02, 0.05, 0.1]), lag=st.sampled_from([0.0, 0.06]), rate_scale=st.floats(0.2, 1)
+    )
+    def run(seed, dt, lag, rate_scale):
+        generator = np.random.default_rng(seed)
+        position = generator.uniform(-3, 3, (2 * ROWS, 6))
+        position = position[outside(position) < 0][:ROWS]
+        rows = len(position)
+        guard = LimitGuard(lagging(UR5E, lag), dataclasses.replace(UR5E.limits(), workspace=box), "velocity", rate_scale)
+        plant = FakePlant(UR5E, "velocity", dt, rows, lag=lag)
+        plant.reset(state={"position": position})
+        state = guard.initial(rows, armed=True)
+        scale = np.array(UR5E.limits().velocity) * rate_scale
+        for tick in range(16):
+            asked = command(UR5E, "velocity", hostile(generator, tick, scale, (rows, 6)))
+            decision, state = guard.check(state, asked, plant.read(), dt)
+            plant.write(decision.command)
+            plant.written.clear()
+            plant.advance()
+            counts["clamped"] += int((decision.rung == CLAMP).sum())
+            if tick % 3 == 0:
+                worst = outside(plant.truth().position).max()
+                counts["worst, 0.1 mm"] = max(counts["worst, 0.1 mm"], int(worst * 1e4))
+                assert worst < 0.01  # joints that brake at different times leave the checked path by millimetres
+        counts["sequences"] += rows
+
+    run()
+    print(dict(counts))  # noqa: T201 - how near the margin it comes belongs in the record
+    assert counts["sequences"] >= 100_000
+    assert counts["worst, 0.1 mm"] > 0  # the box was reached
+
+
 def test_no_random_effort_gets_beyond_a_limit():
     counts = Counter()
 

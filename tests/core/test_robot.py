@@ -82,3 +82,7 @@ def test_a_wrong_profile_is_refused_with_its_place(tmp_path, before, after, mess
 def test_joint_names_are_unique():
     with pytest.raises(ValueError, match="joint names must be unique"):
         dataclasses.replace(PENDULUM, joints=PENDULUM.joints * 2)
+
+
+def test_a_profile_that_names_no_thresholds_has_monitors():
+    assert all(math.isfinite(getattr(PENDULUM.monitors, field.name)) for field in dataclasses.fields(PENDULUM.monitors))

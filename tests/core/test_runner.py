@@ -7,7 +7,7 @@ from sample_contract import UR5E, make_contract
 
 from isthmus import ActionChunk
 from isthmus.control import ControlStep
-from isthmus.guard import HOLD, PASS
+from isthmus.guard import HOLD, PASS, STOP
 from isthmus.runner import Runner
 from isthmus.testing import FakePlant
 
@@ -105,6 +105,42 @@ def test_in_real_time_the_error_of_a_policy_becomes_a_hold_that_names_it():
     assert ticks[2].decision.cause == ("policy failed: ZeroDivisionError: no solution",)
     assert asked(ticks)[:4] == [1, 2, None, 4]
     assert rungs[-1] == PASS
+
+
+def test_in_real_time_a_robot_that_cannot_be_read_is_a_hold_that_names_it():
+    runner, ticks = make_runner(horizon=2, realtime=True, period=0.02)
+    plant, read = runner.step.plant, runner.step.plant.read
+
+    def fail_once():
+        if len(ticks) == 3:
+            plant.read = read
+            raise OSError("no link")
+        return read()
+
+    plant.read = fail_once
+    runner.run(12)
+    rungs = [int(tick.decision.rung[0]) for tick in ticks]
+    assert rungs[2:5] == [PASS, HOLD, HOLD]
+    assert ticks[3].decision.cause == ("the robot cannot be read: OSError: no link",)
+    assert asked(ticks)[:6] == [1, 1.01, 2, None, 3, 4]
+    assert ticks[3].measurement is ticks[2].measurement
+    assert rungs[-1] == PASS
+
+
+def test_in_real_time_a_robot_that_stays_unreadable_is_braked_to_a_stop():
+    runner, ticks = make_runner(realtime=True, period=0.02)
+    runner.step.plant.read = lambda: 1 / 0
+    runner.run(6)
+    assert (ticks[-1].decision.rung[0], ticks[-1].decision.command.values.any()) == (STOP, False)
+    assert ticks[-1].decision.cause == ("joint state is stale",)
+    assert len(runner.step.plant.written) == 6
+
+
+def test_in_lockstep_a_robot_that_cannot_be_read_is_the_callers_error():
+    runner, _ = make_runner()
+    runner.step.plant.read = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        runner.run(1)
 
 
 def test_actions_of_another_shape_are_a_failure_of_the_policy():

@@ -34,7 +34,7 @@ def reach() -> Task:
     def goal(generator: np.random.Generator) -> Array:
         return generator.uniform(low, high)
 
-    return _task("reach", "bring the tool of a UR5e to a goal near its home position", robot, low, high, goal)
+    return _task("reach", "bring the tool of a UR5e to a goal near its home position", robot, low, high, goal, smoothness=0.05)
 
 
 def reach_wide() -> Task:
@@ -52,10 +52,12 @@ def reach_wide() -> Task:
             if inner <= distance <= outer and np.hypot(point[0], point[1]) >= 0.2:
                 return point
 
-    return _task("reach-wide", "bring the tool of a UR5e to a goal anywhere in its reachable half-space", robot, low, high, goal)
+    return _task(
+        "reach-wide", "bring the tool of a UR5e to a goal anywhere in its reachable half-space", robot, low, high, goal, smoothness=0.1
+    )
 
 
-def _task(name: str, description: str, robot: Robot, low: Array, high: Array, goal: Draw) -> Task:
+def _task(name: str, description: str, robot: Robot, low: Array, high: Array, goal: Draw, *, smoothness: float) -> Task:
     joints = robot.joint_names
     count = len(joints)
     own = robot.limits()
@@ -106,7 +108,7 @@ def _task(name: str, description: str, robot: Robot, low: Array, high: Array, go
             Term("precision", -0.3, "ln m", lambda step: np.log(distance(step) + 0.01)),
             Term("effort", -0.02, "1", lambda step: ((step.action / SPEED) ** 2).sum(axis=1)),
             # Commands far from the present motion chatter at the control rate, which the guard takes for a limit cycle.
-            Term("smoothness", -0.1, "1", lambda step: (((step.action - step.before.velocity) / SPEED) ** 2).sum(axis=1)),
+            Term("smoothness", -smoothness, "1", lambda step: (((step.action - step.before.velocity) / SPEED) ** 2).sum(axis=1)),
         ),
         reached=lambda step: distance(step) < TOLERANCE,
         success=f"tool within {TOLERANCE} m of the goal",
