@@ -98,7 +98,7 @@ def bench(policy, *, clock="stepped", simulator=None, relayed=False, **parameter
         environment = stack.enter_context(isolated(domain))
         relay = Relay(domain) if relayed else None
         stack.callback(relay.close if relay else lambda: None)
-        nodes = [NodeProcess("policy_node", {"policy": str(policy), "clock": clock, **parameters}, environment)]
+        nodes = [NodeProcess("policy_node", {"policy": str(policy), "clock": clock, "accept_no_deadman": True, **parameters}, environment)]
         if simulator is not None:
             remappings = {"/joint_states": "/true_joint_states"} if relayed else None
             nodes.append(NodeProcess("sim_node", {"task": "reach", "clock": clock, **simulator}, environment, remappings))
@@ -135,6 +135,29 @@ def rebuilt(message, order, extra=False):
         setattr(result, field, [values[index] for index in order] + [0.7] * extra if len(values) else [])
     result.name = [*result.name, *["gripper_joint"] * extra]
     return result
+
+
+def delayed(seconds):
+    """Tampering that makes stamps older (or newer, if negative), though they advance."""
+
+    def shift(message):
+        message.header.stamp = wire.time_of(wire.nanoseconds_of(message.header.stamp) - round(seconds * 1e9))
+        return message
+
+    return shift
+
+
+def lagging():
+    """Tampering that lets stamps advance at half speed from the first message on."""
+    first = []
+
+    def lag(message):
+        stamp = wire.nanoseconds_of(message.header.stamp)
+        first.append(stamp)
+        message.header.stamp = wire.time_of((first[0] + stamp) // 2)
+        return message
+
+    return lag
 
 
 def backwards():

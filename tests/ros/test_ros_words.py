@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
 
+from isthmus.signals import Signal
 from isthmus_ros import wire
+from isthmus_ros.inputs import InputTopics
 from isthmus_ros.ramp import PEAK_SPEED, Ramp
 from isthmus_ros.sim_node import parse_physical
 
@@ -56,6 +61,23 @@ def test_ramp_ends_at_its_goal_and_never_exceeds_the_peak_speed(start, goal):
         position = position + velocity * period
     np.testing.assert_allclose(position, goal, atol=1e-2)
     np.testing.assert_allclose(ramp.command("position", ramp.duration, position), goal, atol=1e-12)
+
+
+@given(value=st.sampled_from([np.inf, -np.inf, np.nan]))
+def test_input_that_is_not_finite_is_refused_even_without_bounds(value):
+    log = []
+    signal = Signal("force", "input", ("a", "b"), "N", (-np.inf, -np.inf), (np.inf, np.inf))
+    node = SimpleNamespace(
+        get_logger=lambda: SimpleNamespace(error=log.append),
+        create_subscription=lambda kind, topic, callback, quality: callback,
+    )
+    topics = InputTopics(node, SimpleNamespace(inputs=(signal,)), "base", lambda: None)
+    (receive,) = topics._subscriptions
+    receive(Float64MultiArray(data=[1.0, value]))
+    assert topics.missing == ["force"]
+    assert "b must be finite" in log[0]
+    receive(Float64MultiArray(data=[1.0, 1e6]))
+    np.testing.assert_array_equal(topics.values()["force"], [[1.0, 1e6]])
 
 
 def test_physical_parameters_are_read_and_bad_ones_named():

@@ -30,21 +30,21 @@ def state_problems(plant: RosPlant) -> list[str]:
     if plant.age > allowed:
         return [f"the joint state on {plant.state_topic} is {plant.age:.2f} s old, {allowed:.2f} s are allowed"]
     measurement = plant.read()
-    problems = []
+    problems = [problem] if (problem := plant.delay_problem()) else []
     for field in ("position", "velocity"):
         bad = np.flatnonzero(~np.isfinite(getattr(measurement, field)[0]))
         problems += [f"{field} of joint {measurement.joints[bad[0]]!r} is missing or not finite in {plant.state_topic}"] if bad.size else []
     return problems
 
 
-def arming_problems(plant: RosPlant, limits: Limits) -> list[str]:
-    """Why the guard may not be armed, apart from its own latch."""
+def arming_problems(plant: RosPlant, limits: Limits, *, at_rest: bool = True) -> list[str]:
+    """Why the guard may not be armed, apart from its own latch; `at_rest`: whether the robot must stand still."""
     if problems := state_problems(plant):
         return problems
     measurement, still = plant.read(), plant.robot.monitors.standstill
     problems = []
     fastest = int(np.abs(measurement.velocity[0]).argmax())
-    if not abs(measurement.velocity[0, fastest]) < still:
+    if at_rest and not abs(measurement.velocity[0, fastest]) < still:
         problems.append(
             f"{measurement.joints[fastest]} moves at {measurement.velocity[0, fastest]:.3f} rad/s; standstill is below {still:g}"
         )
@@ -56,9 +56,11 @@ def topic_problems(node: Any, plant: RosPlant) -> list[str]:
     problems = []
     if not node.get_subscriptions_info_by_topic(plant.command_topic):
         problems.append(f"nobody subscribes {plant.command_topic}; is the robot's controller running?")
-    own = (node.get_name(), node.get_namespace())
-    others = [info for info in node.get_publishers_info_by_topic(plant.command_topic) if (info.node_name, info.node_namespace) != own]
-    for name in dict.fromkeys(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in others):
+    others = [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in node.get_publishers_info_by_topic(plant.command_topic)]
+    own = str(node.get_fully_qualified_name())
+    if own in others:
+        others.remove(own)  # once: a second one of our name is somebody else
+    for name in dict.fromkeys(others):
         problems.append(f"{name} also publishes {plant.command_topic}; a process that was killed stays listed for 20 s")
     return problems
 

@@ -92,7 +92,7 @@ def evaluate_over_ros(
             physical = [f"{name}:={value!r}" for name, value in (parameters or {}).items()] or [""]
             simulator = {"task": task.name, "plant": plant, "clock": clock, "parameters": physical}
             policy = {"policy": str(Path(policy_path).resolve()), "clock": clock, "max_steps": task.episode_steps, "replan": replan or 0}
-            policy |= {"record": str(record.resolve()) if record else ""}
+            policy |= {"record": str(record.resolve()) if record else "", "accept_no_deadman": True}  # sim_node has a time-out of its own
             processes = stack.enter_context(_processes({"sim_node": simulator, "policy_node": policy}, environment))
         link = Link(state_topic, domain_id, processes)
         stack.callback(link.close)

@@ -23,6 +23,7 @@ __all__ = ["Course", "RosEpisode"]
 _HOME = -1  # `episode_seed` of the home pose
 _PATIENCE = 20.0  # s for discovery, arming and standstill
 _START = 2.0  # s within which a start must be accepted
+_RESET = 5.0  # s within which the guard must be reset: a state may be late
 _STAMP_TOLERANCE = 1000  # ns
 
 
@@ -65,7 +66,7 @@ class Course:
         """One episode: arm at home, reset, inputs, start, collect, stop, score."""
         link, task = self._link, self._task
         self._reset(_HOME)
-        link.trigger("guard/reset")
+        self._insist(lambda: link.trigger("guard/reset"), _RESET)
         self._insist(link.arm, _PATIENCE)
         link.forget()
         stamp = self._reset(seed)

@@ -86,6 +86,8 @@ class InputTopics:
         if values.shape != signal.shape:
             return f"it must have {len(signal.elements)} elements ({', '.join(signal.elements)}), got {values.size}"
         for element, value, low, high in zip(signal.elements, values, signal.low, signal.high, strict=True):
+            if not np.isfinite(value):
+                return f"{element} must be finite, got {value:g}"
             if not low <= value <= high:
                 return f"{element} must be from {low:g} to {high:g} {signal.unit}, got {value:g} {signal.unit}"
         return ""

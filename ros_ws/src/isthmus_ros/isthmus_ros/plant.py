@@ -11,6 +11,7 @@ import numpy as np
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from isthmus.monitors import time_out
 from isthmus.records import Array, Command, Measurement, reorder
 from isthmus.robot import Robot
 from isthmus_ros import wire
@@ -19,6 +20,9 @@ __all__ = ["STEADY_ABORT", "RosPlant"]
 
 STEADY_ABORT = 5.0
 """Seconds on the steady clock after which a stepped plant gives up waiting for the next joint state."""
+
+_AHEAD = 0.05  # s that a stamp may be ahead of the node's clock
+_STEP_TOLERANCE = 1e-6  # s
 
 
 class RosPlant:
@@ -36,7 +40,18 @@ class RosPlant:
         command_topic: absolute name of the topic that the robot's controller listens to.
     """
 
-    def __init__(self, node: Any, robot: Robot, mode: str, period: float, digest: str, *, realtime: bool, namespace: str = "/") -> None:
+    def __init__(
+        self,
+        node: Any,
+        robot: Robot,
+        mode: str,
+        period: float,
+        digest: str,
+        *,
+        realtime: bool,
+        namespace: str = "/",
+        stamp_check: str = "absolute",
+    ) -> None:
         """Create the subscription and the publishers; nothing is published yet.
 
         Args:
@@ -47,6 +62,7 @@ class RosPlant:
             digest: of the contract, for the frame_id of what is executed.
             realtime: False for stepped time.
             namespace: the robot's namespace, in which the profile's topics are resolved.
+            stamp_check: "absolute" compares stamps with the node's clock; "relative" after the offset measured by `synchronise` is removed.
 
         Raises:
             ValueError: the robot has no ROS interface.
@@ -67,11 +83,14 @@ class RosPlant:
         self._changed = threading.Condition()
         self._newest: Any = None
         self._arrival = -np.inf
+        self._relative = stamp_check == "relative"
+        self._delay = self._offset = 0.0
+        self._judged, self._verdict = -1, ""
         self._read: Any = None
         self._last: Command | None = None
         self._interrupted = False
         self._commands = node.create_publisher(Float64MultiArray, self.command_topic, wire.COMMAND)
-        self._executed = node.create_publisher(JointState, "guard/executed", wire.COMMAND)
+        self._executed = node.create_publisher(JointState, "guard/executed", wire.EXECUTED)
         self._states = node.create_subscription(JointState, self.state_topic, self._receive, wire.SENSORS)
 
     @property
@@ -89,6 +108,29 @@ class RosPlant:
     def stamp(self) -> int:
         """Stamp of the newest sample, ns; -1 before the first."""
         return -1 if self._newest is None else wire.nanoseconds_of(self._newest.header.stamp)
+
+    def synchronise(self) -> None:
+        """Take the delay of the newest sample as the constant offset between the clocks, if stamps are checked relatively."""
+        self._offset = self._delay if self._relative else 0.0
+        self._judged, self._verdict = -1, ""
+
+    def delay_problem(self) -> str:
+        """Why the newest sample's stamp cannot be believed: older than the time-out or ahead of the node's clock when it arrived; "" if it can."""
+        delay, allowed = self._delay - self._offset, time_out(self.period)
+        if not self.realtime or -_AHEAD <= delay <= allowed:
+            return ""
+        if delay > allowed:
+            return f"the joint state on {self.state_topic} was {delay:.3f} s old when it arrived, {allowed:.3f} s are allowed"
+        return f"the joint state on {self.state_topic} is stamped {-delay:.3f} s ahead of this node's clock, {_AHEAD:.3f} s are allowed"
+
+    def fault(self) -> str:
+        """As `delay_problem`, for the control loop: samples whose stamps do not advance are left to the guard's own monitors."""
+        stamp = self.stamp
+        if stamp > self._judged:
+            self._judged, self._verdict = stamp, self.delay_problem()
+        elif stamp < self._judged:
+            return ""
+        return self._verdict
 
     def reset(
         self,
@@ -136,6 +178,7 @@ class RosPlant:
 
         Raises:
             TimeoutError: none came within 5 s on the steady clock, or the wait was interrupted.
+            RuntimeError: it is not one control period later, as on a robot whose time passes by itself.
         """
         if self.realtime:
             return
@@ -144,6 +187,11 @@ class RosPlant:
             came = self._changed.wait_for(lambda: self._interrupted or self.stamp != before, STEADY_ABORT)
         if not came or self._interrupted:
             raise TimeoutError("waiting was interrupted" if self._interrupted else f"no next joint state within {STEADY_ABORT:g} s")
+        passed = None if before is None else (self.stamp - before) / 1e9
+        if passed is not None and abs(passed - self.period) > _STEP_TOLERANCE:
+            raise RuntimeError(
+                f"the next joint state is stamped {passed:.6f} s later, the control period is {self.period:.6f} s: this robot is not stepped"
+            )
 
     def stop(self, reason: str) -> None:
         """Send the resting command at once, without braking: zero, or the last position; the guard brakes, not the plant."""
@@ -166,7 +214,9 @@ class RosPlant:
         self._node.destroy_publisher(self._executed)
 
     def _receive(self, message: Any) -> None:
+        now = self._node.get_clock().now().nanoseconds
         with self._changed:
+            self._delay = (now - wire.nanoseconds_of(message.header.stamp)) / 1e9
             self._newest = message
             self._arrival = time.monotonic()
             self._changed.notify_all()

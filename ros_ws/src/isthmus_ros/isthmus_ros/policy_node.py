@@ -24,12 +24,13 @@ from isthmus.robot import Robot, load_robot
 from isthmus.runner import Tick
 from isthmus_ros import checks, wire
 from isthmus_ros.inputs import InputTopics
-from isthmus_ros.motion import Motion, SupervisedStep
+from isthmus_ros.motion import Motion
 from isthmus_ros.parameters import choice, declare
 from isthmus_ros.plant import RosPlant
 from isthmus_ros.recorder import Recorder
 from isthmus_ros.reports import cadence_report, guard_status
 from isthmus_ros.spin import run_node
+from isthmus_ros.supervision import SupervisedStep
 
 __all__ = ["PolicyNode", "main"]
 
@@ -52,6 +53,18 @@ class PolicyNode(LifecycleNode):
         declare(self, "rate_scale", 1.0, "scales velocity and acceleration limits, for first runs on a robot", low=0.01, high=1.0)
         declare(self, "max_steps", 0, "control periods after which a run ends by itself; 0 means never", low=0, high=2**31 - 1)
         declare(self, "record", "", "path prefix of MCAP traces, one file per run; empty means no recording")
+        declare(
+            self,
+            "stamp_check",
+            "absolute",
+            "absolute: stamps of states are compared with this node's clock; relative: less a constant offset",
+        )
+        declare(
+            self,
+            "accept_no_deadman",
+            False,
+            "accept that a velocity or effort goes on if this process dies, unless the robot has a time-out",
+        )
         self._active = False
         self._plant: RosPlant | None = None
         self._motion: Motion | None = None
@@ -102,6 +115,11 @@ class PolicyNode(LifecycleNode):
         self._motion.stop()
         return False
 
+    def give_up(self, cause: str) -> None:
+        """Send the resting command without braking, and latch."""
+        if self._motion is not None:
+            self._motion.give_up(cause)
+
     def destroy_node(self) -> None:
         """Release everything; a control loop that still waits for a stepped robot is interrupted."""
         if self._plant is not None:
@@ -133,8 +151,16 @@ class PolicyNode(LifecycleNode):
         robot = load_robot(self._text("robot") or contract.robot, [Path(folder)] if folder else [])
         if problems := contract.fits(robot):
             raise ValueError(f"the policy does not fit the robot: {'; '.join(problems)}")
+        if contract.mode != "position" and not self.get_parameter("accept_no_deadman").value:
+            raise ValueError(
+                f"the policy commands {contract.mode}, and a robot behind a forward controller of ros2_control keeps its last {contract.mode} "
+                "for ever if this process dies; give accept_no_deadman:=true if the robot has a time-out of its own, or if you accept that"
+            )
+        stamp_check = choice(self, "stamp_check", ("absolute", "relative"))
         policy = artifact.policy()
-        guard = LimitGuard(robot, contract.limits, contract.mode, float(self.get_parameter("rate_scale").value))
+        for line in contract.limits.looser_than(robot.limits()):
+            self.get_logger().warning(f"tighter than in training: {line}")
+        guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
         self._clean_up()
         self._plant = RosPlant(
             self,
@@ -144,11 +170,12 @@ class PolicyNode(LifecycleNode):
             contract.digest(),
             realtime=realtime,
             namespace=self._text("robot_namespace"),
+            stamp_check=stamp_check,
         )
         self._inputs = InputTopics(self, contract, robot.base_frame, self._publish_status)
         self._recorder = self._make_recorder(artifact, robot)
         self._motion = Motion(
-            SupervisedStep(self._plant, contract, guard),
+            SupervisedStep(self._plant, contract, guard, fault=self._plant.fault),
             policy,
             sequence=lambda: self._plant.sequence if self._plant else -1,
             inputs=self._inputs.values,
@@ -157,6 +184,7 @@ class PolicyNode(LifecycleNode):
             on_change=self._publish_status,
             on_tick=self._record,
             on_end=self._recorder.end,
+            log=self.get_logger().error,
         )
         self._motion.runner.warm_up()
         self.get_logger().info(
@@ -167,11 +195,14 @@ class PolicyNode(LifecycleNode):
 
     def _make_recorder(self, artifact: Artifact, robot: Robot) -> Recorder:
         metadata = {"plant": "ros", "robot": robot.name, "clock": self._text("clock"), "policy_digest": artifact.policy_digest}
+        metadata["accept_no_deadman"] = str(bool(self.get_parameter("accept_no_deadman").value)).lower()
         return Recorder(self._text("record"), artifact.contract, robot.base_frame, metadata, self.get_logger())
 
     def _activate(self) -> None:
-        if self._plant is not None and (problems := checks.state_problems(self._plant)):
-            raise ValueError("; ".join(problems))
+        if self._plant is not None:
+            self._plant.synchronise()
+            if problems := checks.state_problems(self._plant):
+                raise ValueError("; ".join(problems))
         self._active = True
 
     def _deactivate(self) -> None:
@@ -192,7 +223,7 @@ class PolicyNode(LifecycleNode):
         motion, plant = self._idle()
         if motion.step.state.rung[0] == STOP:
             return f"the guard is stopped ({motion.step.state.cause[0]}); call guard/reset first"
-        if problems := checks.arming_problems(plant, motion.step.guard.limits) + checks.topic_problems(self, plant):
+        if problems := self._arming_problems(motion, plant):
             return "; ".join(problems)
         motion.step.state = motion.step.guard.arm(motion.step.state)
         return ""
@@ -204,19 +235,25 @@ class PolicyNode(LifecycleNode):
 
     def _start(self) -> str:
         motion, plant = self._idle()
+        if motion.hung:
+            return "the policy hangs: it has not returned from its last decision; restart the node"
         if motion.step.state.rung[0] == STOP:
             return f"the guard is stopped ({motion.step.state.cause[0]}); call guard/reset, then guard/arm"
         if not motion.step.state.armed[0]:
             return "the guard is not armed; call guard/arm first"
         if self._inputs is not None and (missing := self._inputs.missing):
             return f"input {missing[0]!r} is missing; publish it on policy/input/{missing[0]}"
-        if problems := checks.state_problems(plant):
+        # A contract without a start pose, such as a pendulum's, may begin in motion.
+        if problems := self._arming_problems(motion, plant, at_rest=bool(motion.step.contract.start)):
             return "; ".join(problems)
         goal, problems = checks.ramp_goal(motion.step.contract, plant.read())
         if problems:
             return "; ".join(problems)
         motion.start(goal)
         return ""
+
+    def _arming_problems(self, motion: Motion, plant: RosPlant, *, at_rest: bool = True) -> list[str]:
+        return checks.arming_problems(plant, motion.step.guard.limits, at_rest=at_rest) + checks.topic_problems(self, plant)
 
     def _stop(self) -> str:
         self._ready()[0].stop()

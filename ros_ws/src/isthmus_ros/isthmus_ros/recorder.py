@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from isthmus.runner import Tick
 from isthmus.trace import TraceStep, TraceWriter
 
 __all__ = ["Recorder"]
+
+_PATIENCE = 1.0  # s
 
 
 class Recorder:
@@ -24,29 +27,41 @@ class Recorder:
         self._metadata = metadata
         self._log = log
         self._count = 0
+        self._fresh = True
+        self._lock = threading.Lock()
         self._writer: TraceWriter | None = None
 
     def record(self, tick: Tick, sequence: int) -> None:
-        """Append one control period; the first one of a run opens a new file."""
-        if not self._prefix:
+        """Append one control period; the first one of a run opens a new file.
+
+        Two threads may call it; neither waits for the other's disk, so the guard's line is left out rather than late.
+        """
+        if not self._prefix or not self._lock.acquire(blocking=tick.index >= 0):
             return
         try:
-            if tick.index == 0:
+            if self._fresh:
+                self._fresh = False
                 self._open()
             if self._writer is not None:
                 self._writer.record(_step(tick, sequence, self._contract))
         except (OSError, ValueError) as error:
             self._log.warning(f"recording ended: {error}")
             self._writer = None
+        finally:
+            self._lock.release()
 
     def end(self) -> None:
-        """Finish the file of the run."""
+        """Finish the file of the run; one whose disk hangs is left alone."""
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return
         try:
             if self._writer is not None:
                 self._writer.close()
         except OSError as error:
             self._log.warning(f"recording is incomplete: {error}")
-        self._writer = None
+        finally:
+            self._writer, self._fresh = None, True
+            self._lock.release()
 
     def _open(self) -> None:
         path = Path(f"{self._prefix}-{self._count:03d}.mcap")

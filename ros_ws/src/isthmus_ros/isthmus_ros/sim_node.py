@@ -1,8 +1,10 @@
 """`sim_node`: a simulator behaving as the robot, on the topics of the robot's profile.
 
-Wall time: physics runs in real time and the last command is held, as a driver holds it. Stepped time: state k and clock k are published,
-`guard/executed` of state k and the same values on the command topic are awaited, one control period is simulated, and state k+1 follows. Stamps never
-go backwards, not even at a reset.
+Wall time: physics runs in real time and the last command is held, as a driver holds it, but a velocity or effort becomes zero when none has come for
+0.5 s. The forward controllers of ros2_control have no such time-out: a robot behind them keeps moving.
+
+Stepped time: state k and clock k are published, `guard/executed` of state k and the same values on the command topic are awaited, one control period
+is simulated, and state k+1 follows. Stamps never go backwards, not even at a reset.
 """
 
 from __future__ import annotations
@@ -101,6 +103,9 @@ class SimNode(Node):
         """A simulated robot has nothing to finish."""
         return True
 
+    def give_up(self, cause: str) -> None:
+        """Nor to give up."""
+
     def destroy_node(self) -> None:
         """Close the simulator too."""
         self._plant.close()
@@ -119,6 +124,8 @@ class SimNode(Node):
         self._plant.reset(seeds=[max(seed, 0)], state=state, parameters={**start.parameters, **physical})
         self._command = self._executed = None
         self._tick += 1
+        if not self._stepped:  # a reset takes time, and stamps are those of the clock
+            self._tick = max(self._tick, int((time.monotonic() - self._began) / self._period))
         self._publish()
 
     def _answer_reset(self, request: Any, response: Any) -> Any:

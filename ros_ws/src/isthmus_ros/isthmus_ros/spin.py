@@ -24,6 +24,9 @@ class Restful(Protocol):
         """Begin or go on coming to rest; True once it is done."""
         ...
 
+    def give_up(self, cause: str) -> None:
+        """Rest at once, by the shortest way: coming to rest has taken too long."""
+
 
 def executor(context: Any = None) -> Any:
     """The executor with the lowest latency that this distribution has; only to be spun by `spin_once`."""
@@ -61,8 +64,10 @@ def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) 
     while not ended.is_set():
         spinner.spin_once(timeout_sec=0.1)
     patience = time.monotonic() + SETTLE
-    while not node.rest() and time.monotonic() < patience:
+    while not (rested := node.rest()) and time.monotonic() < patience:
         spinner.spin_once(timeout_sec=0.02)
+    if not rested:
+        node.give_up(f"no standstill within {SETTLE:g} s of the signal to end")
     # A second signal must not hit the interpreter's exit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -17,6 +17,7 @@ from isthmus.records import Array
 __all__ = [
     "CLOCK",
     "COMMAND",
+    "EXECUTED",
     "LATCHED",
     "SENSORS",
     "column",
@@ -31,6 +32,8 @@ __all__ = [
 
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """A best-effort publisher does not match a reliable reader, and a queue of old commands must not exist."""
+EXECUTED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+"""What was executed is history, which scores and recordings need whole; with depth 1 a busy reader would lose what is overwritten."""
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SENSORS = qos_profile_sensor_data
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
