@@ -8,15 +8,10 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-import rclpy
-from rclpy.signals import SignalHandlerOptions
 from ros_bench import backwards, bench, delayed, lagging, without
 from ros_policies import resolved_rate
-from std_msgs.msg import Float64MultiArray
 
 from isthmus.recording import read_trace
-from isthmus.robot import load_robot
-from isthmus_ros import wire
 from isthmus_ros.coordinator import RosError, evaluate_over_ros
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.tasks import get_task
@@ -108,25 +103,6 @@ def test_stepped_policy_refuses_a_robot_whose_time_passes_by_itself(task, policy
         nodes.link.spin(0.2)
         assert len(nodes.link.executed) < 5
         np.testing.assert_array_equal(nodes.link.executed[max(nodes.link.executed)].velocity, 0.0)
-
-
-def test_second_node_of_the_same_name_refuses_arming(policy_file):
-    with bench(policy_file, simulator={}) as nodes:
-        assert nodes.configure()
-        assert nodes.activate()
-        nodes.arm()
-        context = rclpy.Context()
-        rclpy.init(args=[], context=context, domain_id=nodes.domain, signal_handler_options=SignalHandlerOptions.NO)
-        twin = rclpy.create_node("policy_node", context=context, start_parameter_services=False, enable_rosout=False)
-        robot = load_robot("ur5e")
-        twin.create_publisher(Float64MultiArray, wire.joined("/", robot.ros.command_topics["velocity"]), 1)
-        try:
-            nodes.link.spin(1.0)
-            with pytest.raises(RosError, match="/policy_node also publishes"):
-                nodes.link.arm()
-        finally:
-            twin.destroy_node()
-            rclpy.try_shutdown(context=context)
 
 
 def test_start_needs_arming_and_a_valid_input(task, policy_file, goal):
