@@ -21,10 +21,7 @@ demo: .venv/installed
 	$(BIN)/isthmus demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest --ignore=tests/ros
-	$(BIN)/python -m pytest tests/ros --ignore=tests/ros/test_ros_stepped.py --ignore=tests/ros/test_ros_twin.py
-	# In a process of their own: behind some thirty ROS contexts of other tests, nodes inside the test process were seen to go deaf.
-	$(BIN)/python -m pytest tests/ros/test_ros_stepped.py tests/ros/test_ros_twin.py
+	$(BIN)/python -m pytest
 
 lint: .venv/installed
 	$(BIN)/ruff check .

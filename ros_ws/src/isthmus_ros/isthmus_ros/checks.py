@@ -56,13 +56,20 @@ def topic_problems(node: Any, plant: RosPlant) -> list[str]:
     problems = []
     if not node.get_subscriptions_info_by_topic(plant.command_topic):
         problems.append(f"nobody subscribes {plant.command_topic}; is the robot's controller running?")
-    others = [f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in node.get_publishers_info_by_topic(plant.command_topic)]
+    others = [_node_of(info) for info in node.get_publishers_info_by_topic(plant.command_topic)]
     own = str(node.get_fully_qualified_name())
     if own in others:
         others.remove(own)  # once: a second one of our name is somebody else
     for name in dict.fromkeys(others):
         problems.append(f"{name} also publishes {plant.command_topic}; a process that was killed stays listed for 20 s")
     return problems
+
+
+def _node_of(endpoint: Any) -> str:
+    """Full name of an endpoint's node; a publisher is discovered a moment before its node's name is."""
+    if "UNKNOWN" in endpoint.node_name:
+        return "a node of which only the publisher has been discovered"
+    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"
 
 
 def ramp_goal(contract: Contract, measurement: Measurement) -> tuple[dict[str, float] | None, list[str]]:

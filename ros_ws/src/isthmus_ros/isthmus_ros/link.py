@@ -22,7 +22,7 @@ from isthmus.signals import Signal
 from isthmus_ros import wire
 from isthmus_ros.inputs import input_message, input_topic
 from isthmus_ros.processes import NodeProcess, RosError
-from isthmus_ros.spin import executor
+from isthmus_ros.spin import executor, leave
 
 __all__ = ["Link"]
 
@@ -50,10 +50,10 @@ class Link:
             processes: children whose death ends every wait.
         """
         self._processes = processes
-        self._context = rclpy.Context()
-        rclpy.init(args=[], context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node("coordinator", context=self._context, start_parameter_services=False, enable_rosout=False)
-        self._executor = executor(self._context)
+        context = rclpy.Context()
+        rclpy.init(args=[], context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("coordinator", context=context, start_parameter_services=False, enable_rosout=False)
+        self._executor = executor(context)
         self._executor.add_node(self._node)
         self.states: dict[int, Any] = {}
         self.executed: dict[int, Any] = {}
@@ -166,9 +166,7 @@ class Link:
 
     def close(self) -> None:
         """Leave the domain."""
-        self._executor.remove_node(self._node)
-        self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
+        leave(self._executor, self._node)
 
     def _receive_state(self, message: Any) -> None:
         self.states.setdefault(wire.nanoseconds_of(message.header.stamp), message)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
-__all__ = ["Restful", "executor", "run_node"]
+__all__ = ["Restful", "executor", "leave", "run_node"]
 
 SETTLE = 5.0
 """Seconds that a node is given to come to rest after a signal."""
@@ -35,6 +35,19 @@ def executor(context: Any = None) -> Any:
     except ImportError:  # older than Kilted
         from rclpy.executors import SingleThreadedExecutor as EventsExecutor
     return EventsExecutor(context=context)
+
+
+def leave(spinner: Any, node: Any) -> None:
+    """Take a node and its context out of the domain.
+
+    `EventsExecutor.shutdown` is what frees the participant: until then the executor keeps the node's callbacks in C++, where garbage
+    collection cannot see them, and with them the context, its sockets and its threads.
+    """
+    context = node.context
+    spinner.remove_node(node)
+    spinner.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
 
 
 def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +84,5 @@ def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) 
     # A second signal must not hit the interpreter's exit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    spinner.remove_node(node)
-    node.destroy_node()
-    rclpy.try_shutdown()
+    leave(spinner, node)
     return 0
