@@ -75,13 +75,21 @@ class Bench:
         return self.link.transition("policy_node", Transition.TRANSITION_CONFIGURE)
 
     def activate(self, patience=10.0):
-        """Whether activation succeeded; tried until a joint state has come."""
+        """Activate; tried again while a joint state is missing, or late because the computer is busy."""
+        end = time.monotonic() + patience
+        while not self.link.transition("policy_node", Transition.TRANSITION_ACTIVATE):
+            if time.monotonic() > end:
+                raise AssertionError(self.policy.complaint)
+            self.link.spin(0.05)
+
+    def refusal(self, patience=10.0):
+        """Why activation is refused once joint states come; "" if it is not."""
         end = time.monotonic() + patience
         while not self.link.transition("policy_node", Transition.TRANSITION_ACTIVATE):
             if "no joint state" not in self.policy.complaint or time.monotonic() > end:
-                return False
+                return self.policy.complaint
             self.link.spin(0.05)
-        return True
+        return ""
 
     def arm(self, patience=10.0):
         end = time.monotonic() + patience

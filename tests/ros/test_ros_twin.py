@@ -26,7 +26,7 @@ def policy_file(tmp_path):
 def test_second_node_of_the_same_name_refuses_arming(policy_file):
     with bench(policy_file, simulator={}) as nodes:
         assert nodes.configure()
-        assert nodes.activate()
+        nodes.activate()
         nodes.arm()
         context = rclpy.Context()
         rclpy.init(args=[], context=context, domain_id=nodes.domain, signal_handler_options=SignalHandlerOptions.NO)
