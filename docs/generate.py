@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from isthmus_sim.parameters import PARAMETERS
 from isthmus_sim.tasks import get_task, task_names
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -56,7 +55,7 @@ def tasks_page() -> str:
         "## Parameters\n",
         "Physical parameters of every task, on every engine: `isthmus eval … --parameters payload=1.0`.\n",
         "| parameter | unit | nominal | range | meaning |\n|---|---|---|---|---|",
-        *[f"| `{p.name}` | {p.unit} | {p.nominal:g} | {p.low:g} … {p.high:g} | {p.description} |" for p in PARAMETERS.values()],
+        *[f"| `{p.name}` | {p.unit} | {p.nominal:g} | {p.low:g} … {p.high:g} | {p.description} |" for p in get_task("reach").parameters.values() if "." not in p.name],
     ]
     return "\n".join(lines) + "\n"
 

@@ -26,7 +26,8 @@ def save_chart(summary: Mapping[str, Any], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     reward, success = summary["return"], summary["success"]
-    for kind, wanted, face in (("success", True, "C0"), ("failure", False, "none")):
+    kinds = (("success", True, "C0"), ("failure", False, "none")) if success else (("episode", None, "C0"),)
+    for kind, wanted, face in kinds:
         episodes = [episode for episode in summary["per_episode"] if episode["success"] == wanted]
         axes.scatter(
             [episode["seed"] for episode in episodes],
@@ -40,7 +41,8 @@ def save_chart(summary: Mapping[str, Any], path: Path) -> None:
     axes.set(
         xlabel="seed of the episode",
         ylabel="return",
-        title=f"{summary['task']} in {summary['plant']}: success {success['rate']:.2f} ({success['low']:.2f} … {success['high']:.2f})",
+        title=f"{summary['task']} in {summary['plant']}"
+        + (f": success {success['rate']:.2f} ({success['low']:.2f} … {success['high']:.2f})" if success else ""),
     )
     axes.legend(loc="best")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -41,6 +41,8 @@ _OPTIONAL = {
     "matplotlib": "report",
     "pillow": "report",
     "rclpy": "ros",
+    "dm-control": "suites",
+    "gymnasium-robotics": "suites",
 }
 _OLDEST_MUJOCO = (3, 17)
 _DECISIONS = 200
@@ -166,9 +168,12 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
     contract = artifact.contract
     yield Check("policy", OK, f"{artifact.kind}, digest {artifact.policy_digest[:12]}")
     try:
+        if contract.no_robot:
+            raise ValueError(contract.no_robot)
         robot = load_robot(robot_name or contract.robot, folders)
     except ValueError as error:
-        yield Check("robot", WRONG, str(error), "name a robot with --robot, or a folder of profiles with --robots")
+        advice = "train on a task with a robot" if contract.no_robot else "name a robot with --robot, or a folder of profiles with --robots"
+        yield Check("robot", WRONG, str(error), advice)
     else:
         problems = contract.fits(robot)
         for problem in problems:

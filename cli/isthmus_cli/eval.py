@@ -18,8 +18,11 @@ from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.evaluation import check_contract, evaluate, summarize
 from isthmus_cli.film import Film, check_format
 from isthmus_cli.progress import Progress
-from isthmus_sim.parameters import parameter_rows
+from isthmus_cli.suite_evaluation import evaluate_suite
+from isthmus_sim.parameters import Parameter, parameter_rows
 from isthmus_sim.plants import plant_names
+from isthmus_sim.randomization import load_randomization
+from isthmus_sim.suites import SuiteTask, get_suite_task, is_suite_task
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task
 
@@ -42,6 +45,7 @@ class Eval:
         seed: seed of the first episode; the following ones count up. Equal seeds give equal episodes on every plant.
         replan: actions of a chunk to execute before the policy decides again, in control periods; by default all.
         parameters: physical parameters that differ from the task's own, in SI units, such as payload=1.5 (kg); `isthmus tasks NAME` lists them.
+        randomize: YAML file of physical parameters to draw for each episode, from the episode's seed; not with ros.
         json: write the result as JSON to this file; - is stdout.
         video: film the first episode, .gif or .mp4; not with ros.
         record: write one MCAP trace per episode into this folder.
@@ -59,6 +63,7 @@ class Eval:
     seed: int = 0
     replan: int | None = None
     parameters: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE …")] = ()
+    randomize: Path | None = None
     json: Path | None = None
     video: Path | None = None
     record: Path | None = None
@@ -84,14 +89,21 @@ class Eval:
         if self.plot and self.plot.suffix not in CHARTS:
             raise ValueError(f"a plot is a {', '.join(CHARTS)} file, got {self.plot}")
         check_outputs(self.video, self.plot, None if str(self.json) == "-" else self.json)
-        parameters = parse_parameters(self.parameters)
+        if self.randomize and self.plant == ROS:
+            raise ValueError(f"--randomize is not available with --plant {ROS}; it works with {', '.join(plant_names())}")
+        randomization = load_randomization(self.randomize) if self.randomize else None
         artifact = Artifact.load(self.policy)
-        task = get_task(self.task or artifact.contract.task)
+        name = self.task or artifact.contract.task
+        task = self._suite_task(name) if is_suite_task(name) else get_task(name)
         check_contract(artifact.contract, task)
+        parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
         quiet = str(self.json) == "-"
-        film = Film() if self.video else None
-        with Progress(f"{task.name} in {self.plant}", "episodes" if self.plant == ROS else "control periods", quiet) as progress:
-            if self.plant == ROS:
+        film = Film(self.video) if self.video else None
+        where = task.suite if isinstance(task, SuiteTask) else self.plant
+        with Progress(f"{task.name} in {where}", "control periods" if where in plant_names() else "episodes", quiet) as progress:
+            if isinstance(task, SuiteTask):
+                summary = evaluate_suite(task, artifact.policy(), episodes=self.episodes, seed=self.seed, film=film, progress=progress)
+            elif self.plant == ROS:
                 summary = self._over_ros(task, parameters, progress)
             else:
                 summary = evaluate(
@@ -102,23 +114,40 @@ class Eval:
                     seed=self.seed,
                     replan=self.replan,
                     parameters=parameters,
+                    randomization=randomization,
                     record=self.record,
                     film=film,
                     progress=progress,
                 )
-        if film and self.video:
-            film.save(self.video)
+        if film:
+            film.save()
         if self.plot:
             save_chart(summary, self.plot)
         if self.json:
             write_json(summary, self.json)
         if self.evidence:
             known_as = {key: value for key, value in summary.items() if key != "per_episode"}
-            name = "-".join(["eval", self.plant, *(f"{key}-{value:g}" for key, value in sorted(parameters.items()))])
+            name = "-".join(["eval", where, *(f"{key}-{value:g}" for key, value in sorted(parameters.items()))])
+            if randomization:
+                name += f"-randomized-{randomization.digest()[:8]}"
+                known_as["randomization"] = randomization.summary()
             artifact.with_evidence(name, {**known_as, "parameters": parameters}).save(self.policy)
         if not quiet:
             self._report(summary)
         return 0
+
+    def _suite_task(self, name: str) -> SuiteTask:
+        """The task of an outside suite, once nothing was asked for that only our own plants can do."""
+        asked = {
+            "--plant": self.plant != "mujoco",
+            "--parameters": self.parameters,
+            "--randomize": self.randomize,
+            "--record": self.record,
+            "--replan": self.replan,
+        }
+        if refused := [option for option, given in asked.items() if given]:
+            raise ValueError(f"{name!r} runs in a suite's own simulation, so {' and '.join(refused)} cannot be used with it")
+        return get_suite_task(name)
 
     def _over_ros(self, task: Task, parameters: Mapping[str, float], progress: Progress) -> dict[str, Any]:
         if self.video:
@@ -157,16 +186,15 @@ class Eval:
     def _report(self, summary: Mapping[str, Any]) -> None:
         reward, success = summary["return"], summary["success"]
         say(f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']}, seeds from {summary['seed']}")
-        rows = [
-            ("return", f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}"),
-            ("success rate", f"{success['rate']:.3f}", f"{success['low']:.3f} … {success['high']:.3f}"),
-        ]
+        rows = [("return", f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
+        if success:
+            rows.append(("success rate", f"{success['rate']:.3f}", f"{success['low']:.3f} … {success['high']:.3f}"))
         show_table("", ("", "mean", "95 % interval"), rows)
         times = (summary["cadence"].get("inference_ms") or {}).get("p99")
         if times is not None:
             say(f"inference, 99th percentile: {times:.3f} ms for {summary['cadence'].get('rows', 1)} row(s)")
         for episode in summary["per_episode"]:
-            if episode["stopped_by_guard"]:
+            if episode.get("stopped_by_guard"):
                 say(f"the guard stopped episode {episode['seed']} after {episode['steps']} steps: {episode['stopped_by_guard']}")
         for name, path in (("json", self.json), ("video", self.video), ("traces", self.record), ("plot", self.plot)):
             if path:
@@ -192,8 +220,8 @@ def check_outputs(*paths: Path | None) -> None:
             raise ValueError(f"cannot write {path}: no permission in {path.parent}")
 
 
-def parse_parameters(texts: tuple[str, ...]) -> dict[str, float]:
-    """Read `NAME=VALUE` texts.
+def parse_parameters(texts: tuple[str, ...], table: Mapping[str, Parameter]) -> dict[str, float]:
+    """Read `NAME=VALUE` texts; `table` holds the parameters of the task.
 
     Raises:
         ValueError: not of that form, given twice, unknown or out of range.
@@ -210,5 +238,5 @@ def parse_parameters(texts: tuple[str, ...]) -> dict[str, float]:
         if name in parameters:
             raise ValueError(f"parameter {name!r} is given twice")
         parameters[name] = number
-    parameter_rows({name: np.array([value]) for name, value in parameters.items()}, 1)
+    parameter_rows(table, {name: np.array([value]) for name, value in parameters.items()}, 1)
     return parameters

@@ -14,12 +14,13 @@ from isthmus.cadence import Cadence
 from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus.robot import load_robot
 from isthmus.runner import Tick
 from isthmus_cli.film import Film
 from isthmus_cli.traces import EpisodeTraces
-from isthmus_sim.episodes import EpisodeResult, run_episodes
-from isthmus_sim.plants import make_plant, plant_names
+from isthmus_sim.episodes import EpisodeResult, episode_start, run_episodes
+from isthmus_sim.plants import RenderedSimulator, task_plant
+from isthmus_sim.randomization import Randomization
+from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
 
 __all__ = ["CONFIDENCE", "check_contract", "evaluate", "return_interval", "success_interval", "summarize"]
@@ -35,7 +36,7 @@ class ScoredEpisode(Protocol):
     Attributes:
         seed: of its start state and inputs.
         total_reward: undiscounted return.
-        success: whether it counts as a success.
+        success: whether it counts as a success; None where nothing says so.
     """
 
     @property
@@ -43,7 +44,7 @@ class ScoredEpisode(Protocol):
     @property
     def total_reward(self) -> float: ...
     @property
-    def success(self) -> bool: ...
+    def success(self) -> bool | None: ...
 
 
 def evaluate(
@@ -55,6 +56,7 @@ def evaluate(
     seed: int = 0,
     replan: int | None = None,
     parameters: Mapping[str, float] | None = None,
+    randomization: Randomization | None = None,
     record: Path | None = None,
     film: Film | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -69,6 +71,7 @@ def evaluate(
         seed: of the first episode; the following ones count up.
         replan: actions of a chunk to execute before deciding again; None means all.
         parameters: physical parameters that differ from the task's own, SI.
+        randomization: parameters that are drawn from each episode's seed; in the result they are among those of the episode.
         record: folder for one MCAP trace per episode, `PLANT-SEED.mcap`; created if missing.
         film: gets the pictures of the first episode.
         progress: called with control periods done and in total.
@@ -77,16 +80,14 @@ def evaluate(
         what `isthmus eval --json` writes; see `summarize`.
 
     Raises:
-        ValueError: the contracts differ (with the diff), the task does not run on the plant, a parameter is unknown or out of range,
-            or the simulation diverged.
+        ValueError: the contracts differ (with the diff), the task does not run on the plant, a parameter is unknown, out of range or both
+            given and drawn, or the simulation diverged.
         ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be >= 1, got {episodes}")
     if seed < 0:
         raise ValueError(f"seed must be >= 0, got {seed}")
-    if plant in plant_names() and plant not in task.plants:
-        raise ValueError(f"task {task.name!r} does not run on plant {plant!r}; it runs on {', '.join(task.plants)}")
     check_contract(policy.contract, task)
     seeds = range(seed, seed + episodes)
     rows = _ROWS.get(plant, 1)
@@ -94,13 +95,14 @@ def evaluate(
     results: list[EpisodeResult] = []
     cadence = Cadence(task.contract.control_period, realtime=False)
     for number, chunk in enumerate(chunks):
-        simulator = make_plant(
-            plant, load_robot(task.contract.robot), mode=task.contract.mode, period=task.contract.control_period, batch=len(chunk)
-        )
+        simulator = task_plant(plant, task, len(chunk))
         with contextlib.ExitStack() as stack:
             stack.callback(simulator.close)
+            chosen = _randomized(task, randomization, plant, simulator, parameters or {}) if randomization else task
             watchers: list[Callable[[Tick], None]] = []
-            traces = EpisodeTraces(record, task.contract, simulator.robot.base_frame, plant, chunk, parameters or {}) if record else None
+            drawn = episode_start(chosen, chunk).parameters if record else {}
+            physical = [{name: float(values[row]) for name, values in drawn.items()} | dict(parameters or {}) for row in range(len(chunk))]
+            traces = EpisodeTraces(record, task.contract, simulator.robot.base_frame, plant, chunk, physical) if record else None
             if traces:
                 watchers.append(stack.enter_context(traces).record)
             if film and number == 0:
@@ -108,7 +110,7 @@ def evaluate(
             if progress:
                 watchers.append(_count(progress, number, len(chunks), task.episode_steps))
             done, times = run_episodes(
-                task,
+                chosen,
                 policy,
                 simulator,
                 chunk,
@@ -136,7 +138,8 @@ def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode]
         cadence: summary of the loop's times.
 
     Returns:
-        plain data: `task`, `plant`, `seed`, `episodes`, `return` and `success` with 95 % intervals, `cadence`, `per_episode`.
+        plain data: `task`, `plant`, `seed`, `episodes`, `return` and `success` with 95 % intervals, `cadence`, `per_episode`; `success` is None
+        if no episode says whether it was one.
 
     Raises:
         ValueError: there is no episode, or a return is not finite.
@@ -147,16 +150,19 @@ def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode]
                 f"the return of the episode with seed {result.seed} is {result.total_reward}: the simulation of {plant} diverged"
             )
     returns = np.array([result.total_reward for result in results])
-    successes = sum(result.success for result in results)
+    successes = [result.success for result in results if result.success is not None]
     low, high = return_interval(returns)
-    rate_low, rate_high = success_interval(successes, len(results))
+    success = None
+    if successes:
+        rate_low, rate_high = success_interval(sum(successes), len(successes))
+        success = {"rate": sum(successes) / len(successes), "low": rate_low, "high": rate_high}
     return {
         "task": task,
         "plant": plant,
         "seed": seed,
         "episodes": len(results),
         "return": {"mean": float(returns.mean()), "low": low, "high": high},
-        "success": {"rate": successes / len(results), "low": rate_low, "high": rate_high},
+        "success": success,
         "cadence": dict(cadence),
         "per_episode": [_plain(result) for result in results],
     }
@@ -193,7 +199,7 @@ def success_interval(successes: int, episodes: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def check_contract(contract: Contract, task: Task) -> None:
+def check_contract(contract: Contract, task: Task | SuiteTask) -> None:
     """Refuse a policy that was made for something else.
 
     Raises:
@@ -204,6 +210,16 @@ def check_contract(contract: Contract, task: Task) -> None:
         if contract.robot != task.contract.robot:
             lines = lines[:2]  # for another robot everything differs
         raise ValueError(f"the policy (here) has another contract than task {task.name!r} (there): {'; '.join(lines)}")
+
+
+def _randomized(
+    task: Task, randomization: Randomization, plant: str, simulator: RenderedSimulator, parameters: Mapping[str, float]
+) -> Task:
+    sampler = randomization.for_plant(plant, simulator)
+    for name in sampler.names:
+        if name in parameters:
+            raise ValueError(f"parameter {name!r} is both given and randomised")
+    return sampler.randomized(task)
 
 
 def _plain(result: ScoredEpisode) -> dict[str, Any]:

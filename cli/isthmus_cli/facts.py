@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from isthmus_cli.report import WORLDS
-from isthmus_sim.parameters import PARAMETERS
 from isthmus_sim.task import Task
 
 __all__ = ["EPISODE_SEED", "PLANTS", "ROBOT", "demo_facts"]
@@ -73,7 +72,7 @@ def demo_facts(task: Task, steps: int, seed: int, out: Path, episodes: int, ros_
         "steps": steps,
         "seed": seed,
         "date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        "robot_parameters": {name: [value, PARAMETERS[name].unit] for name, value in ROBOT.items()},
+        "robot_parameters": {name: [value, task.parameters[name].unit] for name, value in ROBOT.items()},
         "commands": {what: shlex.join(command) for what, command in commands.items()},
         "machine": {
             "system": f"{platform.system()} {platform.release()}",

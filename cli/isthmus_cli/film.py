@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from isthmus import strict
 from isthmus.records import Array
@@ -11,29 +13,46 @@ from isthmus.runner import Tick
 from isthmus_sim.plants import RenderedSimulator
 from isthmus_sim.task import Task
 
-__all__ = ["Film"]
+__all__ = ["Film", "check_format"]
 
 _FORMATS = (".gif", ".mp4")
+_FASTEST = 50.0  # pictures per second; more are not seen
+_LARGE, _SMALL = (720, 1280), (360, 480)  # an MP4 is compressed on the way, a GIF is kept in memory
 
 
 class Film:
-    """The pictures of one episode, one per control period.
+    """The pictures of one episode in real time.
 
     Attributes:
-        frames: pictures so far, `[height, width, 3]` uint8 each.
-        period: seconds between them.
+        frames: pictures so far, `[height, width, 3]` uint8 each; empty while an MP4 is written.
+        period: control period, s; to be set before the first picture.
     """
 
-    def __init__(self, height: int = 360, width: int = 480) -> None:
+    def __init__(self, path: Path | None = None, size: tuple[int, int] | None = None, *, studio: bool = True) -> None:
         """Start empty.
 
         Args:
-            height: pixels.
-            width: pixels.
+            path: .mp4 to write while filming, or .gif to write at the end; None keeps the pictures.
+            size: rows and columns of pictures that `camera` takes; by default 720 × 1280 for an MP4 and 360 × 480 otherwise.
+            studio: ground, shadows and sky, where the engine has them.
+
+        Raises:
+            ValueError: another suffix.
+            ModuleNotFoundError: an MP4 without imageio; the message tells the command that installs it.
         """
+        if path is not None:
+            check_format(path)
         self.frames: list[Array] = []
         self.period = 0.0
-        self._height, self._width = height, width
+        self._path, self._studio = path, studio
+        self._streams = path is not None and path.suffix == ".mp4"
+        self._height, self._width = size or (_LARGE if self._streams else _SMALL)
+        self._writer: Any = None
+
+    @property
+    def stride(self) -> int:
+        """Control periods between two pictures."""
+        return max(math.ceil(1 / (_FASTEST * self.period) - 1e-9), 1)
 
     def camera(self, plant: RenderedSimulator, task: Task) -> Callable[[Tick], None]:
         """What to call after each control period: it takes a picture of row 0, with points among the task's inputs as green spheres."""
@@ -45,36 +64,52 @@ class Film:
             nonlocal markers
             if tick.inputs:  # a continued chunk has none
                 markers = tuple((float(point[0]), float(point[1]), float(point[2])) for point in (tick.inputs[name][0] for name in points))
-            self.frames.append(
-                plant.render(height=self._height, width=self._width, look_at=task.look_at, distance=task.camera_distance, markers=markers)
-            )
+            if tick.index % self.stride == 0:
+                picture = plant.render(
+                    height=self._height,
+                    width=self._width,
+                    look_at=task.look_at,
+                    distance=task.camera_distance,
+                    markers=markers,
+                    studio=self._studio,
+                )
+                self.add(picture)
 
         return shoot
 
-    def save(self, path: Path) -> None:
-        """Write a GIF (pillow) or an MP4 (imageio with ffmpeg).
+    def add(self, picture: Array) -> None:
+        """Append a picture `[H, W, 3]` uint8; all have one size."""
+        if not self._streams or self._path is None:
+            self.frames.append(picture)
+            return
+        if self._writer is None:
+            import imageio
+
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = imageio.get_writer(self._path, fps=1 / (self.period * self.stride), macro_block_size=8)
+        self._writer.append_data(picture)
+
+    def save(self) -> None:
+        """Finish the file.
 
         Raises:
-            ValueError: another suffix, or nothing was filmed.
-            ModuleNotFoundError: an MP4 without imageio; the message tells the command that installs it.
+            ValueError: nothing was filmed, or there is no file to write.
         """
-        check_format(path)
-        if not self.frames:
-            raise ValueError(f"nothing was filmed, so {path} cannot be written")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".gif":
-            from PIL import Image
-
-            first, *rest = [Image.fromarray(frame) for frame in self.frames]
-            first.save(path, save_all=True, append_images=rest, duration=round(self.period * 1000), loop=0)
+        if self._path is None or not (self.frames or self._writer):
+            raise ValueError(f"nothing was filmed, so {self._path or 'a film'} cannot be written")
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
             return
-        import imageio
+        from PIL import Image
 
-        imageio.mimsave(path, [*self.frames], fps=1 / self.period, macro_block_size=8)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        first, *rest = [Image.fromarray(frame) for frame in self.frames]
+        first.save(self._path, save_all=True, append_images=rest, duration=round(self.period * self.stride * 1000), loop=0)
 
 
 def check_format(path: Path) -> None:
-    """Refuse a file that `Film.save` could not write, before anything runs.
+    """Refuse a file that a film could not be written to, before anything runs.
 
     Raises:
         ValueError: unknown suffix.

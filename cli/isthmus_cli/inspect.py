@@ -41,10 +41,12 @@ class Inspect:
             write_json({"file": str(self.policy), **_facts(artifact), "contract": artifact.contract})
             return 0
         contract = artifact.contract
-        say(f"{self.policy}: kind {artifact.kind}, for task {contract.task!r} on robot {contract.robot!r}")
+        place = f"on robot {contract.robot!r}" if not contract.no_robot else "of an outside suite, for no robot"
+        say(f"{self.policy}: kind {artifact.kind}, for task {contract.task!r} {place}")
         say(f"control period {contract.control_period:g} s, {contract.horizon} action(s) per decision, {contract.mode} commands")
         show_signals(contract)
-        show_limits(contract)
+        if not contract.no_robot:
+            show_limits(contract)
         show_table("identity", ("what", "value"), [("policy digest", artifact.policy_digest), ("contract digest", contract.digest())])
         members = [(name, len(content)) for name, content in artifact.members.items()]
         show_table("members", ("name", "size, bytes"), members)

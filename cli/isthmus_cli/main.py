@@ -27,7 +27,7 @@ _COMMANDS = {
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),
     "doctor": ("isthmus_cli.doctor:Doctor", "check this machine, and whether a policy fits a robot"),
     "tasks": ("isthmus_cli.tasks:Tasks", "list the tasks, or show one"),
-    "robots": ("isthmus_cli.robots:Robots", "list the robots, or show one"),
+    "robots": ("isthmus_cli.robots:Robots", "list the robots, show one, or import one: isthmus robots import NAME URDF_OR_MJCF"),
     "plants": ("isthmus_cli.plants:Plants", "list what can be controlled, and what is installed"),
     "demo": ("isthmus_cli.demo:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),
 }
@@ -47,6 +47,8 @@ _EXTRAS = {
     "matplotlib": "report",
     "PIL": "report",
     "rclpy": "ros",
+    "dm_control": "suites",
+    "gymnasium_robotics": "suites",
 }
 
 
@@ -90,6 +92,9 @@ def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], wh
         raise ValueError(f"unknown {what} {name!r}; {strict.suggest(name, known)}")
     if name == "train":
         return _dispatch(rest, f"{path} {name}", _TRAIN, "algorithm")
+    if words[:2] == ["robots", "import"]:
+        name, rest = "robots import", words[2:]
+        known = {**known, name: ("isthmus_cli.robots:ImportRobot", "")}
     module, attribute = known[name][0].split(":")
     return int(_parse(getattr(importlib.import_module(module), attribute), f"{path} {name}", rest).run())
 

@@ -33,7 +33,7 @@ class Stills(Film):
             count: number of pictures, >= 2.
             episode_steps: length of the episode.
         """
-        super().__init__(_SIZE, _SIZE)
+        super().__init__(size=(_SIZE, _SIZE), studio=False)
         self.steps = tuple(sorted({round((episode_steps - 1) * (index / (count - 1)) ** 2) for index in range(count)}))
 
     def camera(self, plant: RenderedSimulator, task: Task) -> Callable[[Tick], None]:

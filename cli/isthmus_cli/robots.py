@@ -1,4 +1,4 @@
-"""`isthmus robots`: the robot profiles."""
+"""`isthmus robots`: the robot profiles, and how one is made from a file of somebody else's."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Annotated, Any
 import tyro
 
 from isthmus.robot import Robot, load_robot, robot_names
+from isthmus.robot_import import ImportedRobot, import_urdf, is_mjcf
 from isthmus_cli.console import say, show_table, write_json
 
-__all__ = ["Robots"]
+__all__ = ["ImportRobot", "Robots", "robot_folders"]
 
 
 @dataclass(frozen=True, slots=True)
 class Robots:
-    """List the robots, or show the joints, limits and topics of one.
+    """List the robots, or show the joints, limits and topics of one; `isthmus robots import --help` tells how to add one.
 
     Attributes:
         name: robot to show; without it all are listed.
@@ -49,6 +50,54 @@ class Robots:
             rows = [(robot.name, len(robot.joints), ", ".join(robot.command_modes), robot.description) for robot in robots]
             show_table("", ("robot", "joints", "command modes", "description"), rows)
         return 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRobot:
+    """Write a robot profile from a URDF or MJCF file, with everything that it says; what a person must fill in is marked and listed.
+
+    Attributes:
+        name: name of the new robot: lower-case letters, digits and underscores.
+        file: URDF (xacro already expanded) or MJCF.
+        out: folder of profiles; the robot becomes OUT/NAME/robot.yaml with its URDF and meshes.
+        json: print JSON: folder, joints, what to fill in, notes.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="URDF_OR_MJCF")]
+    out: Path = Path("robots")
+    json: bool = False
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: the name is taken, or the file is wrong; the message says what is.
+            OSError: a file cannot be read or written.
+        """
+        imported = _import(self.name, self.file, self.out)
+        robot = imported.robot
+        if self.json:
+            write_json({"folder": robot.folder, "joints": robot.joint_names, "fill_in": imported.fill_in, "notes": imported.notes})
+            return 0
+        _show(robot)
+        for title, lines in (
+            ("Changed, guessed or left out", imported.notes),
+            ("To fill in, marked FILL IN in robot.yaml", imported.fill_in),
+        ):
+            say(f"{title}:")
+            for line in lines or ("nothing",):
+                say(f"  {line}")
+        say(f"Use it with --robots {self.out}")
+        return 0
+
+
+def _import(name: str, file: Path, out: Path) -> ImportedRobot:
+    if is_mjcf(file):
+        from isthmus_sim.robot_import import import_mjcf
+
+        return import_mjcf(name, file, out)
+    return import_urdf(name, file, out)
 
 
 def robot_folders(folder: Path | None) -> list[Path]:

@@ -9,7 +9,7 @@ import tyro
 
 from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.signals import show_signals
-from isthmus_sim.parameters import PARAMETERS
+from isthmus_sim.suites import SUITES, SuiteTask, get_suite_task, is_suite_task, suite_names
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 
@@ -21,7 +21,7 @@ class Tasks:
     """List the tasks, or show the reward, signals and parameters of one.
 
     Attributes:
-        name: task to show; without it all are listed.
+        name: task to show; without it all are listed, and gym: lists those of the outside suite with that prefix.
         json: print JSON: a list, or one object with a name.
     """
 
@@ -34,6 +34,8 @@ class Tasks:
         Raises:
             ValueError: unknown task; the message lists the known ones.
         """
+        if self.name is not None and is_suite_task(self.name):
+            return self._suite(self.name)
         if self.name is not None:
             task = get_task(self.name)
             if self.json:
@@ -47,6 +49,27 @@ class Tasks:
         else:
             rows = [(task.name, task.contract.robot, ", ".join(task.plants), task.description) for task in tasks]
             show_table("", ("task", "robot", "plants", "description"), rows)
+            suites = [(f"{prefix}:NAME", title, f"isthmus tasks {prefix}:") for prefix, (title, *_) in SUITES.items()]
+            show_table("outside suites", ("task", "suite", "command that lists its tasks"), suites)
+        return 0
+
+    def _suite(self, name: str) -> int:
+        prefix, _, rest = name.partition(":")
+        if not rest:
+            names = [f"{prefix}:{item}" for item in suite_names(prefix)]
+            if self.json:
+                write_json(names)
+            else:
+                say("\n".join(names))
+            return 0
+        task = get_suite_task(name)
+        if self.json:
+            write_json(_suite_facts(task))
+            return 0
+        steps, period = task.episode_steps, task.contract.control_period
+        say(f"{task.name}: {task.description}")
+        say(f"control period {period:g} s; episodes of at most {steps * period:g} s ({steps} steps); no robot, no guard")
+        show_signals(task.contract)
         return 0
 
 
@@ -64,11 +87,23 @@ def _facts(task: Task) -> dict[str, Any]:
     }
 
 
+def _suite_facts(task: SuiteTask) -> dict[str, Any]:
+    """Units: control_period in s."""
+    return {
+        "name": task.name,
+        "suite": task.suite,
+        "description": task.description,
+        "control_period": task.contract.control_period,
+        "episode_steps": task.episode_steps,
+        "contract": task.contract,
+    }
+
+
 def _details(task: Task) -> dict[str, Any]:
     return {
         **_facts(task),
         "reward": [{"name": term.name, "weight": term.weight, "unit": term.unit} for term in task.reward],
-        "parameters": list(PARAMETERS.values()),
+        "parameters": list(task.parameters.values()),
         "contract": task.contract,
     }
 
@@ -83,5 +118,5 @@ def _show(task: Task) -> None:
     say(f"success: {task.success}, in each of the last {task.success_steps} steps")
     show_table("reward: weighted sum of", ("term", "weight", "unit"), [(term.name, term.weight, term.unit) for term in task.reward])
     show_signals(contract)
-    rows = [(item.name, item.unit, item.nominal, f"{item.low:g} … {item.high:g}", item.description) for item in PARAMETERS.values()]
+    rows = [(item.name, item.unit, item.nominal, f"{item.low:g} … {item.high:g}", item.description) for item in task.parameters.values()]
     show_table("parameters", ("name", "unit", "nominal", "range", "description"), rows)

@@ -21,7 +21,13 @@ class EpisodeTraces:
     """Writes `PLANT-SEED.mcap` per row; a context manager, so that every file gets its footer. A row's file ends where the guard stopped it."""
 
     def __init__(
-        self, folder: Path, contract: Contract, base_frame: str, plant: str, seeds: Sequence[int], parameters: Mapping[str, float]
+        self,
+        folder: Path,
+        contract: Contract,
+        base_frame: str,
+        plant: str,
+        seeds: Sequence[int],
+        parameters: Sequence[Mapping[str, float]],
     ) -> None:
         """Open the files.
 
@@ -31,19 +37,22 @@ class EpisodeTraces:
             base_frame: frame of poses.
             plant: name of the engine.
             seeds: one per row.
-            parameters: physical parameters that differ from the task's own.
+            parameters: physical parameters that were set, per row.
 
         Raises:
             OSError: a file cannot be written.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        known = {"task": contract.task, "plant": plant, **{f"parameter.{name}": repr(value) for name, value in parameters.items()}}
+        known = {"task": contract.task, "plant": plant}
+        physical = [{f"parameter.{name}": repr(value) for name, value in row.items()} for row in parameters]
         self._contract = contract
         self._stopped = [False] * len(seeds)
         with contextlib.ExitStack() as stack:
             self._writers = [
-                stack.enter_context(TraceWriter(folder / f"{plant}-{seed:06d}.mcap", contract, {**known, "seed": str(seed)}, base_frame))
-                for seed in seeds
+                stack.enter_context(
+                    TraceWriter(folder / f"{plant}-{seed:06d}.mcap", contract, {**known, **row, "seed": str(seed)}, base_frame)
+                )
+                for seed, row in zip(seeds, physical, strict=True)
             ]
             self._open = stack.pop_all()
 

@@ -53,5 +53,5 @@ class Cadence:
 def _percentiles(times: Collection[float]) -> dict[str, float] | None:
     if not times:
         return None
-    values = np.percentile(np.fromiter(times, dtype=np.float64) * 1e3, [50, 99, 99.9, 100])
-    return {name: round(float(value), 4) for name, value in zip(("p50", "p99", "p99.9", "max"), values, strict=True)}
+    values = np.percentile(np.fromiter(times, dtype=np.float64) * 1e3, [0, 50, 99, 99.9, 100])
+    return {name: round(float(value), 4) for name, value in zip(("min", "p50", "p99", "p99.9", "max"), values, strict=True)}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contract"]
 
-ACTION_MODES = {"joint_position": "position", "joint_velocity": "velocity", "joint_effort": "effort"}
+ACTION_MODES = {"joint_position": "position", "joint_velocity": "velocity", "joint_effort": "effort", "twist": "twist", "raw": "raw"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,20 @@ class Contract:
 
     @property
     def mode(self) -> str:
-        """Command mode of the action: "position", "velocity" or "effort"."""
+        """Command mode of the action: "position", "velocity", "effort" or "twist"; "raw" in an outside suite, whose actions no robot understands."""
         return ACTION_MODES[self.action.source]
 
     @property
     def inputs(self) -> tuple[Signal, ...]:
         """The observation signals that come from outside the robot, such as a goal."""
         return tuple(signal for signal in self.observation if signal.source == "input")
+
+    @property
+    def no_robot(self) -> str:
+        """Why no robot can run a policy with raw actions, in one sentence; "" for all other policies."""
+        if self.mode != "raw":
+            return ""
+        return f"the policy was made for {self.task!r} of an outside suite: its actions are in that suite's own scale, so no robot can run it"
 
     def signal(self, name: str) -> Signal:
         """The observation signal of that name.
@@ -152,16 +159,18 @@ class Contract:
         Joints are bound by name, so their order is no reason. Nor is a robot with tighter limits than those of training: the guard enforces the
         tighter of both (`Limits.tightest`).
         """
+        if self.mode == "raw":
+            return [self.no_robot]
         problems = []
         if robot.name != self.robot:
             problems.append(f"policy was made for robot {self.robot!r}, this is {robot.name!r}")
         joints = {joint.name: joint for joint in robot.joints}
         has = f"robot {robot.name!r} does not have (its joints: {', '.join(joints)})"
         for signal in (self.action, *self.observation):
-            if signal.source.startswith("joint_") or signal.source == "previous_action":
+            if signal is self.action or signal.source.startswith("joint_") or signal.source == "previous_action":
                 problems += [f"{signal.name!r} expects joint {name!r}, which {has}" for name in signal.elements if name not in joints]
-                problems += _unit_problems(signal, robot)
-            if signal.frame not in ("", robot.base_frame):
+                problems += _unit_problems(signal, robot, self.mode)
+            if signal.frame not in ("", robot.base_frame) and not (signal.source == "twist" and signal.frame == "base_link"):
                 problems.append(f"signal {signal.name!r} is in frame {signal.frame!r}; this robot's base frame is {robot.base_frame!r}")
             if signal.source == "image" and signal.name not in {camera.name for camera in robot.cameras}:
                 problems.append(
@@ -183,7 +192,9 @@ class Contract:
         return list(dict.fromkeys(problems))
 
 
-def _unit_problems(signal: Signal, robot: Robot) -> list[str]:
+def _unit_problems(signal: Signal, robot: Robot, mode: str) -> list[str]:
+    if mode == "twist" and not signal.source.startswith("joint_"):
+        return []  # a twist, and the one executed before it, is in m/s as a whole; its angular part is in rad/s
     problems = []
     for joint in robot.joints:
         if joint.name in signal.elements:

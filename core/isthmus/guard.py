@@ -24,7 +24,7 @@ from isthmus.limits import Limits
 from isthmus.monitors import Monitors, MonitorState, finite
 from isthmus.records import Array, Command, Measurement, reorder
 from isthmus.robot import Robot
-from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, causes, merge
+from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, renew
 
 __all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "GuardState", "LimitGuard"]
 
@@ -95,18 +95,14 @@ class LimitGuard:
 
     def reset(self, state: GuardState, rows: Array | None = None, *, armed: bool = False) -> GuardState:
         """Clear the latch and all memory of the given rows (None: all); they are armed only if `armed`."""
-        batch = state.armed.shape[0]
-        fresh = self.initial(batch, armed=armed)
         if rows is None:
-            return fresh
-        mask = np.zeros(batch, dtype=bool)
-        mask[rows] = True
-        return merge(mask, fresh, state)
+            return self.initial(state.armed.shape[0], armed=armed)
+        return renew(state, self.initial(len(rows), armed=armed), rows)
 
     def arm(self, state: GuardState) -> GuardState:
         """Let commands through from now on; rows that are stopped stay unarmed until `reset`."""
-        fresh = self.initial(state.armed.shape[0], armed=True)
-        return merge(~state.armed & (state.rung != STOP), fresh, state)
+        rows = np.flatnonzero(~state.armed & (state.rung != STOP))
+        return renew(state, self.initial(rows.size, armed=True), rows)
 
     def disarm(self, state: GuardState) -> GuardState:
         """Let nothing through any more; only sensible at standstill."""
@@ -153,11 +149,9 @@ class LimitGuard:
         demand, good, held = findings.settle(dt)
         braking = demand >= HOLD
         emitted = self._envelope.clamp(asked, now)
-        rung = demand
-        changed = emitted != asked
-        if np.count_nonzero(changed):
-            rung = np.where(braking, demand, changed.any(axis=1)).astype(np.int8)
+        rung = np.logical_or.reduce(emitted != asked, axis=1).view(np.int8)  # CLAMP where something was changed, else PASS
         if np.count_nonzero(braking):
+            rung = np.where(braking, demand, rung).astype(np.int8)
             if self.mode == "effort":
                 now.anchor = self._latch(state, braking, now)
             emitted = np.where(braking[:, None], self._envelope.brake(now), emitted)
@@ -178,7 +172,7 @@ class LimitGuard:
             cause=findings.explain(demand),
             monitors=monitors,
         )
-        return Decision(Command(self.mode, self.joints, emitted), rung, causes(rung, state.armed, following.cause)), following
+        return Decision(Command(self.mode, self.joints, emitted), rung, state.armed, following.cause), following
 
     def at_rest(self, state: GuardState, measurement: Measurement) -> Array:
         """Rows `[B]` whose command has reached rest and whose measured speed is below standstill."""

@@ -17,6 +17,7 @@ from isthmus.records import Array
 __all__ = [
     "SCHEMAS",
     "array_of",
+    "command_field",
     "diagnostics",
     "header",
     "image",
@@ -110,6 +111,11 @@ def header(time: int, frame: str = "") -> Message:
 def joint_state(head: Message, names: Sequence[str], **fields: Array | None) -> Message:
     """`sensor_msgs/JointState`; fields `[1, J]` that are None or not given stay empty."""
     return {"header": head, "name": list(names), **{key: values[0].tolist() for key, values in fields.items() if values is not None}}
+
+
+def command_field(mode: str) -> str:
+    """The field of a `JointState` that holds commands of a mode: its own, or "velocity" for a twist."""
+    return "velocity" if mode == "twist" else mode
 
 
 def multi_array(values: Array, *labels: str) -> Message:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -61,10 +61,12 @@ class ObservationBuilder:
         self.contract = contract
         self._batch = batch
         self._action_joints = contract.action.elements
-        links = {signal.name for signal in contract.observation if signal.source == "pose"}
-        kinematics = Kinematics(robot.urdf_path) if links else None
-        self._kinematics = kinematics
-        self._links = tuple(sorted(links & set(kinematics.links))) if kinematics else ()
+        # Where a mobile robot's links are in the world is measured; joints alone do not tell.
+        posed = [signal for signal in contract.observation if signal.source == "pose" and robot.base.kind == "fixed"]
+        self._kinematics = Kinematics(robot.urdf_path) if posed else None
+        links = {signal.name for signal in posed} & set(self._kinematics.links if self._kinematics else ())
+        turned = {signal.name for signal in posed if not set(signal.elements) <= {"x", "y", "z"}}
+        self._points, self._frames = tuple(sorted(links - turned)), tuple(sorted(links & turned))
         self._recurrences = {
             signal.source: _find_recurrence(signal.source) for signal in contract.observation if signal.source not in SOURCES
         }
@@ -72,10 +74,10 @@ class ObservationBuilder:
         self._steps = np.zeros(batch, dtype=np.int64)
         self._fresh = np.ones(batch, dtype=bool)
         self._previous = np.zeros((batch, len(self._action_joints)))
+        self._sampled = tuple(signal for signal in contract.observation if signal.source != "input")
         self._samples = {
             signal.name: np.zeros((batch, (signal.history - 1) * signal.stride + 1, *signal.shape), dtype=signal.dtype)
-            for signal in contract.observation
-            if signal.source != "input"
+            for signal in self._sampled
         }
 
     def reset(self, rows: Array | None = None) -> None:
@@ -97,29 +99,36 @@ class ObservationBuilder:
         Raises:
             KeyError: a joint, pose or image of the contract is not in the measurement.
         """
-        chosen = np.ones(self._batch, dtype=bool)
+        where: Any = slice(None)
         if rows is not None:
-            chosen[:] = False
-            chosen[rows] = True
-        fresh = self._fresh & chosen
-        running = chosen & ~fresh
-        self._steps[running] += 1
+            where, measurement = rows, _of_rows(measurement, rows)
+        fresh = self._fresh[where]
+        first = bool(np.count_nonzero(fresh))
+        self._steps[where] += ~fresh
         if executed is not None:
-            self._previous[running] = reorder(executed.values, executed.joints, self._action_joints)[running]
-        if fresh.any():
-            self._previous[fresh] = self._neutral(measurement)[fresh]
+            self._previous[where] = reorder(executed.values, executed.joints, self._action_joints)[where]
+        if first:
+            self._previous[where] = np.where(fresh[:, None], self._neutral(measurement), self._previous[where])
         poses = self._link_poses(measurement)
-        values = self._advance_recurrences(measurement, fresh, running)
-        for signal in self.contract.observation:
-            if signal.source == "input":
-                continue
+        values = self._advance_recurrences(measurement, where, fresh)
+        for signal in self._sampled:
             samples = self._samples[signal.name]
-            sample = values[signal.source] if signal.source in values else self._sample(signal, measurement, poses)
+            match signal.source:
+                case "previous_action":
+                    sample = self._previous[where]
+                case "time":
+                    sample = self._steps[where, None] * self.contract.control_period
+                case source if source in values:
+                    sample = values[source]
+                case _:
+                    sample = _sample(signal, measurement, poses)
             if samples.shape[1] > 1:
-                samples[running, :-1] = samples[running, 1:]
-                samples[fresh] = np.asarray(sample, dtype=samples.dtype)[fresh, None]
-            samples[chosen, -1] = sample[chosen]
-        self._fresh = self._fresh & ~chosen
+                samples[where, :-1] = samples[where, 1:]
+                if first:
+                    samples[np.arange(self._batch)[where][fresh]] = sample[fresh, None]
+            samples[where, -1] = sample
+        if first:
+            self._fresh[where] = False
 
     def build(self, inputs: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """The observation of the newest sample.
@@ -135,7 +144,7 @@ class ObservationBuilder:
             ValueError: an input has another shape than its signal.
             RuntimeError: a row has had no sample since its reset.
         """
-        if self._fresh.any():
+        if np.count_nonzero(self._fresh):
             raise RuntimeError(f"row {int(np.argmax(self._fresh))} has had no sample since its reset; push one first")
         observation: dict[str, Array] = {}
         for signal in self.contract.observation:
@@ -145,7 +154,9 @@ class ObservationBuilder:
                 value = np.asarray(inputs[signal.name], dtype=signal.dtype)
                 if value.shape != (self._batch, *signal.shape):
                     raise ValueError(f"input {signal.name!r} must have shape {[self._batch, *signal.shape]}, got {list(value.shape)}")
-                observation[signal.name] = np.repeat(value[:, None], signal.history, axis=1)
+                observation[signal.name] = (
+                    value[:, None].copy() if signal.history == 1 else np.repeat(value[:, None], signal.history, axis=1)
+                )
             else:
                 observation[signal.name] = self._samples[signal.name][:, :: signal.stride].copy()
         return observation
@@ -154,50 +165,66 @@ class ObservationBuilder:
         """What counts as executed before the first command: standing still."""
         if self.contract.mode == "position":
             return reorder(measurement.position, measurement.joints, self._action_joints)
-        return np.zeros((self._batch, len(self._action_joints)))
+        return np.zeros((measurement.batch, len(self._action_joints)))
 
     def _link_poses(self, measurement: Measurement) -> Mapping[str, Array]:
-        if not self._links or self._kinematics is None:
+        """Measured poses, and those of the robot's links by forward kinematics; `[B, 3]` where only positions are asked for."""
+        if self._kinematics is None:
             return measurement.poses
-        poses = self._kinematics.poses(measurement.joints, measurement.position, self._links)
-        return {**measurement.poses, **{name: pose.vector() for name, pose in poses.items()}}
+        poses = dict(measurement.poses)
+        if self._points:
+            poses |= self._kinematics.positions(measurement.joints, measurement.position, self._points)
+        if self._frames:
+            frames = self._kinematics.poses(measurement.joints, measurement.position, self._frames)
+            poses |= {name: pose.vector() for name, pose in frames.items()}
+        return poses
 
-    def _advance_recurrences(self, measurement: Measurement, fresh: Array, running: Array) -> dict[str, Array]:
+    def _advance_recurrences(self, measurement: Measurement, where: Any, fresh: Array) -> dict[str, Array]:
         values = {}
         for name, recurrence in self._recurrences.items():
-            state = self._states[name]
+            state = self._states[name][where]
             after, value = recurrence.update(state, measurement, self.contract.control_period)
-            kept = np.where(_over(running, state), after, state)
-            if fresh.any():
+            if np.count_nonzero(fresh):
                 first, first_value = recurrence.update(state, measurement, 0.0)
-                kept, value = np.where(_over(fresh, state), first, kept), np.where(fresh[:, None], first_value, value)
-            self._states[name] = kept
+                after, value = np.where(_over(fresh, state), first, after), np.where(fresh[:, None], first_value, value)
+            self._states[name] = self._states[name].astype(np.result_type(state, after))
+            self._states[name][where] = after
             values[name] = value
         return values
 
-    def _sample(self, signal: Signal, measurement: Measurement, poses: Mapping[str, Array]) -> Array:
-        match signal.source:
-            case "joint_position":
-                return reorder(measurement.position, measurement.joints, signal.elements)
-            case "joint_velocity":
-                return reorder(measurement.velocity, measurement.joints, signal.elements)
-            case "joint_effort":
-                if measurement.effort is None:
-                    raise KeyError(f"signal {signal.name!r} needs joint efforts, which this plant does not measure")
-                return reorder(measurement.effort, measurement.joints, signal.elements)
-            case "previous_action":
-                return self._previous
-            case "time":
-                return self._steps[:, None] * self.contract.control_period
-            case "image":
-                return _named(measurement.images, signal, "image")
-            case "pose":
-                return _components(_named(poses, signal, "pose"), signal)
-            case "twist":
-                return _components(_named(measurement.twists, signal, "twist"), signal)
-            case "wrench":
-                return _components(_named(measurement.wrenches, signal, "wrench"), signal)
-        raise KeyError(f"signal {signal.name!r} has unknown source {signal.source!r}")
+
+def _sample(signal: Signal, measurement: Measurement, poses: Mapping[str, Array]) -> Array:
+    match signal.source:
+        case "joint_position":
+            return reorder(measurement.position, measurement.joints, signal.elements)
+        case "joint_velocity":
+            return reorder(measurement.velocity, measurement.joints, signal.elements)
+        case "joint_effort":
+            if measurement.effort is None:
+                raise KeyError(f"signal {signal.name!r} needs joint efforts, which this plant does not measure")
+            return reorder(measurement.effort, measurement.joints, signal.elements)
+        case "image":
+            return _named(measurement.images, signal, "image")
+        case "pose":
+            return _components(_named(poses, signal, "pose"), signal)
+        case "twist":
+            return _components(_named(measurement.twists, signal, "twist"), signal)
+        case "wrench":
+            return _components(_named(measurement.wrenches, signal, "wrench"), signal)
+    raise KeyError(f"signal {signal.name!r} has unknown source {signal.source!r}")
+
+
+def _of_rows(measurement: Measurement, rows: Array) -> Measurement:
+    """The sample of some of the rows."""
+    groups = ("poses", "twists", "wrenches", "images")
+    return Measurement(
+        measurement.stamp[rows],
+        measurement.joints,
+        measurement.position[rows],
+        measurement.velocity[rows],
+        None if measurement.effort is None else measurement.effort[rows],
+        **{group: {name: values[rows] for name, values in getattr(measurement, group).items()} for group in groups},
+    )
 
 
 def _over(rows: Array, values: Array) -> Array:
@@ -206,13 +233,18 @@ def _over(rows: Array, values: Array) -> Array:
 
 
 def _named(found: Mapping[str, Array], signal: Signal, what: str) -> Array:
-    if signal.name not in found:
-        raise KeyError(f"{what} {signal.name!r} is missing from the measurement; there are: {', '.join(found) or 'none'}")
-    return found[signal.name]
+    # Pose and twist of one link are two signals with two names: `base_link` and `base_link_twist`.
+    name = signal.name if signal.name in found else signal.name.removesuffix(f"_{what}")
+    if name not in found:
+        raise KeyError(f"{what} {name!r} is missing from the measurement; there are: {', '.join(found) or 'none'}")
+    return found[name]
 
 
 def _components(vector: Array, signal: Signal) -> Array:
-    return vector[:, [COMPONENTS[signal.source].index(element) for element in signal.elements]]
+    names = COMPONENTS[signal.source]
+    if signal.elements == names[: vector.shape[1]]:
+        return vector
+    return vector[:, [names.index(element) for element in signal.elements]]
 
 
 def _find_recurrence(name: str) -> Recurrence:

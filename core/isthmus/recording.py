@@ -147,7 +147,7 @@ def read_trace(path: Path) -> Trace:
 def _assemble(
     contract: Contract, metadata: Mapping[str, str], complete: bool, sequences: list[int], by_topic: Mapping[str, dict[int, Any]]
 ) -> Trace:
-    length, joints = len(sequences), contract.action.elements
+    length, joints, commanded = len(sequences), contract.action.elements, messages.command_field(contract.mode)
     topics = {topic: {step: message for step, message in steps.items() if step < length} for topic, steps in by_topic.items()}
     states = topics.get("/joint_states", {})
     measured = tuple(states[0].name) if states else ()
@@ -175,8 +175,8 @@ def _assemble(
         effort=_columns(states, "effort", measured, length) if any(len(m.effort) for m in states.values()) else None,
         images={name: _dense(steps, length) for name, steps in images.items()},
         inputs={name: _dense(_hold(steps, length), length) for name, steps in inputs.items()},
-        command=_columns(topics.get("/guard/command", {}), contract.mode, joints, length),
-        executed=_columns(topics.get("/guard/executed", {}), contract.mode, joints, length),
+        command=_columns(topics.get("/guard/command", {}), commanded, joints, length),
+        executed=_columns(topics.get("/guard/executed", {}), commanded, joints, length),
         decisions=np.array(decisions, dtype=np.int64),
         observations={name: _dense(steps, length)[decisions].astype(contract.signal(name).dtype) for name, steps in observations.items()},
         actions=_dense(actions, length, (contract.horizon, len(joints)))[decisions],

@@ -55,8 +55,8 @@ class Command:
     """What a robot is told for one control period.
 
     Attributes:
-        mode: "position" (rad), "velocity" (rad/s) or "effort" (N·m); metres for prismatic joints.
-        joints: names of the commanded joints.
+        mode: "position" (rad), "velocity" (rad/s) or "effort" (N·m); metres for prismatic joints; "twist" (m/s and rad/s).
+        joints: names of the commanded joints, or of the components of a twist.
         values: `[B, J]` in the unit of the mode.
     """
 

@@ -19,9 +19,12 @@ from isthmus.limits import Box, Limits
 from isthmus.records import Array
 from isthmus.signals import CameraSpec
 
-__all__ = ["Camera", "Hold", "Joint", "Robot", "RosProfile", "Servo", "Thresholds", "load_robot", "robot_names"]
+__all__ = ["Base", "Camera", "Hold", "Joint", "Robot", "RosProfile", "Servo", "Thresholds", "load_robot", "robot_names"]
 
-MODES = ("position", "velocity", "effort")
+MODES = ("position", "velocity", "effort", "twist")
+BASES = ("fixed", "floating", "differential")
+TWIST = {"vx": "prismatic", "wz": "continuous"}
+"""Commanded degrees of freedom of a differential drive and the joint types that give them their units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,44 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """How the robot's root link is attached to the world.
+
+    Attributes:
+        kind: "fixed", "floating" (legs) or "differential" (two driven wheels).
+        height: of the root link above flat ground in the home pose, m; simulators put a mobile robot there.
+        wheels: left and right wheel joint in the URDF, of a differential drive.
+        wheel_radius: m.
+        wheel_separation: distance between the wheels' contact points, m.
+        wheel_effort: largest torque of a wheel, N·m.
+        wheel_gain: of the wheels' velocity servos, N·m·s/rad.
+        casters: links that slide over the ground without friction.
+    """
+
+    kind: str = "fixed"
+    height: float = 0.0
+    wheels: tuple[str, ...] = ()
+    wheel_radius: float = 0.0
+    wheel_separation: float = 0.0
+    wheel_effort: float = 0.0
+    wheel_gain: float = 0.0
+    casters: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in BASES:
+            raise ValueError(f"base: unknown kind {self.kind!r}; {strict.suggest(self.kind, BASES)}")
+        numbers = ("wheel_radius", "wheel_separation", "wheel_effort", "wheel_gain")
+        if self.kind == "differential":
+            if len(self.wheels) != 2:
+                raise ValueError(f"base: a differential drive has two wheels, left and right, got {', '.join(self.wheels) or 'none'}")
+            for name in numbers:
+                if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                    raise ValueError(f"base: {name} must be > 0, got {getattr(self, name)}")
+        elif given := [name for name in ("wheels", "casters", *numbers) if getattr(self, name)]:
+            raise ValueError(f"base: a {self.kind} base has no {', '.join(given)}")
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """How an effort-controlled robot is held: kp (q₀ − q) − kd q̇, plus the gravity torque if `gravity`; kp = 0 means damping only."""
 
@@ -133,9 +174,11 @@ class RosProfile:
     Attributes:
         state_topic: sensor_msgs/JointState.
         state_rate: Hz at which the driver publishes it.
-        command_topics: command mode → topic of a std_msgs/Float64MultiArray in the joint order of `command_joints`.
+        command_topics: command mode → topic of a std_msgs/Float64MultiArray in the joint order of `command_joints`; of a
+            geometry_msgs/TwistStamped for twists.
         command_joints: the controller's joint order; empty means the profile's.
         stop_services: std_srvs/Trigger services that end external control.
+        odometry_topic: nav_msgs/Odometry of a mobile robot; "" for none.
     """
 
     command_topics: Mapping[str, str]
@@ -143,6 +186,7 @@ class RosProfile:
     state_rate: float = 100.0
     command_joints: tuple[str, ...] = ()
     stop_services: tuple[str, ...] = ()
+    odometry_topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +197,12 @@ class Robot:
         name: name of the profile.
         description: one line.
         urdf: file beside the profile.
-        base_frame: link that poses are expressed in.
+        base_frame: frame that poses are expressed in: the root link, or "odom" (the world) of a mobile robot.
         tool_frame: link that carries the tool.
-        joints: actuated joints in hardware order.
-        command_modes: modes that it accepts, preferred first.
+        joints: actuated joints in hardware order; of a differential drive the commanded degrees of freedom vx and wz instead, whose positions are
+            the distance travelled (m) and the angle turned (rad) by the wheels.
+        command_modes: modes that it accepts, preferred first; "twist" is that of a differential drive.
+        base: how its root link is attached to the world.
         control_period: shortest and longest period at which it can be commanded, s.
         monitors: thresholds of the guard's monitors.
         hold: hold of an effort-controlled robot, needed for effort commands; kp = 0 means damping only.
@@ -174,6 +220,7 @@ class Robot:
     tool_frame: str
     joints: tuple[Joint, ...]
     command_modes: tuple[str, ...]
+    base: Base = field(default_factory=Base)
     control_period: tuple[float, float] = (0.001, 1.0)
     monitors: Thresholds = field(default_factory=Thresholds)
     hold: Hold | None = None
@@ -190,6 +237,16 @@ class Robot:
         for mode in self.command_modes:
             if mode not in MODES:
                 raise ValueError(f"robot {self.name!r}: unknown command mode {mode!r}; {strict.suggest(mode, MODES)}")
+        if (self.base.kind == "fixed") == (self.base_frame == "odom"):
+            raise ValueError(f"robot {self.name!r}: base_frame must be 'odom' on a mobile base and only there, got {self.base_frame!r}")
+        twist = self.base.kind == "differential"
+        if twist != ("twist" in self.command_modes) or (twist and {joint.name: joint.type for joint in self.joints} != TWIST):
+            raise ValueError(
+                f"robot {self.name!r}: a differential drive, and no other robot, has command mode twist and the joints vx (prismatic) and "
+                f"wz (continuous); base is {self.base.kind}, modes are {', '.join(self.command_modes)}, joints are {', '.join(names)}"
+            )
+        if self.base.kind != "fixed" and self.workspace:
+            raise ValueError(f"robot {self.name!r}: a workspace box needs a fixed base")
         if self.ros:
             for mode in self.command_modes:
                 if mode not in self.ros.command_topics:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from isthmus.monitors import MonitorState
 from isthmus.records import Array, Command
 
-__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "Findings", "GuardState", "causes", "merge"]
+__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "Findings", "GuardState", "renew"]
 
 PASS, CLAMP, HOLD, STOP = range(4)
 RUNGS = ("pass", "clamp", "hold", "stop")
@@ -60,12 +61,20 @@ class Decision:
     Attributes:
         command: the command to execute, all finite and within limits.
         rung: `[B]` int: `PASS`, `CLAMP`, `HOLD` or `STOP`; an unarmed row holds.
-        cause: one sentence per row that is not passing, "" elsewhere.
+        armed: `[B]`, rows that commands may leave.
+        kept: causes of the rows that hold or stop, "" elsewhere.
     """
 
     command: Command
     rung: Array
-    cause: tuple[str, ...]
+    armed: Array
+    kept: tuple[str, ...]
+
+    @property
+    def cause(self) -> tuple[str, ...]:
+        """One sentence per row that is not passing, "" elsewhere; put into words when asked for, as most clamped commands are never explained."""
+        rows = zip(self.rung.tolist(), self.armed.tolist(), self.kept, strict=True)
+        return tuple(cause or ("" if rung == PASS else _CLAMPED if ready else "not armed") for rung, ready, cause in rows)
 
 
 class Findings:
@@ -117,27 +126,22 @@ class Findings:
         )
 
 
-def causes(rung: Array, armed: Array, kept: tuple[str, ...]) -> tuple[str, ...]:
-    """One sentence per row that is not passing: the kept cause of a hold or stop, that it is not armed, or that it was clamped."""
-    if not np.count_nonzero(rung):
-        return kept
-    rows = zip(rung.tolist(), armed.tolist(), kept, strict=True)
-    return tuple(cause or ("" if rung == PASS else _CLAMPED if ready else "not armed") for rung, ready, cause in rows)
+def renew(state: GuardState, fresh: GuardState, rows: Array) -> GuardState:
+    """`state` with the rows `[n]`, indices or a mask, as in `fresh`, which has those rows only."""
+
+    def pick(now: Any, new: Any, names: list[str]) -> dict[str, Array]:
+        values = {}
+        for name in names:
+            values[name] = getattr(now, name).copy()
+            values[name][rows] = getattr(new, name)
+        return values
+
+    cause = list(state.cause)
+    for index in np.arange(len(cause))[rows].tolist():
+        cause[index] = ""
+    monitors = MonitorState(**pick(state.monitors, fresh.monitors, _MONITORED))
+    return GuardState(cause=tuple(cause), monitors=monitors, **pick(state, fresh, _REMEMBERED))
 
 
-def merge(mask: Array, first: GuardState, second: GuardState) -> GuardState:
-    """Rows of `first` where `mask`, of `second` elsewhere."""
-
-    def pick(a: Array, b: Array) -> Array:
-        return np.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-    values = {
-        field.name: pick(getattr(first, field.name), getattr(second, field.name))
-        for field in dataclasses.fields(GuardState)
-        if field.name not in ("cause", "monitors")
-    }
-    cause = tuple(a if row else b for row, a, b in zip(mask, first.cause, second.cause, strict=True))
-    monitors = MonitorState(
-        **{f.name: pick(getattr(first.monitors, f.name), getattr(second.monitors, f.name)) for f in dataclasses.fields(MonitorState)}
-    )
-    return GuardState(cause=cause, monitors=monitors, **values)
+_MONITORED = [field.name for field in dataclasses.fields(MonitorState)]
+_REMEMBERED = [field.name for field in dataclasses.fields(GuardState) if field.name not in ("cause", "monitors")]

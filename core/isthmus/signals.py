@@ -20,8 +20,9 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "input": ("rad", "m", "rad/s", "m/s", "N*m", "N", "s", "1"),
     "previous_action": ("rad", "m", "rad/s", "m/s", "N*m", "N"),
     "time": ("s",),
+    "raw": ("1",),
 }
-"""Where a signal may be bound, with the units that fit. Any other source is the name of an installed recurrence."""
+"""Where a signal may be bound, with the units that fit; raw are actions of an outside suite, in its own scale. Any other source is the name of an installed recurrence."""
 
 COMPONENTS = {
     "pose": ("x", "y", "z", "qx", "qy", "qz", "qw"),
@@ -69,7 +70,8 @@ class CameraSpec:
 class Signal:
     """One named array of an observation, or the action.
 
-    For `pose`, `twist`, `wrench`, `image` and `input` the signal's name is the name of the link, body, sensor, camera or input that it shows.
+    For `pose`, `twist`, `wrench`, `image` and `input` the signal's name is the name of the link, body, sensor, camera or input that it shows; a pose,
+    twist or wrench may add what it is (`base_link_twist`), because names are unique.
 
     Attributes:
         name: unique in the contract.

@@ -188,7 +188,7 @@ class TraceWriter:
         frame = f"{self._prefix}:{step.sequence}"
         for topic, command in (("/guard/command", step.command), ("/guard/executed", step.executed)):
             if command is not None:
-                fields: dict[str, Any] = {command.mode: command.values}
+                fields: dict[str, Any] = {messages.command_field(command.mode): command.values}
                 message = messages.joint_state(messages.header(time, frame), command.joints, **fields)
                 self._write(topic, "sensor_msgs/msg/JointState", message, step, time)
         status = (int(step.rung), step.cause)

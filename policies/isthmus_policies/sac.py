@@ -96,11 +96,11 @@ class Evaluation:
 
     Attributes:
         mean_return: undiscounted, over the evaluation episodes.
-        success: share of successes.
+        success: share of successes; None where the task does not say what success is.
     """
 
     mean_return: float
-    success: float
+    success: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,7 @@ def train_sac(
     seed: int,
     progress: Progress | None = None,
     git: str = "",
+    notes: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
     """Train, keeping the best policy of the periodic evaluations.
 
@@ -153,6 +154,7 @@ def train_sac(
         seed: of networks, exploration and replay.
         progress: told about every step.
         git: state of the source tree, for the manifest.
+        notes: what else the manifest's training summary says, such as the randomisation; plain data.
 
     Raises:
         ValueError: an exported graph differs from the trained one.
@@ -179,7 +181,7 @@ def train_sac(
         device="cpu",
     )
     model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
-    session = _Session(model, contract, evaluate, out, config, seed, progress, git)
+    session = _Session(model, contract, evaluate, out, config, seed, progress, git, notes or {})
     interrupted = False
     try:
         model.learn(total_timesteps=config.steps, callback=session, log_interval=10)
@@ -207,13 +209,14 @@ class _Session(BaseCallback):
         seed: int,
         progress: Progress | None,
         git: str,
+        notes: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self.model = model
         self.best: Evaluation | None = None
         self.evaluated = 0
         self._contract, self._evaluate, self._out, self._config = contract, evaluate, out, config
-        self._seed, self._progress, self._git = seed, progress, git
+        self._seed, self._progress, self._git, self._notes = seed, progress, git, notes
         (out / "metrics.jsonl").write_text("")
 
     def _on_step(self) -> bool:
@@ -231,10 +234,12 @@ class _Session(BaseCallback):
         artifact = self.export()
         evaluation = self._evaluate(artifact.policy())
         self.evaluated = self.num_timesteps
-        row = {"step": self.num_timesteps, "return": evaluation.mean_return, "success": evaluation.success}
+        row = {"step": self.num_timesteps, "return": evaluation.mean_return}
+        if evaluation.success is not None:
+            row["success"] = evaluation.success
         with (self._out / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
-        for name in ("return", "success"):
+        for name in row.keys() - {"step"}:
             self.logger.record(f"eval/{name}", row[name])
         if self.best is None or evaluation.mean_return >= self.best.mean_return:
             self.best = evaluation
@@ -258,6 +263,7 @@ class _Session(BaseCallback):
             "steps": self.num_timesteps,
             "seed": self._seed,
             "config": dataclasses.asdict(self._config),
+            **self._notes,
         }
         actor = _DeterministicActor(self.model, self._contract)
         return export_graph(self._contract, actor, self._observations(), training=training, git=self._git)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from isthmus_sim.plants import RenderedSimulator
+    from isthmus_sim.randomization import Randomization
+    from isthmus_sim.suites import SuiteVectorEnv
     from isthmus_sim.task import Task
     from isthmus_sim.vector_env import TaskEnv, TaskVectorEnv
 
@@ -27,27 +29,32 @@ def make(task: str, plant: str = "mujoco") -> TaskEnv:
     return TaskEnv(*_parts(task, plant, 1))
 
 
-def make_vec(task: str, num_envs: int, plant: str = "mujoco") -> TaskVectorEnv:
-    """A batch of environments of a task, on one batched plant.
+def make_vec(task: str, num_envs: int, plant: str = "mujoco", randomization: Randomization | None = None) -> TaskVectorEnv | SuiteVectorEnv:
+    """A batch of environments of a task, on one batched plant; or of an outside suite, in its own simulation.
 
     Args:
-        task: name of the task.
+        task: name of the task, such as `reach` or `gym:HalfCheetah-v5`.
         num_envs: number of rows.
-        plant: name of the engine.
+        plant: name of the engine; outside suites have their own.
+        randomization: physical parameters to draw for each episode.
 
     Raises:
-        ValueError: unknown task or plant; the message lists the valid ones.
+        ValueError: unknown task or plant, or a parameter that cannot be drawn; the message lists the valid ones.
     """
+    from isthmus_sim.suites import SuiteVectorEnv, get_suite_task, is_suite_task
     from isthmus_sim.vector_env import TaskVectorEnv
 
-    return TaskVectorEnv(*_parts(task, plant, num_envs))
+    if is_suite_task(task):
+        if randomization:
+            raise ValueError(f"{task!r} runs in a suite's own simulation, which randomisation cannot reach")
+        return SuiteVectorEnv(get_suite_task(task), num_envs)
+    made, simulator = _parts(task, plant, num_envs)
+    return TaskVectorEnv(made, simulator, randomization=randomization.for_plant(plant, simulator) if randomization else None)
 
 
 def _parts(task: str, plant: str, batch: int) -> tuple[Task, RenderedSimulator]:
-    from isthmus.robot import load_robot
-    from isthmus_sim.plants import make_plant
+    from isthmus_sim.plants import task_plant
     from isthmus_sim.tasks import get_task
 
     made = get_task(task)
-    contract = made.contract
-    return made, make_plant(plant, load_robot(contract.robot), mode=contract.mode, period=contract.control_period, batch=batch)
+    return made, task_plant(plant, made, batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class EpisodeResult:
         stopped_by_guard: cause of the guard's stop, "" if there was none.
         terms: weighted reward terms, summed.
         rungs: control periods spent on each rung of the guard.
+        parameters: physical parameters that were set, those drawn for this episode among them.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class EpisodeResult:
     stopped_by_guard: str
     terms: Mapping[str, float]
     rungs: Mapping[str, int]
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 def episode_start(task: Task, seeds: Sequence[int]) -> EpisodeStart:
@@ -78,8 +80,9 @@ def run_episodes(
         raise ValueError(f"the plant has {plant.batch} rows, there are {len(seeds)} seeds")
     start = episode_start(task, seeds)
     extra = {name: np.full(len(seeds), value) for name, value in (parameters or {}).items()}
+    physical = {**start.parameters, **extra}
     step = ControlStep(plant, task.contract)
-    step.reset(seeds=seeds, state=start.state, parameters={**start.parameters, **extra})
+    step.reset(seeds=seeds, state=start.state, parameters=physical)
     scorer = Scorer(task, plant.batch)
     before = plant.truth()
     ended = np.zeros(plant.batch, dtype=bool)
@@ -120,6 +123,7 @@ def run_episodes(
             stopped_by_guard=causes[row],
             terms={name: float(total[row]) for name, total in totals.items()},
             rungs={name: int(count) for name, count in zip(RUNGS, rungs[row], strict=True)},
+            parameters={name: float(values[row]) for name, values in physical.items()},
         )
         for row, seed in enumerate(seeds)
     ]

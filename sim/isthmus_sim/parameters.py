@@ -1,11 +1,12 @@
-"""The physical parameters that every engine lets one set at reset, by the same names and in the same units.
+"""The physical parameters that can be set at reset, by the same names and in the same units in every engine.
 
-The table says what a name means; each plant says how its engine is told (`MujocoPlant`, `PybulletPlant`), and the plants' conformance
-test shows that each one changes the motion.
+`parameter_table` lists them for a robot and a scene. The table says what a name means; each plant says how its engine is told, and refuses what
+the engine cannot express. A name is a word (`payload`) or a target and a quantity (`puck.mass`, `elbow_joint.damping`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,8 +14,10 @@ import numpy as np
 
 from isthmus import strict
 from isthmus.records import Array
+from isthmus.robot import Robot
+from isthmus_sim.scene import Body, Hinge, Scene
 
-__all__ = ["PARAMETERS", "Parameter", "parameter_rows"]
+__all__ = ["Parameter", "cannot_express", "parameter_rows", "parameter_table", "urdf_dynamics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +40,19 @@ class Parameter:
     high: float
     description: str
 
-
-PARAMETERS: Mapping[str, Parameter] = {
-    parameter.name: parameter
-    for parameter in (
-        Parameter("gravity", "m/s^2", 9.81, 0.0, 20.0, "gravitational acceleration, downwards"),
-        Parameter("payload", "kg", 0.0, 0.0, 20.0, "point mass at the tool frame"),
-        Parameter("joint_damping", "N*m*s/rad", 0.0, 0.0, 50.0, "viscous friction of every joint"),
-    )
-}
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"parameter {self.name!r}: low must be < high, got {self.low} and {self.high}")
+        if not self.low <= self.nominal <= self.high:
+            raise ValueError(f"parameter {self.name!r}: nominal must be in {self.low:g} … {self.high:g}, got {self.nominal:g}")
 
 
-def parameter_rows(parameters: Mapping[str, Array] | None, count: int) -> dict[str, Array]:
+def parameter_table(robot: Robot, scene: Scene) -> Mapping[str, Parameter]:
+    """Every parameter of a robot in a scene, by name."""
+    return {parameter.name: parameter for parameter in (*_GENERAL, *_joint_parameters(robot), *_body_parameters(scene))}
+
+
+def parameter_rows(table: Mapping[str, Parameter], parameters: Mapping[str, Array] | None, count: int) -> dict[str, Array]:
     """Check values for `count` rows, `[count]` per name.
 
     Raises:
@@ -56,9 +60,9 @@ def parameter_rows(parameters: Mapping[str, Array] | None, count: int) -> dict[s
     """
     rows = {}
     for name, values in (parameters or {}).items():
-        if name not in PARAMETERS:
-            raise ValueError(f"unknown parameter {name!r}; {strict.suggest(name, PARAMETERS)}")
-        parameter = PARAMETERS[name]
+        if name not in table:
+            raise ValueError(f"unknown parameter {name!r}; {strict.suggest(name, table)}")
+        parameter = table[name]
         row = np.asarray(values, dtype=np.float64)
         if row.shape != (count,):
             raise ValueError(f"parameter {name!r} must be [{count}], one value per row, got {list(row.shape)}")
@@ -66,3 +70,100 @@ def parameter_rows(parameters: Mapping[str, Array] | None, count: int) -> dict[s
             raise ValueError(f"parameter {name!r} must be in {parameter.low:g} … {parameter.high:g} {parameter.unit}, got {bad[0]:g}")
         rows[name] = row
     return rows
+
+
+def cannot_express(engine: str, name: str, why: str) -> ValueError:
+    """The error of a plant whose engine has no such thing."""
+    return ValueError(f"plant {engine!r} cannot express parameter {name!r}: {why}")
+
+
+def urdf_dynamics(robot: Robot) -> dict[str, tuple[float, float]]:
+    """Viscous damping and dry friction that the URDF gives each of its joints, N·m·s/rad and N·m."""
+    from xml.etree import ElementTree
+
+    found = {}
+    for element in ElementTree.parse(robot.urdf_path).getroot().findall("joint"):  # noqa: S314 - profiles are installed data
+        dynamics = element.find("dynamics")
+        given = dynamics.attrib if dynamics is not None else {}
+        found[element.attrib["name"]] = (float(given.get("damping", 0.0)), float(given.get("friction", 0.0)))
+    return found
+
+
+_GENERAL = (
+    Parameter("gravity", "m/s^2", 9.81, 0.0, 20.0, "gravitational acceleration, downwards"),
+    Parameter("payload", "kg", 0.0, 0.0, 20.0, "point mass at the tool frame"),
+    Parameter("joint_damping", "N*m*s/rad", 0.0, 0.0, 50.0, "viscous friction of every joint, on top of its own"),
+    Parameter("action_delay", "s", 0.0, 0.0, 0.5, "time from a command to its effect"),
+    Parameter("observation_delay", "s", 0.0, 0.0, 0.5, "age of what the sensors say"),
+    Parameter("position_noise", "rad", 0.0, 0.0, 0.5, "standard deviation of measured joint positions"),
+    Parameter("velocity_noise", "rad/s", 0.0, 0.0, 5.0, "standard deviation of measured joint velocities"),
+    Parameter("pose_noise", "m", 0.0, 0.0, 0.5, "standard deviation of measured body positions, along each axis"),
+    Parameter("push_x", "N", 0.0, -500.0, 500.0, "force on the tool frame (mobile robot: its base) during a push, along x"),
+    Parameter("push_y", "N", 0.0, -500.0, 500.0, "the same along y"),
+    Parameter("push_z", "N", 0.0, -500.0, 500.0, "the same along z"),
+    Parameter("push_time", "s", 0.0, 0.0, 1000.0, "when the push begins"),
+    Parameter("push_duration", "s", 0.0, 0.0, 1000.0, "how long it lasts"),
+)
+
+
+def _joint_parameters(robot: Robot) -> list[Parameter]:
+    if robot.base.kind == "differential":
+        return []
+    dynamics = urdf_dynamics(robot)
+    parameters = []
+    for joint in robot.joints:
+        name = joint.name
+        damping, friction = dynamics.get(name, (0.0, 0.0))
+        parameters += [
+            Parameter(f"{name}.damping", "N*m*s/rad", damping, 0.0, max(50.0, 10 * damping), f"viscous friction of {name}"),
+            Parameter(f"{name}.frictionloss", "N*m", friction, 0.0, max(50.0, 10 * friction), f"dry (Coulomb) friction of {name}"),
+            Parameter(
+                f"{name}.armature", "kg*m^2", joint.servo.armature, 0.0, max(2.0, 10 * joint.servo.armature), f"rotor inertia of {name}"
+            ),
+            Parameter(f"{name}.gain", "1", 1.0, 0.01, 10.0, f"factor on the servo gains of {name}"),
+        ]
+    return parameters
+
+
+def _body_parameters(scene: Scene) -> list[Parameter]:
+    parameters = []
+    for body in scene.bodies:
+        name = body.name
+        parameters.append(Parameter(f"{name}.friction", "1", body.friction, 0.0, 10.0, f"sliding friction coefficient of {name}"))
+        parameters.append(Parameter(f"{name}.torsional_friction", "m", body.torsional_friction, 0.0, 1.0, f"torsional friction of {name}"))
+        if body.moves:
+            parameters += _moving_parameters(body)
+        elif not body.parent:
+            parameters += [
+                Parameter(f"{name}.{axis}", "m", value, value - 5.0, value + 5.0, f"position of {name} along {axis}")
+                for axis, value in zip("xyz", body.position, strict=True)
+            ]
+            parameters.append(Parameter(f"{name}.yaw", "rad", 0.0, -math.pi, math.pi, f"{name} turned about the vertical"))
+    return parameters
+
+
+def _moving_parameters(body: Body) -> list[Parameter]:
+    name, centroid = body.name, body.centroid()
+    parameters = [
+        Parameter(f"{name}.mass", "kg", body.mass, 1e-3, max(100.0, 10 * body.mass), f"mass of {name}; its inertia follows"),
+        Parameter(f"{name}.inertia", "1", 1.0, 0.01, 100.0, f"factor on the moments of inertia of {name}"),
+    ]
+    parameters += [
+        Parameter(
+            f"{name}.com_{axis}", "m", float(value), float(value) - 1.0, float(value) + 1.0, f"centre of mass of {name} along its {axis}"
+        )
+        for axis, value in zip("xyz", centroid, strict=True)
+    ]
+    if isinstance(body.joint, Hinge):
+        unit = "N*m" if body.joint.kind == "hinge" else "N"
+        per = "rad" if body.joint.kind == "hinge" else "m"
+        parameters += [
+            Parameter(f"{name}.damping", f"{unit}*s/{per}", body.joint.damping, 0.0, 100.0, f"viscous friction of the joint of {name}"),
+            Parameter(f"{name}.frictionloss", unit, body.joint.frictionloss, 0.0, 100.0, f"dry (Coulomb) friction of the joint of {name}"),
+            Parameter(f"{name}.stiffness", f"{unit}/{per}", body.joint.stiffness, 0.0, 1000.0, f"spring of the joint of {name} towards 0"),
+        ]
+        parameters += [
+            Parameter(f"{name}.{axis}", "m", value, value - 5.0, value + 5.0, f"position of the joint of {name} along {axis}")
+            for axis, value in zip("xyz", body.position, strict=True)
+        ]
+    return parameters

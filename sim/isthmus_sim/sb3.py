@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from isthmus.records import Array
-from isthmus_sim.vector_env import TaskVectorEnv
+
+if TYPE_CHECKING:
+    from isthmus_sim.suites import SuiteVectorEnv
+    from isthmus_sim.vector_env import TaskVectorEnv
 
 __all__ = ["Sb3VecEnv"]
 
 
 class Sb3VecEnv(VecEnv):
-    """A `TaskVectorEnv` as stable-baselines3 expects it: one info dictionary per row, final observations and time limits in them."""
+    """Our vector environments as stable-baselines3 expects them: one info dictionary per row, final observations and time limits in them."""
 
-    def __init__(self, env: TaskVectorEnv, seed: int | None = None) -> None:
+    def __init__(self, env: TaskVectorEnv | SuiteVectorEnv, seed: int | None = None) -> None:
         """Wrap.
 
         Args:
@@ -43,8 +46,10 @@ class Sb3VecEnv(VecEnv):
         """Step all rows; a row that ends on its time limit says so in `TimeLimit.truncated`."""
         observation, reward, terminated, truncated, info = self._env.step(self._actions)
         done = terminated | truncated
-        infos: list[dict[str, Any]] = [{"is_success": bool(success)} for success in info["success"]]
-        for row in np.flatnonzero(done):
+        infos: list[dict[str, Any]] = [{} for _ in done]
+        for row, success in enumerate(info.get("success", ())):  # not every suite knows success
+            infos[row]["is_success"] = bool(success)
+        for row in map(int, np.flatnonzero(done)):
             infos[row]["TimeLimit.truncated"] = bool(truncated[row] and not terminated[row])
             infos[row]["terminal_observation"] = {name: value[row] for name, value in info["final_obs"].items()}
         return observation, reward.astype(np.float32), done, infos

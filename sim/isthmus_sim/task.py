@@ -13,6 +13,9 @@ import numpy as np
 
 from isthmus.contract import Contract
 from isthmus.records import Array, Measurement
+from isthmus.robot import load_robot
+from isthmus_sim.parameters import Parameter, parameter_table
+from isthmus_sim.scene import Scene, flat_ground
 
 __all__ = ["EpisodeStart", "Outcome", "Scorer", "Task", "Term", "Transition"]
 
@@ -22,7 +25,7 @@ class EpisodeStart:
     """Where episodes begin.
 
     Attributes:
-        state: `position` and `velocity` `[n, J]` for `Plant.reset`.
+        state: `position` and `velocity` `[n, J]` for `Plant.reset`, and the poses of scene bodies `[n, 7]` (hinged: `[n, 1]`).
         inputs: external signals of the episode, `[n, elements]` per name.
         parameters: physical parameters `[n]` by name.
     """
@@ -81,6 +84,11 @@ class Task:
         success: the condition in words, with its unit.
         success_steps: an episode succeeds if `reached` holds in each of its last so many steps.
         plants: engines that it runs on.
+        scene: what stands around the robot; None means flat ground under a mobile robot, and nothing else.
+        fallen: transition → `[B]` bool, ends the episode as a failure; None if nothing does.
+        identifiable: parameters of the plant that the task is about, with the ranges that identification searches and randomisation draws from.
+        specification: the task as a formula of signal temporal logic, "" if it has none.
+        signals: transition → `[B]`, the named signals of the specification.
         look_at: point that the camera of videos looks at, m.
         camera_distance: from that point, m.
     """
@@ -95,6 +103,11 @@ class Task:
     success: str
     success_steps: int
     plants: tuple[str, ...] = ("mujoco", "pybullet")
+    scene: Scene | None = None
+    fallen: Callable[[Transition], Array] | None = None
+    identifiable: tuple[Parameter, ...] = ()
+    specification: str = ""
+    signals: Mapping[str, Callable[[Transition], Array]] = field(default_factory=dict)
     look_at: tuple[float, float, float] = (0.0, 0.0, 0.4)
     camera_distance: float = 2.0
 
@@ -104,6 +117,13 @@ class Task:
             raise ValueError(f"task {self.name!r} limits acceleration, so previous_action must be observed, or it is not Markov")
         if not 1 <= self.success_steps <= self.episode_steps:
             raise ValueError(f"task {self.name!r}: success_steps must be in 1 … {self.episode_steps}, got {self.success_steps}")
+
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Every physical parameter of its robot in its scene, by name; an engine may not be able to express all of them."""
+        robot = load_robot(self.contract.robot)
+        return parameter_table(robot, flat_ground(robot) if self.scene is None else self.scene)
 
 
 @dataclass(frozen=True, slots=True)

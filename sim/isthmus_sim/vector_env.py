@@ -12,25 +12,15 @@ import gymnasium
 import numpy as np
 from gymnasium.vector.utils import batch_space
 
-from isthmus.contract import Contract
 from isthmus.control import ControlStep
 from isthmus.guard import STOP
 from isthmus.records import Array
-from isthmus.signals import Signal
 from isthmus_sim.plants import RenderedSimulator
+from isthmus_sim.randomization import Sampler
+from isthmus_sim.spaces import action_space, observation_space
 from isthmus_sim.task import Scorer, Task, Transition
 
-__all__ = ["TaskEnv", "TaskVectorEnv", "action_space", "observation_space"]
-
-
-def observation_space(contract: Contract) -> gymnasium.spaces.Dict:
-    """One Box `[history, *shape]` per signal, in SI units."""
-    return gymnasium.spaces.Dict({signal.name: _box(signal) for signal in contract.observation})
-
-
-def action_space(contract: Contract) -> gymnasium.spaces.Box:
-    """A Box `[A]` in SI units."""
-    return gymnasium.spaces.Box(np.array(contract.action.low, np.float32), np.array(contract.action.high, np.float32), dtype=np.float32)
+__all__ = ["TaskEnv", "TaskVectorEnv"]
 
 
 class TaskVectorEnv(gymnasium.vector.VectorEnv):
@@ -40,22 +30,26 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         task: what is asked.
         plant: what moves.
         num_envs: number of rows.
+        progress: of the training, 0 … 1; widens the curricula of the randomisation. Set by whoever trains; 1 draws from the full ranges.
     """
 
     metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 - Gymnasium's name and type
 
     render_mode = "rgb_array"
 
-    def __init__(self, task: Task, plant: RenderedSimulator, *, autoreset: bool = True) -> None:
+    def __init__(self, task: Task, plant: RenderedSimulator, *, autoreset: bool = True, randomization: Sampler | None = None) -> None:
         """Bind task and plant.
 
         Args:
             task: what is asked.
             plant: has one row per environment, and is closed with the environment.
             autoreset: whether rows that end begin their next episode in the same step.
+            randomization: bound to the plant; draws physical parameters for each episode.
         """
         self.task, self.plant = task, plant
+        self.progress = 1.0
         self._autoreset = autoreset
+        self._randomization = randomization
         self.num_envs = plant.batch
         self.single_observation_space = observation_space(task.contract)
         self.single_action_space = action_space(task.contract)
@@ -133,8 +127,10 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         self.plant.close()
 
     def _begin(self, rows: Array) -> None:
-        start = self.task.start([self._generators[row] for row in rows])
-        self._step.reset(rows, None, start.state, start.parameters)
+        generators = [self._generators[row] for row in rows]
+        start = self.task.start(generators)
+        drawn = self._randomization.sample(generators, self.progress) if self._randomization else {}
+        self._step.reset(rows, None, start.state, {**start.parameters, **drawn})
         self._scorer.reset(rows)
         self._elapsed[rows] = 0
         for name, values in start.inputs.items():
@@ -177,13 +173,6 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     def close(self) -> None:
         """Close the plant."""
         self._vector.close()
-
-
-def _box(signal: Signal) -> gymnasium.spaces.Box:
-    if signal.camera is not None:
-        return gymnasium.spaces.Box(0, 255, (signal.history, *signal.shape), dtype=np.uint8)
-    # What is measured may lie a little beyond the nominal range, so observations are declared unbounded.
-    return gymnasium.spaces.Box(-np.inf, np.inf, (signal.history, *signal.shape), dtype=np.dtype(signal.dtype).type)
 
 
 def _row(observation: dict[str, Array]) -> dict[str, Array]:

@@ -130,7 +130,7 @@ def test_joints_are_bound_by_name_and_links_by_kinematics():
     build.push(Measurement(np.zeros(1), tuple(JOINTS[i] for i in order), values[:, order], 2 * values[:, order]), None)
     observation = build.build()
     np.testing.assert_array_equal(observation["velocity"][0, 0], 2 * values[0])
-    pose = Kinematics(UR5E.urdf_path).poses(JOINTS, values, ["tool0"])["tool0"].position[0]
+    pose = Kinematics(UR5E.urdf_path).positions(JOINTS, values, ["tool0"])["tool0"][0]
     np.testing.assert_array_equal(observation["tool0"][0, 0], pose[[2, 0]])
 
 

@@ -56,7 +56,20 @@ def test_size_counts_every_feature_with_history():
     assert encoder(observation).shape == (5, encoder.size)
 
 
-def test_images_are_refused_by_name():
-    image = Signal("wrist", "image", (), "1", (), (), dtype="uint8", camera=CameraSpec(8, 8))
-    with pytest.raises(ValueError, match="no image features; signals with images: wrist"):
-        FeatureEncoder(contract(ANGLE, image))
+def picture(size):
+    return Signal("wrist", "image", (), "1", (), (), dtype="uint8", history=2, camera=CameraSpec(size, size))
+
+
+def test_images_become_features_beside_the_others():
+    made = contract(ANGLE, picture(40))
+    encoder = FeatureEncoder(made)
+    pictures = torch.randint(0, 256, (3, 2, 40, 40, 3), dtype=torch.uint8)
+    features = encoder({"q": torch.zeros(3, 1, 2), "wrist": pictures})
+    assert features.shape == (3, encoder.size)
+    assert not torch.equal(features[0], features[1])
+    assert sum(parameter.numel() for parameter in encoder.parameters())
+
+
+def test_images_that_vanish_in_the_convolutions_are_refused_by_name():
+    with pytest.raises(ValueError, match="signal 'wrist': images must have 36 pixels per side or more, got 35 × 35"):
+        FeatureEncoder(contract(ANGLE, picture(35)))

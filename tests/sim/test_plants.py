@@ -3,10 +3,12 @@ import pytest
 
 from isthmus import Command, load_robot
 from isthmus.kinematics import Kinematics
-from isthmus_sim.parameters import PARAMETERS
+from isthmus_sim.parameters import parameter_table
 from isthmus_sim.plants import make_plant, plant_names
+from isthmus_sim.scene import Scene
 
 ENGINES = ["mujoco", "pybullet"]
+PHYSICAL = ["gravity", "payload", "joint_damping"]
 
 
 def drive(plant, values, periods):
@@ -21,7 +23,7 @@ def made(engine, robot="ur5e", mode="velocity", batch=1):
 
 
 def test_all_engines_are_listed():
-    assert plant_names() == sorted(ENGINES)
+    assert set(ENGINES) <= set(plant_names())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -130,7 +132,7 @@ def test_batch_of_64_equals_64_single_runs_bit_for_bit():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", sorted(PARAMETERS))
+@pytest.mark.parametrize("name", PHYSICAL)
 def test_every_parameter_changes_the_motion_and_goes_back_to_nominal(engine, name):
     plant = made(engine, "pendulum", "effort")
 
@@ -145,7 +147,7 @@ def test_every_parameter_changes_the_motion_and_goes_back_to_nominal(engine, nam
     plant.close()
 
 
-@pytest.mark.parametrize("name", sorted(PARAMETERS))
+@pytest.mark.parametrize("name", PHYSICAL)
 def test_engines_agree_on_what_a_parameter_means(name):
     ends = []
     for engine in ENGINES:
@@ -175,7 +177,7 @@ def test_picture_shows_the_robot(engine):
 
 
 def test_refusals_name_the_bad_value():
-    with pytest.raises(ValueError, match=r"unknown plant 'mujco'; did you mean 'mujoco'\? Known: mujoco, pybullet"):
+    with pytest.raises(ValueError, match=r"unknown plant 'mujco'; did you mean 'mujoco'\? Known: "):
         made("mujco")
     with pytest.raises(ValueError, match="robot 'ur5e' has no command mode 'effort'; it has: velocity, position"):
         made("mujoco", mode="effort")
@@ -184,7 +186,7 @@ def test_refusals_name_the_bad_value():
         plant.reset(parameters={"gravty": np.ones(2)})
     with pytest.raises(ValueError, match=r"parameter 'payload' must be in 0 … 20 kg, got -1"):
         plant.reset(parameters={"payload": np.array([0.0, -1.0])})
-    with pytest.raises(ValueError, match=r"unknown state 'positions'; known: position, velocity"):
+    with pytest.raises(ValueError, match=r"unknown state 'positions'; did you mean 'position'\? Known: position, velocity"):
         plant.reset(state={"positions": np.zeros((2, 6))})
     with pytest.raises(ValueError, match=r"rows must be sorted, unique and in 0 … 1, got \[1, 0\]"):
         plant.reset(rows=np.array([1, 0]))

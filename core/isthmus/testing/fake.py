@@ -175,7 +175,7 @@ class FakePlant:
         if self.mode == "position":
             after = command + (before - command) * left
             velocity = (after - before) / duration if duration > 0 else speed
-        elif self.mode == "velocity":
+        elif self.mode in ("velocity", "twist"):
             velocity = command + (speed - command) * left
             after = before + command * duration + (speed - command) * self._lag * (1 - left)
         else:

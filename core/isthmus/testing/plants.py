@@ -160,7 +160,7 @@ def _commands(plant: Plant, mode: str, steps: int) -> list[Array]:
     fastest, effort = np.array([j.velocity for j in joints]), np.array([j.effort for j in joints])
     phase = np.random.default_rng(5).uniform(0, 6, (ROWS, len(joints)))[: max(plant.batch, 1)]
     waves = [np.sin(phase + 0.3 * step) for step in range(steps)]
-    if mode == "velocity":
+    if mode in ("velocity", "twist"):
         return [0.1 * fastest * wave for wave in waves]
     if mode == "effort":
         return [0.2 * effort * wave for wave in waves]

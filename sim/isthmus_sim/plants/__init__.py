@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from isthmus import strict
 from isthmus.plant import Simulator
 from isthmus.records import Array
-from isthmus.robot import Robot
+from isthmus.robot import Robot, load_robot
+from isthmus_sim.parameters import Parameter
+from isthmus_sim.scene import Scene, flat_ground
+from isthmus_sim.task import Task
 
-__all__ = ["RenderedSimulator", "make_plant", "plant_names"]
+__all__ = ["RenderedSimulator", "make_plant", "plant_names", "task_plant"]
+
+if "DISPLAY" not in os.environ:  # read when MuJoCo is imported: without a screen, draw through EGL
+    os.environ.setdefault("MUJOCO_GL", "egl")
 
 _ENGINES = {"mujoco": "sim", "pybullet": "pybullet"}  # engine → extra that installs it
 
 
 class RenderedSimulator(Simulator, Protocol):
-    """A simulator that can be looked at."""
+    """A simulator that can be looked at, and told physical parameters.
+
+    Attributes:
+        scene: what stands around the robot.
+        parameters: what `reset` can be told, by name.
+    """
+
+    scene: Scene
+    parameters: Mapping[str, Parameter]
 
     def render(
         self,
@@ -37,7 +53,9 @@ def plant_names() -> list[str]:
     return sorted(_ENGINES)
 
 
-def make_plant(name: str, robot: Robot, *, mode: str, period: float, batch: int = 1) -> RenderedSimulator:
+def make_plant(
+    name: str, robot: Robot, *, mode: str, period: float, batch: int = 1, scene: Scene | None = None, cameras: Sequence[str] = ()
+) -> RenderedSimulator:
     """Make a simulated robot.
 
     Args:
@@ -46,6 +64,8 @@ def make_plant(name: str, robot: Robot, *, mode: str, period: float, batch: int 
         mode: command mode.
         period: control period, s.
         batch: number of rows.
+        scene: what stands around the robot; None means flat ground under a mobile robot, and nothing else.
+        cameras: of the robot, whose images `read` shows.
 
     Raises:
         ValueError: unknown engine, or a mode that the robot does not have; the message lists the valid ones.
@@ -57,7 +77,8 @@ def make_plant(name: str, robot: Robot, *, mode: str, period: float, batch: int 
         raise ValueError(f"robot {robot.name!r} has no command mode {mode!r}; it has: {', '.join(robot.command_modes)}")
     if importlib.util.find_spec(name) is None:
         raise ModuleNotFoundError(f"plant {name!r} needs {name}; install it with: pip install 'isthmus[{_ENGINES[name]}]'")
-    arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": batch}
+    scene = flat_ground(robot) if scene is None else scene
+    arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": batch, "scene": scene, "cameras": cameras}
     if name == "mujoco":
         from isthmus_sim.plants.mujoco import MujocoPlant
 
@@ -65,3 +86,23 @@ def make_plant(name: str, robot: Robot, *, mode: str, period: float, batch: int 
     from isthmus_sim.plants.pybullet import PybulletPlant
 
     return PybulletPlant(robot, **arguments)
+
+
+def task_plant(name: str, task: Task, batch: int = 1) -> RenderedSimulator:
+    """The plant that a task runs on: its robot in its scene, with the cameras that its policies look through.
+
+    Args:
+        name: engine.
+        task: what is asked.
+        batch: number of rows.
+
+    Raises:
+        ValueError: unknown engine, or one that the task does not run on; the message lists the valid ones.
+        ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
+    """
+    if name in _ENGINES and name not in task.plants:
+        raise ValueError(f"task {task.name!r} runs on {', '.join(task.plants)}, not on {name!r}")
+    contract = task.contract
+    cameras = tuple(signal.name for signal in contract.observation if signal.source == "image")
+    robot = load_robot(contract.robot)
+    return make_plant(name, robot, mode=contract.mode, period=contract.control_period, batch=batch, scene=task.scene, cameras=cameras)

@@ -7,19 +7,33 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from isthmus import strict
 from isthmus.records import Array, Command, reorder
-from isthmus.robot import Robot
+from isthmus.robot import Base, Robot
+from isthmus_sim.scene import Hinge, Scene
 
-__all__ = ["LONGEST_SUBSTEP", "command_values", "resting_values", "rows_of", "start_state", "substeps"]
+__all__ = [
+    "LONGEST_SUBSTEP",
+    "DelayedCommands",
+    "command_values",
+    "odometry",
+    "resting_values",
+    "rows_of",
+    "start_state",
+    "substeps",
+    "turned",
+    "turned_back",
+    "wheel_speeds",
+]
 
 LONGEST_SUBSTEP = 0.005  # s
 
 
-def substeps(period: float) -> int:
-    """Number of equal physics steps per control period, none longer than `LONGEST_SUBSTEP`."""
+def substeps(period: float, longest: float = LONGEST_SUBSTEP) -> int:
+    """Number of equal physics steps per control period, none longer than `longest`."""
     if not (math.isfinite(period) and period > 0):
         raise ValueError(f"control period must be > 0 s, got {period} s")
-    return math.ceil(period / LONGEST_SUBSTEP - 1e-9)
+    return math.ceil(period / longest - 1e-9)
 
 
 def rows_of(rows: Array | None, batch: int) -> Array:
@@ -36,28 +50,95 @@ def rows_of(rows: Array | None, batch: int) -> Array:
     return indices
 
 
-def start_state(robot: Robot, state: Mapping[str, Array] | None, count: int) -> tuple[Array, Array]:
-    """Start positions and velocities `[count, J]`; what is not given is the home pose at rest.
+def start_state(robot: Robot, scene: Scene, state: Mapping[str, Array] | None, count: int) -> dict[str, Array]:
+    """Where rows begin; what is not given is the home pose at rest, and each body where the scene puts it.
+
+    Returns:
+        `position` and `velocity` `[count, J]`; of a mobile robot `base` `[count, 7]` and `base_twist` `[count, 6]` (in the base's own frame);
+        per moving body its pose `[count, 7]` (free) or joint position `[count, 1]` (hinged).
 
     Raises:
         ValueError: an unknown name, a wrong shape, or a value that is not finite.
     """
     values = {"position": np.tile(robot.home, (count, 1)), "velocity": np.zeros((count, len(robot.joints)))}
+    if robot.base.kind != "fixed":
+        values["base"] = np.tile([0.0, 0.0, robot.base.height, 0.0, 0.0, 0.0, 1.0], (count, 1))
+        values["base_twist"] = np.zeros((count, 6))
+    for body in scene.moving:
+        place = [0.0] if isinstance(body.joint, Hinge) else [*body.position, *body.rotation]
+        values[body.name] = np.tile(place, (count, 1))
     for name, given in (state or {}).items():
         if name not in values:
-            raise ValueError(f"unknown state {name!r}; known: {', '.join(values)}")
+            raise ValueError(f"unknown state {name!r}; {strict.suggest(name, values)}")
         array = np.asarray(given, dtype=np.float64)
         if array.shape != values[name].shape or not np.isfinite(array).all():
             raise ValueError(f"state {name!r} must be finite and {list(values[name].shape)}, got {list(array.shape)}")
         values[name] = array
-    return values["position"], values["velocity"]
+    return values
+
+
+def wheel_speeds(base: Base, twist: Array) -> Array:
+    """Angular velocity of the left and the right wheel, `[B, 2]`, rad/s, that gives the body velocity vx (m/s), wz (rad/s), `[B, 2]`."""
+    half = base.wheel_separation / 2
+    return np.stack([twist[:, 0] - half * twist[:, 1], twist[:, 0] + half * twist[:, 1]], axis=1) / base.wheel_radius
+
+
+def odometry(base: Base, wheels: Array) -> Array:
+    """The inverse of `wheel_speeds`, for speeds or for angles, `[B, 2]`."""
+    left, right = wheels[:, 0] * base.wheel_radius, wheels[:, 1] * base.wheel_radius
+    return np.stack([(left + right) / 2, (right - left) / base.wheel_separation], axis=1)
+
+
+def turned_back(quaternion: Array, vector: Array) -> Array:
+    """A vector of the world in the frame of a body with orientation x, y, z, w; `[B, 4]` and `[B, 3]` → `[B, 3]`."""
+    axis, w = -quaternion[:, :3], quaternion[:, 3:]
+    across = 2 * np.cross(axis, vector)
+    return np.asarray(vector + w * across + np.cross(axis, across))
+
+
+def turned(quaternion: Array, vector: Array) -> Array:
+    """The inverse of `turned_back`."""
+    return turned_back(quaternion * np.array([-1.0, -1.0, -1.0, 1.0]), vector)
+
+
+class DelayedCommands:
+    """Commands that take effect late: what each physics step of a control period sees.
+
+    With U(t) the running integral of the command, a step from t sees (U(t + dt − d) − U(t − d)) / dt: exact for commands that are held over
+    a control period, and continuous in the delay d, so that identification can search for it.
+    """
+
+    def __init__(self, batch: int, width: int, period: float, steps: int) -> None:
+        self.delay = np.zeros(batch)
+        self._period, self._steps = period, steps
+        self._past = np.zeros((batch, int(0.5 / period) + 3, width))  # newest last
+
+    def reset(self, rows: Array, delay: Array, resting: Array) -> None:
+        """Begin episodes: before their first command the rows were commanded `resting`, `[n, width]`."""
+        self.delay[rows] = delay
+        self._past[rows] = resting[:, None]
+
+    def push(self, command: Array) -> Array:
+        """Take the command of the period that begins, `[B, width]`; return that of each of its physics steps, `[B, steps, width]`."""
+        self._past[:, :-1] = self._past[:, 1:]
+        self._past[:, -1] = command
+        edges = (
+            np.arange(self._steps + 1) / self._steps - (self.delay / self._period)[:, None]
+        )  # periods since this one began, [B, steps + 1]
+        # The integral is linear between the ends of periods, where it is a running sum.
+        total = np.concatenate([np.zeros_like(self._past[:, :1]), np.cumsum(self._past, axis=1)], axis=1)
+        place = edges + self._past.shape[1] - 1
+        below = np.clip(np.floor(place).astype(np.int64), 0, self._past.shape[1] - 1)
+        rows = np.arange(self.delay.size)[:, None]
+        integral = total[rows, below] + (place - below)[:, :, None] * self._past[rows, below]
+        return np.asarray(np.diff(integral, axis=1) * self._steps)
 
 
 def resting_values(robot: Robot, mode: str, position: Array, velocity: Array) -> Array:
     """What a stopped robot is commanded, `[B, J]`: its position, zero velocity, or the effort that damps its motion."""
     if mode == "position":
         return position.copy()
-    if mode == "velocity" or robot.hold is None:
+    if mode in ("velocity", "twist") or robot.hold is None:
         return np.zeros_like(position)
     limits = np.array([joint.effort for joint in robot.joints])
     return np.asarray(np.clip(-robot.hold.kd * velocity, -limits, limits))

@@ -1,68 +1,101 @@
 """PyBullet as a plant: one physics client per row, stepped one after another.
 
 Its joint motors are velocity constraints, stiffer than a real servo, and it has no rotor inertia: a second opinion on the dynamics
-rather than a copy of the first.
+rather than a copy of the first. The legs of a floating robot are driven by the torques of their servos instead, because their compliance matters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pybullet
 
+from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Robot
-from isthmus_sim.parameters import PARAMETERS, parameter_rows
-from isthmus_sim.plants.base import command_values, resting_values, rows_of, start_state, substeps
+from isthmus_sim.parameters import Parameter, cannot_express, parameter_rows, parameter_table, urdf_dynamics
+from isthmus_sim.plants.base import (
+    DelayedCommands,
+    command_values,
+    odometry,
+    resting_values,
+    rows_of,
+    start_state,
+    substeps,
+    turned_back,
+    wheel_speeds,
+)
+from isthmus_sim.plants.pybullet_world import World
+from isthmus_sim.plants.sensors import Sensors
+from isthmus_sim.scene import Hinge, Scene
 
 __all__ = ["PybulletPlant"]
 
+_COMPLIANT_STEP = 0.002  # s: torques of stiff servos need short steps
+_PUSH = ("push_x", "push_y", "push_z", "push_time", "push_duration")
+
 
 class PybulletPlant:
-    """A batch of simulated robots.
+    """A batch of simulated robots in a scene.
 
     Attributes:
         robot: profile.
         period: control period, s.
         batch: number of rows.
         realtime: False.
+        scene: what stands around the robot.
+        parameters: what `reset` can be told.
     """
 
     realtime = False
 
-    def __init__(self, robot: Robot, *, mode: str, period: float, batch: int = 1) -> None:
-        """Start the physics clients and load the URDF.
+    def __init__(
+        self, robot: Robot, *, mode: str, period: float, batch: int = 1, scene: Scene | None = None, cameras: Sequence[str] = ()
+    ) -> None:
+        """Start the physics clients and load robot and scene.
 
         Args:
             robot: profile.
             mode: command mode.
             period: control period, s.
             batch: number of rows.
+            scene: what stands around the robot.
+            cameras: of the robot, whose images `read` shows.
         """
         self.robot, self.period, self.batch = robot, period, batch
+        self.scene = scene or Scene()
+        self._table = parameter_table(robot, self.scene)
+        self.parameters: Mapping[str, Parameter] = {
+            name: entry for name, entry in self._table.items() if not _inexpressible(name, robot, mode)
+        }
         self._mode = mode
-        self._substeps = substeps(period)
+        self._compliant = robot.base.kind == "floating" and mode == "position"
+        self._substeps = substeps(period, _COMPLIANT_STEP) if self._compliant else substeps(period)
         self._timestep = period / self._substeps
+        self._cameras = tuple(camera for camera in robot.cameras if camera.name in cameras)
+        self._world = World(robot, self.scene, self._timestep)
         self._clients = [pybullet.connect(pybullet.DIRECT) for _ in range(batch)]
-        self._body = 0
-        for client in self._clients:
-            self._load(client)
-        indices, links = {}, {}
-        for index in range(pybullet.getNumJoints(self._body, physicsClientId=self._clients[0])):
-            information = pybullet.getJointInfo(self._body, index, physicsClientId=self._clients[0])
-            indices[information[1].decode()] = index
-            links[information[12].decode()] = index
-        self._joints = [indices[name] for name in robot.joint_names]
-        self._tool = links[robot.tool_frame]
+        self._values: list[dict[str, float]] = [{} for _ in range(batch)]
+        self._world.load(self._clients[0], {}, robot.base.height)
+        self._joints = [self._world.joints[name] for name in (robot.base.wheels if mode == "twist" else robot.joint_names)]
+        self._tool = self._world.links[robot.tool_frame]
+        self._root = Kinematics(robot.urdf_path).base
         limits = robot.limits()
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
-        self._efforts = [joint.effort for joint in robot.joints]
+        self._efforts = [robot.base.wheel_effort] * 2 if mode == "twist" else [joint.effort for joint in robot.joints]
+        self._stiffness = np.array([joint.servo.position_gain for joint in robot.joints])
+        self._damping = np.array([joint.servo.velocity_gain for joint in robot.joints])
         # A servo with gains kp and kv follows its set-point with the time constant kv / kp; the motor is told so per physics step.
         lags = [joint.servo.velocity_gain / joint.servo.position_gain if joint.servo.position_gain else 0.0 for joint in robot.joints]
         self._gains = [min(self._timestep / lag, 1.0) if lag else 1.0 for lag in lags]
         self._command = np.zeros((batch, len(self._joints)))
         self._setpoint = np.zeros((batch, len(self._joints)))
+        self._springs = any(isinstance(body.joint, Hinge) and body.joint.stiffness for body in self.scene.bodies)
+        self._dynamics = urdf_dynamics(robot)
+        self._sensors = Sensors(batch, period)
+        self._delayed: DelayedCommands | None = None
         self._steps = np.zeros(batch, dtype=np.int64)
         self._stopped = np.zeros(batch, dtype=bool)
         self.reset()
@@ -74,59 +107,65 @@ class PybulletPlant:
         state: Mapping[str, Array] | None = None,
         parameters: Mapping[str, Array] | None = None,
     ) -> None:
-        """See `Plant.reset`; this plant has no noise, so seeds change nothing."""
+        """See `Plant.reset`; `state` also takes `base`, `base_twist` and the poses of scene bodies (`start_state`)."""
         ids = rows_of(rows, self.batch)
-        position, velocity = start_state(self.robot, state, len(ids))
-        values = parameter_rows(parameters, len(ids))
-        for place, row in enumerate(ids):
-            client = self._clients[row]
+        start = start_state(self.robot, self.scene, state, len(ids))
+        values = parameter_rows(self._table, parameters, len(ids))
+        for name in values:
+            if why := _inexpressible(name, self.robot, self._mode):
+                raise cannot_express("pybullet", name, why)
+        for place, row in enumerate(ids.tolist()):
+            self._values[row] = {name: float(row_values[place]) for name, row_values in values.items()}
             # Bullet's solver remembers its last impulses; only a fresh world makes an episode independent of the one before.
-            pybullet.resetSimulation(physicsClientId=client)
-            self._load(client)
-            self._set_parameters(client, {name: float(row_values[place]) for name, row_values in values.items()})
-            for index, joint in enumerate(self._joints):
-                pybullet.resetJointState(self._body, joint, position[place, index], velocity[place, index], physicsClientId=client)
-                pybullet.setJointMotorControl2(self._body, joint, pybullet.VELOCITY_CONTROL, force=0, physicsClientId=client)
-        self._setpoint[ids] = position
-        self._command[ids] = position if self._mode == "position" else 0.0
+            self._world.load(self._clients[row], self._values[row], self.robot.base.height)
+            self._configure(row)
+            self._place(row, {name: array[place] for name, array in start.items()})
+        resting = start["position"] if self._mode == "position" else np.zeros((len(ids), len(self._joints)))
+        self._command[ids] = resting
+        self._setpoint[ids] = start["position"] if self._mode != "twist" else 0.0
+        self._sensors.reset(ids, seeds, values)
+        self._delay(ids, values.get("action_delay"), resting)
         self._steps[ids] = 0
         self._stopped[ids] = False
 
     def read(self) -> Measurement:
-        """Joint states of all rows; joint efforts are those that the motors applied in the last physics step."""
-        shape = (self.batch, len(self._joints))
-        position, velocity, effort = np.empty(shape), np.empty(shape), np.empty(shape)
-        for row, client in enumerate(self._clients):
-            for index, joint_state in enumerate(pybullet.getJointStates(self._body, self._joints, physicsClientId=client)):
-                position[row, index], velocity[row, index], _, effort[row, index] = joint_state
-        if self._mode == "effort":
-            effort = self._command.copy()
-        return Measurement(self._steps * self.period, self.robot.joint_names, position, velocity, effort)
+        """What the sensors of all rows say; joint efforts are those that the motors applied in the last physics step."""
+        measurement = self._sensors.sense(self._exact(), self._steps)
+        if self._cameras:
+            measurement.images = self._images()
+        return measurement
 
     def truth(self) -> Measurement:
-        """The exact state, with the pose of the tool frame."""
-        measurement = self.read()
+        """The exact state, with the pose of the tool frame and of every scene body that moves."""
+        measurement = self._exact()
         poses = np.empty((self.batch, 7))
         for row, client in enumerate(self._clients):
-            state = pybullet.getLinkState(self._body, self._tool, computeForwardKinematics=True, physicsClientId=client)
-            poses[row] = (*state[4], *state[5])
-        measurement.poses = {self.robot.tool_frame: poses}
+            poses[row] = self._link_pose(client, self._tool)
+        measurement.poses = {**measurement.poses, self.robot.tool_frame: poses}
         return measurement
 
     def write(self, command: Command) -> None:
         """See `Plant.write`."""
         values = command_values(command, self._mode, self.robot, self.batch)
+        if self._mode == "twist":
+            values = wheel_speeds(self.robot.base, values)
         self._command[~self._stopped] = values[~self._stopped]
 
     def advance(self) -> None:
         """Step all rows by one control period."""
         if self._mode == "effort" and self._stopped.any():
             self._rest()
-        for _ in range(self._substeps):
+        if self._sensors.late:
+            self._sensors.record(self._exact())
+        seen = self._delayed.push(self._command) if self._delayed else None
+        for step in range(self._substeps):
+            command = self._command if seen is None else seen[:, step]
             if self._mode == "velocity":
-                self._setpoint = np.clip(self._setpoint + self._command * self._timestep, self._low, self._high)
+                command = self._setpoint = np.clip(self._setpoint + command * self._timestep, self._low, self._high)
             for row, client in enumerate(self._clients):
-                self._drive(row, client)
+                self._drive(client, command[row])
+                if self._values[row] or self._springs:
+                    self._disturb(row)
                 pybullet.stepSimulation(physicsClientId=client)
         self._steps += 1
 
@@ -164,47 +203,190 @@ class PybulletPlant:
             pybullet.removeBody(body, physicsClientId=client)
         return np.reshape(np.asarray(pixels, dtype=np.uint8), (height, width, 4))[:, :, :3].copy()
 
-    def _load(self, client: int) -> None:
-        pybullet.setTimeStep(self._timestep, physicsClientId=client)
-        pybullet.setGravity(0, 0, -PARAMETERS["gravity"].nominal, physicsClientId=client)
-        flags = pybullet.URDF_USE_INERTIA_FROM_FILE
-        self._body = pybullet.loadURDF(str(self.robot.urdf_path), useFixedBase=True, flags=flags, physicsClientId=client)
-        for link in range(-1, pybullet.getNumJoints(self._body, physicsClientId=client)):
-            # Bullet damps every link by default; the other engines do not.
-            pybullet.changeDynamics(self._body, link, linearDamping=0, angularDamping=0, jointDamping=0, physicsClientId=client)
-            pybullet.setCollisionFilterGroupMask(self._body, link, 0, 0, physicsClientId=client)
-
-    def _drive(self, row: int, client: int) -> None:
+    def _exact(self) -> Measurement:
+        shape = (self.batch, len(self._joints))
+        position, velocity, effort = np.empty(shape), np.empty(shape), np.empty(shape)
+        for row, client in enumerate(self._clients):
+            for index, state in enumerate(pybullet.getJointStates(self._world.robot, self._joints, physicsClientId=client)):
+                position[row, index], velocity[row, index], _, effort[row, index] = state
         if self._mode == "effort":
-            pybullet.setJointMotorControlArray(
-                self._body, self._joints, pybullet.TORQUE_CONTROL, forces=self._command[row].tolist(), physicsClientId=client
-            )
-            return
-        target = self._command if self._mode == "position" else self._setpoint
-        pybullet.setJointMotorControlArray(
-            self._body,
-            self._joints,
-            pybullet.POSITION_CONTROL,
-            targetPositions=target[row].tolist(),
-            forces=self._efforts,
-            positionGains=self._gains,
-            velocityGains=[1.0] * len(self._joints),
-            physicsClientId=client,
-        )
+            effort = self._command.copy()
+        if self._compliant:
+            effort = self._torques(self._command, position, velocity)
+        if self._mode == "twist":
+            position, velocity, effort = (odometry(self.robot.base, values) for values in (position, velocity, effort))
+        measurement = Measurement(self._steps * self.period, self.robot.joint_names, position, velocity, effort)
+        if self.scene.moving or self.robot.base.kind != "fixed":
+            self._add_bodies(measurement)
+        return measurement
 
-    def _set_parameters(self, client: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            if name == "gravity":
-                pybullet.setGravity(0, 0, -value, physicsClientId=client)
-            elif name == "payload":
-                pybullet.changeDynamics(self._body, self._tool, mass=value, physicsClientId=client)
-            elif name == "joint_damping":
-                for joint in self._joints:
-                    pybullet.changeDynamics(self._body, joint, jointDamping=value, physicsClientId=client)
+    def _add_bodies(self, measurement: Measurement) -> None:
+        poses: dict[str, Array] = {}
+        twists: dict[str, Array] = {}
+        for body in self.scene.moving:
+            poses[body.name] = np.empty((self.batch, 7))
+            place = self._world.places[body.name]
+            if body.joint == "free":
+                twists[body.name] = np.empty((self.batch, 6))
+            for row, client in enumerate(self._clients):
+                if body.joint == "free":
+                    center = self._world.center(body, self._values[row])
+                    poses[body.name][row], twists[body.name][row] = _free_state(client, place.body, center)
+                else:
+                    state = pybullet.getLinkState(place.body, 0, computeForwardKinematics=True, physicsClientId=client)
+                    poses[body.name][row] = (*state[4], *state[5])
+        if self.robot.base.kind != "fixed":
+            pose, twist = np.empty((self.batch, 7)), np.empty((self.batch, 6))
+            for row, client in enumerate(self._clients):
+                pose[row], twist[row] = _free_state(client, self._world.robot, self._root_center(client))
+            orientation = pose[:, 3:]
+            own = [turned_back(orientation, twist[:, :3]), turned_back(orientation, twist[:, 3:])]
+            poses[self._root], twists[self._root] = pose, np.concatenate(own, axis=1)
+        measurement.poses, measurement.twists = poses, twists
+
+    def _link_pose(self, client: int, link: int) -> tuple[float, ...]:
+        if link < 0:
+            return tuple(_free_state(client, self._world.robot, self._root_center(client))[0])
+        state = pybullet.getLinkState(self._world.robot, link, computeForwardKinematics=True, physicsClientId=client)
+        return (*state[4], *state[5])
+
+    def _root_center(self, client: int) -> Sequence[float]:
+        center: Sequence[float] = pybullet.getDynamicsInfo(self._world.robot, -1, physicsClientId=client)[3]
+        return center
+
+    def _place(self, row: int, start: Mapping[str, Array]) -> None:
+        c: dict[str, Any] = {"physicsClientId": self._clients[row]}
+        robot = self._world.robot
+        if self._mode == "twist":
+            position, velocity = np.zeros(2), wheel_speeds(self.robot.base, start["velocity"][None])[0]
+        else:
+            position, velocity = start["position"], start["velocity"]
+        for index, joint in enumerate(self._joints):
+            pybullet.resetJointState(robot, joint, position[index], velocity[index], **c)
+        if "base" in start:
+            _put(c, robot, start["base"], self._root_center(c["physicsClientId"]))
+            orientation = start["base"][3:].tolist()
+            linear, angular = (pybullet.rotateVector(orientation, start["base_twist"][part].tolist()) for part in (slice(3), slice(3, 6)))
+            pybullet.resetBaseVelocity(robot, linear, angular, **c)
+        for body in self.scene.moving:
+            place = self._world.places[body.name]
+            if body.joint == "free":
+                _put(c, place.body, start[body.name], self._world.center(body, self._values[row]))
             else:
-                raise ValueError(f"plant 'pybullet' cannot express parameter {name!r}")
+                pybullet.resetJointState(place.body, 0, start[body.name][0], 0.0, **c)
+
+    def _configure(self, row: int) -> None:
+        """Set what belongs to the robot: gravity, payload, friction in its joints, and no motor that nobody asked for."""
+        values, robot = self._values[row], self._world.robot
+        c: dict[str, Any] = {"physicsClientId": self._clients[row]}
+        pybullet.setGravity(0, 0, -values.get("gravity", self._table["gravity"].nominal), **c)
+        if "payload" in values:
+            mass = pybullet.getDynamicsInfo(robot, self._tool, **c)[0]
+            pybullet.changeDynamics(robot, self._tool, mass=mass + values["payload"], **c)
+        for name, joint in self._world.joints.items():
+            if name not in self.robot.joint_names and name not in self.robot.base.wheels:
+                continue
+            own, dry = self._dynamics[name]
+            damping = values.get(f"{name}.damping", own) + values.get("joint_damping", 0.0)
+            friction = values.get(f"{name}.frictionloss", dry)
+            pybullet.changeDynamics(robot, joint, jointDamping=damping, **c)
+            # A velocity motor towards zero with a small largest torque is dry friction; with none the joint is free.
+            pybullet.setJointMotorControl2(robot, joint, pybullet.VELOCITY_CONTROL, targetVelocity=0, force=friction, **c)
+
+    def _drive(self, client: int, command: Array) -> None:
+        robot, c = self._world.robot, {"physicsClientId": client}
+        if self._mode == "effort":
+            pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=command.tolist(), **c)
+        elif self._mode == "twist":
+            pybullet.setJointMotorControlArray(
+                robot, self._joints, pybullet.VELOCITY_CONTROL, targetVelocities=command.tolist(), forces=self._efforts, **c
+            )
+        elif self._compliant:
+            states = pybullet.getJointStates(robot, self._joints, **c)
+            position, velocity = np.array([state[0] for state in states]), np.array([state[1] for state in states])
+            torques = self._torques(command, position, velocity)
+            pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=torques.tolist(), **c)
+        else:
+            pybullet.setJointMotorControlArray(
+                robot,
+                self._joints,
+                pybullet.POSITION_CONTROL,
+                targetPositions=command.tolist(),
+                forces=self._efforts,
+                positionGains=self._gains,
+                velocityGains=[1.0] * len(self._joints),
+                **c,
+            )
+
+    def _torques(self, command: Array, position: Array, velocity: Array) -> Array:
+        limits = np.array(self._efforts)
+        return np.asarray(np.clip(self._stiffness * (command - position) - self._damping * velocity, -limits, limits))
+
+    def _disturb(self, row: int) -> None:
+        """Pushes and the springs of hinged bodies; Bullet forgets forces after each physics step."""
+        values, c = self._values[row], {"physicsClientId": self._clients[row]}
+        now = self._steps[row] * self.period
+        begin = values.get("push_time", 0.0) - 1e-9
+        if any(values.get(name) for name in _PUSH[:3]) and begin <= now < begin + values.get("push_duration", 0.0):
+            link = -1 if self.robot.base.kind != "fixed" else self._tool
+            where = pybullet.getBasePositionAndOrientation(self._world.robot, **c)[0] if link < 0 else None
+            where = where or pybullet.getLinkState(self._world.robot, link, **c)[0]
+            force = [values.get(name, 0.0) for name in _PUSH[:3]]
+            pybullet.applyExternalForce(self._world.robot, link, force, where, pybullet.WORLD_FRAME, **c)
+        for body in self.scene.moving:
+            stiffness = values.get(f"{body.name}.stiffness", body.joint.stiffness) if isinstance(body.joint, Hinge) else 0.0
+            if stiffness:
+                place = self._world.places[body.name]
+                torque = -stiffness * pybullet.getJointState(place.body, 0, **c)[0]
+                pybullet.setJointMotorControl2(place.body, 0, pybullet.TORQUE_CONTROL, force=torque, **c)
+
+    def _delay(self, ids: Array, delay: Array | None, resting: Array) -> None:
+        if self._delayed is None:
+            if delay is None or not delay.any():
+                return
+            self._delayed = DelayedCommands(self.batch, len(self._joints), self.period, self._substeps)
+            others = np.setdiff1d(np.arange(self.batch), ids)
+            self._delayed.reset(others, np.zeros(others.size), self._command[others])
+        self._delayed.reset(ids, np.zeros(ids.size) if delay is None else delay, resting)
+
+    def _images(self) -> dict[str, Array]:
+        images: dict[str, Array] = {}
+        for camera in self._cameras:
+            raise NotImplementedError(camera.name)
+        return images
 
     def _rest(self) -> None:
-        reading = self.read()
+        reading = self._exact()
         resting = resting_values(self.robot, self._mode, reading.position, reading.velocity)
         self._command[self._stopped] = resting[self._stopped]
+
+
+def _free_state(client: int, body: int, center: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Pose of a free body's frame, and its twist there, in the world's frame; Bullet knows those of the centre of mass."""
+    position, orientation = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
+    linear, angular = pybullet.getBaseVelocity(body, physicsClientId=client)
+    arm = pybullet.rotateVector(orientation, [-value for value in center])
+    across = np.cross(angular, arm)
+    origin = [p + a for p, a in zip(position, arm, strict=True)]
+    return [*origin, *orientation], [*(np.array(linear) + across).tolist(), *angular]
+
+
+def _put(c: Mapping[str, Any], body: int, pose: Array, center: Sequence[float]) -> None:
+    orientation = pose[3:].tolist()
+    arm = pybullet.rotateVector(orientation, list(center))
+    position = [p + a for p, a in zip(pose[:3].tolist(), arm, strict=True)]
+    pybullet.resetBasePositionAndOrientation(body, position, orientation, **c)
+
+
+def _inexpressible(name: str, robot: Robot, mode: str) -> str:
+    """Why PyBullet has no such parameter, "" if it has."""
+    target, _, quantity = name.rpartition(".")
+    if target not in robot.joint_names:
+        return ""
+    if quantity == "armature":
+        return "it has no rotor inertia"
+    if quantity == "gain":
+        return "its joint motors are constraints without a stiffness"
+    if quantity == "frictionloss" and mode != "effort" and robot.base.kind == "fixed":
+        return "its joint motors leave no room for dry friction"
+    return ""

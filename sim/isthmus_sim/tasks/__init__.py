@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from isthmus import strict
 from isthmus_sim.task import Task
+from isthmus_sim.tasks.navigate import navigate
 from isthmus_sim.tasks.pendulum import pendulum
 from isthmus_sim.tasks.reach import reach, reach_wide
 
 __all__ = ["get_task", "task_names"]
 
-_TASKS: dict[str, Callable[[], Task]] = {"pendulum": pendulum, "reach": reach, "reach-wide": reach_wide}
+_TASKS: dict[str, Callable[[], Task]] = {"pendulum": pendulum, "reach": reach, "reach-wide": reach_wide, "navigate": navigate}
 
 
 def task_names() -> list[str]:

@@ -147,6 +147,8 @@ class PolicyNode(LifecycleNode):
             raise ValueError("parameter policy is empty; give the path of a policy file: -p policy:=…/policy.isthmus")
         artifact = Artifact.load(path)
         contract = artifact.contract
+        if contract.no_robot:
+            raise ValueError(contract.no_robot)
         folder = self._text("robots_dir")
         robot = load_robot(self._text("robot") or contract.robot, [Path(folder)] if folder else [])
         if problems := contract.fits(robot):

@@ -76,7 +76,8 @@ class SimNode(Node):
         if robot.ros is None:
             raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
         self._period = contract.control_period if self._stepped else 1 / self._rate(robot.ros)
-        self._plant = make_plant(str(self.get_parameter("plant").value), robot, mode=contract.mode, period=self._period)
+        engine = str(self.get_parameter("plant").value)
+        self._plant = make_plant(engine, robot, mode=contract.mode, period=self._period, scene=self._task.scene)
         self._order = robot.ros.command_joints or robot.joint_names
         self._mode = contract.mode
         self._tick = -1

@@ -1,0 +1,69 @@
+"""Evaluates a policy in an outside suite, as `isthmus eval` and training need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from isthmus.cadence import Cadence
+from isthmus.policy import Policy
+from isthmus_cli.evaluation import check_contract, summarize
+from isthmus_cli.film import Film
+from isthmus_sim.suites import SuiteEpisode, SuiteTask, SuiteVectorEnv, run_suite_episodes
+
+__all__ = ["evaluate_suite"]
+
+_ROWS = 10  # episodes at once; the suites step them one by one, so more rows only use memory
+_FILM_SIZE = 400  # pixels
+
+
+def evaluate_suite(
+    task: SuiteTask,
+    policy: Policy,
+    *,
+    episodes: int,
+    seed: int,
+    film: Film | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Run whole episodes and sum them up.
+
+    Args:
+        task: of an outside suite.
+        policy: its contract must be the task's.
+        episodes: how many.
+        seed: of the first episode; the following ones count up.
+        film: gets the pictures of the first episode.
+        progress: called with episodes done and in total.
+
+    Returns:
+        as `isthmus_cli.evaluation.summarize`; `success` is None where the suite does not report it.
+
+    Raises:
+        ValueError: the contracts differ (with the diff), or a simulation diverged.
+    """
+    if episodes < 1 or seed < 0:
+        raise ValueError(f"episodes must be >= 1 and seed >= 0, got {episodes} and {seed}")
+    check_contract(policy.contract, task)
+    results: list[SuiteEpisode] = []
+    cadence = Cadence(task.contract.control_period, realtime=False)
+    if film is not None:
+        film.period = task.contract.control_period
+
+    def shoot(env: SuiteVectorEnv) -> None:
+        if film is not None:
+            film.add(env.picture())
+
+    for first in range(0, episodes, _ROWS):
+        seeds = range(seed + first, seed + min(first + _ROWS, episodes))
+        filming = film is not None and first == 0
+        done, times = run_suite_episodes(
+            task, policy, seeds, picture_size=_FILM_SIZE if filming else None, on_step=shoot if filming else None
+        )
+        results += done
+        cadence.work += times.work
+        cadence.inference += times.inference
+        cadence.steps += times.steps
+        if progress:
+            progress(len(results), episodes)
+    return summarize(task.name, task.suite, seed, results, {**cadence.summary(), "rows": min(_ROWS, episodes)})

@@ -1,0 +1,66 @@
+"""Inertias of a URDF that one engine takes and another refuses or replaces."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, SubElement
+
+import numpy as np
+
+from isthmus.records import Array
+from isthmus.robot_import.elements import MOVING, ends, mass_of, number
+
+__all__ = ["repair_inertias"]
+
+TINY_MASS, TINY_RADIUS = 1e-3, 0.01  # kg and m, of a link that moves and has no mass
+RADIUS = 0.02  # m, of a link whose inertia is not positive definite
+
+
+def repair_inertias(root: Element, notes: list[str]) -> None:
+    """Give every link an inertia that all engines take as it is; `notes` gains a line per change of a number."""
+    rigid: dict[str, list[str]] = {}
+    for joint in root.findall("joint"):
+        if joint.get("type") == "fixed":
+            rigid.setdefault(ends(joint)[0], []).append(ends(joint)[1])
+    links = {link.attrib["name"]: link for link in root.findall("link")}
+
+    def carried(name: str) -> float:
+        return mass_of(links[name]) + sum(carried(child) for child in rigid.get(name, []))
+
+    moved = {ends(joint)[1] for joint in root.findall("joint") if joint.get("type") in MOVING}
+    for name, link in links.items():
+        inertial = link.find("inertial")
+        if name in moved and carried(name) <= 0:
+            notes.append(f"link {name} moves but has no mass: it gets {TINY_MASS:g} kg")
+            _set_inertial(link, TINY_MASS, np.full(3, 0.4 * TINY_MASS * TINY_RADIUS**2))
+        elif inertial is None:
+            _set_inertial(link, 0.0, np.zeros(3))  # or PyBullet would take 1 kg
+        elif (mass := mass_of(link)) > 0:
+            principal = np.linalg.eigvalsh(_inertia(inertial))
+            if principal[0] <= 0:
+                notes.append(
+                    f"inertia of link {name} is not positive definite ({principal[0]:.3g} kg·m²): replaced by that of a ball of 2 cm"
+                )
+                _set_inertial(link, mass, np.full(3, 0.4 * mass * RADIUS**2))
+            elif principal[0] + principal[1] < principal[2]:
+                notes.append(
+                    f"inertia of link {name} belongs to no rigid body ({' '.join(f'{v:.3g}' for v in principal)} kg·m²): replaced by its mean"
+                )
+                _set_inertial(link, mass, np.full(3, principal.mean()))
+
+
+def _set_inertial(link: Element, mass: float, inertia: Array) -> None:
+    inertial = link.find("inertial")
+    if inertial is None:
+        inertial = SubElement(link, "inertial")
+    for tag in ("mass", "inertia"):
+        if (element := inertial.find(tag)) is not None:
+            inertial.remove(element)
+    SubElement(inertial, "mass", value=f"{mass:.12g}")
+    x, y, z = (f"{value:.12g}" for value in inertia)
+    SubElement(inertial, "inertia", ixx=x, iyy=y, izz=z, ixy="0", ixz="0", iyz="0")
+
+
+def _inertia(inertial: Element) -> Array:
+    element = inertial.find("inertia")
+    xx, yy, zz, xy, xz, yz = (0.0 if element is None else number(element, f"i{word}", 0.0) for word in ("xx", "yy", "zz", "xy", "xz", "yz"))
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])

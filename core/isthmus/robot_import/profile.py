@@ -1,0 +1,145 @@
+"""Writes `robot.yaml` for a URDF: what it says, and cautious defaults marked `# FILL IN` for what it cannot say."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isthmus.kinematics import Kinematics
+from isthmus.robot import Servo
+from isthmus.robot_import.description import DescribedJoint, Description
+from isthmus.strict import suggest
+
+if TYPE_CHECKING:
+    from isthmus.robot_import import Hints
+
+__all__ = ["write_profile"]
+
+LAG = 0.05  # s, by which the default servo follows
+STIFFNESS = 20.0  # 1/rad: the default servo uses its whole effort at an error of 0.05 rad
+RISE = 0.5  # s to full speed at the default acceleration
+PERIOD = (0.005, 0.1)  # s
+
+
+def write_profile(folder: Path, source: str, description: Description, kinematics: Kinematics, hints: Hints) -> list[str]:
+    """Write `folder/robot.yaml`.
+
+    Args:
+        folder: of the profile; its name is the robot's.
+        source: name of the file that was imported, for the record.
+        description: what the URDF says.
+        kinematics: of the repaired URDF.
+        hints: what is known besides.
+
+    Returns:
+        one line per value, or group of values, that a person must check or fill in.
+
+    Raises:
+        ValueError: a joint that the hints name does not move.
+    """
+    joints = _commanded(description, hints)
+    homes = {joint.name: float(np.clip(hints.home.get(joint.name, 0.0), *joint.position)) for joint in joints}
+    tool = description.root if description.floating else description.tool
+    lines = [
+        f"# Imported from {source} by `isthmus robots import`. Lines marked FILL IN hold cautious defaults: check every one of them.",
+        f"name: {folder.name}",
+        f"description: {_text(f'{folder.name}, {len(joints)} joints')} # FILL IN: maker, model, reach",
+        f"urdf: {folder.name}.urdf",
+        f"base_frame: {'odom' if description.floating else _text(description.root)}",
+        f"tool_frame: {_text(tool)} # FILL IN: the link that carries the tool; this is {'the root link' if description.floating else 'a guess'}",
+        "command_modes: [position, velocity] # FILL IN: what the driver accepts, preferred first",
+    ]
+    if description.floating:
+        height = _height(kinematics, homes)
+        lines += ["base:", "  kind: floating", f"  height: {height:.4g} # m, FILL IN: of the root link above the ground in the home pose"]
+    lines += [f"control_period: [{PERIOD[0]:g}, {PERIOD[1]:g}] # s, FILL IN: shortest and longest period of commands", "joints:"]
+    for joint in joints:
+        lines += _joint_lines(joint, homes[joint.name], hints)
+    lines += [
+        "monitors:",
+        f"  tracking_lag: {LAG:g} # s, FILL IN: by which the measured position lags a commanded velocity",
+        "workspace_points: [] # FILL IN: links whose origins must stay in a task's workspace box",
+        "# FILL IN: topics of the robot's driver, needed for `ros2 launch`:",
+        "# ros:",
+        "#   state_topic: joint_states",
+        "#   state_rate: 100 # Hz",
+        "#   command_topics: {position: forward_position_controller/commands, velocity: forward_velocity_controller/commands}",
+    ]
+    (folder / "robot.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return _fill_in(description, joints, hints, tool)
+
+
+def _commanded(description: Description, hints: Hints) -> list[DescribedJoint]:
+    known = {joint.name: joint for joint in description.joints}
+    wanted = tuple(known) if hints.joints is None else hints.joints
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"joint {name!r} does not move; {suggest(name, known)}")
+    return [known[name] for name in wanted]
+
+
+def _joint_lines(joint: DescribedJoint, home: float, hints: Hints) -> list[str]:
+    unit = "m" if joint.type == "prismatic" else "rad"
+    missing = {word: ", FILL IN: the file does not say" for word in joint.missing}
+    acceleration = joint.velocity / RISE
+    lines = [f"  - name: {_text(joint.name)}"]
+    if joint.type != "revolute":
+        lines.append(f"    type: {joint.type}")
+    lines.append(f"    home: {home:.10g} # {unit}" + ("" if joint.name in hints.home else ", FILL IN: a pose that is safe to start from"))
+    if math.isfinite(joint.position[0]):
+        lines.append(f"    position: [{joint.position[0]:.12g}, {joint.position[1]:.12g}] # {unit}{missing.get('position', '')}")
+    lines += [
+        f"    velocity: {joint.velocity:.12g} # {unit}/s{missing.get('velocity', '')}",
+        f"    acceleration: {acceleration:.4g} # {unit}/s^2, FILL IN: the guard's limit in normal motion",
+        f"    stop_acceleration: {acceleration:.4g} # {unit}/s^2, FILL IN: measured braking with the payload",
+        f"    effort: {joint.effort:.12g} # {'N' if unit == 'm' else 'N*m'}{missing.get('effort', '')}",
+    ]
+    servo = hints.servos.get(joint.name, Servo())
+    guess = not servo.position_gain
+    if guess:
+        servo = Servo(servo.armature, STIFFNESS * joint.effort, LAG * STIFFNESS * joint.effort)
+    gains = f"armature: {servo.armature:.6g}, position_gain: {servo.position_gain:.6g}, velocity_gain: {servo.velocity_gain:.6g}"
+    return [*lines, f"    servo: {{{gains}}}" + (" # FILL IN: gains of the joint's controller, inertia of its rotor" if guess else "")]
+
+
+def _fill_in(description: Description, joints: list[DescribedJoint], hints: Hints, tool: str) -> list[str]:
+    lines = [f"tool_frame: {tool} is {'the root link' if description.floating else 'a guess, the end of the longest chain'}"]
+    lines.append(f"command_modes, control_period: position and velocity every {PERIOD[0]:g} to {PERIOD[1]:g} s is a guess")
+    if description.floating:
+        lines.append("base.height: guessed from the lowest link origin in the home pose")
+    if any(joint.name not in hints.home for joint in joints):
+        lines.append("home: 0 of every joint, clipped into its limits")
+    for word, default in (("position", "-π … π rad or -0.1 … 0.1 m"), ("velocity", "1 rad/s or m/s"), ("effort", "10 N·m or N")):
+        if names := [joint.name for joint in joints if word in joint.missing]:
+            lines.append(f"{word}: not in the file for {', '.join(names)}; {default} is assumed")
+    lines.append(f"acceleration, stop_acceleration: full speed in {RISE:g} s is assumed; measure the braking")
+    if names := [joint.name for joint in joints if not hints.servos.get(joint.name, Servo()).position_gain]:
+        every = "every joint" if len(names) == len(joints) else ", ".join(names)
+        lines.append(f"servo: full effort at {1 / STIFFNESS:g} rad and a lag of {LAG:g} s are assumed for {every}")
+    return [*lines, f"monitors: a tracking lag of {LAG:g} s is assumed", "workspace_points: none", "description, ros: yours to write"]
+
+
+def _height(kinematics: Kinematics, homes: dict[str, float]) -> float:
+    poses = kinematics.poses(tuple(homes), np.array([list(homes.values())]), kinematics.links)
+    return max(0.0, -min(float(pose.position[0, 2]) for pose in poses.values()))
+
+
+def _text(text: str) -> str:
+    """A YAML scalar that is read back as this text."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in (
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "null",
+        "y",
+        "n",
+    )
+    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,191 @@
+"""A robot and a scene as one MuJoCo model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from isthmus.kinematics import Kinematics
+from isthmus.robot import Camera, Joint, Robot
+from isthmus_sim.scene import Body, Hinge, Scene, Shape
+
+__all__ = ["compile_model", "pair_friction"]
+
+_GEOMS = {
+    "box": mujoco.mjtGeom.mjGEOM_BOX,
+    "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
+    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
+    "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
+    "plane": mujoco.mjtGeom.mjGEOM_PLANE,
+    "heightfield": mujoco.mjtGeom.mjGEOM_HFIELD,
+}
+
+
+def compile_model(robot: Robot, mode: str, timestep: float, scene: Scene | None = None, cameras: Sequence[Camera] = ()) -> Any:
+    """Compile the robot's URDF, the scene around it, one actuator per commanded joint and the cameras.
+
+    Nothing collides but what the scene's contacts name.
+
+    Args:
+        robot: profile.
+        mode: command mode.
+        timestep: physics step, s.
+        scene: what stands around it.
+        cameras: of the robot's profile.
+    """
+    scene = scene or Scene()
+    spec = mujoco.MjSpec.from_file(str(robot.urdf_path))
+    spec.compiler.fusestatic = False
+    spec.compiler.discardvisual = False
+    spec.option.timestep = timestep
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    # A diverged row must stay visible as NaN; MuJoCo would silently put it back to qpos0.
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    if scene.contacts:  # pyramids creep, and let things slip out of grippers
+        spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+        spec.option.impratio = 10
+    spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
+    geoms: dict[str, list[str]] = {}
+    for body in spec.bodies:
+        drawn = any(not geom.contype for geom in body.geoms)
+        for number, geom in enumerate(body.geoms):
+            geom.name = f"{body.name}/{number}"
+            if geom.contype or geom.conaffinity:
+                geoms.setdefault(body.name, []).append(geom.name)
+                if drawn:
+                    geom.group = 3  # not drawn: the link has shapes for the eye
+            geom.contype = geom.conaffinity = 0
+    if robot.base.kind != "fixed":
+        spec.body(Kinematics(robot.urdf_path).base).add_freejoint(name=robot.base_frame)
+    for body in scene.bodies:
+        geoms[body.name] = _add_body(spec, body)
+    _add_contacts(spec, robot, scene, geoms)
+    _add_actuators(spec, robot, mode)
+    for camera in cameras:
+        _add_camera(spec, camera)
+    spec.worldbody.add_light(pos=[1, -1, 3], dir=[-0.3, 0.3, -1], castshadow=False)
+    white, kind = [1.0, 1.0, 1.0], mujoco.mjtTexture.mjTEXTURE_SKYBOX
+    spec.add_texture(name="sky", type=kind, builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT, rgb1=white, rgb2=white, width=8, height=48)
+    return spec.compile()
+
+
+def pair_friction(first: tuple[float, float], second: tuple[float, float]) -> list[float]:
+    """MuJoCo's five coefficients of a contact between bodies with the given sliding and torsional friction."""
+    sliding = first[0] * second[0]
+    torsional = first[1] * second[0] + second[1] * first[0]
+    # MuJoCo wants positive numbers; 1e-5 is its own "almost none".
+    return [max(sliding, 1e-5), max(sliding, 1e-5), max(torsional, 1e-5), 1e-5, 1e-5]
+
+
+def _add_body(spec: Any, body: Body) -> list[str]:
+    """Add a body; the names of its geoms that may collide."""
+    parent = spec.body(body.parent) if body.parent else spec.worldbody
+    if parent is None:
+        raise ValueError(f"body {body.name!r}: the robot has no link {body.parent!r}")
+    element = parent.add_body(name=body.name, pos=list(body.position), quat=_wxyz(body.rotation))
+    element.simple = 0  # or MuJoCo would refuse another centre of mass later
+    if body.joint == "free":
+        element.add_freejoint(name=body.name)
+    elif isinstance(body.joint, Hinge):
+        hinge = body.joint
+        kind = mujoco.mjtJoint.mjJNT_HINGE if hinge.kind == "hinge" else mujoco.mjtJoint.mjJNT_SLIDE
+        joint = element.add_joint(
+            name=body.name, type=kind, axis=list(hinge.axis), frictionloss=hinge.frictionloss, armature=hinge.armature
+        )
+        joint.damping, joint.stiffness = [hinge.damping, 0, 0], [hinge.stiffness, 0, 0]
+        if np.isfinite([hinge.low, hinge.high]).all():
+            joint.limited, joint.range = True, [hinge.low, hinge.high]
+    if body.mass > 0:
+        element.explicitinertial = True
+        element.mass, element.ipos, element.inertia = body.mass, body.centroid(), body.moments()
+    names = []
+    for number, shape in enumerate(body.shapes):
+        geom = element.add_geom(name=f"{body.name}/{number}", type=_GEOMS[shape.kind], mass=0, contype=0, conaffinity=0)
+        geom.pos, geom.quat, geom.rgba = list(shape.position), _wxyz(shape.rotation), list(shape.color)
+        if shape.kind == "heightfield":
+            geom.hfieldname = _add_heightfield(spec, geom.name, shape)
+        else:
+            geom.size[: len(shape.size)] = list(shape.size)
+            if shape.kind == "plane":
+                geom.size[2] = 1.0
+        if shape.collides:
+            names.append(geom.name)
+    return names
+
+
+def _add_heightfield(spec: Any, name: str, shape: Shape) -> str:
+    heights = np.array(shape.heights)
+    heights -= heights.min()
+    top = max(float(heights.max()), 1e-6)
+    data = (heights / top).ravel().tolist()
+    spec.add_hfield(name=name, nrow=heights.shape[0], ncol=heights.shape[1], size=[*shape.size, top, 0.1], userdata=data)
+    return name
+
+
+def _add_contacts(spec: Any, robot: Robot, scene: Scene, geoms: dict[str, list[str]]) -> None:
+    friction = {body.name: (body.friction, body.torsional_friction) for body in scene.bodies} | {
+        link: (0.0, 0.0) for link in robot.base.casters
+    }
+    for first, second in scene.contacts:
+        for name in (first, second):
+            if not geoms.get(name):
+                raise ValueError(f"contact {first} – {second}: {name!r} is no body or link with a collision shape")
+        coefficients = pair_friction(friction.get(first, (1.0, 0.0)), friction.get(second, (1.0, 0.0)))
+        for one in geoms[first]:
+            for other in geoms[second]:
+                pair = spec.add_pair(name=f"{one}:{other}", geomname1=one, geomname2=other, condim=4)
+                pair.friction = coefficients
+
+
+def _add_actuators(spec: Any, robot: Robot, mode: str) -> None:
+    if mode == "twist":
+        for name in robot.base.wheels:
+            actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+            actuator.set_to_velocity(kv=robot.base.wheel_gain)
+            actuator.forcelimited, actuator.forcerange = True, [-robot.base.wheel_effort, robot.base.wheel_effort]
+        return
+    for joint in robot.joints:
+        spec.joint(joint.name).armature = joint.servo.armature
+        actuator = spec.add_actuator(name=joint.name, target=joint.name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+        _set_servo(actuator, joint, mode)
+
+
+def _set_servo(actuator: Any, joint: Joint, mode: str) -> None:
+    """Drive a joint.
+
+    A velocity command moves the set-point of the position servo (MuJoCo's `intvelocity`), as industrial arms do: a proportional velocity servo
+    would creep under gravity.
+    """
+    if mode == "effort":
+        actuator.set_to_motor()
+    elif mode == "position":
+        actuator.set_to_position(kp=joint.servo.position_gain, kv=joint.servo.velocity_gain)
+    else:
+        actuator.set_to_intvelocity(kp=joint.servo.position_gain, kv=joint.servo.velocity_gain)
+        if np.isfinite(joint.position).all():  # or the set-point would wind up behind a joint limit
+            actuator.actlimited, actuator.actrange = True, list(joint.position)
+    actuator.forcelimited = True
+    actuator.forcerange = [-joint.effort, joint.effort]
+
+
+def _add_camera(spec: Any, camera: Camera) -> None:
+    """A MuJoCo camera looks along its −z axis, with y upwards."""
+    position, target = np.array(camera.position), np.array(camera.look_at)
+    back = (position - target) / np.sqrt(((position - target) ** 2).sum())
+    up = np.array([0.0, 0.0, 1.0]) if abs(back[2]) < 0.99 else np.array([0.0, 1.0, 0.0])
+    right = np.cross(up, back)
+    right /= np.sqrt((right**2).sum())
+    above = np.cross(back, right)
+    link = spec.body(camera.link)
+    if link is None:
+        raise ValueError(f"camera {camera.name!r}: the robot has no link {camera.link!r}")
+    element = link.add_camera(name=camera.name, pos=position.tolist(), fovy=float(np.rad2deg(camera.field_of_view)))
+    element.alt.xyaxes = [*right.tolist(), *above.tolist()]
+
+
+def _wxyz(rotation: tuple[float, float, float, float]) -> list[float]:
+    x, y, z, w = rotation
+    return [w, x, y, z]

@@ -1,0 +1,122 @@
+"""What the sensors of simulated rows say: the exact measurement, late and with noise, by the same arithmetic for every engine.
+
+A sample that is late is interpolated between the ends of the two control periods around its time. Noise of a row is drawn from the row's own
+generator, in blocks, so that a row of a batch equals a single run bit for bit, and reading twice gives the same sample.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from isthmus.records import Array, Measurement
+
+__all__ = ["Sensors"]
+
+_BLOCK = 256  # samples of noise drawn at once
+_LONGEST = 0.5  # s, of `observation_delay`
+_NOISES = {"position": "position_noise", "velocity": "velocity_noise"}
+
+
+class Sensors:
+    """Delay and noise of a batch.
+
+    Attributes:
+        late: whether any row's samples are delayed; then `record` must be called every control period.
+    """
+
+    def __init__(self, batch: int, period: float) -> None:
+        self._period = period
+        self._generators = [np.random.default_rng(row) for row in range(batch)]
+        self._values = {name: np.zeros(batch) for name in ("observation_delay", "position_noise", "velocity_noise", "pose_noise")}
+        self._past: deque[Measurement] = deque(maxlen=int(_LONGEST / period) + 2)
+        self._noise: dict[str, Array] = {}
+        self._block = np.full(batch, -1)
+        self.late = False
+        self._noisy = False
+
+    def reset(self, rows: Array, seeds: Sequence[int] | None, values: Mapping[str, Array]) -> None:
+        """Begin episodes of the rows; what `values` does not name is zero."""
+        if seeds is not None:
+            for row, seed in zip(rows.tolist(), seeds, strict=True):
+                self._generators[row] = np.random.default_rng(seed)
+        if not (self.late or self._noisy or any(name in values for name in self._values)):
+            return
+        for name, current in self._values.items():
+            current[rows] = values.get(name, 0.0)
+        self._block[rows] = -1
+        self.late = bool(self._values["observation_delay"].any())
+        self._noisy = any(self._values[name].any() for name in ("position_noise", "velocity_noise", "pose_noise"))
+
+    def record(self, exact: Measurement) -> None:
+        """Remember what is true at the beginning of a control period."""
+        self._past.appendleft(exact)
+
+    def sense(self, exact: Measurement, steps: Array) -> Measurement:
+        """What the sensors say now.
+
+        Args:
+            exact: what is true now.
+            steps: control periods since each row's reset, `[B]`.
+        """
+        if self.late:
+            exact = self._delayed(exact, steps)
+        return self._noised(exact, steps) if self._noisy else exact
+
+    def _delayed(self, exact: Measurement, steps: Array) -> Measurement:
+        samples = [exact, *self._past]
+        lag = np.minimum(np.minimum(self._values["observation_delay"] / self._period, steps), len(samples) - 1)
+        newer = np.floor(lag).astype(np.int64)
+        older = np.minimum(newer + 1, len(samples) - 1)
+        share = lag - newer
+        rows = np.arange(lag.size)
+
+        def at(values: list[Array]) -> Array:
+            stack = np.stack(values)
+            weight = share.reshape(-1, *[1] * (stack.ndim - 2))
+            # Not a weighted mean where no weight is needed: rows from before a reset may hold anything, NaN too.
+            return np.where(weight > 0, stack[newer, rows] * (1 - weight) + stack[older, rows] * weight, stack[newer, rows])
+
+        def pose(values: list[Array]) -> Array:
+            # The shorter way between two orientations: q and −q are the same.
+            newest = values[0][:, 3:]
+            turned = [
+                np.concatenate([v[:, :3], v[:, 3:] * np.where((v[:, 3:] * newest).sum(axis=1) < 0, -1.0, 1.0)[:, None]], 1) for v in values
+            ]
+            mixed = at(turned)
+            mixed[:, 3:] /= np.sqrt((mixed[:, 3:] ** 2).sum(axis=1))[:, None]
+            return mixed
+
+        return Measurement(
+            stamp=at([sample.stamp for sample in samples]),
+            joints=exact.joints,
+            position=at([sample.position for sample in samples]),
+            velocity=at([sample.velocity for sample in samples]),
+            effort=None if exact.effort is None else at([sample.effort for sample in samples if sample.effort is not None]),
+            poses={name: pose([sample.poses[name] for sample in samples]) for name in exact.poses},
+            twists={name: at([sample.twists[name] for sample in samples]) for name in exact.twists},
+            images=exact.images,
+        )
+
+    def _noised(self, exact: Measurement, steps: Array) -> Measurement:
+        shapes = {"position": exact.position.shape[1], "velocity": exact.velocity.shape[1], **dict.fromkeys(exact.poses, 3)}
+        if set(shapes) != set(self._noise):
+            self._noise = {name: np.zeros((steps.size, _BLOCK, size)) for name, size in shapes.items()}
+        for row in np.flatnonzero(steps // _BLOCK != self._block).tolist():
+            for name, size in shapes.items():
+                scale = self._values[_NOISES.get(name, "pose_noise")][row]
+                self._noise[name][row] = scale * self._generators[row].standard_normal((_BLOCK, size)) if scale else 0.0
+        self._block = steps // _BLOCK
+        now = {name: noise[np.arange(steps.size), steps % _BLOCK] for name, noise in self._noise.items()}
+        return Measurement(
+            stamp=exact.stamp,
+            joints=exact.joints,
+            position=exact.position + now["position"],
+            velocity=exact.velocity + now["velocity"],
+            effort=exact.effort,
+            poses={name: np.concatenate([pose[:, :3] + now[name], pose[:, 3:]], axis=1) for name, pose in exact.poses.items()},
+            twists=exact.twists,
+            images=exact.images,
+        )

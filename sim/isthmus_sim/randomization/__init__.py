@@ -1,0 +1,28 @@
+"""Domain randomisation: parameters drawn anew for every episode.
+
+Tobin et al., "Domain Randomization for Transferring Deep Neural Networks from Simulation to the Real World" (arXiv 1703.06907); dynamics as in Peng
+et al., "Sim-to-Real Transfer of Robotic Control with Dynamics Randomization" (arXiv 1710.06537).
+"""
+
+from isthmus_sim.randomization.distributions import Curriculum, Discrete, Distribution, Estimate, Latency, LogUniform, Normal, Uniform
+from isthmus_sim.randomization.files import load_randomization, read_latency, save_randomization
+from isthmus_sim.randomization.gaussian import Correlated
+from isthmus_sim.randomization.randomization import Entry, Randomization, Sampler
+
+__all__ = [
+    "Correlated",
+    "Curriculum",
+    "Discrete",
+    "Distribution",
+    "Entry",
+    "Estimate",
+    "Latency",
+    "LogUniform",
+    "Normal",
+    "Randomization",
+    "Sampler",
+    "Uniform",
+    "load_randomization",
+    "read_latency",
+    "save_randomization",
+]

@@ -1,0 +1,244 @@
+"""A robot in MJCF as a profile: the compiled model is written as a URDF, which the core then imports.
+
+MJCF says more than a URDF (servo gains, rotor inertia, a home pose), and that goes into the profile. Tendons, equality constraints and whatever is
+not the robot have no counterpart: they are named, not dropped silently.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+import mujoco
+import numpy as np
+
+from isthmus.records import Array
+from isthmus.robot import Servo
+from isthmus.robot_import import Hints, ImportedRobot, import_urdf
+from isthmus.robot_import.elements import origin_attributes, turn
+
+__all__ = ["import_mjcf"]
+
+_FREE, _BALL, _SLIDE, _HINGE = (int(getattr(mujoco.mjtJoint, f"mjJNT_{kind}")) for kind in ("FREE", "BALL", "SLIDE", "HINGE"))
+_SPHERE, _CAPSULE, _CYLINDER, _BOX, _MESH = (
+    int(getattr(mujoco.mjtGeom, f"mjGEOM_{kind}")) for kind in ("SPHERE", "CAPSULE", "CYLINDER", "BOX", "MESH")
+)
+_AFFINE = int(mujoco.mjtBias.mjBIAS_AFFINE)
+
+
+def import_mjcf(name: str, mjcf: Path, out: Path) -> ImportedRobot:
+    """Write the profile `out/name/` for the robot in an MJCF file: the tree of bodies with the most actuated joints.
+
+    Args:
+        name: name of the robot and its folder.
+        mjcf: the file.
+        out: folder of profiles.
+
+    Raises:
+        ValueError: MuJoCo cannot read the file, it has no robot, or a joint has no counterpart in a URDF; and what `import_urdf` raises.
+    """
+    try:
+        model = mujoco.MjSpec.from_file(str(mjcf)).compile()
+    except ValueError as error:
+        raise ValueError(f"{mjcf}: MuJoCo cannot read it: {' '.join(str(error).split())}") from None
+    tree = _Tree(model, mjcf)
+    with tempfile.TemporaryDirectory() as folder:
+        urdf = Path(folder) / "robot.urdf"
+        ElementTree.ElementTree(tree.written(Path(folder))).write(urdf)
+        return import_urdf(name, urdf, out, tree.hints(mjcf.name))
+
+
+class _Tree:
+    """One kinematic tree of a compiled model."""
+
+    def __init__(self, model: Any, mjcf: Path) -> None:
+        self.model, self.mjcf = model, mjcf
+        self.notes: list[str] = []
+        joint = int(mujoco.mjtTrn.mjTRN_JOINT)
+        self.actuators: dict[int, int] = {}  # joint → its first actuator, in the order of the actuators
+        for actuator in range(model.nu):
+            if model.actuator_trntype[actuator] == joint:
+                self.actuators.setdefault(int(model.actuator_trnid[actuator, 0]), actuator)
+        moving = [joint for joint in range(model.njnt) if model.jnt_type[joint] != _FREE]
+        candidates = [joint for joint in self.actuators if joint in moving] or moving
+        if not candidates:
+            raise ValueError(f"{mjcf}: no joint moves; a robot has at least one hinge or slide joint")
+        roots = [int(model.body_rootid[model.jnt_bodyid[joint]]) for joint in candidates]
+        self.root = max(roots, key=roots.count)
+        self.bodies = [body for body in range(1, model.nbody) if model.body_rootid[body] == self.root]
+        self.names = {body: model.body(body).name or f"body_{body}" for body in self.bodies}
+        if others := sorted({model.body(body).name or f"body_{body}" for body in set(map(int, model.body_rootid)) - {0, self.root}}):
+            self.notes.append(f"not part of the robot and left out: {', '.join(others)}")
+        for count, what in ((model.neq, "equality constraints"), (model.ntendon, "tendons")):
+            if count:
+                self.notes.append(f"{count} {what} left out: a URDF has none")
+
+    def hints(self, source: str) -> Hints:
+        """What the profile needs and the URDF does not say."""
+        model = self.model
+        joints = [joint for body in self.bodies for joint in self._joints(body) if model.jnt_type[joint] != _FREE]
+        names = {joint: self._joint_name(joint) for joint in joints}
+        actuated = [joint for joint in self.actuators if joint in names]
+        passive = [names[joint] for joint in joints if joint not in actuated] if actuated else []
+        if passive:
+            self.notes.append(f"joints without an actuator move freely, and forward kinematics takes them as 0: {', '.join(passive)}")
+        home = {}
+        if "home" in (model.key(key).name for key in range(model.nkey)):
+            home = {name: float(model.key("home").qpos[model.jnt_qposadr[joint]]) for joint, name in names.items()}
+        servos = {name: self._servo(joint) for joint, name in names.items()}
+        return Hints(tuple(names[joint] for joint in actuated) or None, home, servos, self.notes, source)
+
+    def written(self, folder: Path) -> Element:
+        """The tree as a `<robot>`; meshes are written to `folder`."""
+        robot = Element("robot", name="imported")
+        first = self._joints(self.root)
+        above = ""
+        if first:  # the root moves: something must hold it
+            above = "base_link" if "base_link" not in self.names.values() else "world"
+            SubElement(robot, "link", name=above)
+        for body in self.bodies:
+            parent = above if body == self.root else self.names[int(self.model.body_parentid[body])]
+            self._add_body(robot, body, parent, folder)
+        return robot
+
+    def _add_body(self, robot: Element, body: int, parent: str, folder: Path) -> None:
+        """A joint of a URDF sits in the origin of its child link: bodies whose joints do not get links in between."""
+        model, name = self.model, self.names[body]
+        position, rotation = model.body_pos[body].copy(), _matrix(model.body_quat[body])
+        joints = self._joints(body)
+        anchor = np.zeros(3)
+        for place, joint in enumerate(joints):
+            kind, axis, start = int(model.jnt_type[joint]), model.jnt_axis[joint], float(model.qpos0[model.jnt_qposadr[joint]])
+            if kind == _BALL:
+                raise ValueError(f"{self.mjcf}: joint {self._joint_name(joint)!r} is a ball joint, which a URDF has not; use three hinges")
+            here = np.zeros(3) if kind == _FREE else model.jnt_pos[joint]
+            position, anchor = position + rotation @ (here - anchor), here
+            if kind == _SLIDE:
+                position = position - rotation @ axis * start
+            elif kind == _HINGE:
+                rotation = rotation @ turn(axis, -start)
+            last = place == len(joints) - 1 and not anchor.any()
+            child = name if last else f"{name}_{self._joint_name(joint)}"
+            if not last:
+                SubElement(robot, "link", name=child)
+            self._add_joint(robot, joint, parent, child, origin_attributes(position, rotation))
+            parent, position, rotation = child, np.zeros(3), np.eye(3)
+        if parent and parent != name:
+            fixed = SubElement(robot, "joint", name=f"{name}_fixed", type="fixed")
+            _connect(fixed, parent, name, origin_attributes(position - rotation @ anchor, rotation))
+        link = SubElement(robot, "link", name=name)
+        inertial = SubElement(link, "inertial")
+        SubElement(inertial, "origin", origin_attributes(model.body_ipos[body], _matrix(model.body_iquat[body])))
+        SubElement(inertial, "mass", value=f"{model.body_mass[body]:.12g}")
+        x, y, z = (f"{value:.12g}" for value in model.body_inertia[body])
+        SubElement(inertial, "inertia", ixx=x, iyy=y, izz=z, ixy="0", ixz="0", iyz="0")
+        self._add_shapes(link, body, folder)
+
+    def _add_joint(self, robot: Element, joint: int, parent: str, child: str, origin: dict[str, str]) -> None:
+        model, kind = self.model, int(self.model.jnt_type[joint])
+        limited = bool(model.jnt_limited[joint])
+        types = {_FREE: "floating", _SLIDE: "prismatic", _HINGE: "revolute" if limited else "continuous"}
+        element = SubElement(robot, "joint", name=self._joint_name(joint), type=types[kind])
+        _connect(element, parent, child, origin)
+        if kind == _FREE:
+            return
+        SubElement(element, "axis", xyz=" ".join(f"{value:.12g}" for value in model.jnt_axis[joint]))
+        limit = SubElement(element, "limit")
+        if limited:
+            limit.attrib |= {"lower": f"{model.jnt_range[joint, 0]:.12g}", "upper": f"{model.jnt_range[joint, 1]:.12g}"}
+        if effort := self._effort(joint):
+            limit.set("effort", f"{effort:.6g}")
+        dof = int(model.jnt_dofadr[joint])
+        damping, friction = float(np.ravel(model.dof_damping[dof])[0]), float(model.dof_frictionloss[dof])
+        if damping or friction:
+            SubElement(element, "dynamics", damping=f"{damping:.6g}", friction=f"{friction:.6g}")
+
+    def _add_shapes(self, link: Element, body: int, folder: Path) -> None:
+        model = self.model
+        geoms = [geom for geom in range(model.ngeom) if model.geom_bodyid[geom] == body]
+        touching = [geom for geom in geoms if model.geom_contype[geom] or model.geom_conaffinity[geom]]
+        apart = bool(touching) and len(touching) < len(geoms)  # some shapes are for the eye, others for contacts
+        for geom in geoms:
+            shape = self._shape(geom, folder)
+            if shape is None:
+                self.notes.append(
+                    f"a {mujoco.mjtGeom(model.geom_type[geom]).name[7:].lower()} of {link.get('name')} left out: a URDF has none"
+                )
+                continue
+            for tag in ("visual", "collision"):
+                if apart and (tag == "collision") != (geom in touching):
+                    continue
+                element = SubElement(link, tag)
+                SubElement(element, "origin", origin_attributes(model.geom_pos[geom], _matrix(model.geom_quat[geom])))
+                SubElement(element, "geometry").append(shape)
+                if tag == "visual":
+                    color = " ".join(f"{value:.4g}" for value in model.geom_rgba[geom])
+                    SubElement(SubElement(element, "material", name=f"color_{geom}"), "color", rgba=color)
+
+    def _shape(self, geom: int, folder: Path) -> Element | None:
+        kind, (x, y, z) = int(self.model.geom_type[geom]), (float(value) for value in self.model.geom_size[geom])
+        if kind == _SPHERE:
+            return Element("sphere", radius=f"{x:.12g}")
+        if kind == _BOX:
+            return Element("box", size=f"{2 * x:.12g} {2 * y:.12g} {2 * z:.12g}")
+        if kind in (_CAPSULE, _CYLINDER):
+            return Element("capsule" if kind == _CAPSULE else "cylinder", radius=f"{x:.12g}", length=f"{2 * y:.12g}")
+        if kind == _MESH:
+            return Element("mesh", filename=self._mesh(int(self.model.geom_dataid[geom]), folder))
+        return None
+
+    def _mesh(self, mesh: int, folder: Path) -> str:
+        """Write a compiled mesh, whose frame is that of its geom, as OBJ."""
+        view = self.model.mesh(mesh)
+        name = f"{re.sub(r'[^A-Za-z0-9_]', '_', view.name)}_{mesh}.obj"
+        start, count = int(view.vertadr[0]), int(view.vertnum[0])
+        vertices = self.model.mesh_vert[start : start + count]
+        faces = self.model.mesh_face[int(view.faceadr[0]) : int(view.faceadr[0]) + int(view.facenum[0])] + 1
+        lines = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in vertices] + [f"f {a} {b} {c}" for a, b, c in faces]
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return name
+
+    def _effort(self, joint: int) -> float:
+        """Largest effort, N·m or N; 0 if the file does not say."""
+        model, limits = self.model, []
+        if model.jnt_actfrclimited[joint]:
+            limits.append(float(np.abs(model.jnt_actfrcrange[joint]).max()))
+        if (actuator := self.actuators.get(joint)) is not None:
+            gear = abs(float(model.actuator_gear[actuator, 0]))
+            if model.actuator_forcelimited[actuator]:
+                limits.append(gear * float(np.abs(model.actuator_forcerange[actuator]).max()))
+            elif model.actuator_ctrllimited[actuator] and model.actuator_biastype[actuator] != _AFFINE:
+                limits.append(gear * float(model.actuator_gainprm[actuator, 0]) * float(np.abs(model.actuator_ctrlrange[actuator]).max()))
+        return min(limits, default=0.0)
+
+    def _servo(self, joint: int) -> Servo:
+        """Rotor inertia, and the gains of a position actuator."""
+        model, actuator = self.model, self.actuators.get(joint)
+        armature = float(model.dof_armature[model.jnt_dofadr[joint]])
+        if actuator is None or model.actuator_biastype[actuator] != _AFFINE or not model.actuator_biasprm[actuator, 1] < 0:
+            return Servo(armature)
+        square = float(model.actuator_gear[actuator, 0]) ** 2
+        return Servo(armature, -square * float(model.actuator_biasprm[actuator, 1]), -square * float(model.actuator_biasprm[actuator, 2]))
+
+    def _joints(self, body: int) -> range:
+        first = int(self.model.body_jntadr[body])
+        return range(first, first + int(self.model.body_jntnum[body]))
+
+    def _joint_name(self, joint: int) -> str:
+        return self.model.joint(joint).name or f"{self.names[int(self.model.jnt_bodyid[joint])]}_joint_{joint}"
+
+
+def _connect(joint: Element, parent: str, child: str, origin: dict[str, str]) -> None:
+    SubElement(joint, "origin", origin)
+    SubElement(joint, "parent", link=parent)
+    SubElement(joint, "child", link=child)
+
+
+def _matrix(quaternion: Array) -> Array:
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, quaternion)
+    return matrix.reshape(3, 3)

@@ -1,0 +1,126 @@
+"""Environments of an outside suite, stepped one after the other, with the conventions of `TaskVectorEnv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector.utils import batch_space
+
+from isthmus.records import Array
+from isthmus_sim.spaces import action_space, observation_space
+from isthmus_sim.suites.derive import read_signals
+from isthmus_sim.suites.suite import SuiteTask
+
+__all__ = ["SuiteVectorEnv"]
+
+
+class SuiteVectorEnv(gymnasium.vector.VectorEnv):
+    """A batch of episodes of a suite's task.
+
+    Rows reset themselves in the step in which they end (`AutoresetMode.SAME_STEP`); the observation before that reset is in `info["final_obs"]`,
+    for all rows. `info["success"]` exists where the suite reports success.
+
+    Attributes:
+        task: what is asked.
+        num_envs: number of rows.
+    """
+
+    metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"]}  # noqa: RUF012 - Gymnasium's name and type
+    render_mode = "rgb_array"
+
+    def __init__(self, task: SuiteTask, num_envs: int, *, autoreset: bool = True, picture_size: int | None = None) -> None:
+        """Make the environments.
+
+        Args:
+            task: what is asked.
+            num_envs: number of rows.
+            autoreset: whether rows that end begin their next episode in the same step.
+            picture_size: side of the pictures of `picture`, pixels; None for none, or those that the task observes.
+
+        Raises:
+            ValueError: the environment cannot be made with what is installed.
+        """
+        self.task, self.num_envs = task, num_envs
+        self._autoreset = autoreset
+        contract = task.contract
+        self.single_observation_space = observation_space(contract)
+        self.single_action_space = action_space(contract)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._envs = [task.make(task.pixels or picture_size).env for _ in range(num_envs)]
+        self._elapsed = np.zeros(num_envs, dtype=np.int64)
+        self._succeeded = np.zeros(num_envs, dtype=bool)
+        self._reports_success = False
+        self._history = {
+            signal.name: np.zeros((num_envs, signal.history, *signal.shape), dtype=signal.dtype) for signal in contract.observation
+        }
+
+    def reset(
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Begin all episodes. With an int, row i begins the episode of seed + i; with a list, each row that of its own."""
+        seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
+        for row in range(self.num_envs):
+            self._begin(row, None if seeds is None else int(seeds[row]))
+        return self._observation(), {}
+
+    def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
+        """One step of all rows.
+
+        Args:
+            actions: `[num_envs, A]`, in the suite's scale; clipped to its bounds.
+
+        Returns:
+            observation, reward `[num_envs]`, terminated, truncated (time limit) and info.
+
+        Raises:
+            ValueError: a simulation diverged.
+        """
+        reward = np.zeros(self.num_envs)
+        terminated, truncated = np.zeros(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool)
+        space = self.single_action_space
+        for row, action in enumerate(np.clip(np.asarray(actions, dtype=np.float32), space.low, space.high)):
+            seen, reward[row], terminated[row], truncated[row], found = self._envs[row].step(action)
+            for name, value in read_signals(self.task.contract, seen).items():
+                history = self._history[name][row]
+                history[:-1] = history[1:]
+                history[-1] = value
+            success = found.get("success", found.get("is_success"))
+            if success is not None:
+                self._reports_success = True
+                self._succeeded[row] = bool(success) or (self.task.success_once and self._succeeded[row])
+        if not np.isfinite(reward).all():
+            raise ValueError(f"the simulation of row {int(np.flatnonzero(~np.isfinite(reward))[0])} diverged: its reward is not finite")
+        self._elapsed += 1
+        truncated |= self._elapsed >= self.task.episode_steps
+        done = terminated | truncated
+        observation = self._observation()
+        info: dict[str, Any] = {"success": self._succeeded.copy()} if self._reports_success else {}
+        if done.any():
+            info["final_obs"], info["_final_obs"] = observation, done
+            if self._autoreset:
+                for ended in np.flatnonzero(done):
+                    self._begin(int(ended), None)
+                observation = self._observation()
+        return observation, reward, terminated, truncated, info
+
+    def picture(self, row: int = 0) -> Array:
+        """A picture `[size, size, 3]` uint8 of one row; `picture_size` must have been given, or the task observe pixels."""
+        return np.asarray(self._envs[row].render())
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the environments."""
+        for env in self._envs:
+            env.close()
+
+    def _begin(self, row: int, seed: int | None) -> None:
+        seen, _ = self._envs[row].reset(seed=seed)
+        for name, value in read_signals(self.task.contract, seen).items():
+            self._history[name][row] = value
+        self._elapsed[row], self._succeeded[row] = 0, False
+
+    def _observation(self) -> dict[str, Array]:
+        return {name: values.copy() for name, values in self._history.items()}
