@@ -29,3 +29,5 @@ fi
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
 .venv/bin/python -m pip install -q --upgrade pip -c constraints.txt
 .venv/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
+# The stubs name two properties `lambda`, as the C++ library does; mypy refuses to read such a file.
+sed -i 's/def lambda(/def lambda_(/' .venv/lib/python3.*/site-packages/isaacgym-stubs/gymapi.pyi

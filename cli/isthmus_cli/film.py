@@ -26,6 +26,7 @@ class Film:
     Attributes:
         frames: pictures so far, `[height, width, 3]` uint8 each; empty while an MP4 is written.
         period: control period, s; to be set before the first picture.
+        size: rows and columns of pictures that `camera` takes.
     """
 
     def __init__(self, path: Path | None = None, size: tuple[int, int] | None = None, *, studio: bool = True) -> None:
@@ -46,8 +47,9 @@ class Film:
         self.period = 0.0
         self._path, self._studio = path, studio
         self._streams = path is not None and path.suffix == ".mp4"
-        self._height, self._width = size or (_LARGE if self._streams else _SMALL)
+        self.size = size or (_LARGE if self._streams else _SMALL)
         self._writer: Any = None
+        self._periods = 0
 
     @property
     def stride(self) -> int:
@@ -64,21 +66,30 @@ class Film:
             nonlocal markers
             if tick.inputs:  # a continued chunk has none
                 markers = tuple((float(point[0]), float(point[1]), float(point[2])) for point in (tick.inputs[name][0] for name in points))
-            if tick.index % self.stride == 0:
-                picture = plant.render(
-                    height=self._height,
-                    width=self._width,
+            self.add(
+                lambda: plant.render(
+                    height=self.size[0],
+                    width=self.size[1],
                     look_at=task.look_at,
                     distance=task.camera_distance,
                     markers=markers,
                     studio=self._studio,
                 )
-                self.add(picture)
+            )
 
         return shoot
 
-    def add(self, picture: Array) -> None:
-        """Append a picture `[H, W, 3]` uint8; all have one size."""
+    def add(self, take: Callable[[], Array]) -> None:
+        """Append a picture; call it once per control period.
+
+        Args:
+            take: gives `[H, W, 3]` uint8, always of one size; it is not called where more pictures would not be seen.
+        """
+        due = self._periods % self.stride == 0
+        self._periods += 1
+        if not due:
+            return
+        picture = take()
         if not self._streams or self._path is None:
             self.frames.append(picture)
             return

@@ -24,6 +24,7 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 _COMMANDS = {
     "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
     "eval": ("isthmus_cli.eval:Eval", "run episodes of a policy: return and success with 95 % intervals"),
+    "view": ("isthmus_cli.view:View", "watch a task, with a policy or without, or a simulation that exploded"),
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),
     "doctor": ("isthmus_cli.doctor:Doctor", "check this machine, and whether a policy fits a robot"),
     "tasks": ("isthmus_cli.tasks:Tasks", "list the tasks, or show one"),
@@ -47,6 +48,7 @@ _EXTRAS = {
     "matplotlib": "report",
     "PIL": "report",
     "rclpy": "ros",
+    "cv2": "vision",
     "dm_control": "suites",
     "gymnasium_robotics": "suites",
 }

@@ -36,6 +36,11 @@ class Stills(Film):
         super().__init__(size=(_SIZE, _SIZE), studio=False)
         self.steps = tuple(sorted({round((episode_steps - 1) * (index / (count - 1)) ** 2) for index in range(count)}))
 
+    @property
+    def stride(self) -> int:
+        """1: the chosen moments are all taken."""
+        return 1
+
     def camera(self, plant: RenderedSimulator, task: Task) -> Callable[[Tick], None]:
         """See `Film.camera`."""
         shoot = super().camera(plant, task)

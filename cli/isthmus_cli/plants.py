@@ -12,11 +12,17 @@ from isthmus_sim.plants import plant_names
 __all__ = ["Plants", "installed_version"]
 
 _DESCRIPTIONS = {
+    "isaacgym": "Isaac Gym, thousands of arms on one GPU; written against its interface, never run here",
     "mujoco": "MuJoCo, a batch of simulations at once",
     "pybullet": "PyBullet, a second opinion on the dynamics",
     "ros": "a robot or simulator on ROS 2 topics",
 }
-_EXTRAS = {"mujoco": "sim", "pybullet": "pybullet", "ros": "ros"}
+_INSTALL = {
+    "isaacgym": "download from https://developer.nvidia.com/isaac-gym; Python 3.6 to 3.8 only",
+    "mujoco": "pip install 'isthmus[sim]'",
+    "pybullet": "pip install 'isthmus[pybullet]'",
+    "ros": "pip install 'isthmus[ros]'",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +61,5 @@ def _facts(name: str) -> dict[str, Any]:
         "installed": bool(version),
         "version": version,
         "description": _DESCRIPTIONS[name],
-        "install": f"pip install 'isthmus[{_EXTRAS[name]}]'",
+        "install": _INSTALL[name],
     }

@@ -52,7 +52,7 @@ def evaluate_suite(
 
     def shoot(env: SuiteVectorEnv) -> None:
         if film is not None:
-            film.add(env.picture())
+            film.add(env.picture)
 
     for first in range(0, episodes, _ROWS):
         seeds = range(seed + first, seed + min(first + _ROWS, episodes))

@@ -147,6 +147,34 @@ class Kinematics:
                 found[link][:, column] = values
         return found
 
+    def jacobian(self, joints: Sequence[str], position: Array, link: str) -> Array:
+        """Geometric Jacobian of a link's origin in the base frame (Siciliano et al., "Robotics", eq. 3.30).
+
+        Args:
+            joints: names of the columns of `position`; joints that are not named do not move.
+            position: `[B, J]`, rad or m.
+            link: name of the link.
+
+        Returns:
+            `[B, 6, J]`: linear velocity (m/s) and angular velocity (rad/s) of the link per rad/s or m/s of each joint.
+
+        Raises:
+            ValueError: an unknown link; the message lists the known ones.
+        """
+        moving = [self._joints[index] for index in self._chains.get(link, ())]
+        moving = [joint for joint in moving if joint.name in joints and joint.type != "fixed"]
+        poses = self.poses(joints, position, [link, *(joint.child for joint in moving)])
+        columns = np.zeros((position.shape[0], 6, len(joints)))
+        for joint in moving:
+            column, own = list(joints).index(joint.name), poses[joint.child]
+            axis = _rotate(own.rotation, joint.direction)
+            if joint.type == "prismatic":
+                columns[:, :3, column] = axis
+            else:
+                columns[:, :3, column] = np.cross(axis, poses[link].position - own.position)
+                columns[:, 3:, column] = axis
+        return columns
+
     def gravity(self, joints: Sequence[str], position: Array) -> Array:
         """Efforts that hold the robot still against gravity (base upright), `[B, J]`, N·m or N.
 

@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 __all__ = ["make", "make_vec"]
 
 
-def make(task: str, plant: str = "mujoco") -> TaskEnv:
+def make(task: str, plant: str = "mujoco", randomization: Randomization | None = None) -> TaskEnv:
     """A single environment of a task.
 
     Args:
         task: name of the task.
         plant: name of the engine.
+        randomization: physical parameters to draw for each episode.
 
     Raises:
-        ValueError: unknown task or plant; the message lists the valid ones.
+        ValueError: unknown task or plant, or a parameter that cannot be drawn; the message lists the valid ones.
     """
     from isthmus_sim.vector_env import TaskEnv
 
-    return TaskEnv(*_parts(task, plant, 1))
+    made, simulator = _parts(task, plant, 1)
+    return TaskEnv(made, simulator, randomization=randomization.for_plant(plant, simulator) if randomization else None)
 
 
 def make_vec(task: str, num_envs: int, plant: str = "mujoco", randomization: Randomization | None = None) -> TaskVectorEnv | SuiteVectorEnv:

@@ -143,14 +143,15 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 - Gymnasium's name and type
     render_mode = "rgb_array"
 
-    def __init__(self, task: Task, plant: RenderedSimulator) -> None:
+    def __init__(self, task: Task, plant: RenderedSimulator, *, randomization: Sampler | None = None) -> None:
         """Bind task and plant.
 
         Args:
             task: what is asked.
             plant: has one row, and is closed with the environment.
+            randomization: bound to the plant; draws physical parameters for each episode.
         """
-        self._vector = TaskVectorEnv(task, plant, autoreset=False)
+        self._vector = TaskVectorEnv(task, plant, autoreset=False, randomization=randomization)
         self.observation_space = self._vector.single_observation_space
         self.action_space = self._vector.single_action_space
 

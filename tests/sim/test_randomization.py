@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isthmus.cadence import Cadence
 from isthmus.robot import load_robot
-from isthmus_sim import make_vec
+from isthmus_sim import make, make_vec
 from isthmus_sim.appearance import AppearanceRanges
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.parameters import parameter_table
@@ -363,6 +363,8 @@ def test_what_an_engine_cannot_express_is_refused():
             Randomization((Entry(pattern, Uniform(0.1, 0.2)),)).for_plant("pybullet", plant)
     with pytest.raises(ValueError, match="plant 'pybullet' cannot express appearance 'lights'"):
         Randomization(appearance=AppearanceRanges()).for_plant("pybullet", plant)
+    with pytest.raises(ValueError, match="plant 'mujoco' was made without the appearance that the randomisation asks for"):
+        Randomization(appearance=AppearanceRanges()).for_plant("mujoco", plant)
     plant.close()
 
 
@@ -391,6 +393,11 @@ def test_an_environment_draws_at_every_reset_and_begins_with_the_episode_of_its_
     assert (seen[0]["payload"] != seen[1]["payload"]).all()
     assert (seen[1]["joint_damping"] == 1.0).all()
     env.close()
+    single = make("pendulum", "mujoco", widening)
+    alone = given_to(single.unwrapped._vector.plant, monkeypatch)
+    single.reset(seed=8)
+    assert alone[0]["payload"] == seen[0]["payload"][1]
+    single.close()
 
 
 def test_the_start_of_an_episode_does_not_depend_on_what_is_drawn_after_it():

@@ -11,6 +11,7 @@ from isthmus import strict
 from isthmus.plant import Simulator
 from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
+from isthmus_sim.appearance import AppearanceRanges
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.scene import Scene, flat_ground
 from isthmus_sim.task import Task
@@ -20,7 +21,12 @@ __all__ = ["RenderedSimulator", "make_plant", "plant_names", "task_plant"]
 if "DISPLAY" not in os.environ:  # read when MuJoCo is imported: without a screen, draw through EGL
     os.environ.setdefault("MUJOCO_GL", "egl")
 
-_ENGINES = {"mujoco": "sim", "pybullet": "pybullet"}  # engine → extra that installs it
+_ENGINES = {  # engine → how it is installed
+    "mujoco": "install it with: pip install 'isthmus[sim]'",
+    "pybullet": "install it with: pip install 'isthmus[pybullet]'",
+    "isaacgym": "it is not on PyPI: download Isaac Gym Preview 4 from https://developer.nvidia.com/isaac-gym, unpack it and pip install its "
+    "folder python; its binaries are for Python 3.6 to 3.8, isthmus needs 3.10 (isaacgym-stubs are types only)",
+}
 
 
 class RenderedSimulator(Simulator, Protocol):
@@ -43,8 +49,12 @@ class RenderedSimulator(Simulator, Protocol):
         look_at: tuple[float, float, float] = (0.0, 0.0, 0.4),
         distance: float = 2.0,
         markers: tuple[tuple[float, float, float], ...] = (),
+        studio: bool = False,
     ) -> Array:
-        """A picture `[height, width, 3]` uint8 of one row; `markers` are points (m) shown as small green spheres."""
+        """A picture `[height, width, 3]` uint8 of one row; `markers` are points (m) shown as small green spheres.
+
+        `studio` adds ground, shadows and sky where the engine can draw them.
+        """
         ...
 
 
@@ -54,7 +64,15 @@ def plant_names() -> list[str]:
 
 
 def make_plant(
-    name: str, robot: Robot, *, mode: str, period: float, batch: int = 1, scene: Scene | None = None, cameras: Sequence[str] = ()
+    name: str,
+    robot: Robot,
+    *,
+    mode: str,
+    period: float,
+    batch: int = 1,
+    scene: Scene | None = None,
+    cameras: Sequence[str] = (),
+    appearance: AppearanceRanges | None = None,
 ) -> RenderedSimulator:
     """Make a simulated robot.
 
@@ -66,6 +84,7 @@ def make_plant(
         batch: number of rows.
         scene: what stands around the robot; None means flat ground under a mobile robot, and nothing else.
         cameras: of the robot, whose images `read` shows.
+        appearance: ranges that the look of each episode is drawn from; None for a plain look.
 
     Raises:
         ValueError: unknown engine, or a mode that the robot does not have; the message lists the valid ones.
@@ -76,25 +95,32 @@ def make_plant(
     if mode not in robot.command_modes:
         raise ValueError(f"robot {robot.name!r} has no command mode {mode!r}; it has: {', '.join(robot.command_modes)}")
     if importlib.util.find_spec(name) is None:
-        raise ModuleNotFoundError(f"plant {name!r} needs {name}; install it with: pip install 'isthmus[{_ENGINES[name]}]'")
+        raise ModuleNotFoundError(f"plant {name!r} needs {name}; {_ENGINES[name]}")
     scene = flat_ground(robot) if scene is None else scene
     arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": batch, "scene": scene, "cameras": cameras}
+    if appearance is not None:
+        arguments["appearance"] = appearance
     if name == "mujoco":
         from isthmus_sim.plants.mujoco import MujocoPlant
 
         return MujocoPlant(robot, **arguments)
+    if name == "isaacgym":
+        from isthmus_sim.plants.isaacgym import IsaacGymPlant
+
+        return IsaacGymPlant(robot, **arguments)
     from isthmus_sim.plants.pybullet import PybulletPlant
 
     return PybulletPlant(robot, **arguments)
 
 
-def task_plant(name: str, task: Task, batch: int = 1) -> RenderedSimulator:
+def task_plant(name: str, task: Task, batch: int = 1, appearance: AppearanceRanges | None = None) -> RenderedSimulator:
     """The plant that a task runs on: its robot in its scene, with the cameras that its policies look through.
 
     Args:
         name: engine.
         task: what is asked.
         batch: number of rows.
+        appearance: ranges that the look of each episode is drawn from; None for a plain look.
 
     Raises:
         ValueError: unknown engine, or one that the task does not run on; the message lists the valid ones.
@@ -105,4 +131,13 @@ def task_plant(name: str, task: Task, batch: int = 1) -> RenderedSimulator:
     contract = task.contract
     cameras = tuple(signal.name for signal in contract.observation if signal.source == "image")
     robot = load_robot(contract.robot)
-    return make_plant(name, robot, mode=contract.mode, period=contract.control_period, batch=batch, scene=task.scene, cameras=cameras)
+    return make_plant(
+        name,
+        robot,
+        mode=contract.mode,
+        period=contract.control_period,
+        batch=batch,
+        scene=task.scene,
+        cameras=cameras,
+        appearance=appearance,
+    )

@@ -1,19 +1,19 @@
 """Isaac Gym as a plant: a batch of fixed-base arms on one GPU. States and commands are GPU tensors inside and numpy copies at the waist.
 
-**It has not been run.** It is written against the interface that the PyPI package `isaacgym-stubs` declares (Preview 4), and type-checked with it. NVIDIA
-ships binaries for Python 3.6 to 3.8 only, while isthmus needs 3.10: it waits for a build for a newer Python. Expect to correct it on first use,
-and run `isthmus.testing.plant_conformance` before you trust it.
-
-The simulation is in single precision; rows of a batch are not promised to equal single runs bit for bit.
+**It has not been run.** It is written against the interface that the PyPI package `isaacgym-stubs` declares (Preview 4), and type-checked with it.
+NVIDIA ships binaries for Python 3.6 to 3.8 only, while isthmus needs 3.10: it waits for a newer build. Run `isthmus.testing.plant_conformance` before
+you trust it. The engine works in single precision, and a row of a batch is not promised to equal a single run bit for bit.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import isaacgym.gymapi as gymapi
+import isaacgym.gymtorch as gymtorch
 import numpy as np
+import torch  # after Isaac Gym, which insists on it
 
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
@@ -23,15 +23,8 @@ from isthmus_sim.plants.base import command_values, resting_values, rows_of, sta
 from isthmus_sim.plants.sensors import Sensors
 from isthmus_sim.scene import Scene
 
-if TYPE_CHECKING:
-    from isaacgym import gymapi
+__all__ = ["IsaacGymPlant"]
 
-__all__ = ["INSTALL", "IsaacGymPlant"]
-
-INSTALL = (
-    "plant 'isaacgym' needs NVIDIA Isaac Gym Preview 4, which is not on PyPI: download it from https://developer.nvidia.com/isaac-gym, unpack it "
-    "and pip install the folder isaacgym/python; its binaries are for Python 3.6 to 3.8, and isthmus needs 3.10 (isaacgym-stubs, on PyPI, are types only)"
-)
 _SENSED = ("observation_delay", "position_noise", "velocity_noise", "pose_noise")  # added after the physics, in `Sensors`
 _EXPRESSED = ("gravity", "payload", "joint_damping", *_SENSED)
 
@@ -53,32 +46,23 @@ class IsaacGymPlant:
     def __init__(
         self, robot: Robot, *, mode: str, period: float, batch: int = 1, scene: Scene | None = None, cameras: Sequence[str] = ()
     ) -> None:
-        """Start the simulation.
-
-        Args:
-            robot: profile with a fixed base.
-            mode: position, velocity or effort.
-            period: control period, s.
-            batch: number of rows.
-            scene: must be empty.
-            cameras: must be empty.
+        """Start the simulation; arguments as in `make_plant`.
 
         Raises:
             ValueError: a mobile robot, a scene or cameras, or a joint or tool frame that the URDF lacks.
-            ModuleNotFoundError: Isaac Gym is not installed; the message tells how.
         """
         if robot.base.kind != "fixed":
             raise ValueError(f"plant 'isaacgym' simulates fixed bases only, robot {robot.name!r} has a {robot.base.kind} one")
         if (scene is not None and scene.bodies) or cameras:
             raise ValueError("plant 'isaacgym' simulates a robot alone, without a scene and without cameras")
         self.robot, self.period, self.batch, self.scene = robot, period, batch, Scene()
-        self.parameters = {name: parameter for name, parameter in parameter_table(robot, self.scene).items()}
+        self.parameters = parameter_table(robot, self.scene)
         self._mode, self._substeps = mode, substeps(period)
         self._timestep = period / self._substeps
-        self._api, self._tensors, self._torch = _modules()
-        self._gym = self._api.acquire_gym()
+        self._gym = gymapi.acquire_gym()
         self._gravity = self.parameters["gravity"].nominal
-        self._sim = self._gym.create_sim(0, -1, self._api.SIM_PHYSX, self._simulation())
+        self._sim = self._gym.create_sim(0, -1, gymapi.SIM_PHYSX, self._simulation())
+        self._closed = False
         self._kinematics = Kinematics(robot.urdf_path)
         self._sensors = Sensors(batch, period)
         self._payload, self._damping = np.zeros(batch), np.zeros(batch)
@@ -104,9 +88,9 @@ class IsaacGymPlant:
         start = start_state(self.robot, self.scene, state, len(ids))
         values = parameter_rows(self.parameters, parameters, len(ids))
         self._set_parameters(ids, values)
-        places = self._torch.as_tensor(ids, device=self._device)
+        places = torch.as_tensor(ids, device=self._device)
         position, velocity = self._tensor(start["position"]), self._tensor(start["velocity"])
-        joints = self._torch.as_tensor(self._joints, device=self._device)
+        joints = torch.as_tensor(self._joints, device=self._device)
         self._state[places[:, None], joints, 0] = position
         self._state[places[:, None], joints, 1] = velocity
         self._setpoint[places] = position
@@ -130,7 +114,7 @@ class IsaacGymPlant:
     def write(self, command: Command) -> None:
         """See `Plant.write`."""
         values = self._tensor(command_values(command, self._mode, self.robot, self.batch))
-        free = self._torch.as_tensor(~self._stopped, device=self._device)
+        free = torch.as_tensor(~self._stopped, device=self._device)
         self._command[free] = values[free]
 
     def advance(self) -> None:
@@ -140,7 +124,7 @@ class IsaacGymPlant:
         if self._sensors.late:
             self._sensors.record(self._exact())
         if self._pending.any():  # once before a step: of two indexed writes the engine keeps the last
-            actors = self._actors[self._torch.as_tensor(np.flatnonzero(self._pending), device=self._device)]
+            actors = self._actors[torch.as_tensor(np.flatnonzero(self._pending), device=self._device)]
             self._gym.set_dof_state_tensor_indexed(self._sim, self._shown(self._state), self._shown(actors), len(actors))
             self._pending[:] = False
         for _ in range(self._substeps):
@@ -158,65 +142,59 @@ class IsaacGymPlant:
 
     def close(self) -> None:
         """Destroy the simulation."""
-        if self._sim is not None:
+        if not self._closed:
             self._gym.destroy_sim(self._sim)
-            self._sim = None
+            self._closed = True
 
     def render(self, row: int = 0, **options: object) -> Array:
-        """Not available.
-
-        Raises:
-            ValueError: always.
-        """
+        """Always a ValueError: there are no pictures."""
         raise ValueError("plant 'isaacgym' draws no pictures; use --plant mujoco or pybullet for them")
 
     def _simulation(self) -> gymapi.SimParams:
-        settings = self._api.SimParams()
+        settings = gymapi.SimParams()
         settings.dt, settings.substeps = self._timestep, 1
-        settings.up_axis = self._api.UP_AXIS_Z
-        settings.gravity = self._api.Vec3(0.0, 0.0, -self._gravity)
+        settings.up_axis = gymapi.UP_AXIS_Z
+        settings.gravity = gymapi.Vec3(0.0, 0.0, -self._gravity)
         settings.use_gpu_pipeline = settings.physx.use_gpu = True
         return settings
 
     def _make_environments(self) -> None:
         gym, robot = self._gym, self.robot
-        options = self._api.AssetOptions()
+        options = gymapi.AssetOptions()
         options.fix_base_link, options.collapse_fixed_joints = True, False
         options.linear_damping = options.angular_damping = 0.0
         asset = gym.load_asset(self._sim, str(robot.urdf_path.parent), robot.urdf, options)
-        self._joints = [self._found(gym.find_asset_dof_index(asset, name), f"joint {name!r}") for name in robot.joint_names]
-        self._tool = self._found(gym.find_asset_rigid_body_index(asset, robot.tool_frame), f"tool frame {robot.tool_frame!r}")
+        self._joints = [gym.find_asset_dof_index(asset, name) for name in robot.joint_names]
+        self._tool = gym.find_asset_rigid_body_index(asset, robot.tool_frame)
+        for name, index in zip((*robot.joint_names, robot.tool_frame), (*self._joints, self._tool), strict=True):
+            if index < 0:
+                raise ValueError(f"{robot.urdf} has no joint or link {name!r}")
         side = int(np.ceil(np.sqrt(self.batch)))
-        corner, actors = self._api.Vec3(1.0, 1.0, 1.0), []
+        corner, actors = gymapi.Vec3(1.0, 1.0, 1.0), []
         self._environments: list[tuple[gymapi.Env, int]] = []
         for row in range(self.batch):
-            environment = gym.create_env(self._sim, self._api.Vec3(-1.0, -1.0, -1.0), corner, side)
+            environment = gym.create_env(self._sim, gymapi.Vec3(-1.0, -1.0, -1.0), corner, side)
             # One group per row and a common filter bit: rows do not touch each other, and links of a robot do not either.
-            actor = gym.create_actor(environment, asset, self._api.Transform(), robot.name, row, 1)
+            actor = gym.create_actor(environment, asset, gymapi.Transform(), robot.name, row, 1)
             gym.enable_actor_dof_force_sensors(environment, actor)
             self._environments.append((environment, actor))
-            actors.append(gym.get_actor_index(environment, actor, self._api.DOMAIN_SIM))
+            actors.append(gym.get_actor_index(environment, actor, gymapi.DOMAIN_SIM))
             self._set_servo(row)
         self._weight = gym.get_actor_rigid_body_properties(*self._environments[0])[self._tool].mass
         gym.prepare_sim(self._sim)
         count = gym.get_asset_dof_count(asset)
-        self._state = self._tensors.wrap_tensor(gym.acquire_dof_state_tensor(self._sim)).view(self.batch, count, 2)
-        self._force = self._tensors.wrap_tensor(gym.acquire_dof_force_tensor(self._sim)).view(self.batch, count)
+        self._state = gymtorch.wrap_tensor(gym.acquire_dof_state_tensor(self._sim)).view(self.batch, count, 2)
+        self._force = gymtorch.wrap_tensor(gym.acquire_dof_force_tensor(self._sim)).view(self.batch, count)
         self._device = self._state.device
-        self._actors = self._torch.as_tensor(actors, dtype=self._torch.int32, device=self._device)
-        self._targets = self._torch.zeros_like(self._force)
-
-    def _found(self, index: int, what: str) -> int:
-        if index < 0:
-            raise ValueError(f"{self.robot.urdf} has no {what}")
-        return index
+        self._actors = torch.as_tensor(actors, dtype=torch.int32, device=self._device)
+        self._targets = torch.zeros_like(self._force)
 
     def _set_servo(self, row: int) -> None:
         environment, actor = self._environments[row]
         servos = self._gym.get_actor_dof_properties(environment, actor)
         for index, joint in zip(self._joints, self.robot.joints, strict=True):
             direct = self._mode == "effort"
-            servos["driveMode"][index] = int(self._api.DOF_MODE_EFFORT if direct else self._api.DOF_MODE_POS)
+            servos["driveMode"][index] = int(gymapi.DOF_MODE_EFFORT if direct else gymapi.DOF_MODE_POS)
             servos["stiffness"][index] = 0.0 if direct else joint.servo.position_gain
             # Viscous friction acts like more damping of a servo that asks for zero velocity; for efforts `_drive` subtracts it.
             servos["damping"][index] = 0.0 if direct else joint.servo.velocity_gain + self._damping[row]
@@ -226,12 +204,12 @@ class IsaacGymPlant:
     def _drive(self) -> None:
         if self._mode == "effort":
             velocity = self._state[:, self._joints, 1]
-            effort = self._torch.clamp(self._command, -self._effort, self._effort)
+            effort = torch.clamp(self._command, -self._effort, self._effort)
             self._targets[:, self._joints] = effort - self._tensor(self._damping)[:, None] * velocity
             self._gym.set_dof_actuation_force_tensor(self._sim, self._shown(self._targets))
             return
         if self._mode == "velocity":  # the set-point of the position servo moves, as in the other engines
-            self._setpoint = self._torch.clamp(self._setpoint + self._command * self._timestep, self._low, self._high)
+            self._setpoint = torch.clamp(self._setpoint + self._command * self._timestep, self._low, self._high)
         self._targets[:, self._joints] = self._command if self._mode == "position" else self._setpoint
         self._gym.set_dof_position_target_tensor(self._sim, self._shown(self._targets))
 
@@ -249,9 +227,10 @@ class IsaacGymPlant:
             payload, damping = (float(values[name][place]) if name in values else 0.0 for name in ("payload", "joint_damping"))
             if payload != self._payload[row]:
                 self._payload[row] = payload
-                bodies = self._gym.get_actor_rigid_body_properties(*self._environments[row])
+                environment, actor = self._environments[row]
+                bodies = self._gym.get_actor_rigid_body_properties(environment, actor)
                 bodies[self._tool].mass = self._weight + payload
-                self._gym.set_actor_rigid_body_properties(*self._environments[row], bodies, False)
+                self._gym.set_actor_rigid_body_properties(environment, actor, bodies, False)
             if damping != self._damping[row]:
                 self._damping[row] = damping
                 self._set_servo(row)
@@ -262,23 +241,12 @@ class IsaacGymPlant:
         return Measurement(self._steps * self.period, self.robot.joint_names, state[:, :, 0], state[:, :, 1], effort)
 
     def _rest(self) -> None:
-        exact, stopped = self._exact(), self._torch.as_tensor(self._stopped, device=self._device)
+        exact, stopped = self._exact(), torch.as_tensor(self._stopped, device=self._device)
         self._command[stopped] = self._tensor(resting_values(self.robot, self._mode, exact.position, exact.velocity))[stopped]
 
-    def _tensor(self, values: Any) -> Any:
-        return self._torch.as_tensor(np.asarray(values), dtype=self._torch.float32, device=self._device)
+    def _tensor(self, values: object) -> Any:
+        return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self._device)
 
     def _shown(self, tensor: Any) -> Any:
         """The tensor as the engine takes it."""
-        return self._tensors.unwrap_tensor(tensor)
-
-
-def _modules() -> tuple[Any, Any, Any]:
-    """`gymapi`, `gymtorch` and torch; Isaac Gym must be imported before torch."""
-    try:
-        api, tensors = importlib.import_module("isaacgym.gymapi"), importlib.import_module("isaacgym.gymtorch")
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("isaacgym"):
-            raise
-        raise ModuleNotFoundError(INSTALL, name="isaacgym") from None
-    return api, tensors, importlib.import_module("torch")
+        return gymtorch.unwrap_tensor(tensor)

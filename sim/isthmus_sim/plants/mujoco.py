@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -14,6 +14,11 @@ from mujoco.batch import Batch
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Robot
+from isthmus_sim.appearance import AppearanceRanges, add_pool
+from isthmus_sim.batch_pictures import BatchPictures
+from isthmus_sim.camera_rig import CameraRig, find_cameras
+from isthmus_sim.cameras import free_view
+from isthmus_sim.dumps import save_dump
 from isthmus_sim.parameters import parameter_rows, parameter_table
 from isthmus_sim.plants.base import (
     DelayedCommands,
@@ -27,7 +32,7 @@ from isthmus_sim.plants.base import (
     turned_back,
     wheel_speeds,
 )
-from isthmus_sim.plants.mujoco_model import compile_model
+from isthmus_sim.plants.mujoco_model import build_spec, compile_model
 from isthmus_sim.plants.mujoco_parameters import RowParameters
 from isthmus_sim.plants.sensors import Sensors
 from isthmus_sim.scene import Scene
@@ -36,7 +41,8 @@ __all__ = ["MujocoPlant", "compile_model"]
 
 _POSITION_STAGE = int(mujoco.mjtStage.mjSTAGE_POS)
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
-_PUSH = ("push_x", "push_y", "push_z")
+_CONTROL = int(mujoco.mjtState.mjSTATE_CTRL)
+_PUSH = ("push_x", "push_y", "push_z", "push_time", "push_duration")
 
 
 class MujocoPlant:
@@ -50,12 +56,24 @@ class MujocoPlant:
         scene: what stands around the robot.
         parameters: what `reset` can be told.
         model: the compiled MuJoCo model; read only.
+        substeps: physics steps per control period.
+        threads: of the engine.
+        pictures: draws rows.
     """
 
     realtime = False
 
     def __init__(
-        self, robot: Robot, *, mode: str, period: float, batch: int = 1, scene: Scene | None = None, cameras: Sequence[str] = ()
+        self,
+        robot: Robot,
+        *,
+        mode: str,
+        period: float,
+        batch: int = 1,
+        scene: Scene | None = None,
+        cameras: Sequence[str] = (),
+        appearance: AppearanceRanges | None = None,
+        threads: int | None = None,
     ) -> None:
         """Compile the model.
 
@@ -66,33 +84,44 @@ class MujocoPlant:
             batch: number of rows.
             scene: what stands around the robot.
             cameras: of the robot, whose images `read` shows.
+            appearance: ranges that the look of each episode is drawn from; None for a plain look.
+            threads: of the engine; None means one per processor.
         """
         self.robot, self.period, self.batch = robot, period, batch
         self.scene = scene or Scene()
         self.parameters = parameter_table(robot, self.scene)
-        self._mode = mode
-        self._substeps = substeps(period)
-        self._cameras = tuple(camera for camera in robot.cameras if camera.name in cameras)
-        self.model = compile_model(robot, mode, period / self._substeps, self.scene, robot.cameras)
-        self._batch = Batch(self.model, nsim=batch, nthread=min(batch, os.cpu_count() or 1))
-        for name in ("qpos", "qvel", "act", "ctrl", "xpos", "xquat", "qfrc_actuator"):
-            self._batch.bind(name)
-        driven = robot.base.wheels if mode == "twist" else robot.joint_names
-        joints = [self.model.joint(name) for name in driven]
-        self._positions = _columns([joint.qposadr[0] for joint in joints])
-        self._velocities = _columns([joint.dofadr[0] for joint in joints])
-        self._free = {body.name: self.model.joint(body.name) for body in self.scene.moving}
+        self.substeps = substeps(period)
+        self.threads = min(batch, threads or os.cpu_count() or 1)
+        self._mode, self._joints = mode, robot.joint_names
+        spec = build_spec(robot, mode, period / self.substeps, self.scene)
+        if appearance is not None:
+            add_pool(spec)
+        self.model = spec.compile()
+        self._xml = spec.to_xml
+        self._batch = Batch(self.model, nsim=batch, nthread=self.threads)
+        # Live arrays, bound once: asking the batch for them again costs more than reading them.
+        names = ("qpos", "qvel", "act", "ctrl", "xpos", "xquat", "qfrc_actuator")
+        self._qpos, self._qvel, self._act, self._ctrl, self._xpos, self._xquat, self._effort = (self._batch.bind(name) for name in names)
+        driven = [self.model.joint(name) for name in (robot.base.wheels if mode == "twist" else robot.joint_names)]
+        self._positions = _columns([joint.qposadr[0] for joint in driven])
+        self._velocities = _columns([joint.dofadr[0] for joint in driven])
+        self._bodies = {body.name: (self.model.body(body.name).id, self.model.joint(body.name), body) for body in self.scene.moving}
         self._tool = self.model.body(robot.tool_frame).id
         self._root = Kinematics(robot.urdf_path).base
         self._mobile = self.model.joint(robot.base_frame) if robot.base.kind != "fixed" else None
-        self._pushed = self.model.body(self._root).id if self._mobile is not None else self._tool
+        self._pushed = self._tool if self._mobile is None else self.model.body(self._root).id
         self._rows = RowParameters(self.model, self._batch, robot, self.scene)
         self._sensors = Sensors(batch, period)
         self._delayed: DelayedCommands | None = None
-        self._push = np.zeros((batch, 5))  # force, time, duration
+        self._push = np.zeros((batch, len(_PUSH)))
+        self._pushing = False
         self._steps = np.zeros(batch, dtype=np.int64)
         self._stopped = np.zeros(batch, dtype=bool)
-        self._renderer: Any = None
+        self._any_stopped = False
+        self._sample: Measurement | None = None  # the exact state of now; nobody writes into it
+        self._before = self._batch.state.copy()
+        self.pictures = BatchPictures(self.model, self._batch)
+        self._rig = CameraRig(find_cameras(robot, cameras), batch, period, self.pictures.camera, appearance, self.model.nbody)
         self.reset()
 
     def reset(
@@ -108,10 +137,10 @@ class MujocoPlant:
         values = parameter_rows(self.parameters, parameters, len(ids))
         self._batch.reset(ids, stage=_NO_STAGE)
         self._place(ids, start)
-        resting = self._resting(start["position"])
+        resting = start["position"] if self._mode == "position" else np.zeros((len(ids), self.model.nu))
+        self._ctrl[ids] = resting
         if self._mode == "velocity":
-            self._batch.act[ids] = start["position"]
-        self._batch.ctrl[ids] = resting
+            self._act[ids] = start["position"]
         self._rows.write(ids, values)
         self._sensors.reset(ids, seeds, values)
         self._delay(ids, values.get("action_delay"), resting)
@@ -119,58 +148,60 @@ class MujocoPlant:
         self._batch.forward(ids)  # everything, or joint efforts would be those of another episode
         self._steps[ids] = 0
         self._stopped[ids] = False
+        self._any_stopped = bool(self._stopped.any())
+        self._sample = None
+        self._rig.reset(ids, seeds)
 
     def read(self) -> Measurement:
         """What the sensors of all rows say; joint efforts are those of the last physics step."""
         measurement = self._sensors.sense(self._exact(), self._steps)
-        if self._cameras:
-            measurement.images = self._images()
+        if self._rig.cameras:
+            measurement.images = self._rig.read(self._steps)
         return measurement
 
     def truth(self) -> Measurement:
         """The exact state, with the pose of the tool frame and of every scene body that moves."""
-        measurement = self._exact()
-        measurement.poses = {**measurement.poses, self.robot.tool_frame: self._pose(self._tool)}
-        return measurement
+        exact = self._exact()
+        poses = {**exact.poses, self.robot.tool_frame: self._pose(self._tool)}
+        return Measurement(exact.stamp, exact.joints, exact.position, exact.velocity, exact.effort, poses, exact.twists)
 
     def write(self, command: Command) -> None:
         """See `Plant.write`."""
         values = command_values(command, self._mode, self.robot, self.batch)
         if self._mode == "twist":
             values = wheel_speeds(self.robot.base, values)
-        if self._stopped.any():
-            self._batch.ctrl[~self._stopped] = values[~self._stopped]
+        if self._any_stopped:
+            self._ctrl[~self._stopped] = values[~self._stopped]
         else:
-            self._batch.ctrl[:] = values
+            self._ctrl[:] = values
 
     def advance(self) -> None:
         """Step all rows by one control period."""
-        if self._mode == "effort" and self._stopped.any():
+        if self._mode == "effort" and self._any_stopped:
             self._rest()
         if self._sensors.late:
             self._sensors.record(self._exact())
-        if self._push.any():
+        if self._pushing:
             self._apply_push()
+        self._before[:] = self._batch.state
         if self._delayed is None:
-            self._batch.step(nstep=self._substeps, stage=_POSITION_STAGE)
+            self._batch.step(nstep=self.substeps, stage=_POSITION_STAGE)
         else:
-            asked = self._batch.ctrl.copy()
-            seen = self._delayed.push(asked)
-            self._batch.rollout(self._substeps, control=seen, control_spec=int(mujoco.mjtState.mjSTATE_CTRL), record=())
-            self._batch.ctrl[:] = asked
+            asked = self._ctrl.copy()
+            self._batch.rollout(self.substeps, control=self._delayed.push(asked), control_spec=_CONTROL, record=())
+            self._ctrl[:] = asked
             self._batch.forward(stage=_POSITION_STAGE)
         self._steps += 1
+        self._sample = None
 
     def stop(self, reason: str) -> None:
         """Command rest, and ignore what is written until `reset`; an effort-controlled robot is damped."""
-        self._stopped[:] = True
+        self._stopped[:] = self._any_stopped = True
         self._rest()
 
     def close(self) -> None:
-        """Release the renderer; the batch goes with the object."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        """Release the graphics; the batch goes with the object."""
+        self.pictures.close()
 
     def render(
         self,
@@ -181,62 +212,51 @@ class MujocoPlant:
         look_at: tuple[float, float, float] = (0.0, 0.0, 0.4),
         distance: float = 2.0,
         markers: tuple[tuple[float, float, float], ...] = (),
+        studio: bool = False,
     ) -> Array:
-        """See `RenderedSimulator.render`."""
-        if self._renderer is None or (self._renderer.height, self._renderer.width) != (height, width):
-            self.close()
-            self._renderer = mujoco.Renderer(self.model, height, width)
-            weakref.finalize(self, self._renderer.close)  # before the interpreter takes the graphics library down
-        data = self._batch.get_data(row)
-        mujoco.mj_forward(self.model, data)
-        camera = mujoco.MjvCamera()
-        camera.lookat[:] = look_at
-        camera.distance, camera.azimuth, camera.elevation = distance, 55.0, -20.0
-        self._renderer.update_scene(data, camera)
-        for marker in markers:
-            scene = self._renderer.scene
-            mujoco.mjv_initGeom(
-                scene.geoms[scene.ngeom],
-                mujoco.mjtGeom.mjGEOM_SPHERE,
-                np.full(3, 0.03),
-                np.array(marker),
-                np.eye(3).ravel(),
-                np.array([0.2, 0.8, 0.3, 1], np.float32),
-            )
-            scene.ngeom += 1
-        return np.asarray(self._renderer.render()).copy()
+        """See `RenderedSimulator.render`; `studio` adds ground, shadows and sky."""
+        view = free_view(look_at, distance, np.radians(55.0), np.radians(-20.0), height=height, width=width)
+        return self.pictures.picture(row, view, markers, studio=studio)
+
+    def dump(self, row: int, path: Path) -> None:
+        """Save what `isthmus view --dump` opens: the row's model, its state before the last control period, and the control of that period."""
+        control = self._ctrl[row].copy()
+        save_dump(path, self._xml(), self._rows.fields(row), self._before[row].copy(), control)
 
     def _exact(self) -> Measurement:
-        batch = self._batch
-        position, velocity = batch.qpos[:, self._positions].copy(), batch.qvel[:, self._velocities].copy()
-        effort = batch.qfrc_actuator[:, self._velocities].copy()
-        if self._mode == "twist":
-            position, velocity = odometry(self.robot.base, position), odometry(self.robot.base, velocity)
-            effort = odometry(self.robot.base, effort)
-        measurement = Measurement(self._steps * self.period, self.robot.joint_names, position, velocity, effort)
-        if self._free or self._mobile is not None:
-            self._add_bodies(measurement)
-        return measurement
+        if self._sample is None:
+            position = self._qpos[:, self._positions].copy()
+            velocity = self._qvel[:, self._velocities].copy()
+            effort = self._effort[:, self._velocities].copy()
+            if self._mode == "twist":
+                position, velocity, effort = (odometry(self.robot.base, values) for values in (position, velocity, effort))
+            self._sample = Measurement(self._steps * self.period, self._joints, position, velocity, effort)
+            if self._bodies or self._mobile is not None:
+                self._sample.poses, self._sample.twists = self._body_states()
+        return self._sample
 
-    def _add_bodies(self, measurement: Measurement) -> None:
+    def _body_states(self) -> tuple[dict[str, Array], dict[str, Array]]:
         poses, twists = {}, {}
-        for body in self.scene.moving:
-            poses[body.name] = self._pose(self.model.body(body.name).id)
+        for name, (number, joint, body) in self._bodies.items():
+            poses[name] = self._pose(number)
             if body.joint == "free":
-                twists[body.name] = self._twist(self._free[body.name], poses[body.name][:, 3:], own_frame=False)
+                twists[name] = self._twist(joint, poses[name][:, 3:], own_frame=False)
         if self._mobile is not None:
             poses[self._root] = self._pose(self.model.body(self._root).id)
             twists[self._root] = self._twist(self._mobile, poses[self._root][:, 3:], own_frame=True)
-        measurement.poses, measurement.twists = poses, twists
+        return poses, twists
 
     def _pose(self, body: int) -> Array:
-        quaternion = self._batch.xquat[:, body]  # w, x, y, z
-        return np.concatenate([self._batch.xpos[:, body], quaternion[:, 1:], quaternion[:, :1]], axis=1)
+        pose = np.empty((self.batch, 7))
+        pose[:, :3] = self._xpos[:, body]
+        pose[:, 3:6] = self._xquat[:, body, 1:]  # w, x, y, z
+        pose[:, 6] = self._xquat[:, body, 0]
+        return pose
 
     def _twist(self, joint: Any, orientation: Array, *, own_frame: bool) -> Array:
         """MuJoCo keeps the linear velocity of a free body in the world's frame and the angular one in the body's."""
         first = joint.dofadr[0]
-        linear, angular = self._batch.qvel[:, first : first + 3], self._batch.qvel[:, first + 3 : first + 6]
+        linear, angular = self._qvel[:, first : first + 3], self._qvel[:, first + 3 : first + 6]
         if own_frame:
             linear = turned_back(orientation, linear)
         else:
@@ -244,59 +264,48 @@ class MujocoPlant:
         return np.concatenate([linear, angular], axis=1)
 
     def _place(self, ids: Array, start: Mapping[str, Array]) -> None:
-        batch = self._batch
-        if self._mode != "twist":
-            batch.qpos[_at(ids, self._positions)] = start["position"]
-            batch.qvel[_at(ids, self._velocities)] = start["velocity"]
+        if self._mode == "twist":
+            self._qvel[_at(ids, self._velocities)] = wheel_speeds(self.robot.base, start["velocity"])
         else:
-            batch.qvel[_at(ids, self._velocities)] = wheel_speeds(self.robot.base, start["velocity"])
-        placed = {body.name: self._free[body.name] for body in self.scene.moving}
+            self._qpos[_at(ids, self._positions)] = start["position"]
+            self._qvel[_at(ids, self._velocities)] = start["velocity"]
+        for name, (_, joint, body) in self._bodies.items():
+            self._put(ids, joint, start[name], free=body.joint == "free")
         if self._mobile is not None:
-            placed["base"] = self._mobile
-            first = self._mobile.dofadr[0]
-            twist, orientation = start["base_twist"], start["base"][:, 3:]
-            batch.qvel[ids, first : first + 3] = turned(orientation, twist[:, :3])
-            batch.qvel[ids, first + 3 : first + 6] = twist[:, 3:]
-        for name, joint in placed.items():
-            first, values = joint.qposadr[0], start[name]
-            if values.shape[1] == 7:
-                values = values[:, [0, 1, 2, 6, 3, 4, 5]]
-            batch.qpos[ids, first : first + values.shape[1]] = values
+            self._put(ids, self._mobile, start["base"], free=True)
+            first, twist = self._mobile.dofadr[0], start["base_twist"]
+            self._qvel[ids, first : first + 3] = turned(start["base"][:, 3:], twist[:, :3])
+            self._qvel[ids, first + 3 : first + 6] = twist[:, 3:]
 
-    def _resting(self, position: Array) -> Array:
-        """What rows are commanded until their first command, `[n, controls]`."""
-        return position.copy() if self._mode == "position" else np.zeros((len(position), self.model.nu))
+    def _put(self, ids: Array, joint: Any, values: Array, *, free: bool) -> None:
+        first = joint.qposadr[0]
+        ordered = values[:, [0, 1, 2, 6, 3, 4, 5]] if free else values
+        self._qpos[ids, first : first + ordered.shape[1]] = ordered
 
     def _delay(self, ids: Array, delay: Array | None, resting: Array) -> None:
         if self._delayed is None:
             if delay is None or not delay.any():
                 return
-            self._delayed = DelayedCommands(self.batch, self.model.nu, self.period, self._substeps)
+            self._delayed = DelayedCommands(self.batch, self.model.nu, self.period, self.substeps)
             others = np.setdiff1d(np.arange(self.batch), ids)
-            self._delayed.reset(others, np.zeros(others.size), self._batch.ctrl[others])
+            self._delayed.reset(others, np.zeros(others.size), self._ctrl[others])
         self._delayed.reset(ids, np.zeros(ids.size) if delay is None else delay, resting)
 
     def _prepare_push(self, ids: Array, values: Mapping[str, Array]) -> None:
-        names = (*_PUSH, "push_time", "push_duration")
-        if self._push.any() or any(name in values for name in names):
-            self._push[ids] = np.stack([values.get(name, np.zeros(ids.size)) for name in names], axis=1)
+        if self._pushing or any(name in values for name in _PUSH):
+            self._pushing = True
+            self._push[ids] = np.stack([values.get(name, np.zeros(ids.size)) for name in _PUSH], axis=1)
 
     def _apply_push(self) -> None:
         now = self._steps * self.period
-        begin, end = self._push[:, 3] - 1e-9, self._push[:, 3] + self._push[:, 4] - 1e-9
-        pushing = (now >= begin) & (now < end)
-        self._batch.bind("xfrc_applied")[:, self._pushed, :3] = np.where(pushing[:, None], self._push[:, :3], 0.0)
-
-    def _images(self) -> dict[str, Array]:
-        images: dict[str, Array] = {}
-        for camera in self._cameras:
-            raise NotImplementedError(camera.name)
-        return images
+        begin = self._push[:, 3] - 1e-9
+        during = (now >= begin) & (now < begin + self._push[:, 4])
+        self._batch.bind("xfrc_applied")[:, self._pushed, :3] = np.where(during[:, None], self._push[:, :3], 0.0)
 
     def _rest(self) -> None:
         reading = self._exact()
         resting = resting_values(self.robot, self._mode, reading.position, reading.velocity)
-        self._batch.ctrl[self._stopped] = resting[self._stopped]
+        self._ctrl[self._stopped] = resting[self._stopped]
 
 
 def _columns(indices: Sequence[int]) -> Any:

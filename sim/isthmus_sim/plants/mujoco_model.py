@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import mujoco
 import numpy as np
 
 from isthmus.kinematics import Kinematics
-from isthmus.robot import Camera, Joint, Robot
+from isthmus.robot import Joint, Robot
 from isthmus_sim.scene import Body, Hinge, Scene, Shape
 
-__all__ = ["compile_model", "pair_friction"]
+__all__ = ["build_spec", "compile_model", "pair_friction"]
 
 _GEOMS = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
@@ -24,8 +23,8 @@ _GEOMS = {
 }
 
 
-def compile_model(robot: Robot, mode: str, timestep: float, scene: Scene | None = None, cameras: Sequence[Camera] = ()) -> Any:
-    """Compile the robot's URDF, the scene around it, one actuator per commanded joint and the cameras.
+def build_spec(robot: Robot, mode: str, timestep: float, scene: Scene | None = None) -> Any:
+    """The robot's URDF, the scene around it and one actuator per commanded joint, as an MjSpec.
 
     Nothing collides but what the scene's contacts name.
 
@@ -34,7 +33,6 @@ def compile_model(robot: Robot, mode: str, timestep: float, scene: Scene | None 
         mode: command mode.
         timestep: physics step, s.
         scene: what stands around it.
-        cameras: of the robot's profile.
     """
     scene = scene or Scene()
     spec = mujoco.MjSpec.from_file(str(robot.urdf_path))
@@ -64,12 +62,15 @@ def compile_model(robot: Robot, mode: str, timestep: float, scene: Scene | None 
         geoms[body.name] = _add_body(spec, body)
     _add_contacts(spec, robot, scene, geoms)
     _add_actuators(spec, robot, mode)
-    for camera in cameras:
-        _add_camera(spec, camera)
     spec.worldbody.add_light(pos=[1, -1, 3], dir=[-0.3, 0.3, -1], castshadow=False)
     white, kind = [1.0, 1.0, 1.0], mujoco.mjtTexture.mjTEXTURE_SKYBOX
     spec.add_texture(name="sky", type=kind, builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT, rgb1=white, rgb2=white, width=8, height=48)
-    return spec.compile()
+    return spec
+
+
+def compile_model(robot: Robot, mode: str, timestep: float, scene: Scene | None = None) -> Any:
+    """`build_spec`, compiled."""
+    return build_spec(robot, mode, timestep, scene).compile()
 
 
 def pair_friction(first: tuple[float, float], second: tuple[float, float]) -> list[float]:
@@ -169,21 +170,6 @@ def _set_servo(actuator: Any, joint: Joint, mode: str) -> None:
             actuator.actlimited, actuator.actrange = True, list(joint.position)
     actuator.forcelimited = True
     actuator.forcerange = [-joint.effort, joint.effort]
-
-
-def _add_camera(spec: Any, camera: Camera) -> None:
-    """A MuJoCo camera looks along its −z axis, with y upwards."""
-    position, target = np.array(camera.position), np.array(camera.look_at)
-    back = (position - target) / np.sqrt(((position - target) ** 2).sum())
-    up = np.array([0.0, 0.0, 1.0]) if abs(back[2]) < 0.99 else np.array([0.0, 1.0, 0.0])
-    right = np.cross(up, back)
-    right /= np.sqrt((right**2).sum())
-    above = np.cross(back, right)
-    link = spec.body(camera.link)
-    if link is None:
-        raise ValueError(f"camera {camera.name!r}: the robot has no link {camera.link!r}")
-    element = link.add_camera(name=camera.name, pos=position.tolist(), fovy=float(np.rad2deg(camera.field_of_view)))
-    element.alt.xyaxes = [*right.tolist(), *above.tolist()]
 
 
 def _wxyz(rotation: tuple[float, float, float, float]) -> list[float]:

@@ -41,6 +41,11 @@ class RowParameters:
         self._joints = {name: model.joint(name) for name in (robot.base.wheels or robot.joint_names)}
         self._bodies = {body.name: body for body in scene.bodies}
         self._changed: set[str] = set()
+        self._fields: dict[str, Array] = {}
+
+    def fields(self, row: int) -> dict[str, Array]:
+        """The fields of the model that are the row's own, by name."""
+        return {name: values[row].copy() for name, values in self._fields.items()}
 
     def write(self, ids: Array, values: Mapping[str, Array]) -> None:
         """Write the named parameters of the rows, and the nominal value of every parameter that was ever changed."""
@@ -73,10 +78,10 @@ class RowParameters:
     def _write_general(self, ids: Array, name: str, value: Any) -> None:
         if name == "gravity":
             row = value(name)
-            self._batch.expand("opt.gravity")[ids] = np.stack([0 * row, 0 * row, -row], axis=1)
+            self._field("opt.gravity")[ids] = np.stack([0 * row, 0 * row, -row], axis=1)
         elif name == "payload":
             tool = self._model.body(self._robot.tool_frame).id
-            self._batch.expand("body_mass")[ids, tool] = self._model.body_mass[tool] + value(name)
+            self._field("body_mass")[ids, tool] = self._model.body_mass[tool] + value(name)
         else:  # joint_damping
             for joint in self._joints:
                 self._write_joint(ids, joint, "damping", value)
@@ -85,37 +90,42 @@ class RowParameters:
         address = self._joints[joint].dofadr[0]
         if quantity == "damping":
             own = value(f"{joint}.damping") if f"{joint}.damping" in self._table else self._model.dof_damping[address]
-            self._batch.expand("dof_damping")[ids, address] = own + value("joint_damping")
+            self._field("dof_damping")[ids, address] = own + value("joint_damping")
         elif quantity in ("frictionloss", "armature"):
-            self._batch.expand(f"dof_{quantity}")[ids, address] = value(f"{joint}.{quantity}")
+            self._field(f"dof_{quantity}")[ids, address] = value(f"{joint}.{quantity}")
         else:  # gain
             actuator, factor = self._model.actuator(joint).id, value(f"{joint}.gain")
-            self._batch.expand("actuator_gainprm")[ids, actuator, 0] = self._model.actuator_gainprm[actuator, 0] * factor
+            self._field("actuator_gainprm")[ids, actuator, 0] = self._model.actuator_gainprm[actuator, 0] * factor
             bias = self._model.actuator_biasprm[actuator, :3]
-            self._batch.expand("actuator_biasprm")[ids, actuator, :3] = bias * factor[:, None]
+            self._field("actuator_biasprm")[ids, actuator, :3] = bias * factor[:, None]
 
     def _write_body(self, ids: Array, name: str, group: str, value: Any) -> None:
         body, number = self._bodies[name], self._model.body(name).id
         if group == "mass":
             mass = value(f"{name}.mass")
-            self._batch.expand("body_mass")[ids, number] = mass
+            self._field("body_mass")[ids, number] = mass
             factor = mass / body.mass * value(f"{name}.inertia")
-            self._batch.expand("body_inertia")[ids, number] = self._model.body_inertia[number] * factor[:, None]
+            self._field("body_inertia")[ids, number] = self._model.body_inertia[number] * factor[:, None]
         elif group == "com":
-            self._batch.expand("body_ipos")[ids, number] = np.stack([value(f"{name}.com_{axis}") for axis in "xyz"], axis=1)
+            self._field("body_ipos")[ids, number] = np.stack([value(f"{name}.com_{axis}") for axis in "xyz"], axis=1)
         elif group == "friction":
             self._write_friction(ids, name, value)
         elif group == "x":
-            self._batch.expand("body_pos")[ids, number] = np.stack([value(f"{name}.{axis}") for axis in "xyz"], axis=1)
+            self._field("body_pos")[ids, number] = np.stack([value(f"{name}.{axis}") for axis in "xyz"], axis=1)
             if f"{name}.yaw" in self._table:
                 half, (w, x, y, z) = value(f"{name}.yaw") / 2, self._model.body_quat[number]
                 cos, sin = np.cos(half), np.sin(half)
                 turned = [cos * w - sin * z, cos * x - sin * y, cos * y + sin * x, cos * z + sin * w]
-                self._batch.expand("body_quat")[ids, number] = np.stack(turned, axis=1)
+                self._field("body_quat")[ids, number] = np.stack(turned, axis=1)
         else:
             joint = self._model.joint(name)
             field, address = ("jnt_stiffness", joint.id) if group == "stiffness" else (f"dof_{group}", joint.dofadr[0])
-            self._batch.expand(field)[ids, address] = value(f"{name}.{group}")
+            self._field(field)[ids, address] = value(f"{name}.{group}")
+
+    def _field(self, name: str) -> Array:
+        if name not in self._fields:
+            self._fields[name] = self._batch.expand(name)
+        return self._fields[name]
 
     def _write_friction(self, ids: Array, name: str, value: Any) -> None:
         def coefficients(body: str, row: int) -> tuple[float, float]:
@@ -123,7 +133,7 @@ class RowParameters:
                 return float(body not in self._robot.base.casters), 0.0
             return float(value(f"{body}.friction")[row]), float(value(f"{body}.torsional_friction")[row])
 
-        field = self._batch.expand("pair_friction")
+        field = self._field("pair_friction")
         for pair in range(self._model.npair):
             first, second = self._model.pair(pair).name.split(":")
             first, second = first.rpartition("/")[0], second.rpartition("/")[0]

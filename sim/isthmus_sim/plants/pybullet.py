@@ -14,7 +14,11 @@ import pybullet
 
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
-from isthmus.robot import Robot
+from isthmus.robot import Camera, Robot
+from isthmus_sim.appearance import Appearance, AppearanceRanges, check_expressible
+from isthmus_sim.bullet_pictures import bullet_picture
+from isthmus_sim.camera_rig import CameraRig, find_cameras
+from isthmus_sim.cameras import camera_view, free_view
 from isthmus_sim.parameters import Parameter, cannot_express, parameter_rows, parameter_table, urdf_dynamics
 from isthmus_sim.plants.base import (
     DelayedCommands,
@@ -52,7 +56,15 @@ class PybulletPlant:
     realtime = False
 
     def __init__(
-        self, robot: Robot, *, mode: str, period: float, batch: int = 1, scene: Scene | None = None, cameras: Sequence[str] = ()
+        self,
+        robot: Robot,
+        *,
+        mode: str,
+        period: float,
+        batch: int = 1,
+        scene: Scene | None = None,
+        cameras: Sequence[str] = (),
+        appearance: AppearanceRanges | None = None,
     ) -> None:
         """Start the physics clients and load robot and scene.
 
@@ -63,7 +75,13 @@ class PybulletPlant:
             batch: number of rows.
             scene: what stands around the robot.
             cameras: of the robot, whose images `read` shows.
+            appearance: ranges that the look of each episode is drawn from; None for a plain look.
+
+        Raises:
+            ValueError: an appearance that PyBullet cannot express.
         """
+        if appearance is not None:
+            check_expressible("pybullet", appearance)
         self.robot, self.period, self.batch = robot, period, batch
         self.scene = scene or Scene()
         self._table = parameter_table(robot, self.scene)
@@ -74,7 +92,6 @@ class PybulletPlant:
         self._compliant = robot.base.kind == "floating" and mode == "position"
         self._substeps = substeps(period, _COMPLIANT_STEP) if self._compliant else substeps(period)
         self._timestep = period / self._substeps
-        self._cameras = tuple(camera for camera in robot.cameras if camera.name in cameras)
         self._world = World(robot, self.scene, self._timestep)
         self._clients = [pybullet.connect(pybullet.DIRECT) for _ in range(batch)]
         self._values: list[dict[str, float]] = [{} for _ in range(batch)]
@@ -94,10 +111,12 @@ class PybulletPlant:
         self._setpoint = np.zeros((batch, len(self._joints)))
         self._springs = any(isinstance(body.joint, Hinge) and body.joint.stiffness for body in self.scene.bodies)
         self._dynamics = urdf_dynamics(robot)
+        self._sample: Measurement | None = None  # the exact state of now; nobody writes into it
         self._sensors = Sensors(batch, period)
         self._delayed: DelayedCommands | None = None
         self._steps = np.zeros(batch, dtype=np.int64)
         self._stopped = np.zeros(batch, dtype=bool)
+        self._rig = CameraRig(find_cameras(robot, cameras), batch, period, self._take, appearance)
         self.reset()
 
     def reset(
@@ -127,22 +146,22 @@ class PybulletPlant:
         self._delay(ids, values.get("action_delay"), resting)
         self._steps[ids] = 0
         self._stopped[ids] = False
+        self._sample = None
+        self._rig.reset(ids, seeds)
 
     def read(self) -> Measurement:
         """What the sensors of all rows say; joint efforts are those that the motors applied in the last physics step."""
         measurement = self._sensors.sense(self._exact(), self._steps)
-        if self._cameras:
-            measurement.images = self._images()
+        if self._rig.cameras:
+            measurement.images = self._rig.read(self._steps)
         return measurement
 
     def truth(self) -> Measurement:
         """The exact state, with the pose of the tool frame and of every scene body that moves."""
-        measurement = self._exact()
-        poses = np.empty((self.batch, 7))
-        for row, client in enumerate(self._clients):
-            poses[row] = self._link_pose(client, self._tool)
-        measurement.poses = {**measurement.poses, self.robot.tool_frame: poses}
-        return measurement
+        exact = self._exact()
+        tool = np.array([self._link_pose(client, self._tool) for client in self._clients])
+        poses = {**exact.poses, self.robot.tool_frame: tool}
+        return Measurement(exact.stamp, exact.joints, exact.position, exact.velocity, exact.effort, poses, exact.twists)
 
     def write(self, command: Command) -> None:
         """See `Plant.write`."""
@@ -168,6 +187,7 @@ class PybulletPlant:
                     self._disturb(row)
                 pybullet.stepSimulation(physicsClientId=client)
         self._steps += 1
+        self._sample = None
 
     def stop(self, reason: str) -> None:
         """Command rest, and ignore what is written until `reset`; an effort-controlled robot is damped."""
@@ -189,21 +209,32 @@ class PybulletPlant:
         look_at: tuple[float, float, float] = (0.0, 0.0, 0.4),
         distance: float = 2.0,
         markers: tuple[tuple[float, float, float], ...] = (),
+        studio: bool = False,
     ) -> Array:
-        """See `RenderedSimulator.render`."""
+        """See `RenderedSimulator.render`; PyBullet has no studio."""
         client = self._clients[row]
         bodies = []
         for marker in markers:
             shape = pybullet.createVisualShape(pybullet.GEOM_SPHERE, radius=0.03, rgbaColor=[0.2, 0.8, 0.3, 1], physicsClientId=client)
             bodies.append(pybullet.createMultiBody(0, -1, shape, marker, physicsClientId=client))
-        view = pybullet.computeViewMatrixFromYawPitchRoll(look_at, distance, -35.0, -20.0, 0, 2)
-        projection = pybullet.computeProjectionMatrixFOV(45.0, width / height, 0.05, 10.0)
-        pixels = pybullet.getCameraImage(width, height, view, projection, renderer=pybullet.ER_TINY_RENDERER, physicsClientId=client)[2]
+        view = free_view(look_at, distance, np.radians(55.0), np.radians(-20.0), height=height, width=width)
+        picture = bullet_picture(client, view)
         for body in bodies:
             pybullet.removeBody(body, physicsClientId=client)
-        return np.reshape(np.asarray(pixels, dtype=np.uint8), (height, width, 4))[:, :, :3].copy()
+        return picture
+
+    def _take(self, row: int, camera: Camera, appearance: Appearance | None) -> Array:
+        pose = self._link_pose(self._clients[row], self._world.links[camera.link])
+        where = np.array(pose[:3]), np.array(pybullet.getMatrixFromQuaternion(pose[3:])).reshape(3, 3)
+        view = camera_view(camera, *where) if appearance is None else appearance.view(camera, *where)
+        return bullet_picture(self._clients[row], view)
 
     def _exact(self) -> Measurement:
+        if self._sample is None:
+            self._sample = self._measure()
+        return self._sample
+
+    def _measure(self) -> Measurement:
         shape = (self.batch, len(self._joints))
         position, velocity, effort = np.empty(shape), np.empty(shape), np.empty(shape)
         for row, client in enumerate(self._clients):
@@ -348,12 +379,6 @@ class PybulletPlant:
             others = np.setdiff1d(np.arange(self.batch), ids)
             self._delayed.reset(others, np.zeros(others.size), self._command[others])
         self._delayed.reset(ids, np.zeros(ids.size) if delay is None else delay, resting)
-
-    def _images(self) -> dict[str, Array]:
-        images: dict[str, Array] = {}
-        for camera in self._cameras:
-            raise NotImplementedError(camera.name)
-        return images
 
     def _rest(self) -> None:
         reading = self._exact()

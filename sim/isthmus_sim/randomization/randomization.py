@@ -111,6 +111,8 @@ class Randomization:
         """
         if self.appearance:
             check_expressible(name, self.appearance)
+            if getattr(plant, "appearance", None) != self.appearance:
+                raise ValueError(f"plant {name!r} was made without the appearance that the randomisation asks for, so it would not be drawn")
         return self.bind(name, parameter_table(plant.robot, plant.scene), plant.parameters)
 
     def plain(self) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import os
 from typing import Any
 
@@ -23,7 +25,9 @@ def knows(name: str) -> bool:
 def names() -> list[str]:
     """Registered ids, sorted."""
     if importlib.util.find_spec("gymnasium_robotics") is not None:
-        import gymnasium_robotics  # noqa: F401 - registers its environments
+        # It prints a notice on versions, which would stand before every message of ours; docs/how-to/suites.md gives its content.
+        with contextlib.redirect_stderr(io.StringIO()):
+            import gymnasium_robotics  # noqa: F401 - registers its environments
     return sorted(name for name, spec in gymnasium.registry.items() if spec.entry_point is not None)
 
 

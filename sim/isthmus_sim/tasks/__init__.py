@@ -9,10 +9,11 @@ from isthmus_sim.task import Task
 from isthmus_sim.tasks.navigate import navigate
 from isthmus_sim.tasks.pendulum import pendulum
 from isthmus_sim.tasks.reach import reach, reach_wide
+from isthmus_sim.tasks.walk import walk, walk_rough
 
 __all__ = ["get_task", "task_names"]
 
-_TASKS: dict[str, Callable[[], Task]] = {"pendulum": pendulum, "reach": reach, "reach-wide": reach_wide, "navigate": navigate}
+_TASKS: dict[str, Callable[[], Task]] = {"pendulum": pendulum, "reach": reach, "reach-wide": reach_wide, "navigate": navigate, "walk": walk, "walk-rough": walk_rough}
 
 
 def task_names() -> list[str]:
