@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test test-metaworld lint bench docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   train a policy in MuJoCo, run the same file in PyBullet and over ROS 2, write runs/demo/report.html"
 	@echo "make test   all tests"
+	@echo "make test-metaworld   tests of Meta-World's tasks, in .venv-metaworld"
 	@echo "make lint   ruff, mypy, import direction"
 	@echo "make bench  speed against named peers"
 	@echo "make docs   the documentation site, in site/"
@@ -22,6 +23,15 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest
+
+# Meta-World pins an older MuJoCo, so it has an environment of its own.
+.venv-metaworld/installed: pyproject.toml constraints-metaworld.txt
+	$(PYTHON) -m venv .venv-metaworld
+	.venv-metaworld/bin/python -m pip install -q -c constraints-metaworld.txt pytest -e '.[metaworld]'
+	touch $@
+
+test-metaworld: .venv-metaworld/installed
+	.venv-metaworld/bin/python -m pytest tests/metaworld
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -37,4 +47,4 @@ docs: .venv/installed
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf .venv site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-metaworld site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

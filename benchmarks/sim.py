@@ -1,79 +1,130 @@
-"""What the environment costs over the bare engine, in one run on one machine.
+"""What the environments cost over bare physics, and how they compare with other people's, in one run on one machine.
 
-The peer replays the environment's own commands on the bare engine: random actions without a guard would run into joint limits and cost
-more.
-Run with `make bench` or `python benchmarks/sim.py [--periods 400]`.
+Every line is a ratio of two loops that are timed in turns, so that a busy machine slows both; the load is printed because it still matters. The bare
+engine replays the environment's own commands and reset states: with random commands and no resets the arms would run into their joint limits and
+cost more. Run with `make bench` or `python benchmarks/sim.py [--quick]`; EnvPool is raced where it is installed (`pip install envpool==1.2.5`).
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
 import os
-import time
-from collections.abc import Callable
+import resource
+import subprocess
+import sys
 
+os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported
+
+import mujoco
 import numpy as np
+from halfcheetah import GEARS, MODEL, HalfCheetahPlant, halfcheetah
+from rivals import BareBatch, Loop, Race, bare_pybullet, envpool_loop, gymnasium_loop, staggered, step_all
 
 import isthmus_sim
-from isthmus import Command, load_robot
-from isthmus_sim.plants import make_plant
+from isthmus_sim.cameras import free_view
+from isthmus_sim.rendering import Renderer
+from isthmus_sim.vector_env import TaskVectorEnv
+
+POSITION_STAGE = int(mujoco.mjtStage.mjSTAGE_POS)
+REACH_FIELDS = ("xpos", "xquat", "qfrc_actuator")
+PICTURE = 84  # px
 
 
 def main() -> None:
-    """Print one line per engine and batch size."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--periods", type=int, default=400, help="control periods per measurement")
-    periods = parser.parse_args().periods
-    print(f"load {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores, {periods} control periods of 10 physics steps, median of 5")
-    for engine, batch in (("mujoco", 1), ("mujoco", 64), ("mujoco", 512), ("pybullet", 1)):
-        environment, bare = measure(engine, batch, periods)
-        rate = batch / environment
-        print(
-            f"{engine:8} batch {batch:4}: environment {rate:9.0f} steps/s, bare engine {batch / bare:9.0f}, ratio {bare / environment:.2f}"
-        )
+    """Print one line per race."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--memory", type=int, metavar="ROWS", help="only print the memory of a process with so many environments, MB")
+    arguments = parser.parse_args()
+    if arguments.memory:
+        print(f"{memory(arguments.memory):.0f}")
+        return
+    rounds = 3 if arguments.quick else 9
+    print(f"load {os.getloadavg()[0]:.2f}, {os.cpu_count()} threads, MuJoCo {mujoco.__version__}, medians of {rounds} rounds")
+    print(f"{'what':54} {'here':>12} {'rival':>12} {'ratio':>7} {'target':>7}")
+    race_reach(64, 200, rounds, 0.80)
+    race_reach(4096, 20, rounds, 0.85)
+    race_halfcheetah(rounds)
+    race_pictures(rounds)
+    race_pybullet(rounds)
+    used = subprocess.run([sys.executable, __file__, "--memory", "4096"], capture_output=True, text=True, check=True)
+    print(f"{'memory of a process with 4096 reach environments':54} {used.stdout.strip() + ' MB':>12} {'':12} {'':7} {'< 1000':>7}")
 
 
-def measure(engine: str, batch: int, periods: int) -> tuple[float, float]:
-    """Seconds per control period of the environment and of the bare engine, given the same commands."""
-    env = isthmus_sim.make_vec("reach", batch, engine)
-    env.reset(seed=0)
-    actions = np.random.default_rng(0).uniform(-1.5, 1.5, (periods, batch, 6))
-    commands: list[np.ndarray] = []
-    write = env.plant.write
-
-    def remember(command: Command) -> None:
-        commands.append(command.values.copy())
-        write(command)
-
-    env.plant.write = remember  # type: ignore[method-assign]
-    for action in actions:
-        env.step(action)
-    env.plant.write = write  # type: ignore[method-assign]
-    environment = median(lambda: [env.step(action) for action in actions]) / periods
-    robot = load_robot("ur5e")
-    plant = make_plant(engine, robot, mode="velocity", period=0.05, batch=batch)
-    asked = [Command("velocity", robot.joint_names, values) for values in commands]
-
-    def replay() -> None:
-        plant.reset()
-        for command in asked:
-            plant.write(command)
-            plant.advance()
-
-    bare = median(replay) / periods
+def race_reach(rows: int, periods: int, rounds: int, target: float) -> None:
+    """`reach` with its guard against the bare batch."""
+    env = isthmus_sim.make_vec("reach", rows)
+    actions = np.random.default_rng(0).uniform(-1.5, 1.5, (periods, rows, 6)).astype(np.float32)
+    bare = BareBatch(env, actions, POSITION_STAGE, REACH_FIELDS)
+    race = Race({"env": (lambda: staggered(env), lambda: step_all(env, actions)), "bare": (bare.begin, bare.run)}, rounds)
+    show(f"reach with guard, {rows} rows / bare batch", periods * rows, race, "env", "bare", target)
     env.close()
-    plant.close()
-    return environment, bare
 
 
-def median(work: Callable[[], object], runs: int = 5) -> float:
-    """Median wall time of `runs` calls, s."""
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return float(np.median(times))
+def race_halfcheetah(rounds: int, rows: int = 64, periods: int = 100) -> None:
+    """HalfCheetah without a guard against the bare batch and other people's environments."""
+    env = TaskVectorEnv(halfcheetah(), HalfCheetahPlant(rows), guard=False)
+    shares = np.random.default_rng(0).uniform(-1, 1, (periods, rows, 6)).astype(np.float32)
+    actions = shares * np.array(list(GEARS.values()), np.float32)
+    bare = BareBatch(env, actions, int(mujoco.mjtStage.mjSTAGE_NONE), ())
+    loops: dict[str, Loop] = {"env": (lambda: staggered(env), lambda: step_all(env, actions)), "bare": (bare.begin, bare.run)}
+    loops["sync"], loops["async"] = gymnasium_loop("sync", rows, shares), gymnasium_loop("async", rows, shares)
+    if pool := envpool_loop(rows, os.cpu_count() or 1, shares):
+        loops["envpool"] = pool
+    race = Race(loops, rounds)
+    targets = {"bare": ("bare batch", 0.85), "sync": ("SyncVectorEnv", 2.3), "async": ("AsyncVectorEnv", 6.0), "envpool": ("EnvPool", 1.3)}
+    for rival, (name, target) in targets.items():
+        if rival in loops:
+            show(f"HalfCheetah without guard, {rows} rows / {name}", periods * rows, race, "env", rival, target)
+    env.close()
+
+
+def race_pictures(rounds: int, count: int = 25) -> None:
+    """Small pictures of Gymnasium's HalfCheetah against MuJoCo's own renderer with the model's own settings."""
+    model = mujoco.MjModel.from_xml_path(str(MODEL))
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    usual, fast = mujoco.Renderer(model, PICTURE, PICTURE), Renderer(model, PICTURE, PICTURE)
+    view = free_view((0.0, 0.0, 0.5), 4.0, np.pi / 2, -0.3, height=PICTURE, width=PICTURE)
+
+    def draw_usual() -> None:
+        for _ in range(count):
+            usual.update_scene(data)
+            usual.render()
+
+    def draw_fast() -> None:
+        for _ in range(count):
+            fast.picture(model, data, view)
+
+    race = Race({"fast": (None, draw_fast), "usual": (None, draw_usual)}, rounds)
+    show(f"{PICTURE} × {PICTURE} pictures / MuJoCo's default settings", count, race, "fast", "usual", 25.0)
+    usual.close()
+    fast.close()
+
+
+def race_pybullet(rounds: int, periods: int = 200) -> None:
+    """One arm with its guard against a bare loop on the same engine."""
+    env = isthmus_sim.make_vec("reach", 1, "pybullet")
+    actions = np.random.default_rng(0).uniform(-1.5, 1.5, (periods, 1, 6))
+    race = Race({"bare": bare_pybullet(env, actions), "env": (lambda: staggered(env), lambda: step_all(env, actions))}, rounds)
+    show("reach with guard on PyBullet, 1 row / bare loop", periods, race, "env", "bare", 0.6)
+    env.close()
+
+
+def show(what: str, steps: int, race: Race, here: str, rival: str, target: float) -> None:
+    """One line: rates of both, and how many times faster we are."""
+    rates = [f"{steps / race.seconds(name):.0f}/s" for name in (here, rival)]
+    print(f"{what:54} {rates[0]:>12} {rates[1]:>12} {race.ratio(rival, here):>7.2f} {f'≥ {target:g}':>7}", flush=True)
+
+
+def memory(rows: int) -> float:
+    """Largest memory of this process with so many `reach` environments, MB."""
+    env = isthmus_sim.make_vec("reach", rows)
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(np.zeros((rows, 6)))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+from isthmus_sim.parameters import Parameter
+from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 
 REFERENCE = Path(__file__).parent / "reference"
-COMMANDS = ("train sac", "eval", "inspect", "doctor", "tasks", "robots", "plants", "demo")
+PICTURES = REFERENCE / "tasks"
+SOLVED = REFERENCE / "solved.json"
+COMMANDS = ("train sac", "script", "eval", "view", "inspect", "doctor", "tasks", "robots", "robots import", "plants", "demo")
 NOTE = "<!-- written by docs/generate.py; change the code instead -->\n\n"
 
 
@@ -33,31 +39,65 @@ def main() -> int:
 
 
 def tasks_page() -> str:
-    lines = [NOTE + "# Tasks\n"]
+    lines = [
+        NOTE + "# Tasks\n",
+        "Pictures: `python docs/generate.py --pictures`. Scripted solutions: `isthmus script TASK` writes the policy file, and "
+        "`python docs/solve.py` evaluates all of them: 100 episodes per engine, Wilson 95 % intervals.\n",
+    ]
     for name in task_names():
-        task = get_task(name)
-        contract = task.contract
-        lines += [
-            f"## {name}\n",
-            f"{task.description[0].upper()}{task.description[1:]}. Robot `{contract.robot}`; plants {', '.join(task.plants)}; "
-            f"{contract.mode} commands every {contract.control_period:g} s; episodes of {task.episode_steps} periods.\n",
-            f"Success: {task.success}, in each of the last {task.success_steps} periods.\n",
-            "| reward term | weight | unit |\n|---|---|---|",
-            *[f"| {term.name} | {term.weight:g} | {term.unit} |" for term in task.reward],
-            "\n| signal | source | elements | unit | history |\n|---|---|---|---|---|",
-            *[
-                f"| `{signal.name}` | {signal.source} | {', '.join(signal.elements)} | {signal.unit} | {signal.history} |"
-                for signal in contract.observation
-            ],
-            "",
-        ]
+        lines += task_section(get_task(name))
     lines += [
-        "## Parameters\n",
-        "Physical parameters of every task, on every engine: `isthmus eval … --parameters payload=1.0`.\n",
-        "| parameter | unit | nominal | range | meaning |\n|---|---|---|---|---|",
-        *[f"| `{p.name}` | {p.unit} | {p.nominal:g} | {p.low:g} … {p.high:g} | {p.description} |" for p in get_task("reach").parameters.values() if "." not in p.name],
+        "## Parameters of every task\n",
+        "Set with `isthmus eval … --parameters payload=1.0`, drawn with `--randomize FILE.yaml`. Joints and bodies add their own: "
+        "`isthmus tasks NAME` lists them. What an engine cannot express is an error.\n",
+        *parameter_table([parameter for name, parameter in get_task("reach").parameters.items() if "." not in name]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def task_section(task: Task) -> list[str]:
+    contract = task.contract
+    lines = [f"## {task.name}\n"]
+    if (PICTURES / f"{task.name}.jpg").is_file():
+        lines.append(f"![{task.description}](tasks/{task.name}.jpg)\n")
+    lines += [
+        f"{task.description[0].upper()}{task.description[1:]}. Robot `{contract.robot}`; plants {', '.join(task.plants)}; "
+        f"{contract.mode} commands every {contract.control_period:g} s; episodes of {task.episode_steps} periods.\n",
+        f"Success: {task.success}, in each of the last {task.success_steps} periods.\n",
+        *solved_lines(task.name),
+        "| reward term | weight | unit |\n|---|---|---|",
+        *[f"| {term.name} | {term.weight:g} | {term.unit} |" for term in task.reward],
+        "\n| signal | source | elements | unit | history |\n|---|---|---|---|---|",
+        *[
+            f"| `{signal.name}` | {signal.source} | {', '.join(signal.elements)} | {signal.unit} | {signal.history} |"
+            for signal in contract.observation
+        ],
+        "",
+    ]
+    if task.identifiable:
+        lines += ["Unknown to a robot, and searched by identification:\n", *parameter_table(task.identifiable), ""]
+    if task.specification:
+        lines.append(f"Specification, over {', '.join(f'`{signal}`' for signal in task.signals)}: `{task.specification}`\n")
+    return lines
+
+
+def solved_lines(name: str) -> list[str]:
+    """What `docs/solve.py` found about a task."""
+    solved = json.loads(SOLVED.read_text(encoding="utf-8")) if SOLVED.is_file() else {}
+    if name not in solved:
+        return []
+    parts = [
+        f"{found['rate']:.2f} ({found['low']:.2f} … {found['high']:.2f}) in {plant}, mean {found['steps']:.0f} steps"
+        for plant, found in solved[name].items()
+    ]
+    return [f"Solved by its script (`isthmus script {name}`): success {'; '.join(parts)}.\n"]
+
+
+def parameter_table(parameters: Iterable[Parameter]) -> list[str]:
+    return [
+        "| parameter | unit | nominal | range | meaning |\n|---|---|---|---|---|",
+        *[f"| `{p.name}` | {p.unit} | {p.nominal:g} | {p.low:g} … {p.high:g} | {p.description} |" for p in parameters],
+    ]
 
 
 def commands_page() -> str:

@@ -53,13 +53,12 @@ class Agent:
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """The next action for every row, `[B, H, A]`, equal over the horizon."""
         batch, elements = len(next(iter(observation.values()))), len(self._rest)
+        action = np.tile(self._rest, (batch, 1))
         if self._name == "random":
             action = self._generator.uniform(self._low, self._high, (batch, elements))
-        else:
-            action = np.tile(self._rest, (batch, 1))
-        if self._name == "sine":
+        elif self._name == "sine":
             frequency = 2 * np.pi / _PERIOD * (1 + np.arange(elements) / elements)
             room = 0.5 * np.minimum(self._high - self._rest, self._rest - self._low)
-            action = action + room * np.sin(frequency * self._time)
+            action += room * np.sin(frequency * self._time)
         self._time += self.contract.control_period * self.contract.horizon
         return ActionChunk(np.repeat(action[:, None], self.contract.horizon, axis=1))

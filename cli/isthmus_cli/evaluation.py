@@ -18,8 +18,7 @@ from isthmus.runner import Tick
 from isthmus_cli.film import Film
 from isthmus_cli.traces import EpisodeTraces
 from isthmus_sim.episodes import EpisodeResult, episode_start, run_episodes
-from isthmus_sim.plants import RenderedSimulator, task_plant
-from isthmus_sim.randomization import Randomization
+from isthmus_sim.randomization import Randomization, Sampler, randomized_plant
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
 
@@ -95,10 +94,10 @@ def evaluate(
     results: list[EpisodeResult] = []
     cadence = Cadence(task.contract.control_period, realtime=False)
     for number, chunk in enumerate(chunks):
-        simulator = task_plant(plant, task, len(chunk))
+        simulator, sampler = randomized_plant(plant, task, len(chunk), randomization)
         with contextlib.ExitStack() as stack:
             stack.callback(simulator.close)
-            chosen = _randomized(task, randomization, plant, simulator, parameters or {}) if randomization else task
+            chosen = _randomized(task, sampler, parameters or {}) if sampler else task
             watchers: list[Callable[[Tick], None]] = []
             drawn = episode_start(chosen, chunk).parameters if record else {}
             physical = [{name: float(values[row]) for name, values in drawn.items()} | dict(parameters or {}) for row in range(len(chunk))]
@@ -212,10 +211,7 @@ def check_contract(contract: Contract, task: Task | SuiteTask) -> None:
         raise ValueError(f"the policy (here) has another contract than task {task.name!r} (there): {'; '.join(lines)}")
 
 
-def _randomized(
-    task: Task, randomization: Randomization, plant: str, simulator: RenderedSimulator, parameters: Mapping[str, float]
-) -> Task:
-    sampler = randomization.for_plant(plant, simulator)
+def _randomized(task: Task, sampler: Sampler, parameters: Mapping[str, float]) -> Task:
     for name in sampler.names:
         if name in parameters:
             raise ValueError(f"parameter {name!r} is both given and randomised")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from isthmus import strict
+from isthmus.kinematics import Kinematics
 from isthmus.records import Array
 from isthmus.runner import Tick
 from isthmus_sim.plants import RenderedSimulator
@@ -17,6 +18,7 @@ __all__ = ["Film", "check_format"]
 
 _FORMATS = (".gif", ".mp4")
 _FASTEST = 50.0  # pictures per second; more are not seen
+_POINTS = (("x", "y", "z"), ("x", "y"))
 _LARGE, _SMALL = (720, 1280), (360, 480)  # an MP4 is compressed on the way, a GIF is kept in memory
 
 
@@ -59,25 +61,37 @@ class Film:
     def camera(self, plant: RenderedSimulator, task: Task) -> Callable[[Tick], None]:
         """What to call after each control period: it takes a picture of row 0, with points among the task's inputs as green spheres."""
         self.period = task.contract.control_period
-        points = [signal.name for signal in task.contract.inputs if signal.elements == ("x", "y", "z")]
-        markers: tuple[tuple[float, float, float], ...] = ()
+        inputs: Mapping[str, Array] = {}
 
         def shoot(tick: Tick) -> None:
-            nonlocal markers
-            if tick.inputs:  # a continued chunk has none
-                markers = tuple((float(point[0]), float(point[1]), float(point[2])) for point in (tick.inputs[name][0] for name in points))
-            self.add(
-                lambda: plant.render(
-                    height=self.size[0],
-                    width=self.size[1],
-                    look_at=task.look_at,
-                    distance=task.camera_distance,
-                    markers=markers,
-                    studio=self._studio,
-                )
-            )
+            nonlocal inputs
+            inputs = tick.inputs or inputs  # a continued chunk has none
+            self.add(lambda: self.picture(plant, task, inputs))
 
         return shoot
+
+    def picture(self, plant: RenderedSimulator, task: Task, inputs: Mapping[str, Array]) -> Array:
+        """A picture of row 0 now, `[H, W, 3]` uint8, with points among the task's inputs as green spheres.
+
+        Args:
+            plant: what is shown.
+            task: says where to look.
+            inputs: `[B, n]` per name.
+        """
+        points = [signal.name for signal in task.contract.inputs if signal.elements in _POINTS and signal.name in inputs]
+        height, width = self.size
+        x, y, z = task.look_at
+        if plant.robot.base.kind == "floating":  # it walks away
+            root = plant.truth().poses[Kinematics(plant.robot.urdf_path).base][0]
+            x, y = x + float(root[0]), y + float(root[1])
+        return plant.render(
+            height=height,
+            width=width,
+            look_at=(x, y, z),
+            distance=task.camera_distance,
+            markers=tuple(_point(inputs[name][0]) for name in points),
+            studio=self._studio,
+        )
 
     def add(self, take: Callable[[], Array]) -> None:
         """Append a picture; call it once per control period.
@@ -117,6 +131,11 @@ class Film:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         first, *rest = [Image.fromarray(frame) for frame in self.frames]
         first.save(self._path, save_all=True, append_images=rest, duration=round(self.period * self.stride * 1000), loop=0)
+
+
+def _point(values: Array) -> tuple[float, float, float]:
+    """A point of the plane lies on the ground."""
+    return float(values[0]), float(values[1]), float(values[2]) if len(values) == 3 else 0.0
 
 
 def check_format(path: Path) -> None:

@@ -23,6 +23,7 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 
 _COMMANDS = {
     "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
+    "script": ("isthmus_cli.script:Script", "write the policy file of a task's scripted solution"),
     "eval": ("isthmus_cli.eval:Eval", "run episodes of a policy: return and success with 95 % intervals"),
     "view": ("isthmus_cli.view:View", "watch a task, with a policy or without, or a simulation that exploded"),
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),

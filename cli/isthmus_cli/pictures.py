@@ -1,7 +1,8 @@
-"""Pictures of an episode for the report: a few stills, cut out of their background so that they lie on a light or a dark page alike."""
+"""Pictures for pages: a task at the beginning of an episode, and stills of an episode, cut out of their background for light and dark pages."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import numpy as np
 from isthmus.records import Array
 from isthmus.runner import Tick
 from isthmus_cli.film import Film
-from isthmus_sim.plants import RenderedSimulator
+from isthmus_sim.episodes import episode_start
+from isthmus_sim.plants import RenderedSimulator, task_plant
 from isthmus_sim.task import Task
 
-__all__ = ["Stills", "cut_out", "save_stills"]
+__all__ = ["Stills", "cut_out", "picture", "save_stills"]
 
 _SIZE = 720  # pixels
 _MARGIN = 0.04  # of the larger side
+_PAGE = (540, 960)  # pixels, of a task's picture
 
 
 class Stills(Film):
@@ -45,6 +48,28 @@ class Stills(Film):
         """See `Film.camera`."""
         shoot = super().camera(plant, task)
         return lambda tick: shoot(tick) if tick.index in self.steps else None
+
+
+def picture(task: Task, plant: str = "mujoco", seed: int = 0) -> bytes:
+    """A PNG of a task at the beginning of an episode, as the reference page shows it.
+
+    Args:
+        task: what is shown; points among its inputs are green spheres.
+        plant: name of the engine.
+        seed: of the episode.
+    """
+    from PIL import Image
+
+    simulator = task_plant(plant, task)
+    try:
+        start = episode_start(task, [seed])
+        simulator.reset(seeds=[seed], state=start.state, parameters=start.parameters)
+        shot = Film(size=_PAGE).picture(simulator, task, start.inputs)
+    finally:
+        simulator.close()
+    file = io.BytesIO()
+    Image.fromarray(shot).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def cut_out(pictures: Mapping[str, Sequence[Array]]) -> dict[str, list[Array]]:

@@ -6,7 +6,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +28,8 @@ from isthmus_sim.tasks import get_task
 __all__ = ["View"]
 
 _NO_SCREEN = "there is no screen here; write a film instead with --video FILE.mp4"
-_DUMP_SECONDS = 2.0
+_DUMP_FRAMES = 100
+_DUMP_PERIOD = 0.04  # s between two pictures, each one physics step later: slow motion
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,11 @@ def _show_dump(path: Path, film: Film | None) -> None:
 
 
 def _film_dump(dump: Any, film: Film) -> None:
-    """Film the state itself, then what happens from there, until it is not finite any more."""
+    """Film the state itself, then what happens from there step by step, until it is not finite any more."""
     import numpy as np
 
     from isthmus_sim.cameras import free_view
+    from isthmus_sim.dumps import finite_steps
     from isthmus_sim.rendering import BEAUTIFUL, Renderer, ground_below, look
 
     height, width = film.size
@@ -144,24 +146,13 @@ def _film_dump(dump: Any, film: Film) -> None:
     view = free_view(tuple(center), 2.0 * extent, np.radians(55.0), np.radians(-20.0), height=height, width=width)
     look(dump.model, dump.data)
     renderer = Renderer(dump.model, height, width, BEAUTIFUL, ground_below(dump.model, dump.data))
-    film.period = dump.model.opt.timestep
+    film.period = _DUMP_PERIOD
     try:
-        for _ in _finite_steps(dump.model, dump.data):
+        for _ in finite_steps(dump, _DUMP_FRAMES * dump.model.opt.timestep):
+            look(dump.model, dump.data)
             film.add(lambda: renderer.picture(dump.model, dump.data, view))
     finally:
         renderer.close()
-
-
-def _finite_steps(model: Any, data: Any) -> Iterator[None]:
-    import mujoco
-    import numpy as np
-
-    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
-    for _ in range(round(_DUMP_SECONDS / model.opt.timestep)):
-        yield
-        mujoco.mj_step(model, data)
-        if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
-            return
 
 
 def _has_screen() -> bool:

@@ -92,7 +92,9 @@ class Contract:
         """Why no robot can run a policy with raw actions, in one sentence; "" for all other policies."""
         if self.mode != "raw":
             return ""
-        return f"the policy was made for {self.task!r} of an outside suite: its actions are in that suite's own scale, so no robot can run it"
+        return (
+            f"the policy was made for {self.task!r} of an outside suite: its actions are in that suite's own scale, so no robot can run it"
+        )
 
     def signal(self, name: str) -> Signal:
         """The observation signal of that name.
@@ -195,13 +197,13 @@ class Contract:
 def _unit_problems(signal: Signal, robot: Robot, mode: str) -> list[str]:
     if mode == "twist" and not signal.source.startswith("joint_"):
         return []  # a twist, and the one executed before it, is in m/s as a whole; its angular part is in rad/s
-    problems = []
-    for joint in robot.joints:
-        if joint.name in signal.elements:
-            revolute = signal.unit in ("rad", "rad/s", "N*m")
-            if revolute != (joint.type != "prismatic"):
-                problems.append(f"signal {signal.name!r} is in {signal.unit}, but {joint.name} of {robot.name!r} is {joint.type}")
-    return problems
+    bound = [joint for joint in robot.joints if joint.name in signal.elements]
+    # A gripper's fingers slide in a signal of joints that turn: one unit names the turning ones, and sliding joints are in m wherever they stand.
+    turning = any(joint.type != "prismatic" for joint in bound)
+    if turning == (signal.unit in ("rad", "rad/s", "N*m")):
+        return []
+    wrong = [joint for joint in bound if turning == (joint.type != "prismatic")]
+    return [f"signal {signal.name!r} is in {signal.unit}, but {joint.name} of {robot.name!r} is {joint.type}" for joint in wrong]
 
 
 def _signal_diff(at: str, mine: Signal, theirs: Signal) -> list[str]:

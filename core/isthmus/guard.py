@@ -74,6 +74,7 @@ class LimitGuard:
             self._envelope = MotionEnvelope(robot, limits, mode, rate_scale)
         fastest = np.array([own.velocity[own.joints.index(joint)] for joint in self.joints])
         self._monitors = Monitors(robot.monitors, mode, self.joints, fastest)
+        self._fresh = {armed: self.initial(1, armed=armed) for armed in (False, True)}
 
     def initial(self, batch: int, *, armed: bool = False) -> GuardState:
         """State of `batch` rows at rest; environments arm at once, robots through `arm`."""
@@ -97,12 +98,12 @@ class LimitGuard:
         """Clear the latch and all memory of the given rows (None: all); they are armed only if `armed`."""
         if rows is None:
             return self.initial(state.armed.shape[0], armed=armed)
-        return renew(state, self.initial(len(rows), armed=armed), rows)
+        return renew(state, self._fresh[armed], np.asarray(rows))
 
     def arm(self, state: GuardState) -> GuardState:
         """Let commands through from now on; rows that are stopped stay unarmed until `reset`."""
         rows = np.flatnonzero(~state.armed & (state.rung != STOP))
-        return renew(state, self.initial(rows.size, armed=True), rows)
+        return renew(state, self._fresh[True], rows)
 
     def disarm(self, state: GuardState) -> GuardState:
         """Let nothing through any more; only sensible at standstill."""

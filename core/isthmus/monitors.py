@@ -28,6 +28,7 @@ __all__ = ["Alarm", "MonitorState", "Monitors", "finite", "time_out"]
 TRACKING_DISTANCE = 2.0  # rad or m of commanded motion over which a lead is forgotten
 TRACKING_MEMORY = 20.0  # s over which a lead is forgotten besides, so that creep below the standstill speed does not add up
 OSCILLATION_MEMORY = 1.0  # s
+SMALL = 4096  # numbers
 
 
 def time_out(period: float) -> float:
@@ -36,8 +37,8 @@ def time_out(period: float) -> float:
 
 
 def finite(values: Array) -> bool:
-    """Whether all values are finite; numbers so large that their squares overflow are looked at one by one."""
-    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
+    """Whether all values are finite. The sum of squares tells fastest, as long as it neither overflows nor wakes the threads of a linear algebra library."""
+    return (values.size <= SMALL and math.isfinite(np.vdot(values, values))) or bool(np.isfinite(values).all())
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,14 @@ class Servo:
         armature: rotor inertia seen at the joint, kg·m² (kg for prismatic joints).
         position_gain: N·m/rad.
         velocity_gain: N·m·s/rad, inside the force-limited actuator.
+        no_load_speed: of a DC motor whose torque falls linearly with speed, from `effort` at standstill to nothing here, rad/s; "inf" for a
+            torque limit that does not depend on speed.
     """
 
     armature: float = 0.0
     position_gain: float = 0.0
     velocity_gain: float = 0.0
+    no_load_speed: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,8 @@ class Robot:
         control_period: shortest and longest period at which it can be commanded, s.
         monitors: thresholds of the guard's monitors.
         hold: hold of an effort-controlled robot, needed for effort commands; kp = 0 means damping only.
+        command_delay: time from a command to its effect, s.
+        command_lag: time constant with which the drives follow a command, s.
         workspace_points: links whose origins must stay in the workspace box.
         workspace: the box, or None.
         cameras: cameras it carries.
@@ -224,6 +229,8 @@ class Robot:
     control_period: tuple[float, float] = (0.001, 1.0)
     monitors: Thresholds = field(default_factory=Thresholds)
     hold: Hold | None = None
+    command_delay: float = 0.0
+    command_lag: float = 0.0
     workspace_points: tuple[str, ...] = ()
     workspace: Box | None = None
     cameras: tuple[Camera, ...] = ()

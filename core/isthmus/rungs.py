@@ -127,7 +127,7 @@ class Findings:
 
 
 def renew(state: GuardState, fresh: GuardState, rows: Array) -> GuardState:
-    """`state` with the rows `[n]`, indices or a mask, as in `fresh`, which has those rows only."""
+    """`state` with the rows `[n]` (indices) as the only row of `fresh`."""
 
     def pick(now: Any, new: Any, names: list[str]) -> dict[str, Array]:
         values = {}
@@ -136,11 +136,12 @@ def renew(state: GuardState, fresh: GuardState, rows: Array) -> GuardState:
             values[name][rows] = getattr(new, name)
         return values
 
-    cause = list(state.cause)
-    for index in np.arange(len(cause))[rows].tolist():
-        cause[index] = ""
+    cause = state.cause
+    if any(cause):
+        begun = set(rows.tolist())
+        cause = tuple("" if row in begun else old for row, old in enumerate(cause))
     monitors = MonitorState(**pick(state.monitors, fresh.monitors, _MONITORED))
-    return GuardState(cause=tuple(cause), monitors=monitors, **pick(state, fresh, _REMEMBERED))
+    return GuardState(cause=cause, monitors=monitors, **pick(state, fresh, _REMEMBERED))
 
 
 _MONITORED = [field.name for field in dataclasses.fields(MonitorState)]

@@ -77,7 +77,7 @@ class Signal:
         name: unique in the contract.
         source: where it is bound: a key of `SOURCES` or the name of an installed recurrence.
         elements: joint or component names; they give the shape. Empty for an image.
-        unit: SI unit of all elements (the quaternion part of a pose has none).
+        unit: SI unit of all elements. The quaternion part of a pose has none; sliding joints among turning ones are in m where those are in rad.
         low: lower bound per element; "-inf" where there is none.
         high: upper bound per element.
         frame: frame of the values; empty means the robot's base frame, or that no frame applies.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from isthmus_sim.plants import RenderedSimulator
-    from isthmus_sim.randomization import Randomization
+    from isthmus_sim.randomization import Randomization, Sampler
     from isthmus_sim.suites import SuiteVectorEnv
     from isthmus_sim.task import Task
     from isthmus_sim.vector_env import TaskEnv, TaskVectorEnv
@@ -27,8 +27,8 @@ def make(task: str, plant: str = "mujoco", randomization: Randomization | None =
     """
     from isthmus_sim.vector_env import TaskEnv
 
-    made, simulator = _parts(task, plant, 1)
-    return TaskEnv(made, simulator, randomization=randomization.for_plant(plant, simulator) if randomization else None)
+    made, simulator, sampler = _parts(task, plant, 1, randomization)
+    return TaskEnv(made, simulator, randomization=sampler)
 
 
 def make_vec(task: str, num_envs: int, plant: str = "mujoco", randomization: Randomization | None = None) -> TaskVectorEnv | SuiteVectorEnv:
@@ -50,13 +50,13 @@ def make_vec(task: str, num_envs: int, plant: str = "mujoco", randomization: Ran
         if randomization:
             raise ValueError(f"{task!r} runs in a suite's own simulation, which randomisation cannot reach")
         return SuiteVectorEnv(get_suite_task(task), num_envs)
-    made, simulator = _parts(task, plant, num_envs)
-    return TaskVectorEnv(made, simulator, randomization=randomization.for_plant(plant, simulator) if randomization else None)
+    made, simulator, sampler = _parts(task, plant, num_envs, randomization)
+    return TaskVectorEnv(made, simulator, randomization=sampler)
 
 
-def _parts(task: str, plant: str, batch: int) -> tuple[Task, RenderedSimulator]:
-    from isthmus_sim.plants import task_plant
+def _parts(task: str, plant: str, batch: int, randomization: Randomization | None) -> tuple[Task, RenderedSimulator, Sampler | None]:
+    from isthmus_sim.randomization import randomized_plant
     from isthmus_sim.tasks import get_task
 
     made = get_task(task)
-    return made, task_plant(plant, made, batch)
+    return made, *randomized_plant(plant, made, batch, randomization)

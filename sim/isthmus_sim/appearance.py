@@ -234,7 +234,7 @@ def _blurred(pixels: Array, deviation: float) -> Array:
         padding = [(0, 0)] * 3
         padding[axis] = (radius, radius)
         padded, size = np.pad(pixels, padding, mode="edge"), pixels.shape[axis]
-        pixels = sum((weight * np.take(padded, range(place, place + size), axis) for place, weight in enumerate(weights)), np.float32(0))
+        pixels = np.sum([weight * padded.take(range(place, place + size), axis) for place, weight in enumerate(weights)], axis=0)
     return pixels
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import mujoco
-import numpy as np
 
 from isthmus.records import Array
 from isthmus.robot import Camera
@@ -88,11 +87,6 @@ class BatchPictures:
     def _renderer(self, view: View, profile: Profile, *, own_sky: bool = False) -> Renderer:
         key = (view.height, view.width, profile, own_sky)  # a sky stays where it was painted
         if key not in self._renderers:
-            ground = None
-            if profile.studio:
-                start = mujoco.MjData(self.model)
-                look(self.model, start)
-                heights = [ground_below(self.model, data) for data in (start, self._data)]
-                ground = None if None in heights else float(np.min([height for height in heights if height is not None]))
+            ground = ground_below(self.model, self._data) if profile.studio else None
             self._renderers[key] = Renderer(self.model, view.height, view.width, profile, ground)
         return self._renderers[key]

@@ -29,6 +29,7 @@ class View:
         intrinsics: fx, fy, cx, cy, px.
         height: rows of the picture.
         width: columns of the picture.
+        distance: to the point that it was aimed at, m; shadows are finest around this point.
     """
 
     position: Array
@@ -36,6 +37,7 @@ class View:
     intrinsics: tuple[float, float, float, float]
     height: int
     width: int
+    distance: float = 1.0
 
     def edges(self) -> tuple[float, float, float, float]:
         """Left, right, bottom and top edge of the picture at 1 m distance, m; up is positive."""
@@ -66,7 +68,14 @@ def camera_view(camera: Camera, position: Array, rotation: Array) -> View:
     except ValueError as error:
         raise ValueError(f"camera {camera.name!r}: {error}") from None
     axes = rotation @ _axes(forward, up)
-    return View(position + rotation @ np.array(camera.position), axes, intrinsics, camera.spec.height, camera.spec.width)
+    return View(
+        position + rotation @ np.array(camera.position),
+        axes,
+        intrinsics,
+        camera.spec.height,
+        camera.spec.width,
+        float(np.linalg.norm(forward)),
+    )
 
 
 def free_view(
@@ -94,7 +103,7 @@ def free_view(
     up = np.array([-np.cos(azimuth) * np.sin(elevation), -np.sin(azimuth) * np.sin(elevation), np.cos(elevation)])
     focal = 0.5 * height / np.tan(0.5 * field_of_view)
     intrinsics = (focal, focal, 0.5 * (width - 1), 0.5 * (height - 1))
-    return View(np.array(look_at) - distance * forward, _axes(forward, up), intrinsics, height, width)
+    return View(np.array(look_at) - distance * forward, _axes(forward, up), intrinsics, height, width, distance)
 
 
 def project(view: View, points: Array) -> Array:

@@ -6,7 +6,8 @@ The file is a plain `.npz` without pickled objects: `model` (MJCF text as bytes)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ import numpy as np
 from isthmus import strict
 from isthmus.records import Array
 
-__all__ = ["Dump", "diagnose", "load_dump", "save_dump"]
+__all__ = ["Dump", "diagnose", "finite_steps", "load_dump", "save_dump"]
 
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _FIELD = "field/"
 _FAST = 100.0  # rad/s or m/s, faster than any joint of a robot
 _OPTION = "opt."
+_SECONDS = 1.0  # how far ahead a diagnosis looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,10 @@ def save_dump(path: Path, model: str, row_fields: Mapping[str, Array], state: Ar
         ctrl: control of that step, `[nu]`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fields = {_FIELD + name: np.asarray(values) for name, values in row_fields.items()}
+    arrays: dict[str, Any] = {_FIELD + name: np.asarray(values) for name, values in row_fields.items()}
+    arrays |= {"model": np.frombuffer(model.encode(), np.uint8), "state": state, "ctrl": ctrl}
     with path.open("wb") as file:
-        np.savez_compressed(file, model=np.frombuffer(model.encode(), np.uint8), state=state, ctrl=ctrl, **fields)
+        np.savez_compressed(file, **arrays)
 
 
 def load_dump(path: Path) -> Dump:
@@ -89,7 +92,7 @@ def load_dump(path: Path) -> Dump:
 
 
 def diagnose(dump: Dump) -> list[tuple[str, str]]:
-    """What is conspicuous, as pairs of a name and a sentence: fastest and most accelerated joint, energy, deepest contact, the next step."""
+    """What is conspicuous, as pairs of a name and a sentence: fastest and most accelerated joint, energy, deepest contact, future."""
     model, data = dump.model, dump.data
     found = [("time", f"{data.time:.4f} s")]
     if model.nv:
@@ -102,14 +105,42 @@ def diagnose(dump: Dump) -> list[tuple[str, str]]:
     mujoco.mj_energyVel(model, data)
     found.append(("energy", f"potential {data.energy[0]:.4g} J, kinetic {data.energy[1]:.4g} J"))
     found.append(("deepest contact", _deepest(model, data)))
-    following = mujoco.MjData(model)
-    mujoco.mj_copyData(following, model, data)
-    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
-    mujoco.mj_step(model, following)
-    bad = np.flatnonzero(~np.isfinite(following.qvel) | (np.abs(following.qvel) > mujoco.mjMAXVAL))
-    where = ", ".join(dict.fromkeys(_joint_of(model, int(dof))[0] for dof in bad[:5]))
-    found.append(("next step", f"not finite at {where}" if bad.size else "finite"))
+    found.append(("from there", _future(model, data)))
     return found
+
+
+def finite_steps(dump: Dump, seconds: float) -> Iterator[None]:
+    """Step the dump's data, one physics step per item, for so long or until it is not finite any more."""
+    model, data = dump.model, dump.data
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    for _ in range(round(seconds / model.opt.timestep)):
+        yield
+        with _no_warnings():
+            mujoco.mj_step(model, data)
+        if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
+            return
+
+
+def _future(model: Any, data: Any) -> str:
+    following = Dump(model, mujoco.MjData(model))
+    mujoco.mj_copyData(following.data, model, data)
+    steps = sum(1 for _ in finite_steps(following, _SECONDS))
+    bad = np.flatnonzero(~np.isfinite(following.data.qvel))
+    if not bad.size:
+        return f"stays finite for {_SECONDS:g} s under this control"
+    where = ", ".join(dict.fromkeys(_joint_of(model, int(dof))[0] for dof in bad[:3]))
+    return f"not finite after {steps} steps of {1000 * model.opt.timestep:g} ms, at {where}{' …' if bad.size > 3 else ''}"
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """MuJoCo reports instability on stderr and in a file of the working directory; here it is expected."""
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def _deepest(model: Any, data: Any) -> str:

@@ -29,6 +29,7 @@ class EpisodeResult:
         success: the task's condition held at the end, and the guard did not stop it.
         steps: control periods until its end.
         stopped_by_guard: cause of the guard's stop, "" if there was none.
+        fallen: the task ended it as a failure (`Task.fallen`).
         terms: weighted reward terms, summed.
         rungs: control periods spent on each rung of the guard.
         parameters: physical parameters that were set, those drawn for this episode among them.
@@ -39,6 +40,7 @@ class EpisodeResult:
     success: bool
     steps: int
     stopped_by_guard: str
+    fallen: bool
     terms: Mapping[str, float]
     rungs: Mapping[str, int]
     parameters: Mapping[str, float] = field(default_factory=dict)
@@ -91,12 +93,14 @@ def run_episodes(
     steps = np.zeros(plant.batch, dtype=np.int64)
     rungs = np.zeros((plant.batch, len(RUNGS)), dtype=np.int64)
     causes = [""] * plant.batch
+    fallen = np.zeros(plant.batch, dtype=bool)
 
     def score(tick: Tick) -> None:
         nonlocal before, success
         after = plant.truth()
         asked = tick.decision.command.values if tick.asked is None else tick.asked
-        outcome = scorer.score(Transition(before, after, asked, start.inputs))
+        transition = Transition(before, after, asked, start.inputs)
+        outcome = scorer.score(transition)
         before = after
         running = ~ended
         for name, value in outcome.terms.items():
@@ -104,10 +108,12 @@ def run_episodes(
         steps[running] += 1
         rungs[running, tick.decision.rung[running]] += 1
         stopped = running & (tick.decision.rung == STOP)
+        down = running & task.fallen(transition) if task.fallen else np.zeros_like(running)
         for row in np.flatnonzero(stopped):
             causes[row] = tick.decision.cause[row]
-        success = np.where(running, outcome.success & ~stopped, success)
-        ended[stopped] = True
+        success = np.where(running, outcome.success & ~stopped & ~down, success)
+        ended[stopped | down] = True
+        fallen[down] = True
         if on_tick:
             on_tick(tick)
 
@@ -121,6 +127,7 @@ def run_episodes(
             success=bool(success[row]),
             steps=int(steps[row]),
             stopped_by_guard=causes[row],
+            fallen=bool(fallen[row]),
             terms={name: float(total[row]) for name, total in totals.items()},
             rungs={name: int(count) for name, count in zip(RUNGS, rungs[row], strict=True)},
             parameters={name: float(values[row]) for name, values in physical.items()},

@@ -49,7 +49,11 @@ class Parameter:
 
 def parameter_table(robot: Robot, scene: Scene) -> Mapping[str, Parameter]:
     """Every parameter of a robot in a scene, by name."""
-    return {parameter.name: parameter for parameter in (*_GENERAL, *_joint_parameters(robot), *_body_parameters(scene))}
+    path = (
+        Parameter("action_delay", "s", robot.command_delay, 0.0, 0.5, "time from a command to its effect"),
+        Parameter("action_lag", "s", robot.command_lag, 0.0, 0.5, "time constant with which the drives follow a command"),
+    )
+    return {parameter.name: parameter for parameter in (*_PLAIN, *path, *_joint_parameters(robot), *_body_parameters(scene))}
 
 
 def parameter_rows(table: Mapping[str, Parameter], parameters: Mapping[str, Array] | None, count: int) -> dict[str, Array]:
@@ -89,11 +93,10 @@ def urdf_dynamics(robot: Robot) -> dict[str, tuple[float, float]]:
     return found
 
 
-_GENERAL = (
+_PLAIN = (
     Parameter("gravity", "m/s^2", 9.81, 0.0, 20.0, "gravitational acceleration, downwards"),
     Parameter("payload", "kg", 0.0, 0.0, 20.0, "point mass at the tool frame"),
     Parameter("joint_damping", "N*m*s/rad", 0.0, 0.0, 50.0, "viscous friction of every joint, on top of its own"),
-    Parameter("action_delay", "s", 0.0, 0.0, 0.5, "time from a command to its effect"),
     Parameter("observation_delay", "s", 0.0, 0.0, 0.5, "age of what the sensors say"),
     Parameter("position_noise", "rad", 0.0, 0.0, 0.5, "standard deviation of measured joint positions"),
     Parameter("velocity_noise", "rad/s", 0.0, 0.0, 5.0, "standard deviation of measured joint velocities"),
@@ -122,15 +125,23 @@ def _joint_parameters(robot: Robot) -> list[Parameter]:
             ),
             Parameter(f"{name}.gain", "1", 1.0, 0.01, 10.0, f"factor on the servo gains of {name}"),
         ]
+        fastest = joint.servo.no_load_speed
+        if math.isfinite(fastest):
+            low, high = fastest / 10, fastest * 10
+            parameters.append(Parameter(f"{name}.no_load_speed", "rad/s", fastest, low, high, f"speed at which the motor of {name} has no torque left"))
     return parameters
 
 
 def _body_parameters(scene: Scene) -> list[Parameter]:
     parameters = []
+    touching = {name for pair in scene.contacts for name in pair}
     for body in scene.bodies:
         name = body.name
-        parameters.append(Parameter(f"{name}.friction", "1", body.friction, 0.0, 10.0, f"sliding friction coefficient of {name}"))
-        parameters.append(Parameter(f"{name}.torsional_friction", "m", body.torsional_friction, 0.0, 1.0, f"torsional friction of {name}"))
+        if name in touching:
+            parameters += [
+                Parameter(f"{name}.friction", "1", body.friction, 0.0, 10.0, f"sliding friction coefficient of {name}"),
+                Parameter(f"{name}.torsional_friction", "m", body.torsional_friction, 0.0, 1.0, f"torsional friction of {name}"),
+            ]
         if body.moves:
             parameters += _moving_parameters(body)
         elif not body.parent:

@@ -23,7 +23,7 @@ from isthmus_sim.cameras import View
 
 __all__ = ["BEAUTIFUL", "FAST", "PLAIN", "Profile", "Renderer", "ground_below", "look"]
 
-MARKER_RADIUS = 0.02  # m
+_MARKER_RADIUS = 0.011  # of the camera's distance
 _MARKER_COLOR = (0.15, 0.65, 0.25, 1.0)
 _GROUND_COLOR = (0.86, 0.88, 0.90, 1.0)
 _HORIZON, _ZENITH = (0.90, 0.93, 0.96), (0.50, 0.64, 0.80)
@@ -49,7 +49,7 @@ class Profile:
 
 FAST = Profile(samples=0, shadows=0, reflections=False, studio=False)
 PLAIN = Profile(samples=8, shadows=0, reflections=False, studio=False)
-BEAUTIFUL = Profile(samples=8, shadows=4096, reflections=True, studio=True)
+BEAUTIFUL = Profile(samples=8, shadows=2048, reflections=True, studio=True)
 
 
 class Renderer:
@@ -155,8 +155,11 @@ class Renderer:
         user.type = mujoco.mjtCamera.mjCAMERA_USER
         mujoco.mjv_updateScene(model, data, self._option, None, user, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene)
         for marker in markers:
-            _add_geom(self._scene, mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, MARKER_RADIUS), np.array(marker), _MARKER_COLOR)
+            _add_geom(
+                self._scene, mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, _MARKER_RADIUS * view.distance), np.array(marker), _MARKER_COLOR
+            )
         if self.profile.studio:
+            self._context.shadowClip = view.distance
             _light_studio(self._scene, view)
             if self._ground is not None:
                 slab = np.array([_GROUND_SIZE, _GROUND_SIZE, 0.01])  # a plane that is not in the model is not drawn
@@ -172,23 +175,34 @@ def look(model: Any, data: Any) -> None:
 
 
 def ground_below(model: Any, data: Any) -> float | None:
-    """Height for a ground that nothing sinks into: the world's origin or the lowest point of the model; None if the model has a ground.
+    """Height for a ground that nothing sinks into: the world's origin, or the lowest point of the model with its endless hinges up or down.
 
     Args:
         model: MjModel.
-        data: MjData in the state to look at, with positions computed.
+        data: MjData in the state to look at.
+
+    Returns:
+        m; None if the model has a ground of its own.
     """
     if np.isin(model.geom_type, (mujoco.mjtGeom.mjGEOM_PLANE, mujoco.mjtGeom.mjGEOM_HFIELD)).any():
         return None
-    down = data.geom_xmat.reshape(-1, 3, 3)[:, 2]  # the world's vertical in the frames of the shapes
-    centers = data.geom_xpos[:, 2] + (down * model.geom_aabb[:, :3]).sum(axis=1)
-    lowest = (centers - (np.abs(down) * model.geom_aabb[:, 3:]).sum(axis=1)).min(initial=0.0)
-    return float(lowest) if lowest < -0.01 else 0.0
+    posed = mujoco.MjData(model)
+    endless = (model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE) & (model.jnt_limited == 0)
+    lowest = 0.0
+    for turn in (None, 0.0, np.pi):
+        posed.qpos[:] = data.qpos
+        if turn is not None:
+            posed.qpos[model.jnt_qposadr[endless]] = model.qpos0[model.jnt_qposadr[endless]] + turn
+        look(model, posed)
+        down = posed.geom_xmat.reshape(-1, 3, 3)[:, 2]  # the world's vertical in the frames of the shapes
+        centers = posed.geom_xpos[:, 2] + (down * model.geom_aabb[:, :3]).sum(axis=1)
+        lowest = min(lowest, float((centers - (np.abs(down) * model.geom_aabb[:, 3:]).sum(axis=1)).min(initial=0.0)))
+    return lowest if lowest < -0.01 else 0.0
 
 
 def _graphics(width: int, height: int) -> Any:
     """A graphics context, without a screen too, whoever imported mujoco first and chose a window system by that."""
-    if sys.platform == "linux" and "DISPLAY" not in os.environ and not os.environ.get("MUJOCO_GL"):
+    if sys.platform == "linux" and "DISPLAY" not in os.environ and os.environ.get("MUJOCO_GL", "") in ("", "egl"):
         from mujoco.egl import GLContext
     else:
         from mujoco import GLContext
@@ -241,7 +255,8 @@ def _light_studio(scene: Any, view: View) -> None:
     for light, (intensity, direction, casts) in zip(scene.lights, lights, strict=False):
         light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
         light.dir = direction / np.linalg.norm(direction)
-        light.pos = -4.0 * light.dir
+        # The shadow map is a square around the line through the light.
+        light.pos = view.position + view.distance * (view.rotation[:, 2] - 3.0 * light.dir)
         light.headlight, light.castshadow, light.texid = 0, int(casts), -1
         light.diffuse, light.specular = np.full(3, intensity), np.full(3, 0.4 * intensity)
         light.ambient = np.full(3, 0.15)

@@ -249,13 +249,14 @@ def flat_ground(robot: Robot) -> Scene:
 def standing_links(robot: Robot) -> tuple[str, ...]:
     """Links of a mobile robot that touch the ground: those of its wheels, its casters, or the ends of its legs."""
     root = ElementTree.parse(robot.urdf_path).getroot()  # noqa: S314 - profiles are installed data
-    parent, child = (
-        {joint.attrib["name"]: joint.find(end).attrib["link"] for joint in root.findall("joint")} for end in ("parent", "child")
-    )  # type: ignore[union-attr]
+    ends: dict[str, dict[str, str]] = {
+        end: {joint.attrib["name"]: found.attrib["link"] for joint in root.findall("joint") if (found := joint.find(end)) is not None}
+        for end in ("parent", "child")
+    }
     if robot.base.wheels:
-        return (*(child[wheel] for wheel in robot.base.wheels), *robot.base.casters)
+        return (*(ends["child"][wheel] for wheel in robot.base.wheels), *robot.base.casters)
     solid = [link.attrib["name"] for link in root.findall("link") if link.find("collision") is not None]
-    return tuple(name for name in solid if name not in parent.values())
+    return tuple(name for name in solid if name not in ends["parent"].values())
 
 
 def _matrix(quaternion: Quaternion) -> Array:

@@ -6,8 +6,10 @@ task's contract; reward and success use the truth of the simulator (on a robot: 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from isthmus.robot import load_robot
 from isthmus_sim.parameters import Parameter, parameter_table
 from isthmus_sim.scene import Scene, flat_ground
 
-__all__ = ["EpisodeStart", "Outcome", "Scorer", "Task", "Term", "Transition"]
+__all__ = ["EpisodeStart", "Outcome", "Scorer", "Task", "Term", "Transition", "shared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,20 @@ class Transition:
     inputs: Mapping[str, Array]
 
 
+def shared(value: Callable[[Transition], Array]) -> Callable[[Transition], Array]:
+    """A value that several terms of a task use: computed once per transition."""
+    last: list[Any] = [None, None]
+
+    @functools.wraps(value)
+    def once(transition: Transition) -> Array:
+        if last[0] is not transition:
+            last[:] = transition, value(transition)
+        result: Array = last[1]
+        return result
+
+    return once
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """One addend of the reward.
@@ -83,6 +99,8 @@ class Task:
         reached: transition → `[B]` bool, the condition of success.
         success: the condition in words, with its unit.
         success_steps: an episode succeeds if `reached` holds in each of its last so many steps.
+        mean_error: transition → `[B, K]`, errors in units of what is allowed; where given, an episode succeeds if their means over its last
+            `success_steps` are all within ±1, whatever `reached` says. For gaits, whose velocity is only meant on average.
         plants: engines that it runs on.
         scene: what stands around the robot; None means flat ground under a mobile robot, and nothing else.
         fallen: transition → `[B]` bool, ends the episode as a failure; None if nothing does.
@@ -102,6 +120,7 @@ class Task:
     reached: Callable[[Transition], Array]
     success: str
     success_steps: int
+    mean_error: Callable[[Transition], Array] | None = None
     plants: tuple[str, ...] = ("mujoco", "pybullet")
     scene: Scene | None = None
     fallen: Callable[[Transition], Array] | None = None
@@ -117,7 +136,6 @@ class Task:
             raise ValueError(f"task {self.name!r} limits acceleration, so previous_action must be observed, or it is not Markov")
         if not 1 <= self.success_steps <= self.episode_steps:
             raise ValueError(f"task {self.name!r}: success_steps must be in 1 … {self.episode_steps}, got {self.success_steps}")
-
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -147,6 +165,7 @@ class Scorer:
     def __init__(self, task: Task, batch: int) -> None:
         self._task = task
         self._streak = np.zeros(batch, dtype=np.int64)
+        self._errors: list[Array] = []  # of the last success_steps, [B, K] each
 
     def reset(self, rows: Array | None = None) -> None:
         """Begin episodes in the given rows; None means all."""
@@ -155,6 +174,11 @@ class Scorer:
     def score(self, transition: Transition) -> Outcome:
         """Score one control period of all rows."""
         terms = {term.name: term.weight * term.value(transition) for term in self._task.reward}
-        reward = np.sum(list(terms.values()), axis=0)
-        self._streak = np.where(self._task.reached(transition), self._streak + 1, 0)
-        return Outcome(reward, terms, self._streak >= self._task.success_steps)
+        reward = functools.reduce(np.add, terms.values())
+        if self._task.mean_error is None:
+            self._streak = np.where(self._task.reached(transition), self._streak + 1, 0)
+            return Outcome(reward, terms, self._streak >= self._task.success_steps)
+        self._streak += 1
+        self._errors = [*self._errors, self._task.mean_error(transition)][-self._task.success_steps :]
+        within = (np.abs(np.mean(self._errors, axis=0)) <= 1).all(axis=1)
+        return Outcome(reward, terms, (self._streak >= self._task.success_steps) & within)

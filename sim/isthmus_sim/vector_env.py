@@ -2,10 +2,14 @@
 
 Each environment step is one guarded control period. Rows reset themselves in the step in which they end (`AutoresetMode.SAME_STEP`);
 the observation before that reset is in `info["final_obs"]`, for all rows.
+
+Physics may explode. A row whose truth is no longer finite ends its episode, truncated: its reward is 0, its final observation is the last finite one,
+`info["diverged"]` marks it, and what led there is saved for `isthmus view --dump FILE`. Other rows notice nothing.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -14,13 +18,17 @@ from gymnasium.vector.utils import batch_space
 
 from isthmus.control import ControlStep
 from isthmus.guard import STOP
-from isthmus.records import Array
+from isthmus.monitors import finite
+from isthmus.records import Array, Measurement
+from isthmus.unguarded import Unguarded
 from isthmus_sim.plants import RenderedSimulator
 from isthmus_sim.randomization import Sampler
 from isthmus_sim.spaces import action_space, observation_space
 from isthmus_sim.task import Scorer, Task, Transition
 
 __all__ = ["TaskEnv", "TaskVectorEnv"]
+
+MOST_DUMPS = 10
 
 
 class TaskVectorEnv(gymnasium.vector.VectorEnv):
@@ -30,6 +38,8 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         task: what is asked.
         plant: what moves.
         num_envs: number of rows.
+        elapsed: control periods since each row's reset, `[num_envs]`; whoever wants rows to end at different times may set it after a reset.
+        diverged: rows whose physics exploded so far.
         progress: of the training, 0 … 1; widens the curricula of the randomisation. Set by whoever trains; 1 draws from the full ranges.
     """
 
@@ -37,14 +47,25 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
 
     render_mode = "rgb_array"
 
-    def __init__(self, task: Task, plant: RenderedSimulator, *, autoreset: bool = True, randomization: Sampler | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        plant: RenderedSimulator,
+        *,
+        autoreset: bool = True,
+        guard: bool = True,
+        randomization: Sampler | None = None,
+        dumps: Path | None = None,
+    ) -> None:
         """Bind task and plant.
 
         Args:
             task: what is asked.
             plant: has one row per environment, and is closed with the environment.
             autoreset: whether rows that end begin their next episode in the same step.
+            guard: False lets every action through, as benchmarks of outside suites demand; what is trained so is not fit for a robot.
             randomization: bound to the plant; draws physical parameters for each episode.
+            dumps: folder for the first explosions of the physics, if the plant can save them; None saves nothing.
         """
         self.task, self.plant = task, plant
         self.progress = 1.0
@@ -55,9 +76,12 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         self.single_action_space = action_space(task.contract)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._step = ControlStep(plant, task.contract)
+        self._step = ControlStep(plant, task.contract, None if guard else Unguarded(task.contract))
         self._scorer = Scorer(task, self.num_envs)
-        self._elapsed = np.zeros(self.num_envs, dtype=np.int64)
+        self._fallen = task.fallen
+        self.elapsed = np.zeros(self.num_envs, dtype=np.int64)
+        self.diverged = 0
+        self._dumps, self._dumped = dumps, 0
         self._inputs = {signal.name: np.zeros((self.num_envs, len(signal.elements))) for signal in task.contract.inputs}
         self._generators = [np.random.default_rng(row) for row in range(self.num_envs)]
 
@@ -79,32 +103,53 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
             actions: `[num_envs, A]`, SI units.
 
         Returns:
-            observation, reward `[num_envs]`, terminated (never: a learner bootstraps where the guard stops a row, so that a stop is neither punished
-            nor a way out of punishment), truncated (time limit, or the guard stopped the row), and info with
-            `success`, `rung`, reward terms, and `final_obs` where rows ended.
+            observation, reward `[num_envs]`, terminated (the task says that the robot has fallen), truncated (time limit, the guard stopped the
+            row, or its physics exploded: a learner bootstraps there, so that a stop is neither punished nor a way out of punishment), and info
+            with `success`, `rung`, `diverged` `[num_envs]`, reward terms, `final_obs` where rows ended and `cause` where the guard stopped one.
         """
         asked = np.asarray(actions, dtype=np.float64)
         decision = self._step.act(asked)
-        self._step.sense()
         after = self.plant.truth()
-        if not (np.isfinite(after.position).all() and np.isfinite(after.velocity).all()):
-            row = int(np.flatnonzero(~np.isfinite(after.position + after.velocity).all(axis=1))[0])
-            raise ValueError(f"the simulation of row {row} diverged: its joint state is not finite")
-        outcome = self._scorer.score(Transition(self._before, after, asked, self._inputs))
+        diverged = _not_finite(after)
+        exploded = bool(np.count_nonzero(diverged))
+        if exploded:
+            last = self._step.observe(self._inputs)
+            after = _where(diverged, self._before, after)
+            self._report(np.flatnonzero(diverged))
+            with np.errstate(all="ignore"):
+                self._step.sense()
+        else:
+            self._step.sense()
+        transition = Transition(self._before, after, asked, self._inputs)
+        outcome = self._scorer.score(transition)
         self._before = after
-        self._elapsed += 1
+        self.elapsed += 1
         stopped = decision.rung == STOP
-        truncated = stopped | (self._elapsed >= self.task.episode_steps)
+        terminated = self._fallen(transition) if self._fallen else np.zeros(self.num_envs, dtype=bool)
+        truncated = stopped | (self.elapsed >= self.task.episode_steps)
         observation = self._step.observe(self._inputs)
-        info: dict[str, Any] = {"success": outcome.success & ~stopped, "rung": decision.rung, "terms": outcome.terms}
-        if truncated.any():
-            info["final_obs"], info["_final_obs"] = observation, truncated
+        if exploded:
+            terminated, truncated = terminated & ~diverged, truncated | diverged
+            for values in (outcome.reward, *outcome.terms.values()):
+                values[diverged] = 0.0
+            for name, values in observation.items():
+                values[diverged] = last[name][diverged]
+        info: dict[str, Any] = {
+            "success": outcome.success & ~(stopped | diverged | terminated),
+            "rung": decision.rung,
+            "diverged": diverged,
+            "terms": outcome.terms,
+        }
+        if np.count_nonzero(stopped):
             info["cause"] = decision.cause
-        if self._autoreset and truncated.any():
-            self._begin(np.flatnonzero(truncated))
-            self._before = self.plant.truth()
-            observation = self._step.observe(self._inputs)
-        return observation, outcome.reward, np.zeros(self.num_envs, dtype=bool), truncated, info
+        ended = terminated | truncated
+        if np.count_nonzero(ended):
+            info["final_obs"], info["_final_obs"] = observation, ended
+            if self._autoreset:
+                self._begin(np.flatnonzero(ended))
+                self._before = self.plant.truth()
+                observation = self._step.observe(self._inputs)
+        return observation, outcome.reward, terminated, truncated, info
 
     def render(self) -> tuple[Array, ...]:
         """One picture `[H, W, 3]` per row."""
@@ -126,13 +171,25 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         """Close the plant."""
         self.plant.close()
 
+    def _report(self, rows: Array) -> None:
+        """Count explosions and save the first ones."""
+        self.diverged += rows.size
+        dump = getattr(self.plant, "dump", None)
+        if self._dumps is None or dump is None:
+            return
+        for row in rows[: MOST_DUMPS - self._dumped].tolist():
+            self._dumped += 1
+            dump(row, self._dumps / f"explosion_{self._dumped:02d}.npz")
+
     def _begin(self, rows: Array) -> None:
         generators = [self._generators[row] for row in rows]
         start = self.task.start(generators)
         drawn = self._randomization.sample(generators, self.progress) if self._randomization else {}
-        self._step.reset(rows, None, start.state, {**start.parameters, **drawn})
+        # Only randomised plants have noise or a random look; others need no seed, and their later episodes stay what they were.
+        seeds = [int(generator.integers(2**63)) for generator in generators] if self._randomization else None
+        self._step.reset(rows, seeds, start.state, {**start.parameters, **drawn})
         self._scorer.reset(rows)
-        self._elapsed[rows] = 0
+        self.elapsed[rows] = 0
         for name, values in start.inputs.items():
             self._inputs[name][rows] = values
 
@@ -164,7 +221,7 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
         """One control period; see `TaskVectorEnv.step`. After the end of an episode, call `reset`."""
         observation, reward, terminated, truncated, info = self._vector.step(np.asarray(action)[None])
-        scalars = {"success": bool(info["success"][0]), "rung": int(info["rung"][0])}
+        scalars = {"success": bool(info["success"][0]), "rung": int(info["rung"][0]), "diverged": bool(info["diverged"][0])}
         return _row(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), scalars
 
     def render(self) -> Array:
@@ -174,6 +231,34 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     def close(self) -> None:
         """Close the plant."""
         self._vector.close()
+
+
+def _not_finite(truth: Measurement) -> Array:
+    """Rows `[B]` in which anything is NaN or infinite."""
+    rows = np.zeros(truth.batch, dtype=bool)
+    for values in (truth.position, truth.velocity, *truth.poses.values(), *truth.twists.values()):
+        if not finite(values):
+            rows |= ~np.isfinite(values).all(axis=1)
+    return rows
+
+
+def _where(rows: Array, first: Measurement, second: Measurement) -> Measurement:
+    """Positions, velocities, poses and twists of `first` in the given rows, of `second` elsewhere."""
+
+    def pick(a: Array, b: Array) -> Array:
+        return np.where(rows[:, None], a, b)
+
+    return Measurement(
+        stamp=second.stamp,
+        joints=second.joints,
+        position=pick(first.position, second.position),
+        velocity=pick(first.velocity, second.velocity),
+        effort=second.effort if first.effort is None or second.effort is None else pick(first.effort, second.effort),
+        poses={name: pick(first.poses[name], values) for name, values in second.poses.items()},
+        twists={name: pick(first.twists[name], values) for name, values in second.twists.items()},
+        wrenches=second.wrenches,
+        images=second.images,
+    )
 
 
 def _row(observation: dict[str, Array]) -> dict[str, Array]:

@@ -14,7 +14,7 @@ from isthmus_sim.episodes import EpisodeResult
 from isthmus_sim.tasks import get_task
 
 TASK = get_task("pendulum")
-RESULT = EpisodeResult(7, -3.0, True, 200, "", {"angle": -3.0}, {"pass": 200})
+RESULT = EpisodeResult(7, -3.0, True, 200, "", False, {"angle": -3.0}, {"pass": 200})
 
 
 @settings(max_examples=20, deadline=None)
@@ -77,7 +77,7 @@ def test_wrong_requests_are_refused(policies):
     policy = load_policy(policies / "pendulum.isthmus")
     with pytest.raises(ValueError, match="episodes must be >= 1, got 0"):
         evaluate(TASK, policy, episodes=0)
-    with pytest.raises(ValueError, match="task 'pendulum' does not run on plant 'pybullet'; it runs on mujoco"):
+    with pytest.raises(ValueError, match="task 'pendulum' runs on mujoco, not on 'pybullet'"):
         evaluate(replace(TASK, plants=("mujoco",)), policy, "pybullet")
     with pytest.raises(ValueError, match=r"another contract than task 'reach' \(there\): robot is 'pendulum' here, 'ur5e' there"):
         evaluate(get_task("reach"), policy)

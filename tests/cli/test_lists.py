@@ -50,6 +50,7 @@ def test_a_robot_shows_its_joints_and_topics(isthmus, read_json, name):
 
 def test_plants_say_what_is_installed(isthmus, read_json):
     plants = {plant["name"]: plant for plant in read_json("plants", "--json")}
-    assert list(plants) == ["mujoco", "pybullet", "ros"]
+    assert list(plants) == ["isaacgym", "mujoco", "pybullet", "ros"]
+    assert not plants["isaacgym"]["installed"]  # its stubs are, for mypy
     assert plants["mujoco"]["installed"]
     assert plants["mujoco"]["version"] in isthmus("plants")[1]

@@ -5,7 +5,7 @@ import math
 import pytest
 from sample_contract import PENDULUM, UR5E, joint_signal, make_contract
 
-from isthmus import Box, CameraSpec, Contract, Limits, Signal, strict
+from isthmus import Box, CameraSpec, Contract, Limits, Signal, load_robot, strict
 
 CONTRACT = make_contract()
 
@@ -173,6 +173,19 @@ def test_units_and_limits_are_part_of_the_fit():
         "nothing is left of the limits of training within the robot's: "
         "limits: position_low must be < position_high, got -6.283185307179586 and -8.0 for shoulder_pan_joint"
     ]
+
+
+def test_a_signal_of_turning_and_sliding_joints_is_in_the_unit_of_those_that_turn():
+    robot = load_robot("ur5e_gripper")
+    fingers = dataclasses.replace(robot, joints=robot.joints[6:])
+    for joints, unit, problems in (
+        (robot, "rad", []),
+        (robot, "m", [f"signal 'position' is in m, but {name} of 'ur5e_gripper' is revolute" for name in robot.joint_names[:6]]),
+        (fingers, "m", []),
+        (fingers, "rad", [f"signal 'position' is in rad, but {name} of 'ur5e_gripper' is prismatic" for name in fingers.joint_names]),
+    ):
+        contract = make_contract(signals=(joint_signal("position", joints, "joint_position", unit),))
+        assert [problem for problem in contract.fits(robot) if "'position'" in problem] == problems
 
 
 def test_an_unknown_signal_suggests_the_nearest():

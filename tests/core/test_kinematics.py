@@ -90,6 +90,40 @@ def test_rows_and_column_order_do_not_matter(position):
     for row in range(3):
         np.testing.assert_array_equal(tool(position[row : row + 1]).vector()[0], tool(position).vector()[row])
         np.testing.assert_array_equal(ARM.gravity(JOINTS, position[row : row + 1])[0], ARM.gravity(JOINTS, position)[row])
+        np.testing.assert_array_equal(
+            ARM.jacobian(JOINTS, position[row : row + 1], "tool0")[0], ARM.jacobian(JOINTS, position, "tool0")[row]
+        )
+
+
+@settings(max_examples=30)
+@given(position=angles)
+def test_jacobian_is_the_derivative_of_the_pose(position):
+    step, here = 1e-6, tool(position)
+    jacobian = ARM.jacobian(JOINTS, position, "tool0")
+    for index in range(6):
+        moved = tool(position + step * np.eye(6)[index])
+        np.testing.assert_allclose(jacobian[:, :3, index], (moved.position - here.position) / step, atol=1e-5)
+        turn = (moved.rotation - here.rotation) @ here.rotation.transpose(0, 2, 1) / step  # skew-symmetric
+        np.testing.assert_allclose(jacobian[:, 3:, index], np.stack([turn[:, 2, 1], turn[:, 0, 2], turn[:, 1, 0]], axis=1), atol=1e-5)
+
+
+def test_jacobian_is_that_of_mujoco():
+    mujoco = pytest.importorskip("mujoco")
+    spec = mujoco.MjSpec.from_file(str(UR5E.urdf_path))
+    spec.compiler.fusestatic = False
+    model = spec.compile()
+    data, linear, angular = mujoco.MjData(model), np.zeros((3, 6)), np.zeros((3, 6))
+    for position in np.random.default_rng(0).uniform(-3, 3, (20, 6)):
+        data.qpos[:] = position
+        mujoco.mj_forward(model, data)
+        mujoco.mj_jacBody(model, data, linear, angular, model.body("tool0").id)
+        np.testing.assert_allclose(ARM.jacobian(JOINTS, position[None], "tool0")[0], [*linear, *angular], atol=1e-9)
+
+
+def test_joints_that_do_not_carry_a_link_do_not_move_it():
+    jacobian = ARM.jacobian(JOINTS, np.zeros((2, 6)), "forearm_link")
+    assert (jacobian[:, :, 3:] == 0).all()
+    assert (jacobian[:, :, :3] != 0).any()
 
 
 def test_a_slider_moves_along_its_axis(tmp_path):
@@ -103,6 +137,7 @@ def test_a_slider_moves_along_its_axis(tmp_path):
     slider = Kinematics(path)
     np.testing.assert_allclose(slider.poses(["slide"], np.array([[0.5]]), ["cart"])["cart"].position, [[1.5, 0, 0]], atol=1e-12)
     np.testing.assert_allclose(slider.gravity(["slide"], np.array([[0.5]])), [[0]], atol=1e-12)
+    np.testing.assert_allclose(slider.jacobian(["slide"], np.array([[0.5]]), "cart"), [[[1], [0], [0], [0], [0], [0]]], atol=1e-12)
 
 
 def test_an_unknown_link_is_refused_with_the_known_ones(tmp_path):

@@ -161,12 +161,9 @@ def test_refusals_name_what_isaac_gym_cannot_do(engine):
     assert engine.params.gravity == (0.0, 0.0, -1.6)
     with pytest.raises(ValueError, match="simulates fixed bases only, robot 'diffbot' has a differential one"):
         made(load_robot("diffbot"), mode="twist")
-    with pytest.raises(ValueError, match="ur5e.urdf has no joint or link 'elbow'"):
-        robot = load_robot("ur5e")
-        made(
-            dataclasses.replace(
-                robot, joints=tuple(dataclasses.replace(j, name=j.name.replace("elbow_joint", "elbow")) for j in robot.joints)
-            )
-        )
+    robot = load_robot("ur5e")
+    other = dataclasses.replace(robot, joints=(dataclasses.replace(robot.joints[0], name="elbow"),))
+    with pytest.raises(ValueError, match=r"ur5e.urdf has no joint or link 'elbow'"):
+        made(other)
     with pytest.raises(ValueError, match="draws no pictures"):
         plant.render()

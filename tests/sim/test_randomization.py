@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.cadence import Cadence
-from isthmus.robot import load_robot
+from isthmus.robot import Camera, load_robot
+from isthmus.signals import CameraSpec, Signal
 from isthmus_sim import make, make_vec
 from isthmus_sim.appearance import AppearanceRanges
 from isthmus_sim.episodes import episode_start
@@ -29,6 +30,7 @@ from isthmus_sim.randomization import (
     Randomization,
     Uniform,
     load_randomization,
+    randomized_plant,
     read_latency,
     save_randomization,
 )
@@ -36,6 +38,7 @@ from isthmus_sim.scene import Body, Scene, Shape
 from isthmus_sim.tasks import get_task
 
 PUCK = Body("puck", (Shape("cylinder", (0.05, 0.02)),), mass=0.3, joint="free", position=(0.5, 0.0, 0.02))
+GROUND = Body("ground", (Shape("box", (1.0, 1.0, 0.01)),), position=(0.0, 0.0, -0.01))
 TABLE = parameter_table(load_robot("ur5e"), Scene((PUCK,)))
 NAMES = sorted(TABLE)
 LATENCY = Latency((0.0, 0.5, 0.99, 1.0), (0.0, 0.002, 0.01, 0.03))
@@ -355,17 +358,68 @@ def test_a_plant_moves_by_what_was_drawn(engine):
     plant.close()
 
 
+@pytest.fixture(scope="module")
+def plant_with_puck():
+    return make_plant(
+        "mujoco", load_robot("ur5e"), mode="velocity", period=0.05, batch=3, scene=Scene((PUCK, GROUND), (("puck", "ground"),))
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 2**63))
+def test_a_randomised_model_never_violates_its_declared_ranges(plant_with_puck, data, seed):
+    quantities = {  # parameter → its value in a compiled model
+        "gravity": lambda model: -model.opt.gravity[2],
+        "puck.mass": lambda model: model.body("puck").mass[0],
+        "puck.com_y": lambda model: model.body("puck").ipos[1],
+        "puck.friction": lambda model: model.pair_friction[0, 0],
+        "elbow_joint.damping": lambda model: model.joint("elbow_joint").damping[0],
+        "elbow_joint.frictionloss": lambda model: model.joint("elbow_joint").frictionloss[0],
+        "elbow_joint.armature": lambda model: model.joint("elbow_joint").armature[0],
+    }
+    ranges = {name: data.draw(inside(TABLE[name]).filter(lambda ends: ends[0] < ends[1]), label=name) for name in quantities}
+    entries = tuple(Entry(name, Uniform(*ends)) for name, ends in ranges.items())
+    inertia = Entry("puck.inertia", LogUniform(TABLE["puck.inertia"].low, TABLE["puck.inertia"].high))
+    sampler = Randomization((*entries, inertia)).for_plant("mujoco", plant_with_puck)
+    plant_with_puck.reset(parameters=sampler.sample(generators(seed, seed + 1, seed + 2)))
+    for row in range(3):
+        model = plant_with_puck._batch.get_model(row)
+        for name, (low, high) in ranges.items():
+            floor = 1e-5 if name == "puck.friction" else low  # MuJoCo has no contact without friction
+            assert low <= quantities[name](model) <= max(high, floor), name
+        first, second, third = np.sort(model.body("puck").inertia)
+        assert first > 0
+        assert third <= (first + second) * (1 + 1e-12)
+
+
 def test_what_an_engine_cannot_express_is_refused():
     robot = load_robot("ur5e")
     plant = make_plant("pybullet", robot, mode="velocity", period=0.05)
     for pattern in ("elbow_joint.armature", "elbow*.arm*", "elbow_joint.[ad]*"):
         with pytest.raises(ValueError, match=r"plant 'pybullet' cannot express parameter 'elbow_joint\.armature'"):
             Randomization((Entry(pattern, Uniform(0.1, 0.2)),)).for_plant("pybullet", plant)
-    with pytest.raises(ValueError, match="plant 'pybullet' cannot express appearance 'lights'"):
-        Randomization(appearance=AppearanceRanges()).for_plant("pybullet", plant)
-    with pytest.raises(ValueError, match="plant 'mujoco' was made without the appearance that the randomisation asks for"):
-        Randomization(appearance=AppearanceRanges()).for_plant("mujoco", plant)
     plant.close()
+
+
+def test_an_appearance_is_drawn_where_a_policy_sees_it_and_refused_elsewhere(monkeypatch):
+    task, colorful = get_task("reach"), Randomization(appearance=AppearanceRanges(blur=(0.0, 0.0), noise=(0.0, 0.0)))
+    with pytest.raises(ValueError, match="task 'reach' shows its policies no image, so an appearance would change nothing"):
+        randomized_plant("mujoco", task, 1, colorful)
+    camera = Camera("front", "base_link", (1.0, -1.0, 1.0), (0.0, 0.0, 0.4), 0.9, CameraSpec(24, 24))
+    image = Signal("front", "image", (), "1", (), (), dtype="uint8", camera=camera.spec)
+    seeing = replace(task, contract=replace(task.contract, observation=(*task.contract.observation, image)))
+    monkeypatch.setattr("isthmus_sim.plants.load_robot", lambda name: replace(load_robot(name), cameras=(camera,)))
+    with pytest.raises(ValueError, match="plant 'pybullet' cannot express appearance 'lights'"):
+        randomized_plant("pybullet", seeing, 1, colorful)
+    looks = []
+    for randomization in (None, colorful):
+        plant, _ = randomized_plant("mujoco", seeing, 2, randomization)
+        plant.reset(seeds=[0, 1])
+        looks.append(plant.read().images["front"])
+        plant.close()
+    plain, drawn = looks
+    np.testing.assert_array_equal(plain[0], plain[1])
+    assert np.abs(drawn[0].astype(float) - drawn[1]).mean() > 5
 
 
 def given_to(plant, monkeypatch):

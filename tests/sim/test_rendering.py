@@ -117,6 +117,10 @@ def test_beautiful_picture_has_a_ground_and_a_shadow(scene):
 
 def test_ground_lies_below_what_hangs_and_under_what_stands(scene):
     assert ground_below(*scene) == pytest.approx(-0.03, abs=1e-6)  # the blue ball sinks 3 cm below the origin
+    rod_xml = "<joint type='hinge' axis='0 1 0'/><geom type='capsule' size='.1' fromto='0 0 0 0 0 1'/>"
+    swing = f"<mujoco><worldbody><body>{rod_xml}</body></worldbody></mujoco>"
+    rod = mujoco.MjModel.from_xml_string(swing)
+    assert ground_below(rod, mujoco.MjData(rod)) == pytest.approx(-1.1, abs=1e-6)  # upright now, but it will swing
     plane = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom type='plane' size='1 1 1'/></worldbody></mujoco>")
     data = mujoco.MjData(plane)
     look(plane, data)
@@ -154,3 +158,39 @@ def test_refusals_name_the_bad_value(scene):
         camera_view(replace(CAMERA, spec=CameraSpec(8, 8, crop=(0, 0, 8, 8))), np.zeros(3), np.eye(3))
     with pytest.raises(ValueError, match="robot 'pendulum' has no camera 'wrist'; Known: none"):
         find_cameras(load_robot("pendulum"), ["wrist"])
+
+
+def test_a_plant_shows_its_camera_s_image_in_both_engines():
+    from isthmus import load_robot
+    from isthmus_sim.appearance import AppearanceRanges
+    from isthmus_sim.plants.mujoco import MujocoPlant
+    from isthmus_sim.plants.pybullet import PybulletPlant
+    from isthmus_sim.scene import Body, Scene, Shape
+
+    wrist = Camera("wrist", "tool0", (0.0, 0.06, 0.0), (0.0, 0.06, 0.3), 1.0, CameraSpec(60, 80))
+    robot = replace(load_robot("ur5e"), cameras=(wrist,))
+    plain = {"mode": "velocity", "period": 0.05, "cameras": ("wrist",)}
+    tool = MujocoPlant(robot, **plain).truth().poses["tool0"][0]
+    down, beside = tool[:3] + np.array([0, 0, -0.3]), tool[:3] + np.array([0.06, 0.03, -0.3])
+    balls = tuple(
+        Body(name, (Shape("sphere", (0.03,), color=color),), position=tuple(place))
+        for name, place, color in (("red", down, (0.9, 0, 0, 1)), ("green", beside, (0, 0.8, 0, 1)))
+    )
+    seen = []
+    for engine in (MujocoPlant, PybulletPlant):
+        plant = engine(robot, scene=Scene(balls), **plain)
+        image = plant.read().images["wrist"]
+        assert image.shape == (1, 60, 80, 3)
+        row, column = np.mgrid[0:60, 0:80]
+        pixels = image[0].astype(int)
+        masks = [pixels[..., c] > np.delete(pixels, c, axis=2).max(axis=2) + 40 for c in (0, 1)]
+        seen.append([(column[mask].mean(), row[mask].mean()) for mask in masks])
+        plant.close()
+    np.testing.assert_allclose(seen[0], seen[1], atol=2.0)
+    random = MujocoPlant(robot, scene=Scene(balls), batch=2, appearance=AppearanceRanges(), **plain)
+    random.reset(seeds=[5, 6])
+    first = random.read().images["wrist"]
+    assert (first[0] != first[1]).mean() > 0.5
+    random.reset(seeds=[5, 6])
+    np.testing.assert_array_equal(random.read().images["wrist"], first)
+    random.close()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from isthmus import Command, load_robot
 from isthmus_sim.plants import make_plant
-from isthmus_sim.plants.base import DelayedCommands
+from isthmus_sim.plants.command_path import CommandPath
 from isthmus_sim.scene import Body, Hinge, Scene, Shape, flat_ground
 
 ENGINES = ["mujoco", "pybullet"]
@@ -145,8 +145,8 @@ def test_delayed_command_acts_later_by_exactly_the_delay(engine):
 @given(delay=st.floats(0, 0.5), commands=st.lists(st.floats(-5, 5), min_size=12, max_size=12))
 def test_delay_loses_no_command(delay, commands):
     period, steps = 0.05, 10
-    late = DelayedCommands(1, 1, period, steps)
-    late.reset(np.array([0]), np.array([delay]), np.zeros((1, 1)))
+    late = CommandPath(1, 1, period, steps)
+    late.reset(np.array([0]), np.array([delay]), 0.0, np.zeros((1, 1)))
     seen = np.concatenate([late.push(np.array([[value]]))[0, :, 0] for value in [*commands, *[0.0] * 11]])
     assert seen.sum() / steps == pytest.approx(sum(commands), abs=1e-9)
     whole = round(delay / period) * steps

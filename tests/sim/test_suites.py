@@ -90,6 +90,12 @@ def test_each_key_of_a_nested_observation_is_a_signal():
     np.testing.assert_array_equal(read_signals(contract, sample)["arm_wrist_camera"], sample["arm"]["wrist camera"])
 
 
+def test_two_arrays_that_would_get_one_name_are_refused():
+    space = Dict({"arm q": Box(-1, 1, (1,)), "arm_q": Box(-1, 1, (1,))})
+    with pytest.raises(ValueError, match="two arrays of the observation would both be named 'arm_q'"):
+        derive_contract("gym:Made-v0", Spaces(space), 0.1)
+
+
 @given(arrays.arrays(np.float32, arrays.array_shapes(max_dims=3, max_side=4), elements=st.floats(-1e6, 1e6, width=32)))
 def test_reading_an_observation_keeps_every_number_in_order(observation):
     contract = derive_contract("gym:Made-v0", Spaces(Box(-np.inf, np.inf, observation.shape)), 0.1)
@@ -127,7 +133,9 @@ def test_what_does_not_exist_is_refused_in_one_sentence(name, message):
 
 def test_a_missing_suite_names_its_extra(monkeypatch):
     monkeypatch.setitem(isthmus_sim.suites.SUITES, "dmc", ("DeepMind control suite", "no_such_package", "pip install 'isthmus[suites]'"))
-    with pytest.raises(ModuleNotFoundError, match=r"need no_such_package, which is not installed; install it with: pip install 'isthmus\[suites\]'"):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"need no_such_package, which is not installed; install it with: pip install 'isthmus\[suites\]'"
+    ):
         get_suite_task("dmc:cartpole-swingup")
 
 

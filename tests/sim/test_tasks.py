@@ -26,7 +26,7 @@ class Still:
 
 
 def test_tasks_are_listed_and_an_unknown_one_names_the_nearest():
-    assert task_names() == ["pendulum", "reach", "reach-wide"]
+    assert {"pendulum", "reach", "reach-wide"} <= set(task_names())
     with pytest.raises(ValueError, match=r"unknown task 'reech'; did you mean 'reach'\? Known: pendulum, reach, reach-wide"):
         get_task("reech")
 

@@ -1,8 +1,9 @@
 """A trot: diagonal pairs of feet in turn on the ground, placed by Raibert's rule, with leg inverse kinematics in closed form.
 
 From Raibert, "Legged Robots That Balance" (1986): a foot lands where it will have swept half of a stance by mid-stance, and further out by a gain times
-the error of the velocity. Feet are placed in a level frame that turns with the robot, so a trunk that tilts is pushed back. Targets lead by what the
-servos need to carry the weight (Jacobian transpose) and to follow the motion. The phase comes from the signal `time`; there is no memory.
+the error of the velocity, turning included. Feet keep their heights below the trunk, so that a tilted trunk is pushed back by the lower side's legs.
+Targets lead by what the servos need to carry the weight (Jacobian transpose) and to follow the motion. The phase comes from the signal `time`; there
+is no memory.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ OFFSET, LENGTH = 0.084, 0.2  # m: from hip to thigh, and of thigh and calf
 PHASES = np.array([0.0, 0.5, 0.5, 0.0])
 WEIGHT = 12.5 * 9.81  # N
 CYCLE = 0.4  # s
-DUTY = 0.5  # share of the cycle that a foot is on the ground
+DUTY = 0.6  # share of the cycle that a foot is on the ground
 HEIGHT, LIFT = 0.27, 0.07  # m, of the hips above the ground, of a foot in mid-swing
-PLACEMENT, TURN_PLACEMENT = 0.06, 0.0  # s, Raibert's gain
-LEVELLING = 0.0
+PLACEMENT, TURN_PLACEMENT = 0.10, 0.12  # s, Raibert's gain
+SWEEP = 0.9  # of a stance; all of it would overshoot, because both pairs push while their stances overlap
 SHORTEST, LONGEST = 0.14, 0.385  # m, of a leg
 
 
@@ -52,9 +53,8 @@ class TrotPolicy:
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Position targets for the end of the coming period; see `Policy.act`."""
         latest = {name: np.asarray(values, dtype=float)[:, -1] for name, values in observation.items()}
-        up, velocity = _up(latest["base_link"]), latest["base_link_twist"]
         time, period = latest["time"][:, 0], self.contract.control_period
-        begin, end = (_feet(time + ahead, up, velocity, latest["command"]) for ahead in (0.0, period))
+        begin, end = (_feet(time + ahead, latest["base_link_twist"], latest["command"]) for ahead in (0.0, period))
         angles, later = (leg_angles(feet - _hips(), SIDES) for feet in (begin, end))
         rate = (later - angles) / period
         share = np.where((_phase(time + period / 2) < DUTY), 0.5 * 0.5 / DUTY, 0.0)
@@ -96,7 +96,7 @@ def leg_torques(angles: Array, side: Array, load: Array) -> Array:
     return load[..., None] * np.stack([-across, upright * forward, -upright * LENGTH * np.sin(thigh + calf)], axis=-1)
 
 
-def _feet(time: Array, up: Array, twist: Array, command: Array) -> Array:
+def _feet(time: Array, twist: Array, command: Array) -> Array:
     """Where the feet should be in the trunk's frame, `[B, 4, 3]`, m."""
     phase = _phase(time)
     stands = phase < DUTY
@@ -107,8 +107,13 @@ def _feet(time: Array, up: Array, twist: Array, command: Array) -> Array:
     sweeping = command[:, None, :2] + command[:, 2, None, None] * outwards
     error = twist[:, :2] - command[:, :2]
     turning = twist[:, 5] - command[:, 2]
-    place = home + sweeping * (DUTY * CYCLE) * sweep[:, :, None] + (PLACEMENT * error)[:, None] + TURN_PLACEMENT * turning[:, None, None] * outwards
-    height = np.where(stands, 0.0, LIFT * np.sin(np.pi * along) ** 2) - HEIGHT + LEVELLING * np.einsum("bi,li->bl", up[:, :2], home)
+    place = (
+        home
+        + SWEEP * sweeping * (DUTY * CYCLE) * sweep[:, :, None]
+        + (PLACEMENT * error)[:, None]
+        + TURN_PLACEMENT * turning[:, None, None] * outwards
+    )
+    height = np.where(stands, 0.0, LIFT * np.sin(np.pi * along) ** 2) - HEIGHT
     return np.concatenate([place, height[:, :, None]], axis=2)
 
 
@@ -123,9 +128,3 @@ def _smooth(share: Array) -> Array:
 
 def _hips() -> Array:
     return np.concatenate([HIPS, np.zeros((4, 1))], axis=1)[None]
-
-
-def _up(quaternion: Array) -> Array:
-    """The world's vertical in the trunk's frame, `[B, 3]`."""
-    x, y, z, w = quaternion.T
-    return np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=1)

@@ -17,6 +17,7 @@ import numpy as np
 
 from isthmus.robot_import.elements import MOVING, ends, mass_of, number, origin_attributes, turn, vector
 from isthmus.robot_import.inertia import repair_inertias
+from isthmus.strict import suggest
 
 __all__ = ["DescribedJoint", "Description", "is_mjcf", "read_description", "repair"]
 
@@ -93,16 +94,19 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
     """
     _check(root, urdf)
     floating = _free_root(root, urdf, notes)
-    joints = {element.attrib["name"]: element for element in root.findall("joint")}
-    for name, element in joints.items():
-        if (mimic := element.find("mimic")) is not None and element.get("type") in MOVING:
-            leader = mimic.get("joint", "")
-            if leader not in joints:
-                raise ValueError(f"{urdf}: joint {name!r} mimics {leader!r}, which is not a joint of the file")
-            value = number(mimic, "multiplier", 1.0) * _home(joints[leader], home) + number(mimic, "offset", 0.0)
-            _fix(element, value)
+    moving = [joint for joint in root.findall("joint") if joint.get("type") in MOVING]
+    described = tuple(_limits(joint) for joint in moving if joint.find("mimic") is None)
+    homes = {joint.name: float(np.clip(home.get(joint.name, 0.0), *joint.position)) for joint in described}
+    for joint in moving:
+        if (mimic := joint.find("mimic")) is not None:
+            name, leader = joint.attrib["name"], mimic.get("joint", "")
+            if leader not in homes:
+                raise ValueError(
+                    f"{urdf}: joint {name!r} mimics {leader!r}, which is no joint that moves by itself; {suggest(leader, homes)}"
+                )
+            value = number(mimic, "multiplier", 1.0) * homes[leader] + number(mimic, "offset", 0.0)
+            _fix(joint, value)
             notes.append(f"joint {name} mimics {leader}: coupled joints are not simulated, it is fixed at {value:g}")
-    described = tuple(_limits(element) for element in root.findall("joint") if element.get("type") in MOVING)
     if not described:
         raise ValueError(f"{urdf}: no joint moves; a robot has at least one revolute, continuous or prismatic joint")
     _clean(root, notes)
@@ -247,8 +251,3 @@ def _limits(joint: Element) -> DescribedJoint:
             values[word] = DEFAULTS[word]
             limit.set(word, f"{values[word]:g}")
     return DescribedJoint(name, kind, (low, high), values["velocity"], values["effort"], tuple(missing))
-
-
-def _home(joint: Element, home: Mapping[str, float]) -> float:
-    described = _limits(joint)
-    return float(np.clip(home.get(described.name, 0.0), *described.position))

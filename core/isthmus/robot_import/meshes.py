@@ -42,14 +42,14 @@ def copy_meshes(root: Element, urdf: Path, folder: Path, notes: list[str]) -> No
     notes += [f"mesh {address or '(no file name)'} left out: {reason}" for address, reason in dropped.items()]
     if copied:
         notes.append(f"{len(copied)} meshes copied to meshes/")
-        # MuJoCo strips folders from mesh names of a URDF unless it is told otherwise; the others ignore this element.
+        # MuJoCo strips folders from mesh names of a URDF and drops shapes for the eye unless it is told otherwise; the others ignore this element.
         mujoco = root.find("mujoco")
         if mujoco is None:
             mujoco = Element("mujoco")
             root.insert(0, mujoco)
         for compiler in mujoco.findall("compiler"):
             mujoco.remove(compiler)
-        mujoco.append(Element("compiler", strippath="false"))
+        mujoco.append(Element("compiler", strippath="false", discardvisual="false"))
 
 
 def _copy(source: Path, folder: Path, taken: list[str]) -> str:
@@ -63,8 +63,24 @@ def _copy(source: Path, folder: Path, taken: list[str]) -> str:
         stem, number = f"{source.parent.name}_{source.stem}_{number}", number + 1
     target = folder / "meshes" / f"{stem}{source.suffix.lower()}"
     target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(source, target)
+    if target.suffix == ".obj":
+        target.write_text(_one_object(source.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
+    else:
+        shutil.copyfile(source, target)
     return f"meshes/{target.name}"
+
+
+def _one_object(obj: str) -> str:
+    """An OBJ file as one object without textures: of several objects MuJoCo 3.17 reads only some. Colours come from the URDF."""
+    lines = []
+    for line in obj.splitlines():
+        kind, *words = line.split() or [""]
+        if kind == "f":
+            corners = [word.split("/") for word in words]
+            lines.append("f " + " ".join(c[0] if len(c) < 3 or not c[2] else f"{c[0]}//{c[2]}" for c in corners))
+        elif kind in ("v", "vn"):
+            lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def _found(address: str, urdf: Path) -> Path | None:

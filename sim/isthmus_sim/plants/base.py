@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus import strict
+from isthmus.monitors import finite
 from isthmus.records import Array, Command, reorder
 from isthmus.robot import Base, Robot
 from isthmus_sim.scene import Hinge, Scene
 
 __all__ = [
     "LONGEST_SUBSTEP",
-    "DelayedCommands",
     "command_values",
     "odometry",
     "resting_values",
@@ -45,7 +45,7 @@ def rows_of(rows: Array | None, batch: int) -> Array:
     if rows is None:
         return np.arange(batch)
     indices = np.asarray(rows, dtype=np.int64)
-    if indices.size and (indices[0] < 0 or indices[-1] >= batch or (np.diff(indices) <= 0).any()):
+    if indices.size and (indices[0] < 0 or indices[-1] >= batch or np.count_nonzero(indices[1:] <= indices[:-1])):
         raise ValueError(f"rows must be sorted, unique and in 0 … {batch - 1}, got {indices.tolist()}")
     return indices
 
@@ -60,21 +60,20 @@ def start_state(robot: Robot, scene: Scene, state: Mapping[str, Array] | None, c
     Raises:
         ValueError: an unknown name, a wrong shape, or a value that is not finite.
     """
-    values = {"position": np.tile(robot.home, (count, 1)), "velocity": np.zeros((count, len(robot.joints)))}
+    usual = {"position": [joint.home for joint in robot.joints], "velocity": [0.0] * len(robot.joints)}
     if robot.base.kind != "fixed":
-        values["base"] = np.tile([0.0, 0.0, robot.base.height, 0.0, 0.0, 0.0, 1.0], (count, 1))
-        values["base_twist"] = np.zeros((count, 6))
+        usual["base"], usual["base_twist"] = [0.0, 0.0, robot.base.height, 0.0, 0.0, 0.0, 1.0], [0.0] * 6
     for body in scene.moving:
-        place = [0.0] if isinstance(body.joint, Hinge) else [*body.position, *body.rotation]
-        values[body.name] = np.tile(place, (count, 1))
+        usual[body.name] = [0.0] if isinstance(body.joint, Hinge) else [*body.position, *body.rotation]
+    values = {}
     for name, given in (state or {}).items():
-        if name not in values:
-            raise ValueError(f"unknown state {name!r}; {strict.suggest(name, values)}")
+        if name not in usual:
+            raise ValueError(f"unknown state {name!r}; {strict.suggest(name, usual)}")
         array = np.asarray(given, dtype=np.float64)
-        if array.shape != values[name].shape or not np.isfinite(array).all():
-            raise ValueError(f"state {name!r} must be finite and {list(values[name].shape)}, got {list(array.shape)}")
+        if array.shape != (count, len(usual[name])) or not finite(array):
+            raise ValueError(f"state {name!r} must be finite and {[count, len(usual[name])]}, got {list(array.shape)}")
         values[name] = array
-    return values
+    return {name: values[name] if name in values else np.tile(row, (count, 1)) for name, row in usual.items()}
 
 
 def wheel_speeds(base: Base, twist: Array) -> Array:
@@ -99,39 +98,6 @@ def turned_back(quaternion: Array, vector: Array) -> Array:
 def turned(quaternion: Array, vector: Array) -> Array:
     """The inverse of `turned_back`."""
     return turned_back(quaternion * np.array([-1.0, -1.0, -1.0, 1.0]), vector)
-
-
-class DelayedCommands:
-    """Commands that take effect late: what each physics step of a control period sees.
-
-    With U(t) the running integral of the command, a step from t sees (U(t + dt − d) − U(t − d)) / dt: exact for commands that are held over
-    a control period, and continuous in the delay d, so that identification can search for it.
-    """
-
-    def __init__(self, batch: int, width: int, period: float, steps: int) -> None:
-        self.delay = np.zeros(batch)
-        self._period, self._steps = period, steps
-        self._past = np.zeros((batch, int(0.5 / period) + 3, width))  # newest last
-
-    def reset(self, rows: Array, delay: Array, resting: Array) -> None:
-        """Begin episodes: before their first command the rows were commanded `resting`, `[n, width]`."""
-        self.delay[rows] = delay
-        self._past[rows] = resting[:, None]
-
-    def push(self, command: Array) -> Array:
-        """Take the command of the period that begins, `[B, width]`; return that of each of its physics steps, `[B, steps, width]`."""
-        self._past[:, :-1] = self._past[:, 1:]
-        self._past[:, -1] = command
-        edges = (
-            np.arange(self._steps + 1) / self._steps - (self.delay / self._period)[:, None]
-        )  # periods since this one began, [B, steps + 1]
-        # The integral is linear between the ends of periods, where it is a running sum.
-        total = np.concatenate([np.zeros_like(self._past[:, :1]), np.cumsum(self._past, axis=1)], axis=1)
-        place = edges + self._past.shape[1] - 1
-        below = np.clip(np.floor(place).astype(np.int64), 0, self._past.shape[1] - 1)
-        rows = np.arange(self.delay.size)[:, None]
-        integral = total[rows, below] + (place - below)[:, :, None] * self._past[rows, below]
-        return np.asarray(np.diff(integral, axis=1) * self._steps)
 
 
 def resting_values(robot: Robot, mode: str, position: Array, velocity: Array) -> Array:

@@ -169,8 +169,7 @@ class IsaacGymPlant:
         for name, index in zip((*robot.joint_names, robot.tool_frame), (*self._joints, self._tool), strict=True):
             if index < 0:
                 raise ValueError(f"{robot.urdf} has no joint or link {name!r}")
-        side = int(np.ceil(np.sqrt(self.batch)))
-        corner, actors = gymapi.Vec3(1.0, 1.0, 1.0), []
+        corner, side, actors = gymapi.Vec3(1.0, 1.0, 1.0), int(np.ceil(np.sqrt(self.batch))), []
         self._environments: list[tuple[gymapi.Env, int]] = []
         for row in range(self.batch):
             environment = gym.create_env(self._sim, gymapi.Vec3(-1.0, -1.0, -1.0), corner, side)
@@ -248,5 +247,4 @@ class IsaacGymPlant:
         return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self._device)
 
     def _shown(self, tensor: Any) -> Any:
-        """The tensor as the engine takes it."""
         return gymtorch.unwrap_tensor(tensor)

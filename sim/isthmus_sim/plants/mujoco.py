@@ -21,7 +21,6 @@ from isthmus_sim.cameras import free_view
 from isthmus_sim.dumps import save_dump
 from isthmus_sim.parameters import parameter_rows, parameter_table
 from isthmus_sim.plants.base import (
-    DelayedCommands,
     command_values,
     odometry,
     resting_values,
@@ -32,6 +31,7 @@ from isthmus_sim.plants.base import (
     turned_back,
     wheel_speeds,
 )
+from isthmus_sim.plants.command_path import CommandPath, path_parameters
 from isthmus_sim.plants.mujoco_model import build_spec, compile_model
 from isthmus_sim.plants.mujoco_parameters import RowParameters
 from isthmus_sim.plants.sensors import Sensors
@@ -112,14 +112,16 @@ class MujocoPlant:
         self._pushed = self._tool if self._mobile is None else self.model.body(self._root).id
         self._rows = RowParameters(self.model, self._batch, robot, self.scene)
         self._sensors = Sensors(batch, period)
-        self._delayed: DelayedCommands | None = None
+        self._path: CommandPath | None = None
+        self._nominal_path = {name: self.parameters[name].nominal for name in ("action_delay", "action_lag")}
         self._push = np.zeros((batch, len(_PUSH)))
         self._pushing = False
         self._steps = np.zeros(batch, dtype=np.int64)
         self._stopped = np.zeros(batch, dtype=bool)
         self._any_stopped = False
         self._sample: Measurement | None = None  # the exact state of now; nobody writes into it
-        self._before = self._batch.state.copy()
+        self._state = self._batch.state
+        self._before = self._state.copy()
         self.pictures = BatchPictures(self.model, self._batch)
         self._rig = CameraRig(find_cameras(robot, cameras), batch, period, self.pictures.camera, appearance, self.model.nbody)
         self.reset()
@@ -143,7 +145,7 @@ class MujocoPlant:
             self._act[ids] = start["position"]
         self._rows.write(ids, values)
         self._sensors.reset(ids, seeds, values)
-        self._delay(ids, values.get("action_delay"), resting)
+        self._prepare_path(ids, values, resting)
         self._prepare_push(ids, values)
         self._batch.forward(ids)  # everything, or joint efforts would be those of another episode
         self._steps[ids] = 0
@@ -183,12 +185,12 @@ class MujocoPlant:
             self._sensors.record(self._exact())
         if self._pushing:
             self._apply_push()
-        self._before[:] = self._batch.state
-        if self._delayed is None:
+        self._before[:] = self._state
+        if self._path is None:
             self._batch.step(nstep=self.substeps, stage=_POSITION_STAGE)
         else:
             asked = self._ctrl.copy()
-            self._batch.rollout(self.substeps, control=self._delayed.push(asked), control_spec=_CONTROL, record=())
+            self._batch.rollout(self.substeps, control=self._path.push(asked), control_spec=_CONTROL, record=())
             self._ctrl[:] = asked
             self._batch.forward(stage=_POSITION_STAGE)
         self._steps += 1
@@ -282,14 +284,15 @@ class MujocoPlant:
         ordered = values[:, [0, 1, 2, 6, 3, 4, 5]] if free else values
         self._qpos[ids, first : first + ordered.shape[1]] = ordered
 
-    def _delay(self, ids: Array, delay: Array | None, resting: Array) -> None:
-        if self._delayed is None:
-            if delay is None or not delay.any():
+    def _prepare_path(self, ids: Array, values: Mapping[str, Array], resting: Array) -> None:
+        times = path_parameters(values, self._nominal_path)
+        if self._path is None:
+            if times is None:
                 return
-            self._delayed = DelayedCommands(self.batch, self.model.nu, self.period, self.substeps)
+            self._path = CommandPath(self.batch, self.model.nu, self.period, self.substeps)
             others = np.setdiff1d(np.arange(self.batch), ids)
-            self._delayed.reset(others, np.zeros(others.size), self._ctrl[others])
-        self._delayed.reset(ids, np.zeros(ids.size) if delay is None else delay, resting)
+            self._path.reset(others, 0.0, 0.0, self._ctrl[others])
+        self._path.reset(ids, *(times or (0.0, 0.0)), resting)
 
     def _prepare_push(self, ids: Array, values: Mapping[str, Array]) -> None:
         if self._pushing or any(name in values for name in _PUSH):

@@ -159,17 +159,41 @@ def _set_servo(actuator: Any, joint: Joint, mode: str) -> None:
 
     A velocity command moves the set-point of the position servo (MuJoCo's `intvelocity`), as industrial arms do: a proportional velocity servo
     would creep under gravity.
+
+    Raises:
+        ValueError: a DC motor in velocity mode; MuJoCo's set-point integrator has no voltage limit.
     """
-    if mode == "effort":
+    servo = joint.servo
+    if np.isfinite(servo.no_load_speed):
+        _set_dc_motor(actuator, joint, mode)
+    elif mode == "effort":
         actuator.set_to_motor()
     elif mode == "position":
-        actuator.set_to_position(kp=joint.servo.position_gain, kv=joint.servo.velocity_gain)
+        actuator.set_to_position(kp=servo.position_gain, kv=servo.velocity_gain)
     else:
-        actuator.set_to_intvelocity(kp=joint.servo.position_gain, kv=joint.servo.velocity_gain)
+        actuator.set_to_intvelocity(kp=servo.position_gain, kv=servo.velocity_gain)
         if np.isfinite(joint.position).all():  # or the set-point would wind up behind a joint limit
             actuator.actlimited, actuator.actrange = True, list(joint.position)
     actuator.forcelimited = True
     actuator.forcerange = [-joint.effort, joint.effort]
+
+
+def _set_dc_motor(actuator: Any, joint: Joint, mode: str) -> None:
+    """A motor at 1 V whose constant and resistance give the stall torque and the no-load speed; its controller compensates the back-EMF."""
+    if mode == "velocity":
+        raise ValueError(
+            f"joint {joint.name!r}: a torque that depends on speed (servo.no_load_speed) needs position or effort commands, not velocity"
+        )
+    fastest, stall = joint.servo.no_load_speed, joint.effort
+    gains = [joint.servo.position_gain, 0, joint.servo.velocity_gain] if mode == "position" else [0, 0, 0]
+    kind = mujoco.mjtCtrlInput.mjINPUT_POS if mode == "position" else mujoco.mjtCtrlInput.mjINPUT_FF
+    actuator.set_to_dcmotor(
+        motorconst=[1 / fastest, 1 / fastest],
+        resistance=1 / (fastest * stall),
+        saturation=[stall, 0, 0],
+        controller=[*gains, 0, 0, 1.0],
+        ctrlspec=int(kind),
+    )
 
 
 def _wxyz(rotation: tuple[float, float, float, float]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import mujoco
 import numpy as np
 
 from isthmus.records import Array
@@ -17,6 +18,7 @@ __all__ = ["RowParameters"]
 
 _ELSEWHERE = (
     "action_delay",
+    "action_lag",
     "observation_delay",
     "position_noise",
     "velocity_noise",
@@ -93,11 +95,19 @@ class RowParameters:
             self._field("dof_damping")[ids, address] = own + value("joint_damping")
         elif quantity in ("frictionloss", "armature"):
             self._field(f"dof_{quantity}")[ids, address] = value(f"{joint}.{quantity}")
+        elif quantity == "no_load_speed":
+            actuator, fastest = self._model.actuator(joint).id, value(f"{joint}.no_load_speed")
+            stall = self._model.actuator_forcerange[actuator, 1]
+            self._field("actuator_gainprm")[ids, actuator, 0] = 1 / (fastest * stall)
+            self._field("actuator_gainprm")[ids, actuator, 1] = 1 / fastest
         else:  # gain
             actuator, factor = self._model.actuator(joint).id, value(f"{joint}.gain")
-            self._field("actuator_gainprm")[ids, actuator, 0] = self._model.actuator_gainprm[actuator, 0] * factor
-            bias = self._model.actuator_biasprm[actuator, :3]
-            self._field("actuator_biasprm")[ids, actuator, :3] = bias * factor[:, None]
+            motor = self._model.actuator_gaintype[actuator] == mujoco.mjtGain.mjGAIN_DCMOTOR
+            columns = slice(4, 7) if motor else slice(0, 1)  # where a DC motor keeps its controller's gains
+            self._field("actuator_gainprm")[ids, actuator, columns] = self._model.actuator_gainprm[actuator, columns] * factor[:, None]
+            if not motor:
+                bias = self._model.actuator_biasprm[actuator, :3]
+                self._field("actuator_biasprm")[ids, actuator, :3] = bias * factor[:, None]
 
     def _write_body(self, ids: Array, name: str, group: str, value: Any) -> None:
         body, number = self._bodies[name], self._model.body(name).id

@@ -21,7 +21,6 @@ from isthmus_sim.camera_rig import CameraRig, find_cameras
 from isthmus_sim.cameras import camera_view, free_view
 from isthmus_sim.parameters import Parameter, cannot_express, parameter_rows, parameter_table, urdf_dynamics
 from isthmus_sim.plants.base import (
-    DelayedCommands,
     command_values,
     odometry,
     resting_values,
@@ -31,6 +30,7 @@ from isthmus_sim.plants.base import (
     turned_back,
     wheel_speeds,
 )
+from isthmus_sim.plants.command_path import CommandPath, path_parameters
 from isthmus_sim.plants.pybullet_world import World
 from isthmus_sim.plants.sensors import Sensors
 from isthmus_sim.scene import Hinge, Scene
@@ -102,6 +102,7 @@ class PybulletPlant:
         limits = robot.limits()
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
         self._efforts = [robot.base.wheel_effort] * 2 if mode == "twist" else [joint.effort for joint in robot.joints]
+        self._limits = np.array(self._efforts)
         self._stiffness = np.array([joint.servo.position_gain for joint in robot.joints])
         self._damping = np.array([joint.servo.velocity_gain for joint in robot.joints])
         # A servo with gains kp and kv follows its set-point with the time constant kv / kp; the motor is told so per physics step.
@@ -109,11 +110,18 @@ class PybulletPlant:
         self._gains = [min(self._timestep / lag, 1.0) if lag else 1.0 for lag in lags]
         self._command = np.zeros((batch, len(self._joints)))
         self._setpoint = np.zeros((batch, len(self._joints)))
+        self._fastest = np.tile([joint.servo.no_load_speed for joint in robot.joints], (batch, 1))
+        self._motors = bool(np.isfinite(self._fastest).any())
+        if self._motors and not (mode == "effort" or self._compliant):
+            raise ValueError(
+                "plant 'pybullet' cannot express a torque that depends on speed (servo.no_load_speed): its joint motors are constraints"
+            )
         self._springs = any(isinstance(body.joint, Hinge) and body.joint.stiffness for body in self.scene.bodies)
         self._dynamics = urdf_dynamics(robot)
         self._sample: Measurement | None = None  # the exact state of now; nobody writes into it
         self._sensors = Sensors(batch, period)
-        self._delayed: DelayedCommands | None = None
+        self._path: CommandPath | None = None
+        self._nominal_path = {name: self._table[name].nominal for name in ("action_delay", "action_lag")}
         self._steps = np.zeros(batch, dtype=np.int64)
         self._stopped = np.zeros(batch, dtype=bool)
         self._rig = CameraRig(find_cameras(robot, cameras), batch, period, self._take, appearance)
@@ -143,7 +151,7 @@ class PybulletPlant:
         self._command[ids] = resting
         self._setpoint[ids] = start["position"] if self._mode != "twist" else 0.0
         self._sensors.reset(ids, seeds, values)
-        self._delay(ids, values.get("action_delay"), resting)
+        self._prepare_path(ids, values, resting)
         self._steps[ids] = 0
         self._stopped[ids] = False
         self._sample = None
@@ -176,13 +184,13 @@ class PybulletPlant:
             self._rest()
         if self._sensors.late:
             self._sensors.record(self._exact())
-        seen = self._delayed.push(self._command) if self._delayed else None
+        seen = self._path.push(self._command) if self._path else None
         for step in range(self._substeps):
             command = self._command if seen is None else seen[:, step]
             if self._mode == "velocity":
                 command = self._setpoint = np.clip(self._setpoint + command * self._timestep, self._low, self._high)
             for row, client in enumerate(self._clients):
-                self._drive(client, command[row])
+                self._drive(row, command[row])
                 if self._values[row] or self._springs:
                     self._disturb(row)
                 pybullet.stepSimulation(physicsClientId=client)
@@ -241,9 +249,9 @@ class PybulletPlant:
             for index, state in enumerate(pybullet.getJointStates(self._world.robot, self._joints, physicsClientId=client)):
                 position[row, index], velocity[row, index], _, effort[row, index] = state
         if self._mode == "effort":
-            effort = self._command.copy()
+            effort = self._within_limits(slice(None), self._command, velocity)
         if self._compliant:
-            effort = self._torques(self._command, position, velocity)
+            effort = self._torques(slice(None), self._command, position, velocity)
         if self._mode == "twist":
             position, velocity, effort = (odometry(self.robot.base, values) for values in (position, velocity, effort))
         measurement = Measurement(self._steps * self.period, self.robot.joint_names, position, velocity, effort)
@@ -314,6 +322,8 @@ class PybulletPlant:
         if "payload" in values:
             mass = pybullet.getDynamicsInfo(robot, self._tool, **c)[0]
             pybullet.changeDynamics(robot, self._tool, mass=mass + values["payload"], **c)
+        for index, profile in enumerate(self.robot.joints):
+            self._fastest[row, index] = values.get(f"{profile.name}.no_load_speed", profile.servo.no_load_speed)
         for name, joint in self._world.joints.items():
             if name not in self.robot.joint_names and name not in self.robot.base.wheels:
                 continue
@@ -324,10 +334,12 @@ class PybulletPlant:
             # A velocity motor towards zero with a small largest torque is dry friction; with none the joint is free.
             pybullet.setJointMotorControl2(robot, joint, pybullet.VELOCITY_CONTROL, targetVelocity=0, force=friction, **c)
 
-    def _drive(self, client: int, command: Array) -> None:
-        robot, c = self._world.robot, {"physicsClientId": client}
+    def _drive(self, row: int, command: Array) -> None:
+        client, robot = self._clients[row], self._world.robot
+        c: dict[str, Any] = {"physicsClientId": client}
         if self._mode == "effort":
-            pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=command.tolist(), **c)
+            forces = self._within_limits(row, command, self._velocity(client)).tolist()
+            pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=forces, **c)
         elif self._mode == "twist":
             pybullet.setJointMotorControlArray(
                 robot, self._joints, pybullet.VELOCITY_CONTROL, targetVelocities=command.tolist(), forces=self._efforts, **c
@@ -335,7 +347,7 @@ class PybulletPlant:
         elif self._compliant:
             states = pybullet.getJointStates(robot, self._joints, **c)
             position, velocity = np.array([state[0] for state in states]), np.array([state[1] for state in states])
-            torques = self._torques(command, position, velocity)
+            torques = self._torques(row, command, position, velocity)
             pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=torques.tolist(), **c)
         else:
             pybullet.setJointMotorControlArray(
@@ -349,9 +361,20 @@ class PybulletPlant:
                 **c,
             )
 
-    def _torques(self, command: Array, position: Array, velocity: Array) -> Array:
-        limits = np.array(self._efforts)
-        return np.asarray(np.clip(self._stiffness * (command - position) - self._damping * velocity, -limits, limits))
+    def _torques(self, row: int | slice, command: Array, position: Array, velocity: Array) -> Array:
+        return self._within_limits(row, self._stiffness * (command - position) - self._damping * velocity, velocity)
+
+    def _within_limits(self, row: int | slice, effort: Array, velocity: Array) -> Array:
+        """What the motors give: at most their effort, and that of a DC motor falls with its speed."""
+        if self._motors:
+            slope = velocity / self._fastest[row]
+            effort = np.clip(effort, self._limits * (-1 - slope), self._limits * (1 - slope))
+        return np.asarray(np.clip(effort, -self._limits, self._limits))
+
+    def _velocity(self, client: int) -> Array:
+        if not self._motors:
+            return np.zeros(len(self._joints))
+        return np.array([state[1] for state in pybullet.getJointStates(self._world.robot, self._joints, physicsClientId=client)])
 
     def _disturb(self, row: int) -> None:
         """Pushes and the springs of hinged bodies; Bullet forgets forces after each physics step."""
@@ -371,14 +394,15 @@ class PybulletPlant:
                 torque = -stiffness * pybullet.getJointState(place.body, 0, **c)[0]
                 pybullet.setJointMotorControl2(place.body, 0, pybullet.TORQUE_CONTROL, force=torque, **c)
 
-    def _delay(self, ids: Array, delay: Array | None, resting: Array) -> None:
-        if self._delayed is None:
-            if delay is None or not delay.any():
+    def _prepare_path(self, ids: Array, values: Mapping[str, Array], resting: Array) -> None:
+        times = path_parameters(values, self._nominal_path)
+        if self._path is None:
+            if times is None:
                 return
-            self._delayed = DelayedCommands(self.batch, len(self._joints), self.period, self._substeps)
+            self._path = CommandPath(self.batch, len(self._joints), self.period, self._substeps)
             others = np.setdiff1d(np.arange(self.batch), ids)
-            self._delayed.reset(others, np.zeros(others.size), self._command[others])
-        self._delayed.reset(ids, np.zeros(ids.size) if delay is None else delay, resting)
+            self._path.reset(others, 0.0, 0.0, self._command[others])
+        self._path.reset(ids, *(times or (0.0, 0.0)), resting)
 
     def _rest(self) -> None:
         reading = self._exact()

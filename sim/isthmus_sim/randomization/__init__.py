@@ -7,6 +7,7 @@ et al., "Sim-to-Real Transfer of Robotic Control with Dynamics Randomization" (a
 from isthmus_sim.randomization.distributions import Curriculum, Discrete, Distribution, Estimate, Latency, LogUniform, Normal, Uniform
 from isthmus_sim.randomization.files import load_randomization, read_latency, save_randomization
 from isthmus_sim.randomization.gaussian import Correlated
+from isthmus_sim.randomization.plant import randomized_plant
 from isthmus_sim.randomization.randomization import Entry, Randomization, Sampler
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Sampler",
     "Uniform",
     "load_randomization",
+    "randomized_plant",
     "read_latency",
     "save_randomization",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 
 from isthmus import strict
 from isthmus.records import Array
-from isthmus_sim.appearance import AppearanceRanges, check_expressible
+from isthmus_sim.appearance import AppearanceRanges
 from isthmus_sim.parameters import Parameter, parameter_table
 from isthmus_sim.plants import RenderedSimulator
 from isthmus_sim.randomization.distributions import DISTRIBUTIONS, Distribution
@@ -100,19 +100,15 @@ class Randomization:
         return Sampler(alone, tuple((block.names, block.within(table)) for block in self.correlated))
 
     def for_plant(self, name: str, plant: RenderedSimulator) -> Sampler:
-        """Bind to a plant.
+        """Bind to a plant; the appearance is the plant's own, given when it is made (`randomized_plant`).
 
         Args:
             name: of its engine, for messages.
             plant: gives robot, scene and what it can be told.
 
         Raises:
-            ValueError: see `bind`; or the engine cannot render such an appearance.
+            ValueError: see `bind`.
         """
-        if self.appearance:
-            check_expressible(name, self.appearance)
-            if getattr(plant, "appearance", None) != self.appearance:
-                raise ValueError(f"plant {name!r} was made without the appearance that the randomisation asks for, so it would not be drawn")
         return self.bind(name, parameter_table(plant.robot, plant.scene), plant.parameters)
 
     def plain(self) -> dict[str, Any]:

@@ -65,7 +65,10 @@ def _leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in tree.items():
         name = re.sub(r"\W", "_", str(key))
-        found |= _leaves(value, f"{prefix}_{name}" if prefix else name)
+        for leaf, array in _leaves(value, f"{prefix}_{name}" if prefix else name).items():
+            if leaf in found:
+                raise ValueError(f"two arrays of the observation would both be named {leaf!r}")
+            found[leaf] = array
     return found
 
 

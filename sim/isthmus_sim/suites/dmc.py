@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_sim.suites.suite import DEFAULT_STEPS, SuiteEnv, fast_pictures
+from isthmus_sim.suites.suite import DEFAULT_STEPS, SuiteEnv, fast_pictures, quiet_models
 
 if "DISPLAY" not in os.environ:
     os.environ.setdefault("MUJOCO_GL", "egl")  # dm_control chooses when it is imported
@@ -41,7 +41,8 @@ def make(name: str, size: int | None) -> SuiteEnv:
         size: side of its pictures, pixels; None for none.
     """
     domain, _, task = name.partition("-")
-    env = ControlSuiteEnv(suite.load(domain, task), size)
+    with quiet_models():
+        env = ControlSuiteEnv(suite.load(domain, task), size)
     limit = env.suite_env._step_limit
     return SuiteEnv(env, float(env.suite_env.control_timestep()), round(limit) if math.isfinite(limit) else DEFAULT_STEPS)
 

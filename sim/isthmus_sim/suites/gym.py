@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium
 
-from isthmus_sim.suites.suite import DEFAULT_STEPS, SuiteEnv, fast_pictures
+from isthmus_sim.suites.suite import DEFAULT_STEPS, SuiteEnv, fast_pictures, quiet_models
 
 __all__ = ["SUCCESS_ONCE", "knows", "make", "names"]
 
@@ -45,7 +45,8 @@ def make(name: str, size: int | None) -> SuiteEnv:
         os.environ.setdefault("MUJOCO_GL", "egl")
     pictures: dict[str, Any] = {} if size is None else {"render_mode": "rgb_array", "width": size, "height": size}
     try:
-        env = gymnasium.make(name, disable_env_checker=True, **pictures)
+        with quiet_models():
+            env = gymnasium.make(name, disable_env_checker=True, **pictures)
     except Exception as error:  # every environment fails in its own way
         where = f" with pictures of {size} × {size}" if size else ""
         reason = str(error).strip() or type(error).__name__

@@ -8,12 +8,23 @@ from isthmus import strict
 from isthmus_sim.task import Task
 from isthmus_sim.tasks.navigate import navigate
 from isthmus_sim.tasks.pendulum import pendulum
+from isthmus_sim.tasks.push import push
 from isthmus_sim.tasks.reach import reach, reach_wide
+from isthmus_sim.tasks.slide import slide
 from isthmus_sim.tasks.walk import walk, walk_rough
 
 __all__ = ["get_task", "task_names"]
 
-_TASKS: dict[str, Callable[[], Task]] = {"pendulum": pendulum, "reach": reach, "reach-wide": reach_wide, "navigate": navigate, "walk": walk, "walk-rough": walk_rough}
+_TASKS: dict[str, Callable[[], Task]] = {
+    "pendulum": pendulum,
+    "reach": reach,
+    "reach-wide": reach_wide,
+    "push": push,
+    "slide": slide,
+    "navigate": navigate,
+    "walk": walk,
+    "walk-rough": walk_rough,
+}
 
 
 def task_names() -> list[str]:

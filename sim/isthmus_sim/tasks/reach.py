@@ -12,7 +12,7 @@ from isthmus.limits import Limits
 from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
 from isthmus.signals import Signal
-from isthmus_sim.task import EpisodeStart, Task, Term, Transition
+from isthmus_sim.task import EpisodeStart, Task, Term, Transition, shared
 
 __all__ = ["reach", "reach_wide"]
 
@@ -88,9 +88,9 @@ def _task(name: str, description: str, robot: Robot, low: Array, high: Array, go
         start={joint.name: (joint.home, PERTURBATION + 0.05) for joint in robot.joints},
     )
 
+    @shared
     def distance(step: Transition) -> Array:
-        gap = step.after.poses[robot.tool_frame][:, :3] - step.inputs["goal"]
-        return np.asarray(np.sqrt((gap**2).sum(axis=1)))
+        return np.asarray(np.sqrt(_squared(step.after.poses[robot.tool_frame][:, :3] - step.inputs["goal"])))
 
     def start(generators: Sequence[np.random.Generator]) -> EpisodeStart:
         position = np.array([robot.home + generator.uniform(-PERTURBATION, PERTURBATION, count) for generator in generators])
@@ -106,9 +106,9 @@ def _task(name: str, description: str, robot: Robot, low: Array, high: Array, go
         reward=(
             Term("distance", -1.0, "m", distance),
             Term("precision", -0.3, "ln m", lambda step: np.log(distance(step) + 0.01)),
-            Term("effort", -0.02, "1", lambda step: ((step.action / SPEED) ** 2).sum(axis=1)),
+            Term("effort", -0.02, "1", lambda step: _squared(step.action / SPEED)),
             # Commands far from the present motion chatter at the control rate, which the guard takes for a limit cycle.
-            Term("smoothness", -smoothness, "1", lambda step: (((step.action - step.before.velocity) / SPEED) ** 2).sum(axis=1)),
+            Term("smoothness", -smoothness, "1", lambda step: _squared((step.action - step.before.velocity) / SPEED)),
         ),
         reached=lambda step: distance(step) < TOLERANCE,
         success=f"tool within {TOLERANCE} m of the goal",
@@ -116,6 +116,11 @@ def _task(name: str, description: str, robot: Robot, low: Array, high: Array, go
         look_at=(0.0, -0.2, 0.4),
         camera_distance=1.8,
     )
+
+
+def _squared(vectors: Array) -> Array:
+    """Squared lengths `[B]` of vectors `[B, n]`."""
+    return np.asarray(np.einsum("bi,bi->b", vectors, vectors))
 
 
 def _home_tool(robot: Robot) -> Array:

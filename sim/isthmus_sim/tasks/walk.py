@@ -26,7 +26,7 @@ SLOWEST, FASTEST = (-0.4, -0.2, -0.6), (0.6, 0.2, 0.6)  # m/s, m/s, rad/s
 SWING = {"hip": 0.5, "thigh": 0.9, "calf": 0.65}  # rad, of the position targets around the home pose
 HEIGHT = 0.28  # m, of the trunk above the ground when walking
 LOWEST, STEEPEST = 0.15, 1.0  # m, rad
-TOLERANCE = 0.3  # m/s, and rad/s / 2
+TOLERANCE, TURN_TOLERANCE = 0.15, 0.2  # m/s, rad/s
 FIELD, GRID, ROUGHNESS = 8.0, 0.2, 0.05  # m: half side, grid, height of the bumps
 
 Height = Callable[[Array], Array]
@@ -70,7 +70,15 @@ def _task(name: str, description: str, robot: Robot, scene: Scene, height: Heigh
         task=name,
         observation=(
             Signal("base_link", "pose", ("qx", "qy", "qz", "qw"), "m", (-1.0,) * 4, (1.0,) * 4),
-            Signal("base_link_twist", "twist", ("vx", "vy", "vz", "wx", "wy", "wz"), "m/s", (-1.0,) * 3 + (-3.0,) * 3, (1.0,) * 3 + (3.0,) * 3, "base_link"),
+            Signal(
+                "base_link_twist",
+                "twist",
+                ("vx", "vy", "vz", "wx", "wy", "wz"),
+                "m/s",
+                (-1.0,) * 3 + (-3.0,) * 3,
+                (1.0,) * 3 + (3.0,) * 3,
+                "base_link",
+            ),
             Signal("joint_position", "joint_position", joints, "rad", own.position_low, own.position_high),
             Signal("joint_velocity", "joint_velocity", joints, "rad/s", (-10.0,) * len(joints), (10.0,) * len(joints)),
             Signal("command", "input", COMMAND, "m/s", SLOWEST, FASTEST),
@@ -90,8 +98,13 @@ def _task(name: str, description: str, robot: Robot, scene: Scene, height: Heigh
     def fallen(step: Transition) -> Array:
         return (above_ground(step.after) < LOWEST) | (_gravity(step)[:, 2] > -np.cos(STEEPEST))
 
+    def relative_error(step: Transition) -> Array:
+        return _error(step) / np.array([TOLERANCE, TOLERANCE, TURN_TOLERANCE])
+
     def start(generators: Sequence[np.random.Generator]) -> EpisodeStart:
-        draws = np.array([generator.uniform((-spread, -spread, -np.pi, *SLOWEST), (spread, spread, np.pi, *FASTEST)) for generator in generators])
+        draws = np.array(
+            [generator.uniform((-spread, -spread, -np.pi, *SLOWEST), (spread, spread, np.pi, *FASTEST)) for generator in generators]
+        )
         place, yaw = draws[:, :2], draws[:, 2]
         base = np.zeros((len(draws), 7))
         base[:, :2], base[:, 2] = place, height(place) + robot.base.height + clearance
@@ -116,9 +129,10 @@ def _task(name: str, description: str, robot: Robot, scene: Scene, height: Heigh
             Term("target", -0.05, "rad^2", lambda step: ((step.action - step.before.position) ** 2).sum(axis=1)),
             Term("fall", -20.0, "1", lambda step: fallen(step).astype(np.float64)),
         ),
-        reached=lambda step: np.asarray((np.abs(_error(step)) < np.array([TOLERANCE, TOLERANCE, 2 * TOLERANCE])).all(axis=1)),
-        success=f"velocity within {TOLERANCE} m/s and {2 * TOLERANCE} rad/s of the command throughout the last second, without a fall",
-        success_steps=50,
+        reached=lambda step: np.asarray((np.abs(relative_error(step)) <= 1).all(axis=1)),
+        mean_error=relative_error,
+        success=f"mean velocity of the last 2 s within {TOLERANCE} m/s along both axes and {TURN_TOLERANCE} rad/s of the command, without a fall",
+        success_steps=100,
         scene=scene,
         fallen=fallen,
         identifiable=(

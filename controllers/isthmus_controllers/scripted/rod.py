@@ -1,0 +1,67 @@
+"""Picks a rod at the balance point that it is told: over it, down, close, up.
+
+The phase follows from where tool, fingers and rod are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from isthmus.contract import Contract
+from isthmus.records import ActionChunk, Array
+from isthmus_controllers.scripted.cartesian import CartesianMotion
+
+__all__ = ["RodPolicy"]
+
+GRIP, SLACK = 0.02, 0.004  # m: half width of the rod; how far from it a closed finger may be
+ABOVE, LIFT = 0.08, 0.22  # m: of the tool over the grasp before going down; height at which the rod is held
+NEAR, ALIGNED = 0.006, 0.04  # m, rad: precise enough to go down, and to close
+HELD = 0.02  # m: the tool is this near to the grasp while it holds the rod
+CLOSING, OPENING = 0.06, 0.08  # m/s
+LIFTING, LOWERING = 0.08, 0.12  # m/s
+
+
+class RodPolicy:
+    """Picks and holds the rod.
+
+    Attributes:
+        contract: that of the task `rod`.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self._motion = CartesianMotion(contract)
+        self._fingers = np.array(["finger" in name for name in contract.action.elements])
+
+    def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
+        """Nothing to forget."""
+
+    def act(self, observation: Mapping[str, Array]) -> ActionChunk:
+        """See `Policy.act`."""
+        fingers = np.asarray(observation["joint_position"], dtype=float)[:, -1][:, self._fingers]
+        rod, balance = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("rod", "balance_point"))
+        setpoint = self._motion.setpoint(observation)
+        tip, rotation = self._motion.pose(setpoint)
+        x, y, z, w = rod[:, 3:].T
+        axis = np.stack([2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)], axis=1)
+        grasp = rod[:, :3] + balance * axis
+
+        gap = np.sqrt(((grasp - tip) ** 2).sum(axis=1))
+        held = (gap < HELD) & (np.abs(fingers - GRIP) < SLACK).all(axis=1)
+        own_yaw = np.arctan2(-rotation[:, 1, 0], -rotation[:, 0, 0])
+        rod_yaw = np.arctan2(-axis[:, 0], axis[:, 1])
+        turn = (rod_yaw - own_yaw + np.pi / 2) % np.pi - np.pi / 2  # both ends of the rod are alike
+        aside = np.sqrt(((grasp - tip)[:, :2] ** 2).sum(axis=1))
+        over = (aside < NEAR) & (np.abs(turn) < ALIGNED)
+        down = over & (gap < NEAR)
+
+        target = np.where(over[:, None], grasp, grasp + np.array([0.0, 0.0, ABOVE]))
+        target = np.where(held[:, None], np.stack([tip[:, 0], tip[:, 1], np.full(len(tip), LIFT)], axis=1), target)
+        half = (own_yaw + np.where(held, 0.0, turn)) / 2
+        downward = np.stack([-np.sin(half), np.cos(half), 0 * half, 0 * half], axis=1)
+        speed = np.where(held, LIFTING, np.where(over, LOWERING, 0.4))
+        action = self._motion.rates(setpoint, target, orientation=downward, speed=speed)
+        action[:, self._fingers] = np.where(held | down, -CLOSING, OPENING)[:, None]
+        return ActionChunk(action[:, None])

@@ -1,0 +1,90 @@
+"""The way of a command to the joint: transport delay, then a first-order lag, the same arithmetic for every engine and command mode.
+
+MuJoCo has delays and filters of its own, but a delayed actuator is never faster than one physics step, a velocity servo has no room for a
+filter, and a freshly reset one sees the set-point 0. So the commands of all physics steps of a control period are computed here, at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from isthmus.records import Array
+
+__all__ = ["CommandPath", "path_parameters"]
+
+_LONGEST = 0.5  # s, of `action_delay`
+
+
+class CommandPath:
+    """Commands that take effect late.
+
+    With U(t) the running integral of the command, a step from t sees (U(t + dt − d) − U(t − d)) / dt: exact for commands that are held over a
+    control period, and continuous in the delay d, so that identification can search for it. The lag τ then moves each step's value by
+    1 − exp(−dt / τ) of the way.
+    """
+
+    def __init__(self, batch: int, width: int, period: float, steps: int) -> None:
+        """Set up.
+
+        Args:
+            batch: number of rows.
+            width: number of commanded values.
+            period: control period, s.
+            steps: physics steps per control period.
+        """
+        self._delay, self._decay = np.zeros(batch), np.zeros(batch)
+        self._period, self._steps = period, steps
+        self._past = np.zeros((batch, int(_LONGEST / period) + 3, width))  # newest last
+        self._lagged = np.zeros((batch, width))
+
+    def reset(self, rows: Array, delay: Array | float, lag: Array | float, resting: Array) -> None:
+        """Begin episodes.
+
+        Args:
+            rows: indices, `[n]`.
+            delay: `[n]`, s.
+            lag: time constant, `[n]`, s.
+            resting: what the rows were commanded before their first command, `[n, width]`.
+        """
+        self._delay[rows] = delay
+        lags = np.broadcast_to(np.asarray(lag, dtype=np.float64), rows.shape)
+        self._decay[rows] = np.where(lags > 0, np.exp(-self._period / self._steps / np.where(lags > 0, lags, 1.0)), 0.0)
+        self._past[rows] = resting[:, None]
+        self._lagged[rows] = resting
+
+    def push(self, command: Array) -> Array:
+        """Take the command of the period that begins, `[B, width]`; return that of each of its physics steps, `[B, steps, width]`."""
+        self._past[:, :-1] = self._past[:, 1:]
+        self._past[:, -1] = command
+        prompt = np.repeat(command[:, None], self._steps, axis=1)
+        seen = np.where((self._delay > 0)[:, None, None], self._delayed(), prompt)
+        return self._filtered(seen) if np.count_nonzero(self._decay) else seen
+
+    def _delayed(self) -> Array:
+        edges = (
+            np.arange(self._steps + 1) / self._steps - (self._delay / self._period)[:, None]
+        )  # periods since this one began, [B, steps + 1]
+        # The integral is linear between the ends of periods, where it is a running sum.
+        total = np.concatenate([np.zeros_like(self._past[:, :1]), np.cumsum(self._past, axis=1)], axis=1)
+        place = edges + self._past.shape[1] - 1
+        below = np.clip(np.floor(place).astype(np.int64), 0, self._past.shape[1] - 1)
+        rows = np.arange(self._delay.size)[:, None]
+        integral = total[rows, below] + (place - below)[:, :, None] * self._past[rows, below]
+        return np.asarray(np.diff(integral, axis=1) * self._steps)
+
+    def _filtered(self, seen: Array) -> Array:
+        lagged = np.empty_like(seen)
+        before, share = self._lagged, (1 - self._decay)[:, None]
+        for step in range(self._steps):
+            before = before + share * (seen[:, step] - before)
+            lagged[:, step] = before
+        self._lagged = before
+        return lagged
+
+
+def path_parameters(values: Mapping[str, Array], nominal: Mapping[str, float]) -> tuple[Array | float, Array | float] | None:
+    """Delay and lag of rows, s; None if there is neither, so that nobody pays for them."""
+    delay, lag = (values.get(name, nominal[name]) for name in ("action_delay", "action_lag"))
+    return (delay, lag) if np.any(delay) or np.any(lag) else None

@@ -1,0 +1,125 @@
+"""`isthmus view` and films, on a machine without a screen."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from isthmus import Command, load_robot
+from isthmus_cli.agents import Agent
+from isthmus_cli.film import Film
+from isthmus_cli.pictures import picture
+from isthmus_sim.plants import make_plant
+from isthmus_sim.tasks import get_task
+
+
+@pytest.fixture(autouse=True)
+def no_screen(monkeypatch):
+    monkeypatch.setattr("isthmus_cli.view._has_screen", lambda: False)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Episodes of the pendulum with three steps: pictures are slow without a graphics card."""
+    task = dataclasses.replace(get_task("pendulum"), episode_steps=3, success_steps=1)
+    monkeypatch.setattr("isthmus_cli.view.get_task", lambda name: task)
+    monkeypatch.setattr("isthmus_cli.film._LARGE", (144, 256))
+    return task
+
+
+def frames_of(path):
+    import imageio
+
+    with imageio.get_reader(path) as reader:
+        return reader.get_meta_data(), np.array([*reader.iter_data()])
+
+
+@pytest.mark.parametrize("words", [["--agent", "random"], ["POLICY"]])
+def test_an_episode_is_filmed(isthmus, policies, short, tmp_path, words):
+    file = tmp_path / "new" / "film.mp4"
+    code, out, _ = isthmus("view", "pendulum", *(policies / "pendulum.isthmus" if w == "POLICY" else w for w in words), "--video", file)
+    assert code == 0
+    assert f"video: {file}" in out
+    facts, frames = frames_of(file)
+    assert facts["fps"] == 20
+    assert frames.shape == (3, 144, 256, 3)
+    assert frames[0].std() > 5
+
+
+def test_a_gif_keeps_real_time(isthmus, short, tmp_path):
+    from PIL import Image
+
+    assert isthmus("view", "pendulum", "--video", tmp_path / "film.gif")[0] == 0
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 3
+        assert film.info["duration"] == 50
+
+
+def test_a_fast_loop_is_filmed_at_a_rate_that_eyes_can_see():
+    film = Film()
+    film.period = 0.002
+    for step in range(100):
+        film.add(lambda step=step: np.full((2, 2, 3), step, np.uint8))
+    assert film.stride == 10
+    assert [frame[0, 0, 0] for frame in film.frames] == list(range(0, 100, 10))
+
+
+def test_without_a_screen_one_sentence_offers_a_film(refuse):
+    assert refuse("view", "reach") == "isthmus: there is no screen here; write a film instead with --video FILE.mp4"
+
+
+def test_a_dump_is_diagnosed_without_a_screen(isthmus, tmp_path, monkeypatch):
+    plant = make_plant("mujoco", load_robot("pendulum"), mode="effort", period=0.05)
+    plant.reset(state={"velocity": np.array([[1e200]])})
+    plant.write(Command("effort", ("hinge",), np.zeros((1, 1))))
+    plant.advance()
+    plant.dump(0, tmp_path / "row.npz")
+    plant.close()
+    code, out, _ = isthmus("view", "--dump", tmp_path / "row.npz")
+    assert code == 0
+    assert "1e+200 rad/s at hinge (too fast)" in out
+    assert "there is no screen here" in out
+    monkeypatch.setattr("isthmus_cli.film._LARGE", (144, 256))
+    assert isthmus("view", "--dump", tmp_path / "row.npz", "--video", tmp_path / "row.mp4")[0] == 0
+    assert len(frames_of(tmp_path / "row.mp4")[1]) >= 1
+
+
+@pytest.mark.parametrize("name", ["zero", "random", "sine"])
+def test_agents_stay_within_the_action_s_bounds(name):
+    contract = get_task("reach").contract
+    agent = Agent(name, contract)
+    agent.reset(seed=1)
+    observation = {"joint_position": np.zeros((2, 1, 6))}
+    actions = np.array([agent.act(observation).actions for _ in range(100)])
+    assert actions.shape == (100, 2, 1, 6)
+    assert (actions >= contract.action.low).all()
+    assert (actions <= contract.action.high).all()
+    assert (actions.std(axis=0) > 0).all() == (name != "zero")
+
+
+def test_a_task_has_a_picture_of_its_beginning(monkeypatch):
+    monkeypatch.setattr("isthmus_cli.pictures._PAGE", (135, 240))
+    first = picture(get_task("reach"))
+    assert first.startswith(b"\x89PNG")
+    assert picture(get_task("reach")) == first
+    assert picture(get_task("reach"), seed=1) != first
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("", "give either a task or --dump FILE"),
+        ("reach --dump row.npz", "give either a task or --dump FILE"),
+        ("reech", "unknown task 'reech'; did you mean 'reach'?"),
+        ("reach --agent sinus", "unknown agent 'sinus'; did you mean 'sine'? Known: random, sine, zero"),
+        ("reach --video film.avi", "unknown video format '.avi'; Known: .gif, .mp4"),
+        ("reach --seed -1", "seed must be >= 0, got -1"),
+        ("--dump nothing.npz", "nothing.npz: No such file or directory"),
+    ],
+)
+def test_user_errors_are_one_sentence(refuse, words, sentence):
+    assert sentence in refuse("view", *words.split())
+
+
+def test_a_policy_of_another_task_is_refused(refuse, policies):
+    assert "another contract than task 'reach'" in refuse("view", "reach", policies / "pendulum.isthmus")
