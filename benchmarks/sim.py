@@ -5,7 +5,6 @@ engine replays the environment's own commands and reset states: with random comm
 cost more. Run with `make bench` or `python benchmarks/sim.py [--quick]`; EnvPool is raced where it is installed (`pip install envpool==1.2.5`).
 """
 
-# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse

@@ -90,7 +90,7 @@ class Eval:
             raise ValueError(f"a plot is a {', '.join(CHARTS)} file, got {self.plot}")
         check_outputs(self.video, self.plot, None if str(self.json) == "-" else self.json)
         if self.randomize and self.plant == ROS:
-            raise ValueError(f"--randomize is not available with --plant {ROS}; it works with {', '.join(plant_names())}")
+            raise ValueError(f"--randomize is not available with --plant {ROS}; it works with the simulators")
         randomization = load_randomization(self.randomize) if self.randomize else None
         artifact = Artifact.load(self.policy)
         name = self.task or artifact.contract.task
@@ -151,7 +151,7 @@ class Eval:
 
     def _over_ros(self, task: Task, parameters: Mapping[str, float], progress: Progress) -> dict[str, Any]:
         if self.video:
-            raise ValueError(f"--video is not available with --plant {ROS}; it works with {', '.join(plant_names())}")
+            raise ValueError(f"--video is not available with --plant {ROS}; it works with the simulators")
         if self.engine not in task.plants:
             raise ValueError(f"unknown engine {self.engine!r}; {strict.suggest(self.engine, task.plants)}")
         if self.episodes < 1 or self.seed < 0:

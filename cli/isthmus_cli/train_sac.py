@@ -144,16 +144,22 @@ def train_shown(
             summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=EVALUATION_SEED, randomization=randomization)
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
 
-    vector = SuiteVectorEnv(task, 1) if isinstance(task, SuiteTask) else isthmus_sim.make_vec(task.name, 1, plant, randomization)
+    vector = SuiteVectorEnv(task, 1) if isinstance(task, SuiteTask) else isthmus_sim.make_vec(task.name, 1, plant, randomization, out / "explosions")
     env = Sb3VecEnv(vector, seed)
     env.set_attr("progress", 0.0)
     notes = {"randomization": randomization.summary()} if randomization else {}
+    diverged = 0
     try:
         with Progress(label, "control periods", quiet=quiet) as progress:
 
             def show(step: int, total: int, evaluation: Evaluation | None) -> None:
+                nonlocal diverged
                 env.set_attr("progress", min(step / total, 1.0))
-                progress(step, total, score_text(evaluation) if evaluation else "")
+                news = [score_text(evaluation)] if evaluation else []
+                if (count := env.get_attr("diverged")[0]) > diverged:
+                    diverged = count
+                    news.append(f"physics exploded {count} times (isthmus view --dump {out / 'explosions'})")
+                progress(step, total, ", ".join(news))
 
             return train_sac(task.contract, env, score, out, config=config, seed=seed, progress=show, git=git_state(), notes=notes)
     finally:

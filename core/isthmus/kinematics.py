@@ -7,7 +7,7 @@ the last axis of every intermediate result, and products with 0 and 1 are left o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from isthmus.records import Array
+from isthmus.urdf import Sparse, TreeJoint, read_inertial, read_joint
 
 __all__ = ["Kinematics", "LinkPose", "quaternion"]
 
@@ -41,42 +42,12 @@ class LinkPose:
 
 _Turn = tuple[Array, Array, Array]  # position of a joint, its cosine and its sine, [B] each
 _Three = tuple[Any, Any, Any]
-_Sparse = tuple[tuple[tuple[int, float], ...], ...]  # index and value of what is not 0, per row or column
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
     position: Array  # [3, B], m; B may be 1 where nothing moves
     axes: tuple[Array, Array, Array]  # each [3, B]
-
-
-@dataclass(frozen=True, slots=True)
-class _Matrix:
-    """A constant 3 × 3 matrix without its zeros."""
-
-    rows: _Sparse
-    columns: _Sparse
-
-
-@dataclass(frozen=True, slots=True)
-class _Joint:
-    name: str
-    type: str
-    parent: str
-    child: str
-    offset: tuple[float, ...]  # [3], m
-    rotation: _Matrix | None  # None for the identity
-    direction: Array  # unit vector of the axis, [3]
-    axis: tuple[tuple[int, float], ...]  # the same without its zeros
-    about_z: bool
-    skew: _Matrix  # of the axis
-    square: _Matrix  # of the skew-symmetric matrix
-
-
-@dataclass(frozen=True, slots=True)
-class _Inertial:
-    mass: float  # kg
-    center: Array  # [3], m, in the link's frame
 
 
 class Kinematics:
@@ -89,14 +60,14 @@ class Kinematics:
 
     def __init__(self, urdf: Path) -> None:
         root = ElementTree.parse(urdf).getroot()  # noqa: S314 - profiles are installed data, not input from a network
-        joints = [_read_joint(element) for element in root.findall("joint")]
-        self._inertials = {link.attrib["name"]: _read_inertial(link) for link in root.findall("link")}
+        joints = [read_joint(element) for element in root.findall("joint")]
+        self._inertials = {link.attrib["name"]: read_inertial(link) for link in root.findall("link")}
         children = {joint.child for joint in joints}
         roots = [name for name in self._inertials if name not in children]
         if len(roots) != 1:
             raise ValueError(f"{urdf}: a robot has exactly one root link, found {', '.join(roots) or 'none'}")
         self.base = roots[0]
-        self._joints: list[_Joint] = []
+        self._joints: list[TreeJoint] = []
         reached = [self.base]
         for name in reached:
             for joint in joints:
@@ -246,7 +217,7 @@ def quaternion(rotation: Array) -> Array:
     return np.asarray(np.where(result[:, 3:] < 0, -result, result))
 
 
-def _advance(parent: _Frame, joint: _Joint, turn: _Turn | None) -> _Frame:
+def _advance(parent: _Frame, joint: TreeJoint, turn: _Turn | None) -> _Frame:
     """The child's frame, from that of the parent."""
     position, axes = parent.position, parent.axes
     for axis, length in zip(axes, joint.offset, strict=True):
@@ -265,7 +236,7 @@ def _advance(parent: _Frame, joint: _Joint, turn: _Turn | None) -> _Frame:
     return _Frame(position, _rodrigues(axes, joint.skew.columns, joint.square.columns, cos, sin))
 
 
-def _carry(joint: _Joint, point: _Three, turn: _Turn | None) -> _Three:
+def _carry(joint: TreeJoint, point: _Three, turn: _Turn | None) -> _Three:
     """A point of the child's frame in the parent's; components are `[B]`, or numbers as long as nothing has moved them."""
     if turn is not None and joint.type != "fixed":
         angle, cos, sin = turn
@@ -283,14 +254,14 @@ def _carry(joint: _Joint, point: _Three, turn: _Turn | None) -> _Three:
     return x + dx if dx else x, y + dy if dy else y, z + dz if dz else z
 
 
-def _rodrigues(parts: _Three, skew: _Sparse, square: _Sparse, cos: Array, sin: Array) -> _Three:
+def _rodrigues(parts: _Three, skew: Sparse, square: Sparse, cos: Array, sin: Array) -> _Three:
     """The rotation formula: parts + sin K parts + (1 - cos) K² parts."""
     once, twice = _apply(skew, parts), _apply(square, parts)
     x, y, z = (part + sin * first + (1 - cos) * second for part, first, second in zip(parts, once, twice, strict=True))
     return x, y, z
 
 
-def _apply(matrix: _Sparse, parts: _Three) -> _Three:
+def _apply(matrix: Sparse, parts: _Three) -> _Three:
     return _combine(matrix[0], parts), _combine(matrix[1], parts), _combine(matrix[2], parts)
 
 
@@ -310,64 +281,3 @@ def _rows(values: Array, batch: int) -> Array:
 
 def _rotate(rotation: Array, vector: Array) -> Array:
     return np.asarray(rotation[:, :, 0] * vector[0] + rotation[:, :, 1] * vector[1] + rotation[:, :, 2] * vector[2])
-
-
-def _read_joint(element: ElementTree.Element) -> _Joint:
-    parent, child, axis = element.find("parent"), element.find("child"), element.find("axis")
-    if parent is None or child is None:
-        raise ValueError(f"joint {element.get('name')!r} needs a parent and a child")
-    offset, rotation = _read_origin(element.find("origin"))
-    direction = _floats(axis.get("xyz", "1 0 0")) if axis is not None else np.array([1.0, 0, 0])
-    x, y, z = direction / np.sqrt((direction**2).sum())
-    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return _Joint(
-        name=element.attrib["name"],
-        type=element.attrib["type"],
-        parent=parent.attrib["link"],
-        child=child.attrib["link"],
-        offset=tuple(offset.tolist()),
-        rotation=None if np.array_equal(rotation, np.eye(3)) else _matrix(rotation),
-        direction=np.array([x, y, z]),
-        axis=_sparse(np.array([[x, y, z]]))[0],
-        about_z=bool(z == 1),
-        skew=_matrix(skew),
-        square=_matrix(skew @ skew),
-    )
-
-
-def _matrix(values: Array) -> _Matrix:
-    return _Matrix(_sparse(values), _sparse(values.T))
-
-
-def _sparse(values: Array) -> _Sparse:
-    return tuple(tuple((index, value) for index, value in enumerate(row) if value) for row in values.tolist())
-
-
-def _read_inertial(link: ElementTree.Element) -> _Inertial | None:
-    inertial = link.find("inertial")
-    mass = inertial.find("mass") if inertial is not None else None
-    if inertial is None or mass is None:
-        return None
-    return _Inertial(float(mass.attrib["value"]), _read_origin(inertial.find("origin"))[0])
-
-
-def _read_origin(origin: ElementTree.Element | None) -> tuple[Array, Array]:
-    attributes: Mapping[str, str] = origin.attrib if origin is not None else {}
-    roll, pitch, yaw = _floats(attributes.get("rpy", "0 0 0"))
-    cr, sr, cp, sp, cy, sy = np.cos(roll), np.sin(roll), np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw)
-    rotation = np.array(
-        [
-            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-            [-sp, cp * sr, cp * cr],
-        ],
-    )
-    # The cosine of a quarter turn written in decimals is 6e-17.
-    return _floats(attributes.get("xyz", "0 0 0")), np.where(np.abs(rotation) < 1e-12, 0.0, rotation)
-
-
-def _floats(text: str) -> Array:
-    values = np.array([float(word) for word in text.split()])
-    if values.shape != (3,):
-        raise ValueError(f"expected three numbers, got {text!r}")
-    return values

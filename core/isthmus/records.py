@@ -6,6 +6,7 @@ All arrays are batch first. Joint order is that of the record's own `joints`; bi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,9 +87,17 @@ def reorder(values: Array, joints: tuple[str, ...], wanted: tuple[str, ...]) -> 
     """
     if joints == wanted:
         return values
-    try:
-        columns = [joints.index(name) for name in wanted]
-    except ValueError:
-        missing = [name for name in wanted if name not in joints]
-        raise KeyError(f"joint {missing[0]!r} is missing; there are: {', '.join(joints)}") from None
-    return np.ascontiguousarray(values[:, columns])
+    columns = _columns(joints, wanted)
+    return values[:, columns] if isinstance(columns, slice) else np.ascontiguousarray(values[:, columns])
+
+
+@functools.lru_cache(maxsize=1024)
+def _columns(joints: tuple[str, ...], wanted: tuple[str, ...]) -> slice | list[int]:
+    """A slice where the wanted joints follow each other, else their indices."""
+    for name in wanted:
+        if name not in joints:
+            raise KeyError(f"joint {name!r} is missing; there are: {', '.join(joints)}")
+    columns = [joints.index(name) for name in wanted]
+    first = columns[0] if columns else 0
+    end = first + len(columns)
+    return slice(first, end) if columns == list(range(first, end)) else columns

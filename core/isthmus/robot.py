@@ -114,6 +114,7 @@ class Base:
         wheel_separation: distance between the wheels' contact points, m.
         wheel_effort: largest torque of a wheel, N·m.
         wheel_gain: of the wheels' velocity servos, N·m·s/rad.
+        wheel_armature: inertia of a wheel's rotor seen at the wheel, kg·m²; without it MuJoCo's contacts of a light wheel are soft, and it slips.
         casters: links that slide over the ground without friction.
     """
 
@@ -124,16 +125,17 @@ class Base:
     wheel_separation: float = 0.0
     wheel_effort: float = 0.0
     wheel_gain: float = 0.0
+    wheel_armature: float = 0.0
     casters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in BASES:
             raise ValueError(f"base: unknown kind {self.kind!r}; {strict.suggest(self.kind, BASES)}")
-        numbers = ("wheel_radius", "wheel_separation", "wheel_effort", "wheel_gain")
+        numbers = ("wheel_radius", "wheel_separation", "wheel_effort", "wheel_gain", "wheel_armature")
         if self.kind == "differential":
             if len(self.wheels) != 2:
                 raise ValueError(f"base: a differential drive has two wheels, left and right, got {', '.join(self.wheels) or 'none'}")
-            for name in numbers:
+            for name in numbers[:-1]:
                 if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                     raise ValueError(f"base: {name} must be > 0, got {getattr(self, name)}")
         elif given := [name for name in ("wheels", "casters", *numbers) if getattr(self, name)]:

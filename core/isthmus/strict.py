@@ -122,13 +122,19 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+_MANY = 24  # names are listed completely
+
+
 def suggest(name: str, known: typing.Iterable[str]) -> str:
-    """The tail of an "unknown name" message: the nearest name, if any, and all valid ones."""
+    """The tail of an "unknown name" message: the nearest name, if any, and all valid ones; of very many, the nearest few."""
     import difflib
 
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if len(names) > _MANY:
+        close = sorted(difflib.get_close_matches(name, names, n=_MANY, cutoff=0.3)) or names[:_MANY]
+        return f"{hint}Known ({len(close)} of {len(names)}): {', '.join(close)}"
     return f"{hint}Known: {', '.join(names) or 'none'}"
 
 

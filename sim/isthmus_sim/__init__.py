@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from isthmus_sim.plants import RenderedSimulator
     from isthmus_sim.randomization import Randomization, Sampler
     from isthmus_sim.suites import SuiteVectorEnv
@@ -21,6 +23,7 @@ def make(task: str, plant: str = "mujoco", randomization: Randomization | None =
         task: name of the task.
         plant: name of the engine.
         randomization: physical parameters to draw for each episode.
+        dumps: folder for explosions of the physics; None saves nothing.
 
     Raises:
         ValueError: unknown task or plant, or a parameter that cannot be drawn; the message lists the valid ones.
@@ -31,7 +34,9 @@ def make(task: str, plant: str = "mujoco", randomization: Randomization | None =
     return TaskEnv(made, simulator, randomization=sampler)
 
 
-def make_vec(task: str, num_envs: int, plant: str = "mujoco", randomization: Randomization | None = None) -> TaskVectorEnv | SuiteVectorEnv:
+def make_vec(
+    task: str, num_envs: int, plant: str = "mujoco", randomization: Randomization | None = None, dumps: Path | None = None
+) -> TaskVectorEnv | SuiteVectorEnv:
     """A batch of environments of a task, on one batched plant; or of an outside suite, in its own simulation.
 
     Args:
@@ -39,6 +44,7 @@ def make_vec(task: str, num_envs: int, plant: str = "mujoco", randomization: Ran
         num_envs: number of rows.
         plant: name of the engine; outside suites have their own.
         randomization: physical parameters to draw for each episode.
+        dumps: folder for explosions of the physics; None saves nothing.
 
     Raises:
         ValueError: unknown task or plant, or a parameter that cannot be drawn; the message lists the valid ones.

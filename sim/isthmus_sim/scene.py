@@ -237,6 +237,11 @@ class Scene:
         """Bodies with a joint of their own, in order."""
         return tuple(body for body in self.bodies if body.moves)
 
+    @property
+    def standing(self) -> tuple[Body, ...]:
+        """Bodies that neither move nor are carried, in order; an episode may put them elsewhere."""
+        return tuple(body for body in self.bodies if not body.moves and not body.parent)
+
 
 def flat_ground(robot: Robot) -> Scene:
     """A plane that the wheels, casters or feet of a mobile robot stand on; nothing for a robot with a fixed base."""

@@ -41,7 +41,7 @@ def test_doctor_says_why_a_policy_does_not_fit_and_what_to_do(isthmus, policies,
     code, out, _ = isthmus("doctor", policies / "pendulum.isthmus", "--robot", "ur5e")
     assert code == 1
     lines = [line for line in out.splitlines() if line.startswith("fit: ")]
-    assert any("policy commands effort; robot 'ur5e' accepts velocity, position" in line for line in lines)
+    assert any("policy was made for robot 'pendulum', this is 'ur5e'" in line for line in lines)
     assert all("choose the right one with --robot" in line for line in lines)
     assert f"{len(lines)} problem(s)" in out
 

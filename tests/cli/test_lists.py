@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.robot import load_robot
+from isthmus.robot import load_robot, robot_names
 from isthmus_sim.tasks import get_task, task_names
 
 PROFILES = Path(load_robot("pendulum").folder).parent
@@ -16,8 +16,8 @@ def test_tasks_are_listed_for_programs(read_json):
     assert [task["name"] for task in tasks] == task_names()
     for task in tasks:
         assert {"name", "robot", "plants", "description", "control_period", "episode_steps", "success"} <= task.keys()
-    assert tasks[1]["robot"] == "ur5e"
-    assert tasks[1]["plants"] == ["mujoco", "pybullet"]
+    reach = next(task for task in tasks if task["name"] == "reach")
+    assert (reach["robot"], reach["plants"]) == ("ur5e", ["mujoco", "pybullet"])
 
 
 def test_a_task_shows_its_reward_signals_and_parameters(isthmus, read_json):
@@ -31,11 +31,11 @@ def test_a_task_shows_its_reward_signals_and_parameters(isthmus, read_json):
 
 
 def test_robots_are_listed_with_those_of_the_user(isthmus, read_json, tmp_path):
-    assert [robot["name"] for robot in read_json("robots", "--json")] == ["pendulum", "ur5e"]
+    assert [robot["name"] for robot in read_json("robots", "--json")] == robot_names()
     shutil.copytree(PROFILES / "pendulum", tmp_path / "rod")
     profile = tmp_path / "rod" / "robot.yaml"
     profile.write_text(profile.read_text().replace("name: pendulum", "name: rod", 1))
-    assert [robot["name"] for robot in read_json("robots", "--json", "--robots", tmp_path)] == ["pendulum", "rod", "ur5e"]
+    assert [robot["name"] for robot in read_json("robots", "--json", "--robots", tmp_path)] == sorted([*robot_names(), "rod"])
     assert "hinge" in isthmus("robots", "rod", "--robots", tmp_path)[1]
 
 

@@ -98,8 +98,9 @@ def test_position_mode_moves_on_from_the_previous_command():
 
 
 def test_refusals_name_what_is_missing():
-    with pytest.raises(ValueError, match="cartesian motion commands velocity or position; the contract's action is effort"):
-        CartesianMotion(contract("effort"))
+    effort = CartesianMotion(contract("effort"))
+    with pytest.raises(ValueError, match="rates are no efforts"):
+        effort.act({}, np.zeros((1, 3)))
     blind = dataclasses.replace(contract("position"), observation=contract().observation[:1])
     with pytest.raises(ValueError, match="in position mode observes previous_action; the contract has joint_position"):
         CartesianMotion(blind)

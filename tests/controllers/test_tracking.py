@@ -82,7 +82,7 @@ def test_continuous_joint_may_turn_once_either_way():
 def test_robots_that_cannot_be_tracked_are_refused():
     with pytest.raises(ValueError, match="tracking commands position or velocity; robot 'pendulum' accepts effort"):
         tracking_contract(load_robot("pendulum"), 0.05)
-    with pytest.raises(ValueError, match="tracking commands effort; robot 'ur5e' accepts velocity, position"):
+    with pytest.raises(ValueError, match="tracking commands effort; robot 'ur5e' accepts velocity, position, effort"):
         tracking_contract(UR5E, 0.05, mode="effort")
     with pytest.raises(ValueError, match="policy runs every 2 s; robot 'ur5e' can be commanded every"):
         tracking_contract(UR5E, 2.0)

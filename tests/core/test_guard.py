@@ -512,8 +512,8 @@ def test_reset_by_rows_leaves_other_rows_alone():
 
 def test_refusals_name_the_reason():
     limits = UR5E.limits()
-    with pytest.raises(ValueError, match=r"no command mode 'effort'; it has: velocity, position"):
-        LimitGuard(UR5E, limits, "effort")
+    with pytest.raises(ValueError, match=r"no command mode 'twist'; it has: velocity, position, effort"):
+        LimitGuard(UR5E, limits, "twist")
     with pytest.raises(ValueError, match=r"rate_scale must be in \(0, 1\], got 0"):
         LimitGuard(UR5E, limits, "velocity", rate_scale=0)
     with pytest.raises(ValueError, match=r"looser than those of robot 'ur5e': velocity of shoulder_pan_joint is 4, allowed is 3.14159"):

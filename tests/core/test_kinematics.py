@@ -147,3 +147,40 @@ def test_an_unknown_link_is_refused_with_the_known_ones(tmp_path):
     path.write_text('<robot name="two"><link name="a"/><link name="b"/></robot>')
     with pytest.raises(ValueError, match="exactly one root link, found a, b"):
         Kinematics(path)
+
+
+def odd_arm(tmp_path):
+    """A turn about a tilted axis, a slide along another one, and a turn about x, with offsets and rotations between them."""
+    axes = [("revolute", "0.3 -0.5 0.8", "0.1 0.2 0.3"), ("prismatic", "1 2 -0.5", "0 -0.4 0"), ("continuous", "1 0 0", "0.2 0 0.1")]
+    links = "".join(f'<link name="l{number}"/>' for number in range(5))
+    joints = "".join(
+        f'<joint name="j{number}" type="{kind}"><parent link="l{number}"/><child link="l{number + 1}"/>'
+        f'<origin xyz="{offset}" rpy="0.4 -0.2 {number}"/><axis xyz="{axis}"/></joint>'
+        for number, (kind, axis, offset) in enumerate(axes)
+    )
+    end = '<joint name="end" type="fixed"><parent link="l3"/><child link="l4"/><origin xyz="0.05 0.06 0.07" rpy="0 0 0"/></joint>'
+    path = tmp_path / "odd.urdf"
+    path.write_text(f'<robot name="odd">{links}{joints}{end}</robot>')
+    return Kinematics(path), ("j0", "j1", "j2")
+
+
+def test_positions_are_those_of_the_poses_and_rows_equal_singles_bit_for_bit(tmp_path):
+    generator = np.random.default_rng(0)
+    for kinematics, joints in ((ARM, JOINTS), odd_arm(tmp_path)):
+        angle = generator.uniform(-3, 3, (67, len(joints)))
+        poses, points = kinematics.poses(joints, angle, kinematics.links), kinematics.positions(joints, angle, kinematics.links)
+        for link, pose in poses.items():
+            np.testing.assert_allclose(points[link], pose.position, atol=1e-14)
+        last = kinematics.links[-1]
+        for row in range(67):
+            one = angle[row : row + 1]
+            np.testing.assert_array_equal(kinematics.positions(joints, one, [last])[last][0], points[last][row])
+            np.testing.assert_array_equal(kinematics.poses(joints, one, [last])[last].vector()[0], poses[last].vector()[row])
+
+
+def test_any_axis_turns_like_the_rotation_formula(tmp_path):
+    kinematics, joints = odd_arm(tmp_path)
+    still, turned = (kinematics.poses(joints, np.array([[angle, 0.0, 0.0]]), ["l1"])["l1"].rotation[0] for angle in (0.0, 0.7))
+    axis = np.array([0.3, -0.5, 0.8]) / np.sqrt(0.98)
+    skew = np.cross(np.eye(3), axis)
+    np.testing.assert_allclose(still.T @ turned, np.eye(3) + np.sin(0.7) * skew + (1 - np.cos(0.7)) * skew @ skew, atol=1e-12)

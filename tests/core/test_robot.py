@@ -31,7 +31,7 @@ joints:
 def test_every_profile_loads_and_agrees_with_its_urdf(name):
     robot = load_robot(name)
     links = Kinematics(robot.urdf_path).links
-    assert robot.base_frame == links[0]
+    assert robot.base_frame == ("odom" if robot.base.kind != "fixed" else links[0])
     assert {robot.tool_frame, *robot.workspace_points} <= set(links)
     limits = robot.limits()
     assert limits.joints == robot.joint_names
@@ -66,7 +66,7 @@ def test_own_folders_are_searched_first(tmp_path):
     ("before", "after", "message"),
     [
         ("name: mine", "name: yours", r"name is 'yours', the folder is 'mine'"),
-        ("[velocity]", "[torque]", r"unknown command mode 'torque'; .*Known: effort, position, velocity"),
+        ("[velocity]", "[torque]", r"unknown command mode 'torque'; .*Known: effort, position, twist, velocity"),
         ("velocity: 1", "velocty: 1", r"joints\[0\]: unknown key 'velocty'; did you mean 'velocity'"),
         ("home: 0.0", "home: .nan", r"joints\[0\].home must be a number, got nan"),
         ("home: 0.0", "home: 9.0, position: [-1, 1]", r"home 9.0 is outside its limits -1.0 … 1.0"),

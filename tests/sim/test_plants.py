@@ -244,8 +244,8 @@ def test_picture_shows_the_robot(engine):
 def test_refusals_name_the_bad_value():
     with pytest.raises(ValueError, match=r"unknown plant 'mujco'; did you mean 'mujoco'\? Known: "):
         made("mujco")
-    with pytest.raises(ValueError, match="robot 'ur5e' has no command mode 'effort'; it has: velocity, position"):
-        made("mujoco", mode="effort")
+    with pytest.raises(ValueError, match="robot 'ur5e' has no command mode 'twist'; it has: velocity, position, effort"):
+        made("mujoco", mode="twist")
     plant = made("mujoco", batch=2)
     with pytest.raises(ValueError, match=r"unknown parameter 'gravty'; did you mean 'gravity'\?"):
         plant.reset(parameters={"gravty": np.ones(2)})

@@ -39,7 +39,7 @@ from isthmus_sim.tasks import get_task
 
 PUCK = Body("puck", (Shape("cylinder", (0.05, 0.02)),), mass=0.3, joint="free", position=(0.5, 0.0, 0.02))
 GROUND = Body("ground", (Shape("box", (1.0, 1.0, 0.01)),), position=(0.0, 0.0, -0.01))
-TABLE = parameter_table(load_robot("ur5e"), Scene((PUCK,)))
+TABLE = parameter_table(load_robot("ur5e"), Scene((PUCK, GROUND), (("puck", "ground"),)))
 NAMES = sorted(TABLE)
 LATENCY = Latency((0.0, 0.5, 0.99, 1.0), (0.0, 0.002, 0.01, 0.03))
 EVERYTHING = Randomization(

@@ -26,8 +26,8 @@ class CartesianMotion:
     """Moves the tip of an arm's tool.
 
     Attributes:
-        contract: velocity or position mode; observes the commanded joints (source `joint_position`). In velocity mode it should observe their
-            velocities too, because a servo's set-point is ahead of the measured position; in position mode it must observe the previous action.
+        contract: observes the commanded joints (source `joint_position`). In velocity mode it should observe their velocities too, because a servo's
+            set-point is ahead of the measured position; in position mode it must observe the previous action. With efforts, use `rates`.
         tip: of the tool, in the tool frame, `[3]`, m.
     """
 
@@ -52,13 +52,13 @@ class CartesianMotion:
             robot: profile; None loads the one that the contract names.
 
         Raises:
-            ValueError: the mode is neither velocity nor position, or a signal is missing.
+            ValueError: the action is no joint command, or a signal is missing.
         """
         self._robot = robot or load_robot(contract.robot)
         sources = {signal.source: signal for signal in contract.observation if set(signal.elements) >= set(contract.action.elements)}
-        needed = {"velocity": "joint_position", "position": "previous_action"}
+        needed = {"velocity": "joint_position", "position": "previous_action", "effort": "joint_position"}
         if contract.mode not in needed:
-            raise ValueError(f"cartesian motion commands velocity or position; the contract's action is {contract.mode}")
+            raise ValueError(f"cartesian motion needs an arm with joints; the contract's action is {contract.mode}")
         if needed[contract.mode] not in sources:
             raise ValueError(
                 f"cartesian motion in {contract.mode} mode observes {needed[contract.mode]}; the contract has {', '.join(sources)}"
@@ -82,7 +82,12 @@ class CartesianMotion:
             observation: of the policy.
             target: of the tip, `[B, 3]`, m.
             wishes: the other arguments of `rates`.
+
+        Raises:
+            ValueError: the contract commands efforts.
         """
+        if self.contract.mode == "effort":
+            raise ValueError("rates are no efforts; make efforts of them with a model of the arm")
         position = self.setpoint(observation)
         rates = self.rates(position, target, **wishes)
         return position + rates * self.contract.control_period if self.contract.mode == "position" else rates
@@ -92,7 +97,7 @@ class CartesianMotion:
         if self.contract.mode == "position":
             return self._newest(observation, "previous_action")
         position = self._newest(observation, "joint_position")
-        if "joint_velocity" not in self._sources:
+        if self.contract.mode == "effort" or "joint_velocity" not in self._sources:
             return position
         return position + self._robot.monitors.tracking_lag * self._newest(observation, "joint_velocity")
 

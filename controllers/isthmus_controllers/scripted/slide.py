@@ -20,9 +20,10 @@ __all__ = ["SlidePolicy"]
 GRAVITY = 9.81  # m/s²
 FRICTION = 0.1  # of the puck on the lane, if nobody has measured it
 SHAFT = 0.18  # m from the tool frame to the middle of the head
-HEIGHT = 0.022  # m, of the middle of the head above the table
+HEIGHT = 0.030  # m, of the middle of the head above the table; servos sag by 8 mm under the weight of the arm
 LEAD = 0.0543  # m from the tool's axis to the axis of a puck that lies in the head
 RELEASE = 0.20  # m, x of the tool's axis where it begins to brake
+COAST = 0.018  # m that the puck goes at full speed after that, because braking begins gently; measured in MuJoCo
 FACING = (0.0, 1.0, 0.0, 0.0)  # of the tool: z down, the head towards +x
 SETTLE, BRAKE = 0.3, 0.3  # s, before and after the strike
 FASTEST = 1.9  # m/s, what the joints' speed limits allow
@@ -61,7 +62,7 @@ class SlidePolicy:
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Plan the whole strike; see `Policy.act`."""
         puck, goal = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("puck", "goal"))
-        way = np.maximum(goal[:, 0] - RELEASE - LEAD, 0.0)
+        way = np.maximum(goal[:, 0] - RELEASE - LEAD - COAST, 0.0)
         speed = np.minimum(np.sqrt(2 * self.friction * GRAVITY * way), FASTEST)
         position = self._motion.setpoint(observation)
         period, horizon = self.contract.control_period, self.contract.horizon

@@ -19,6 +19,7 @@ __all__ = [
     "odometry",
     "resting_values",
     "rows_of",
+    "sliding",
     "start_state",
     "substeps",
     "turned",
@@ -74,6 +75,12 @@ def start_state(robot: Robot, scene: Scene, state: Mapping[str, Array] | None, c
             raise ValueError(f"state {name!r} must be finite and {[count, len(usual[name])]}, got {list(array.shape)}")
         values[name] = array
     return {name: values[name] if name in values else np.tile(row, (count, 1)) for name, row in usual.items()}
+
+
+def sliding(robot: Robot) -> list[int]:
+    """Indices of the joints that slide: the fingers of a gripper, whose contacts both engines must be told to take seriously."""
+    driven = robot.joints if robot.base.kind != "differential" else ()
+    return [index for index, joint in enumerate(driven) if joint.type == "prismatic"]
 
 
 def wheel_speeds(base: Base, twist: Array) -> Array:

@@ -106,6 +106,7 @@ class MujocoPlant:
         self._positions = _columns([joint.qposadr[0] for joint in driven])
         self._velocities = _columns([joint.dofadr[0] for joint in driven])
         self._bodies = {body.name: (self.model.body(body.name).id, self.model.joint(body.name), body) for body in self.scene.moving}
+        self._standing = {body.name: self.model.body(body.name).id for body in self.scene.standing}
         self._tool = self.model.body(robot.tool_frame).id
         self._root = Kinematics(robot.urdf_path).base
         self._mobile = self.model.joint(robot.base_frame) if robot.base.kind != "fixed" else None
@@ -162,9 +163,10 @@ class MujocoPlant:
         return measurement
 
     def truth(self) -> Measurement:
-        """The exact state, with the pose of the tool frame and of every scene body that moves."""
+        """The exact state, with the pose of the tool frame and of every scene body that the robot does not carry."""
         exact = self._exact()
-        poses = {**exact.poses, self.robot.tool_frame: self._pose(self._tool)}
+        standing = {name: self._pose(number) for name, number in self._standing.items()}
+        poses = {**exact.poses, **standing, self.robot.tool_frame: self._pose(self._tool)}
         return Measurement(exact.stamp, exact.joints, exact.position, exact.velocity, exact.effort, poses, exact.twists)
 
     def write(self, command: Command) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Joint, Robot
+from isthmus_sim.plants.base import sliding
 from isthmus_sim.scene import Body, Hinge, Scene, Shape
 
 __all__ = ["build_spec", "compile_model", "pair_friction"]
@@ -130,6 +131,7 @@ def _add_contacts(spec: Any, robot: Robot, scene: Scene, geoms: dict[str, list[s
     friction = {body.name: (body.friction, body.torsional_friction) for body in scene.bodies} | {
         link: (0.0, 0.0) for link in robot.base.casters
     }
+    fingers = {spec.joint(robot.joints[index].name).parent.name for index in sliding(robot)}
     for first, second in scene.contacts:
         for name in (first, second):
             if not geoms.get(name):
@@ -139,11 +141,15 @@ def _add_contacts(spec: Any, robot: Robot, scene: Scene, geoms: dict[str, list[s
             for other in geoms[second]:
                 pair = spec.add_pair(name=f"{one}:{other}", geomname1=one, geomname2=other, condim=4)
                 pair.friction = coefficients
+                if fingers & {first, second}:
+                    # What a gripper holds is light for its force: by default pads sink millimetres into it, and it creeps out of the grip.
+                    pair.solref, pair.solimp = [2 * spec.option.timestep, 1], [0.995, 0.995, 0.001, 0.5, 2]
 
 
 def _add_actuators(spec: Any, robot: Robot, mode: str) -> None:
     if mode == "twist":
         for name in robot.base.wheels:
+            spec.joint(name).armature = robot.base.wheel_armature
             actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
             actuator.set_to_velocity(kv=robot.base.wheel_gain)
             actuator.forcelimited, actuator.forcerange = True, [-robot.base.wheel_effort, robot.base.wheel_effort]

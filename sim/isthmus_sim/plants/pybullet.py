@@ -25,6 +25,7 @@ from isthmus_sim.plants.base import (
     odometry,
     resting_values,
     rows_of,
+    sliding,
     start_state,
     substeps,
     turned_back,
@@ -103,6 +104,7 @@ class PybulletPlant:
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
         self._efforts = [robot.base.wheel_effort] * 2 if mode == "twist" else [joint.effort for joint in robot.joints]
         self._limits = np.array(self._efforts)
+        self._sliding = sliding(robot)
         self._stiffness = np.array([joint.servo.position_gain for joint in robot.joints])
         self._damping = np.array([joint.servo.velocity_gain for joint in robot.joints])
         # A servo with gains kp and kv follows its set-point with the time constant kv / kp; the motor is told so per physics step.
@@ -165,10 +167,10 @@ class PybulletPlant:
         return measurement
 
     def truth(self) -> Measurement:
-        """The exact state, with the pose of the tool frame and of every scene body that moves."""
+        """The exact state, with the pose of the tool frame and of every scene body that the robot does not carry."""
         exact = self._exact()
         tool = np.array([self._link_pose(client, self._tool) for client in self._clients])
-        poses = {**exact.poses, self.robot.tool_frame: tool}
+        poses = {**exact.poses, **self._standing_poses(), self.robot.tool_frame: tool}
         return Measurement(exact.stamp, exact.joints, exact.position, exact.velocity, exact.effort, poses, exact.twists)
 
     def write(self, command: Command) -> None:
@@ -258,6 +260,14 @@ class PybulletPlant:
         if self.scene.moving or self.robot.base.kind != "fixed":
             self._add_bodies(measurement)
         return measurement
+
+    def _standing_poses(self) -> dict[str, Array]:
+        poses = {}
+        for body in self.scene.standing:
+            number = self._world.places[body.name].body
+            found = [pybullet.getBasePositionAndOrientation(number, physicsClientId=client) for client in self._clients]
+            poses[body.name] = np.array([[*position, *orientation] for position, orientation in found])
+        return poses
 
     def _add_bodies(self, measurement: Measurement) -> None:
         poses: dict[str, Array] = {}
@@ -355,11 +365,19 @@ class PybulletPlant:
                 self._joints,
                 pybullet.POSITION_CONTROL,
                 targetPositions=command.tolist(),
-                forces=self._efforts,
+                forces=self._strengths(client, command),
                 positionGains=self._gains,
                 velocityGains=[1.0] * len(self._joints),
                 **c,
             )
+
+    def _strengths(self, client: int, command: Array) -> list[float]:
+        """What each motor may push with: a finger no harder than its servo's spring, or two that pinch something would not care where they are."""
+        strengths = list(self._efforts)
+        for index in self._sliding:
+            position = pybullet.getJointState(self._world.robot, self._joints[index], physicsClientId=client)[0]
+            strengths[index] = min(strengths[index], self._stiffness[index] * abs(command[index] - position))
+        return strengths
 
     def _torques(self, row: int | slice, command: Array, position: Array, velocity: Array) -> Array:
         return self._within_limits(row, self._stiffness * (command - position) - self._damping * velocity, velocity)

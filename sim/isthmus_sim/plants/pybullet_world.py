@@ -14,6 +14,7 @@ import numpy as np
 import pybullet
 
 from isthmus.robot import Robot
+from isthmus_sim.plants.base import sliding
 from isthmus_sim.scene import Body, Hinge, Scene, Shape
 
 __all__ = ["Place", "World", "robot_urdf"]
@@ -118,6 +119,9 @@ class World:
             pybullet.changeDynamics(place.body, place.link, lateralFriction=friction, spinningFriction=torsion, rollingFriction=0, **c)
         for caster in self._profile.base.casters:
             pybullet.changeDynamics(self.robot, self.links[caster], lateralFriction=0.0, **c)
+        for index in sliding(self._profile):
+            # Friction without position creeps: Bullet's solver would let anything turn slowly between two fingers.
+            pybullet.changeDynamics(self.robot, self.joints[self._profile.joints[index].name], frictionAnchor=1, **c)
         for first, second in self._scene.contacts:
             one, other = self._place_of(first), self._place_of(second)
             pybullet.setCollisionFilterPair(one.body, other.body, one.link, other.link, 1, **c)

@@ -26,8 +26,10 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
     Attributes:
         task: what is asked.
         num_envs: number of rows.
+        diverged: 0; a suite whose physics explodes raises an error instead.
     """
 
+    diverged = 0
     metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"]}  # noqa: RUF012 - Gymnasium's name and type
     render_mode = "rgb_array"
 

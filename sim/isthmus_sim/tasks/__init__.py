@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from isthmus import strict
 from isthmus_sim.task import Task
+from isthmus_sim.tasks.door import door
 from isthmus_sim.tasks.navigate import navigate
+from isthmus_sim.tasks.peg import peg
 from isthmus_sim.tasks.pendulum import pendulum
 from isthmus_sim.tasks.push import push
-from isthmus_sim.tasks.reach import reach, reach_wide
+from isthmus_sim.tasks.reach import reach, reach_effort, reach_position, reach_wide
+from isthmus_sim.tasks.rod import rod
 from isthmus_sim.tasks.slide import slide
 from isthmus_sim.tasks.walk import walk, walk_rough
 
@@ -19,9 +23,19 @@ _TASKS: dict[str, Callable[[], Task]] = {
     "pendulum": pendulum,
     "reach": reach,
     "reach-wide": reach_wide,
+    "reach-position": reach_position,
+    "reach-effort": reach_effort,
     "push": push,
     "slide": slide,
+    "rod": rod,
+    "door": door,
     "navigate": navigate,
+    "peg": functools.partial(peg, "round", state=False),
+    "peg-state": functools.partial(peg, "round", state=True),
+    "peg-square": functools.partial(peg, "square", state=False),
+    "peg-square-state": functools.partial(peg, "square", state=True),
+    "peg-cross": functools.partial(peg, "cross", state=False),
+    "peg-cross-state": functools.partial(peg, "cross", state=True),
     "walk": walk,
     "walk-rough": walk_rough,
 }

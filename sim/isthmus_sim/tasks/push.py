@@ -102,8 +102,8 @@ def push() -> Task:
             Parameter("puck.com_x", "m", 0.0, -0.02, 0.02, "centre of mass of the puck along its x"),
             Parameter("puck.com_y", "m", 0.0, -0.02, 0.02, "centre of mass of the puck along its y"),
         ),
-        look_at=(0.1, -0.4, 0.1),
-        camera_distance=1.9,
+        look_at=(0.1, -0.4, 0.08),
+        camera_distance=1.5,
     )
 
 

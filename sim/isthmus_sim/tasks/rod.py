@@ -29,7 +29,7 @@ __all__ = ["rod"]
 
 HALF = (0.02, 0.15, 0.02)  # m, of the rod
 MASS = 0.25  # kg
-FRICTION = 0.2  # with pads that touch over 3 mm, 50 N hold this mass level as far as 12 mm from the grip
+FRICTION = 0.3  # with pads that touch over 3 mm, 50 N hold this mass level as far as 18 mm from the grip
 BALANCE = 0.1  # m, farthest balance point from the middle
 MIDDLE = (0.13, -0.48)  # m, of where rods lie
 SPREAD, TURN = 0.06, 0.785  # m along x and y, rad

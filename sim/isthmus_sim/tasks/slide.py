@@ -26,7 +26,7 @@ __all__ = ["slide"]
 
 SPEED = math.pi  # rad/s
 STEPS = 80
-READY = (-2.166, -1.047, 1.559, -2.083, -1.571, -0.596)  # rad: the head just above the table, 6 cm behind the puck, facing along x
+READY = (-2.198, -1.044, 1.610, -2.137, -1.571, -0.627)  # rad: the head just above the table, 6 cm behind the puck, facing along x
 PERTURBATION = 0.01  # rad, of each joint
 LANE = -0.60  # m, y of its middle
 HALF_LANE = 0.12  # m
@@ -59,7 +59,7 @@ def slide() -> Task:
             Signal("previous_action", "previous_action", joints, "rad/s", slow, fast),
         ),
         action=Signal("joint_velocity", "joint_velocity", joints, "rad/s", slow, fast),
-        limits=arm_limits(robot, SPEED, Box((-0.8, -1.0, SHAFT + WING[2]), (0.9, 0.3, 1.2))),
+        limits=arm_limits(robot, SPEED, Box((-0.8, -1.0, SHAFT), (0.9, 0.3, 1.2))),
         control_period=0.05,
         horizon=STEPS,
         start={name: (value, PERTURBATION + 0.02) for name, value in zip(joints, READY, strict=True)},
@@ -102,8 +102,8 @@ def slide() -> Task:
             Parameter("puck.friction", "1", 0.1, 0.05, 0.3, "sliding friction of the puck on the lane"),
             Parameter("puck.mass", "kg", 0.3, 0.1, 1.0, "mass of the puck"),
         ),
-        look_at=(0.35, -0.45, 0.1),
-        camera_distance=2.4,
+        look_at=(0.42, -0.5, 0.1),
+        camera_distance=2.1,
     )
 
 
@@ -111,9 +111,9 @@ def _scene() -> Scene:
     cream, dark, green = (0.93, 0.94, 0.95, 1.0), (0.25, 0.30, 0.38, 1.0), (0.45, 0.70, 0.52, 1.0)
     paint = [Shape("box", (1.0, HALF_LANE, 0.0004), position=(0.45, LANE, 0.0), color=cream, collides=False)]
     middle, half = sum(GOALS) / 2, (GOALS[1] - GOALS[0]) / 2
-    paint.append(Shape("box", (half, HALF_LANE, 0.0007), position=(middle, LANE, 0.0), color=green, collides=False))
-    paint += [  # a line every 10 cm
-        Shape("box", (0.002, HALF_LANE, 0.001), position=(tenth / 10, LANE, 0.0), color=dark, collides=False) for tenth in range(-5, 15)
+    paint.append(Shape("box", (half, HALF_LANE, 0.0008), position=(middle, LANE, 0.0), color=green, collides=False))
+    paint += [  # a line every 20 cm
+        Shape("box", (0.002, HALF_LANE, 0.0014), position=(fifth / 5, LANE, 0.0), color=dark, collides=False) for fifth in range(-2, 8)
     ]
     return Scene(
         (table(CENTER, HALF), Body("lane", tuple(paint)), puck((PUCK, LANE), mass=0.3, friction=0.1), _cue()),
@@ -136,4 +136,5 @@ def _cue() -> Body:
         for side in (1, -1)
     ]
     shaft = Shape("cylinder", (0.012, SHAFT / 2), position=(0.0, 0.0, SHAFT / 2), color=yellow, collides=False)
-    return Body("cue", (shaft, *wings), mass=0.2, parent="tool0", friction=0.3)
+    center, inertia = (-0.005, 0.0, 0.12), (8e-4, 8e-4, 2e-4)  # of a light shaft with half of the mass in the head
+    return Body("cue", (shaft, *wings), mass=0.2, parent="tool0", friction=0.3, center_of_mass=center, inertia=inertia)

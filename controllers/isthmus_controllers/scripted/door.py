@@ -1,0 +1,63 @@
+"""Opens a door: the peg goes over the gap behind the handle, down into it, and then ahead of the handle on its circle.
+
+The phase follows from where the peg is and how far the door is open. The circle follows from where the handle of the closed door is said to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from isthmus.contract import Contract
+from isthmus.records import ActionChunk, Array
+from isthmus_controllers.scripted.cartesian import CartesianMotion
+
+__all__ = ["DoorPolicy"]
+
+HANDLE = np.array([0.32, 0.07])  # m, from the hinge, along the closed door and away from it
+PEG_END = (0.0, 0.0, 0.11)  # m, the point of the peg that pulls, in the tool frame
+GAP = 0.036  # m, from the door's middle plane: the peg is free between door and handle
+PULLING = 0.052  # m, from the same: the peg touches the handle from behind
+ABOVE = 0.08  # m, over the handle before going down
+NEAR, DEEP = 0.008, 0.012  # m: precise enough to go down; the peg is behind the handle when it is so close to its height
+AHEAD, OPEN = 0.2, 0.65  # rad: of the handle's place that is pulled to; angle at which it is left
+LOWERING, PULL = 0.15, 0.15  # m/s
+
+
+class DoorPolicy:
+    """Opens the door.
+
+    Attributes:
+        contract: that of the task `door`.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self._motion = CartesianMotion(contract, tip=PEG_END)
+
+    def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
+        """Nothing to forget."""
+
+    def act(self, observation: Mapping[str, Array]) -> ActionChunk:
+        """See `Policy.act`."""
+        door, handle = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("door", "handle"))
+        setpoint = self._motion.setpoint(observation)
+        peg, _ = self._motion.pose(setpoint)
+        angle = 2 * np.arctan2(door[:, 0], door[:, 1])
+        gap = _place(handle, angle, GAP)
+        away = np.sqrt(((peg - gap)[:, :2] ** 2).sum(axis=1))
+        hooked = (peg[:, 2] < handle[:, 2] + DEEP) & (away < HANDLE[1])
+        further = angle + np.clip(OPEN - angle, 0.0, AHEAD)
+        target = np.where((away < NEAR)[:, None], gap, gap + np.array([0.0, 0.0, ABOVE]))
+        target = np.where(hooked[:, None], _place(handle, further, PULLING), target)
+        speed = np.where(hooked, PULL, np.where(away < NEAR, LOWERING, 0.4))
+        action = self._motion.rates(setpoint, target, direction=np.array([0.0, 0.0, -1.0]), speed=speed)
+        return ActionChunk(action[:, None])
+
+
+def _place(handle: Array, angle: Array, depth: float) -> Array:
+    """Where the point at the handle's height and length, `depth` m from the door's middle plane, is when the door is open by `angle`, `[B, 3]`, m."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    x, y = handle[:, 0] - HANDLE[0], handle[:, 1] - HANDLE[1]
+    return np.stack([x + HANDLE[0] * cos - depth * sin, y + HANDLE[0] * sin + depth * cos, handle[:, 2]], axis=1)
