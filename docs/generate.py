@@ -1,10 +1,12 @@
 """Write the reference pages that come from the code: tasks and commands.
 
-`python docs/generate.py` writes them, `python docs/generate.py --check` fails if they are not up to date.
+`python docs/generate.py` writes them, `python docs/generate.py --check` fails if they are not up to date, and
+`python docs/generate.py --pictures [TASK …]` also takes a picture of each task.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -24,6 +26,8 @@ NOTE = "<!-- written by docs/generate.py; change the code instead -->\n\n"
 
 
 def main() -> int:
+    if "--pictures" in sys.argv:
+        take_pictures(sys.argv[sys.argv.index("--pictures") + 1 :] or task_names())
     pages = {"tasks.md": tasks_page(), "commands.md": commands_page()}
     stale = []
     for name, text in pages.items():
@@ -36,6 +40,17 @@ def main() -> int:
         print(f"out of date: {', '.join(stale)}; run: python docs/generate.py")
         return 1
     return 0
+
+
+def take_pictures(names: list[str]) -> None:
+    from PIL import Image
+
+    from isthmus_cli.pictures import picture
+
+    PICTURES.mkdir(exist_ok=True)
+    for name in names:
+        with Image.open(io.BytesIO(picture(get_task(name)))) as image:
+            image.convert("RGB").resize((800, 450)).save(PICTURES / f"{name}.jpg", quality=85)
 
 
 def tasks_page() -> str:

@@ -88,7 +88,9 @@ def test_joint_signals_of_a_base_must_have_the_unit_of_their_element():
 
 def test_a_twist_is_in_the_frame_of_the_base_and_a_pose_is_not():
     pose = Signal("base_link", "pose", ("x",), "m", (-5.0,), (5.0,), frame="base_link")
-    assert twist_contract(observation=(pose,)).fits(DIFFBOT) == ["signal 'base_link' is in frame 'base_link'; this robot's base frame is 'odom'"]
+    assert twist_contract(observation=(pose,)).fits(DIFFBOT) == [
+        "signal 'base_link' is in frame 'base_link'; this robot's base frame is 'odom'"
+    ]
 
 
 def test_pose_and_twist_of_a_mobile_base_are_those_measured():
@@ -123,7 +125,9 @@ def test_a_blocked_base_is_stopped():
     state = guard.initial(1, armed=True)
     for step in range(20):
         wiggle = 1e-6 * step  # wheels that tremble are not a frozen sensor
-        decision, state = guard.check(state, Command("twist", TWIST, np.array([[0.4, 0.0]])), measured((wiggle, 0.0), (0, 0), step * PERIOD), PERIOD)
+        decision, state = guard.check(
+            state, Command("twist", TWIST, np.array([[0.4, 0.0]])), measured((wiggle, 0.0), (0, 0), step * PERIOD), PERIOD
+        )
         if decision.rung[0] == STOP:
             break
     assert decision.cause[0] == "vx does not follow its command"

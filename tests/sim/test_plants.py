@@ -4,9 +4,7 @@ import pytest
 from isthmus import Command, load_robot
 from isthmus.kinematics import Kinematics
 from isthmus.robot import robot_names
-from isthmus_sim.parameters import parameter_table
 from isthmus_sim.plants import make_plant, plant_names
-from isthmus_sim.scene import Scene
 
 ENGINES = ["mujoco", "pybullet"]
 PHYSICAL = ["gravity", "payload", "joint_damping"]

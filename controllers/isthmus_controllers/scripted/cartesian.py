@@ -74,6 +74,10 @@ class CartesianMotion:
         if contract.mode == "velocity":
             fastest = np.minimum(np.array(contract.action.high), -np.array(contract.action.low))
         self._fastest = fastest
+        # Each joint's own: one lag for all makes the light wrist seem far ahead of where it is, and fine motion ends in a limit cycle.
+        servos = {joint.name: joint.servo for joint in self._robot.joints}
+        lags = [servos[name].velocity_gain / servos[name].position_gain if servos[name].position_gain else np.nan for name in self._joints]
+        self._lag = np.where(np.isnan(lags), self._robot.monitors.tracking_lag, lags)
 
     def act(self, observation: Mapping[str, Array], target: Array, **wishes: Any) -> Array:
         """The action of one control period, `[B, A]`, in the unit of the contract.
@@ -99,7 +103,7 @@ class CartesianMotion:
         position = self._newest(observation, "joint_position")
         if self.contract.mode == "effort" or "joint_velocity" not in self._sources:
             return position
-        return position + self._robot.monitors.tracking_lag * self._newest(observation, "joint_velocity")
+        return np.asarray(position + self._lag * self._newest(observation, "joint_velocity"))
 
     def pose(self, position: Array) -> tuple[Array, Array]:
         """Position of the tip, `[B, 3]`, m, and rotation matrix of the tool, `[B, 3, 3]`, at joint positions `[B, A]`, rad."""

@@ -19,6 +19,7 @@ HANDLE = np.array([0.32, 0.07])  # m, from the hinge, along the closed door and 
 PEG_END = (0.0, 0.0, 0.11)  # m, the point of the peg that pulls, in the tool frame
 GAP = 0.036  # m, from the door's middle plane: the peg is free between door and handle
 PULLING = 0.052  # m, from the same: the peg touches the handle from behind
+WIDTH, DEPTH = 0.05, 0.044  # m, from the middle of the gap along the door and away from it: the peg is behind the handle
 ABOVE = 0.08  # m, over the handle before going down
 NEAR, DEEP = 0.008, 0.012  # m: precise enough to go down; the peg is behind the handle when it is so close to its height
 AHEAD, OPEN = 0.2, 0.65  # rad: of the handle's place that is pulled to; angle at which it is left
@@ -46,10 +47,15 @@ class DoorPolicy:
         peg, _ = self._motion.pose(setpoint)
         angle = 2 * np.arctan2(door[:, 0], door[:, 1])
         gap = _place(handle, angle, GAP)
-        away = np.sqrt(((peg - gap)[:, :2] ** 2).sum(axis=1))
-        hooked = (peg[:, 2] < handle[:, 2] + DEEP) & (away < HANDLE[1])
+        aside = peg[:, :2] - gap[:, :2]
+        away = np.sqrt((aside**2).sum(axis=1))
+        along = np.abs(aside[:, 0] * np.cos(angle) + aside[:, 1] * np.sin(angle))
+        outward = aside[:, 1] * np.cos(angle) - aside[:, 0] * np.sin(angle)
+        low = peg[:, 2] < handle[:, 2] + DEEP
+        hooked = low & (along < WIDTH) & (np.abs(outward) < DEPTH)
         further = angle + np.clip(OPEN - angle, 0.0, AHEAD)
         target = np.where((away < NEAR)[:, None], gap, gap + np.array([0.0, 0.0, ABOVE]))
+        target[:, :2] = np.where((low & ~hooked)[:, None], peg[:, :2], target[:, :2])  # a peg in front of the handle goes up before it goes over
         target = np.where(hooked[:, None], _place(handle, further, PULLING), target)
         speed = np.where(hooked, PULL, np.where(away < NEAR, LOWERING, 0.4))
         action = self._motion.rates(setpoint, target, direction=np.array([0.0, 0.0, -1.0]), speed=speed)

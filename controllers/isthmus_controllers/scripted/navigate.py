@@ -1,8 +1,8 @@
 """Goal seeking between round obstacles: the shortest way through a visibility graph, followed by steering to its first corner.
 
-The graph is that of Lozano-Pérez and Wesley, "An algorithm for planning collision-free paths among polyhedral obstacles" (1979), with a regular polygon
-around each obstacle, grown by the robot's radius and a margin. It is made anew in every decision, so nothing needs to be remembered. It holds for
-obstacles that do not move.
+The graph is that of Lozano-Pérez and Wesley, "An algorithm for planning collision-free paths among polyhedral obstacles" (1979), with a regular
+polygon around each obstacle, grown by the robot's radius and a margin. It is made anew in every decision, so nothing needs to be remembered. It
+holds for obstacles that do not move.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ MARGIN = 0.08  # m
 CORNERS = 12  # of each polygon
 TURN_GAIN, SLOW_DOWN = 3.0, 1.5  # 1/s
 ARRIVED = 0.08  # m
+PASSED = 0.03  # m: a corner this close lies behind
 
 
 class NavigatePolicy:
@@ -50,12 +51,13 @@ class NavigatePolicy:
         left = np.sqrt(((goal - position) ** 2).sum(axis=1))
         speed = np.minimum(self._fastest[0], SLOW_DOWN * left) * np.maximum(np.cos(error), 0.0) ** 2
         turn = np.clip(TURN_GAIN * error, -self._fastest[1], self._fastest[1])
-        twist = np.where((left > ARRIVED)[:, None], np.stack([speed, turn], axis=1), 0.0)
+        moves = (left > ARRIVED) & away.any(axis=1)
+        twist = np.where(moves[:, None], np.stack([speed, turn], axis=1), 0.0)
         return ActionChunk(twist[:, None])
 
 
 def first_corner(start: Array, goal: Array, centers: Array, radii: Array) -> Array:
-    """Where the shortest way from start to goal first bends, or the goal, `[B, 2]`, m.
+    """Where the shortest way from start to goal first bends, or the goal; the start where there is no way, `[B, 2]`, m.
 
     Args:
         start: `[B, 2]`, m.
@@ -80,8 +82,9 @@ def first_corner(start: Array, goal: Array, centers: Array, radii: Array) -> Arr
             break
         to_go = shorter
     onward = length[:, 0] + to_go
-    onward[:, 0] = np.inf  # to stay is no way
-    # With no way at all, argmin gives the start, and steering waits for a change.
+    passed = length[:, 0] < PASSED
+    passed[:, 1] = False
+    onward[passed] = np.inf
     return np.asarray(np.take_along_axis(nodes, onward.argmin(axis=1)[:, None, None], axis=1)[:, 0])
 
 

@@ -23,6 +23,8 @@ CLEAR = 0.085  # m, the same on the way round
 HEIGHT = 0.015  # m, of the tip above the table
 DOWN = np.array([0.0, 0.0, -1.0])
 FASTEST, SLOWEST = 0.15, 0.03  # m/s
+CONE = 0.35  # rad, around straight behind, where the stick may push
+STEER = 3.0  # 1/s, at which the stick goes round the puck
 ARRIVED = 0.010  # m
 
 
@@ -53,10 +55,10 @@ class PushPolicy:
         # Angle of the stick around the puck, 0 straight behind it.
         angle = np.arctan2(-(away * aside).sum(axis=1), -(away * ahead).sum(axis=1))
         arrived = left < ARRIVED
-        behind = (np.abs(angle) < 0.35) & ~arrived
+        behind = (np.abs(angle) < CONE) & ~arrived
         push_speed = np.clip(1.5 * left, SLOWEST, FASTEST)
         inwards = np.where(behind, push_speed, 4.0 * (radius - CLEAR))
-        round_speed = np.where(arrived, 0.0, np.clip(3.0 * angle, -2.5, 2.5) * radius)
+        round_speed = np.where(arrived, 0.0, np.clip(STEER * angle, -2.5, 2.5) * radius)
         outwards = away / radius[:, None]
         along = np.stack([-outwards[:, 1], outwards[:, 0]], axis=1)
         velocity = np.zeros_like(tip)

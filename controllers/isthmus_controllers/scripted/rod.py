@@ -19,7 +19,7 @@ GRIP, SLACK = 0.02, 0.004  # m: half width of the rod; how far from it a closed 
 ABOVE, LIFT = 0.08, 0.22  # m: of the tool over the grasp before going down; height at which the rod is held
 NEAR, ALIGNED = 0.006, 0.04  # m, rad: precise enough to go down, and to close
 HELD = 0.02  # m: the tool is this near to the grasp while it holds the rod
-CLOSING, OPENING = 0.06, 0.08  # m/s
+CLOSING, OPENING, WIDE = 0.06, 0.08, 0.042  # m/s, and m of each finger when it is open
 LIFTING, LOWERING = 0.08, 0.12  # m/s
 
 
@@ -63,5 +63,6 @@ class RodPolicy:
         downward = np.stack([-np.sin(half), np.cos(half), 0 * half, 0 * half], axis=1)
         speed = np.where(held, LIFTING, np.where(over, LOWERING, 0.4))
         action = self._motion.rates(setpoint, target, orientation=downward, speed=speed)
-        action[:, self._fingers] = np.where(held | down, -CLOSING, OPENING)[:, None]
+        opening = np.minimum(OPENING, 5.0 * (WIDE - fingers))
+        action[:, self._fingers] = np.where((held | down)[:, None], -CLOSING, opening)
         return ActionChunk(action[:, None])

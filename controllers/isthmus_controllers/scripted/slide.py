@@ -23,7 +23,6 @@ SHAFT = 0.18  # m from the tool frame to the middle of the head
 HEIGHT = 0.030  # m, of the middle of the head above the table; servos sag by 8 mm under the weight of the arm
 LEAD = 0.0543  # m from the tool's axis to the axis of a puck that lies in the head
 RELEASE = 0.20  # m, x of the tool's axis where it begins to brake
-COAST = 0.018  # m that the puck goes at full speed after that, because braking begins gently; measured in MuJoCo
 FACING = (0.0, 1.0, 0.0, 0.0)  # of the tool: z down, the head towards +x
 SETTLE, BRAKE = 0.3, 0.3  # s, before and after the strike
 FASTEST = 1.9  # m/s, what the joints' speed limits allow
@@ -62,7 +61,9 @@ class SlidePolicy:
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Plan the whole strike; see `Policy.act`."""
         puck, goal = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("puck", "goal"))
-        way = np.maximum(goal[:, 0] - RELEASE - LEAD - COAST, 0.0)
+        # The puck stays in the head until it brakes harder than friction does. Smooth braking does so after μ g BRAKE / (6 v) of its time.
+        lets_go = RELEASE + LEAD + self.friction * GRAVITY * BRAKE**2 / 6
+        way = np.maximum(goal[:, 0] - lets_go, 0.0)
         speed = np.minimum(np.sqrt(2 * self.friction * GRAVITY * way), FASTEST)
         position = self._motion.setpoint(observation)
         period, horizon = self.contract.control_period, self.contract.horizon
@@ -80,7 +81,7 @@ class SlidePolicy:
 
 
 def _strike(time: float, begin: Array, speed: Array) -> tuple[Array, Array]:
-    """Where the tool's axis is along the lane, `[B]`, m, and how fast, m/s, after `time` s: at rest, then up to `speed` at `RELEASE`, then braking."""
+    """Where the tool's axis is along the lane, `[B]`, m, and how fast, m/s, after `time` s: at rest, up to `speed` at `RELEASE`, braking."""
     rise = 2 * (RELEASE - begin) / np.maximum(speed, 1e-3)
     up, down = np.clip((time - SETTLE) / rise, 0.0, 1.0), np.clip((time - SETTLE - rise) / BRAKE, 0.0, 1.0)
     # The smooth step 3u² − 2u³ and its integral u³ − u⁴/2.

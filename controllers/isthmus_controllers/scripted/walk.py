@@ -1,9 +1,9 @@
 """A trot: diagonal pairs of feet in turn on the ground, placed by Raibert's rule, with leg inverse kinematics in closed form.
 
-From Raibert, "Legged Robots That Balance" (1986): a foot lands where it will have swept half of a stance by mid-stance, and further out by a gain times
-the error of the velocity, turning included. Feet keep their heights below the trunk, so that a tilted trunk is pushed back by the lower side's legs.
-Targets lead by what the servos need to carry the weight (Jacobian transpose) and to follow the motion. The phase comes from the signal `time`; there
-is no memory.
+From Raibert, "Legged Robots That Balance" (1986): a foot lands where it will have swept half of a stance by mid-stance, and further out by a
+gain times the error of the velocity, turning included. Feet keep their heights below the trunk, so that a tilted trunk is pushed back by the
+lower side's legs. Targets lead by what the servos need to carry the weight (Jacobian transpose) and to follow the motion. The phase comes from
+the signal `time`; there is no memory.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def leg_torques(angles: Array, side: Array, load: Array) -> Array:
     forward = -LENGTH * (np.sin(thigh) + np.sin(thigh + calf))
     across = side * OFFSET * np.cos(hip) + depth * np.sin(hip)
     upright = np.cos(hip)
-    return load[..., None] * np.stack([-across, upright * forward, -upright * LENGTH * np.sin(thigh + calf)], axis=-1)
+    return np.asarray(load[..., None] * np.stack([-across, upright * forward, -upright * LENGTH * np.sin(thigh + calf)], axis=-1))
 
 
 def _feet(time: Array, twist: Array, command: Array) -> Array:

@@ -1,11 +1,16 @@
 """Pull a hinged door open by its handle: a UR5e with a peg on its flange, joint velocities at 20 Hz.
 
-The articulated object of Memmel et al., "ASID: active exploration for system identification in robotic manipulation" (2024), as a task: where the hinge is
-and how heavily it turns is unknown. The peg goes down between the door and its handle, a horizontal bar, and slides along the bar as the door turns, so
-the tool need not turn with it.
+The articulated object of Memmel et al., "ASID: active exploration for system identification in robotic manipulation" (2024), as a task:
+where the hinge is and how heavily it turns is unknown. The peg goes down between the door and its handle, a horizontal bar, and slides
+along the bar as the door turns, so the tool need not turn with it.
 
-The policy is told where the `handle` of the closed door is. An episode draws the place of the hinge and puts the handle there; who sets `door.x` or
-`door.y` apart from it sees what a wrong identification costs. The angle of the door is observed, the place of its hinge is not.
+The policy is told where the `handle` of the closed door is. An episode draws the place of the hinge and puts the handle there; who sets
+`door.x` or `door.y` apart from it sees what a wrong identification costs: the scripted policy forgives 2 cm in each direction, and 5 cm
+nearer or further away it never hooks the door. The angle of the door is observed, the place of its hinge is not.
+
+Two engines: the commands of the scripted policy, replayed open loop, turn the door alike within 0.02 rad and keep the tool within 20 mm
+(measured in 32 episodes: 0.006 rad, 13 mm). The contact is one point between a peg and a bar, and the door stays where it is left; what
+remains is that servos sag under gravity in MuJoCo and not in PyBullet.
 """
 
 from __future__ import annotations
@@ -15,13 +20,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from isthmus.contract import Contract
-from isthmus.limits import Limits
+from isthmus.limits import Box
 from isthmus.records import Array
 from isthmus.robot import load_robot
 from isthmus.signals import Signal
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.scene import Body, Hinge, Scene, Shape
 from isthmus_sim.task import EpisodeStart, Task, Term, Transition
+from isthmus_sim.tasks.tabletop import arm_limits, tool_point
 
 __all__ = ["door"]
 
@@ -33,6 +39,7 @@ PEG_END = 0.11  # m, of the point of the peg that pulls, from the flange
 GOAL = 0.5  # rad
 SPEED = 1.5  # rad/s
 PERTURBATION = 0.1  # rad
+WORKSPACE = Box((-0.7, -1.0, 0.2), (0.9, 0.5, 1.3))  # m
 STEEL, GLASS = (0.45, 0.47, 0.5, 1.0), (0.45, 0.65, 0.80, 0.45)
 PANEL = Shape("box", (0.2, 0.01, 0.175), position=(0.2, 0.0, 0.225), color=GLASS)
 MASS = 4.0  # kg
@@ -78,15 +85,6 @@ def door() -> Task:
     robot = load_robot("ur5e")
     joints, own = robot.joint_names, robot.limits()
     count = len(joints)
-    limits = Limits(
-        joints=joints,
-        position_low=own.position_low,
-        position_high=own.position_high,
-        velocity=(SPEED,) * count,
-        acceleration=own.acceleration,
-        stop_acceleration=own.stop_acceleration,
-        effort=own.effort,
-    )
     slow, fast = (-SPEED,) * count, (SPEED,) * count
     bound = (1.1,) * 3 + (1.0,) * 4
     nominal = np.array(HINGE) + np.array(HANDLE)
@@ -103,7 +101,7 @@ def door() -> Task:
             Signal("previous_action", "previous_action", joints, "rad/s", slow, fast),
         ),
         action=Signal("joint_velocity", "joint_velocity", joints, "rad/s", slow, fast),
-        limits=limits,
+        limits=arm_limits(robot, SPEED, WORKSPACE),
         control_period=0.05,
         start={joint.name: (joint.home, PERTURBATION + 0.05) for joint in robot.joints},
     )
@@ -117,7 +115,7 @@ def door() -> Task:
         return EpisodeStart({"position": position, "velocity": np.zeros_like(position)}, {"handle": handle}, hinge)
 
     def reach(step: Transition) -> Array:
-        gap = _peg(step.after.poses[robot.tool_frame]) - _behind_handle(step.after.poses["door"])
+        gap = tool_point(step.after.poses[robot.tool_frame], PEG_END) - _behind_handle(step.after.poses["door"])
         return np.asarray(np.sqrt((gap**2).sum(axis=1)))
 
     return Task(
@@ -150,13 +148,6 @@ def door() -> Task:
 def _angle(pose: Array) -> Array:
     """How far the door is open, `[B]`, rad."""
     return np.asarray(2 * np.arctan2(pose[:, 5], pose[:, 6]))
-
-
-def _peg(tool: Array) -> Array:
-    """The point of the peg that pulls, `[B, 3]`, m."""
-    x, y, z, w = tool[:, 3:].T
-    axis = np.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], axis=1)
-    return np.asarray(tool[:, :3] + PEG_END * axis)
 
 
 def _behind_handle(pose: Array) -> Array:

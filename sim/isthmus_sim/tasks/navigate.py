@@ -1,7 +1,7 @@
 """Drive a differential base to a goal between obstacles, with twists at 10 Hz; the task carries a specification in signal temporal logic.
 
-Every episode draws a goal, an obstacle in the way, and four more. Where they are is an input of the policy, as a map would give it; a touch ends the
-episode as a failure.
+Every episode draws a goal, an obstacle in the way, and four more. Where they are is an input of the policy, as a map would give it; a touch
+ends the episode as a failure.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ FASTEST, TURNING = 0.4, 1.5  # m/s, rad/s
 def navigate() -> Task:
     """Build the task.
 
-    Replayed open loop in MuJoCo and PyBullet, the twists of the scripted policy leave the two robots within 0.02 m and 0.03 rad of each other after 2 s
-    (`tests/sim/test_mobile_tasks.py` holds them to it). The rest is the start: MuJoCo's wheels have rotors and servos with a gain, PyBullet's obey at
-    once; and MuJoCo's soft contacts creep by a few tenths of a percent.
+    Replayed open loop in MuJoCo and PyBullet, the twists of the scripted policy leave the two robots within 0.02 m and 0.03 rad of each other
+    after 2 s (`tests/sim/test_mobile_tasks.py` holds them to it). The difference arises when speeds change: MuJoCo's wheels have rotors and servos
+    with a gain, PyBullet's obey at once; and MuJoCo's soft contacts creep by a few tenths of a percent.
     """
     robot = load_robot("diffbot")
     elements = ("vx", "wz")

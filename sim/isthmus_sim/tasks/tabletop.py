@@ -43,8 +43,8 @@ def table(center: tuple[float, float], half: tuple[float, float], *, color: tupl
 def puck(position: tuple[float, float], *, mass: float, friction: float) -> Body:
     """A disc on four feet.
 
-    The feet fix where the load rests, so that engines agree about the friction of a puck that turns; a disc flat on a box touches it wherever the engine's
-    collision detection finds points.
+    The feet fix where the load rests, so that engines agree about the friction of a puck that turns; a disc flat on a box touches it wherever the
+    engine's collision detection finds points.
     """
     feet = [
         Shape("sphere", (0.006,), position=(0.030 * math.cos(angle), 0.030 * math.sin(angle), 0.006 - PUCK_HEIGHT), color=_DARK)

@@ -1,8 +1,9 @@
 """Walk with a commanded velocity on flat (`walk`) or rough (`walk-rough`) ground: joint position targets of a quadruped at 50 Hz.
 
-Observed is what such a robot has: joint encoders; the orientation and angular velocity of its inertial unit; and the linear velocity of its trunk, which a
-robot estimates from its legs and that unit. The reward is the usual one of velocity-tracking locomotion (Rudin et al., "Learning to walk in minutes using
-massively parallel deep reinforcement learning", 2022), without terms that need contact sensors.
+Observed is what such a robot has: joint encoders; the orientation and angular velocity of its inertial unit; and the linear velocity of its
+trunk, which a robot estimates from its legs and that unit. The reward is the usual one of velocity-tracking locomotion (Rudin et al., "Learning
+to walk in minutes using massively parallel deep reinforcement learning", 2022), without terms that need contact sensors. Only feet touch the
+ground: a robot that drops on its knees or its trunk has fallen, and the episode is over.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ Height = Callable[[Array], Array]
 def walk() -> Task:
     """Build the task on flat ground.
 
-    Replayed open loop in MuJoCo and PyBullet, the position targets of the scripted trot leave the two robots within 0.25 m and 0.4 rad of each other
-    after 2 s (`tests/sim/test_mobile_tasks.py` holds them to it). They part steadily, by about a tenth of the way walked, because MuJoCo's joints have
-    rotors and its feet creep in soft contacts, and PyBullet has neither; the trot keeps both on their feet.
+    Replayed open loop in MuJoCo and PyBullet, the position targets of the scripted trot leave the two robots within 0.25 m and 0.4 rad of each
+    other after 2 s (`tests/sim/test_mobile_tasks.py` holds them to it). They part steadily and without chaos, because MuJoCo's joints have rotors
+    and its feet creep in soft contacts, and PyBullet has neither; the trot keeps both on their feet.
     """
     robot = load_robot("quadruped")
     return _task("walk", "walk with a commanded velocity on flat ground", robot, flat_ground(robot), lambda place: np.zeros(len(place)))
@@ -46,8 +47,8 @@ def walk() -> Task:
 def walk_rough() -> Task:
     """Build the task on bumps of up to 5 cm; every episode begins elsewhere on them.
 
-    Replayed as for `walk`, the robots are within 0.35 m and 0.5 rad of each other after 2 s. From about 2.5 s on a foot meets other bumps in one engine
-    than in the other and the headings go their own ways: later poses say nothing about the engines.
+    Replayed as for `walk`, the robots are within 0.35 m and 0.5 rad of each other after 2 s. From about 2.5 s on, feet meet other bumps in one
+    engine than in the other and the headings go their own ways: later poses say nothing about the engines.
     """
     robot = load_robot("quadruped")
     count = round(2 * FIELD / GRID) + 1
