@@ -142,7 +142,8 @@ class EffortEnvelope:
     def __init__(self, robot: Robot, limits: Limits, rate_scale: float) -> None:
         if robot.hold is None:
             raise ValueError(f"robot {robot.name!r} is commanded by effort, so its profile needs hold: {{kp, kd, gravity}}")
-        self._hold = robot.hold
+        columns = [robot.joint_names.index(joint) for joint in limits.joints]
+        self._kp, self._kd = np.array(robot.hold.kp)[columns], np.array(robot.hold.kd)[columns]
         self._velocity = np.array(limits.velocity) * rate_scale
         self._effort = np.array(limits.effort)
         self._joints = limits.joints
@@ -159,7 +160,7 @@ class EffortEnvelope:
     def brake(self, now: Situation) -> Array:
         """See `Envelope.brake`: kp (anchor − q) − kd q̇ plus gravity; no damping once the velocity is stale, nothing where no position is known."""
         velocity = np.where((now.age > time_out(now.dt))[:, None], 0.0, now.velocity)
-        effort = self._hold.kp * (now.anchor - now.position) - self._hold.kd * velocity
+        effort = self._kp * (now.anchor - now.position) - self._kd * velocity
         if self._kinematics is not None:
             effort = effort + self._kinematics.gravity(self._joints, now.position)
         return self.clamp(np.where(np.isfinite(effort), effort, 0.0), now)

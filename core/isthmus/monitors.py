@@ -37,7 +37,7 @@ def time_out(period: float) -> float:
 
 
 def finite(values: Array) -> bool:
-    """Whether all values are finite. The sum of squares tells fastest, as long as it neither overflows nor wakes the threads of a linear algebra library."""
+    """Whether all values are finite; the sum of squares tells fastest, unless it overflows or wakes the threads of a linear algebra library."""
     return (values.size <= SMALL and math.isfinite(np.vdot(values, values))) or bool(np.isfinite(values).all())
 
 

@@ -144,11 +144,22 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """How an effort-controlled robot is held: kp (q₀ − q) − kd q̇, plus the gravity torque if `gravity`; kp = 0 means damping only."""
+    """How an effort-controlled robot is held: kp (q₀ − q) − kd q̇, plus the gravity torque if `gravity`; kp = 0 means damping only.
 
-    kp: float
-    kd: float
+    Attributes:
+        kp: one per joint, N·m/rad.
+        kd: one per joint, N·m·s/rad; with the control period T and the joint's inertia I at most about I / T.
+        gravity: whether the gravity torque is added.
+    """
+
+    kp: tuple[float, ...]
+    kd: tuple[float, ...]
     gravity: bool
+
+    def __post_init__(self) -> None:
+        for name in ("kp", "kd"):
+            if not all(value >= 0 for value in getattr(self, name)):
+                raise ValueError(f"hold: {name} must be >= 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +254,10 @@ class Robot:
         names = [joint.name for joint in self.joints]
         if len(set(names)) != len(names):
             raise ValueError(f"robot {self.name!r}: joint names must be unique, got {', '.join(names)}")
+        if self.hold and not len(self.hold.kp) == len(self.hold.kd) == len(names):
+            raise ValueError(
+                f"robot {self.name!r}: hold needs {len(names)} kp and kd, one per joint, got {len(self.hold.kp)} and {len(self.hold.kd)}"
+            )
         for mode in self.command_modes:
             if mode not in MODES:
                 raise ValueError(f"robot {self.name!r}: unknown command mode {mode!r}; {strict.suggest(mode, MODES)}")

@@ -22,7 +22,10 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "time": ("s",),
     "raw": ("1",),
 }
-"""Where a signal may be bound, with the units that fit; raw are actions of an outside suite, in its own scale. Any other source is the name of an installed recurrence."""
+"""Where a signal may be bound, with the units that fit; `raw` is an outside suite's own scale.
+
+Any other source is the name of an installed recurrence.
+"""
 
 COMPONENTS = {
     "pose": ("x", "y", "z", "qx", "qy", "qz", "qw"),

@@ -171,7 +171,7 @@ def test_no_random_effort_gets_beyond_a_limit():
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
     @given(seed=st.integers(0, 2**32), dt=st.sampled_from([0.005, 0.05, 0.1]), share=st.floats(0.1, 1), kp=st.floats(0, 50))
     def run(seed, dt, share, kp):
-        robot = dataclasses.replace(PENDULUM, hold=Hold(kp, 1.0, True))
+        robot = dataclasses.replace(PENDULUM, hold=Hold((kp,), (1.0,), True))
         limits = dataclasses.replace(robot.limits(), effort=(2.0 * share,))
         generator = np.random.default_rng(seed)
         guard, plant = LimitGuard(robot, limits, "effort"), FakePlant(robot, "effort", dt, ROWS, gravity=True)
@@ -312,7 +312,7 @@ def test_a_held_arm_does_not_creep_in_position_mode():
 
 @pytest.mark.parametrize("how", ["stop", "no command"])
 def test_a_held_arm_does_not_creep_in_effort_mode(how):
-    robot = dataclasses.replace(UR5E, command_modes=("effort",), hold=Hold(40.0, 15.0, True), ros=None)
+    robot = dataclasses.replace(UR5E, command_modes=("effort",), hold=Hold((40.0,) * 6, (15.0,) * 6, True), ros=None)
     guard, plant = LimitGuard(robot, robot.limits(), "effort"), FakePlant(robot, "effort", 0.002, gravity=True)
     lift = Kinematics(robot.urdf_path)
     state = guard.initial(1, armed=True)

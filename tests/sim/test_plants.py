@@ -262,7 +262,12 @@ def test_refusals_name_the_bad_value():
 def test_plant_conforms(engine, robot, mode):
     from isthmus.testing import plant_conformance
 
-    plant_conformance(lambda batch: made(engine, robot, mode, batch), mode=mode)
+    if (engine, robot, mode) == ("pybullet", "ur5e", "effort"):
+        with pytest.raises(ValueError, match="cannot drive 'ur5e' by effort: it has no rotor inertia, and shoulder_pan_joint has"):
+            made(engine, robot, mode)
+        return
+    period = 0.02 if mode == "effort" else 0.05  # an arm held by torques needs short periods
+    plant_conformance(lambda batch: make_plant(engine, load_robot(robot), mode=mode, period=period, batch=batch), mode=mode)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -55,7 +55,9 @@ class DoorPolicy:
         hooked = low & (along < WIDTH) & (np.abs(outward) < DEPTH)
         further = angle + np.clip(OPEN - angle, 0.0, AHEAD)
         target = np.where((away < NEAR)[:, None], gap, gap + np.array([0.0, 0.0, ABOVE]))
-        target[:, :2] = np.where((low & ~hooked)[:, None], peg[:, :2], target[:, :2])  # a peg in front of the handle goes up before it goes over
+        target[:, :2] = np.where(
+            (low & ~hooked)[:, None], peg[:, :2], target[:, :2]
+        )  # a peg in front of the handle goes up before it goes over
         target = np.where(hooked[:, None], _place(handle, further, PULLING), target)
         speed = np.where(hooked, PULL, np.where(away < NEAR, LOWERING, 0.4))
         action = self._motion.rates(setpoint, target, direction=np.array([0.0, 0.0, -1.0]), speed=speed)

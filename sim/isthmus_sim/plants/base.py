@@ -8,16 +8,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus import strict
+from isthmus.kinematics import Kinematics
 from isthmus.monitors import finite
-from isthmus.records import Array, Command, reorder
+from isthmus.records import Array, Command, Measurement, reorder
 from isthmus.robot import Base, Robot
 from isthmus_sim.scene import Hinge, Scene
 
 __all__ = [
     "LONGEST_SUBSTEP",
+    "Rest",
     "command_values",
     "odometry",
-    "resting_values",
     "rows_of",
     "sliding",
     "start_state",
@@ -107,14 +108,30 @@ def turned(quaternion: Array, vector: Array) -> Array:
     return turned_back(quaternion * np.array([-1.0, -1.0, -1.0, 1.0]), vector)
 
 
-def resting_values(robot: Robot, mode: str, position: Array, velocity: Array) -> Array:
-    """What a stopped robot is commanded, `[B, J]`: its position, zero velocity, or the effort that damps its motion."""
-    if mode == "position":
-        return position.copy()
-    if mode in ("velocity", "twist") or robot.hold is None:
-        return np.zeros_like(position)
-    limits = np.array([joint.effort for joint in robot.joints])
-    return np.asarray(np.clip(-robot.hold.kd * velocity, -limits, limits))
+class Rest:
+    """What a stopped robot is commanded: its position, no velocity, or the effort that holds or damps it (`Robot.hold`)."""
+
+    def __init__(self, robot: Robot, mode: str, batch: int) -> None:
+        self._hold = robot.hold if mode == "effort" else None
+        self._mode = mode
+        self._anchor = np.zeros((batch, len(robot.joints)))
+        self._efforts = np.array([joint.effort for joint in robot.joints])
+        self._kinematics = Kinematics(robot.urdf_path) if self._hold and self._hold.gravity else None
+
+    def begin(self, measurement: Measurement) -> None:
+        """Remember where the robot is stopped."""
+        self._anchor = measurement.position.copy()
+
+    def values(self, measurement: Measurement) -> Array:
+        """The command, `[B, J]`, in the unit of the mode."""
+        if self._mode == "position":
+            return self._anchor
+        if self._hold is None:
+            return np.zeros_like(self._anchor)
+        effort = np.array(self._hold.kp) * (self._anchor - measurement.position) - np.array(self._hold.kd) * measurement.velocity
+        if self._kinematics is not None:
+            effort = effort + self._kinematics.gravity(measurement.joints, measurement.position)
+        return np.asarray(np.clip(effort, -self._efforts, self._efforts))
 
 
 def command_values(command: Command, mode: str, robot: Robot, batch: int) -> Array:

@@ -19,7 +19,7 @@ from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Robot
 from isthmus_sim.parameters import cannot_express, parameter_rows, parameter_table
-from isthmus_sim.plants.base import command_values, resting_values, rows_of, start_state, substeps
+from isthmus_sim.plants.base import Rest, command_values, rows_of, start_state, substeps
 from isthmus_sim.plants.sensors import Sensors
 from isthmus_sim.scene import Scene
 
@@ -65,6 +65,7 @@ class IsaacGymPlant:
         self._closed = False
         self._kinematics = Kinematics(robot.urdf_path)
         self._sensors = Sensors(batch, period)
+        self._rest = Rest(robot, mode, batch)
         self._payload, self._damping = np.zeros(batch), np.zeros(batch)
         self._make_environments()
         limits = robot.limits()
@@ -120,7 +121,7 @@ class IsaacGymPlant:
     def advance(self) -> None:
         """Step all rows by one control period."""
         if self._mode == "effort" and self._stopped.any():
-            self._rest()
+            self._hold_still()
         if self._sensors.late:
             self._sensors.record(self._exact())
         if self._pending.any():  # once before a step: of two indexed writes the engine keeps the last
@@ -138,7 +139,8 @@ class IsaacGymPlant:
     def stop(self, reason: str) -> None:
         """Command rest, and ignore what is written until `reset`; an effort-controlled robot is damped."""
         self._stopped[:] = True
-        self._rest()
+        self._rest.begin(self._exact())
+        self._hold_still()
 
     def close(self) -> None:
         """Destroy the simulation."""
@@ -239,9 +241,9 @@ class IsaacGymPlant:
         effort = self._force[:, self._joints].cpu().numpy().astype(np.float64)
         return Measurement(self._steps * self.period, self.robot.joint_names, state[:, :, 0], state[:, :, 1], effort)
 
-    def _rest(self) -> None:
-        exact, stopped = self._exact(), torch.as_tensor(self._stopped, device=self._device)
-        self._command[stopped] = self._tensor(resting_values(self.robot, self._mode, exact.position, exact.velocity))[stopped]
+    def _hold_still(self) -> None:
+        stopped = torch.as_tensor(self._stopped, device=self._device)
+        self._command[stopped] = self._tensor(self._rest.values(self._exact()))[stopped]
 
     def _tensor(self, values: object) -> Any:
         return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self._device)

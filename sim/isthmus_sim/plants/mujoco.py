@@ -21,9 +21,9 @@ from isthmus_sim.cameras import free_view
 from isthmus_sim.dumps import save_dump
 from isthmus_sim.parameters import parameter_rows, parameter_table
 from isthmus_sim.plants.base import (
+    Rest,
     command_values,
     odometry,
-    resting_values,
     rows_of,
     start_state,
     substeps,
@@ -113,6 +113,7 @@ class MujocoPlant:
         self._pushed = self._tool if self._mobile is None else self.model.body(self._root).id
         self._rows = RowParameters(self.model, self._batch, robot, self.scene)
         self._sensors = Sensors(batch, period)
+        self._rest = Rest(robot, mode, batch)
         self._path: CommandPath | None = None
         self._nominal_path = {name: self.parameters[name].nominal for name in ("action_delay", "action_lag")}
         self._push = np.zeros((batch, len(_PUSH)))
@@ -182,7 +183,7 @@ class MujocoPlant:
     def advance(self) -> None:
         """Step all rows by one control period."""
         if self._mode == "effort" and self._any_stopped:
-            self._rest()
+            self._hold_still()
         if self._sensors.late:
             self._sensors.record(self._exact())
         if self._pushing:
@@ -201,7 +202,8 @@ class MujocoPlant:
     def stop(self, reason: str) -> None:
         """Command rest, and ignore what is written until `reset`; an effort-controlled robot is damped."""
         self._stopped[:] = self._any_stopped = True
-        self._rest()
+        self._rest.begin(self._exact())
+        self._hold_still()
 
     def close(self) -> None:
         """Release the graphics; the batch goes with the object."""
@@ -307,10 +309,8 @@ class MujocoPlant:
         during = (now >= begin) & (now < begin + self._push[:, 4])
         self._batch.bind("xfrc_applied")[:, self._pushed, :3] = np.where(during[:, None], self._push[:, :3], 0.0)
 
-    def _rest(self) -> None:
-        reading = self._exact()
-        resting = resting_values(self.robot, self._mode, reading.position, reading.velocity)
-        self._ctrl[self._stopped] = resting[self._stopped]
+    def _hold_still(self) -> None:
+        self._ctrl[self._stopped] = self._rest.values(self._exact())[self._stopped]
 
 
 def _columns(indices: Sequence[int]) -> Any:

@@ -21,9 +21,9 @@ from isthmus_sim.camera_rig import CameraRig, find_cameras
 from isthmus_sim.cameras import camera_view, free_view
 from isthmus_sim.parameters import Parameter, cannot_express, parameter_rows, parameter_table, urdf_dynamics
 from isthmus_sim.plants.base import (
+    Rest,
     command_values,
     odometry,
-    resting_values,
     rows_of,
     sliding,
     start_state,
@@ -83,6 +83,12 @@ class PybulletPlant:
         """
         if appearance is not None:
             check_expressible("pybullet", appearance)
+        rotors = [joint for joint in robot.joints if joint.servo.armature] if mode == "effort" else []
+        if rotors:  # a wrist without its rotor would be a hundred times too light, and fly off
+            raise ValueError(
+                f"plant 'pybullet' cannot drive {robot.name!r} by effort: it has no rotor inertia, and {rotors[0].name} has an armature of "
+                f"{rotors[0].servo.armature:g} kg*m^2"
+            )
         self.robot, self.period, self.batch = robot, period, batch
         self.scene = scene or Scene()
         self._table = parameter_table(robot, self.scene)
@@ -122,6 +128,7 @@ class PybulletPlant:
         self._dynamics = urdf_dynamics(robot)
         self._sample: Measurement | None = None  # the exact state of now; nobody writes into it
         self._sensors = Sensors(batch, period)
+        self._rest = Rest(robot, mode, batch)
         self._path: CommandPath | None = None
         self._nominal_path = {name: self._table[name].nominal for name in ("action_delay", "action_lag")}
         self._steps = np.zeros(batch, dtype=np.int64)
@@ -183,7 +190,7 @@ class PybulletPlant:
     def advance(self) -> None:
         """Step all rows by one control period."""
         if self._mode == "effort" and self._stopped.any():
-            self._rest()
+            self._hold_still()
         if self._sensors.late:
             self._sensors.record(self._exact())
         seen = self._path.push(self._command) if self._path else None
@@ -202,7 +209,8 @@ class PybulletPlant:
     def stop(self, reason: str) -> None:
         """Command rest, and ignore what is written until `reset`; an effort-controlled robot is damped."""
         self._stopped[:] = True
-        self._rest()
+        self._rest.begin(self._exact())
+        self._hold_still()
 
     def close(self) -> None:
         """Disconnect the clients."""
@@ -422,10 +430,8 @@ class PybulletPlant:
             self._path.reset(others, 0.0, 0.0, self._command[others])
         self._path.reset(ids, *(times or (0.0, 0.0)), resting)
 
-    def _rest(self) -> None:
-        reading = self._exact()
-        resting = resting_values(self.robot, self._mode, reading.position, reading.velocity)
-        self._command[self._stopped] = resting[self._stopped]
+    def _hold_still(self) -> None:
+        self._command[self._stopped] = self._rest.values(self._exact())[self._stopped]
 
 
 def _free_state(client: int, body: int, center: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -3,8 +3,8 @@
 The puck's mass, friction and centre of mass are what a robot does not know. A policy that sees the puck corrects for most of it; a light, slippery
 puck with its mass far off the middle is what defeats the scripted one.
 
-The same commands, replayed open loop in MuJoCo and PyBullet, keep the pucks within 3 cm for the first 2 s and within 15 cm to the end (tool: 2 cm; over
-20 episodes of the scripted policy, `tests/sim/test_arm_tasks.py`). The arm of MuJoCo sags by a centimetre under its weight, that of PyBullet does not;
+The same commands, replayed open loop in MuJoCo and PyBullet, keep the pucks within 3 cm for the first 2 s and within 15 cm to the end (tool: 2 cm;
+over 20 episodes of the scripted policy, `tests/sim/test_arm_tasks.py`). MuJoCo's arm sags by a centimetre under its weight, PyBullet's does not;
 and pushing at one point without looking is unstable, so that a millimetre beside the middle grows with the way.
 """
 
@@ -108,7 +108,7 @@ def push() -> Task:
             Parameter("puck.com_y", "m", 0.0, -0.02, 0.02, "centre of mass of the puck along its y"),
         ),
         look_at=(0.1, -0.4, 0.08),
-        camera_distance=1.5,
+        camera_distance=1.65,
     )
 
 

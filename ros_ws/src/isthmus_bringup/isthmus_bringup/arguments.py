@@ -1,0 +1,132 @@
+"""The arguments of a bringup: one table for `ros2 launch … --show-args`, `isthmus deploy --help` and the documentation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from isthmus import strict
+
+__all__ = ["ARGUMENTS", "USES", "Argument", "Value", "arguments_of", "read_arguments"]
+
+Value = str | bool | float
+
+USES = {
+    "sim": "a simulated robot and, with policy:=, the nodes that command it",
+    "deploy": "the nodes that command a robot whose driver already runs",
+    "evaluate": "a simulated robot and an unconfigured policy node, for isthmus eval --plant ros --attach",
+}
+"""What can be brought up. `identify` and `record` will follow with their nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a bringup.
+
+    Attributes:
+        name: as typed.
+        default: value where none is given; its type is the argument's.
+        description: one line, with the unit.
+        choices: the valid values; empty means any.
+        low: smallest valid number.
+        high: largest valid number.
+        uses: uses that have it.
+        defaults: use → default, where it differs.
+    """
+
+    name: str
+    default: Value
+    description: str
+    choices: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    uses: tuple[str, ...] = tuple(USES)
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+
+    def default_for(self, use: str) -> Value:
+        """The default in one use."""
+        return self.defaults.get(use, self.default)
+
+    def read(self, value: Value) -> Value:
+        """A value of this argument's type, from one or from its text.
+
+        Raises:
+            ValueError: it cannot be read, is none of the choices or out of range.
+        """
+        if isinstance(self.default, bool):
+            known = {"true": True, "false": False}
+            if str(value).lower() not in known:
+                raise ValueError(f"{self.name} must be true or false, got {value!r}")
+            return known[str(value).lower()]
+        if isinstance(self.default, float):
+            try:
+                number = float(value)
+            except ValueError:
+                number = math.nan
+            if not self.low <= number <= self.high:
+                raise ValueError(f"{self.name} must be a number in {self.low:g} … {self.high:g}, got {value!r}")
+            return number
+        text = str(value)
+        if self.choices and text not in self.choices:
+            raise ValueError(f"{self.name} must be one of {', '.join(map(repr, self.choices))}, got {text!r}")
+        return text
+
+
+_SIMULATED = ("sim", "evaluate")
+
+ARGUMENTS = (
+    Argument("policy", "", "policy file (policy.isthmus)"),
+    Argument("robot", "", "robot profile; empty means the one that the policy names"),
+    Argument("robots_dir", "", "folder with robot profiles of your own, searched first"),
+    Argument("guard", "inline", "where the guard acts: inline in policy_node, external in guard_node", ("inline", "external"), uses=("sim", "deploy")),
+    Argument(
+        "transport",
+        "",
+        "how commands reach the robot; empty means the profile's way",
+        ("", "trajectory", "forward_position", "forward_velocity", "forward_effort", "cmd_vel"),
+        uses=("sim", "deploy"),
+    ),
+    Argument("shadow", False, "compute and record, command nothing", uses=("deploy",)),
+    Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0),
+    Argument("use_sim_time", False, "take the time from /clock"),
+    Argument("robot_namespace", "/", "namespace in which the topics of the robot's profile are resolved"),
+    Argument("joint_prefix", "", "prefix of the joint names on the robot's topics (ur_robot_driver: tf_prefix)"),
+    Argument("clock", "wall", "wall: real time; stepped: one control period per joint state", ("wall", "stepped"), uses=_SIMULATED),
+    Argument("task", "", "task that the robot is simulated for; empty means the policy's", uses=_SIMULATED),
+    Argument("plant", "pybullet", "physics engine behind the robot's topics", ("mujoco", "pybullet"), uses=_SIMULATED),
+    Argument("record", "", "path prefix of MCAP traces, one file per run; empty means no recording"),
+    Argument("log_dir", "", "folder for the nodes' log files; empty means ROS's own"),
+    Argument("params_file", "", "YAML file of further node parameters; the arguments given here win over it"),
+    Argument("autostart", True, "configure and activate the nodes; nothing moves before arming", uses=("sim", "deploy"), defaults={"deploy": False}),
+    Argument(
+        "accept_no_deadman",
+        False,
+        "accept that a velocity or effort goes on if the commanding process dies, unless the robot has a time-out",
+        defaults=dict.fromkeys(_SIMULATED, True),  # sim_node has one
+    ),
+)
+
+
+def arguments_of(use: str) -> tuple[Argument, ...]:
+    """The arguments of one use, in the table's order.
+
+    Raises:
+        ValueError: there is no such use.
+    """
+    if use not in USES:
+        raise ValueError(f"unknown use {use!r}; {strict.suggest(use, USES)}")
+    return tuple(argument for argument in ARGUMENTS if use in argument.uses)
+
+
+def read_arguments(use: str, given: Mapping[str, Value]) -> dict[str, Value]:
+    """All arguments of a use: those given, as values or texts, and the defaults of the rest.
+
+    Raises:
+        ValueError: an unknown use or argument, or a value that is not valid.
+    """
+    table = {argument.name: argument for argument in arguments_of(use)}
+    for name in given:
+        if name not in table:
+            raise ValueError(f"{use} has no argument {name!r}; {strict.suggest(name, table)}")
+    return {name: argument.read(given.get(name, argument.default_for(use))) for name, argument in table.items()}
