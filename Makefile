@@ -40,6 +40,7 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 
 bench: .venv/installed
+	$(BIN)/python -m pip install -q -c constraints.txt envpool==1.2.5 || true # a rival; left out where there is no wheel
 	$(BIN)/python benchmarks/sim.py
 
 docs: .venv/installed

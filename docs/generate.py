@@ -20,6 +20,7 @@ from isthmus_sim.tasks import get_task, task_names
 
 REFERENCE = Path(__file__).parent / "reference"
 PICTURES = REFERENCE / "tasks"
+SHEET = ("push", "slide", "rod", "door", "peg", "navigate", "walk-rough", "reach")  # of README.md
 SOLVED = REFERENCE / "solved.json"
 COMMANDS = ("train sac", "script", "eval", "view", "inspect", "doctor", "tasks", "robots", "robots import", "plants", "demo")
 NOTE = "<!-- written by docs/generate.py; change the code instead -->\n\n"
@@ -51,6 +52,11 @@ def take_pictures(names: list[str]) -> None:
     for name in names:
         with Image.open(io.BytesIO(picture(get_task(name)))) as image:
             image.convert("RGB").resize((800, 450)).save(PICTURES / f"{name}.jpg", quality=85)
+    sheet = Image.new("RGB", (4 * 400, 2 * 225), "white")
+    for place, name in enumerate(SHEET):
+        with Image.open(PICTURES / f"{name}.jpg") as image:
+            sheet.paste(image.resize((398, 223)), (place % 4 * 400 + 1, place // 4 * 225 + 1))
+    sheet.save(PICTURES.parent.parent / "assets" / "tasks.jpg", quality=88)
 
 
 def tasks_page() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ import tyro
 
 from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.signals import show_signals
+from isthmus_sim.parameters import Parameter
+from isthmus_sim.scene import Hinge
 from isthmus_sim.suites import SUITES, SuiteTask, get_suite_task, is_suite_task, suite_names
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
@@ -118,5 +121,25 @@ def _show(task: Task) -> None:
     say(f"success: {task.success}, in each of the last {task.success_steps} steps")
     show_table("reward: weighted sum of", ("term", "weight", "unit"), [(term.name, term.weight, term.unit) for term in task.reward])
     show_signals(contract)
-    rows = [(item.name, item.unit, item.nominal, f"{item.low:g} … {item.high:g}", item.description) for item in task.parameters.values()]
-    show_table("parameters", ("name", "unit", "nominal", "range", "description"), rows)
+    _show_scene(task)
+    _show_parameters("parameters", task.parameters.values())
+    if task.identifiable:
+        _show_parameters("unknown about it: what identification searches", task.identifiable)
+    if task.specification:
+        say(f"specification: {task.specification}")
+
+
+def _show_scene(task: Task) -> None:
+    if task.scene is None:
+        return
+    rows = []
+    for body in task.scene.bodies:
+        kind = body.joint.kind if isinstance(body.joint, Hinge) else body.joint or (f"carried by {body.parent}" if body.parent else "fixed")
+        touched = [other for pair in task.scene.contacts if body.name in pair for other in pair if other != body.name]
+        rows.append((body.name, kind, f"{body.mass:g}" if body.mass else "", ", ".join(touched)))
+    show_table("scene", ("body", "joint", "mass, kg", "touches"), rows)
+
+
+def _show_parameters(title: str, parameters: Iterable[Parameter]) -> None:
+    rows = [(item.name, item.unit, f"{item.nominal:g}", f"{item.low:g} … {item.high:g}", item.description) for item in parameters]
+    show_table(title, ("name", "unit", "nominal", "range", "description"), rows)

@@ -17,7 +17,7 @@ from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
 from isthmus_cli.progress import Progress
 from isthmus_cli.suite_evaluation import evaluate_suite
-from isthmus_policies.sac import Evaluation, SacConfig, TrainingResult, sac_config, train_sac
+from isthmus_policies.sac import Evaluation, SacConfig, TrainingResult, check_reactive, sac_config, train_sac
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import Randomization, load_randomization
 from isthmus_sim.sb3 import Sb3VecEnv
@@ -91,6 +91,7 @@ class TrainSac:
             say(f"{self.task}: {task.description}; the suite's own simulation and reward, no guard")
         else:
             _show_reward(task)
+        check_reactive(task.contract)
         say(f"results: {out}")
         say(f"curves: tensorboard --logdir {out / 'tensorboard'}")
 
@@ -144,7 +145,11 @@ def train_shown(
             summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=EVALUATION_SEED, randomization=randomization)
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
 
-    vector = SuiteVectorEnv(task, 1) if isinstance(task, SuiteTask) else isthmus_sim.make_vec(task.name, 1, plant, randomization, out / "explosions")
+    vector = (
+        SuiteVectorEnv(task, 1)
+        if isinstance(task, SuiteTask)
+        else isthmus_sim.make_vec(task.name, 1, plant, randomization, out / "explosions")
+    )
     env = Sb3VecEnv(vector, seed)
     env.set_attr("progress", 0.0)
     notes = {"randomization": randomization.summary()} if randomization else {}

@@ -122,7 +122,7 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-_MANY = 24  # names are listed completely
+_MANY, _FEW = 24, 8  # so many names are listed completely; else the nearest few
 
 
 def suggest(name: str, known: typing.Iterable[str]) -> str:
@@ -133,7 +133,7 @@ def suggest(name: str, known: typing.Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if len(names) > _MANY:
-        close = sorted(difflib.get_close_matches(name, names, n=_MANY, cutoff=0.3)) or names[:_MANY]
+        close = sorted(difflib.get_close_matches(name, names, n=_FEW, cutoff=0.3)) or names[:_FEW]
         return f"{hint}Known ({len(close)} of {len(names)}): {', '.join(close)}"
     return f"{hint}Known: {', '.join(names) or 'none'}"
 

@@ -31,7 +31,7 @@ from isthmus.records import Array
 from isthmus_policies.export import PARITY_SAMPLES, export_graph
 from isthmus_policies.features import FeatureEncoder
 
-__all__ = ["Evaluation", "SacConfig", "TrainingResult", "sac_config", "train_sac"]
+__all__ = ["Evaluation", "SacConfig", "TrainingResult", "check_reactive", "sac_config", "train_sac"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,16 @@ class Progress(Protocol):
         """After each control period, and with a score after each evaluation."""
 
 
+def check_reactive(contract: Contract) -> None:
+    """Refuse a task that decides once per several actions.
+
+    Raises:
+        ValueError: the message names the task and its horizon.
+    """
+    if contract.horizon > 1:
+        raise ValueError(f"SAC decides every control period; task {contract.task!r} decides once per {contract.horizon} actions")
+
+
 def train_sac(
     contract: Contract,
     env: VecEnv,
@@ -157,8 +167,9 @@ def train_sac(
         notes: what else the manifest's training summary says, such as the randomisation; plain data.
 
     Raises:
-        ValueError: an exported graph differs from the trained one.
+        ValueError: the task decides once per several actions, or an exported graph differs from the trained one.
     """
+    check_reactive(contract)
     torch.set_num_threads(1)  # one thread is the fastest at this size
     out.mkdir(parents=True, exist_ok=True)
     (out / "checkpoints").mkdir(exist_ok=True)

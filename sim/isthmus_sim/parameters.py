@@ -154,7 +154,7 @@ def _body_parameters(scene: Scene) -> list[Parameter]:
 
 
 def _moving_parameters(body: Body) -> list[Parameter]:
-    name, centroid = body.name, body.centroid()
+    name, centroid = body.name, np.round(body.centroid(), 9) + 0.0
     parameters = [
         Parameter(f"{name}.mass", "kg", body.mass, 1e-3, max(100.0, 10 * body.mass), f"mass of {name}; its inertia follows"),
         Parameter(f"{name}.inertia", "1", 1.0, 0.01, 100.0, f"factor on the moments of inertia of {name}"),

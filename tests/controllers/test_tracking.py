@@ -88,7 +88,7 @@ def test_robots_that_cannot_be_tracked_are_refused():
         tracking_contract(UR5E, 2.0)
     slide = Joint("slide", 0.0, 1.0, 5.0, 5.0, 10.0, "prismatic", (0.0, 1.0))
     with pytest.raises(ValueError, match="joints of one unit; robot 'ur5e' has revolute and prismatic joints"):
-        tracking_contract(replace(UR5E, joints=(*UR5E.joints, slide), ros=None), 0.05)
+        tracking_contract(replace(UR5E, joints=(*UR5E.joints, slide), hold=None, ros=None), 0.05)
 
 
 def test_contracts_that_cannot_be_tracked_are_refused():

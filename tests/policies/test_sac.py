@@ -77,3 +77,9 @@ def test_settings_out_of_range_are_named():
 def test_steps_must_be_positive():
     with pytest.raises(ValueError, match="steps must be >= 1, got 0"):
         SacConfig(steps=0)
+
+
+def test_a_task_that_decides_once_per_several_actions_is_refused(tmp_path):
+    contract = get_task("slide").contract
+    with pytest.raises(ValueError, match=rf"SAC decides every control period; task 'slide' decides once per {contract.horizon} actions"):
+        train_sac(contract, None, None, tmp_path, config=SMALL, seed=0)

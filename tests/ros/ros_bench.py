@@ -68,26 +68,30 @@ class Relay:
 class Bench:
     """Nodes and the link to them."""
 
-    def __init__(self, domain, link, policy, simulator, relay):
-        self.domain, self.link, self.policy, self.simulator, self.relay = domain, link, policy, simulator, relay
+    def __init__(self, domain, link, nodes, relay):
+        self.domain, self.link, self.relay, self.nodes = domain, link, relay, nodes
+        self.policy, self.guard, self.simulator = (nodes.get(name) for name in ("policy_node", "guard_node", "sim_node"))
+        self.careful = [name for name in ("guard_node", "policy_node") if name in nodes]
 
     def configure(self):
-        return self.link.transition("policy_node", Transition.TRANSITION_CONFIGURE)
+        return all(self.link.transition(name, Transition.TRANSITION_CONFIGURE) for name in self.careful)
 
     def activate(self, patience=10.0):
         """Activate; tried again while a joint state is missing, or late because the computer is busy."""
         end = time.monotonic() + patience
-        while not self.link.transition("policy_node", Transition.TRANSITION_ACTIVATE):
-            if time.monotonic() > end:
-                raise AssertionError(self.policy.complaint)
-            self.link.spin(0.05)
+        for name in self.careful:
+            while not self.link.transition(name, Transition.TRANSITION_ACTIVATE):
+                if time.monotonic() > end:
+                    raise AssertionError(self.nodes[name].complaint)
+                self.link.spin(0.05)
 
     def refusal(self, patience=10.0):
         """Why activation is refused once joint states come; "" if it is not."""
         end = time.monotonic() + patience
-        while not self.link.transition("policy_node", Transition.TRANSITION_ACTIVATE):
-            if "no joint state" not in self.policy.complaint or time.monotonic() > end:
-                return self.policy.complaint
+        name = self.careful[0]
+        while not self.link.transition(name, Transition.TRANSITION_ACTIVATE):
+            if "no joint state" not in self.nodes[name].complaint or time.monotonic() > end:
+                return self.nodes[name].complaint
             self.link.spin(0.05)
         return ""
 
@@ -115,25 +119,89 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(policy, *, clock="stepped", simulator=None, relayed=False, **parameters):
-    """policy_node, with sim_node if `simulator` holds its parameters; both are ended with SIGINT and must exit with 0."""
+def bench(policy, *, clock="stepped", simulator=None, relayed=False, guard=None, alone=False, **parameters):
+    """policy_node, with sim_node if `simulator` holds its parameters, and guard_node likewise; all are ended with SIGINT and must exit with 0.
+
+    With `alone` there is a guard and no policy.
+    """
     domain = free_domain()
+    shared = {"policy": str(policy), "clock": clock}
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(isolated(domain))
         relay = Relay(domain) if relayed else None
         stack.callback(relay.close if relay else lambda: None)
-        nodes = [NodeProcess("policy_node", {"policy": str(policy), "clock": clock, "accept_no_deadman": True, **parameters}, environment)]
+        nodes = []
+        if guard is not None:
+            nodes.append(NodeProcess("guard_node", {**shared, "accept_no_deadman": True, **guard}, environment))
+            parameters["guard"] = "external"
+        if not alone:
+            nodes.append(NodeProcess("policy_node", {**shared, "accept_no_deadman": True, **parameters}, environment))
         if simulator is not None:
             remappings = {"/joint_states": "/true_joint_states"} if relayed else None
             nodes.append(NodeProcess("sim_node", {"task": "reach", "clock": clock, **simulator}, environment, remappings))
         stack.callback(lambda: [node.clean_up() for node in nodes])
-        link = Link("/joint_states", domain, nodes)
+        killed = []
+        link = Link("/joint_states", domain, [])
         stack.callback(link.close)
+        found = Bench(domain, link, {node.name: node for node in nodes}, relay)
+        found.killed = killed
         try:
-            yield Bench(domain, link, nodes[0], nodes[-1], relay)
+            yield found
         finally:
-            codes = {node.name: node.end() for node in nodes}
-        assert set(codes.values()) == {0}, codes
+            codes = {node.name: node.end() for node in reversed(nodes) if node.name not in killed}
+        assert set(codes.values()) <= {0}, {name: (code, found.nodes[name].log) for name, code in codes.items()}
+
+
+class Commander:
+    """Publishes on `guard/command` like a policy, in a thread of its own: `speed(count)` gives the velocities of each command."""
+
+    def __init__(self, domain, contract, speed, period=None):
+        self.contract, self.speed, self.period = contract, speed, period or contract.control_period
+        self.change = lambda message: message
+        self.sequence = -1
+        self.times = []
+        context = rclpy.Context()
+        rclpy.init(args=[], context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("commander", context=context)
+        self._publisher = self._node.create_publisher(JointState, "guard/command", wire.COMMAND)
+        self._ended = threading.Event()
+        self._paused = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        while not self._publisher.get_subscription_count():
+            time.sleep(0.02)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._ended.set()
+        self._thread.join()
+        context = self._node.context
+        self._node.destroy_node()
+        rclpy.try_shutdown(context=context)
+
+    def pause(self):
+        self._paused.set()
+
+    def resume(self):
+        self._paused.clear()
+
+    def send(self, sequence, values, age=0.0):
+        names = list(self.contract.action.elements)
+        message = JointState(name=names, velocity=[float(value) for value in values])
+        message.header.stamp = wire.time_of(self._node.get_clock().now().nanoseconds - round(age * 1e9))
+        message.header.frame_id = wire.frame_id(self.contract.digest(), sequence)
+        self._publisher.publish(self.change(message))
+
+    def _run(self):
+        due = time.monotonic()
+        while not self._ended.wait(max(due - time.monotonic(), 0.0)):
+            due += self.period
+            if not self._paused.is_set():
+                self.sequence += 1
+                self.times.append(time.monotonic())
+                self.send(self.sequence, self.speed(self.sequence))
 
 
 def swapped(message):

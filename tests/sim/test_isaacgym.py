@@ -162,7 +162,7 @@ def test_refusals_name_what_isaac_gym_cannot_do(engine):
     with pytest.raises(ValueError, match="simulates fixed bases only, robot 'diffbot' has a differential one"):
         made(load_robot("diffbot"), mode="twist")
     robot = load_robot("ur5e")
-    other = dataclasses.replace(robot, joints=(dataclasses.replace(robot.joints[0], name="elbow"),))
+    other = dataclasses.replace(robot, joints=(dataclasses.replace(robot.joints[0], name="elbow"),), hold=None)
     with pytest.raises(ValueError, match=r"ur5e.urdf has no joint or link 'elbow'"):
         made(other)
     with pytest.raises(ValueError, match="draws no pictures"):

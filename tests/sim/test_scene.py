@@ -213,6 +213,9 @@ def test_what_an_engine_cannot_express_is_an_error_that_names_it():
         plant.reset(parameters={"elbow_joint.armature": np.ones(1)})
     assert "elbow_joint.armature" not in plant.parameters
     plant.close()
+    crowded = Body("comb", (Shape("sphere", (0.01,)),) * 17)
+    with pytest.raises(ValueError, match="cannot express body 'comb': it has 17 shapes, 16 are allowed"):
+        made("pybullet", crowded)
     spinning = Body("wheel", (Shape("sphere", (0.1,)),), 1.0, Hinge((0, 0, 1), armature=0.1))
     with pytest.raises(ValueError, match="cannot express the armature of the hinge of body 'wheel'"):
         made("pybullet", spinning)

@@ -7,7 +7,7 @@ import pytest
 from isthmus_sim.dumps import load_dump
 from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Term, shared
-from isthmus_sim.tasks import get_task
+from isthmus_sim.tasks import get_task, task_names
 from isthmus_sim.vector_env import MOST_DUMPS, TaskEnv, TaskVectorEnv
 
 ROWS = 5
@@ -151,7 +151,7 @@ def test_a_shared_value_is_computed_once_per_transition():
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize("name", ["reach", "pendulum"])
+@pytest.mark.parametrize("name", task_names())
 def test_the_checkers_of_gymnasium_and_stable_baselines_are_content(name):
     from gymnasium.utils.env_checker import check_env
     from stable_baselines3.common.env_checker import check_env as check_sb3

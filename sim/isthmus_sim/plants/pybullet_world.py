@@ -27,6 +27,10 @@ _URDF_SIZES = {
 }
 
 
+_MOST_SHAPES = 16
+"""Of a body; with more, PyBullet ends the process."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where PyBullet keeps a body.
@@ -84,6 +88,10 @@ class World:
 
     def __init__(self, robot: Robot, scene: Scene, timestep: float) -> None:
         for body in scene.bodies:
+            if len(body.shapes) > _MOST_SHAPES:
+                raise ValueError(
+                    f"plant 'pybullet' cannot express body {body.name!r}: it has {len(body.shapes)} shapes, {_MOST_SHAPES} are allowed"
+                )
             if isinstance(body.joint, Hinge) and body.joint.armature:
                 raise ValueError(f"plant 'pybullet' cannot express the armature of the hinge of body {body.name!r}")
         self._profile, self._scene, self._timestep = robot, scene, timestep

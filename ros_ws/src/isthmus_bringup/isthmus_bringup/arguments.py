@@ -79,7 +79,13 @@ ARGUMENTS = (
     Argument("policy", "", "policy file (policy.isthmus)"),
     Argument("robot", "", "robot profile; empty means the one that the policy names"),
     Argument("robots_dir", "", "folder with robot profiles of your own, searched first"),
-    Argument("guard", "inline", "where the guard acts: inline in policy_node, external in guard_node", ("inline", "external"), uses=("sim", "deploy")),
+    Argument(
+        "guard",
+        "inline",
+        "where the guard acts: inline in policy_node, external in guard_node",
+        ("inline", "external"),
+        uses=("sim", "deploy"),
+    ),
     Argument(
         "transport",
         "",
@@ -98,7 +104,13 @@ ARGUMENTS = (
     Argument("record", "", "path prefix of MCAP traces, one file per run; empty means no recording"),
     Argument("log_dir", "", "folder for the nodes' log files; empty means ROS's own"),
     Argument("params_file", "", "YAML file of further node parameters; the arguments given here win over it"),
-    Argument("autostart", True, "configure and activate the nodes; nothing moves before arming", uses=("sim", "deploy"), defaults={"deploy": False}),
+    Argument(
+        "autostart",
+        True,
+        "configure and activate the nodes; nothing moves before arming",
+        uses=("sim", "deploy"),
+        defaults={"deploy": False},
+    ),
     Argument(
         "accept_no_deadman",
         False,

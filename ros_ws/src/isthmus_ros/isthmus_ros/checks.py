@@ -12,15 +12,25 @@ from isthmus.monitors import time_out
 from isthmus.records import Array, Measurement, reorder
 from isthmus_ros.plant import RosPlant
 from isthmus_ros.ramp import PEAK_SPEED
+from isthmus_ros.states import StateTopic
 
-__all__ = ["MAX_RAMP", "arming_problems", "ramp_goal", "state_problems", "topic_problems"]
+__all__ = [
+    "MAX_RAMP",
+    "arming_problems",
+    "nobody_listens",
+    "other_publishers",
+    "ramp_goal",
+    "require_deadman",
+    "state_problems",
+    "topic_problems",
+]
 
 MAX_RAMP = 0.5
 """Furthest joint distance that is ramped to the start pose, rad: nothing here plans around obstacles."""
 _STEPPED_AGE = 1.0  # s: a stepped robot repeats its state ten times a second
 
 
-def state_problems(plant: RosPlant) -> list[str]:
+def state_problems(plant: StateTopic) -> list[str]:
     """What is wrong with the newest sample: none, stale, a joint missing or a value not finite."""
     if plant.stamp < 0:
         return [f"no joint state was received on {plant.state_topic}"]
@@ -37,7 +47,7 @@ def state_problems(plant: RosPlant) -> list[str]:
     return problems
 
 
-def arming_problems(plant: RosPlant, limits: Limits, *, at_rest: bool = True) -> list[str]:
+def arming_problems(plant: StateTopic, limits: Limits, *, at_rest: bool = True) -> list[str]:
     """Why the guard may not be armed, apart from its own latch; `at_rest`: whether the robot must stand still."""
     if problems := state_problems(plant):
         return problems
@@ -53,16 +63,36 @@ def arming_problems(plant: RosPlant, limits: Limits, *, at_rest: bool = True) ->
 
 def topic_problems(node: Any, plant: RosPlant) -> list[str]:
     """Why the command topic is not ours alone, with somebody listening."""
-    problems = []
-    if not node.get_subscriptions_info_by_topic(plant.command_topic):
-        problems.append(f"nobody subscribes {plant.command_topic}; is the robot's controller running?")
-    others = [_node_of(info) for info in node.get_publishers_info_by_topic(plant.command_topic)]
+    return nobody_listens(node, plant.command_topic) + other_publishers(node, plant.command_topic)
+
+
+def nobody_listens(node: Any, topic: str) -> list[str]:
+    """One sentence if nobody subscribes the topic."""
+    if node.get_subscriptions_info_by_topic(topic):
+        return []
+    return [f"nobody subscribes {topic}; is the robot's controller running?"]
+
+
+def other_publishers(node: Any, topic: str) -> list[str]:
+    """One sentence per node that publishes the topic besides this one."""
+    others = [_node_of(info) for info in node.get_publishers_info_by_topic(topic)]
     own = str(node.get_fully_qualified_name())
     if own in others:
         others.remove(own)  # once: a second one of our name is somebody else
-    for name in dict.fromkeys(others):
-        problems.append(f"{name} also publishes {plant.command_topic}; a process that was killed stays listed for 20 s")
-    return problems
+    return [f"{name} also publishes {topic}; a process that was killed stays listed for 20 s" for name in dict.fromkeys(others)]
+
+
+def require_deadman(mode: str, accepted: bool) -> None:
+    """Refuse commands that go on without this process, unless that is accepted.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if mode != "position" and not accepted:
+        raise ValueError(
+            f"the policy commands {mode}, and a robot behind a forward controller of ros2_control keeps its last {mode} "
+            "for ever if this process dies; give accept_no_deadman:=true if the robot has a time-out of its own, or if you accept that"
+        )
 
 
 def _node_of(endpoint: Any) -> str:

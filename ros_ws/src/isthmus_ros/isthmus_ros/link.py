@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import rclpy
@@ -21,14 +21,22 @@ from std_srvs.srv import SetBool, Trigger
 from isthmus.signals import Signal
 from isthmus_ros import wire
 from isthmus_ros.inputs import input_message, input_topic
-from isthmus_ros.processes import NodeProcess, RosError
+from isthmus_ros.processes import RosError
 from isthmus_ros.spin import executor, leave
 
-__all__ = ["Link"]
+__all__ = ["Link", "Watched"]
 
 _EVERY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)  # a score needs every message
 _ANSWER = 10.0  # s
 _DISCOVERY = 20.0  # s until a service of a node that has just been started must be there
+
+
+class Watched(Protocol):
+    """What every wait looks after."""
+
+    def check(self) -> None:
+        """Raise, if there is nothing to wait for any more."""
+        ...
 
 
 class Link:
@@ -37,17 +45,17 @@ class Link:
     Attributes:
         states: stamp in ns → joint state, since the last `forget`.
         executed: sequence number → what the guard let through, since the last `forget`.
-        status: newest `guard/status`, key → value; empty before the first.
+        status: newest `guard/status` and `policy/status`, key → value; empty before the first.
         cadence: newest diagnostics of the policy node, key → value.
     """
 
-    def __init__(self, state_topic: str, domain: int | None, processes: Sequence[NodeProcess] = ()) -> None:
+    def __init__(self, state_topic: str, domain: int | None, processes: Sequence[Watched] = ()) -> None:
         """Join the domain.
 
         Args:
             state_topic: absolute name of the robot's joint states.
             domain: ROS domain; None means the environment's.
-            processes: children whose death ends every wait.
+            processes: children whose death ends every wait; the list may change meanwhile.
         """
         self._processes = processes
         context = rclpy.Context()
@@ -64,7 +72,8 @@ class Link:
         node = self._node
         node.create_subscription(JointState, state_topic, self._receive_state, _EVERY)
         node.create_subscription(JointState, "guard/executed", self._receive_executed, _EVERY)
-        node.create_subscription(DiagnosticArray, "guard/status", self._receive_status, wire.LATCHED)
+        for topic in ("guard/status", "policy/status"):
+            node.create_subscription(DiagnosticArray, topic, self._receive_status, wire.LATCHED)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._receive_diagnostics, 10)
 
     def forget(self) -> None:
@@ -121,13 +130,13 @@ class Link:
             raise RosError(response.message)
         return str(response.message)
 
-    def arm(self) -> None:
-        """Arm the guard.
+    def arm(self, armed: bool = True) -> None:
+        """Arm the guard, or disarm it.
 
         Raises:
             RosError: it was refused; the message is the node's.
         """
-        response = self.call(SetBool, "guard/arm", SetBool.Request(data=True))
+        response = self.call(SetBool, "guard/arm", SetBool.Request(data=armed))
         if not response.success:
             raise RosError(response.message)
 
@@ -175,7 +184,7 @@ class Link:
         self.executed[wire.sequence_of(message)] = message
 
     def _receive_status(self, message: Any) -> None:
-        self.status = _values(message)
+        self.status = {**self.status, **_values(message)}
 
     def _receive_diagnostics(self, message: Any) -> None:
         values = _values(message)

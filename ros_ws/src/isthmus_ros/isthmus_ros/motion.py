@@ -6,7 +6,6 @@ command was decided in time it brakes in its place, and it ends the motion if th
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 import time
@@ -250,16 +249,9 @@ class Motion:
         self._enter(STOPPING)
         still = 0
         while still < _STILL_TICKS:
-            if not (self.step.state.rung == STOP).any():
-                self.step.change(self._hold)
-            self._cycle(None)
+            self._cycle(self.step.resting())
             at_rest = self.step.guard.at_rest(self.step.state, self.step.measurement)
             still = still + 1 if at_rest.all() else 0
-
-    def _hold(self, state: GuardState) -> GuardState:
-        """A hold that was asked for is no fault, so it does not expire."""
-        held = self.step.guard.hold(state, "policy/stop")
-        return dataclasses.replace(held, held=np.zeros_like(held.held))
 
     def _cycle(self, action: Array | None) -> Decision:
         """One control period outside a run: without observations, which may be what has failed."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import functools
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
 from isthmus.artifact import Artifact
@@ -24,21 +22,21 @@ from isthmus.robot import Robot, load_robot
 from isthmus.runner import Tick
 from isthmus_ros import checks, wire
 from isthmus_ros.inputs import InputTopics
+from isthmus_ros.lifecycle import CarefulNode
 from isthmus_ros.motion import Motion
 from isthmus_ros.parameters import choice, declare
 from isthmus_ros.plant import RosPlant
 from isthmus_ros.recorder import Recorder
-from isthmus_ros.reports import cadence_report, guard_status
+from isthmus_ros.remote import RemotePlant, RemoteStep
+from isthmus_ros.reports import cadence_report, guard_status, policy_status
 from isthmus_ros.spin import run_node
+from isthmus_ros.stop_services import StopServices
 from isthmus_ros.supervision import SupervisedStep
 
 __all__ = ["PolicyNode", "main"]
 
 
-_SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-
-class PolicyNode(LifecycleNode):
+class PolicyNode(CarefulNode):
     """Lifecycle node around `Runner` and `RosPlant`; services and topics are those of the README."""
 
     def __init__(self) -> None:
@@ -47,7 +45,8 @@ class PolicyNode(LifecycleNode):
         declare(self, "robot", "", "name of the robot profile; empty means the one that the policy names")
         declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
         declare(self, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
-        declare(self, "guard", "inline", "inline: the guard acts in this node")
+        declare(self, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
+        declare(self, "guard", "inline", "inline: the guard acts in this node; external: in guard_node, and this node only asks it")
         declare(self, "clock", "wall", "wall: own deadlines; stepped: one control period per joint state")
         declare(self, "replan", 0, "actions of a chunk to execute before deciding again; 0 means all", low=0, high=10_000)
         declare(self, "rate_scale", 1.0, "scales velocity and acceleration limits, for first runs on a robot", low=0.01, high=1.0)
@@ -66,46 +65,24 @@ class PolicyNode(LifecycleNode):
             "accept that a velocity or effort goes on if this process dies, unless the robot has a time-out",
         )
         self._active = False
-        self._plant: RosPlant | None = None
+        self._external = self.text("guard") == "external"
+        self._plant: RosPlant | RemotePlant | None = None
+        self._stops: StopServices | None = None
         self._motion: Motion | None = None
         self._inputs: InputTopics | None = None
         self._recorder: Recorder | None = None
         self._publishing = threading.Lock()
-        self._status = self.create_publisher(DiagnosticArray, "guard/status", wire.LATCHED)
+        self._status = self.create_publisher(DiagnosticArray, "policy/status" if self._external else "guard/status", wire.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(0.1, self._publish_status, clock=steady)
+        self.create_timer(0.1, self.published, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
-        self._serve(SetBool, "guard/arm", lambda request: self._arm() if request.data else self._disarm())
-        for name, action in (
-            ("policy/start", self._start),
-            ("policy/stop", self._stop),
-            ("guard/hold", self._hold),
-            ("guard/stop", self._latch),
-            ("guard/reset", self._reset),
-        ):
-            self._serve(Trigger, name, functools.partial(_ignoring_request, action))
-
-    def on_configure(self, state: Any) -> Any:
-        """Load the file, check it against the robot and warm the policy up."""
-        return self._transition("configure", self._configure)
-
-    def on_activate(self, state: Any) -> Any:
-        """Check the samples already received; command nothing."""
-        return self._transition("activate", self._activate)
-
-    def on_deactivate(self, state: Any) -> Any:
-        """Refused in motion: stop the policy first."""
-        return self._transition("deactivate", self._deactivate)
-
-    def on_cleanup(self, state: Any) -> Any:
-        """Forget the policy and release the topics."""
-        return self._transition("clean up", self._clean_up)
-
-    def on_shutdown(self, state: Any) -> Any:
-        """Begin to brake, if there is motion."""
-        self.rest()
-        return _SUCCESS
+        services = {"policy/start": self._start, "policy/stop": self._stop}
+        if not self._external:
+            self.serve(SetBool, "guard/arm", lambda request: self._arm() if request.data else self._disarm())
+            services |= {"guard/hold": self._hold, "guard/stop": self._latch, "guard/reset": self._reset}
+        for name, action in services.items():
+            self.serve(Trigger, name, functools.partial(_ignoring_request, action))
 
     def rest(self) -> bool:
         """Brake to standstill through the guard; True once nothing is commanded any more."""
@@ -126,64 +103,49 @@ class PolicyNode(LifecycleNode):
             self._plant.interrupt()
         super().destroy_node()
 
-    def _transition(self, name: str, work: Callable[[], None]) -> Any:
-        try:
-            work()
-        except (ValueError, OSError) as error:
-            self.get_logger().error(f"cannot {name}: {error}")
-            return _FAILURE
-        except Exception:
-            self.get_logger().fatal(f"cannot {name}: {traceback.format_exc()}")
-            return _FAILURE
-        return _SUCCESS
-
-    def _configure(self) -> None:
-        mode = choice(self, "guard", ("inline", "external"))
-        if mode == "external":
-            raise ValueError("guard:=external belongs to a guard node, which this version does not have; use guard:=inline")
+    def configure(self) -> None:
+        """Load the file, check it against the robot and warm the policy up."""
+        choice(self, "guard", ("inline", "external"))
         realtime = choice(self, "clock", ("wall", "stepped")) == "wall"
-        path = self._text("policy")
+        path = self.text("policy")
         if not path:
             raise ValueError("parameter policy is empty; give the path of a policy file: -p policy:=…/policy.isthmus")
         artifact = Artifact.load(path)
         contract = artifact.contract
         if contract.no_robot:
             raise ValueError(contract.no_robot)
-        folder = self._text("robots_dir")
-        robot = load_robot(self._text("robot") or contract.robot, [Path(folder)] if folder else [])
+        folder = self.text("robots_dir")
+        robot = load_robot(self.text("robot") or contract.robot, [Path(folder)] if folder else [])
         if problems := contract.fits(robot):
             raise ValueError(f"the policy does not fit the robot: {'; '.join(problems)}")
-        if contract.mode != "position" and not self.get_parameter("accept_no_deadman").value:
-            raise ValueError(
-                f"the policy commands {contract.mode}, and a robot behind a forward controller of ros2_control keeps its last {contract.mode} "
-                "for ever if this process dies; give accept_no_deadman:=true if the robot has a time-out of its own, or if you accept that"
-            )
+        if not self._external:  # the guard's process asks otherwise
+            checks.require_deadman(contract.mode, bool(self.get_parameter("accept_no_deadman").value))
         stamp_check = choice(self, "stamp_check", ("absolute", "relative"))
         policy = artifact.policy()
         for line in contract.limits.looser_than(robot.limits()):
             self.get_logger().warning(f"tighter than in training: {line}")
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
-        self._clean_up()
-        self._plant = RosPlant(
-            self,
-            robot,
-            contract.mode,
-            contract.control_period,
-            contract.digest(),
-            realtime=realtime,
-            namespace=self._text("robot_namespace"),
-            stamp_check=stamp_check,
-        )
-        self._inputs = InputTopics(self, contract, robot.base_frame, self._publish_status)
+        self.clean_up()
+        listening: dict[str, Any] = {"namespace": self.text("robot_namespace"), "prefix": self.text("joint_prefix")}
+        listening |= {"realtime": realtime, "stamp_check": stamp_check}
+        step: SupervisedStep
+        if self._external:
+            self._plant = remote = RemotePlant(self, robot, contract, **listening)
+            self._stops = StopServices(self, remote.profile, self.text("robot_namespace"))
+            step = RemoteStep(remote, contract, guard, on_lost=self._lose_guard)
+        else:
+            self._plant = RosPlant(self, robot, contract.mode, contract.control_period, contract.digest(), **listening)
+            step = SupervisedStep(self._plant, contract, guard, fault=self._plant.fault)
+        self._inputs = InputTopics(self, contract, robot.base_frame, self.published)
         self._recorder = self._make_recorder(artifact, robot)
         self._motion = Motion(
-            SupervisedStep(self._plant, contract, guard, fault=self._plant.fault),
+            step,
             policy,
             sequence=lambda: self._plant.sequence if self._plant else -1,
             inputs=self._inputs.values,
             replan=int(self.get_parameter("replan").value) or None,
             longest=int(self.get_parameter("max_steps").value) or None,
-            on_change=self._publish_status,
+            on_change=self.published,
             on_tick=self._record,
             on_end=self._recorder.end,
             log=self.get_logger().error,
@@ -196,30 +158,42 @@ class PolicyNode(LifecycleNode):
         )
 
     def _make_recorder(self, artifact: Artifact, robot: Robot) -> Recorder:
-        metadata = {"plant": "ros", "robot": robot.name, "clock": self._text("clock"), "policy_digest": artifact.policy_digest}
+        metadata = {"plant": "ros", "robot": robot.name, "clock": self.text("clock"), "policy_digest": artifact.policy_digest}
         metadata["accept_no_deadman"] = str(bool(self.get_parameter("accept_no_deadman").value)).lower()
-        return Recorder(self._text("record"), artifact.contract, robot.base_frame, metadata, self.get_logger())
+        return Recorder(self.text("record"), artifact.contract, robot.base_frame, metadata, self.get_logger())
 
-    def _activate(self) -> None:
+    def activate(self) -> None:
+        """Check the samples already received; command nothing."""
         if self._plant is not None:
             self._plant.synchronise()
             if problems := checks.state_problems(self._plant):
                 raise ValueError("; ".join(problems))
         self._active = True
 
-    def _deactivate(self) -> None:
+    def deactivate(self) -> None:
+        """Refused in motion: stop the policy first."""
         if self._motion is not None:
             if self._motion.moving:
                 raise ValueError(f"the policy is in state {self._motion.state}; call policy/stop and wait for standstill")
             self._motion.step.state = self._motion.step.guard.disarm(self._motion.step.state)
         self._active = False
 
-    def _clean_up(self) -> None:
+    def clean_up(self) -> None:
+        """Forget the policy and release the topics."""
         if self._inputs is not None:
             self._inputs.close()
         if self._plant is not None:
             self._plant.close()
-        self._plant = self._motion = self._inputs = self._recorder = None
+        if self._stops is not None:
+            self._stops.close()
+        self._plant = self._motion = self._inputs = self._recorder = self._stops = None
+
+    def _lose_guard(self, cause: str) -> None:
+        """Called in motion when the guard's process does not answer."""
+        self.get_logger().error(cause)
+        self._active = False
+        if self._stops is not None:
+            self._stops.call("the guard is silent")
 
     def _arm(self) -> str:
         motion, plant = self._idle()
@@ -254,8 +228,9 @@ class PolicyNode(LifecycleNode):
         motion.start(goal)
         return ""
 
-    def _arming_problems(self, motion: Motion, plant: RosPlant, *, at_rest: bool = True) -> list[str]:
-        return checks.arming_problems(plant, motion.step.guard.limits, at_rest=at_rest) + checks.topic_problems(self, plant)
+    def _arming_problems(self, motion: Motion, plant: RosPlant | RemotePlant, *, at_rest: bool = True) -> list[str]:
+        problems = checks.arming_problems(plant, motion.step.guard.limits, at_rest=at_rest)
+        return problems + (checks.topic_problems(self, plant) if isinstance(plant, RosPlant) else [])
 
     def _stop(self) -> str:
         self._ready()[0].stop()
@@ -279,49 +254,33 @@ class PolicyNode(LifecycleNode):
         motion.step.state = motion.step.guard.reset(motion.step.state)
         return ""
 
-    def _ready(self) -> tuple[Motion, RosPlant]:
+    def _ready(self) -> tuple[Motion, RosPlant | RemotePlant]:
         if self._motion is None or self._plant is None or not self._active:
             raise ValueError("the node is not active")
         return self._motion, self._plant
 
-    def _idle(self) -> tuple[Motion, RosPlant]:
+    def _idle(self) -> tuple[Motion, RosPlant | RemotePlant]:
         motion, plant = self._ready()
         if motion.moving:
             raise ValueError(f"the policy is in state {motion.state}; call policy/stop and wait for standstill")
         return motion, plant
 
-    def _serve(self, kind: Any, name: str, action: Callable[[Any], str]) -> None:
-        def answer(request: Any, response: Any) -> Any:
-            try:
-                refusal = action(request)
-            except ValueError as error:
-                refusal = str(error)
-            response.success = not refusal
-            response.message = f"{name} refused: {refusal}" if refusal else "ok"
-            if refusal:
-                self.get_logger().warning(response.message)
-            self._publish_status()
-            return response
-
-        self.create_service(kind, name, answer)
-
     def _record(self, tick: Tick) -> None:
         if self._recorder is not None and self._plant is not None:
             self._recorder.record(tick, self._plant.sequence)
 
-    def _publish_status(self) -> None:
+    def published(self) -> None:
+        """Publish `guard/status`, or `policy/status` if the guard is another node."""
         if self._motion is not None and self._plant is not None and self._inputs is not None:
             with self._publishing:
                 now = self.get_clock().now().to_msg()
-                self._status.publish(guard_status(self._motion, self._plant, self._inputs, now))
+                report = policy_status if self._external else guard_status
+                self._status.publish(report(self._motion, self._plant, self._inputs, now))
 
     def _publish_diagnostics(self) -> None:
         if self._motion is not None and self._plant is not None:
             now = self.get_clock().now().to_msg()
             self._diagnostics.publish(cadence_report(self._motion, self.get_fully_qualified_name(), self._plant.robot.name, now))
-
-    def _text(self, name: str) -> str:
-        return str(self.get_parameter(name).value)
 
 
 def _ignoring_request(action: Callable[[], str], request: Any) -> str:

@@ -9,23 +9,32 @@ from isthmus.guard import CLAMP, HOLD, RUNGS
 from isthmus_ros import wire
 from isthmus_ros.inputs import InputTopics
 from isthmus_ros.motion import Motion
-from isthmus_ros.plant import RosPlant
+from isthmus_ros.states import StateTopic
 
-__all__ = ["cadence_report", "guard_status"]
+__all__ = ["cadence_report", "guard_status", "policy_status"]
 
 
-def guard_status(motion: Motion, plant: RosPlant, inputs: InputTopics, time: Any) -> Any:
-    """The guard's rung, its cause and whether it is armed, with the state of the motion, sequence numbers and inputs."""
+def guard_status(motion: Motion, plant: StateTopic, inputs: InputTopics, time: Any) -> Any:
+    """The guard's rung, its cause and whether it is armed, with what `policy_status` tells."""
     state, decision = motion.step.state, motion.step.decision
     rung, cause = int(state.rung[0]), state.cause[0]
     if motion.moving and decision is not None:
         rung, cause = int(decision.rung[0]), decision.cause[0]
     if rung >= HOLD and plant.missing:
         cause = f"joint {plant.missing[0]!r} is missing in {plant.state_topic}; {cause}"
+    values = {"rung": RUNGS[rung], "cause": cause, "armed": str(bool(state.armed[0])).lower(), **_motion_values(motion, plant, inputs)}
+    level = 0 if rung < CLAMP else (1 if rung < HOLD else 2)
+    return wire.diagnostics(time, level, "guard", cause or RUNGS[rung], plant.robot.name, values)
+
+
+def policy_status(motion: Motion, plant: StateTopic, inputs: InputTopics, time: Any) -> Any:
+    """The state of the motion, sequence numbers and inputs."""
+    level = 2 if motion.failure else 0
+    return wire.diagnostics(time, level, "policy", motion.failure or motion.state, plant.robot.name, _motion_values(motion, plant, inputs))
+
+
+def _motion_values(motion: Motion, plant: StateTopic, inputs: InputTopics) -> dict[str, str]:
     values = {
-        "rung": RUNGS[rung],
-        "cause": cause,
-        "armed": str(bool(state.armed[0])).lower(),
         "policy": motion.state,
         "motion": str(motion.starts),
         "sequence": str(plant.sequence),
@@ -34,9 +43,7 @@ def guard_status(motion: Motion, plant: RosPlant, inputs: InputTopics, time: Any
         "state_stamp": str(plant.stamp),
         "failure": motion.failure,
     }
-    values |= {f"input.{name}": json.dumps(value[0].tolist()) for name, value in inputs.values().items()}
-    level = 0 if rung < CLAMP else (1 if rung < HOLD else 2)
-    return wire.diagnostics(time, level, "guard", cause or RUNGS[rung], plant.robot.name, values)
+    return values | {f"input.{name}": json.dumps(value[0].tolist()) for name, value in inputs.values().items()}
 
 
 def cadence_report(motion: Motion, node: str, robot: str, time: Any) -> Any:

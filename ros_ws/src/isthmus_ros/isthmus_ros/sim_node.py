@@ -1,7 +1,7 @@
 """`sim_node`: a simulator behaving as the robot, on the topics of the robot's profile.
 
-Wall time: physics runs in real time and the last command is held, as a driver holds it, but a velocity or effort becomes zero when none has come for
-0.5 s. The forward controllers of ros2_control have no such time-out: a robot behind them keeps moving.
+Wall time: physics runs in real time, and the robot's own controller drives the joints between commands (`sim_controllers`). A held velocity or effort
+becomes zero when none has come for `command_timeout`; the forward controllers of ros2_control have no such time-out (`command_timeout:=0.0`).
 
 Stepped time: state k and clock k are published, `guard/executed` of state k and the same values on the command topic are awaited, one control period
 is simulated, and state k+1 follows. Stamps never go backwards, not even at a reset.
@@ -9,96 +9,79 @@ is simulated, and state k+1 follows. Stamps never go backwards, not even at a re
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rosgraph_msgs.msg import Clock as ClockMessage
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from isthmus.records import Array, Command, reorder
-from isthmus.robot import RosProfile, load_robot
-from isthmus_ros import wire
+from isthmus_ros.faults import FAULTS, parse_faults
 from isthmus_ros.parameters import choice, declare
+from isthmus_ros.sim_commands import TRANSPORTS
+from isthmus_ros.sim_robot import HOME
+from isthmus_ros.sim_run import Settings, SimRun
 from isthmus_ros.spin import run_node
-from isthmus_sim.episodes import episode_start
-from isthmus_sim.plants import make_plant, plant_names
-from isthmus_sim.task import Task
+from isthmus_sim.plants import plant_names
 from isthmus_sim.tasks import get_task
 
 __all__ = ["SimNode", "main", "parse_physical"]
 
-HOME = -1
-"""`episode_seed` of the home pose at rest."""
-COMMAND_TIME_OUT = 0.5  # s without a command until a velocity or effort becomes zero, in wall time
-_REPEAT = 0.1  # s between repetitions of a state that waits for its command
-_SILENCE = 5.0  # s without a command after which the log says so
-_CATCH_UP = 5  # periods that are simulated late rather than left out
-
-STATES = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)  # serves reliable and best-effort readers
+_SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class SimNode(Node):
+class SimNode(LifecycleNode):
     """One simulated robot of a task."""
 
     def __init__(self) -> None:
-        """Declare the parameters and put the robot into its first state.
+        """Declare the parameters; with `autostart`, make the robot and let its time pass.
 
         Raises:
-            ValueError: an unknown task, plant, clock or physical parameter; the message lists the valid ones.
+            ValueError: an unknown task, plant, clock, transport, fault or physical parameter; the message lists the valid ones.
+            ModuleNotFoundError: the physics engine is not installed.
         """
         super().__init__("sim_node")
-        declare(self, "task", "", "task that names the robot and draws the episodes")
-        declare(self, "plant", "pybullet", f"physics engine: {', '.join(plant_names())}")
-        declare(self, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
-        declare(self, "clock", "wall", "wall: real time; stepped: one control period per executed command")
-        declare(self, "state_rate", 0.0, "rate of joint states in wall time, Hz; 0 means the profile's, at most 100", low=0, high=1000)
-        declare(
-            self,
-            "episode_seed",
-            HOME,
-            "seed of the episode that ~/reset begins; -1 means home, at rest",
-            low=-1,
-            high=2**31 - 1,
-            fixed=False,
-        )
-        declare(self, "parameters", [""], 'physical parameters that differ from the nominal ones, as "name:=value"')
-        self._task: Task = get_task(str(self.get_parameter("task").value))
-        self._stepped = choice(self, "clock", ("wall", "stepped")) == "stepped"
-        self._physical = parse_physical(self.get_parameter("parameters").value)
-        contract, robot = self._task.contract, load_robot(self._task.contract.robot)
-        if robot.ros is None:
-            raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
-        self._period = contract.control_period if self._stepped else 1 / self._rate(robot.ros)
-        engine = str(self.get_parameter("plant").value)
-        self._plant = make_plant(engine, robot, mode=contract.mode, period=self._period, scene=self._task.scene)
-        self._order = robot.ros.command_joints or robot.joint_names
-        self._mode = contract.mode
-        self._tick = -1
-        self._began, self._epoch = time.monotonic(), 0 if self._stepped else time.time_ns()
-        self._published = self._commanded = -np.inf
-        self._command: list[float] | None = None
-        self._executed: Any = None
-        self._silent = False
-        namespace = str(self.get_parameter("robot_namespace").value)
-        self._states = self.create_publisher(JointState, wire.joined(namespace, robot.ros.state_topic), STATES)
-        self._clock_topic = self.create_publisher(ClockMessage, "/clock", wire.CLOCK)
-        topic = wire.joined(namespace, robot.ros.command_topics[contract.mode])
-        self.create_subscription(Float64MultiArray, topic, self._receive_command, wire.COMMAND)
-        if self._stepped:
-            self.create_subscription(JointState, "guard/executed", self._receive_executed, wire.COMMAND)
+        _declare_parameters(self)
+        self._run: SimRun | None = None
+        self._problem: Exception | None = None
+        self.add_on_set_parameters_callback(self._change_faults)
         self.create_service(Trigger, "~/reset", self._answer_reset)
-        self._reset()
-        timer = self._repeat if self._stepped else self._run
-        self.create_timer(_REPEAT if self._stepped else self._period, timer, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        clock = "stepped time" if self._stepped else f"wall time at {1 / self._period:g} Hz"
-        self.get_logger().info(f"{robot.name} of task {self._task.name} in {self.get_parameter('plant').value}, {clock}")
+        self._autostart = bool(self.get_parameter("autostart").value)
+        if self._autostart:
+            self.trigger_configure()
+            if self._problem is not None:
+                raise self._problem
+            self.trigger_activate()
+
+    def on_configure(self, state: Any) -> Any:
+        """Make the robot, its topics and services; time stands still."""
+        try:
+            faults = self.get_parameter("fault").value
+            settings = self._settings()
+            self._run = SimRun(self, settings, self._seed(), faults)
+        except (ValueError, ModuleNotFoundError) as error:
+            self._problem = error
+            if not self._autostart:
+                self.get_logger().error(f"cannot configure: {error}")
+            return _FAILURE
+        return _SUCCESS
+
+    def on_activate(self, state: Any) -> Any:
+        """Let time pass."""
+        if self._run is not None:
+            self._run.start()
+        return _SUCCESS
+
+    def on_deactivate(self, state: Any) -> Any:
+        """Let time stand still, and say nothing."""
+        if self._run is not None:
+            self._run.pause()
+        return _SUCCESS
+
+    def on_cleanup(self, state: Any) -> Any:
+        """Refused: a new robot is a new process."""
+        self.get_logger().error("cannot clean up: end sim_node and start another one")
+        return _FAILURE
 
     def rest(self) -> bool:
         """A simulated robot has nothing to finish."""
@@ -109,110 +92,73 @@ class SimNode(Node):
 
     def destroy_node(self) -> None:
         """Close the simulator too."""
-        self._plant.close()
+        if self._run is not None:
+            self._run.close()
         super().destroy_node()
 
-    def _rate(self, profile: RosProfile) -> float:
-        return float(self.get_parameter("state_rate").value) or min(profile.state_rate, 100.0)
+    def _settings(self) -> Settings:
+        given = {name: self.get_parameter(name).value for name in _SETTINGS}
+        return Settings(
+            task=get_task(str(self.get_parameter("task").value)),
+            engine=str(self.get_parameter("plant").value),
+            stepped=choice(self, "clock", ("wall", "stepped")) == "stepped",
+            namespace=str(self.get_parameter("robot_namespace").value),
+            prefix=str(self.get_parameter("joint_prefix").value),
+            transforms=bool(self.get_parameter("tf").value),
+            physical=parse_physical(self.get_parameter("parameters").value),
+            **given,
+        )
 
-    def _reset(self) -> None:
-        seed = int(self.get_parameter("episode_seed").value)
-        state: Mapping[str, Array] | None = None
-        start = episode_start(self._task, [max(seed, 0)])
-        if seed != HOME:
-            state = start.state
-        physical = {name: np.array([value]) for name, value in self._physical.items()}
-        self._plant.reset(seeds=[max(seed, 0)], state=state, parameters={**start.parameters, **physical})
-        self._command = self._executed = None
-        self._tick += 1
-        if not self._stepped:  # a reset takes time, and stamps are those of the clock
-            self._tick = max(self._tick, int((time.monotonic() - self._began) / self._period))
-        self._publish()
+    def _seed(self) -> int:
+        return int(self.get_parameter("episode_seed").value)
+
+    def _change_faults(self, parameters: Sequence[Any]) -> Any:
+        """Switch faults on and off; entries that cannot be are refused."""
+        for parameter in parameters:
+            if parameter.name == "fault" and self._run is not None:
+                try:
+                    self._run.change(parse_faults(parameter.value, self._run.joints))
+                except ValueError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
 
     def _answer_reset(self, request: Any, response: Any) -> Any:
+        if self._run is None:
+            response.success, response.message = False, "sim_node is not configured"
+            return response
         try:
-            self._reset()
+            response.success, response.message = True, str(self._run.reset(self._seed()))
         except ValueError as error:
             response.success, response.message = False, str(error)
-        else:
-            response.success, response.message = True, str(self._stamp())
         return response
 
-    def _stamp(self) -> int:
-        return self._epoch + round(self._tick * self._period * 1e9)
 
-    def _publish(self) -> None:
-        now, measurement = wire.time_of(self._stamp()), self._plant.read()
-        message = JointState(
-            name=list(measurement.joints),
-            position=measurement.position[0].tolist(),
-            velocity=measurement.velocity[0].tolist(),
-            effort=[] if measurement.effort is None else measurement.effort[0].tolist(),
-        )
-        message.header.stamp = now
-        self._clock_topic.publish(ClockMessage(clock=now))
-        self._states.publish(message)
-        self._published = time.monotonic()
+_SETTINGS = ("state_rate", "transport", "command_timeout", "camera_rate")
 
-    def _receive_command(self, message: Any) -> None:
-        if len(message.data) != len(self._order) or not np.isfinite(message.data).all():
-            self.get_logger().error(f"command ignored: it must be {len(self._order)} finite numbers, got {list(message.data)}")
-            return
-        self._command = list(message.data)
-        self._commanded, self._silent = time.monotonic(), False
-        self._step()
 
-    def _receive_executed(self, message: Any) -> None:
-        self._executed = message
-        self._step()
-
-    def _step(self) -> None:
-        """Advance by one control period if the command of the present state is complete (stepped time)."""
-        message = self._executed
-        if not self._stepped or message is None or wire.nanoseconds_of(message.header.stamp) != self._stamp():
-            return
-        values = reorder(np.array([getattr(message, self._mode)]), tuple(message.name), self._order)
-        if self._command is not None and self._command == values[0].tolist():
-            self._advance(self._command)
-            self._publish()
-
-    def _advance(self, values: Sequence[float]) -> None:
-        self._plant.write(Command(self._mode, self._order, np.array([values])))
-        self._plant.advance()
-        self._tick += 1
-
-    def _repeat(self) -> None:
-        """Late joiners and arming checks need a fresh state, although time stands still."""
-        now = time.monotonic()
-        if now - self._published >= _REPEAT:
-            self._publish()
-        if self._command is not None and not self._silent and now - self._commanded > _SILENCE:
-            self._silent = True
-            self.get_logger().info(f"no command for {_SILENCE:g} s; time stands still")
-
-    def _run(self) -> None:
-        """Simulate what is due in wall time; after a stall, time is left out instead of caught up."""
-        due = int((time.monotonic() - self._began) / self._period) - self._tick
-        if due > _CATCH_UP:
-            left_out = (due - 1) * self._period
-            self._began += left_out
-            self._epoch += round(left_out * 1e9)
-            due = 1
-        for _ in range(due):
-            self._advance(self._held())
-        if due > 0:
-            self._publish()
-
-    def _held(self) -> Sequence[float]:
-        """The last command; without one, or after the time-out, rest."""
-        fresh = time.monotonic() - self._commanded < COMMAND_TIME_OUT
-        if self._command is not None and (fresh or self._mode == "position"):
-            return self._command
-        if self._mode == "position":
-            measurement = self._plant.read()
-            self._command = reorder(measurement.position, measurement.joints, self._order)[0].tolist()
-            return self._command
-        return [0.0] * len(self._order)
+def _declare_parameters(node: Any) -> None:
+    declare(node, "task", "", "task that names the robot and draws the episodes")
+    declare(node, "plant", "pybullet", f"physics engine: {', '.join(plant_names())}")
+    declare(node, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
+    declare(node, "joint_prefix", "", "put before the names of joints on topics, as tf_prefix of ur_robot_driver")
+    declare(node, "clock", "wall", "wall: real time; stepped: one control period per executed command")
+    declare(node, "autostart", True, "configure and activate without being asked")
+    declare(node, "state_rate", 0.0, "rate of joint states in wall time, Hz; 0 means the profile's, at most 100", low=0, high=1000)
+    declare(node, "transport", "", f"controller that listens: {', '.join(TRANSPORTS)}; empty means the forward one of the task's mode")
+    declare(node, "command_timeout", 0.5, "s without a command until a held velocity or effort becomes zero; 0 means never", low=0, high=60)
+    declare(node, "camera_rate", 0.0, "pictures of each of the robot's cameras, Hz; 0 means none", low=0, high=120)
+    declare(node, "tf", True, "publish the transform from odom to a mobile robot's base, where tf2_msgs is installed")
+    declare(
+        node,
+        "episode_seed",
+        HOME,
+        "seed of the episode that ~/reset begins; -1 means home, at rest",
+        low=-1,
+        high=2**31 - 1,
+        fixed=False,
+    )
+    declare(node, "parameters", [""], 'physical parameters that differ from the nominal ones, as "name:=value"')
+    declare(node, "fault", [""], f'faults that are switched on, as "name:=value": {", ".join(FAULTS)}', fixed=False)
 
 
 def parse_physical(entries: Sequence[str]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from isthmus.monitors import time_out
 from isthmus.plant import Plant
 from isthmus.records import Array, Measurement
 
-__all__ = ["MotionEnded", "SupervisedStep", "passing"]
+__all__ = ["Change", "MotionEnded", "SupervisedStep", "passing"]
 
 Change = Callable[[GuardState], GuardState]
 
@@ -95,10 +95,13 @@ class SupervisedStep(ControlStep):
             elif (self._state.rung == STOP).any():
                 self._state = self.guard.disarm(self._state)
 
-    def change(self, change: Change) -> None:
-        """Change the guard's state once."""
+    def resting(self) -> Array | None:
+        """What to ask for on the way to standstill: nothing, as the guard brakes in a hold, which does not expire because it was asked for."""
         with self._lock:
-            self._state = change(self._state)
+            if not (self._state.rung == STOP).any():
+                held = self.guard.hold(self._state, "policy/stop")
+                self._state = dataclasses.replace(held, held=np.zeros_like(held.held))
+        return None
 
     def sense(self) -> Measurement:
         """As `ControlStep.sense`; begins a tick of the driver."""

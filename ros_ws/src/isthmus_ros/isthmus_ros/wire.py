@@ -12,18 +12,21 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profi
 from sensor_msgs.msg import JointState
 
 from isthmus.messages import seconds
-from isthmus.records import Array
+from isthmus.records import Array, Command
 
 __all__ = [
     "CLOCK",
     "COMMAND",
+    "COMMANDED",
     "EXECUTED",
     "LATCHED",
     "SENSORS",
+    "asked",
     "column",
     "diagnostics",
     "frame_id",
     "joined",
+    "joint_command",
     "nanoseconds_of",
     "seconds_of",
     "sequence_of",
@@ -37,6 +40,9 @@ EXECUTED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SENSORS = qos_profile_sensor_data
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+COMMANDED = {"twist": "velocity"}
+"""Field of a JointState that carries a command, where it is not called as the mode."""
 
 
 def time_of(nanoseconds: int) -> Any:
@@ -70,6 +76,11 @@ def joined(namespace: str, topic: str) -> str:
     return f"/{namespace.strip('/')}/{topic}".replace("//", "/")
 
 
+def joint_command(command: Command) -> Any:
+    """A joint command `[1, J]` as a JointState in which only the commanded field is filled."""
+    return JointState(name=list(command.joints), **{COMMANDED.get(command.mode, command.mode): command.values[0].tolist()})
+
+
 def column(message: JointState, field: str, joints: tuple[str, ...]) -> Array:
     """One field of a joint state by joint name, `[1, J]`; NaN for joints that are not named and where the field is empty."""
     values = getattr(message, field)
@@ -86,3 +97,27 @@ def diagnostics(time: Any, level: int, name: str, message: str, hardware: str, v
     array = DiagnosticArray(status=[status])
     array.header.stamp = time
     return array
+
+
+def asked(message: JointState, digest: str, mode: str, joints: tuple[str, ...]) -> tuple[int, Command]:
+    """Sequence number and command of a message on `guard/command`.
+
+    Raises:
+        ValueError: it is for another contract, names other joints, or does not fill the commanded field alone.
+    """
+    origin, _, number = message.header.frame_id.rpartition(":")
+    if origin != digest[:12] or not number.isdecimal():
+        raise ValueError(f"a command must be marked {digest[:12]}:<sequence>, the contract's digest, got {message.header.frame_id!r}")
+    names = tuple(message.name)
+    for name in names:
+        if name not in joints or names.count(name) > 1:
+            raise ValueError(f"a command names joint {name!r} {'twice' if name in joints else 'that is not commanded'}")
+    for joint in joints:
+        if joint not in names:
+            raise ValueError(f"a command lacks joint {joint!r}")
+    commanded = COMMANDED.get(mode, mode)
+    for field in ("position", "velocity", "effort"):
+        wanted = len(names) if field == commanded else 0
+        if (count := len(getattr(message, field))) != wanted:
+            raise ValueError(f"a command must have {wanted} values of {field}, got {count}")
+    return int(number), Command(mode, names, np.array([getattr(message, commanded)]))

@@ -1,0 +1,173 @@
+"""The processes of a plan without a ROS distribution: started here, brought up over services, and brought down in the safe order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from lifecycle_msgs.msg import Transition
+
+from isthmus_bringup.plan import STOP_PATIENCE, Plan, Process
+from isthmus_ros.link import Link, Watched
+from isthmus_ros.processes import RosError
+
+__all__ = ["NodeGraph", "PlannedProcess", "insist"]
+
+_PATIENCE = 20.0  # s for discovery and for the first joint states
+_SETTLE = 10.0  # s for standstill
+
+
+class PlannedProcess:
+    """One process of a plan; a signal to the terminal's processes does not reach it.
+
+    Attributes:
+        plan: what was planned.
+        name: of the node.
+        command: as started.
+    """
+
+    def __init__(self, process: Process, folder: Path) -> None:
+        """Start it; `folder` is for its parameter file."""
+        self.plan, self.name = process, process.name
+        file = folder / f"{process.name}.yaml"
+        file.write_text(process.parameters_yaml(), encoding="utf-8")
+        self.command = [sys.executable, "-m", f"{process.package}.{process.executable}", *process.ros_arguments(file)]
+        self._process = subprocess.Popen(self.command, env={**os.environ, **process.environment}, start_new_session=True)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code, None while it runs."""
+        return self._process.poll()
+
+    def check(self) -> None:
+        """Raise if a required process has ended.
+
+        Raises:
+            RosError: it has.
+        """
+        if self.plan.required and self.exit_code is not None:
+            raise RosError(f"{self.name} ended with exit code {self.exit_code}")
+
+    def interrupt(self) -> None:
+        """Send SIGINT, if the process still runs."""
+        if self.exit_code is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Send SIGINT, wait and return the exit code; a process that does not end is killed."""
+        self.interrupt()
+        try:
+            return self._process.wait(STOP_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+class NodeGraph:
+    """All processes of a plan; leaving the context brings them down: the policy first, then its guard, then a simulated robot.
+
+    Attributes:
+        processes: in starting order.
+        link: talks to the nodes.
+        failures: what went wrong on the way down, one sentence each.
+    """
+
+    def __init__(self, plan: Plan, state_topic: str, watched: Sequence[Watched] = ()) -> None:
+        """Start the processes and join the environment's ROS domain.
+
+        Args:
+            plan: what to start.
+            state_topic: absolute name of the robot's joint states.
+            watched: what else may end every wait, but not the way down.
+        """
+        self.plan = plan
+        self._folder = tempfile.TemporaryDirectory(prefix="isthmus-")
+        self.processes = [PlannedProcess(process, Path(self._folder.name)) for process in plan.processes]
+        self._watched: list[Watched] = [*self.processes, *watched]
+        self.link = Link(state_topic, None, self._watched)
+        self.failures: list[str] = []
+        self._active: list[str] = []
+
+    def __enter__(self) -> NodeGraph:
+        """The graph, not yet brought up."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Come down in the safe order."""
+        self.down()
+
+    def wait(self, seconds: float) -> None:
+        """Take in messages for a while.
+
+        Raises:
+            RosError: a required process ended.
+        """
+        for watched in self._watched:
+            watched.check()
+        self.link.spin(seconds)
+        self.link.forget()  # nothing is scored here
+
+    def up(self) -> None:
+        """Configure and activate one lifecycle node after the other.
+
+        Raises:
+            RosError: a node refused or ended.
+        """
+        for process in self.plan.processes:
+            if not process.lifecycle:
+                continue
+            if not self.link.transition(process.full_name, Transition.TRANSITION_CONFIGURE):
+                raise RosError(f"{process.name} refused to be configured; its log, above, says why")
+            patience = time.monotonic() + _PATIENCE
+            while not self.link.transition(process.full_name, Transition.TRANSITION_ACTIVATE):
+                if time.monotonic() > patience:
+                    raise RosError(f"{process.name} refused to be activated for {_PATIENCE:g} s; its log, above, says why")
+                self.wait(0.5)
+            self._active.append(process.name)
+
+    def down(self) -> None:
+        """Stop the policy, wait for standstill, disarm, deactivate and end, the processes in reverse order."""
+        self._watched.clear()  # the death of one must not keep the others from being brought to rest
+        running = {process.name for process in self.processes if process.exit_code is None}
+        if "policy_node" in self._active and running.issuperset(self._active):
+            with contextlib.suppress(RosError):
+                self.link.trigger("policy/stop")
+            with contextlib.suppress(RosError):
+                self.link.until(lambda: self.link.status.get("policy", "idle") == "idle", _SETTLE, "no standstill")
+            try:
+                insist(self, lambda: self.link.arm(False), _SETTLE)
+            except RosError as error:
+                self.failures.append(str(error))
+        for process in reversed(self.processes):
+            if process.name in self._active and process.exit_code is None:
+                with contextlib.suppress(RosError):
+                    self.link.transition(process.plan.full_name, Transition.TRANSITION_DEACTIVATE)
+            if (code := process.end()) != 0 and process.name in running:
+                self.failures.append(f"{process.name} ended with exit code {code}")
+        self.link.close()
+        self._folder.cleanup()
+
+
+def insist(graph: NodeGraph, call: Callable[[], object], seconds: float) -> None:
+    """Repeat a call that is refused until nodes have found each other.
+
+    Raises:
+        RosError: it is still refused after `seconds`; the message is the node's.
+    """
+    patience = time.monotonic() + seconds
+    while True:
+        try:
+            call()
+            return
+        except RosError:
+            if time.monotonic() > patience:
+                raise
+        graph.wait(0.2)

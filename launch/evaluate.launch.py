@@ -1,0 +1,10 @@
+"""What `isthmus eval --plant ros --attach` drives: `ros2 launch isthmus_bringup evaluate.launch.py policy:=policy.isthmus`."""
+
+from launch import LaunchDescription
+
+from isthmus_bringup.actions import launch_description
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments and processes are those of isthmus_bringup's plan."""
+    return launch_description("evaluate")

@@ -1,0 +1,150 @@
+"""The processes of a use as plain data: launch files, `isthmus deploy` and the tests all start what is planned here.
+
+Nothing of ROS is imported, so the plan can be made, printed and tested on any machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from isthmus.artifact import Artifact
+from isthmus_bringup.arguments import Value, read_arguments
+
+__all__ = ["CONFIG", "STOP_PATIENCE", "Plan", "Process", "plan"]
+
+CONFIG = Path(__file__).parent / "config"
+"""Folder with one parameter file per node."""
+STOP_PATIENCE = 10.0
+"""Seconds from SIGINT to SIGTERM: a node brakes its robot to standstill first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One node in a process of its own.
+
+    Attributes:
+        package: ROS package that installs the executable.
+        executable: its name, which is also that of a module of the package.
+        name: of the node.
+        namespace: of the node, absolute.
+        parameters_files: YAML files of parameters; a later one wins over an earlier one.
+        parameters: name → value; they win over the files.
+        remappings: topic → topic.
+        environment: variables added to the process's environment.
+        lifecycle: whether it is a lifecycle node, which is configured and activated after those before it in the plan.
+        required: its end ends all.
+    """
+
+    package: str
+    executable: str
+    name: str
+    namespace: str = "/"
+    parameters_files: tuple[Path, ...] = ()
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    remappings: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    lifecycle: bool = True
+    required: bool = True
+
+    @property
+    def full_name(self) -> str:
+        """Namespace and name."""
+        return f"{self.namespace.rstrip('/')}/{self.name}"
+
+    def parameters_yaml(self) -> str:
+        """`parameters` as the text of a parameter file for this node alone."""
+        return json.dumps({self.full_name: {"ros__parameters": dict(self.parameters)}})  # JSON is YAML
+
+    def ros_arguments(self, parameters_file: Path) -> list[str]:
+        """What ROS's launch puts behind the executable.
+
+        Args:
+            parameters_file: file that holds `parameters_yaml()`.
+        """
+        words = ["--ros-args", "-r", f"__node:={self.name}", "-r", f"__ns:={self.namespace}"]
+        for file in (*self.parameters_files, parameters_file):
+            words += ["--params-file", str(file)]
+        for topic, other in self.remappings.items():
+            words += ["-r", f"{topic}:={other}"]
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What runs, in the order in which it comes up; it comes down in the reverse order.
+
+    Attributes:
+        use: what it is for, a key of `arguments.USES`.
+        processes: in starting order.
+        autostart: whether lifecycle nodes are configured and activated, one after the other.
+    """
+
+    use: str
+    processes: tuple[Process, ...]
+    autostart: bool
+
+
+def plan(use: str, given: Mapping[str, Value]) -> Plan:
+    """Plan the processes of a use.
+
+    Args:
+        use: key of `arguments.USES`.
+        given: argument → value or text; the rest take their defaults.
+
+    Raises:
+        ValueError: an unknown use or argument, a value that is not valid, or one that no node supports; one sentence.
+        OSError: the policy file cannot be read.
+    """
+    values = read_arguments(use, given)
+    path = Path(str(values["policy"])).expanduser().resolve() if values["policy"] else None
+    if use != "sim" and path is None:
+        raise ValueError(f"{use} needs a policy file: policy:=…/policy.isthmus")
+    _refuse_unsupported(values)
+    processes = []
+    if use != "deploy":
+        task = values["task"] or (Artifact.load(path).contract.task if path else "")
+        if not task:
+            raise ValueError("without a policy the simulated robot needs a task: task:=reach")
+        processes.append(_node("sim_node", values, {"task": task, **_chosen(values, "plant", "clock", "robot_namespace")}, lifecycle=False))
+    if path:
+        command = _chosen(values, "robot", "robots_dir", "robot_namespace", "rate_scale", "accept_no_deadman", "use_sim_time")
+        command["policy"] = str(path)
+        if values.get("guard") == "external":
+            processes.append(_node("guard_node", values, {**command, **_chosen(values, "transport")}))
+        processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard", "clock", "record")}))
+    return Plan(use, tuple(processes), bool(values.get("autostart", False)))
+
+
+def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value], *, lifecycle: bool = True) -> Process:
+    files = [CONFIG / f"{name}.yaml"]
+    if values["params_file"]:
+        files.append(Path(str(values["params_file"])).expanduser().resolve())
+    for file in files:
+        if not file.is_file():
+            raise ValueError(f"there is no parameter file {file}")
+    environment = {"ROS_LOG_DIR": str(Path(str(values["log_dir"])).expanduser().resolve())} if values["log_dir"] else {}
+    return Process("isthmus_ros", name, name, "/", tuple(files), parameters, environment=environment, lifecycle=lifecycle)
+
+
+def _chosen(values: Mapping[str, Value], *names: str) -> dict[str, Value]:
+    """Those of the named arguments that this use has."""
+    return {name: values[name] for name in names if name in values}
+
+
+def _refuse_unsupported(values: Mapping[str, Value]) -> None:
+    """Refuse what no node does yet: a parameter that a node ignores silently would be worse."""
+    external = values.get("guard") == "external"
+    if external and importlib.util.find_spec("isthmus_ros.guard_node") is None:
+        raise ValueError("guard:=external needs guard_node, which this version of isthmus_ros does not have; use guard:=inline")
+    if values.get("transport") and not external:
+        raise ValueError(f"transport:={values['transport']} needs guard:=external; the inline guard commands a forward controller")
+    if values.get("shadow"):
+        raise ValueError("shadow:=true is not supported: no node of this version computes without commanding")
+    if values["joint_prefix"]:
+        raise ValueError(
+            f"joint_prefix:={values['joint_prefix']} is not supported: the nodes of this version use the profile's joint names"
+        )

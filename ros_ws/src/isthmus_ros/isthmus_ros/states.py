@@ -1,0 +1,205 @@
+"""What a robot says on ROS 2 topics: the newest joint state, bound by joint name, and what is wrong with its time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import JointState
+
+from isthmus.monitors import time_out
+from isthmus.records import Array, Measurement
+from isthmus.robot import Robot, RosProfile
+from isthmus_ros import wire
+
+__all__ = ["STEADY_ABORT", "StateTopic"]
+
+STEADY_ABORT = 5.0
+"""Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up."""
+
+_AHEAD = 0.05  # s that a stamp may be ahead of the node's clock
+_STEP_TOLERANCE = 1e-6  # s
+
+
+class StateTopic:
+    """The half of a `Plant` that listens.
+
+    With `realtime` the newest sample is read whenever it is asked for. Without it, time is stepped by whoever publishes the joint states: `advance`
+    waits for the sample with the next stamp. ROS callbacks only keep the newest message, so any executor may run them.
+
+    Attributes:
+        robot: the profile.
+        period: control period, s.
+        batch: 1.
+        realtime: whether time passes by itself.
+        sequence: number of the last command; -1 before the first.
+        state_topic: absolute name of the topic that the robot publishes.
+        on_state: called after each sample, in the thread that received it.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        robot: Robot,
+        period: float,
+        *,
+        realtime: bool,
+        namespace: str = "/",
+        stamp_check: str = "absolute",
+        prefix: str = "",
+    ) -> None:
+        """Create the subscription.
+
+        Args:
+            node: rclpy node that owns it.
+            robot: the profile; needs a `ros` block.
+            period: control period, s.
+            realtime: False for stepped time.
+            namespace: the robot's namespace, in which the profile's topics are resolved.
+            stamp_check: "absolute" compares stamps with the node's clock; "relative" after the offset measured by `synchronise` is removed.
+            prefix: of the joints' names on topics.
+
+        Raises:
+            ValueError: the robot has no ROS interface.
+        """
+        if robot.ros is None:
+            raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
+        self.robot = robot
+        self.profile: RosProfile = robot.ros
+        self.period = period
+        self.batch = 1
+        self.realtime = realtime
+        self.sequence = -1
+        self.state_topic = wire.joined(namespace, robot.ros.state_topic)
+        self._node = node
+        self._named = tuple(prefix + joint for joint in robot.joint_names)
+        self._changed = threading.Condition()
+        self._newest: Any = None
+        self._arrival = -np.inf
+        self._relative = stamp_check == "relative"
+        self._delay = self._offset = 0.0
+        self._judged, self._verdict = -1, ""
+        self._read: Any = None
+        self._interrupted = False
+        self.on_state: Callable[[], None] = lambda: None
+        self._states = node.create_subscription(JointState, self.state_topic, self._receive, wire.SENSORS)
+
+    @property
+    def age(self) -> float:
+        """Seconds on the steady clock since the newest sample arrived; infinite before the first."""
+        return time.monotonic() - self._arrival
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Joints of the robot that the newest sample does not name."""
+        message = self._newest
+        return () if message is None else tuple(joint for joint in self._named if joint not in message.name)
+
+    @property
+    def stamp(self) -> int:
+        """Stamp of the newest sample, ns; -1 before the first."""
+        return -1 if self._newest is None else wire.nanoseconds_of(self._newest.header.stamp)
+
+    def synchronise(self) -> None:
+        """Take the delay of the newest sample as the constant offset between the clocks, if stamps are checked relatively."""
+        self._offset = self._delay if self._relative else 0.0
+        self._judged, self._verdict = -1, ""
+
+    def delay_problem(self) -> str:
+        """Why the newest sample's stamp cannot be believed: older than the time-out or ahead of the node's clock when it arrived; "" if it can."""
+        delay, allowed = self._delay - self._offset, time_out(self.period)
+        if not self.realtime or -_AHEAD <= delay <= allowed:
+            return ""
+        if delay > allowed:
+            return f"the joint state on {self.state_topic} was {delay:.3f} s old when it arrived, {allowed:.3f} s are allowed"
+        return f"the joint state on {self.state_topic} is stamped {-delay:.3f} s ahead of this node's clock, {_AHEAD:.3f} s are allowed"
+
+    def fault(self) -> str:
+        """As `delay_problem`, for the control loop: samples whose stamps do not advance are left to the guard's own monitors."""
+        stamp = self.stamp
+        if stamp > self._judged:
+            self._judged, self._verdict = stamp, self.delay_problem()
+        elif stamp < self._judged:
+            return ""
+        return self._verdict
+
+    def reset(
+        self,
+        rows: Array | None = None,
+        seeds: Sequence[int] | None = None,
+        state: Mapping[str, Array] | None = None,
+        parameters: Mapping[str, Array] | None = None,
+    ) -> None:
+        """Nothing to do: a robot is where it is.
+
+        Raises:
+            ValueError: a state or a parameter is given.
+        """
+        for name in (*(state or ()), *(parameters or ())):
+            raise ValueError(f"a robot on ROS topics cannot be put into {name!r}")
+
+    def read(self) -> Measurement:
+        """The newest sample; NaN for joints that it does not name, for an empty field, and everywhere before the first sample."""
+        message = self._read = self._newest
+        joints = self.robot.joint_names
+        if message is None:
+            nothing = np.full((1, len(joints)), np.nan)
+            return Measurement(np.zeros(1), joints, nothing, nothing)
+        return Measurement(
+            stamp=np.array([wire.seconds_of(message.header.stamp)]),
+            joints=joints,
+            position=wire.column(message, "position", self._named),
+            velocity=wire.column(message, "velocity", self._named),
+            effort=wire.column(message, "effort", self._named) if len(message.effort) else None,
+        )
+
+    def advance(self) -> None:
+        """Wait for the sample with the next stamp in stepped time; nothing to do otherwise.
+
+        Raises:
+            TimeoutError: none came within 5 s on the steady clock, or the wait was interrupted.
+            RuntimeError: it is not one control period later, as on a robot whose time passes by itself.
+        """
+        if self.realtime:
+            return
+        before = None if self._read is None else wire.nanoseconds_of(self._read.header.stamp)
+        with self._changed:
+            came = self._changed.wait_for(lambda: self._interrupted or self._advanced(before), STEADY_ABORT)
+        if not came or self._interrupted:
+            raise TimeoutError("waiting was interrupted" if self._interrupted else f"no next joint state within {STEADY_ABORT:g} s")
+        passed = None if before is None or self.stamp == before else (self.stamp - before) / 1e9
+        if passed is not None and abs(passed - self.period) > _STEP_TOLERANCE:
+            raise RuntimeError(
+                f"the next joint state is stamped {passed:.6f} s later, the control period is {self.period:.6f} s: this robot is not stepped"
+            )
+
+    def interrupt(self) -> None:
+        """End a wait in `advance`, now and from now on."""
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Destroy the subscription."""
+        self.interrupt()
+        self._node.destroy_subscription(self._states)
+
+    def _advanced(self, before: int | None) -> bool:
+        return self.stamp != before
+
+    def _time(self) -> Any:
+        """Time of the decision on the sample read last: that of the sample itself in stepped time."""
+        stepped = not self.realtime and self._read is not None
+        return self._read.header.stamp if stepped else self._node.get_clock().now().to_msg()
+
+    def _receive(self, message: Any) -> None:
+        now = self._node.get_clock().now().nanoseconds
+        with self._changed:
+            self._delay = (now - wire.nanoseconds_of(message.header.stamp)) / 1e9
+            self._newest = message
+            self._arrival = time.monotonic()
+            self._changed.notify_all()
+        self.on_state()

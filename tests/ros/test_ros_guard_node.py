@@ -1,0 +1,278 @@
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from ros_bench import Commander, Late, bench, punctual
+from ros_policies import resolved_rate
+
+from isthmus.robot import load_robot
+from isthmus_ros.processes import RosError
+from isthmus_sim.tasks import get_task
+
+pytestmark = pytest.mark.ros
+
+SPEED = 0.3
+JOINTS = len(load_robot("ur5e").joints)
+
+
+@pytest.fixture(scope="module")
+def contract():
+    return get_task("reach").contract
+
+
+@pytest.fixture(scope="module")
+def policy_file(contract, tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "policy.isthmus"
+    resolved_rate(contract).save(path)
+    return path
+
+
+def still(count):
+    return np.zeros(JOINTS)
+
+
+def swing(count):
+    """A speed that grows from rest and swings, so that no limit is near."""
+    return np.full(JOINTS, SPEED * np.sin(count / 8))
+
+
+@contextlib.contextmanager
+def guarded(policy_file, contract, speed=swing, period=None, **parameters):
+    """An armed guard in wall time, and somebody who is ready to command."""
+    with bench(policy_file, clock="wall", simulator={}, guard={}, alone=True, **parameters) as nodes:
+        assert nodes.configure()
+        nodes.activate()
+        nodes.arm()
+        with Commander(nodes.domain, contract, speed, period) as commander:
+            yield nodes, commander
+
+
+def moving(nodes):
+    nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.1 for message in nodes.link.executed.values()), "motion")
+
+
+def stopped(nodes):
+    """The cause of the guard's stop, once it has braked to standstill and disarmed."""
+    nodes.wait(lambda: nodes.link.status.get("rung") == "stop" and nodes.link.status["armed"] == "false", "the stop at standstill")
+    np.testing.assert_array_equal(nodes.link.executed[max(nodes.link.executed)].velocity, 0.0)
+    return nodes.link.status["cause"]
+
+
+def test_guard_node_imports_no_model_code():
+    unwanted = {
+        "onnx",
+        "onnxruntime",
+        "torch",
+        "mujoco",
+        "pybullet",
+        "isthmus.artifact",
+        "isthmus.kinds",
+        "isthmus_sim",
+        "isthmus_policies",
+    }
+    code = f"import isthmus_ros.guard_node, sys; print(sorted({unwanted!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_nothing_is_published_before_arming_and_rest_afterwards(policy_file, contract):
+    with bench(policy_file, clock="wall", simulator={}, guard={}, alone=True) as nodes:
+        assert nodes.configure()
+        nodes.activate()
+        with Commander(nodes.domain, contract, swing) as commander:
+            nodes.wait(lambda: int(nodes.link.status.get("dropped.unarmed", "0")) > 3, "commands that come too early")
+            assert not nodes.link.executed
+            with pytest.raises(RosError, match="commands are coming in on guard/command already"):
+                nodes.arm(0.3)
+            commander.pause()
+            nodes.arm()
+            nodes.wait(lambda: nodes.link.executed, "the robot's rest")
+            np.testing.assert_array_equal(nodes.link.executed[-1].velocity, 0.0)
+        assert (nodes.link.status["rung"], nodes.link.status["armed"]) == ("pass", "true")
+
+
+@punctual
+def test_commands_pass_once_each_and_silence_in_motion_brakes_then_stops(policy_file, contract):
+    with guarded(policy_file, contract) as (nodes, commander):
+        moving(nodes)
+        commander.pause()
+        assert "no command came within 0.085 s" in stopped(nodes)
+        executed = nodes.link.executed
+        passed = [number for number in executed if 0 <= number < commander.sequence]
+        if len(passed) < commander.sequence:
+            raise Late
+        for number in passed:
+            np.testing.assert_array_equal(executed[number].velocity, swing(number))
+        nodes.link.forget()
+        commander.resume()
+        nodes.link.spin(0.3)
+        assert not nodes.link.executed
+        with pytest.raises(RosError, match="call guard/reset first"):
+            nodes.link.arm()
+
+
+@punctual
+def test_one_late_command_holds_and_recovers(policy_file, contract):
+    with guarded(policy_file, contract) as (nodes, commander):
+        moving(nodes)
+        commander.pause()
+        nodes.wait(lambda: nodes.link.status["rung"] == "hold", "the hold")
+        commander.resume()
+        nodes.wait(lambda: nodes.link.status["rung"] != "hold", "the end of the hold")
+        if nodes.link.status["rung"] == "stop":
+            raise Late
+        assert nodes.link.status["armed"] == "true"
+
+
+def test_silence_at_rest_ends_the_motion_without_a_fault(policy_file, contract):
+    with guarded(policy_file, contract, speed=lambda count: swing(count) if count < 20 else still(count)) as (nodes, commander):
+        nodes.wait(lambda: commander.sequence > 30, "rest")
+        commander.pause()
+        nodes.link.spin(0.8)
+        assert (nodes.link.status["rung"], nodes.link.status["armed"]) == ("pass", "true")
+
+
+def spoiled(**fields):
+    def spoil(message):
+        for name, value in fields.items():
+            setattr(message, name, value(message))
+        return message
+
+    return spoil
+
+
+def marked(message):
+    message.header.frame_id = "0123456789ab:7"
+    return message
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (marked, "a command must be marked"),
+        (spoiled(name=lambda message: ["elbow", *message.name[1:]]), "names joint 'elbow' that is not commanded"),
+        (spoiled(name=lambda message: message.name[1:], velocity=lambda message: message.velocity[1:]), "lacks joint 'shoulder_pan_joint'"),
+        (spoiled(position=lambda message: message.velocity), "must have 0 values of position, got 6"),
+        (spoiled(velocity=lambda message: []), "must have 6 values of velocity, got 0"),
+    ],
+    ids=["digest", "unknown joint", "missing joint", "wrong field", "no field"],
+)
+def test_command_that_is_not_of_the_contract_stops(policy_file, contract, change, cause):
+    with guarded(policy_file, contract) as (nodes, commander):
+        moving(nodes)
+        commander.change = change
+        assert cause in stopped(nodes)
+
+
+@punctual
+def test_value_that_is_not_finite_holds_then_stops(policy_file, contract):
+    with guarded(policy_file, contract) as (nodes, commander):
+        moving(nodes)
+        commander.change = spoiled(velocity=lambda message: [np.nan] * JOINTS)
+        cause = stopped(nodes)
+        if "no command" in cause:
+            raise Late
+        assert "hold lasted 0.5 s: command of shoulder_pan_joint is not finite" in cause
+
+
+def test_repeated_and_old_commands_are_dropped_and_counted(policy_file, contract):
+    with guarded(policy_file, contract) as (nodes, commander):
+        moving(nodes)
+        for _ in range(3):
+            commander.send(0, np.full(JOINTS, 3.0))
+            nodes.link.spin(0.02)
+        nodes.wait(lambda: int(nodes.link.status.get("dropped.out of sequence", "0")) >= 2, "the count of repetitions")
+        commander.send(commander.sequence + 1, np.full(JOINTS, 3.0), age=0.5)
+        nodes.wait(lambda: "dropped.old" in nodes.link.status or "dropped.out of sequence" in nodes.link.status, "the count of old ones")
+        assert max(max(map(abs, message.velocity)) for message in nodes.link.executed.values()) <= SPEED
+
+
+def test_commands_at_twice_the_rate_stop_after_a_second(policy_file, contract):
+    with guarded(policy_file, contract, period=contract.control_period / 2) as (nodes, _):
+        began = time.monotonic()
+        assert "commands come faster than every 0.05 s" in stopped(nodes)
+        assert time.monotonic() - began > 0.8
+        assert int(nodes.link.status["dropped.surplus"]) > 10
+
+
+def test_command_beyond_the_limits_is_clamped(policy_file, contract):
+    with guarded(policy_file, contract, speed=lambda count: np.full(JOINTS, 99.0 if count < 4 else 0.0)) as (nodes, _):
+        nodes.wait(lambda: 3 in nodes.link.executed, "clamped commands")
+        speeds = np.array([nodes.link.executed[number].velocity for number in sorted(nodes.link.executed) if 0 <= number < 4])
+        assert 0 < speeds.max() <= min(contract.limits.velocity)
+        bound = np.array(contract.limits.acceleration) * contract.control_period
+        assert (np.abs(np.diff(speeds, axis=0)) <= bound + 1e-9).all()
+
+
+@pytest.mark.parametrize("service", ["guard/stop", "emergency_stop"])
+def test_stop_brakes_latches_and_needs_reset_and_arm(policy_file, contract, service):
+    from std_msgs.msg import Bool
+
+    with guarded(policy_file, contract) as (nodes, commander):
+        moving(nodes)
+        with pytest.raises(RosError, match="guard/reset refused: the robot moves"):
+            nodes.link.trigger("guard/reset")
+        if service == "guard/stop":
+            nodes.link.trigger(service)
+        else:
+            from isthmus_ros import wire
+
+            alarm = nodes.link._node.create_publisher(Bool, "emergency_stop", wire.LATCHED)
+            alarm.publish(Bool(data=True))
+        assert service in stopped(nodes)
+        commander.pause()
+        nodes.link.spin(0.2)
+        if service == "emergency_stop":
+            with pytest.raises(RosError, match="the cause is still there: emergency_stop is true"):
+                nodes.link.trigger("guard/reset")
+            alarm.publish(Bool(data=False))
+            nodes.link.spin(0.3)
+            with pytest.raises(RosError, match="guard/arm refused: the guard is stopped"):
+                nodes.link.arm()
+        nodes.link.trigger("guard/reset")
+        nodes.arm()
+
+
+def test_silent_robot_is_braked_for_from_the_last_executed_command(policy_file, contract):
+    with guarded(policy_file, contract) as (nodes, _):
+        moving(nodes)
+        nodes.simulator.send(signal.SIGSTOP)
+        try:
+            nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the stop")
+            assert "the joint state on /joint_states is" in nodes.link.status["cause"]
+            nodes.wait(lambda: max(map(abs, nodes.link.executed[max(nodes.link.executed)].velocity)) == 0, "the end of braking")
+        finally:
+            nodes.simulator.send(signal.SIGCONT)
+
+
+def test_guard_that_was_frozen_stops_without_a_burst(policy_file, contract):
+    with guarded(policy_file, contract) as (nodes, commander):
+        moving(nodes)
+        nodes.guard.send(signal.SIGSTOP)
+        nodes.link.spin(0.6)
+        nodes.link.forget()
+        nodes.guard.send(signal.SIGCONT)
+        assert "the guard itself did not run for" in stopped(nodes)
+        speeds = [max(map(abs, message.velocity)) for message in nodes.link.executed.values()]
+        assert max(speeds) <= SPEED
+        commander.pause()
+
+
+def test_interrupts_in_motion_end_at_rest(policy_file, contract):
+    with guarded(policy_file, contract) as (nodes, _):
+        moving(nodes)
+        for _ in range(2):
+            nodes.guard.interrupt()
+            time.sleep(0.02)
+        end = time.monotonic() + 8
+        while nodes.guard.exit_code is None and time.monotonic() < end:
+            nodes.link.spin(0.05)
+        assert nodes.guard.exit_code == 0, nodes.guard.log
+        nodes.link.spin(0.2)
+        np.testing.assert_array_equal(nodes.link.executed[max(nodes.link.executed)].velocity, 0.0)

@@ -1,0 +1,256 @@
+"""The plan: as data, as files, as processes that really start with its arguments, and against ROS's own launch where that is installed."""
+
+import ast
+import importlib.util
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("rclpy")
+
+from rcl_interfaces.srv import GetParameters, ListParameters
+from ros_policies import resolved_rate
+
+from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
+from isthmus_bringup.plan import CONFIG, plan
+from isthmus_cli.main import main
+from isthmus_cli.node_graph import NodeGraph
+from isthmus_ros.processes import free_domain, isolated
+from isthmus_sim.tasks import get_task
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+BRINGUP = ROOT / "ros_ws/src/isthmus_bringup"
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "policy.isthmus"
+    resolved_rate(get_task("reach").contract).save(path)
+    return str(path)
+
+
+def processes_of(use, **arguments):
+    return {process.name: process for process in plan(use, arguments).processes}
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS, ids=lambda argument: argument.name)
+def test_every_argument_is_described_and_its_defaults_are_valid(argument):
+    assert len(argument.description) > 10
+    assert not argument.description.endswith(".")
+    for use in argument.uses:
+        assert argument.read(argument.default_for(use)) == argument.default_for(use)
+
+
+@given(value=st.floats(allow_nan=True))
+def test_numbers_out_of_range_are_refused(value):
+    if 0.01 <= value <= 1:
+        assert read_arguments("deploy", {"rate_scale": str(value)})["rate_scale"] == value
+    else:
+        with pytest.raises(ValueError, match=r"rate_scale must be a number in 0.01 … 1"):
+            read_arguments("deploy", {"rate_scale": str(value)})
+
+
+@pytest.mark.parametrize(
+    ("use", "arguments", "sentence"),
+    [
+        ("fly", {}, "unknown use 'fly'"),
+        ("deploy", {"polizy": "x"}, "did you mean 'policy'"),
+        ("deploy", {"task": "reach", "policy": "x"}, "deploy has no argument 'task'"),
+        ("deploy", {"guard": "none"}, "guard must be one of 'inline', 'external', got 'none'"),
+        ("deploy", {"autostart": "yes"}, "autostart must be true or false, got 'yes'"),
+        ("deploy", {}, "deploy needs a policy file"),
+        ("sim", {}, "needs a task"),
+        ("deploy", {"policy": "x", "shadow": "true"}, "shadow:=true is not supported"),
+        ("deploy", {"policy": "x", "guard": "inline", "transport": "trajectory"}, "needs guard:=external"),
+        ("sim", {"task": "reach", "params_file": "nowhere.yaml"}, "there is no parameter file"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_one_sentence(use, arguments, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
+        plan(use, arguments)
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_task_of_a_simulated_robot_is_the_policys(policy):
+    assert processes_of("sim", policy=policy)["sim_node"].parameters["task"] == "reach"
+
+
+def test_a_simulated_robot_can_be_alone():
+    assert list(processes_of("sim", task="pendulum")) == ["sim_node"]
+
+
+def test_nothing_is_activated_on_a_robot_by_default(policy):
+    assert not plan("deploy", {"policy": policy}).autostart
+    assert not processes_of("deploy", policy=policy)["policy_node"].parameters["accept_no_deadman"]
+
+
+def test_a_robot_is_never_simulated_beside_a_driver(policy):
+    assert "sim_node" not in processes_of("deploy", policy=policy)
+
+
+def test_own_parameters_come_after_the_shipped_ones(policy, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("/**: {ros__parameters: {replan: 1}}")
+    words = processes_of("deploy", policy=policy, params_file=str(own))["policy_node"].ros_arguments(Path("last.yaml"))
+    assert [words[index + 1] for index, word in enumerate(words) if word == "--params-file"] == [
+        str(CONFIG / "policy_node.yaml"),
+        str(own),
+        "last.yaml",
+    ]
+
+
+def test_there_is_a_launch_file_for_each_use():
+    assert {file.name.removesuffix(".launch.py") for file in FILES} == set(USES)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_launch_files_only_translate(file):
+    text = file.read_text(encoding="utf-8")
+    compile(text, str(file), "exec")
+    assert len(text.splitlines()) < 40
+    imported = {node.module.partition(".")[0] for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    assert imported <= {"launch", "launch_ros", "isthmus_bringup"}
+    assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import)]
+
+
+def test_the_launch_folder_does_not_hide_the_library():
+    assert not (ROOT / "launch/__init__.py").exists()
+
+
+def test_packages_are_described_completely():
+    for package in ("isthmus_ros", "isthmus_bringup"):
+        root = ElementTree.parse(BRINGUP.parent / package / "package.xml").getroot()
+        assert root.get("format") == "3"
+        assert root.findtext("name") == package
+        assert root.findtext("license") == "Apache-2.0"
+        assert re.fullmatch(r"[^@\s]+@[^@\s]+\.[a-z]+", root.find("maintainer").get("email"))
+        assert (BRINGUP.parent / package / "resource" / package).is_file()
+
+
+def test_launch_files_and_configuration_are_installed_from_their_top_level_folders():
+    for folder in ("launch", "config"):
+        assert (BRINGUP / folder).resolve() == ROOT / folder
+    assert CONFIG.resolve() == ROOT / "config"
+
+
+def test_executables_are_installed_by_their_package(policy):
+    scripts = (BRINGUP.parent / "isthmus_ros/setup.py").read_text(encoding="utf-8")
+    for process in processes_of("sim", policy=policy).values():
+        assert importlib.util.find_spec(f"{process.package}.{process.executable}")
+        assert f"{process.executable} = {process.package}.{process.executable}:main" in scripts
+
+
+@pytest.mark.ros
+def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_sigints(policy):
+    planned = plan("sim", {"policy": policy, "rate_scale": 0.5, "accept_no_deadman": True})
+    with isolated(free_domain()), NodeGraph(planned, "/joint_states") as graph:
+        graph.up()
+        for process in planned.processes:
+            wanted = dict(process.parameters)
+            for file in process.parameters_files:
+                wanted = {**yaml.safe_load(file.read_text(encoding="utf-8"))["/**"]["ros__parameters"], **wanted}
+            assert parameters_of(graph.link, process.full_name, wanted) == wanted
+        for _ in range(2):
+            for process in graph.processes:
+                process.interrupt()
+            time.sleep(0.05)
+        assert [process.end() for process in graph.processes] == [0] * len(planned.processes)
+    assert not graph.failures
+
+
+def parameters_of(link, node, names):
+    """Values of a node's parameters; what it has not declared is missing."""
+    declared = link.call(ListParameters, f"{node}/list_parameters", ListParameters.Request()).result.names
+    asked = [name for name in names if name in declared]
+    answer = link.call(GetParameters, f"{node}/get_parameters", GetParameters.Request(names=asked)).values
+    fields = ("", "bool_value", "integer_value", "double_value", "string_value", "", "", "", "", "string_array_value")
+    values = [getattr(value, fields[value.type]) for value in answer]
+    return {name: list(value) if isinstance(value, list) else value for name, value in zip(asked, values, strict=True)}
+
+
+@pytest.mark.ros
+def test_deploy_starts_a_policy_and_comes_down_after_two_sigints(policy):
+    run = "import sys; from isthmus_cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", run, "deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,-0.5,0.5"]
+    with isolated(free_domain()) as environment:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            told = []
+            for line in process.stdout:
+                told.append(line)
+                if "policy run" in line:
+                    break
+            for _ in range(2):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.1)
+            told += process.stdout.readlines()
+            assert process.wait(30) == 0, told
+        finally:
+            process.kill()
+    assert any("policy run" in line for line in told), told
+
+
+def test_deploy_refuses_before_anything_starts(policy, capsys):
+    assert main(["deploy", policy, "--sim", "--start"]) == 2
+    assert "--start needs a value of input 'goal'" in capsys.readouterr().err
+    assert main(["deploy", policy, "--sim", "--inputs", "goal=1,2"]) == 2
+    assert "input 'goal' has 3 values (x, y, z), got 2" in capsys.readouterr().err
+    assert main(["deploy", policy, "--task", "reach"]) == 2
+    assert "deploy has no argument 'task'" in capsys.readouterr().err
+
+
+def real_launch():
+    """ROS's own launch: the folder of the same name in this checkout can be imported too, as an empty namespace."""
+    try:
+        import launch
+    except ModuleNotFoundError:
+        return False
+    return hasattr(launch, "LaunchDescription")
+
+
+@pytest.mark.ros
+@pytest.mark.ros_launch
+@pytest.mark.skipif(not real_launch(), reason="ROS's launch library is not installed")
+@pytest.mark.parametrize(
+    ("use", "arguments"),
+    [
+        ("sim", {"rate_scale": "0.5", "accept_no_deadman": "true"}),
+        ("deploy", {"robot": "ur5e", "log_dir": "log"}),
+        ("evaluate", {"clock": "stepped"}),
+    ],
+)
+def test_launch_starts_what_is_planned(use, arguments, policy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = {"policy": policy, **arguments}
+    planned = plan(use, arguments)
+    with isolated(free_domain()) as environment:
+        script = [sys.executable, str(ROOT / "tests/ros/launch_record.py"), str(ROOT / f"launch/{use}.launch.py")]
+        result = subprocess.run(
+            [*script, *(f"{name}:={value}" for name, value in arguments.items())],
+            env={**environment, "ISTHMUS_AWAITED": planned.processes[-1].name if planned.autostart else ""},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=True,
+        )
+    record = yaml.safe_load(result.stdout)
+    assert [Path(command["words"][0]).name for command in record["started"]] == [process.executable for process in planned.processes]
+    for command, process in zip(record["started"], planned.processes, strict=True):
+        *_, own = (word for word in command["words"] if word.startswith("/") and "launch_params_" in word)
+        assert command["words"][1:] == process.ros_arguments(Path(own))
+        assert yaml.safe_load(command["files"][own]) == yaml.safe_load(process.parameters_yaml())
+        assert all(command["environment"][name] == value for name, value in process.environment.items())
+    managed = [process.full_name for process in planned.processes if process.lifecycle]
+    reached = [[name, state] for name in managed for state in ("inactive", "active")] if planned.autostart else []
+    assert [step for index, step in enumerate(record["reached"]) if step not in record["reached"][:index]] == reached
+    assert record["exit_codes"] == [0] * len(planned.processes)
