@@ -23,7 +23,6 @@ def make(task: str, plant: str = "mujoco", randomization: Randomization | None =
         task: name of the task.
         plant: name of the engine.
         randomization: physical parameters to draw for each episode.
-        dumps: folder for explosions of the physics; None saves nothing.
 
     Raises:
         ValueError: unknown task or plant, or a parameter that cannot be drawn; the message lists the valid ones.
@@ -57,7 +56,7 @@ def make_vec(
             raise ValueError(f"{task!r} runs in a suite's own simulation, which randomisation cannot reach")
         return SuiteVectorEnv(get_suite_task(task), num_envs)
     made, simulator, sampler = _parts(task, plant, num_envs, randomization)
-    return TaskVectorEnv(made, simulator, randomization=sampler)
+    return TaskVectorEnv(made, simulator, randomization=sampler, dumps=dumps)
 
 
 def _parts(task: str, plant: str, batch: int, randomization: Randomization | None) -> tuple[Task, RenderedSimulator, Sampler | None]:

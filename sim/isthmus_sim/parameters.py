@@ -128,7 +128,9 @@ def _joint_parameters(robot: Robot) -> list[Parameter]:
         fastest = joint.servo.no_load_speed
         if math.isfinite(fastest):
             low, high = fastest / 10, fastest * 10
-            parameters.append(Parameter(f"{name}.no_load_speed", "rad/s", fastest, low, high, f"speed at which the motor of {name} has no torque"))
+            parameters.append(
+                Parameter(f"{name}.no_load_speed", "rad/s", fastest, low, high, f"speed at which the motor of {name} has no torque")
+            )
     return parameters
 
 

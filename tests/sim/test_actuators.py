@@ -108,7 +108,9 @@ def test_what_an_engine_cannot_express_is_refused():
     motors = dataclasses.replace(
         arm, joints=tuple(dataclasses.replace(joint, servo=dataclasses.replace(joint.servo, no_load_speed=5.0)) for joint in arm.joints)
     )
-    with pytest.raises(ValueError, match=r"joint 'shoulder_pan_joint': a torque that depends on speed .* needs position or effort commands"):
+    with pytest.raises(
+        ValueError, match=r"joint 'shoulder_pan_joint': a torque that depends on speed .* needs position or effort commands"
+    ):
         made("mujoco", motors, "velocity")
     with pytest.raises(ValueError, match="plant 'pybullet' cannot express a torque that depends on speed"):
         made("pybullet", motors, "position")

@@ -11,9 +11,10 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
+from isthmus.images import convert_color
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
-from isthmus.robot import Robot
+from isthmus.robot import Camera, Robot
 from isthmus_sim.appearance import AppearanceRanges, add_pool
 from isthmus_sim.batch_pictures import BatchPictures
 from isthmus_sim.camera_rig import CameraRig, find_cameras
@@ -223,6 +224,10 @@ class MujocoPlant:
         """See `RenderedSimulator.render`; `studio` adds ground, shadows and sky."""
         view = free_view(look_at, distance, np.radians(55.0), np.radians(-20.0), height=height, width=width)
         return self.pictures.picture(row, view, markers, studio=studio)
+
+    def picture(self, camera: Camera, row: int = 0) -> Array:
+        """What a camera of the robot sees now, `[H, W, C]` uint8, without its latency and with a plain look."""
+        return convert_color(self.pictures.camera(row, camera), "rgb8", camera.spec.encoding)
 
     def dump(self, row: int, path: Path) -> None:
         """Save what `isthmus view --dump` opens: the row's model, its state before the last control period, and the control of that period."""

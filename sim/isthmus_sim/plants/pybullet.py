@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pybullet
 
+from isthmus.images import convert_color
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Camera, Robot
@@ -240,6 +241,10 @@ class PybulletPlant:
         for body in bodies:
             pybullet.removeBody(body, physicsClientId=client)
         return picture
+
+    def picture(self, camera: Camera, row: int = 0) -> Array:
+        """What a camera of the robot sees now, `[H, W, C]` uint8, without its latency and with a plain look."""
+        return convert_color(self._take(row, camera, None), "rgb8", camera.spec.encoding)
 
     def _take(self, row: int, camera: Camera, appearance: Appearance | None) -> Array:
         pose = self._link_pose(self._clients[row], self._world.links[camera.link])
