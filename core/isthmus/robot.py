@@ -19,7 +19,7 @@ from isthmus.limits import Box, Limits
 from isthmus.records import Array
 from isthmus.signals import CameraSpec
 
-__all__ = ["Base", "Camera", "Hold", "Joint", "Robot", "RosProfile", "Servo", "Thresholds", "load_robot", "robot_names"]
+__all__ = ["Base", "Camera", "Hold", "Joint", "Robot", "RosProfile", "Servo", "SpeedScaling", "Thresholds", "load_robot", "robot_names"]
 
 MODES = ("position", "velocity", "effort", "twist")
 BASES = ("fixed", "floating", "differential")
@@ -184,6 +184,21 @@ class Camera:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedScaling:
+    """Where a robot says how fast it may go: std_msgs/Float64, in percent by some drivers, 0 … 1 by others.
+
+    Attributes:
+        topic: relative, as those of `RosProfile`.
+        full: what it says at full speed.
+        tolerance: less than full by more than this is below full speed.
+    """
+
+    topic: str
+    full: float = 100.0
+    tolerance: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class RosProfile:
     """Where the robot listens and speaks in ROS 2. Topics are relative and resolved in `robot_namespace`.
 
@@ -195,6 +210,9 @@ class RosProfile:
         command_joints: the controller's joint order; empty means the profile's.
         stop_services: std_srvs/Trigger services that end external control.
         odometry_topic: nav_msgs/Odometry of a mobile robot; "" for none.
+        transports: transport → topic, of transports that `command_topics` does not name: `trajectory` is a trajectory_msgs/JointTrajectory.
+        speed_scaling: how fast the robot may go; None if it does not say.
+        program_running: std_msgs/Bool, latched: whether the robot's program runs, so that it obeys; "" if it does not say.
     """
 
     command_topics: Mapping[str, str]
@@ -203,6 +221,9 @@ class RosProfile:
     command_joints: tuple[str, ...] = ()
     stop_services: tuple[str, ...] = ()
     odometry_topic: str = ""
+    transports: Mapping[str, str] = field(default_factory=dict)
+    speed_scaling: SpeedScaling | None = None
+    program_running: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import signal
 import threading
 import time
 
@@ -68,10 +69,18 @@ class Relay:
 class Bench:
     """Nodes and the link to them."""
 
-    def __init__(self, domain, link, nodes, relay):
+    def __init__(self, domain, link, nodes, relay, watched):
         self.domain, self.link, self.relay, self.nodes = domain, link, relay, nodes
+        self.killed, self._watched = [], watched
         self.policy, self.guard, self.simulator = (nodes.get(name) for name in ("policy_node", "guard_node", "sim_node"))
         self.careful = [name for name in ("guard_node", "policy_node") if name in nodes]
+
+    def kill(self, name):
+        """Kill a node; from now on its death is no failure."""
+        self.killed.append(name)
+        self._watched.remove(self.nodes[name])
+        self.nodes[name].send(signal.SIGKILL)
+        self.nodes[name].end()
 
     def configure(self):
         return all(self.link.transition(name, Transition.TRANSITION_CONFIGURE) for name in self.careful)
@@ -119,7 +128,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(policy, *, clock="stepped", simulator=None, relayed=False, guard=None, alone=False, **parameters):
+def bench(policy, *, clock="stepped", simulator=None, relayed=False, guarding=None, alone=False, **parameters):
     """policy_node, with sim_node if `simulator` holds its parameters, and guard_node likewise; all are ended with SIGINT and must exit with 0.
 
     With `alone` there is a guard and no policy.
@@ -131,8 +140,8 @@ def bench(policy, *, clock="stepped", simulator=None, relayed=False, guard=None,
         relay = Relay(domain) if relayed else None
         stack.callback(relay.close if relay else lambda: None)
         nodes = []
-        if guard is not None:
-            nodes.append(NodeProcess("guard_node", {**shared, "accept_no_deadman": True, **guard}, environment))
+        if guarding is not None:
+            nodes.append(NodeProcess("guard_node", {**shared, "accept_no_deadman": True, **guarding}, environment))
             parameters["guard"] = "external"
         if not alone:
             nodes.append(NodeProcess("policy_node", {**shared, "accept_no_deadman": True, **parameters}, environment))
@@ -140,15 +149,14 @@ def bench(policy, *, clock="stepped", simulator=None, relayed=False, guard=None,
             remappings = {"/joint_states": "/true_joint_states"} if relayed else None
             nodes.append(NodeProcess("sim_node", {"task": "reach", "clock": clock, **simulator}, environment, remappings))
         stack.callback(lambda: [node.clean_up() for node in nodes])
-        killed = []
-        link = Link("/joint_states", domain, [])
+        watched = list(nodes)
+        link = Link("/joint_states", domain, watched)
         stack.callback(link.close)
-        found = Bench(domain, link, {node.name: node for node in nodes}, relay)
-        found.killed = killed
+        found = Bench(domain, link, {node.name: node for node in nodes}, relay, watched)
         try:
             yield found
         finally:
-            codes = {node.name: node.end() for node in reversed(nodes) if node.name not in killed}
+            codes = {node.name: node.end() for node in nodes if node.name not in found.killed}
         assert set(codes.values()) <= {0}, {name: (code, found.nodes[name].log) for name, code in codes.items()}
 
 

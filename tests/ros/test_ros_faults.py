@@ -50,7 +50,7 @@ def test_policy_node_imports_no_simulator_and_no_learner():
         ({"robot": "ur5"}, "did you mean 'ur5e'?"),
         ({"accept_no_deadman": False}, "keeps its last velocity for ever if this process dies; give accept_no_deadman:=true"),
         ({"stamp_check": "none"}, "parameter stamp_check must be one of absolute, relative, got 'none'"),
-        ({"guard": "external"}, "guard:=external belongs to a guard node"),
+        ({"guard": "extern"}, "parameter guard must be one of inline, external, got 'extern'; did you mean 'external'?"),
         ({"clock": "sundial"}, "parameter clock must be one of wall, stepped, got 'sundial'"),
     ],
 )

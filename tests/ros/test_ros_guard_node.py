@@ -46,7 +46,7 @@ def swing(count):
 @contextlib.contextmanager
 def guarded(policy_file, contract, speed=swing, period=None, **parameters):
     """An armed guard in wall time, and somebody who is ready to command."""
-    with bench(policy_file, clock="wall", simulator={}, guard={}, alone=True, **parameters) as nodes:
+    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True, **parameters) as nodes:
         assert nodes.configure()
         nodes.activate()
         nodes.arm()
@@ -82,7 +82,7 @@ def test_guard_node_imports_no_model_code():
 
 
 def test_nothing_is_published_before_arming_and_rest_afterwards(policy_file, contract):
-    with bench(policy_file, clock="wall", simulator={}, guard={}, alone=True) as nodes:
+    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
         assert nodes.configure()
         nodes.activate()
         with Commander(nodes.domain, contract, swing) as commander:

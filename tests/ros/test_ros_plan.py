@@ -71,7 +71,7 @@ def test_numbers_out_of_range_are_refused(value):
         ("deploy", {}, "deploy needs a policy file"),
         ("sim", {}, "needs a task"),
         ("deploy", {"policy": "x", "shadow": "true"}, "shadow:=true is not supported"),
-        ("deploy", {"policy": "x", "guard": "inline", "transport": "trajectory"}, "needs guard:=external"),
+        ("deploy", {"policy": "x", "transport": "trajectory"}, "transport:=trajectory is not supported"),
         ("sim", {"task": "reach", "params_file": "nowhere.yaml"}, "there is no parameter file"),
     ],
 )
@@ -140,19 +140,24 @@ def test_packages_are_described_completely():
 def test_launch_files_and_configuration_are_installed_from_their_top_level_folders():
     for folder in ("launch", "config"):
         assert (BRINGUP / folder).resolve() == ROOT / folder
-    assert CONFIG.resolve() == ROOT / "config"
+    assert texts_of(CONFIG) == texts_of(ROOT / "config") != {}
+
+
+def texts_of(folder):
+    return {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.yaml")}
 
 
 def test_executables_are_installed_by_their_package(policy):
     scripts = (BRINGUP.parent / "isthmus_ros/setup.py").read_text(encoding="utf-8")
-    for process in processes_of("sim", policy=policy).values():
+    for process in processes_of("sim", policy=policy, guard="external").values():
         assert importlib.util.find_spec(f"{process.package}.{process.executable}")
         assert f"{process.executable} = {process.package}.{process.executable}:main" in scripts
 
 
 @pytest.mark.ros
-def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_sigints(policy):
-    planned = plan("sim", {"policy": policy, "rate_scale": 0.5, "accept_no_deadman": True})
+@pytest.mark.parametrize("guard", ["inline", "external"])
+def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_sigints(guard, policy):
+    planned = plan("sim", {"policy": policy, "guard": guard, "rate_scale": 0.5})
     with isolated(free_domain()), NodeGraph(planned, "/joint_states") as graph:
         graph.up()
         for process in planned.processes:
@@ -179,9 +184,10 @@ def parameters_of(link, node, names):
 
 
 @pytest.mark.ros
-def test_deploy_starts_a_policy_and_comes_down_after_two_sigints(policy):
+@pytest.mark.parametrize("guard", ["inline", "external"])
+def test_deploy_starts_a_policy_and_comes_down_after_two_sigints(guard, policy):
     run = "import sys; from isthmus_cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", run, "deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,-0.5,0.5"]
+    command = [sys.executable, "-c", run, "deploy", policy, "--sim", "--guard", guard, "--start", "--inputs", "goal=0.1,-0.5,0.5"]
     with isolated(free_domain()) as environment:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         try:
@@ -224,7 +230,8 @@ def real_launch():
 @pytest.mark.parametrize(
     ("use", "arguments"),
     [
-        ("sim", {"rate_scale": "0.5", "accept_no_deadman": "true"}),
+        ("sim", {"guard": "inline", "rate_scale": "0.5", "robot_namespace": "/arm"}),
+        ("sim", {"guard": "external"}),
         ("deploy", {"robot": "ur5e", "log_dir": "log"}),
         ("evaluate", {"clock": "stepped"}),
     ],

@@ -240,3 +240,18 @@ def test_refusals_name_the_bad_value():
     ):
         with pytest.raises(ValueError, match=message):
             make()
+
+
+@pytest.mark.parametrize("values", [{}, {"puck.friction": 0.5}])
+def test_a_world_put_back_is_the_world_made_anew(values):
+    plants = [made("pybullet", TABLE, puck(), contacts=(("puck", "table"),)) for _ in range(2)]
+    turned = np.array([[0.5, 0.5, 0.1, 0.3, 0.1, 0.0, 0.9]])
+    plants[0].reset(parameters={name: np.array([value]) for name, value in values.items()})
+    rest(plants[0], 20)
+    for plant in plants:
+        plant.reset(state={"puck": turned}, parameters={name: np.array([value]) for name, value in values.items()})
+    for _ in range(20):
+        poses = [rest(plant, 1).poses["puck"] for plant in plants]
+        np.testing.assert_array_equal(poses[0], poses[1])
+    for plant in plants:
+        plant.close()

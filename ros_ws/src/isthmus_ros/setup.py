@@ -18,6 +18,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "guard_node = isthmus_ros.guard_node:main",
             "policy_node = isthmus_ros.policy_node:main",
             "sim_node = isthmus_ros.sim_node:main",
         ],

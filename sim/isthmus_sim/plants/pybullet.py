@@ -103,14 +103,14 @@ class PybulletPlant:
         self._world = World(robot, self.scene, self._timestep)
         self._clients = [pybullet.connect(pybullet.DIRECT) for _ in range(batch)]
         self._values: list[dict[str, float]] = [{} for _ in range(batch)]
-        self._world.load(self._clients[0], {}, robot.base.height)
+        self._world.begin(self._clients[0], {}, robot.base.height)
         self._joints = [self._world.joints[name] for name in (robot.base.wheels if mode == "twist" else robot.joint_names)]
         self._tool = self._world.links[robot.tool_frame]
         self._root = Kinematics(robot.urdf_path).base
         limits = robot.limits()
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
         self._efforts = [robot.base.wheel_effort] * 2 if mode == "twist" else [joint.effort for joint in robot.joints]
-        self._limits = np.array(self._efforts)
+        self._limits, self._ones = np.array(self._efforts), [1.0] * len(self._efforts)
         self._sliding = sliding(robot)
         self._stiffness = np.array([joint.servo.position_gain for joint in robot.joints])
         self._damping = np.array([joint.servo.velocity_gain for joint in robot.joints])
@@ -153,8 +153,7 @@ class PybulletPlant:
                 raise cannot_express("pybullet", name, why)
         for place, row in enumerate(ids.tolist()):
             self._values[row] = {name: float(row_values[place]) for name, row_values in values.items()}
-            # Bullet's solver remembers its last impulses; only a fresh world makes an episode independent of the one before.
-            self._world.load(self._clients[row], self._values[row], self.robot.base.height)
+            self._world.begin(self._clients[row], self._values[row], self.robot.base.height)
             self._configure(row)
             self._place(row, {name: array[place] for name, array in start.items()})
         resting = start["position"] if self._mode == "position" else np.zeros((len(ids), len(self._joints)))
@@ -194,14 +193,12 @@ class PybulletPlant:
             self._hold_still()
         if self._sensors.late:
             self._sensors.record(self._exact())
-        seen = self._path.push(self._command) if self._path else None
-        for step in range(self._substeps):
-            command = self._command if seen is None else seen[:, step]
-            if self._mode == "velocity":
-                command = self._setpoint = np.clip(self._setpoint + command * self._timestep, self._low, self._high)
-            for row, client in enumerate(self._clients):
-                self._drive(row, command[row])
-                if self._values[row] or self._springs:
+        targets = self._targets()
+        for row, client in enumerate(self._clients):
+            disturbed = self._values[row] or self._springs
+            for command in targets[row].tolist():
+                self._drive(row, command)
+                if disturbed:
                     self._disturb(row)
                 pybullet.stepSimulation(physicsClientId=client)
         self._steps += 1
@@ -263,6 +260,7 @@ class PybulletPlant:
         for row, client in enumerate(self._clients):
             for index, state in enumerate(pybullet.getJointStates(self._world.robot, self._joints, physicsClientId=client)):
                 position[row, index], velocity[row, index], _, effort[row, index] = state
+        effort[self._steps == 0] = 0.0  # or it would be that of another episode
         if self._mode == "effort":
             effort = self._within_limits(slice(None), self._command, velocity)
         if self._compliant:
@@ -357,35 +355,53 @@ class PybulletPlant:
             # A velocity motor towards zero with a small largest torque is dry friction; with none the joint is free.
             pybullet.setJointMotorControl2(robot, joint, pybullet.VELOCITY_CONTROL, targetVelocity=0, force=friction, **c)
 
-    def _drive(self, row: int, command: Array) -> None:
+    def _targets(self) -> Array:
+        """What the drives are told in each physics step of a control period, `[B, steps, joints]`; in velocity mode the moving set-point."""
+        if self._path:
+            seen = self._path.push(self._command)
+        else:
+            seen = np.repeat(self._command[:, None], self._substeps, axis=1)
+        if self._mode != "velocity":
+            return seen
+        # A set-point that has reached a limit moves away from it at once, so every step must see the clipped one.
+        setpoint = self._setpoint
+        for step in range(self._substeps):
+            setpoint = np.minimum(np.maximum(setpoint + seen[:, step] * self._timestep, self._low), self._high)
+            seen[:, step] = setpoint
+        self._setpoint = setpoint
+        return seen
+
+    def _drive(self, row: int, command: list[float]) -> None:
         client, robot = self._clients[row], self._world.robot
         c: dict[str, Any] = {"physicsClientId": client}
         if self._mode == "effort":
-            forces = self._within_limits(row, command, self._velocity(client)).tolist()
+            forces = self._within_limits(row, np.array(command), self._velocity(client)).tolist()
             pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=forces, **c)
         elif self._mode == "twist":
             pybullet.setJointMotorControlArray(
-                robot, self._joints, pybullet.VELOCITY_CONTROL, targetVelocities=command.tolist(), forces=self._efforts, **c
+                robot, self._joints, pybullet.VELOCITY_CONTROL, targetVelocities=command, forces=self._efforts, **c
             )
         elif self._compliant:
             states = pybullet.getJointStates(robot, self._joints, **c)
             position, velocity = np.array([state[0] for state in states]), np.array([state[1] for state in states])
-            torques = self._torques(row, command, position, velocity)
+            torques = self._torques(row, np.array(command), position, velocity)
             pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=torques.tolist(), **c)
         else:
             pybullet.setJointMotorControlArray(
                 robot,
                 self._joints,
                 pybullet.POSITION_CONTROL,
-                targetPositions=command.tolist(),
+                targetPositions=command,
                 forces=self._strengths(client, command),
                 positionGains=self._gains,
-                velocityGains=[1.0] * len(self._joints),
+                velocityGains=self._ones,
                 **c,
             )
 
-    def _strengths(self, client: int, command: Array) -> list[float]:
+    def _strengths(self, client: int, command: list[float]) -> list[float]:
         """What each motor may push with: a finger no harder than its servo's spring, or two that pinch something would not care where they are."""
+        if not self._sliding:
+            return self._efforts
         strengths = list(self._efforts)
         for index in self._sliding:
             position = pybullet.getJointState(self._world.robot, self._joints[index], physicsClientId=client)[0]

@@ -5,7 +5,6 @@ Nothing of ROS is imported, so the plan can be made, printed and tested on any m
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,21 +104,25 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
         raise ValueError(f"{use} needs a policy file: policy:=…/policy.isthmus")
     _refuse_unsupported(values)
     processes = []
+    everywhere = _chosen(values, "robot_namespace", "joint_prefix", "clock")
+    transport = _chosen(values, "transport") if values.get("transport") else {}
     if use != "deploy":
         task = values["task"] or (Artifact.load(path).contract.task if path else "")
         if not task:
             raise ValueError("without a policy the simulated robot needs a task: task:=reach")
-        processes.append(_node("sim_node", values, {"task": task, **_chosen(values, "plant", "clock", "robot_namespace")}, lifecycle=False))
+        # The coordinator of an evaluation brings up the policy alone.
+        simulated = {**everywhere, **_chosen(values, "plant"), **transport, "task": task, "autostart": use == "evaluate"}
+        processes.append(_node("sim_node", values, simulated))
     if path:
-        command = _chosen(values, "robot", "robots_dir", "robot_namespace", "rate_scale", "accept_no_deadman", "use_sim_time")
+        command = {**everywhere, **_chosen(values, "robot", "robots_dir", "rate_scale", "accept_no_deadman", "use_sim_time")}
         command["policy"] = str(path)
         if values.get("guard") == "external":
-            processes.append(_node("guard_node", values, {**command, **_chosen(values, "transport")}))
-        processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard", "clock", "record")}))
+            processes.append(_node("guard_node", values, {**command, **transport}))
+        processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard", "record")}))
     return Plan(use, tuple(processes), bool(values.get("autostart", False)))
 
 
-def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value], *, lifecycle: bool = True) -> Process:
+def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value]) -> Process:
     files = [CONFIG / f"{name}.yaml"]
     if values["params_file"]:
         files.append(Path(str(values["params_file"])).expanduser().resolve())
@@ -127,7 +130,7 @@ def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value
         if not file.is_file():
             raise ValueError(f"there is no parameter file {file}")
     environment = {"ROS_LOG_DIR": str(Path(str(values["log_dir"])).expanduser().resolve())} if values["log_dir"] else {}
-    return Process("isthmus_ros", name, name, "/", tuple(files), parameters, environment=environment, lifecycle=lifecycle)
+    return Process("isthmus_ros", name, name, "/", tuple(files), parameters, environment=environment)
 
 
 def _chosen(values: Mapping[str, Value], *names: str) -> dict[str, Value]:
@@ -137,14 +140,7 @@ def _chosen(values: Mapping[str, Value], *names: str) -> dict[str, Value]:
 
 def _refuse_unsupported(values: Mapping[str, Value]) -> None:
     """Refuse what no node does yet: a parameter that a node ignores silently would be worse."""
-    external = values.get("guard") == "external"
-    if external and importlib.util.find_spec("isthmus_ros.guard_node") is None:
-        raise ValueError("guard:=external needs guard_node, which this version of isthmus_ros does not have; use guard:=inline")
-    if values.get("transport") and not external:
-        raise ValueError(f"transport:={values['transport']} needs guard:=external; the inline guard commands a forward controller")
+    if values.get("transport"):
+        raise ValueError(f"transport:={values['transport']} is not supported: the guards of this version command forward controllers only")
     if values.get("shadow"):
         raise ValueError("shadow:=true is not supported: no node of this version computes without commanding")
-    if values["joint_prefix"]:
-        raise ValueError(
-            f"joint_prefix:={values['joint_prefix']} is not supported: the nodes of this version use the profile's joint names"
-        )

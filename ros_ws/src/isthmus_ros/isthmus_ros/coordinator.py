@@ -54,6 +54,7 @@ def evaluate_over_ros(
     parameters: Mapping[str, float] | None = None,
     replan: int | None = None,
     record: Path | None = None,
+    guard: str = "inline",
     attach: bool = False,
     domain_id: int | None = None,
     progress: Callable[[RosEpisode], None] | None = None,
@@ -69,6 +70,7 @@ def evaluate_over_ros(
         parameters: physical parameters that differ from the task's own.
         replan: actions of a chunk to execute before deciding again; None means all.
         record: path prefix of MCAP traces, `<prefix>-000.mcap` and so on, written by the policy node.
+        guard: "inline", in the policy node, or "external", in a process of its own.
         attach: use nodes that already run, `sim_node` and an unconfigured or inactive `policy_node`; then `plant`, `parameters` and
             `record` are theirs.
         domain_id: ROS domain; None means a free one, or the environment's with `attach`.
@@ -80,6 +82,8 @@ def evaluate_over_ros(
     """
     if clock not in ("stepped", "wall"):
         raise ValueError(f"clock must be stepped or wall, got {clock!r}")
+    if guard not in ("inline", "external"):
+        raise ValueError(f"guard must be inline or external, got {guard!r}")
     robot = load_robot(task.contract.robot)
     if robot.ros is None:
         raise RosError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
@@ -93,10 +97,15 @@ def evaluate_over_ros(
             simulator = {"task": task.name, "plant": plant, "clock": clock, "parameters": physical}
             policy = {"policy": str(Path(policy_path).resolve()), "clock": clock, "max_steps": task.episode_steps, "replan": replan or 0}
             policy |= {"record": str(record.resolve()) if record else "", "accept_no_deadman": True}  # sim_node has a time-out of its own
-            processes = stack.enter_context(_processes({"sim_node": simulator, "policy_node": policy}, environment))
+            policy["guard"] = guard
+            nodes = {"sim_node": simulator, "policy_node": policy}
+            if guard == "external":
+                nodes["guard_node"] = {name: policy[name] for name in ("policy", "clock", "accept_no_deadman")}
+            processes = stack.enter_context(_processes(nodes, environment))
         link = Link(state_topic, domain_id, processes)
         stack.callback(link.close)
-        _bring_up(link, processes)
+        for name in (*(["guard_node"] if guard == "external" else []), "policy_node"):
+            _bring_up(link, name, processes)
         course = Course(link, task, robot)
         episodes = []
         for seed in seeds:
@@ -129,18 +138,18 @@ def _processes(nodes: Mapping[str, Mapping[str, Any]], environment: Mapping[str,
                 raise RosError(f"{name} ended with exit code {code}: {complaints[name]}")
 
 
-def _bring_up(link: Link, processes: Sequence[NodeProcess]) -> None:
-    """Configure and activate the policy node; activation needs a joint state, so it is tried until one has come."""
-    complaint = {process.name: process for process in processes}.get("policy_node")
+def _bring_up(link: Link, name: str, processes: Sequence[NodeProcess]) -> None:
+    """Configure and activate a node; activation needs a joint state, so it is tried until one has come."""
+    process = {process.name: process for process in processes}.get(name)
 
     def refused(what: str) -> RosError:
-        return RosError(f"policy_node: {complaint.complaint if complaint else f'cannot {what}; see its log'}")
+        return RosError(f"{name}: {process.complaint if process else f'cannot {what}; see its log'}")
 
-    configured = link.transition("policy_node", LifecycleTransition.TRANSITION_CONFIGURE)
-    if not configured and complaint is not None:
+    configured = link.transition(name, LifecycleTransition.TRANSITION_CONFIGURE)
+    if not configured and process is not None:
         raise refused("configure")
     patience = time.monotonic() + _PATIENCE
-    while not link.transition("policy_node", LifecycleTransition.TRANSITION_ACTIVATE):
+    while not link.transition(name, LifecycleTransition.TRANSITION_ACTIVATE):
         if time.monotonic() > patience:
             raise refused("activate")
         link.spin(0.1)

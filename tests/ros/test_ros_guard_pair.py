@@ -1,0 +1,144 @@
+import signal
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from ros_bench import bench
+from ros_policies import resolved_rate
+
+from isthmus.artifact import Artifact
+from isthmus.recording import read_trace
+from isthmus.robot import load_robot
+from isthmus_ros.coordinator import evaluate_over_ros
+from isthmus_ros.processes import RosError
+from isthmus_sim.episodes import episode_start, run_episodes
+from isthmus_sim.plants import make_plant
+from isthmus_sim.tasks import get_task
+
+pytestmark = pytest.mark.ros
+
+SEEDS = (3, 4, 5)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return get_task("reach")
+
+
+@pytest.fixture(scope="module")
+def goal(task):
+    return episode_start(task, [0]).inputs["goal"][0].tolist()
+
+
+@pytest.fixture(scope="module")
+def policy_file(task, tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "policy.isthmus"
+    resolved_rate(task.contract).save(path)
+    return path
+
+
+def test_stepped_run_through_guard_and_policy_equals_the_run_in_one_process_bit_for_bit(task, policy_file, tmp_path):
+    found = evaluate_over_ros(task, policy_file, SEEDS, guard="external", record=tmp_path / "trace")
+    plant = make_plant("pybullet", load_robot("ur5e"), mode="velocity", period=task.contract.control_period)
+    policy = Artifact.load(policy_file).policy()
+    for number, (seed, episode) in enumerate(zip(SEEDS, found.episodes, strict=True)):
+        ticks = []
+        run_episodes(task, policy, plant, [seed], on_tick=ticks.append)
+        trace = read_trace(tmp_path / f"trace-{number:03d}.mcap")
+        assert len(trace) == len(ticks) == task.episode_steps
+        np.testing.assert_array_equal(trace.position, np.concatenate([tick.measurement.position for tick in ticks]))
+        np.testing.assert_array_equal(trace.velocity, np.concatenate([tick.measurement.velocity for tick in ticks]))
+        np.testing.assert_array_equal(trace.executed, np.concatenate([tick.decision.command.values for tick in ticks]))
+        for name, values in trace.observations.items():
+            np.testing.assert_array_equal(values, np.concatenate([tick.observation[name] for tick in ticks]))
+        assert (episode.seed, episode.success, episode.stopped_by_guard) == (seed, True, "")
+
+
+def ready(nodes, task, goal):
+    assert nodes.configure()
+    nodes.activate()
+    nodes.reset(0)
+    nodes.reach_for(task.contract, goal)
+
+
+def begin_motion(nodes, task, goal):
+    """Run the policy until the arm moves."""
+    ready(nodes, task, goal)
+    nodes.arm()
+    nodes.wait(lambda: nodes.link.status.get("armed") == "true", "arming")
+    nodes.link.spin(0.15)
+    nodes.link.trigger("policy/start")
+    nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.2 for message in nodes.link.executed.values()), "motion")
+
+
+def at_rest(nodes):
+    return max(map(abs, nodes.link.executed[max(nodes.link.executed)].velocity)) == 0
+
+
+def test_start_needs_an_armed_guard_and_stop_leaves_it_armed(task, policy_file, goal):
+    with bench(policy_file, clock="wall", simulator={}, guarding={}) as nodes:
+        ready(nodes, task, goal)
+        with pytest.raises(RosError, match="the guard is not armed; call guard/arm first"):
+            nodes.link.trigger("policy/start")
+        nodes.arm()
+        nodes.link.spin(0.3)
+        nodes.link.trigger("policy/start")
+        nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.2 for message in nodes.link.executed.values()), "motion")
+        with pytest.raises(RosError, match="the robot moves"):
+            nodes.link.arm()
+        nodes.link.trigger("policy/stop")
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle", "standstill")
+        assert at_rest(nodes)
+        nodes.link.spin(0.7)
+        assert (nodes.link.status["rung"], nodes.link.status["armed"]) == ("pass", "true")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_policy_that_dies_in_motion_is_braked_for(task, policy_file, goal, number):
+    with bench(policy_file, clock="wall", simulator={}, guarding={}) as nodes:
+        begin_motion(nodes, task, goal)
+        if number == signal.SIGKILL:
+            nodes.kill("policy_node")
+        else:
+            nodes.policy.send(number)
+        nodes.wait(lambda: nodes.link.status["rung"] == "stop" and nodes.link.status["armed"] == "false", "the stop")
+        assert "no command came" in nodes.link.status["cause"]
+        assert at_rest(nodes)
+        if number == signal.SIGSTOP:
+            nodes.link.forget()
+            nodes.policy.send(signal.SIGCONT)
+            nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
+            assert not nodes.link.executed
+
+
+def test_guard_stop_ends_the_policys_motion(task, policy_file, goal):
+    with bench(policy_file, clock="wall", simulator={}, guarding={}) as nodes:
+        begin_motion(nodes, task, goal)
+        nodes.link.trigger("guard/stop")
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle" and nodes.link.status["armed"] == "false", "standstill")
+        assert nodes.link.number("stop_sequence") >= 0
+        assert at_rest(nodes)
+        with pytest.raises(RosError, match=r"policy/start refused: the guard is stopped \(guard/stop was called\)"):
+            nodes.link.trigger("policy/start")
+
+
+def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file, goal):
+    with bench(policy_file, clock="wall", simulator={}, guarding={}) as nodes:
+        begin_motion(nodes, task, goal)
+        nodes.kill("guard_node")
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
+        assert "the guard left 3 commands in a row without an answer" in nodes.link.status["failure"]
+        assert "the guard is silent" in nodes.policy.log
+        with pytest.raises(RosError, match="not active"):
+            nodes.link.trigger("policy/start")
+
+
+def test_guard_stop_in_stepped_time_brakes_the_arm(task, policy_file, goal):
+    with bench(policy_file, simulator={}, guarding={}) as nodes:
+        begin_motion(nodes, task, goal)
+        nodes.link.trigger("guard/stop")
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle" and nodes.link.status["armed"] == "false", "standstill")
+        assert at_rest(nodes)
+        assert not nodes.link.status["failure"]
