@@ -211,6 +211,7 @@ class RosProfile:
         stop_services: std_srvs/Trigger services that end external control.
         odometry_topic: nav_msgs/Odometry of a mobile robot; "" for none.
         transports: transport → topic, of transports that `command_topics` does not name: `trajectory` is a trajectory_msgs/JointTrajectory.
+        transport: the one that guard_node uses unless told otherwise, where it carries the mode; "" is the topic in `command_topics`.
         speed_scaling: how fast the robot may go; None if it does not say.
         program_running: std_msgs/Bool, latched: whether the robot's program runs, so that it obeys; "" if it does not say.
     """
@@ -222,6 +223,7 @@ class RosProfile:
     stop_services: tuple[str, ...] = ()
     odometry_topic: str = ""
     transports: Mapping[str, str] = field(default_factory=dict)
+    transport: str = ""
     speed_scaling: SpeedScaling | None = None
     program_running: str = ""
 

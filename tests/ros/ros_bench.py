@@ -141,7 +141,9 @@ def bench(policy, *, clock="stepped", simulator=None, relayed=False, guarding=No
         stack.callback(relay.close if relay else lambda: None)
         nodes = []
         if guarding is not None:
-            nodes.append(NodeProcess("guard_node", {**shared, "accept_no_deadman": True, **guarding}, environment))
+            nodes.append(
+                NodeProcess("guard_node", {**shared, "transport": "forward_velocity", "accept_no_deadman": True, **guarding}, environment)
+            )
             parameters["guard"] = "external"
         if not alone:
             nodes.append(NodeProcess("policy_node", {**shared, "accept_no_deadman": True, **parameters}, environment))

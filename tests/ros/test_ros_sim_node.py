@@ -5,8 +5,10 @@ pytest.importorskip("rclpy")
 
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import JointState
 from sim_bench import pan, sim_bench
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Bool, Float64, Float64MultiArray
 
 from isthmus.robot import load_robot
 from isthmus_ros import wire
@@ -112,16 +114,24 @@ def test_limit_cycle_reverses_the_joint(arm):
 
 
 def test_robot_in_a_protective_stop_stands_and_waits_for_a_new_command_afterwards(arm):
+    running = []
+    arm.node.create_subscription(Bool, f"/{ROBOT.ros.program_running}", lambda message: running.append(message.data), wire.LATCHED)
     moving(arm)
     assert arm.fault("protective_stop:=true") == ""
     standing(arm, every=lambda: arm.command(pan(0.4)))
+    assert running == [True, False]
     assert arm.fault() == ""
+    arm.wait(lambda: running == [True, False, True], "the program")
     assert abs(arm.speed()) < 0.01
     moving(arm)
 
 
 def test_speed_scaling_slows_the_robot(arm):
+    scaling = []
+    arm.node.create_subscription(Float64, f"/{ROBOT.ros.speed_scaling.topic}", lambda message: scaling.append(message.data), 10)
+    arm.wait(lambda: scaling and scaling[-1] == 100.0, "full speed in percent")
     assert arm.fault("speed_scaling:=0.5") == ""
+    arm.wait(lambda: scaling[-1] == 50.0, "half speed in percent")
     arm.wait(lambda: abs(arm.speed() - 0.2) < 0.03, "half speed", every=lambda: arm.command(pan(0.4)))
 
 
@@ -152,3 +162,20 @@ def test_command_topic_that_nobody_can_hear(arm, fault):
     assert arm.fault() == ""
     arm.wait(lambda: publisher.get_subscription_count() == 1, "somebody")
     moving(arm)
+
+
+def test_evidence_tells_the_truth_on_the_steady_clock_whatever_the_joint_states_say(arm):
+    truth, received, events = [], [], []
+    arm.node.create_subscription(JointState, "/sim_node/truth", truth.append, 100)
+    arm.node.create_subscription(JointState, "/sim_node/received", received.append, 100)
+    arm.node.create_subscription(DiagnosticArray, "/sim_node/events", events.append, wire.LATCHED)
+    before = time.monotonic()
+    assert arm.fault("freeze_values:=all", "stamp_rate:=0") == ""
+    arm.wait(lambda: truth and truth[-1].velocity[0] > 0.35, "motion", every=lambda: arm.command(pan(0.4)))
+    assert arm.speed() == pytest.approx(0.0, abs=1e-6)
+    arm.wait(lambda: received and events, "evidence")
+    values = {pair.key: pair.value for pair in events[-1].status[0].values}
+    assert (events[-1].status[0].name, values["stamp_rate"]) == ("fault", "0")
+    assert list(received[-1].velocity) == list(pan(0.4))
+    for message in (events[-1], truth[-1], received[-1]):
+        assert before <= wire.seconds_of(message.header.stamp) <= time.monotonic()

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -208,7 +206,4 @@ def test_transports_fit_the_robot_or_are_refused():
 def test_topics_are_those_of_the_profile():
     assert command_topic(ROBOT.ros, "forward_position") == ROBOT.ros.command_topics["position"]
     assert command_topic(RosProfile({}), "trajectory") == "joint_trajectory_controller/joint_trajectory"
-    assert (
-        command_topic(SimpleNamespace(transports={"trajectory": "scaled/joint_trajectory"}, command_topics={}), "trajectory")
-        == "scaled/joint_trajectory"
-    )
+    assert command_topic(ROBOT.ros, "trajectory") == "scaled_joint_trajectory_controller/joint_trajectory"

@@ -2,6 +2,9 @@
 
 Dynamics, reward, start distribution and episode length are those of Pendulum-v1, so published returns are comparable. One thing
 differs: the speed is not cut off at 8 rad/s, because a physics engine has no such wall.
+
+The same efforts, replayed open loop in MuJoCo and PyBullet, leave the rod within 1e-6 rad after two seconds (`tests/sim/test_plants.py`): both
+integrate the same equation at the same step.
 """
 
 from __future__ import annotations

@@ -98,9 +98,10 @@ def evaluate_over_ros(
             policy = {"policy": str(Path(policy_path).resolve()), "clock": clock, "max_steps": task.episode_steps, "replan": replan or 0}
             policy |= {"record": str(record.resolve()) if record else "", "accept_no_deadman": True}  # sim_node has a time-out of its own
             policy["guard"] = guard
-            nodes = {"sim_node": simulator, "policy_node": policy}
+            nodes: dict[str, dict[str, Any]] = {"sim_node": simulator, "policy_node": policy}
             if guard == "external":
-                nodes["guard_node"] = {name: policy[name] for name in ("policy", "clock", "accept_no_deadman")}
+                guarding = {name: policy[name] for name in ("policy", "clock", "accept_no_deadman")}
+                nodes["guard_node"] = {**guarding, "transport": _held(task.contract.mode)}
             processes = stack.enter_context(_processes(nodes, environment))
         link = Link(state_topic, domain_id, processes)
         stack.callback(link.close)
@@ -136,6 +137,11 @@ def _processes(nodes: Mapping[str, Mapping[str, Any]], environment: Mapping[str,
         for name, code in codes.items():
             if clean and code != 0:
                 raise RosError(f"{name} ended with exit code {code}: {complaints[name]}")
+
+
+def _held(mode: str) -> str:
+    """The transport that `sim_node` takes unless it is told otherwise."""
+    return "cmd_vel" if mode == "twist" else f"forward_{mode}"
 
 
 def _bring_up(link: Link, name: str, processes: Sequence[NodeProcess]) -> None:

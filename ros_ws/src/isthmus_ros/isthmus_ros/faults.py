@@ -107,6 +107,11 @@ class Faults:
         """What was given, for comparison with other faults; the neutral number if nothing was."""
         return self.levels.get(name) or self.names.get(name) or self.number(name)
 
+    def texts(self) -> Mapping[str, str]:
+        """Name → value, as text."""
+        joints = {name: ",".join(f"{joint}={level:g}" for joint, level in levels.items()) for name, levels in self.levels.items()}
+        return {**{name: f"{number:g}" for name, number in self.numbers.items()}, **joints, **self.names}
+
 
 def parse_faults(entries: Sequence[str], joints: Sequence[str]) -> Faults:
     """Faults from entries `name:=value`; empty entries are skipped.

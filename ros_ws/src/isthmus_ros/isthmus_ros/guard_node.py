@@ -27,6 +27,7 @@ from isthmus_ros.plant import RosPlant
 from isthmus_ros.spin import run_node
 from isthmus_ros.stop_services import StopServices
 from isthmus_ros.stream import Asked, GuardedStream
+from isthmus_ros.transports import TRANSPORTS, keeps_moving, transport_of
 
 __all__ = ["GuardNode", "main"]
 
@@ -44,6 +45,7 @@ class GuardNode(CarefulNode):
         declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
         declare(self, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
         declare(self, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
+        declare(self, "transport", "", f"how commands reach the robot: {', '.join(TRANSPORTS)}; empty means the profile's own")
         declare(self, "clock", "wall", "wall: watches and brakes by itself; stepped: answers each joint state once")
         declare(self, "rate_scale", 1.0, "scales velocity and acceleration limits, for first runs on a robot", low=0.01, high=1.0)
         declare(
@@ -86,7 +88,11 @@ class GuardNode(CarefulNode):
         robot = load_robot(self.text("robot") or contract.robot, [Path(folder)] if folder else [])
         if problems := contract.fits(robot):
             raise ValueError(f"the policy does not fit the robot: {'; '.join(problems)}")
-        checks.require_deadman(contract.mode, bool(self.get_parameter("accept_no_deadman").value))
+        if robot.ros is None:
+            raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
+        transport, _ = transport_of(self.text("transport"), robot.ros, contract.mode)
+        if keeps_moving(transport):
+            checks.require_deadman(contract.mode, bool(self.get_parameter("accept_no_deadman").value))
         for line in contract.limits.looser_than(robot.limits()):
             self.get_logger().warning(f"tighter than in training: {line}")
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
@@ -100,6 +106,8 @@ class GuardNode(CarefulNode):
             contract.control_period,
             contract.digest(),
             realtime=realtime,
+            transport=transport,
+            limits=guard.limits,
             namespace=self.text("robot_namespace"),
             stamp_check=stamp_check,
             prefix=self.text("joint_prefix"),
@@ -119,7 +127,7 @@ class GuardNode(CarefulNode):
             plant.on_state = stream.step
         self.get_logger().info(
             f"guarding {robot.name}: {contract.mode} every {contract.control_period:g} s, contract {contract.digest()[:12]}, "
-            f"commands go to {plant.command_topic}"
+            f"commands go to {plant.command_topic} as {transport}"
         )
 
     def activate(self) -> None:

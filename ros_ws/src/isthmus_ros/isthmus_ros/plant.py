@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import JointState
 
-from isthmus.records import Command
+from isthmus.limits import Limits
+from isthmus.records import Command, reorder
 from isthmus.robot import Robot
 from isthmus_ros import wire
 from isthmus_ros.states import STEADY_ABORT, StateTopic
-from isthmus_ros.transports import Forward, Transport
+from isthmus_ros.transports import Transport, make_transport, transport_of
 
 __all__ = ["STEADY_ABORT", "RosPlant"]
 
@@ -24,7 +26,19 @@ class RosPlant(StateTopic):
     """
 
     def __init__(
-        self, node: Any, robot: Robot, mode: str, period: float, digest: str, *, realtime: bool, namespace: str = "/", **listening: Any
+        self,
+        node: Any,
+        robot: Robot,
+        mode: str,
+        period: float,
+        digest: str,
+        *,
+        realtime: bool,
+        transport: str = "",
+        limits: Limits | None = None,
+        namespace: str = "/",
+        stamp_check: str = "absolute",
+        prefix: str = "",
     ) -> None:
         """Create the subscription and the publishers; nothing is published yet.
 
@@ -35,19 +49,31 @@ class RosPlant(StateTopic):
             period: control period, s.
             digest: of the contract, for the frame_id of what is executed.
             realtime: False for stepped time.
+            transport: key of `TRANSPORTS`; "" is the topic of the mode in the profile's `command_topics`.
+            limits: of the guard, for the braking tail of trajectories; None means the robot's own.
             namespace: the robot's namespace, in which the profile's topics are resolved.
-            listening: `stamp_check` and `prefix` of `StateTopic`.
+            stamp_check: see `StateTopic`.
+            prefix: of the joints' names on topics.
 
         Raises:
-            ValueError: the robot has no ROS interface.
+            ValueError: the robot has no ROS interface, or not this transport.
         """
-        super().__init__(node, robot, period, realtime=realtime, namespace=namespace, **listening)
-        self.command_topic = wire.joined(namespace, self.profile.command_topics[mode])
+        super().__init__(node, robot, period, realtime=realtime, namespace=namespace, stamp_check=stamp_check, prefix=prefix)
+        topic = self.profile.command_topics[mode]
+        if transport:
+            transport, topic = transport_of(transport, self.profile, mode)
+        self.command_topic = wire.joined(namespace, topic)
         self._mode = mode
         self._digest = digest
         self._last: Command | None = None
-        self._transport: Transport = Forward(node, robot, self.command_topic)
+        self._sent = -np.inf
+        carrier = transport or {"twist": "cmd_vel"}.get(mode, f"forward_{mode}")
+        self._transport: Transport = make_transport(node, carrier, self.command_topic, robot, limits or robot.limits(), period, prefix)
         self._executed = node.create_publisher(JointState, "guard/executed", wire.EXECUTED)
+
+    def begin(self) -> None:
+        """The next command begins where the robot is, whatever was sent before."""
+        self._transport.begin()
 
     def write(self, command: Command) -> None:
         """Send the command with the next sequence number; see `send`."""
@@ -57,9 +83,13 @@ class RosPlant(StateTopic):
         """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp and sequence number."""
         self.sequence = sequence
         self._last = command
-        self._transport.send(command)
+        now, decided = time.monotonic(), self._time()
+        elapsed = now - self._sent if self.realtime else self.period
+        position = reorder(self.read().position, self.robot.joint_names, command.joints)
+        self._transport.send(command, position, elapsed, decided)
+        self._sent = now
         executed = wire.joint_command(command)
-        executed.header.stamp = self._time()
+        executed.header.stamp = decided
         executed.header.frame_id = wire.frame_id(self._digest, sequence)
         self._executed.publish(executed)
 

@@ -64,8 +64,7 @@ def transport_mode(transport: str, mode: str) -> str:
 
 def command_topic(profile: RosProfile, transport: str) -> str:
     """Relative topic of a transport: that of the profile, else the usual one."""
-    given: Mapping[str, str] = getattr(profile, "transports", {})
-    return given.get(transport) or profile.command_topics.get(TRANSPORTS[transport], TRAJECTORY_TOPIC)
+    return profile.transports.get(transport) or profile.command_topics.get(TRANSPORTS[transport], TRAJECTORY_TOPIC)
 
 
 def make_controller(transport: str, robot: Robot, joints: tuple[str, ...], mode: str, time_out: float) -> Controller:

@@ -16,14 +16,10 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from isthmus_ros.faults import FAULTS, parse_faults
-from isthmus_ros.parameters import choice, declare
-from isthmus_ros.sim_commands import TRANSPORTS
-from isthmus_ros.sim_robot import HOME
-from isthmus_ros.sim_run import Settings, SimRun
+from isthmus_ros.faults import parse_faults
+from isthmus_ros.sim_run import SimRun
+from isthmus_ros.sim_settings import declare_settings, parse_physical, read_settings
 from isthmus_ros.spin import run_node
-from isthmus_sim.plants import plant_names
-from isthmus_sim.tasks import get_task
 
 __all__ = ["SimNode", "main", "parse_physical"]
 
@@ -41,7 +37,7 @@ class SimNode(LifecycleNode):
             ModuleNotFoundError: the physics engine is not installed.
         """
         super().__init__("sim_node")
-        _declare_parameters(self)
+        declare_settings(self)
         self._run: SimRun | None = None
         self._problem: Exception | None = None
         self.add_on_set_parameters_callback(self._change_faults)
@@ -57,8 +53,7 @@ class SimNode(LifecycleNode):
         """Make the robot, its topics and services; time stands still."""
         try:
             faults = self.get_parameter("fault").value
-            settings = self._settings()
-            self._run = SimRun(self, settings, self._seed(), faults)
+            self._run = SimRun(self, read_settings(self), self._seed(), faults)
         except (ValueError, ModuleNotFoundError) as error:
             self._problem = error
             if not self._autostart:
@@ -84,8 +79,8 @@ class SimNode(LifecycleNode):
         return _FAILURE
 
     def rest(self) -> bool:
-        """A simulated robot has nothing to finish."""
-        return True
+        """Stay while commands come: who is ended together with the robot must see it come to rest."""
+        return self._run is None or not self._run.commanded
 
     def give_up(self, cause: str) -> None:
         """Nor to give up."""
@@ -95,19 +90,6 @@ class SimNode(LifecycleNode):
         if self._run is not None:
             self._run.close()
         super().destroy_node()
-
-    def _settings(self) -> Settings:
-        given = {name: self.get_parameter(name).value for name in _SETTINGS}
-        return Settings(
-            task=get_task(str(self.get_parameter("task").value)),
-            engine=str(self.get_parameter("plant").value),
-            stepped=choice(self, "clock", ("wall", "stepped")) == "stepped",
-            namespace=str(self.get_parameter("robot_namespace").value),
-            prefix=str(self.get_parameter("joint_prefix").value),
-            transforms=bool(self.get_parameter("tf").value),
-            physical=parse_physical(self.get_parameter("parameters").value),
-            **given,
-        )
 
     def _seed(self) -> int:
         return int(self.get_parameter("episode_seed").value)
@@ -131,54 +113,6 @@ class SimNode(LifecycleNode):
         except ValueError as error:
             response.success, response.message = False, str(error)
         return response
-
-
-_SETTINGS = ("state_rate", "transport", "command_timeout", "camera_rate")
-
-
-def _declare_parameters(node: Any) -> None:
-    declare(node, "task", "", "task that names the robot and draws the episodes")
-    declare(node, "plant", "pybullet", f"physics engine: {', '.join(plant_names())}")
-    declare(node, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
-    declare(node, "joint_prefix", "", "put before the names of joints on topics, as tf_prefix of ur_robot_driver")
-    declare(node, "clock", "wall", "wall: real time; stepped: one control period per executed command")
-    declare(node, "autostart", True, "configure and activate without being asked")
-    declare(node, "state_rate", 0.0, "rate of joint states in wall time, Hz; 0 means the profile's, at most 100", low=0, high=1000)
-    declare(node, "transport", "", f"controller that listens: {', '.join(TRANSPORTS)}; empty means the forward one of the task's mode")
-    declare(node, "command_timeout", 0.5, "s without a command until a held velocity or effort becomes zero; 0 means never", low=0, high=60)
-    declare(node, "camera_rate", 0.0, "pictures of each of the robot's cameras, Hz; 0 means none", low=0, high=120)
-    declare(node, "tf", True, "publish the transform from odom to a mobile robot's base, where tf2_msgs is installed")
-    declare(
-        node,
-        "episode_seed",
-        HOME,
-        "seed of the episode that ~/reset begins; -1 means home, at rest",
-        low=-1,
-        high=2**31 - 1,
-        fixed=False,
-    )
-    declare(node, "parameters", [""], 'physical parameters that differ from the nominal ones, as "name:=value"')
-    declare(node, "fault", [""], f'faults that are switched on, as "name:=value": {", ".join(FAULTS)}', fixed=False)
-
-
-def parse_physical(entries: Sequence[str]) -> dict[str, float]:
-    """Physical parameters from entries `name:=value`; empty entries are skipped.
-
-    Raises:
-        ValueError: an entry is not of that form.
-    """
-    physical = {}
-    for entry in entries:
-        name, separator, value = entry.partition(":=")
-        if not entry:
-            continue
-        try:
-            physical[name] = float(value)
-        except ValueError:
-            separator = ""
-        if not separator:
-            raise ValueError(f"parameters must be a list of name:=value with a number, got {entry!r}")
-    return physical
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

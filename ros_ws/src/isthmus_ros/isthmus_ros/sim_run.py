@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,49 +19,20 @@ from isthmus_ros import wire
 from isthmus_ros.faults import Faults, parse_faults
 from isthmus_ros.sim_cameras import CameraTopics
 from isthmus_ros.sim_commands import CommandTopics, command_topic, forward_values, make_controller, transport_mode, transport_of
+from isthmus_ros.sim_evidence import Evidence
 from isthmus_ros.sim_robot import SimRobot
+from isthmus_ros.sim_settings import Settings
 from isthmus_ros.sim_topics import RobotTopics
 from isthmus_sim.plants import make_plant
-from isthmus_sim.task import Task
 
-__all__ = ["Settings", "SimRun"]
+__all__ = ["SimRun"]
 
 _REPEAT = 0.1  # s between repetitions of a state that waits for its command, and of the speed scaling
+_JUST = 0.5  # s since a command for which its sender counts as present
 _SILENCE = 5.0  # s without a command after which the log says so
 _CATCH_UP = 5  # periods that are simulated late rather than left out
 _RELEASE = 0.001  # s between looks for late states that are due
 _STRANGE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the parameters of `sim_node` ask for.
-
-    Attributes:
-        task: names the robot and draws the episodes.
-        engine: physics engine.
-        stepped: one control period per executed command, instead of wall time.
-        state_rate: of joint states in wall time, Hz; 0 means the profile's, at most 100.
-        transport: to the robot's controller; "" is the one that holds commands of the contract's mode.
-        command_timeout: s until a held velocity, effort or twist becomes zero in wall time; 0 means never.
-        camera_rate: pictures per second; 0 means none.
-        transforms: publish transforms.
-        namespace: in which the profile's topics are resolved.
-        prefix: of joint names on topics.
-        physical: parameters that differ from the task's own.
-    """
-
-    task: Task
-    engine: str
-    stepped: bool
-    state_rate: float = 0.0
-    transport: str = ""
-    command_timeout: float = 0.5
-    camera_rate: float = 0.0
-    transforms: bool = True
-    namespace: str = "/"
-    prefix: str = ""
-    physical: Mapping[str, float] | None = None
 
 
 class SimRun:
@@ -109,6 +79,7 @@ class SimRun:
             complain=node.get_logger().error,
             received=self._received,
         )
+        self._evidence = Evidence(node)
         self._quality: Any = None
         self._releasing = False
         self._serve(profile.ros.stop_services)
@@ -123,6 +94,11 @@ class SimRun:
         """Names of the robot's joints, for faults."""
         return tuple(self._joints)
 
+    @property
+    def commanded(self) -> bool:
+        """Whether a command has just come."""
+        return time.monotonic() - self._commanded < _JUST
+
     def start(self) -> None:
         """Let time pass."""
         self._running = True
@@ -135,6 +111,7 @@ class SimRun:
     def change(self, faults: Faults) -> None:
         """Switch faults on and off."""
         self._robot.faults = faults
+        self._evidence.event("fault", faults.texts())
         quality = None if faults.on("no_subscriber") else (_STRANGE if faults.on("command_qos") else wire.COMMAND)
         if quality is not self._quality:
             self._quality = quality
@@ -153,6 +130,7 @@ class SimRun:
             ValueError: an unknown physical parameter.
         """
         self._robot.reset(self._settings.task, seed, self._settings.physical or {}, self._now())
+        self._evidence.event("reset", {"seed": str(seed)})
         self._executed, self._fresh = None, False
         self._tick += 1
         if not self._settings.stepped:  # a reset takes time, and stamps are those of the clock
@@ -176,12 +154,14 @@ class SimRun:
 
     def _end_control(self, request: Any, response: Any) -> Any:
         self._robot.end_control()
+        self._evidence.event("stop_service", {})
         response.success, response.message = True, "external control has ended"
         self._node.get_logger().info("external control was ended; ~/resume or ~/reset gives it again")
         return response
 
     def _resume(self, request: Any, response: Any) -> Any:
         self._robot.resume()
+        self._evidence.event("resume", {})
         response.success = self._robot.running
         response.message = "the program runs" if response.success else "the robot is in a protective stop"
         return response
@@ -210,6 +190,9 @@ class SimRun:
 
     def _received(self) -> None:
         self._commanded, self._silent, self._fresh = time.monotonic(), False, True
+        newest = self._robot.controller.newest
+        if newest is not None:
+            self._evidence.received(self._mode, self._joints, newest)
         self._step()
 
     def _receive_executed(self, message: Any) -> None:
@@ -239,6 +222,7 @@ class SimRun:
     def _advance(self, *, hold: bool = False) -> None:
         end = (self._tick + 1) * self._period
         self._robot.advance(end if self._settings.stepped else self._began + end, hold=hold)
+        self._evidence.truth(self._robot.plant)
         self._tick += 1
         self._fresh = False
 

@@ -57,11 +57,11 @@ class RobotTopics:
         self._scaling: Any = None
         self._running: Any = None
         self._full = 1.0
-        if scaling := getattr(profile, "speed_scaling", None):
+        if scaling := profile.speed_scaling:
             self._full = scaling.full
             self._scaling = node.create_publisher(Float64, wire.joined(namespace, scaling.topic), STATES)
-        if running := getattr(profile, "program_running", ""):
-            self._running = node.create_publisher(Bool, wire.joined(namespace, running), wire.LATCHED)
+        if profile.program_running:
+            self._running = node.create_publisher(Bool, wire.joined(namespace, profile.program_running), wire.LATCHED)
         self._faulty_states, self._faulty_clock = FaultyStates(), FaultyClock("clock_offset", "clock_rate")
         self._late: LateQueue[Any] = LateQueue()
         self._said: tuple[bool, float] | None = None

@@ -57,6 +57,9 @@ class Robotic(Protocol):
         """What is wrong with the newest sample's time."""
         ...
 
+    def begin(self) -> None:
+        """The next command begins where the robot is."""
+
     def send(self, command: Command, sequence: int) -> None:
         """Send a command that has passed the guard."""
 
@@ -153,6 +156,7 @@ class GuardedStream:
         self._following, self._hurry, self._pending, self._still, self._faults = False, False, None, 0, 0
         self._credit, self._surplus = _AT_ONCE, -np.inf
         self._watched = time.monotonic()
+        self._robot.begin()
         if self._robot.realtime:
             self._rest()
         self._on_change()
