@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from isthmus_bringup.arguments import ARGUMENTS, USES
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
@@ -22,14 +23,14 @@ REFERENCE = Path(__file__).parent / "reference"
 PICTURES = REFERENCE / "tasks"
 SHEET = ("push", "slide", "rod", "door", "peg", "navigate", "walk-rough", "reach")  # of README.md
 SOLVED = REFERENCE / "solved.json"
-COMMANDS = ("train sac", "script", "eval", "view", "inspect", "doctor", "tasks", "robots", "robots import", "plants", "demo")
+COMMANDS = ("train sac", "script", "eval", "view", "deploy", "inspect", "doctor", "tasks", "robots", "robots import", "plants", "demo")
 NOTE = "<!-- written by docs/generate.py; change the code instead -->\n\n"
 
 
 def main() -> int:
     if "--pictures" in sys.argv:
         take_pictures(sys.argv[sys.argv.index("--pictures") + 1 :] or task_names())
-    pages = {"tasks.md": tasks_page(), "commands.md": commands_page()}
+    pages = {"tasks.md": tasks_page(), "commands.md": commands_page(), "bringup.md": bringup_page()}
     stale = []
     for name, text in pages.items():
         path = REFERENCE / name
@@ -107,10 +108,7 @@ def solved_lines(name: str) -> list[str]:
     solved = json.loads(SOLVED.read_text(encoding="utf-8")) if SOLVED.is_file() else {}
     if name not in solved:
         return []
-    parts = [
-        f"{found['rate']:.2f} ({found['low']:.2f} … {found['high']:.2f}) in {plant}, mean {found['steps']:.0f} steps"
-        for plant, found in solved[name].items()
-    ]
+    parts = [f"{found['rate']:.2f} ({found['low']:.2f} … {found['high']:.2f}) in {plant}" for plant, found in solved[name].items()]
     return [f"Solved by its script (`isthmus script {name}`): success {'; '.join(parts)}.\n"]
 
 
@@ -134,6 +132,24 @@ def commands_page() -> str:
         shown = "\n".join(line.rstrip() for line in text.strip().splitlines())
         lines += [f"## isthmus {command}\n", "```text", shown, "```\n"]
     return "\n".join(lines)
+
+
+def bringup_page() -> str:
+    lines = [
+        NOTE + "# Launch arguments\n",
+        "One table, `isthmus_bringup.arguments`, feeds the launch files, `isthmus deploy` and this page. In ROS an argument is `name:=value`, with "
+        "`isthmus deploy` it is `--name value`.\n",
+        *(f"* `ros2 launch isthmus_bringup {use}.launch.py`: {description}" for use, description in USES.items()),
+        "\n| argument | default | in | what it is |\n|---|---|---|---|",
+    ]
+    for argument in ARGUMENTS:
+        defaults = {use: str(argument.default_for(use)).lower() or "empty" for use in argument.uses}
+        same = len(set(defaults.values())) == 1
+        shown = next(iter(defaults.values())) if same else ", ".join(f"{use}: {value}" for use, value in defaults.items())
+        valid = f"; one of {', '.join(filter(None, argument.choices))}" if argument.choices else ""
+        uses = "all" if len(argument.uses) == len(USES) else ", ".join(argument.uses)
+        lines.append(f"| `{argument.name}` | {shown} | {uses} | {argument.description}{valid} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

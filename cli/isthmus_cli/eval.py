@@ -194,6 +194,8 @@ class Eval:
         if times is not None:
             say(f"inference, 99th percentile: {times:.3f} ms for {summary['cadence'].get('rows', 1)} row(s)")
         for episode in summary["per_episode"]:
+            if episode.get("diverged"):
+                say(f"the physics of episode {episode['seed']} exploded after {episode['steps']} steps")
             if episode.get("stopped_by_guard"):
                 say(f"the guard stopped episode {episode['seed']} after {episode['steps']} steps: {episode['stopped_by_guard']}")
         for name, path in (("json", self.json), ("video", self.video), ("traces", self.record), ("plot", self.plot)):

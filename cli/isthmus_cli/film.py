@@ -103,6 +103,10 @@ class Film:
         self._periods += 1
         if not due:
             return
+        if self._path and not (self.frames or self._writer):
+            # Now, because a GIF is written at the end, and ffmpeg would say in many lines that it cannot.
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.open("wb").close()
         picture = take()
         if not self._streams or self._path is None:
             self.frames.append(picture)
@@ -110,7 +114,6 @@ class Film:
         if self._writer is None:
             import imageio
 
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = imageio.get_writer(self._path, fps=1 / (self.period * self.stride), macro_block_size=8)
         self._writer.append_data(picture)
 
@@ -128,7 +131,6 @@ class Film:
             return
         from PIL import Image
 
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         first, *rest = [Image.fromarray(frame) for frame in self.frames]
         first.save(self._path, save_all=True, append_images=rest, duration=round(self.period * self.stride * 1000), loop=0)
 

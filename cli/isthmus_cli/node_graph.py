@@ -137,13 +137,15 @@ class NodeGraph:
         """Stop the policy, wait for standstill, disarm, deactivate and end, the processes in reverse order."""
         self._watched.clear()  # the death of one must not keep the others from being brought to rest
         running = {process.name for process in self.processes if process.exit_code is None}
-        if "policy_node" in self._active and running.issuperset(self._active):
+        if "policy_node" in running.intersection(self._active):
             with contextlib.suppress(RosError):
                 self.link.trigger("policy/stop")
             with contextlib.suppress(RosError):
                 self.link.until(lambda: self.link.status.get("policy", "idle") == "idle", _SETTLE, "no standstill")
+        guard = "guard_node" if any(process.name == "guard_node" for process in self.processes) else "policy_node"
+        if guard in running.intersection(self._active):
             try:
-                insist(self, lambda: self.link.arm(False), _SETTLE)
+                insist(self, lambda: self.link.arm(False), _SETTLE)  # refused until standstill
             except RosError as error:
                 self.failures.append(str(error))
         for process in reversed(self.processes):

@@ -30,6 +30,7 @@ class EpisodeResult:
         steps: control periods until its end.
         stopped_by_guard: cause of the guard's stop, "" if there was none.
         fallen: the task ended it as a failure (`Task.fallen`).
+        diverged: the physics exploded, which ended it as a failure.
         terms: weighted reward terms, summed.
         rungs: control periods spent on each rung of the guard.
         parameters: physical parameters that were set, those drawn for this episode among them.
@@ -41,6 +42,7 @@ class EpisodeResult:
     steps: int
     stopped_by_guard: str
     fallen: bool
+    diverged: bool
     terms: Mapping[str, float]
     rungs: Mapping[str, int]
     parameters: Mapping[str, float] = field(default_factory=dict)
@@ -93,7 +95,7 @@ def run_episodes(
     steps = np.zeros(plant.batch, dtype=np.int64)
     rungs = np.zeros((plant.batch, len(RUNGS)), dtype=np.int64)
     causes = [""] * plant.batch
-    fallen = np.zeros(plant.batch, dtype=bool)
+    fallen, diverged = np.zeros(plant.batch, dtype=bool), np.zeros(plant.batch, dtype=bool)
 
     def score(tick: Tick) -> None:
         nonlocal before, success
@@ -102,6 +104,10 @@ def run_episodes(
         transition = Transition(before, after, asked, start.inputs)
         outcome = scorer.score(transition)
         before = after
+        # A row whose physics exploded ends as a failure, with the rewards that it had until then.
+        lost = ~ended & ~np.isfinite(after.position + after.velocity).all(axis=1)
+        diverged[lost] = ended[lost] = True
+        success[lost] = False
         running = ~ended
         for name, value in outcome.terms.items():
             totals[name][running] += value[running]
@@ -128,6 +134,7 @@ def run_episodes(
             steps=int(steps[row]),
             stopped_by_guard=causes[row],
             fallen=bool(fallen[row]),
+            diverged=bool(diverged[row]),
             terms={name: float(total[row]) for name, total in totals.items()},
             rungs={name: int(count) for name, count in zip(RUNGS, rungs[row], strict=True)},
             parameters={name: float(values[row]) for name, values in physical.items()},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -48,12 +49,22 @@ class Parameter:
 
 
 def parameter_table(robot: Robot, scene: Scene) -> Mapping[str, Parameter]:
-    """Every parameter of a robot in a scene, by name."""
+    """Every parameter of a robot in a scene, by name.
+
+    Raises:
+        ValueError: a body has the name of one of the robot's links or joints.
+    """
+    robot_names = {element.attrib["name"] for element in ElementTree.parse(robot.urdf_path).getroot() if element.tag in ("link", "joint")}  # noqa: S314 - profiles are installed data
+    for body in scene.bodies:
+        if body.name in robot_names | set(robot.joint_names):
+            raise ValueError(f"body {body.name!r} has the name of a link or joint of robot {robot.name!r}")
+    seen = bool(scene.moving) or robot.base.kind != "fixed"
+    plain = [parameter for parameter in _PLAIN if parameter.name != "pose_noise" or seen]
     path = (
         Parameter("action_delay", "s", robot.command_delay, 0.0, 0.5, "time from a command to its effect"),
         Parameter("action_lag", "s", robot.command_lag, 0.0, 0.5, "time constant with which the drives follow a command"),
     )
-    return {parameter.name: parameter for parameter in (*_PLAIN, *path, *_joint_parameters(robot), *_body_parameters(scene))}
+    return {parameter.name: parameter for parameter in (*plain, *path, *_joint_parameters(robot), *_body_parameters(scene))}
 
 
 def parameter_rows(table: Mapping[str, Parameter], parameters: Mapping[str, Array] | None, count: int) -> dict[str, Array]:
@@ -73,6 +84,9 @@ def parameter_rows(table: Mapping[str, Parameter], parameters: Mapping[str, Arra
         if bad := [value for value in row if not parameter.low <= value <= parameter.high]:
             raise ValueError(f"parameter {name!r} must be in {parameter.low:g} … {parameter.high:g} {parameter.unit}, got {bad[0]:g}")
         rows[name] = row
+    pushes = [name for name in ("push_x", "push_y", "push_z") if name in rows]
+    if pushes and "push_duration" not in rows:
+        raise ValueError(f"parameter {pushes[0]!r} does nothing without 'push_duration' (s)")
     return rows
 
 
@@ -83,8 +97,6 @@ def cannot_express(engine: str, name: str, why: str) -> ValueError:
 
 def urdf_dynamics(robot: Robot) -> dict[str, tuple[float, float]]:
     """Viscous damping and dry friction that the URDF gives each of its joints, N·m·s/rad and N·m."""
-    from xml.etree import ElementTree
-
     found = {}
     for element in ElementTree.parse(robot.urdf_path).getroot().findall("joint"):  # noqa: S314 - profiles are installed data
         dynamics = element.find("dynamics")
@@ -156,7 +168,7 @@ def _body_parameters(scene: Scene) -> list[Parameter]:
 
 
 def _moving_parameters(body: Body) -> list[Parameter]:
-    name, centroid = body.name, np.round(body.centroid(), 9) + 0.0
+    name, centroid = body.name, body.centroid()
     parameters = [
         Parameter(f"{name}.mass", "kg", body.mass, 1e-3, max(100.0, 10 * body.mass), f"mass of {name}; its inertia follows"),
         Parameter(f"{name}.inertia", "1", 1.0, 0.01, 100.0, f"factor on the moments of inertia of {name}"),

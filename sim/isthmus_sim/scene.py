@@ -52,6 +52,7 @@ class Shape:
             raise ValueError(f"shape must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if len(self.size) != KINDS[self.kind] or not all(value > 0 for value in self.size):
             raise ValueError(f"size of a {self.kind} must be {KINDS[self.kind]} positive numbers, got {self.size}")
+        _check_pose(f"a {self.kind}", self.position, self.rotation)
         if (self.kind == "heightfield") != bool(self.heights) or len({len(row) for row in self.heights}) > 1:
             raise ValueError("heights must be a grid, and belong to a heightfield and to no other shape")
 
@@ -113,6 +114,8 @@ class Hinge:
             raise ValueError(f"axis of a hinge must be a unit vector, got {self.axis}")
         if not self.low < self.high:
             raise ValueError(f"hinge: low must be < high, got {self.low} and {self.high}")
+        if math.isfinite(self.low) != math.isfinite(self.high):
+            raise ValueError(f"hinge: low and high must both be finite or both be infinite, got {self.low} and {self.high}")
         for name in ("damping", "frictionloss", "armature", "stiffness"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"hinge: {name} must be >= 0, got {getattr(self, name)}")
@@ -156,9 +159,12 @@ class Body:
             raise ValueError(f"{at}: joint must be None, 'free' or a Hinge, got {self.joint!r}")
         if self.parent and self.joint is not None:
             raise ValueError(f"{at}: only a fixed body can be carried by robot link {self.parent!r}")
+        if self.parent and {shape.kind for shape in self.shapes} & {"plane", "heightfield"}:
+            raise ValueError(f"{at}: a plane or heightfield cannot be carried by robot link {self.parent!r}")
+        _check_pose(at, self.position, self.rotation)
         if not self.mass >= 0 or (self.moves and self.mass == 0):
             raise ValueError(f"{at}: mass must be >= 0, and > 0 for a body that moves, got {self.mass} kg")
-        if self.friction < 0 or self.torsional_friction < 0:
+        if not (self.friction >= 0 and self.torsional_friction >= 0):
             raise ValueError(f"{at}: friction must be >= 0, got {self.friction} and {self.torsional_friction} m")
         if self.inertia is not None:
             a, b, c = sorted(self.inertia)
@@ -173,12 +179,12 @@ class Body:
         return self.joint is not None
 
     def centroid(self) -> Array:
-        """Centre of mass in its frame, `[3]`, m."""
+        """Centre of mass in its frame, `[3]`, m; that of its shapes is rounded to a nanometre, as the nominal value of a parameter."""
         if self.center_of_mass is not None:
             return np.array(self.center_of_mass)
         volumes = np.array([shape.moments()[0] for shape in self.shapes])
         centers = np.array([shape.position for shape in self.shapes])
-        return np.asarray((volumes[:, None] * centers).sum(axis=0) / volumes.sum())
+        return np.asarray(np.round((volumes[:, None] * centers).sum(axis=0) / volumes.sum(), 9) + 0.0)
 
     def moments(self) -> Array:
         """Principal moments of inertia about the centre of mass, along the axes of its frame, `[3]`, kg·m².
@@ -262,6 +268,13 @@ def standing_links(robot: Robot) -> tuple[str, ...]:
         return (*(ends["child"][wheel] for wheel in robot.base.wheels), *robot.base.casters)
     solid = [link.attrib["name"] for link in root.findall("link") if link.find("collision") is not None]
     return tuple(name for name in solid if name not in ends["parent"].values())
+
+
+def _check_pose(at: str, position: Vector, rotation: Quaternion) -> None:
+    if not all(math.isfinite(value) for value in position):
+        raise ValueError(f"{at}: position must be finite, got {position}")
+    if not math.isclose(sum(value * value for value in rotation), 1.0, abs_tol=1e-6):
+        raise ValueError(f"{at}: rotation must be a unit quaternion qx, qy, qz, qw, got {rotation}")
 
 
 def _matrix(quaternion: Quaternion) -> Array:

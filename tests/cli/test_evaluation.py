@@ -14,7 +14,7 @@ from isthmus_sim.episodes import EpisodeResult
 from isthmus_sim.tasks import get_task
 
 TASK = get_task("pendulum")
-RESULT = EpisodeResult(7, -3.0, True, 200, "", False, {"angle": -3.0}, {"pass": 200})
+RESULT = EpisodeResult(7, -3.0, True, 200, "", False, False, {"angle": -3.0}, {"pass": 200})
 
 
 @settings(max_examples=20, deadline=None)

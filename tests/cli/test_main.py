@@ -34,7 +34,7 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("tran", "unknown command 'tran'; did you mean 'train'? Known: demo, doctor, "),
+        ("tran", "unknown command 'tran'; did you mean 'train'? Known: demo, deploy, "),
         ("train ppo reach", "unknown algorithm 'ppo'; Known: sac"),
         ("train sac reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac --seed 1 reech", "unknown task 'reech'; did you mean 'reach'? Known: "),

@@ -123,3 +123,12 @@ def test_user_errors_are_one_sentence(refuse, words, sentence):
 
 def test_a_policy_of_another_task_is_refused(refuse, policies):
     assert "another contract than task 'reach'" in refuse("view", "reach", policies / "pendulum.isthmus")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_film_that_cannot_be_written_is_one_sentence_before_the_first_picture(suffix, tmp_path):
+    (tmp_path / f"taken{suffix}").mkdir()
+    film = Film(tmp_path / f"taken{suffix}")
+    film.period = 0.05
+    with pytest.raises(OSError, match=f"taken{suffix}"):
+        film.add(lambda: pytest.fail("nothing should be filmed"))

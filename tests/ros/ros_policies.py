@@ -41,3 +41,18 @@ def resolved_rate(contract):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
     onnx.checker.check_model(model)
     return graph_artifact(contract, model.SerializeToString())
+
+
+def still(contract):
+    """A policy that always asks for zeros."""
+    signals, count = contract.observation, len(contract.action.elements)
+    size = next(len(signal.elements) for signal in signals[:1] if signal.history == 1)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", [signals[0].name, "zeros"], ["actions"])],
+        "still",
+        [helper.make_tensor_value_info(s.name, TensorProto.FLOAT, ["B", s.history, *s.shape]) for s in signals],
+        [helper.make_tensor_value_info("actions", TensorProto.FLOAT, ["B", 1, count])],
+        [numpy_helper.from_array(np.zeros((size, count), dtype=np.float32), "zeros")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    return graph_artifact(contract, model.SerializeToString())

@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +48,13 @@ def test_faults_that_cannot_be_are_refused(entry, complaint):
 def test_a_fault_given_twice_is_refused():
     with pytest.raises(ValueError, match="fault silent is given twice"):
         parse_faults(["silent:=true", "silent:=false"], JOINTS)
+
+
+def test_faults_of_motion_are_of_commanded_joints_and_others_of_reported_ones():
+    faults = parse_faults(["dead_motor:=all", "nan_position:=all"], ("vx", "wz"), ("left", "right"))
+    assert (list(faults.joints("dead_motor")), list(faults.joints("nan_position"))) == (["vx", "wz"], ["left", "right"])
+    with pytest.raises(ValueError, match="fault missing_joint: unknown joint 'vx'"):
+        parse_faults(["missing_joint:=vx"], ("vx", "wz"), ("left", "right"))
 
 
 def test_no_fault_changes_nothing():
@@ -126,6 +135,14 @@ def test_late_messages_come_in_order_within_their_bounds(delay, jitter, count):
         assert number * 0.01 + delay - 1e-9 <= came <= (count - 1) * 0.01 + delay + jitter + 0.011
 
 
+def test_late_messages_come_at_once_when_the_fault_ends():
+    queue = LateQueue()
+    queue.put("late", 0.0, Faults({"state_delay": 60.0}))
+    assert queue.due(1.0) == []
+    queue.put("prompt", 1.0, Faults())
+    assert queue.due(1.0) == ["late", "prompt"]
+
+
 @pytest.mark.parametrize("mode", ["position", "velocity", "effort", "twist"])
 def test_dead_motor_stays_and_runaway_goes(mode):
     motion, commands, position = FaultyMotion(JOINTS, mode), np.array([4.0, 5.0, 6.0]), np.array([0.1, 0.2, 0.3])
@@ -149,3 +166,9 @@ def test_limit_cycle_has_the_velocity_amplitude_asked_for_in_both_modes():
         assert np.abs(speed).max() == pytest.approx(0.6, rel=1e-3)
         assert np.count_nonzero(np.diff(np.sign(speed[speed != 0]))) in (15, 16)
         assert not added[:, :2].any()
+
+
+def test_every_fault_is_documented():
+    text = (Path(__file__).parents[2] / "ros_ws/src/isthmus_ros/README.md").read_text(encoding="utf-8")
+    for name, kind in FAULTS.items():
+        assert re.search(rf"^\| `{name}` \| .* \| {re.escape(kind.description)} \|$", text, re.MULTILINE), name

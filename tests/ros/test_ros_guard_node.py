@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -10,9 +11,12 @@ import pytest
 pytest.importorskip("rclpy")
 
 from ros_bench import Commander, Late, bench, punctual
-from ros_policies import resolved_rate
+from ros_policies import resolved_rate, still
+from std_msgs.msg import Bool
 
 from isthmus.robot import load_robot
+from isthmus.signals import Signal
+from isthmus_ros import wire
 from isthmus_ros.processes import RosError
 from isthmus_sim.tasks import get_task
 
@@ -34,7 +38,7 @@ def policy_file(contract, tmp_path_factory):
     return path
 
 
-def still(count):
+def rest(count):
     return np.zeros(JOINTS)
 
 
@@ -58,10 +62,12 @@ def moving(nodes):
     nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.1 for message in nodes.link.executed.values()), "motion")
 
 
-def stopped(nodes):
+def stopped(nodes, punctually=True):
     """The cause of the guard's stop, once it has braked to standstill and disarmed."""
     nodes.wait(lambda: nodes.link.status.get("rung") == "stop" and nodes.link.status["armed"] == "false", "the stop at standstill")
     np.testing.assert_array_equal(nodes.link.executed[max(nodes.link.executed)].velocity, 0.0)
+    if punctually:
+        nodes.punctual()
     return nodes.link.status["cause"]
 
 
@@ -81,6 +87,7 @@ def test_guard_node_imports_no_model_code():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
+@punctual
 def test_nothing_is_published_before_arming_and_rest_afterwards(policy_file, contract):
     with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
         assert nodes.configure()
@@ -130,8 +137,9 @@ def test_one_late_command_holds_and_recovers(policy_file, contract):
         assert nodes.link.status["armed"] == "true"
 
 
+@punctual
 def test_silence_at_rest_ends_the_motion_without_a_fault(policy_file, contract):
-    with guarded(policy_file, contract, speed=lambda count: swing(count) if count < 20 else still(count)) as (nodes, commander):
+    with guarded(policy_file, contract, speed=lambda count: swing(count) if count < 20 else rest(count)) as (nodes, commander):
         nodes.wait(lambda: commander.sequence > 30, "rest")
         commander.pause()
         nodes.link.spin(0.8)
@@ -163,6 +171,7 @@ def marked(message):
     ],
     ids=["digest", "unknown joint", "missing joint", "wrong field", "no field"],
 )
+@punctual
 def test_command_that_is_not_of_the_contract_stops(policy_file, contract, change, cause):
     with guarded(policy_file, contract) as (nodes, commander):
         moving(nodes)
@@ -181,6 +190,7 @@ def test_value_that_is_not_finite_holds_then_stops(policy_file, contract):
         assert "hold lasted 0.5 s: command of shoulder_pan_joint is not finite" in cause
 
 
+@punctual
 def test_repeated_and_old_commands_are_dropped_and_counted(policy_file, contract):
     with guarded(policy_file, contract) as (nodes, commander):
         moving(nodes)
@@ -193,6 +203,7 @@ def test_repeated_and_old_commands_are_dropped_and_counted(policy_file, contract
         assert max(max(map(abs, message.velocity)) for message in nodes.link.executed.values()) <= SPEED
 
 
+@punctual
 def test_commands_at_twice_the_rate_stop_after_a_second(policy_file, contract):
     with guarded(policy_file, contract, period=contract.control_period / 2) as (nodes, _):
         began = time.monotonic()
@@ -201,6 +212,7 @@ def test_commands_at_twice_the_rate_stop_after_a_second(policy_file, contract):
         assert int(nodes.link.status["dropped.surplus"]) > 10
 
 
+@punctual
 def test_command_beyond_the_limits_is_clamped(policy_file, contract):
     with guarded(policy_file, contract, speed=lambda count: np.full(JOINTS, 99.0 if count < 4 else 0.0)) as (nodes, _):
         nodes.wait(lambda: 3 in nodes.link.executed, "clamped commands")
@@ -211,9 +223,8 @@ def test_command_beyond_the_limits_is_clamped(policy_file, contract):
 
 
 @pytest.mark.parametrize("service", ["guard/stop", "emergency_stop"])
+@punctual
 def test_stop_brakes_latches_and_needs_reset_and_arm(policy_file, contract, service):
-    from std_msgs.msg import Bool
-
     with guarded(policy_file, contract) as (nodes, commander):
         moving(nodes)
         with pytest.raises(RosError, match="guard/reset refused: the robot moves"):
@@ -221,8 +232,6 @@ def test_stop_brakes_latches_and_needs_reset_and_arm(policy_file, contract, serv
         if service == "guard/stop":
             nodes.link.trigger(service)
         else:
-            from isthmus_ros import wire
-
             alarm = nodes.link._node.create_publisher(Bool, "emergency_stop", wire.LATCHED)
             alarm.publish(Bool(data=True))
         assert service in stopped(nodes)
@@ -239,6 +248,7 @@ def test_stop_brakes_latches_and_needs_reset_and_arm(policy_file, contract, serv
         nodes.arm()
 
 
+@punctual
 def test_silent_robot_is_braked_for_from_the_last_executed_command(policy_file, contract):
     with guarded(policy_file, contract) as (nodes, _):
         moving(nodes)
@@ -251,6 +261,7 @@ def test_silent_robot_is_braked_for_from_the_last_executed_command(policy_file, 
             nodes.simulator.send(signal.SIGCONT)
 
 
+@punctual
 def test_guard_that_was_frozen_stops_without_a_burst(policy_file, contract):
     with guarded(policy_file, contract) as (nodes, commander):
         moving(nodes)
@@ -258,12 +269,55 @@ def test_guard_that_was_frozen_stops_without_a_burst(policy_file, contract):
         nodes.link.spin(0.6)
         nodes.link.forget()
         nodes.guard.send(signal.SIGCONT)
-        assert "the guard itself did not run for" in stopped(nodes)
+        assert "the guard itself did not run for" in stopped(nodes, punctually=False)
         speeds = [max(map(abs, message.velocity)) for message in nodes.link.executed.values()]
         assert max(speeds) <= SPEED
         commander.pause()
 
 
+@pytest.mark.parametrize("transport", ["forward_position", "trajectory"])
+@punctual
+def test_positions_are_braked_for_and_held_at_one_set_point(contract, tmp_path, transport):
+    robot = load_robot("ur5e")
+    limits, names = robot.limits(), robot.joint_names
+    action = Signal("action", "joint_position", names, "rad", limits.position_low, limits.position_high)
+    positions = dataclasses.replace(contract, action=action, observation=contract.observation[:1], limits=limits)
+    still(positions).save(tmp_path / "policy.isthmus")
+    simulator, guard = {"transport": transport}, {"transport": transport, "accept_no_deadman": False}
+    with bench(tmp_path / "policy.isthmus", clock="wall", simulator=simulator, guarding=guard, alone=True) as nodes:
+        assert nodes.configure(), nodes.guard.complaint
+        nodes.activate()
+        nodes.arm()
+        nodes.wait(lambda: nodes.link.executed, "the set-point of the robot at rest")
+        began = np.array(nodes.link.executed[-1].position)
+        with Commander(nodes.domain, positions, lambda count: began + 0.3 * (1 - np.cos(count / 10))) as commander:
+            nodes.wait(lambda: commander.sequence > 12, "motion")
+            commander.pause()
+            nodes.wait(lambda: nodes.link.status["rung"] == "stop" and nodes.link.status["armed"] == "false", "the stop at standstill")
+        asked = began + 0.3 * (1 - np.cos(commander.sequence / 10))
+        held = np.array(nodes.link.executed[max(nodes.link.executed)].position)
+        assert (held > began + 0.05).all()
+        assert (np.abs(held - asked) < 0.2).all()
+        nodes.wait(lambda: nodes.link.states, "joint states")
+        assert np.abs(wire.column(nodes.link.states[max(nodes.link.states)], "position", names)[0] - held).max() < 0.02
+
+
+@punctual
+def test_base_is_guarded_through_twists(tmp_path):
+    contract = get_task("navigate").contract
+    still(contract).save(tmp_path / "policy.isthmus")
+    simulator, guard = {"task": "navigate"}, {"transport": "", "accept_no_deadman": False}
+    with bench(tmp_path / "policy.isthmus", clock="wall", simulator=simulator, guarding=guard, alone=True) as nodes:
+        assert nodes.configure(), nodes.guard.complaint
+        nodes.activate()
+        nodes.arm()
+        with Commander(nodes.domain, contract, lambda count: (0.2, 0.0)) as commander:
+            nodes.wait(lambda: nodes.link.states and min(nodes.link.states[max(nodes.link.states)].velocity) > 2.0, "motion")
+            commander.pause()
+            assert "no command came" in stopped(nodes)
+
+
+@punctual
 def test_interrupts_in_motion_end_at_rest(policy_file, contract):
     with guarded(policy_file, contract) as (nodes, _):
         moving(nodes)

@@ -15,12 +15,11 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from isthmus.robot import load_robot
 from isthmus_ros import wire
-from isthmus_ros.sim_commands import command_topic
 
 pytestmark = pytest.mark.ros
 
 ROBOT = load_robot("ur5e")
-TRAJECTORY, POSITION = (f"/{command_topic(ROBOT.ros, transport)}" for transport in ("trajectory", "forward_position"))
+TRAJECTORY, POSITION = f"/{ROBOT.ros.transports['trajectory']}", f"/{ROBOT.ros.command_topics['position']}"
 
 
 def braking_tail(joints, start, speed, seconds, prefix=""):
@@ -84,6 +83,8 @@ def test_base_drives_by_twists_and_says_odometry_and_wheel_angles():
             )
             assert odometry[-1].twist.twist.linear.x == pytest.approx(0.2, abs=0.05)
             base.wait(lambda: abs(base.speed(wheel)) < 0.1, "the time-out")
+        assert base.fault(f"nan_position:={wheel}", "runaway:=wz=0.5") == ""
+        base.wait(lambda: odometry[-1].twist.twist.angular.z > 0.4 and np.isnan(base.position(wheel)), "faults of a base")
         assert odometry[-1].pose.pose.position.x - odometry[0].pose.pose.position.x > 0.02
         assert (odometry[-1].header.frame_id, odometry[-1].child_frame_id) == ("odom", "base_link")
         assert ("tf2_msgs is not installed" in base.process.log) != bool(base.node.count_publishers("/tf"))
@@ -135,6 +136,18 @@ def test_lifecycle_begins_and_ends_what_the_robot_says():
         assert not arm.states
         assert change(Transition.TRANSITION_ACTIVATE)
         arm.fresh()
+        assert change(Transition.TRANSITION_DEACTIVATE)
+        assert change(Transition.TRANSITION_CLEANUP)
+        arm.wait(lambda: not arm.node.count_publishers("/joint_states"), "clean topics")
+        assert arm.fault("silent:=tru") == ""  # judged at configuration
+        assert not change(Transition.TRANSITION_CONFIGURE)
+        assert "fault silent must be true or false, got 'tru'" in arm.process.complaint
+        assert not arm.node.count_publishers("/joint_states")
+        assert arm.fault() == ""
+        assert change(Transition.TRANSITION_CONFIGURE)
+        assert change(Transition.TRANSITION_ACTIVATE)
+        arm.fresh()
+        arm.wait(lambda: arm.speed() > 0.35, "motion", every=lambda: arm.command(pan(0.4)))
 
 
 def test_robot_in_stepped_time_follows_the_first_point_of_what_was_executed():

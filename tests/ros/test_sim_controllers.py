@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,8 +12,8 @@ from geometry_msgs.msg import Twist, TwistStamped
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from isthmus.robot import RosProfile, load_robot
-from isthmus_ros.sim_commands import command_topic, forward_values, trajectory_points, transport_mode, transport_of
+from isthmus.robot import load_robot
+from isthmus_ros.sim_commands import forward_values, listening, trajectory_points
 from isthmus_ros.sim_controllers import HeldCommand, Points, TrajectoryFollower
 
 ROBOT, PERIOD = load_robot("ur5e"), 0.01
@@ -45,13 +47,20 @@ def steps(controller, seconds, scaling=1.0, begin=0.0):
     return np.array([controller.command(now, PERIOD, scaling) for now in times])
 
 
-@pytest.mark.parametrize("mode", ["velocity", "effort"])
-def test_held_command_becomes_zero_after_the_time_out_and_never_without_one(mode):
+def test_held_velocity_becomes_zero_after_the_time_out_and_never_without_one():
     for time_out, ends in ((0.5, True), (0.0, False)):
-        controller = held(mode, time_out)
+        controller = held("velocity", time_out)
         controller.receive(np.full(6, 0.4), 1.0)
         np.testing.assert_array_equal(controller.command(1.49, PERIOD, 1.0), 0.4)
         np.testing.assert_array_equal(controller.command(1.51, PERIOD, 1.0), 0.0 if ends else 0.4)
+
+
+def test_held_effort_is_left_to_the_brakes_before_its_first_message_and_after_the_time_out():
+    controller = held("effort")
+    assert controller.command(0.9, PERIOD, 1.0) is None
+    controller.receive(np.full(6, 0.4), 1.0)
+    np.testing.assert_array_equal(controller.command(1.49, PERIOD, 0.5), 0.4)
+    assert controller.command(1.51, PERIOD, 1.0) is None
 
 
 def test_held_position_stays_where_it_was_sent():
@@ -191,19 +200,18 @@ def test_forward_commands_and_twists_are_read():
 
 
 def test_transports_fit_the_robot_or_are_refused():
-    assert transport_of("", ROBOT, "velocity") == "forward_velocity"
-    assert transport_mode("forward_position", "velocity") == "position"
-    assert transport_mode("trajectory", "velocity") == "velocity"
-    assert transport_of("", load_robot("diffbot"), "twist") == "cmd_vel"
+    topics = ROBOT.ros.command_topics
+    assert listening("", ROBOT, "velocity") == ("forward_velocity", topics["velocity"], "velocity")
+    assert listening("forward_position", ROBOT, "velocity") == ("forward_position", topics["position"], "position")
+    assert listening("trajectory", ROBOT, "velocity") == ("trajectory", "scaled_joint_trajectory_controller/joint_trajectory", "velocity")
+    assert listening("", load_robot("diffbot"), "twist") == ("cmd_vel", "cmd_vel", "twist")
     with pytest.raises(ValueError, match="unknown transport 'trajectry'; did you mean 'trajectory'"):
-        transport_of("trajectry", ROBOT, "velocity")
-    with pytest.raises(ValueError, match="transport trajectory does not fit robot 'ur5e' in mode effort"):
-        transport_of("trajectory", ROBOT, "effort")
-    with pytest.raises(ValueError, match="transport cmd_vel does not fit robot 'ur5e'"):
-        transport_of("cmd_vel", ROBOT, "velocity")
-
-
-def test_topics_are_those_of_the_profile():
-    assert command_topic(ROBOT.ros, "forward_position") == ROBOT.ros.command_topics["position"]
-    assert command_topic(RosProfile({}), "trajectory") == "joint_trajectory_controller/joint_trajectory"
-    assert command_topic(ROBOT.ros, "trajectory") == "scaled_joint_trajectory_controller/joint_trajectory"
+        listening("trajectry", ROBOT, "velocity")
+    with pytest.raises(ValueError, match="transport trajectory does not carry effort commands"):
+        listening("trajectory", ROBOT, "effort")
+    with pytest.raises(ValueError, match="no topic for transport cmd_vel"):
+        listening("cmd_vel", ROBOT, "velocity")
+    with pytest.raises(
+        ValueError, match="robot 'ur5e' takes no velocity commands, as transport forward_velocity brings; it takes: position"
+    ):
+        listening("forward_velocity", dataclasses.replace(ROBOT, command_modes=("position",)), "position")

@@ -281,3 +281,17 @@ def test_velocity_set_point_does_not_wind_up_behind_a_joint_limit(engine):
     at_limit = drive(plant, push, 40).position[0, 2]
     assert drive(plant, -push, 10).position[0, 2] < at_limit - 0.3
     plant.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["payload", "joint_damping", "gravity", "elbow_joint.damping"])
+def test_two_resets_with_a_parameter_are_one(engine, name):
+    ends = []
+    for resets in (1, 3):
+        plant = made(engine)
+        for _ in range(resets):
+            plant.reset(parameters={name: np.array([3.0])})
+            end = drive(plant, np.full((1, 6), 0.3), 10)
+        ends.append(np.concatenate([end.position, end.velocity, end.effort]))
+        plant.close()
+    np.testing.assert_array_equal(ends[0], ends[1])

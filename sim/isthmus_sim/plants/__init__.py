@@ -94,8 +94,7 @@ def make_plant(
         raise ValueError(f"unknown plant {name!r}; {strict.suggest(name, _ENGINES)}")
     if mode not in robot.command_modes:
         raise ValueError(f"robot {robot.name!r} has no command mode {mode!r}; it has: {', '.join(robot.command_modes)}")
-    if importlib.util.find_spec(name) is None:
-        raise ModuleNotFoundError(f"plant {name!r} needs {name}; {_ENGINES[name]}")
+    _check_installed(name)
     scene = flat_ground(robot) if scene is None else scene
     arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": batch, "scene": scene, "cameras": cameras}
     if appearance is not None:
@@ -113,6 +112,11 @@ def make_plant(
     return PybulletPlant(robot, **arguments)
 
 
+def _check_installed(name: str) -> None:
+    if importlib.util.find_spec(name) is None:
+        raise ModuleNotFoundError(f"plant {name!r} needs {name}; {_ENGINES[name]}")
+
+
 def task_plant(name: str, task: Task, batch: int = 1, appearance: AppearanceRanges | None = None) -> RenderedSimulator:
     """The plant that a task runs on: its robot in its scene, with the cameras that its policies look through.
 
@@ -126,6 +130,8 @@ def task_plant(name: str, task: Task, batch: int = 1, appearance: AppearanceRang
         ValueError: unknown engine, or one that the task does not run on; the message lists the valid ones.
         ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
     """
+    if name in _ENGINES:
+        _check_installed(name)
     if name in _ENGINES and name not in task.plants:
         raise ValueError(f"task {task.name!r} runs on {', '.join(task.plants)}, not on {name!r}")
     contract = task.contract

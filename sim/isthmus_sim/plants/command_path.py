@@ -78,7 +78,8 @@ class CommandPath:
         lagged = np.empty_like(seen)
         before, share = self._lagged, (1 - self._decay)[:, None]
         for step in range(self._steps):
-            before = before + share * (seen[:, step] - before)
+            # Rows without a lag get the command itself: x + (c - x) is not always c.
+            before = np.where(share < 1, before + share * (seen[:, step] - before), seen[:, step])
             lagged[:, step] = before
         self._lagged = before
         return lagged

@@ -20,7 +20,7 @@ from isthmus_sim.batch_pictures import BatchPictures
 from isthmus_sim.camera_rig import CameraRig, find_cameras
 from isthmus_sim.cameras import free_view
 from isthmus_sim.dumps import save_dump
-from isthmus_sim.parameters import parameter_rows, parameter_table
+from isthmus_sim.parameters import cannot_express, parameter_rows, parameter_table
 from isthmus_sim.plants.base import (
     Rest,
     command_values,
@@ -140,6 +140,8 @@ class MujocoPlant:
         ids = rows_of(rows, self.batch)
         start = start_state(self.robot, self.scene, state, len(ids))
         values = parameter_rows(self.parameters, parameters, len(ids))
+        if self._mode == "effort" and (gains := [name for name in values if name.endswith(".gain")]):
+            raise cannot_express("mujoco", gains[0], "effort commands pass no servo")
         self._batch.reset(ids, stage=_NO_STAGE)
         self._place(ids, start)
         resting = start["position"] if self._mode == "position" else np.zeros((len(ids), self.model.nu))
@@ -194,9 +196,13 @@ class MujocoPlant:
             self._batch.step(nstep=self.substeps, stage=_POSITION_STAGE)
         else:
             asked = self._ctrl.copy()
-            self._batch.rollout(self.substeps, control=self._path.push(asked), control_spec=_CONTROL, record=())
+            commands = self._path.push(asked)
+            if self.substeps > 1:
+                self._batch.rollout(self.substeps - 1, control=commands[:, :-1], control_spec=_CONTROL, record=())
+            # A rollout leaves the joint efforts of any row behind, a step those of each row.
+            self._ctrl[:] = commands[:, -1]
+            self._batch.step(stage=_POSITION_STAGE)
             self._ctrl[:] = asked
-            self._batch.forward(stage=_POSITION_STAGE)
         self._steps += 1
         self._sample = None
 

@@ -98,6 +98,7 @@ class PybulletPlant:
         }
         self._mode = mode
         self._compliant = robot.base.kind == "floating" and mode == "position"
+        self._servos = mode in ("position", "velocity") and not self._compliant
         self._substeps = substeps(period, _COMPLIANT_STEP) if self._compliant else substeps(period)
         self._timestep = period / self._substeps
         self._world = World(robot, self.scene, self._timestep)
@@ -106,6 +107,7 @@ class PybulletPlant:
         self._world.begin(self._clients[0], {}, robot.base.height)
         self._joints = [self._world.joints[name] for name in (robot.base.wheels if mode == "twist" else robot.joint_names)]
         self._tool = self._world.links[robot.tool_frame]
+        self._tool_mass = pybullet.getDynamicsInfo(self._world.robot, self._tool, physicsClientId=self._clients[0])[0]  # without a payload
         self._root = Kinematics(robot.urdf_path).base
         limits = robot.limits()
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
@@ -114,9 +116,7 @@ class PybulletPlant:
         self._sliding = sliding(robot)
         self._stiffness = np.array([joint.servo.position_gain for joint in robot.joints])
         self._damping = np.array([joint.servo.velocity_gain for joint in robot.joints])
-        # A servo with gains kp and kv follows its set-point with the time constant kv / kp; the motor is told so per physics step.
-        lags = [joint.servo.velocity_gain / joint.servo.position_gain if joint.servo.position_gain else 0.0 for joint in robot.joints]
-        self._gains = [min(self._timestep / lag, 1.0) if lag else 1.0 for lag in lags]
+        self._gains = [self._ones] * batch
         self._command = np.zeros((batch, len(self._joints)))
         self._setpoint = np.zeros((batch, len(self._joints)))
         self._fastest = np.tile([joint.servo.no_load_speed for joint in robot.joints], (batch, 1))
@@ -341,26 +341,29 @@ class PybulletPlant:
         c: dict[str, Any] = {"physicsClientId": self._clients[row]}
         pybullet.setGravity(0, 0, -values.get("gravity", self._table["gravity"].nominal), **c)
         if "payload" in values:
-            mass = pybullet.getDynamicsInfo(robot, self._tool, **c)[0]
-            pybullet.changeDynamics(robot, self._tool, mass=mass + values["payload"], **c)
+            pybullet.changeDynamics(robot, self._tool, mass=self._tool_mass + values["payload"], **c)
         for index, profile in enumerate(self.robot.joints):
             self._fastest[row, index] = values.get(f"{profile.name}.no_load_speed", profile.servo.no_load_speed)
+        damping: dict[str, float] = {}
         for name, joint in self._world.joints.items():
             if name not in self.robot.joint_names and name not in self.robot.base.wheels:
                 continue
             own, dry = self._dynamics[name]
-            damping = values.get(f"{name}.damping", own) + values.get("joint_damping", 0.0)
+            damping[name] = values.get(f"{name}.damping", own) + values.get("joint_damping", 0.0)
             friction = values.get(f"{name}.frictionloss", dry)
-            pybullet.changeDynamics(robot, joint, jointDamping=damping, **c)
+            pybullet.changeDynamics(robot, joint, jointDamping=0.0 if self._servos else damping[name], **c)
             # A velocity motor towards zero with a small largest torque is dry friction; with none the joint is free.
             pybullet.setJointMotorControl2(robot, joint, pybullet.VELOCITY_CONTROL, targetVelocity=0, force=friction, **c)
+        if self._servos:
+            # A servo with gains kp and kv on a joint with damping d follows its set-point with the time constant (kv + d) / kp; the motor is told so
+            # per physics step. Bullet's own damping would be lost on a motor that is a constraint, or make a light joint unstable.
+            servos = [(joint.servo.velocity_gain + damping[joint.name], joint.servo.position_gain) for joint in self.robot.joints]
+            lags = [loss / stiffness if stiffness else 0.0 for loss, stiffness in servos]
+            self._gains[row] = [min(self._timestep / lag, 1.0) if lag else 1.0 for lag in lags]
 
     def _targets(self) -> Array:
         """What the drives are told in each physics step of a control period, `[B, steps, joints]`; in velocity mode the moving set-point."""
-        if self._path:
-            seen = self._path.push(self._command)
-        else:
-            seen = np.repeat(self._command[:, None], self._substeps, axis=1)
+        seen = self._path.push(self._command) if self._path else np.repeat(self._command[:, None], self._substeps, axis=1)
         if self._mode != "velocity":
             return seen
         # A set-point that has reached a limit moves away from it at once, so every step must see the clipped one.
@@ -393,7 +396,7 @@ class PybulletPlant:
                 pybullet.POSITION_CONTROL,
                 targetPositions=command,
                 forces=self._strengths(client, command),
-                positionGains=self._gains,
+                positionGains=self._gains[row],
                 velocityGains=self._ones,
                 **c,
             )
@@ -475,6 +478,8 @@ def _put(c: Mapping[str, Any], body: int, pose: Array, center: Sequence[float]) 
 def _inexpressible(name: str, robot: Robot, mode: str) -> str:
     """Why PyBullet has no such parameter, "" if it has."""
     target, _, quantity = name.rpartition(".")
+    if name == "joint_damping" and robot.base.kind == "differential":
+        return "the motors of its wheels are constraints"
     if target not in robot.joint_names:
         return ""
     if quantity == "armature":

@@ -92,9 +92,12 @@ class World:
                 raise ValueError(
                     f"plant 'pybullet' cannot express body {body.name!r}: it has {len(body.shapes)} shapes, {_MOST_SHAPES} are allowed"
                 )
+            if len(body.shapes) > 1 and any(shape.kind == "heightfield" for shape in body.shapes):
+                raise ValueError(f"plant 'pybullet' cannot express body {body.name!r}: a heightfield must be its only shape")
             if isinstance(body.joint, Hinge) and body.joint.armature:
                 raise ValueError(f"plant 'pybullet' cannot express the armature of the hinge of body {body.name!r}")
         self._profile, self._scene, self._timestep = robot, scene, timestep
+        self._names = {body.name for body in scene.bodies}
         self._folder = tempfile.TemporaryDirectory(prefix="isthmus-")
         self._urdf = robot.urdf_path
         if any(body.parent for body in scene.bodies):
@@ -112,11 +115,14 @@ class World:
         Bullet's solver remembers its last impulses, so that placing bodies is not enough. The saved state of a fresh world leads to the same bits
         as making the world anew, and is a hundred times faster; but not for mobile robots, whose motors remember more.
         """
-        if self._profile.base.kind == "fixed" and client in self._fresh and self._fresh[client][0] == values:
+        # The rest is told to the world after it has begun, or is none of its business, as noise and delays.
+        built_in = {name: value for name, value in values.items() if name == "payload" or name.rpartition(".")[0] in self._names}
+        if client in self._fresh and self._fresh[client][0] == built_in:
             pybullet.restoreState(self._fresh[client][1], physicsClientId=client)
             return
         self._load(client, values, height)
-        self._fresh[client] = dict(values), pybullet.saveState(physicsClientId=client)
+        if self._profile.base.kind == "fixed":
+            self._fresh[client] = built_in, pybullet.saveState(physicsClientId=client)
 
     def _load(self, client: int, values: Mapping[str, float], height: float) -> None:
         c: dict[str, Any] = {"physicsClientId": client}
@@ -170,7 +176,10 @@ class World:
         offset = [values.get(f"{body.name}.{axis}", x) for axis, x in zip("xyz", body.position, strict=True)]
         yaw = pybullet.getQuaternionFromEuler([0, 0, values.get(f"{body.name}.yaw", 0.0)])
         rotation = pybullet.multiplyTransforms([0, 0, 0], yaw, [0, 0, 0], body.rotation)[1]
-        if not body.moves:
+        if body.shapes[0].kind == "heightfield":
+            number = _add_terrain(client, body.shapes[0], collision, (offset, rotation))
+            place = Place(number, 0)
+        elif not body.moves:
             number = pybullet.createMultiBody(0, collision, visual, offset, rotation, **c)
             place = Place(number, -1)
         elif body.joint == "free":
@@ -220,6 +229,30 @@ class World:
         friction = values.get(f"{body.name}.frictionloss", hinge.frictionloss)
         pybullet.setJointMotorControl2(number, 0, pybullet.VELOCITY_CONTROL, targetVelocity=0, force=friction, **c)
         return number
+
+
+def _add_terrain(client: int, shape: Shape, collision: int, pose: tuple[Sequence[float], Sequence[float]]) -> int:
+    """A body with a heightfield as its link: Bullet ignores a heightfield's own place, and counts it from half its height instead of its lowest."""
+    up = pybullet.rotateVector(shape.rotation, [0, 0, float(np.ptp(shape.heights)) / 2])
+    return int(
+        pybullet.createMultiBody(
+            0,
+            -1,
+            -1,
+            *pose,
+            linkMasses=[0],
+            linkCollisionShapeIndices=[collision],
+            linkVisualShapeIndices=[-1],
+            linkPositions=[[place + lift for place, lift in zip(shape.position, up, strict=True)]],
+            linkOrientations=[shape.rotation],
+            linkInertialFramePositions=[[0, 0, 0]],
+            linkInertialFrameOrientations=[[0, 0, 0, 1]],
+            linkParentIndices=[0],
+            linkJointTypes=[pybullet.JOINT_FIXED],
+            linkJointAxis=[[0, 0, 1]],
+            physicsClientId=client,
+        )
+    )
 
 
 _SHAPES = {

@@ -86,7 +86,8 @@ class Sensors:
                 np.concatenate([v[:, :3], v[:, 3:] * np.where((v[:, 3:] * newest).sum(axis=1) < 0, -1.0, 1.0)[:, None]], 1) for v in values
             ]
             mixed = at(turned)
-            mixed[:, 3:] /= np.sqrt((mixed[:, 3:] ** 2).sum(axis=1))[:, None]
+            length = np.sqrt((mixed[:, 3:] ** 2).sum(axis=1))[:, None]
+            mixed[:, 3:] /= np.where(share[:, None] > 0, length, 1.0)  # or a late row would change the last bits of the others
             return mixed
 
         return Measurement(

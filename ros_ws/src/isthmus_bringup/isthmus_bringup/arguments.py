@@ -81,9 +81,9 @@ ARGUMENTS = (
     Argument("robots_dir", "", "folder with robot profiles of your own, searched first"),
     Argument(
         "guard",
-        "inline",
-        "where the guard acts: inline in policy_node, external in guard_node",
-        ("inline", "external"),
+        "external",
+        "where the guard acts: external in guard_node, a process of its own; inline in policy_node",
+        ("external", "inline"),
         uses=("sim", "deploy"),
     ),
     Argument(
@@ -93,7 +93,9 @@ ARGUMENTS = (
         ("", "trajectory", "forward_position", "forward_velocity", "forward_effort", "cmd_vel"),
         uses=("sim", "deploy"),
     ),
-    Argument("shadow", False, "compute and record, command nothing", uses=("deploy",)),
+    Argument(
+        "shadow", False, "compute and record, command nothing; no node of this version does that, so true is refused", uses=("deploy",)
+    ),
     Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0),
     Argument("use_sim_time", False, "take the time from /clock"),
     Argument("robot_namespace", "/", "namespace in which the topics of the robot's profile are resolved"),

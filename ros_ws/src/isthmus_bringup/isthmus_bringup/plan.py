@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from isthmus.artifact import Artifact
+from isthmus.contract import Contract
+from isthmus.robot import load_robot
 from isthmus_bringup.arguments import Value, read_arguments
 
 __all__ = ["CONFIG", "STOP_PATIENCE", "Plan", "Process", "plan"]
@@ -19,6 +21,7 @@ CONFIG = Path(__file__).parent / "config"
 """Folder with one parameter file per node."""
 STOP_PATIENCE = 10.0
 """Seconds from SIGINT to SIGTERM: a node brakes its robot to standstill first."""
+_SET_POINTS = ("position", "velocity")  # command modes for which a profile's transport may be a trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +106,16 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     if use != "sim" and path is None:
         raise ValueError(f"{use} needs a policy file: policy:=…/policy.isthmus")
     _refuse_unsupported(values)
-    processes = []
+    contract = Artifact.load(path).contract if path else None
     everywhere = _chosen(values, "robot_namespace", "joint_prefix", "clock")
-    transport = _chosen(values, "transport") if values.get("transport") else {}
+    transport = _transport(use, values, contract)
+    processes = []
     if use != "deploy":
-        task = values["task"] or (Artifact.load(path).contract.task if path else "")
+        task = values["task"] or (contract.task if contract else "")
         if not task:
             raise ValueError("without a policy the simulated robot needs a task: task:=reach")
         # The coordinator of an evaluation brings up the policy alone.
-        simulated = {**everywhere, **_chosen(values, "plant"), **transport, "task": task, "autostart": use == "evaluate"}
+        simulated = {**everywhere, **transport, **_chosen(values, "plant"), "task": task, "autostart": use == "evaluate"}
         processes.append(_node("sim_node", values, simulated))
     if path:
         command = {**everywhere, **_chosen(values, "robot", "robots_dir", "rate_scale", "accept_no_deadman", "use_sim_time")}
@@ -120,6 +124,16 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
             processes.append(_node("guard_node", values, {**command, **transport}))
         processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard", "record")}))
     return Plan(use, tuple(processes), bool(values.get("autostart", False)))
+
+
+def _transport(use: str, values: Mapping[str, Value], contract: Contract | None) -> dict[str, Value]:
+    """The parameter of guard_node and of a simulated robot, which must agree, though left to themselves they choose differently."""
+    name = str(values.get("transport", ""))
+    if not name and use == "sim" and contract and contract.mode in _SET_POINTS and values["guard"] == "external":
+        folders = [Path(str(values["robots_dir"]))] if values["robots_dir"] else []
+        profile = load_robot(str(values["robot"]) or contract.robot, folders).ros
+        name = profile.transport if profile else ""
+    return {"transport": name} if name else {}
 
 
 def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value]) -> Process:
@@ -140,7 +154,7 @@ def _chosen(values: Mapping[str, Value], *names: str) -> dict[str, Value]:
 
 def _refuse_unsupported(values: Mapping[str, Value]) -> None:
     """Refuse what no node does yet: a parameter that a node ignores silently would be worse."""
-    if values.get("transport"):
-        raise ValueError(f"transport:={values['transport']} is not supported: the guards of this version command forward controllers only")
+    if values.get("transport") and values["guard"] == "inline" and values["policy"]:
+        raise ValueError(f"transport:={values['transport']} needs guard:=external; an inline guard commands a forward controller")
     if values.get("shadow"):
         raise ValueError("shadow:=true is not supported: no node of this version computes without commanding")

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 
 from isthmus import strict
 
-__all__ = ["FAULTS", "FaultKind", "Faults", "parse_faults"]
+__all__ = ["FAULTS", "MOTION", "FaultKind", "Faults", "parse_faults"]
 
 ALL = "all"
+MOTION = ("dead_motor", "runaway", "limit_cycle")
+"""Faults of single joints that change what the robot does, in the order in which they are applied."""
+
 _SWITCH = {"true": 1.0, "on": 1.0, "1": 1.0, "false": 0.0, "off": 0.0, "0": 0.0}
 
 
@@ -113,12 +116,13 @@ class Faults:
         return {**{name: f"{number:g}" for name, number in self.numbers.items()}, **joints, **self.names}
 
 
-def parse_faults(entries: Sequence[str], joints: Sequence[str]) -> Faults:
+def parse_faults(entries: Sequence[str], joints: Sequence[str], reported: Sequence[str] | None = None) -> Faults:
     """Faults from entries `name:=value`; empty entries are skipped.
 
     Args:
         entries: of the parameter `fault`.
-        joints: names of the robot's joints.
+        joints: names of the joints that are commanded, for faults of motion.
+        reported: names of the joints in joint states, for faults of those, where they are others: the wheels of a differential drive.
 
     Raises:
         ValueError: an unknown name or joint, or a value of another form or out of bounds; the message names the valid ones.
@@ -146,7 +150,7 @@ def parse_faults(entries: Sequence[str], joints: Sequence[str]) -> Faults:
         elif kind.form == "name":
             names[name] = value
         else:
-            levels[name] = _levels(name, value, kind, joints)
+            levels[name] = _levels(name, value, kind, joints if name in MOTION or reported is None else reported)
     return Faults(numbers, levels, names)
 
 

@@ -24,6 +24,7 @@ from isthmus_ros.contract_file import read_contract
 from isthmus_ros.lifecycle import CarefulNode
 from isthmus_ros.parameters import choice, declare
 from isthmus_ros.plant import RosPlant
+from isthmus_ros.preconditions import Preconditions
 from isthmus_ros.spin import run_node
 from isthmus_ros.stop_services import StopServices
 from isthmus_ros.stream import Asked, GuardedStream
@@ -66,6 +67,7 @@ class GuardNode(CarefulNode):
         self._plant: RosPlant | None = None
         self._stream: GuardedStream | None = None
         self._stops: StopServices | None = None
+        self._preconditions: Preconditions | None = None
         self._owned: list[Callable[[], object]] = []
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._status = self.create_publisher(DiagnosticArray, "guard/status", wire.LATCHED)
@@ -115,11 +117,13 @@ class GuardNode(CarefulNode):
         tick = min(_TICK, contract.control_period / 2)
         self._stream = stream = GuardedStream(plant, guard, contract.control_period, tick=tick, on_change=self.published)
         self._stops = StopServices(self, plant.profile, self.text("robot_namespace"))
+        self._preconditions = Preconditions(self, plant.profile, self.text("robot_namespace"), self._lose_precondition)
         commands = self.create_subscription(JointState, "guard/command", self._receive, wire.COMMAND)
         timer = self.create_timer(tick, stream.watch, clock=self._steady)
         self._owned = [
             plant.close,
             self._stops.close,
+            self._preconditions.close,
             functools.partial(self.destroy_subscription, commands),
             functools.partial(self.destroy_timer, timer),
         ]
@@ -150,7 +154,7 @@ class GuardNode(CarefulNode):
         for release in self._owned:
             release()
         self._owned = []
-        self._plant = self._stream = self._stops = self._contract = None
+        self._plant = self._stream = self._stops = self._contract = self._preconditions = None
 
     def rest(self) -> bool:
         """Brake to standstill; True once nothing is commanded any more."""
@@ -204,6 +208,13 @@ class GuardNode(CarefulNode):
         if self._emergency and self._stream is not None:
             self._stream.stop("emergency_stop is true")
 
+    def _lose_precondition(self, problem: str) -> None:
+        if self._stream is not None and self._stream.armed:
+            self._stream.stop(problem)
+
+    def _missing_preconditions(self) -> list[str]:
+        return self._preconditions.problems if self._preconditions is not None else []
+
     def _look_round(self) -> None:
         """Somebody else on the command topic, or nobody to listen, ends the motion."""
         stream, plant = self._stream, self._plant
@@ -226,7 +237,8 @@ class GuardNode(CarefulNode):
             return ""
         if stream.streaming:
             return "commands are coming in on guard/command already; stop whoever sends them first"
-        if problems := checks.arming_problems(plant, stream.guard.limits) + checks.topic_problems(self, plant):
+        problems = checks.arming_problems(plant, stream.guard.limits) + checks.topic_problems(self, plant) + self._missing_preconditions()
+        if problems:
             return "; ".join(problems)
         stream.arm()
         return ""
@@ -251,7 +263,7 @@ class GuardNode(CarefulNode):
     def _reset(self) -> str:
         stream, plant = self._ready()
         self._refuse_motion(stream)
-        problems = checks.state_problems(plant) + (["emergency_stop is true"] if self._emergency else [])
+        problems = checks.state_problems(plant) + self._missing_preconditions() + (["emergency_stop is true"] if self._emergency else [])
         if problems:
             return f"the cause is still there: {'; '.join(problems)}"
         stream.reset()

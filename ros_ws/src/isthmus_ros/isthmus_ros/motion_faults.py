@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_ros.faults import Faults
+from isthmus_ros.faults import MOTION, Faults
 
 __all__ = ["FaultyMotion"]
 
@@ -35,7 +35,7 @@ class FaultyMotion:
             now: s.
             faults: that are switched on.
         """
-        wanted = {(name, joint): level for name in ("dead_motor", "runaway", "limit_cycle") for joint, level in faults.joints(name).items()}
+        wanted = {(name, joint): level for name in MOTION for joint, level in faults.joints(name).items()}
         self._began = {key: self._began.get(key, (now, float(position[self._joints.index(key[1])]))) for key in wanted}
         if not wanted:
             return values

@@ -6,6 +6,7 @@ configure loads and checks, activate checks what has been received and commands 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Sequence
@@ -26,8 +27,9 @@ from isthmus_ros.lifecycle import CarefulNode
 from isthmus_ros.motion import Motion
 from isthmus_ros.parameters import choice, declare
 from isthmus_ros.plant import RosPlant
+from isthmus_ros.preconditions import Preconditions
 from isthmus_ros.recorder import Recorder
-from isthmus_ros.remote import RemotePlant, RemoteStep
+from isthmus_ros.remote import RemotePlant, RemoteStep, answered
 from isthmus_ros.reports import cadence_report, guard_status, policy_status
 from isthmus_ros.spin import run_node
 from isthmus_ros.stop_services import StopServices
@@ -68,9 +70,11 @@ class PolicyNode(CarefulNode):
         self._external = self.text("guard") == "external"
         self._plant: RosPlant | RemotePlant | None = None
         self._stops: StopServices | None = None
+        self._preconditions: Preconditions | None = None
         self._motion: Motion | None = None
         self._inputs: InputTopics | None = None
         self._recorder: Recorder | None = None
+        self._unanswered: tuple[Tick, int] | None = None
         self._publishing = threading.Lock()
         self._status = self.create_publisher(DiagnosticArray, "policy/status" if self._external else "guard/status", wire.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
@@ -136,6 +140,7 @@ class PolicyNode(CarefulNode):
         else:
             self._plant = RosPlant(self, robot, contract.mode, contract.control_period, contract.digest(), **listening)
             step = SupervisedStep(self._plant, contract, guard, fault=self._plant.fault)
+            self._preconditions = Preconditions(self, self._plant.profile, self.text("robot_namespace"), self._lose_precondition)
         self._inputs = InputTopics(self, contract, robot.base_frame, self.published)
         self._recorder = self._make_recorder(artifact, robot)
         self._motion = Motion(
@@ -147,7 +152,7 @@ class PolicyNode(CarefulNode):
             longest=int(self.get_parameter("max_steps").value) or None,
             on_change=self.published,
             on_tick=self._record,
-            on_end=self._recorder.end,
+            on_end=self._end_record,
             log=self.get_logger().error,
         )
         self._motion.runner.warm_up()
@@ -184,9 +189,14 @@ class PolicyNode(CarefulNode):
             self._inputs.close()
         if self._plant is not None:
             self._plant.close()
-        if self._stops is not None:
-            self._stops.close()
-        self._plant = self._motion = self._inputs = self._recorder = self._stops = None
+        for topics in (self._stops, self._preconditions):
+            if topics is not None:
+                topics.close()
+        self._plant = self._motion = self._inputs = self._recorder = self._stops = self._preconditions = None
+
+    def _lose_precondition(self, problem: str) -> None:
+        if self._motion is not None and self._motion.moving:
+            self._motion.latch(problem)
 
     def _lose_guard(self, cause: str) -> None:
         """Called in motion when the guard's process does not answer."""
@@ -230,7 +240,9 @@ class PolicyNode(CarefulNode):
 
     def _arming_problems(self, motion: Motion, plant: RosPlant | RemotePlant, *, at_rest: bool = True) -> list[str]:
         problems = checks.arming_problems(plant, motion.step.guard.limits, at_rest=at_rest)
-        return problems + (checks.topic_problems(self, plant) if isinstance(plant, RosPlant) else [])
+        if isinstance(plant, RosPlant) and self._preconditions is not None:
+            problems += checks.topic_problems(self, plant) + self._preconditions.problems
+        return problems
 
     def _stop(self) -> str:
         self._ready()[0].stop()
@@ -266,8 +278,27 @@ class PolicyNode(CarefulNode):
         return motion, plant
 
     def _record(self, tick: Tick) -> None:
-        if self._recorder is not None and self._plant is not None:
-            self._recorder.record(tick, self._plant.sequence)
+        """Record a control period; one that another process guards in passing time when its answer has come, a period later."""
+        plant = self._plant
+        if self._recorder is None or plant is None:
+            return
+        if isinstance(plant, RosPlant) or not plant.realtime:
+            self._recorder.record(tick, plant.sequence)
+            return
+        self._record_answered(plant)
+        self._unanswered = (tick, plant.sequence)
+
+    def _record_answered(self, plant: RemotePlant) -> None:
+        if self._unanswered is not None and self._recorder is not None:
+            tick, sequence = self._unanswered
+            self._unanswered = None
+            self._recorder.record(dataclasses.replace(tick, decision=answered(tick.decision, plant.answer(sequence))), sequence)
+
+    def _end_record(self) -> None:
+        if isinstance(self._plant, RemotePlant):
+            self._record_answered(self._plant)
+        if self._recorder is not None:
+            self._recorder.end()
 
     def published(self) -> None:
         """Publish `guard/status`, or `policy/status` if the guard is another node."""

@@ -19,10 +19,11 @@ from isthmus_ros import wire
 from isthmus_ros.states import StateTopic
 from isthmus_ros.supervision import Change, SupervisedStep
 
-__all__ = ["GuardSilentError", "RemotePlant", "RemoteStep"]
+__all__ = ["GuardSilentError", "RemotePlant", "RemoteStep", "answered"]
 
+_REMEMBERED = 10  # answers
 _MISSED = 3  # commands in a row without an answer
-_STATUS = 1.0  # s: the guard publishes its status ten times as often
+_STATUS = 1.0  # s without a status, which comes ten times as often, after which the guard counts as unknown
 
 
 class GuardSilentError(TimeoutError):
@@ -43,6 +44,7 @@ class RemotePlant(StateTopic):
         self.executed: Command | None = None
         self.answered = -1
         self.heard = -np.inf
+        self._answers: dict[int, Command] = {}
         self._before: Array | None = None
         self._status: dict[str, str] = {}
         self._told = -np.inf
@@ -57,7 +59,7 @@ class RemotePlant(StateTopic):
     @property
     def known(self) -> bool:
         """Whether the guard's status is known and new."""
-        return time.monotonic() - self._told < _STATUS
+        return time.monotonic() - self._told < max(_STATUS, (_MISSED + 2) * self.period)
 
     @property
     def armed(self) -> bool:
@@ -81,6 +83,10 @@ class RemotePlant(StateTopic):
         if self.executed is None or self._mode != "position":
             return None if self.executed is None else self.executed.values
         return np.zeros_like(self.executed.values) if self._before is None else (self.executed.values - self._before) / self.period
+
+    def answer(self, sequence: int) -> Command | None:
+        """What the guard sent for one of the newest commands; None if it sent nothing for it."""
+        return self._answers.get(sequence)
 
     def write(self, command: Command) -> None:
         """Ask the guard for a command."""
@@ -118,6 +124,9 @@ class RemotePlant(StateTopic):
             field = wire.COMMANDED.get(self._mode, self._mode)
             self.executed = Command(self._mode, tuple(message.name), np.array([getattr(message, field)]))
             self.answered = wire.sequence_of(message)
+            self._answers.setdefault(self.answered, self.executed)  # what follows under the same number is the guard's own braking
+            if len(self._answers) > _REMEMBERED:
+                del self._answers[next(iter(self._answers))]
             self._sent_on = wire.nanoseconds_of(message.header.stamp)
             self._changed.notify_all()
 
@@ -209,11 +218,7 @@ class RemoteStep(SupervisedStep):
     def act(self, action: Array | None) -> Decision:
         """As `ControlStep.act`; in stepped time the answer has come meanwhile, and the decision is the guard's own."""
         decision = super().act(action)
-        plant, executed = self.plant, self.plant.executed
-        if plant.realtime or executed is None or plant.answered < plant.sequence or decision.rung[0] >= HOLD:
-            return decision
-        same = np.array_equal(reorder(executed.values, executed.joints, decision.command.joints), decision.command.values)
-        return dataclasses.replace(decision, command=executed, rung=np.array([PASS if same else CLAMP], dtype=np.int8))
+        return decision if self.plant.realtime else answered(decision, self.plant.answer(self.plant.sequence))
 
     def resting(self) -> Array | None:
         """What to ask for on the way to standstill: no velocity, or the last set-point; an effort-controlled robot is left to the guard."""
@@ -260,3 +265,12 @@ class RemoteStep(SupervisedStep):
 
     def _look_for_faults(self) -> None:
         """The guard's process looks at the same samples."""
+
+
+def answered(decision: Decision, executed: Command | None) -> Decision:
+    """What was asked for, together with what the guard sent for it; as it is if nothing was sent."""
+    if executed is None:
+        return decision
+    same = np.array_equal(reorder(executed.values, executed.joints, decision.command.joints), decision.command.values)
+    rung = decision.rung if decision.rung[0] >= HOLD else np.array([PASS if same else CLAMP], dtype=np.int8)
+    return dataclasses.replace(decision, command=executed, rung=rung)

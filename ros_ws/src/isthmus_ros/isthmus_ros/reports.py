@@ -28,9 +28,12 @@ def guard_status(motion: Motion, plant: StateTopic, inputs: InputTopics, time: A
 
 
 def policy_status(motion: Motion, plant: StateTopic, inputs: InputTopics, time: Any) -> Any:
-    """The state of the motion, sequence numbers and inputs."""
-    level = 2 if motion.failure else 0
-    return wire.diagnostics(time, level, "policy", motion.failure or motion.state, plant.robot.name, _motion_values(motion, plant, inputs))
+    """The state of the motion, sequence numbers and inputs, and why no command is asked for at present (`withheld`)."""
+    decision = motion.step.decision
+    withheld = decision.cause[0] if motion.moving and decision is not None and decision.rung[0] >= HOLD else ""
+    values = {**_motion_values(motion, plant, inputs), "withheld": withheld}
+    level = 2 if motion.failure or withheld else 0
+    return wire.diagnostics(time, level, "policy", motion.failure or withheld or motion.state, plant.robot.name, values)
 
 
 def _motion_values(motion: Motion, plant: StateTopic, inputs: InputTopics) -> dict[str, str]:

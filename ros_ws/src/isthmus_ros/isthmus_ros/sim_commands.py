@@ -10,61 +10,36 @@ from geometry_msgs.msg import Twist, TwistStamped
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from isthmus import strict
 from isthmus.records import Array
 from isthmus.robot import Robot, RosProfile
 from isthmus_ros.sim_controllers import Controller, HeldCommand, Points, TrajectoryFollower
+from isthmus_ros.transports import transport_of
 
-__all__ = [
-    "TRANSPORTS",
-    "CommandTopics",
-    "command_topic",
-    "forward_values",
-    "make_controller",
-    "trajectory_points",
-    "transport_mode",
-    "transport_of",
-]
+__all__ = ["CommandTopics", "forward_values", "listening", "make_controller", "trajectory_points"]
 
-TRANSPORTS: Mapping[str, str] = {
-    "forward_position": "position",
-    "forward_velocity": "velocity",
-    "forward_effort": "effort",
-    "cmd_vel": "twist",
-    "trajectory": "",
-}
-"""Transport → command mode of the drives behind it; "" is the contract's."""
+DRIVES: Mapping[str, str] = {"forward_position": "position", "forward_velocity": "velocity", "forward_effort": "effort", "cmd_vel": "twist"}
+"""Transport → command mode of the drives behind it; behind a trajectory it is the contract's."""
 
-TRAJECTORY_TOPIC = "joint_trajectory_controller/joint_trajectory"
 UNSTAMPED = "_unstamped"
 """ros2_control's diff_drive_controller takes Twist on a topic with this ending."""
 
 
-def transport_of(name: str, robot: Robot, mode: str) -> str:
-    """The transport of that name; "" is the one that holds commands of the mode.
+def listening(transport: str, robot: Robot, mode: str) -> tuple[str, str, str]:
+    """Transport, relative topic, and command mode of the drives behind it, which may be another than the contract's `mode`.
+
+    Without a name it is the transport that holds commands of the mode, as an inline guard uses it.
 
     Raises:
-        ValueError: unknown, or the robot does not take its commands.
+        ValueError: unknown, the robot does not take its commands, or its profile has no topic for it.
     """
-    name = name or next(key for key, value in TRANSPORTS.items() if value == mode)
-    if name not in TRANSPORTS:
-        raise ValueError(f"unknown transport {name!r}; {strict.suggest(name, TRANSPORTS)}")
-    drives = transport_mode(name, mode)
-    if drives not in robot.command_modes or (name == "trajectory" and drives not in ("position", "velocity")):
+    transport = transport or next(name for name, held in DRIVES.items() if held == mode)
+    drives = DRIVES.get(transport, mode)
+    transport, topic = transport_of(transport, robot.ros or RosProfile({}), drives)
+    if drives not in robot.command_modes:
         raise ValueError(
-            f"transport {name} does not fit robot {robot.name!r} in mode {mode}; its modes are: {', '.join(robot.command_modes)}"
+            f"robot {robot.name!r} takes no {drives} commands, as transport {transport} brings; it takes: {', '.join(robot.command_modes)}"
         )
-    return name
-
-
-def transport_mode(transport: str, mode: str) -> str:
-    """Command mode of the drives behind a transport, for a contract of some mode."""
-    return TRANSPORTS[transport] or mode
-
-
-def command_topic(profile: RosProfile, transport: str) -> str:
-    """Relative topic of a transport: that of the profile, else the usual one."""
-    return profile.transports.get(transport) or profile.command_topics.get(TRANSPORTS[transport], TRAJECTORY_TOPIC)
+    return transport, topic, drives
 
 
 def make_controller(transport: str, robot: Robot, joints: tuple[str, ...], mode: str, time_out: float) -> Controller:

@@ -29,8 +29,11 @@ class Controller(Protocol):
     def rest(self, position: Array, now: float) -> None:
         """Forget all commands and stand at the measured position, `[J]`."""
 
-    def command(self, now: float, period: float, scaling: float) -> Array:
-        """Set-point of the drives for the period that ends at `now` (s), `[J]` in the unit of the mode, at a share of the speed."""
+    def command(self, now: float, period: float, scaling: float) -> Array | None:
+        """Set-point of the drives for the period that ends at `now` (s), `[J]` in the unit of the mode, at a share of the speed.
+
+        None if there is nothing that an effort-controlled robot could do but stand on its brakes.
+        """
         ...
 
 
@@ -47,7 +50,7 @@ class HeldCommand:
             robot: profile, for its speeds.
             joints: order of commands.
             mode: of the commands.
-            time_out: seconds without a message after which a velocity, effort or twist becomes zero; 0 means never.
+            time_out: seconds without a message after which a velocity or twist becomes zero, and an effort is given up; 0 means never.
         """
         speeds = {joint.name: joint.velocity for joint in robot.joints}
         self._fastest = np.array([speeds[joint] for joint in joints])
@@ -64,17 +67,17 @@ class HeldCommand:
         self.newest = None
         self._set_point = position.copy() if self._mode == "position" else np.zeros_like(position)
 
-    def command(self, now: float, period: float, scaling: float) -> Array:
+    def command(self, now: float, period: float, scaling: float) -> Array | None:
         """See `Controller`; below full speed a position is approached at that share of the joints' speeds."""
         if self.newest is None:
-            return self._set_point
+            return None if self._mode == "effort" else self._set_point
         if self._mode == "position":
             away = self.newest - self._set_point
             reach = scaling * self._fastest * period
             self._set_point = self.newest if scaling == 1 else self._set_point + np.clip(away, -reach, reach)
             return self._set_point
         if self._time_out and now - self._came >= self._time_out:
-            return np.zeros_like(self.newest)
+            return None if self._mode == "effort" else np.zeros_like(self.newest)
         return self.newest if scaling == 1 or self._mode == "effort" else scaling * self.newest
 
 

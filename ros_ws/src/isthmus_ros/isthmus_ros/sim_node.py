@@ -16,7 +16,6 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from isthmus_ros.faults import parse_faults
 from isthmus_ros.sim_run import SimRun
 from isthmus_ros.sim_settings import declare_settings, parse_physical, read_settings
 from isthmus_ros.spin import run_node
@@ -40,6 +39,7 @@ class SimNode(LifecycleNode):
         declare_settings(self)
         self._run: SimRun | None = None
         self._problem: Exception | None = None
+        self._own: dict[str, list[Any]] = {}
         self.add_on_set_parameters_callback(self._change_faults)
         self.create_service(Trigger, "~/reset", self._answer_reset)
         self._autostart = bool(self.get_parameter("autostart").value)
@@ -51,13 +51,14 @@ class SimNode(LifecycleNode):
 
     def on_configure(self, state: Any) -> Any:
         """Make the robot, its topics and services; time stands still."""
+        self._own = {kind: list(getattr(self, kind)) for kind in ("timers", "subscriptions", "services", "publishers")}
         try:
-            faults = self.get_parameter("fault").value
-            self._run = SimRun(self, read_settings(self), self._seed(), faults)
+            self._run = SimRun(self, read_settings(self), self._seed(), self.get_parameter("fault").value)
         except (ValueError, ModuleNotFoundError) as error:
             self._problem = error
             if not self._autostart:
                 self.get_logger().error(f"cannot configure: {error}")
+            self._forget_run()
             return _FAILURE
         return _SUCCESS
 
@@ -74,9 +75,9 @@ class SimNode(LifecycleNode):
         return _SUCCESS
 
     def on_cleanup(self, state: Any) -> Any:
-        """Refused: a new robot is a new process."""
-        self.get_logger().error("cannot clean up: end sim_node and start another one")
-        return _FAILURE
+        """Close the simulator and leave its topics and services."""
+        self._forget_run()
+        return _SUCCESS
 
     def rest(self) -> bool:
         """Stay while commands come: who is ended together with the robot must see it come to rest."""
@@ -91,6 +92,14 @@ class SimNode(LifecycleNode):
             self._run.close()
         super().destroy_node()
 
+    def _forget_run(self) -> None:
+        if self._run is not None:
+            self._run.close()
+        self._run = None
+        for kind, own in self._own.items():
+            for entity in [entity for entity in getattr(self, kind) if entity not in own]:
+                getattr(self, f"destroy_{kind[:-1]}")(entity)
+
     def _seed(self) -> int:
         return int(self.get_parameter("episode_seed").value)
 
@@ -99,7 +108,7 @@ class SimNode(LifecycleNode):
         for parameter in parameters:
             if parameter.name == "fault" and self._run is not None:
                 try:
-                    self._run.change(parse_faults(parameter.value, self._run.joints))
+                    self._run.change(parameter.value)
                 except ValueError as error:
                     return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

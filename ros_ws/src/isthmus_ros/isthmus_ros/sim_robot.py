@@ -95,19 +95,22 @@ class SimRobot:
         """
         measurement = self.plant.read()
         position = self._position(measurement)
+        values: Array | None = None
         if self.running:
-            self._stood = False
             values = self.controller.command(now, self.plant.period, self.scaling)
             if hold and self.controller.newest is not None:
                 values = self.controller.newest
+        else:
+            self.controller.rest(position, now)
+        if values is not None:
             values = self._motion.apply(values, position, now, self.faults)
-            self.plant.write(Command(self._mode, self._joints, values[None]))
+            command = Command(self._mode, self._joints, values[None])
         else:
             if not self._stood:
                 self._brakes.begin(measurement)
-            self._stood = True
-            self.controller.rest(position, now)
-            self.plant.write(Command(self._mode, measurement.joints, self._brakes.values(measurement)))
+            command = Command(self._mode, measurement.joints, self._brakes.values(measurement))
+        self._stood = values is None
+        self.plant.write(command)
         self.plant.advance()
 
     def _position(self, measurement: Measurement) -> Array:

@@ -16,9 +16,9 @@ from std_srvs.srv import Trigger
 from isthmus.records import Array, reorder
 from isthmus.robot import load_robot
 from isthmus_ros import wire
-from isthmus_ros.faults import Faults, parse_faults
+from isthmus_ros.faults import parse_faults
 from isthmus_ros.sim_cameras import CameraTopics
-from isthmus_ros.sim_commands import CommandTopics, command_topic, forward_values, make_controller, transport_mode, transport_of
+from isthmus_ros.sim_commands import CommandTopics, forward_values, listening, make_controller
 from isthmus_ros.sim_evidence import Evidence
 from isthmus_ros.sim_robot import SimRobot
 from isthmus_ros.sim_settings import Settings
@@ -54,8 +54,8 @@ class SimRun:
         contract, profile = settings.task.contract, load_robot(settings.task.contract.robot)
         if profile.ros is None:
             raise ValueError(f"robot {profile.name!r} has no ROS interface: its robot.yaml has no ros block")
-        transport = transport_of(settings.transport, profile, contract.mode)
-        self._mode, self._joints = transport_mode(transport, contract.mode), profile.ros.command_joints or profile.joint_names
+        transport, topic, self._mode = listening(settings.transport, profile, contract.mode)
+        self._joints = profile.ros.command_joints or profile.joint_names
         self._period = contract.control_period if settings.stepped else 1 / (settings.state_rate or min(profile.ros.state_rate, 100.0))
         time_out = 0.0 if settings.stepped else settings.command_timeout
         controller = make_controller(transport, profile, self._joints, self._mode, time_out)
@@ -69,7 +69,7 @@ class SimRun:
         self._topics = RobotTopics(node, profile, settings.namespace, settings.prefix, transforms=settings.transforms)
         self._cameras = CameraTopics(node, plant, profile.cameras, settings.camera_rate, settings.namespace)
         self._commands = CommandTopics(
-            wire.joined(settings.namespace, command_topic(profile.ros, transport)),
+            wire.joined(settings.namespace, topic),
             transport,
             self._joints,
             controller,
@@ -83,16 +83,12 @@ class SimRun:
         self._quality: Any = None
         self._releasing = False
         self._serve(profile.ros.stop_services)
-        self.change(parse_faults(faults, self._joints))
+        self._reported = profile.base.wheels or profile.joint_names
+        self.change(faults)
         self.reset(seed)
         self._timer(*((_REPEAT, self._repeat) if settings.stepped else (self._period, self._run)))
         clock = "stepped time" if settings.stepped else f"wall time at {1 / self._period:g} Hz"
         node.get_logger().info(f"{profile.name} of task {settings.task.name} in {settings.engine}, {transport}, {clock}")
-
-    @property
-    def joints(self) -> tuple[str, ...]:
-        """Names of the robot's joints, for faults."""
-        return tuple(self._joints)
 
     @property
     def commanded(self) -> bool:
@@ -108,9 +104,13 @@ class SimRun:
         """Let time stand still and say nothing."""
         self._running = False
 
-    def change(self, faults: Faults) -> None:
-        """Switch faults on and off."""
-        self._robot.faults = faults
+    def change(self, entries: Sequence[str]) -> None:
+        """Switch exactly these faults on, each as name:=value.
+
+        Raises:
+            ValueError: an unknown fault, joint or value; nothing is changed.
+        """
+        faults = self._robot.faults = parse_faults(entries, self._joints, self._reported)
         self._evidence.event("fault", faults.texts())
         quality = None if faults.on("no_subscriber") else (_STRANGE if faults.on("command_qos") else wire.COMMAND)
         if quality is not self._quality:

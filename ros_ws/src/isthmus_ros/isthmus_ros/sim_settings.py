@@ -8,8 +8,8 @@ from typing import Any
 
 from isthmus_ros.faults import FAULTS
 from isthmus_ros.parameters import choice, declare
-from isthmus_ros.sim_commands import TRANSPORTS
 from isthmus_ros.sim_robot import HOME
+from isthmus_ros.transports import TRANSPORTS
 from isthmus_sim.plants import plant_names
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task

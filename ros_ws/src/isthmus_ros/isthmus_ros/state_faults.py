@@ -128,9 +128,11 @@ class LateQueue(Generic[T]):
 
     def put(self, message: T, now: float, faults: Faults) -> None:
         """Take a message at the time `now`, s."""
-        late = faults.number("state_delay") + faults.number("state_jitter") * float(self._generator.random())
-        due = now + late
-        if self._waiting:
+        delay, jitter = faults.number("state_delay"), faults.number("state_jitter")
+        due = now + delay + jitter * float(self._generator.random())
+        if not (delay or jitter):  # what was late comes at once
+            self._waiting = deque((now, waiting) for _, waiting in self._waiting)
+        elif self._waiting:
             due = max(due, self._waiting[-1][0])
         self._waiting.append((due, message))
 

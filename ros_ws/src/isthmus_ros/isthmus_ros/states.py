@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 
 from isthmus.monitors import time_out
 from isthmus.records import Array, Measurement
-from isthmus.robot import Robot, RosProfile
+from isthmus.robot import Base, Robot, RosProfile
 from isthmus_ros import wire
 
-__all__ = ["STEADY_ABORT", "StateTopic"]
+__all__ = ["STEADY_ABORT", "StateTopic", "travelled"]
 
 STEADY_ABORT = 5.0
 """Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up."""
@@ -75,7 +76,8 @@ class StateTopic:
         self.sequence = -1
         self.state_topic = wire.joined(namespace, robot.ros.state_topic)
         self._node = node
-        self._named = tuple(prefix + joint for joint in robot.joint_names)
+        self._named = tuple(prefix + joint for joint in robot.base.wheels or robot.joint_names)
+        self._odometry: Any = None
         self._changed = threading.Condition()
         self._newest: Any = None
         self._arrival = -np.inf
@@ -85,7 +87,10 @@ class StateTopic:
         self._read: Any = None
         self._interrupted = False
         self.on_state: Callable[[], None] = lambda: None
-        self._states = node.create_subscription(JointState, self.state_topic, self._receive, wire.SENSORS)
+        self._subscriptions = [node.create_subscription(JointState, self.state_topic, self._receive, wire.SENSORS)]
+        if robot.ros.odometry_topic:
+            topic = wire.joined(namespace, robot.ros.odometry_topic)
+            self._subscriptions.append(node.create_subscription(Odometry, topic, self._receive_odometry, wire.SENSORS))
 
     @property
     def age(self) -> float:
@@ -148,12 +153,19 @@ class StateTopic:
         if message is None:
             nothing = np.full((1, len(joints)), np.nan)
             return Measurement(np.zeros(1), joints, nothing, nothing)
+        position, velocity = (wire.column(message, field, self._named) for field in ("position", "velocity"))
+        effort = wire.column(message, "effort", self._named) if len(message.effort) else None
+        if self.robot.base.wheels:
+            position, velocity, effort = travelled(self.robot.base, position), travelled(self.robot.base, velocity), None
+        odometry = self._odometry
         return Measurement(
             stamp=np.array([wire.seconds_of(message.header.stamp)]),
             joints=joints,
-            position=wire.column(message, "position", self._named),
-            velocity=wire.column(message, "velocity", self._named),
-            effort=wire.column(message, "effort", self._named) if len(message.effort) else None,
+            position=position,
+            velocity=velocity,
+            effort=effort,
+            poses={} if odometry is None else {odometry.child_frame_id: _pose(odometry.pose.pose)},
+            twists={} if odometry is None else {odometry.child_frame_id: _twist(odometry.twist.twist)},
         )
 
     def advance(self) -> None:
@@ -183,9 +195,10 @@ class StateTopic:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Destroy the subscription."""
+        """Destroy the subscriptions."""
         self.interrupt()
-        self._node.destroy_subscription(self._states)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
 
     def _advanced(self, before: int | None) -> bool:
         return self.stamp != before
@@ -195,6 +208,9 @@ class StateTopic:
         stepped = not self.realtime and self._read is not None
         return self._read.header.stamp if stepped else self._node.get_clock().now().to_msg()
 
+    def _receive_odometry(self, message: Any) -> None:
+        self._odometry = message
+
     def _receive(self, message: Any) -> None:
         now = self._node.get_clock().now().nanoseconds
         with self._changed:
@@ -203,3 +219,19 @@ class StateTopic:
             self._arrival = time.monotonic()
             self._changed.notify_all()
         self.on_state()
+
+
+def travelled(base: Base, wheels: Array) -> Array:
+    """Distance along x and angle about z, `[1, 2]`, of a differential drive from the angles of its left and right wheel, or speeds from speeds."""
+    left, right = wheels[:, 0] * base.wheel_radius, wheels[:, 1] * base.wheel_radius
+    return np.stack([(left + right) / 2, (right - left) / base.wheel_separation], axis=1)
+
+
+def _pose(pose: Any) -> Array:
+    p, q = pose.position, pose.orientation
+    return np.array([[p.x, p.y, p.z, q.x, q.y, q.z, q.w]])
+
+
+def _twist(twist: Any) -> Array:
+    v, w = twist.linear, twist.angular
+    return np.array([[v.x, v.y, v.z, w.x, w.y, w.z]])

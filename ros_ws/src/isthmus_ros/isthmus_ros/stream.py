@@ -26,6 +26,7 @@ __all__ = ["Asked", "GuardedStream", "Robotic"]
 _AT_ONCE = 1.5  # periods of credit that a stream can save up: commands may jitter by half a period
 _SURPLUS = 1.0  # s of commands beyond the rate of the contract after which the guard stops
 _LULL = 5  # periods without a surplus command that begin the count anew
+_LATE = 0.02  # s without a look after which messages that came meanwhile are let in before anything is missed
 _FROZEN = 0.2  # s without a look that the guard forgives itself in motion
 _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a demand is carried out in its place
 _STILL = 2  # control periods at rest in a row that confirm standstill
@@ -113,7 +114,7 @@ class GuardedStream:
         self._allowed = time_out(period)
         self._early = _GRAIN * tick
         self._on_change = on_change
-        self._following = self._hurry = False
+        self._following = self._hurry = self._waiting = False
         self._pending: Asked | None = None
         self._newest = self._stamp = -1
         self._accepted = self._acted = self._arrived = self._watched = -np.inf
@@ -225,6 +226,9 @@ class GuardedStream:
             return
         if self.moving and slept > _FROZEN:
             self.stop(f"the guard itself did not run for {slept:.2f} s")
+        self._waiting = slept > _LATE and not self._waiting
+        if self._waiting:
+            return
         if self._robot.age > self._allowed:
             self.stop(f"the joint state on {self._robot.state_topic} is {self._robot.age:.3f} s old, {self._allowed:.3f} s are allowed")
         due = now - self._acted >= self._period - self._early

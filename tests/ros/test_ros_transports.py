@@ -1,0 +1,195 @@
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from builtin_interfaces.msg import Time
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from ros_bench import Commander, bench, punctual
+from ros_policies import resolved_rate
+
+from isthmus.records import Command
+from isthmus.robot import load_robot
+from isthmus_ros.processes import RosError
+from isthmus_ros.states import travelled
+from isthmus_ros.transports import keeps_moving, make_transport, tail, transport_of
+from isthmus_sim.episodes import episode_start
+from isthmus_sim.plants.base import wheel_speeds
+from isthmus_sim.tasks import get_task
+
+pytestmark = pytest.mark.ros
+
+ROBOT, PERIOD = load_robot("ur5e"), 0.05
+speeds = arrays(np.float64, 6, elements=st.floats(-3, 3))
+
+
+def sent(name, robot=ROBOT):
+    """A transport, and the messages that it publishes."""
+    messages = []
+    node = SimpleNamespace(create_publisher=lambda *_: SimpleNamespace(publish=messages.append))
+    return make_transport(node, name, "/commands", robot, robot.limits(), PERIOD), messages
+
+
+@given(rate=speeds, place=speeds)
+def test_tail_brakes_every_joint_at_its_deceleration_and_ends_at_rest(rate, place):
+    braking = np.array(ROBOT.limits().stop_acceleration)
+    before = (0.0, place, rate)
+    for moment, position, velocity in tail(place, rate, braking):
+        length = moment - before[0]
+        assert length > 0
+        assert (np.abs(velocity - before[2]) <= braking * length + 1e-4).all()
+        np.testing.assert_allclose(position - before[1], (before[2] + velocity) / 2 * length, atol=1e-4)
+        before = (moment, position, velocity)
+    np.testing.assert_allclose(before[2], 0.0, atol=1e-9)
+    np.testing.assert_allclose(before[1] - place, rate * np.abs(rate) / (2 * braking), atol=1e-9)
+
+
+@given(asked=st.lists(speeds, min_size=2, max_size=5))
+def test_trajectories_follow_the_summed_velocities_from_where_the_robot_was(asked):
+    transport, messages = sent("trajectory")
+    transport.begin()
+    home = ROBOT.home[None]
+    for values in asked:
+        transport.send(Command("velocity", ROBOT.joint_names, values[None]), home, PERIOD, Time())
+    for count, (message, values) in enumerate(zip(messages, asked, strict=True), start=1):
+        first, last = message.points[0], message.points[-1]
+        np.testing.assert_allclose(first.positions, ROBOT.home + PERIOD * np.sum(asked[:count], axis=0), atol=1e-9)
+        np.testing.assert_array_equal(first.velocities, values)
+        assert first.time_from_start.nanosec == round(PERIOD * 1e9)
+        np.testing.assert_allclose(last.velocities, 0.0, atol=1e-9)
+        assert message.header.stamp == Time()
+
+
+def test_trajectory_of_a_held_arm_stays_at_one_point_though_the_arm_sags():
+    transport, messages = sent("trajectory")
+    for sag in (0.0, 0.01, 0.02):
+        transport.send(Command("velocity", ROBOT.joint_names, np.zeros((1, 6))), ROBOT.home[None] + sag, PERIOD, Time())
+    for message in messages:
+        assert len(message.points) == 1
+        np.testing.assert_array_equal(message.points[0].positions, ROBOT.home)
+
+
+def test_twists_are_stamped_and_in_the_frame_of_the_base():
+    base = load_robot("diffbot")
+    transport, messages = sent("cmd_vel", base)
+    transport.send(Command("twist", ("wz", "vx"), np.array([[0.5, 0.2]])), np.zeros((1, 2)), PERIOD, Time(sec=3))
+    (message,) = messages
+    assert (message.twist.linear.x, message.twist.angular.z) == (0.2, 0.5)
+    assert (message.header.frame_id, message.header.stamp.sec) == ("base_link", 3)
+
+
+@given(twist=arrays(np.float64, (1, 2), elements=st.floats(-2, 2)))
+def test_wheels_tell_what_the_base_did(twist):
+    base = load_robot("diffbot").base
+    np.testing.assert_allclose(travelled(base, wheel_speeds(base, twist)), twist, atol=1e-12)
+
+
+def test_transport_is_the_profiles_own_unless_it_cannot_carry_the_mode():
+    assert transport_of("", ROBOT.ros, "velocity") == ("trajectory", "scaled_joint_trajectory_controller/joint_trajectory")
+    assert transport_of("", ROBOT.ros, "effort") == ("forward_effort", "forward_effort_controller/commands")
+    assert transport_of("", load_robot("diffbot").ros, "twist") == ("cmd_vel", "cmd_vel")
+    assert [name for name in ("trajectory", "forward_position", "forward_velocity", "forward_effort", "cmd_vel") if keeps_moving(name)] == [
+        "forward_velocity",
+        "forward_effort",
+    ]
+    with pytest.raises(ValueError, match="did you mean 'trajectory'"):
+        transport_of("trajectry", ROBOT.ros, "velocity")
+    with pytest.raises(
+        ValueError, match="transport forward_effort does not carry velocity commands; these do: forward_velocity, trajectory"
+    ):
+        transport_of("forward_effort", ROBOT.ros, "velocity")
+    with pytest.raises(ValueError, match="no topic for transport trajectory"):
+        transport_of("trajectory", load_robot("quadruped").ros, "position")
+
+
+@pytest.fixture(scope="module")
+def task():
+    return get_task("reach")
+
+
+@pytest.fixture(scope="module")
+def policy_file(task, tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "policy.isthmus"
+    resolved_rate(task.contract).save(path)
+    return path
+
+
+def speed(nodes):
+    return max(map(abs, nodes.link.states[max(nodes.link.states)].velocity))
+
+
+@punctual
+def test_robot_stops_on_the_braking_tail_when_guard_and_policy_are_killed(task, policy_file):
+    with bench(policy_file, clock="wall", simulator={"transport": "trajectory"}, guarding={"transport": "trajectory"}, alone=True) as nodes:
+        assert nodes.configure()
+        nodes.activate()
+        nodes.arm()
+        with Commander(nodes.domain, task.contract, lambda count: np.full(6, 0.4 * np.sin(count / 8))):
+            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
+            nodes.kill("guard_node")
+            nodes.link.spin(0.5)
+            assert speed(nodes) < 0.02
+
+
+@punctual
+def test_forward_velocity_keeps_moving_until_the_policy_calls_the_stop_services(task, policy_file):
+    goal = episode_start(task, [0]).inputs["goal"][0].tolist()
+    with bench(policy_file, clock="wall", simulator={"command_timeout": 0.0}, guarding={}) as nodes:
+        assert nodes.configure()
+        nodes.activate()
+        nodes.arm()
+        nodes.reach_for(task.contract, goal)
+        nodes.link.spin(0.3)
+        nodes.link.trigger("policy/start")
+        nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.1, "motion")
+        nodes.kill("guard_node")
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
+        assert "calling /io_and_status_controller/hand_back_control" in nodes.policy.log
+        nodes.wait(lambda: speed(nodes) < 0.02, "standstill", 3)
+
+
+@punctual
+def test_velocity_without_a_deadman_is_refused_on_a_forward_controller_only(policy_file):
+    for transport, configures in (("forward_velocity", False), ("trajectory", True)):
+        with bench(policy_file, clock="wall", guarding={"transport": transport, "accept_no_deadman": False}, alone=True) as nodes:
+            assert nodes.configure() is configures
+            if not configures:
+                assert "give accept_no_deadman:=true" in nodes.guard.complaint
+
+
+@punctual
+def test_prefixed_joints_and_a_namespace_reach_the_robot(task, policy_file):
+    named = {"robot_namespace": "left", "joint_prefix": "left_", "transport": "trajectory"}
+    with bench(policy_file, clock="wall", simulator=named, guarding=named, alone=True, state_topic="/left/joint_states") as nodes:
+        assert nodes.configure()
+        nodes.activate()
+        nodes.arm()
+        with Commander(nodes.domain, task.contract, lambda count: np.full(6, 0.4 * np.sin(count / 8))):
+            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
+        assert nodes.link.states[max(nodes.link.states)].name[0] == "left_shoulder_pan_joint"
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [("protective_stop:=1", "program does not run|speed is scaled to 0 of 100"), ("speed_scaling:=0.5", "speed is scaled to 50 of 100")],
+)
+@punctual
+def test_robot_that_is_not_ready_refuses_arming_and_stops_in_motion(task, policy_file, fault, cause):
+    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
+        assert nodes.configure()
+        nodes.activate()
+        nodes.arm()
+        with Commander(nodes.domain, task.contract, lambda count: np.full(6, 0.4 * np.sin(count / 8))) as commander:
+            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
+            nodes.fault(fault)
+            nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the stop")
+            assert re.search(cause, nodes.link.status["cause"])
+            commander.pause()
+            nodes.wait(lambda: nodes.link.status["armed"] == "false", "standstill")
+        with pytest.raises(RosError, match=cause):
+            nodes.link.trigger("guard/reset")
