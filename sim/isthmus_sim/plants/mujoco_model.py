@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from isthmus.kinematics import Kinematics
+from isthmus.records import Array
 from isthmus.robot import Joint, Robot
 from isthmus_sim.plants.base import sliding
 from isthmus_sim.scene import Body, Hinge, Scene, Shape
@@ -74,12 +75,13 @@ def compile_model(robot: Robot, mode: str, timestep: float, scene: Scene | None 
     return build_spec(robot, mode, timestep, scene).compile()
 
 
-def pair_friction(first: tuple[float, float], second: tuple[float, float]) -> list[float]:
-    """MuJoCo's five coefficients of a contact between bodies with the given sliding and torsional friction."""
+def pair_friction(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
+    """MuJoCo's coefficients of contacts between bodies with the given sliding and torsional friction, each `[n]` → `[n, 5]`."""
     sliding = first[0] * second[0]
     torsional = first[1] * second[0] + second[1] * first[0]
+    none = 0 * sliding
     # MuJoCo wants positive numbers; 1e-5 is its own "almost none".
-    return [max(sliding, 1e-5), max(sliding, 1e-5), max(torsional, 1e-5), 1e-5, 1e-5]
+    return np.maximum(np.stack([sliding, sliding, torsional, none, none], axis=-1), 1e-5)
 
 
 def _add_body(spec: Any, body: Body) -> list[str]:
@@ -128,15 +130,15 @@ def _add_heightfield(spec: Any, name: str, shape: Shape) -> str:
 
 
 def _add_contacts(spec: Any, robot: Robot, scene: Scene, geoms: dict[str, list[str]]) -> None:
-    friction = {body.name: (body.friction, body.torsional_friction) for body in scene.bodies} | {
-        link: (0.0, 0.0) for link in robot.base.casters
-    }
+    friction = {link: (np.zeros(1), np.zeros(1)) for link in robot.base.casters}
+    friction |= {body.name: (np.array([body.friction]), np.array([body.torsional_friction])) for body in scene.bodies}
+    usual = (np.ones(1), np.zeros(1))
     fingers = {spec.joint(robot.joints[index].name).parent.name for index in sliding(robot)}
     for first, second in scene.contacts:
         for name in (first, second):
             if not geoms.get(name):
                 raise ValueError(f"contact {first} – {second}: {name!r} is no body or link with a collision shape")
-        coefficients = pair_friction(friction.get(first, (1.0, 0.0)), friction.get(second, (1.0, 0.0)))
+        coefficients = pair_friction(friction.get(first, usual), friction.get(second, usual))[0].tolist()
         for one in geoms[first]:
             for other in geoms[second]:
                 pair = spec.add_pair(name=f"{one}:{other}", geomname1=one, geomname2=other, condim=4)

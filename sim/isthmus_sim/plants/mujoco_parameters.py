@@ -138,15 +138,14 @@ class RowParameters:
         return self._fields[name]
 
     def _write_friction(self, ids: Array, name: str, value: Any) -> None:
-        def coefficients(body: str, row: int) -> tuple[float, float]:
+        def coefficients(body: str) -> tuple[Array, Array]:
             if body not in self._bodies:
-                return float(body not in self._robot.base.casters), 0.0
-            return float(value(f"{body}.friction")[row]), float(value(f"{body}.torsional_friction")[row])
+                return np.full(len(ids), float(body not in self._robot.base.casters)), np.zeros(len(ids))
+            return value(f"{body}.friction"), value(f"{body}.torsional_friction")
 
         field = self._field("pair_friction")
         for pair in range(self._model.npair):
             first, second = self._model.pair(pair).name.split(":")
             first, second = first.rpartition("/")[0], second.rpartition("/")[0]
             if name in (first, second):
-                for row, number in enumerate(ids.tolist()):
-                    field[number, pair] = pair_friction(coefficients(first, row), coefficients(second, row))
+                field[ids, pair] = pair_friction(coefficients(first), coefficients(second))
