@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from isthmus_ros.link import Link
-from isthmus_ros.processes import free_domain, isolated
+from isthmus_ros.processes import _reserved, free_domain, isolated
 
 pytestmark = pytest.mark.ros
 
@@ -26,3 +28,15 @@ def test_a_closed_link_leaves_no_participant():
             link.close()
         left.append(threads())
     assert left[-1] <= left[0] < during  # the first leaves the threads that serve all of them
+
+
+def test_a_domain_is_kept_from_others_until_it_is_left():
+    code = "from isthmus_ros.processes import free_domain; print(*[free_domain() for _ in range(98)])"
+    first, second = free_domain(), free_domain()
+    others = {int(word) for word in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()}
+    assert first != second
+    assert not others & {first, second}
+    for domain in (first, second):
+        with isolated(domain):
+            assert domain in _reserved
+        assert domain not in _reserved

@@ -18,6 +18,7 @@ from typing import Any
 __all__ = ["NodeProcess", "RosError", "free_domain", "isolated"]
 
 _PATIENCE = 15.0  # s from SIGINT to the end of a process
+_reserved: dict[int, socket.socket] = {}  # domains that this process keeps others from
 
 
 class RosError(RuntimeError):
@@ -25,16 +26,21 @@ class RosError(RuntimeError):
 
 
 def free_domain() -> int:
-    """A ROS domain in which no other process of this machine takes part, 1 … 100.
+    """A ROS domain in which no other process of this machine takes part, 1 … 100; nobody else gets it until `isolated` ends, or this process.
 
     Raises:
         RosError: all of them are taken.
     """
     domains = random.SystemRandom().sample(range(1, 101), 100)
     for domain in domains:
+        ports = 7400 + 250 * domain
+        reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-            probe.bind(("", 7400 + 250 * domain + 10))  # the port on which the domain's first participant is found
+            reservation.bind(("", ports + 249))  # of the last participant that a domain can have: a lock that dies with this process
+            probe.bind(("", ports + 10))  # on which the domain's first participant is found
+            _reserved[domain] = reservation
             return domain
+        reservation.close()
     raise RosError("no ROS domain from 1 to 100 is free on this machine")
 
 
@@ -55,6 +61,8 @@ def isolated(domain: int) -> Iterator[dict[str, str]]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+        if reservation := _reserved.pop(domain, None):
+            reservation.close()
 
 
 class NodeProcess:
