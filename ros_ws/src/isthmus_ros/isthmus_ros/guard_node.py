@@ -6,6 +6,7 @@ No model code runs in this process: of the policy file it reads the contract alo
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ __all__ = ["GuardNode", "main"]
 
 _TICK = 0.005  # s between two looks of the watch, at most
 _LOOK_ROUND = 0.2  # s between two looks at who else is on the command topic
+_HEARTBEAT = 0.5  # s that a required emergency_stop may be silent
+_PULSE = 0.05  # s between two looks whether it is
 
 
 class GuardNode(CarefulNode):
@@ -61,8 +64,10 @@ class GuardNode(CarefulNode):
             False,
             "accept that a velocity or effort goes on if this process dies, unless the robot has a time-out",
         )
+        declare(self, "estop_required", False, f"stop when emergency_stop has not been heard for {_HEARTBEAT:g} s, and refuse to arm")
         self._active = False
         self._emergency = False
+        self._heard = -float("inf")
         self._contract: Contract | None = None
         self._plant: RosPlant | None = None
         self._stream: GuardedStream | None = None
@@ -73,6 +78,7 @@ class GuardNode(CarefulNode):
         self._status = self.create_publisher(DiagnosticArray, "guard/status", wire.LATCHED)
         self.create_timer(0.1, self.published, clock=self._steady)
         self.create_timer(_LOOK_ROUND, self._look_round, clock=self._steady)
+        self.create_timer(_PULSE, self._feel_pulse, clock=self._steady)
         self.create_subscription(Bool, "emergency_stop", self._receive_emergency, wire.LATCHED)
         self.serve(SetBool, "guard/arm", lambda request: self._arm() if request.data else self._disarm())
         for name, action in (("guard/hold", self._hold), ("guard/stop", self._stop), ("guard/reset", self._reset)):
@@ -204,9 +210,21 @@ class GuardNode(CarefulNode):
         stream.accept(Asked(sequence, stamp, age, command))
 
     def _receive_emergency(self, message: Any) -> None:
-        self._emergency = bool(message.data)
+        self._emergency, self._heard = bool(message.data), time.monotonic()
         if self._emergency and self._stream is not None:
             self._stream.stop("emergency_stop is true")
+
+    def _alarm(self) -> list[str]:
+        """Why the emergency stop forbids motion."""
+        if self._emergency:
+            return ["emergency_stop is true"]
+        if self.get_parameter("estop_required").value and time.monotonic() - self._heard > _HEARTBEAT:
+            return [f"emergency_stop is required and was not heard for {_HEARTBEAT:g} s"]
+        return []
+
+    def _feel_pulse(self) -> None:
+        if self._stream is not None and self._stream.armed and (alarm := self._alarm()):
+            self._stream.stop(alarm[0])
 
     def _lose_precondition(self, problem: str) -> None:
         if self._stream is not None and self._stream.armed:
@@ -228,8 +246,8 @@ class GuardNode(CarefulNode):
 
     def _arm(self) -> str:
         stream, plant = self._ready()
-        if self._emergency:
-            return "emergency_stop is true"
+        if alarm := self._alarm():
+            return alarm[0]
         if stream.state.rung[0] == STOP:
             return f"the guard is stopped ({stream.state.cause[0]}); call guard/reset first"
         self._refuse_motion(stream)
@@ -263,7 +281,7 @@ class GuardNode(CarefulNode):
     def _reset(self) -> str:
         stream, plant = self._ready()
         self._refuse_motion(stream)
-        problems = checks.state_problems(plant) + self._missing_preconditions() + (["emergency_stop is true"] if self._emergency else [])
+        problems = checks.state_problems(plant) + self._missing_preconditions() + self._alarm()
         if problems:
             return f"the cause is still there: {'; '.join(problems)}"
         stream.reset()
