@@ -11,7 +11,7 @@ import numpy as np
 
 __all__ = ["Cadence"]
 
-REMEMBERED = 100_000  # newest times that percentiles are taken of, so that a run of days needs no more memory than one of an hour
+REMEMBERED = 10_000  # newest times that percentiles are taken of: a report every second must not take a control period of its own
 
 
 def _times() -> deque[float]:

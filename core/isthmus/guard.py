@@ -178,8 +178,11 @@ class LimitGuard:
     def at_rest(self, state: GuardState, measurement: Measurement) -> Array:
         """Rows `[B]` whose command has reached rest and whose measured speed is below standstill."""
         velocity = reorder(measurement.velocity, measurement.joints, self.joints)
-        still = np.asarray(np.abs(velocity).max(axis=1) < self._standstill)
-        return still if self.mode == "effort" else still & np.asarray((state.rate == 0).all(axis=1))
+        return np.asarray(np.abs(velocity).max(axis=1) < self._standstill) & self.resting(state)
+
+    def resting(self, state: GuardState) -> Array:
+        """Rows `[B]` whose command has reached rest; an effort says nothing about that, so it always counts as such."""
+        return np.ones_like(state.armed) if self.mode == "effort" else np.asarray((state.rate == 0).all(axis=1))
 
     def _demand(self, state: GuardState, rung: int, cause: str, rows: Array) -> GuardState:
         rises = rows & (state.rung < rung)

@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Time
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from ros_bench import Commander, Late, bench, punctual
+from ros_bench import Commander, bench, punctual
 from ros_policies import resolved_rate
 
 from isthmus.records import Command
@@ -145,11 +145,12 @@ def test_forward_velocity_keeps_moving_until_the_policy_calls_the_stop_services(
         nodes.arm()
         nodes.reach_for(task.contract, goal)
         nodes.link.spin(0.3)
-        nodes.link.trigger("policy/start")
         try:
-            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.1, "motion")
-        except RosError as error:  # seen in one of five runs, cause not found: commands are executed and no motion is seen
-            raise Late from error
+            nodes.link.trigger("policy/start")
+        except RosError:
+            nodes.punctual()
+            raise
+        nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.1, "motion")
         nodes.kill("guard_node")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
         assert "calling /io_and_status_controller/hand_back_control" in nodes.policy.log
@@ -196,3 +197,28 @@ def test_robot_that_is_not_ready_refuses_arming_and_stops_in_motion(task, policy
             nodes.wait(lambda: nodes.link.status["armed"] == "false", "standstill")
         with pytest.raises(RosError, match=cause):
             nodes.link.trigger("guard/reset")
+
+
+@punctual
+def test_robot_that_moves_against_its_commands_is_stopped_by_its_driver(task, policy_file):
+    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
+        assert nodes.configure()
+        nodes.activate()
+        nodes.arm()
+        with Commander(nodes.domain, task.contract, lambda count: np.full(6, 0.4 * np.sin(count / 8))) as commander:
+            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
+            nodes.fault("runaway:=elbow_joint=1.5")
+            nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the stop")
+            nodes.wait(lambda: "the robot moves though it has been told to rest: calling" in nodes.guard.log, "the stop services")
+            commander.pause()
+
+
+@punctual
+def test_listener_with_another_quality_of_service_is_none(policy_file):
+    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
+        assert nodes.configure()
+        nodes.activate()
+        nodes.fault("command_qos:=true")
+        nodes.link.spin(0.5)
+        with pytest.raises(RosError, match="with a matching QoS"):
+            nodes.link.arm()

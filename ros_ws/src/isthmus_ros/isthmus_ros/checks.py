@@ -63,14 +63,14 @@ def arming_problems(plant: StateTopic, limits: Limits, *, at_rest: bool = True) 
 
 def topic_problems(node: Any, plant: RosPlant) -> list[str]:
     """Why the command topic is not ours alone, with somebody listening."""
-    return nobody_listens(node, plant.command_topic) + other_publishers(node, plant.command_topic)
+    return nobody_listens(plant) + other_publishers(node, plant.command_topic)
 
 
-def nobody_listens(node: Any, topic: str) -> list[str]:
-    """One sentence if nobody subscribes the topic."""
-    if node.get_subscriptions_info_by_topic(topic):
+def nobody_listens(plant: RosPlant) -> list[str]:
+    """One sentence if nobody receives what is published on the command topic."""
+    if plant.listeners:
         return []
-    return [f"nobody subscribes {topic}; is the robot's controller running?"]
+    return [f"nobody subscribes {plant.command_topic} with a matching QoS; is the robot's controller running?"]
 
 
 def other_publishers(node: Any, topic: str) -> list[str]:

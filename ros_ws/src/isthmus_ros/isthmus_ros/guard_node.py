@@ -234,11 +234,16 @@ class GuardNode(CarefulNode):
         return self._preconditions.problems if self._preconditions is not None else []
 
     def _look_round(self) -> None:
-        """Somebody else on the command topic, or nobody to listen, ends the motion."""
+        """Somebody else on the command topic, or nobody to listen, ends the motion; a robot that goes on moving against its commands is a runaway."""
         stream, plant = self._stream, self._plant
-        if stream is None or plant is None or not stream.armed or stream.state.rung[0] == STOP:
+        if stream is None or plant is None or not stream.armed:
             return
-        others, nobody = checks.other_publishers(self, plant.command_topic), checks.nobody_listens(self, plant.command_topic)
+        if stream.state.rung[0] == STOP:
+            if stream.disobeyed and self._stops is not None:
+                self._stops.call("the robot moves though it has been told to rest")
+                stream.disobeyed = False
+            return
+        others, nobody = checks.other_publishers(self, plant.command_topic), checks.nobody_listens(plant)
         if cause := "; ".join(others + nobody):
             stream.stop(cause)
             if others and self._stops is not None:

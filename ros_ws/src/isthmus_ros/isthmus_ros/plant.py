@@ -71,6 +71,11 @@ class RosPlant(StateTopic):
         self._transport: Transport = make_transport(node, carrier, self.command_topic, robot, limits or robot.limits(), period, prefix)
         self._executed = node.create_publisher(JointState, "guard/executed", wire.EXECUTED)
 
+    @property
+    def listeners(self) -> int:
+        """How many subscriptions receive the commands."""
+        return self._transport.listeners
+
     def begin(self) -> None:
         """The next command begins where the robot is, whatever was sent before."""
         self._transport.begin()

@@ -30,6 +30,7 @@ _LATE = 0.02  # s without a look after which messages that came meanwhile are le
 _FROZEN = 0.2  # s without a look that the guard forgives itself in motion
 _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a demand is carried out in its place
 _STILL = 2  # control periods at rest in a row that confirm standstill
+_OBEY = 0.5  # s that a robot has to come to rest after it was told to
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
 
@@ -90,6 +91,7 @@ class GuardedStream:
         decision: the newest one; None before the first.
         sequence: number of the newest accepted command; -1 before the first since arming.
         counts: commands that were dropped, by reason.
+        disobeyed: after a stop the robot has been told to rest for half a second, and moves.
     """
 
     def __init__(
@@ -109,8 +111,12 @@ class GuardedStream:
         self.decision: Decision | None = None
         self.sequence = -1
         self.counts: Counter[str] = Counter()
+        self.disobeyed = False
         self._robot = robot
         self._period = period
+        self._tick = tick
+        self._urgent = False
+        self._told = np.inf
         self._allowed = time_out(period)
         self._early = _GRAIN * tick
         self._on_change = on_change
@@ -186,6 +192,7 @@ class GuardedStream:
         if self.state.rung[0] < STOP:
             self.state = self.guard.stop(self.state, cause)
             self._pending, self._still = None, 0
+            self._urgent, self._told, self.disobeyed = True, np.inf, False
             self._on_change()
 
     def accept(self, asked: Asked) -> None:
@@ -233,8 +240,8 @@ class GuardedStream:
             self.stop(f"the joint state on {self._robot.state_topic} is {self._robot.age:.3f} s old, {self._allowed:.3f} s are allowed")
         due = now - self._acted >= self._period - self._early
         if self.state.rung[0] == STOP:
-            if due:
-                self._brake()
+            if due or self._urgent:  # a stop is not put off to the end of a period: what is left of it is braked less
+                self._brake(min(max(now - self._acted, self._tick), self._period))
         elif not self._following:
             if due:
                 self._rest()
@@ -279,9 +286,17 @@ class GuardedStream:
         if now - self._since >= _SURPLUS:
             self.stop(f"commands come faster than every {self._period:g} s")
 
-    def _brake(self) -> None:
-        self._judge(None)
+    def _brake(self, dt: float | None = None) -> None:
+        self._urgent = False
+        self._judge(None, dt)
         self._still = self._still + 1 if self._at_rest() else 0
+        blind = self._robot.age > self._allowed  # then nobody knows whether it moves
+        if blind or not self.guard.resting(self.state).all():
+            self._told = np.inf
+        elif self._told == np.inf:
+            self._told = time.monotonic()
+        elif not self._still and time.monotonic() - self._told > _OBEY:
+            self._told, self.disobeyed = time.monotonic(), True
         if self._still >= _STILL:
             self.disarm()
 
@@ -299,13 +314,13 @@ class GuardedStream:
     def _at_rest(self) -> bool:
         return bool(self.guard.at_rest(self.state, self._robot.read()).all())
 
-    def _judge(self, command: Command | None) -> None:
+    def _judge(self, command: Command | None, dt: float | None = None) -> None:
         before = self.rung
         self._hurry = False
         self._look_for_faults()
         self._acted, self._stamp = time.monotonic(), self._robot.stamp
         try:
-            self.decision, self.state = self.guard.check(self.state, command, self._robot.read(), self._period)
+            self.decision, self.state = self.guard.check(self.state, command, self._robot.read(), dt or self._period)
         except ValueError as error:  # nothing was sent since arming, and where the robot is, is unknown
             self.state = self.guard.disarm(self.guard.stop(self.state, str(error)))
         else:

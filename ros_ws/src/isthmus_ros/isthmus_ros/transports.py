@@ -34,6 +34,11 @@ _SAME = 1e-6  # s between stopping times that are one
 class Transport(Protocol):
     """Publishes commands to one controller."""
 
+    @property
+    def listeners(self) -> int:
+        """Subscriptions that receive the commands; those with another quality of service do not."""
+        ...
+
     def begin(self) -> None:
         """Forget what was sent: the next command begins where the robot is."""
 
@@ -118,6 +123,11 @@ class _Forward:
         self._node = node
         self._publisher = node.create_publisher(Float64MultiArray, topic, wire.COMMAND)
 
+    @property
+    def listeners(self) -> int:
+        """See `Transport.listeners`."""
+        return int(self._publisher.get_subscription_count())
+
     def begin(self) -> None:
         """Nothing is remembered."""
 
@@ -137,6 +147,11 @@ class _Twist:
         self._frame = robot.tool_frame
         self._node = node
         self._publisher = node.create_publisher(TwistStamped, topic, wire.COMMAND)
+
+    @property
+    def listeners(self) -> int:
+        """See `Transport.listeners`."""
+        return int(self._publisher.get_subscription_count())
 
     def begin(self) -> None:
         """Nothing is remembered."""
@@ -167,6 +182,11 @@ class _Trajectory:
         self._set_point: Array | None = None
         self._node = node
         self._publisher = node.create_publisher(JointTrajectory, topic, wire.COMMAND)
+
+    @property
+    def listeners(self) -> int:
+        """See `Transport.listeners`."""
+        return int(self._publisher.get_subscription_count())
 
     def begin(self) -> None:
         """See `Transport.begin`."""
