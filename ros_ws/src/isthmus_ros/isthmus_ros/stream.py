@@ -290,7 +290,7 @@ class GuardedStream:
         self._urgent = False
         self._judge(None, dt)
         self._still = self._still + 1 if self._at_rest() else 0
-        blind = self._robot.age > self._allowed  # then nobody knows whether it moves
+        blind = self._robot.age > self._allowed or not np.isfinite(self._robot.read().velocity).all()  # nobody knows whether it moves
         if blind or not self.guard.resting(self.state).all():
             self._told = np.inf
         elif self._told == np.inf:
