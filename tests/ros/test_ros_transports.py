@@ -192,7 +192,8 @@ def test_robot_that_is_not_ready_refuses_arming_and_stops_in_motion(task, policy
             nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
             nodes.fault(fault)
             nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the stop")
-            assert re.search(cause, nodes.link.status["cause"])
+            nodes.punctual()
+            assert re.search(cause, nodes.link.status["cause"]), nodes.link.status["cause"]
             commander.pause()
             nodes.wait(lambda: nodes.link.status["armed"] == "false", "standstill")
         with pytest.raises(RosError, match=cause):
