@@ -145,6 +145,36 @@ def test_robot_that_falls_silent_is_braked_for_at_once(monkeypatch):
     np.testing.assert_allclose(arm.sent[-1][2], 0.0, atol=1e-9)
 
 
+@pytest.mark.parametrize("wait", [1, 4, 7])
+def test_stop_brakes_at_the_next_look_and_no_harder_than_its_share_of_the_period(monkeypatch, wait):
+    arm = Arm()
+    stream = run(arm, monkeypatch, np.arange(1, 21) * PERIOD, 200, lambda number: np.full(COUNT, 0.5))
+    for _ in range(wait):
+        arm.pass_time()
+        stream.watch()
+    last = arm.sent[-1]
+    stream.stop("told to")
+    arm.pass_time()
+    stream.watch()
+    moment, _, values = arm.sent[-1]
+    assert moment == arm.now > last[0]
+    allowed = np.array(ROBOT.limits().stop_acceleration) * min(moment - last[0], PERIOD)
+    np.testing.assert_allclose(last[2] - values, np.minimum(allowed, 0.5), atol=1e-9)
+
+
+@pytest.mark.parametrize(("obeys", "found"), [(True, False), (False, True)])
+def test_robot_that_moves_long_after_it_was_told_to_rest_is_found_out(monkeypatch, obeys, found):
+    arm = Arm()
+    stream = run(arm, monkeypatch, np.arange(1, 21) * PERIOD, 200, lambda number: np.full(COUNT, 0.5))
+    stream.stop("told to")
+    arm.mode = "velocity" if obeys else "runaway"  # keeps its velocity, whatever it is told
+    for _ in range(300):
+        arm.pass_time()
+        stream.watch()
+    assert stream.disobeyed is found
+    assert stream.armed is found  # it is braked for as long as it moves
+
+
 def test_effort_is_never_held_constant_at_rest(monkeypatch):
     arm = Arm("effort")
     stream = run(arm, monkeypatch, [], 100)
