@@ -176,9 +176,8 @@ def guard_restarts(run: Course) -> Seen:
     command = [sys.executable, "-m", "isthmus_ros.guard_node", "--ros-args", "--params-file", f"{folder}/parameters.yaml"]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        run.link.spin(3.0)
-        assert run.link.transition("guard_node", 1)
-        run._patiently(lambda: _transition(run, "guard_node", 3))
+        for number in (1, 3):  # the dead process's services are listed for 20 s, and asked as well
+            run._patiently(lambda number=number: _transition(run, "guard_node", number), 60.0)
         run.witness.clear()
         began, words = time.monotonic(), "not refused"
         while time.monotonic() - began < 40:
@@ -220,6 +219,9 @@ def interrupted(*names: str) -> Act:
                 time.sleep(0.02)
 
         seen = run.after(twice, 3.0)
+        end = time.monotonic() + 12
+        while any(run.nodes[name].exit_code is None for name in names) and time.monotonic() < end:
+            run.link.spin(0.1)
         codes = [run.nodes[name].exit_code for name in names]
         speed = run.witness.speed() if "sim_node" not in names else 0.0
         times, speeds = run.witness.commanded()

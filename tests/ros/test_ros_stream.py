@@ -170,6 +170,8 @@ def test_robot_that_moves_long_after_it_was_told_to_rest_is_found_out(monkeypatc
     arm.mode = "velocity" if obeys else "runaway"  # keeps its velocity, whatever it is told
     for _ in range(300):
         arm.pass_time()
+        if not obeys:
+            arm.position = arm.position + arm.velocity * TICK
         stream.watch()
     assert stream.disobeyed is found
     assert stream.armed is found  # it is braked for as long as it moves

@@ -18,7 +18,7 @@ import numpy as np
 
 from isthmus.guard import HOLD, STOP, Decision, LimitGuard
 from isthmus.monitors import time_out
-from isthmus.records import Command, Measurement
+from isthmus.records import Array, Command, Measurement
 from isthmus_ros.supervision import passing
 
 __all__ = ["Asked", "GuardedStream", "Robotic"]
@@ -30,7 +30,8 @@ _LATE = 0.02  # s without a look after which messages that came meanwhile are le
 _FROZEN = 0.2  # s without a look that the guard forgives itself in motion
 _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a demand is carried out in its place
 _STILL = 2  # control periods at rest in a row that confirm standstill
-_OBEY = 0.5  # s that a robot has to come to rest after it was told to
+_OBEY = 0.5  # s after which a robot that was told to rest must not have gone further than
+_ASTRAY = 0.1  # rad or m
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
 
@@ -91,7 +92,7 @@ class GuardedStream:
         decision: the newest one; None before the first.
         sequence: number of the newest accepted command; -1 before the first since arming.
         counts: commands that were dropped, by reason.
-        disobeyed: after a stop the robot has been told to rest for half a second, and moves.
+        disobeyed: after a stop the robot has been told to rest for half a second, and is on its way.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class GuardedStream:
         self._period = period
         self._tick = tick
         self._urgent = False
-        self._told = np.inf
+        self._resting: tuple[float, Array] | None = None  # when the robot was told to rest, and where it was
         self._allowed = time_out(period)
         self._early = _GRAIN * tick
         self._on_change = on_change
@@ -162,6 +163,7 @@ class GuardedStream:
         self.decision, self.sequence, self._newest, self._stamp = None, -1, -1, -1
         self._following, self._hurry, self._pending, self._still, self._faults = False, False, None, 0, 0
         self._credit, self._surplus = _AT_ONCE, -np.inf
+        self._urgent, self._resting, self.disobeyed = False, None, False
         self._watched = time.monotonic()
         self._robot.begin()
         if self._robot.realtime:
@@ -192,7 +194,7 @@ class GuardedStream:
         if self.state.rung[0] < STOP:
             self.state = self.guard.stop(self.state, cause)
             self._pending, self._still = None, 0
-            self._urgent, self._told, self.disobeyed = True, np.inf, False
+            self._urgent, self._resting, self.disobeyed = True, None, False
             self._on_change()
 
     def accept(self, asked: Asked) -> None:
@@ -290,15 +292,19 @@ class GuardedStream:
         self._urgent = False
         self._judge(None, dt)
         self._still = self._still + 1 if self._at_rest() else 0
-        blind = self._robot.age > self._allowed or not np.isfinite(self._robot.read().velocity).all()  # nobody knows whether it moves
-        if blind or not self.guard.resting(self.state).all():
-            self._told = np.inf
-        elif self._told == np.inf:
-            self._told = time.monotonic()
-        elif not self._still and time.monotonic() - self._told > _OBEY:
-            self._told, self.disobeyed = time.monotonic(), True
+        self._watch_obedience()
         if self._still >= _STILL:
             self.disarm()
+
+    def _watch_obedience(self) -> None:
+        """Whether a robot that has been told to rest goes on its way; sensors that are stale, frozen or not numbers do not tell."""
+        position, now = self._robot.read().position, time.monotonic()
+        if self._robot.age > self._allowed or not self.guard.resting(self.state).all() or not np.isfinite(position).all():
+            self._resting = None
+        elif self._resting is None:
+            self._resting = (now, position)
+        elif now - self._resting[0] > _OBEY and np.abs(position - self._resting[1]).max() > _ASTRAY:
+            self._resting, self.disobeyed = None, True
 
     def _rest(self) -> None:
         """Send the robot's rest again; an effort is decided anew, as it must follow the robot."""
