@@ -185,8 +185,9 @@ class Course(Bench):
     def home(self) -> None:
         """Put the robot at home, at rest, and clear what an earlier fault has left; what is armed is disarmed."""
         self.fault()
-        with contextlib.suppress(RosError):
-            self.link.trigger("policy/stop")
+        if self.policy is not None:
+            with contextlib.suppress(RosError):
+                self.link.trigger("policy/stop")
         self.link.spin(0.15)
         self.link.until(lambda: self.link.status.get("policy", "idle") == "idle", 10, "the policy does not end its motion")
         self.link.until(lambda: self.witness.speed() < STANDSTILL, 10, "the robot does not come to rest")
