@@ -90,7 +90,7 @@ def cruising(contract: Contract, speed: float = CRUISE) -> Artifact:
     graph = helper.make_graph(
         nodes,
         "cruising",
-        [helper.make_tensor_value_info(s.name, TensorProto.FLOAT, ["B", 1, count]) for s in contract.observation],
+        [helper.make_tensor_value_info(s.name, TensorProto.FLOAT, ["B", 1, len(s.elements)]) for s in contract.observation],
         [helper.make_tensor_value_info("actions", TensorProto.FLOAT, ["B", steps, count])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()],
     )
