@@ -65,6 +65,8 @@ def overhead(rounds: int, seconds: float, folder: Path) -> None:
     with contextlib.ExitStack() as stack:
         chains = {kind: stack.enter_context(chain(kind, policy, 0.01)) for kind in ("bare", "inline", "external")}
         for each in chains.values():
+            each.start()
+        for each in chains.values():
             each.turn(TURN)  # warm
             each.times.clear()
         for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""Round trips: a joint state is published, and the command that answers it is awaited, through the bare node, the policy node, or policy and guard."""
+"""Round trips: a joint state is published, and the command that answers it is awaited, from a bare node, the policy node, or policy and guard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from lifecycle_msgs.msg import Transition
 from rclpy.signals import SignalHandlerOptions
 from ros_bare import start_echo
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Bool, Float64, Float64MultiArray
 
 from isthmus.robot import load_robot
 from isthmus_ros import wire
@@ -31,6 +31,7 @@ __all__ = ["Chain", "bring_up", "chain", "patiently"]
 
 ROBOT = load_robot("ur5e")
 _LOST = 0.1  # s after which an answer counts as lost, and the state is published again
+_PATIENCE = 10.0  # s
 _REPEAT = 0.05  # s between repetitions of a state that waits for its answer
 
 
@@ -41,10 +42,12 @@ class Chain:
         times: seconds from each state to its command, without those that were lost on the way.
         lost: how many states had to be published again.
         inference: median time that the policy itself takes of it, s.
+        start: begins the motion; from then on states must not be more than 5 s apart.
     """
 
     def __init__(self, domain: int, period: float) -> None:
         self.times: list[float] = []
+        self.start: Callable[[], None] = lambda: None
         self.lost = 0
         self.inference = 0.0
         self._period = period
@@ -54,8 +57,12 @@ class Chain:
         context = rclpy.Context()
         rclpy.init(args=[], context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node("chain", context=context, enable_rosout=False, start_parameter_services=False)
-        self._states = self._node.create_publisher(JointState, "/joint_states", wire.SENSORS)
+        self._states = self._node.create_publisher(JointState, "/joint_states", 10)
         assert ROBOT.ros is not None
+        assert ROBOT.ros.speed_scaling is not None
+        self._running = self._node.create_publisher(Bool, wire.joined("/", ROBOT.ros.program_running), wire.LATCHED)
+        self._scaling = self._node.create_publisher(Float64, wire.joined("/", ROBOT.ros.speed_scaling.topic), 1)
+        self._full = float(ROBOT.ros.speed_scaling.full)
         commands = wire.joined("/", ROBOT.ros.command_topics["velocity"])
         self._node.create_subscription(Float64MultiArray, commands, self._receive, wire.COMMAND)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._receive_diagnostics, 10)
@@ -73,13 +80,24 @@ class Chain:
         self._stamp += round(self._period * 1e9)
         self._answered = 0.0
         published, again = self._publish(), False
+        patience = time.monotonic() + _PATIENCE
         while not self._answered:
+            if time.monotonic() > patience:
+                raise RosError(f"no command came within {_PATIENCE:g} s of a joint state")
             self._executor.spin_once(timeout_sec=_LOST)
             if not self._answered and time.perf_counter() - published > _LOST:
                 published, again = self._publish(), True
                 self.lost += 1
-        if not again:
+        if again:  # the answer to the first one may still come, and must not be taken for that to the next state
+            self.drain()
+        else:
             self.times.append(self._answered - published)
+
+    def drain(self) -> None:
+        """Take in what has come."""
+        end = time.monotonic() + _LOST
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
 
     def turn(self, count: int) -> None:
         """So many round trips, at the pace of the control period."""
@@ -91,12 +109,14 @@ class Chain:
 
     @contextlib.contextmanager
     def repeating(self) -> Iterator[None]:
-        """Publish the same state over and over, while nodes are brought up."""
+        """Publish the same state over and over, and that the robot is ready, while nodes are brought up."""
         ended = threading.Event()
 
         def repeat() -> None:
             while not ended.wait(_REPEAT):
                 self._publish()
+                self._running.publish(Bool(data=True))
+                self._scaling.publish(Float64(data=self._full))
                 self._executor.spin_once(timeout_sec=0.0)
 
         thread = threading.Thread(target=repeat)
@@ -130,7 +150,7 @@ class Chain:
 
 @contextlib.contextmanager
 def chain(kind: str, policy: Path, period: float) -> Iterator[Chain]:
-    """A chain with its processes, in a domain of its own and in motion; `kind` is bare, inline or external."""
+    """A chain with its processes, in a domain of its own and ready to start; `kind` is bare, inline or external."""
     domain = free_domain()
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(isolated(domain))
@@ -149,21 +169,27 @@ def chain(kind: str, policy: Path, period: float) -> Iterator[Chain]:
                 nodes.insert(0, NodeProcess("guard_node", {**told, "transport": "forward_velocity"}, environment))
             stack.callback(_kill, nodes)  # nobody publishes the states any more that a stepped node would brake on
             with robot.repeating():
-                link = Link("/joint_states", domain, nodes)
+                link = Link("/unheard", domain, nodes)
+                stack.callback(link.close)
                 bring_up(link, nodes)
-                link.close()
+
+            def start() -> None:
+                with robot.repeating():
+                    patiently(link, lambda: link.trigger("policy/start"))
+                robot.drain()  # the command that answers the state of the start
+
+            robot.start = start
         yield robot
 
 
 def bring_up(link: Link, nodes: list[NodeProcess]) -> None:
-    """Configure and activate guard and policy, arm and start."""
+    """Configure and activate guard and policy, and arm."""
     for node in nodes:
         if not link.transition(node.name, Transition.TRANSITION_CONFIGURE):
             raise RosError(node.complaint)
     for node in nodes:
         patiently(link, lambda name=node.name: _activate(link, name))  # type: ignore[misc]
     patiently(link, link.arm)
-    patiently(link, lambda: link.trigger("policy/start"))
 
 
 def patiently(link: Link, action: Any, seconds: float = 15.0) -> None:

@@ -16,7 +16,7 @@ import onnx
 from fault_course import cruising_contract
 from onnx import TensorProto, helper, numpy_helper
 from ros_bare import start_loop
-from ros_chain import ROBOT, bring_up
+from ros_chain import ROBOT, bring_up, patiently
 
 from isthmus.kinds.graph import graph_artifact
 from isthmus_ros.link import Link
@@ -104,8 +104,9 @@ def run(period: float, seconds: float, folder: Path, *, guard: str = "inline", p
         stack.callback(lambda: [node.clean_up() for node in everyone])
         stack.callback(lambda: [node.end() for node in everyone])
         before = os.getloadavg()[0]
-        link = Link("/joint_states", domain, everyone)
+        link = Link("/unheard", domain, everyone)
         bring_up(link, nodes)
+        patiently(link, lambda: link.trigger("policy/start"))
         link.close()  # who measures does not listen
         time.sleep(_SETTLE)
         loop = start_loop(environment, period, seconds)
@@ -139,7 +140,7 @@ def _wait(until: float, nodes: list[NodeProcess], progress: bool) -> None:
 
 def _cadence(domain: int, nodes: list[NodeProcess], steps: int) -> dict[str, Any]:
     """The policy's own figures, and its end in peace."""
-    link = Link("/joint_states", domain, nodes)
+    link = Link("/unheard", domain, nodes)
     try:
         link.until(lambda: int(link.cadence.get("steps", "0")) >= 0.9 * steps, 10.0, "the policy has not run for as long as it should have")
         found: dict[str, Any] = json.loads(link.cadence["cadence"])
