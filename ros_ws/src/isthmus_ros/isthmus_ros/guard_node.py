@@ -69,6 +69,7 @@ class GuardNode(CarefulNode):
         self._emergency = False
         self._heard = -float("inf")
         self._contract: Contract | None = None
+        self._digest = ""  # of the contract; making it takes longer than judging a command
         self._plant: RosPlant | None = None
         self._stream: GuardedStream | None = None
         self._stops: StopServices | None = None
@@ -106,13 +107,13 @@ class GuardNode(CarefulNode):
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
         stamp_check = choice(self, "stamp_check", ("absolute", "relative"))
         self.clean_up()
-        self._contract = contract
+        self._contract, self._digest = contract, contract.digest()
         self._plant = plant = RosPlant(
             self,
             robot,
             contract.mode,
             contract.control_period,
-            contract.digest(),
+            self._digest,
             realtime=realtime,
             transport=transport,
             limits=guard.limits,
@@ -136,7 +137,7 @@ class GuardNode(CarefulNode):
         if not realtime:
             plant.on_state = stream.step
         self.get_logger().info(
-            f"guarding {robot.name}: {contract.mode} every {contract.control_period:g} s, contract {contract.digest()[:12]}, "
+            f"guarding {robot.name}: {contract.mode} every {contract.control_period:g} s, contract {self._digest[:12]}, "
             f"commands go to {plant.command_topic} as {transport}"
         )
 
@@ -200,7 +201,7 @@ class GuardNode(CarefulNode):
             return
         contract, stream = self._contract, self._stream
         try:
-            sequence, command = wire.asked(message, contract.digest(), contract.mode, contract.action.elements)
+            sequence, command = wire.asked(message, self._digest, contract.mode, contract.action.elements)
         except ValueError as error:
             if stream.armed:
                 stream.stop(str(error))
