@@ -131,6 +131,7 @@ class Witness:
         self.clear()
         node.create_subscription(JointState, "/sim_node/truth", self._see_truth, _EVERY)
         node.create_subscription(JointState, "/sim_node/received", self._see_received, _EVERY)
+        node.create_subscription(JointState, "guard/executed", self._see_executed, _EVERY)
         node.create_subscription(DiagnosticArray, "/sim_node/events", self._see_event, _LATCHED)
         node.create_subscription(DiagnosticArray, "guard/status", self._see_status, _EVERY)
 
@@ -138,6 +139,7 @@ class Witness:
         """Forget everything."""
         self.truth: list[tuple[float, Array]] = []
         self.received: list[tuple[float, Array]] = []
+        self.executed: list[Array] = []
         self.events: list[tuple[float, str]] = []
         self.statuses: list[tuple[float, dict[str, str]]] = []
 
@@ -160,6 +162,9 @@ class Witness:
         self._velocities = len(message.velocity) > 0  # a velocity-controlled drive is told velocities, whatever the transport
         values = np.array(message.velocity if self._velocities else message.position)
         self.received.append((wire.nanoseconds_of(message.header.stamp) / 1e9, values))
+
+    def _see_executed(self, message: Any) -> None:
+        self.executed.append(np.array(message.velocity or message.position))
 
     def _see_event(self, message: Any) -> None:
         self.events.append((wire.nanoseconds_of(message.header.stamp) / 1e9, message.status[0].name))
@@ -242,13 +247,17 @@ class Course(Bench):
         if moments.size and not moving[-1]:
             last = moments[moving][-1] if moving.any() else began
             still = max(float(last - began), 0.0)
-        excess = float("nan") if foreign else self._excess(speeds)
+        excess = float("nan") if foreign else self._excess()
         events = [name for moment, name in witness.events if moment >= began]
         return Seen(_letters(rungs, events), causes[-1] if causes else "", brake, still, allowed, excess)
 
-    def _excess(self, speeds: Array) -> float:
-        if len(speeds) < 2:
+    def _excess(self) -> float:
+        """Of what the guard let through; a robot that was late to listen may have missed some of it."""
+        speeds = np.array(self.witness.executed)
+        if len(speeds) < 3:
             return float("nan")
+        if self.mode == "position":
+            speeds = np.diff(speeds, axis=0) / PERIOD
         own = ROBOT.limits()
         step = np.maximum(own.acceleration, own.stop_acceleration) * PERIOD
         return float(max((np.abs(speeds) / own.velocity).max(), (np.abs(np.diff(speeds, axis=0)) / step).max()))

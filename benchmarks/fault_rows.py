@@ -32,7 +32,7 @@ from isthmus_ros.processes import RosError
 from isthmus_ros.transports import transport_of
 from isthmus_sim.tasks import get_task
 
-__all__ = ["NOT_PRODUCED", "ROWS", "Row", "Setting"]
+__all__ = ["NOTES", "NOT_PRODUCED", "ROWS", "Row", "Setting"]
 
 Act = Callable[[Course], Seen]
 
@@ -171,28 +171,25 @@ def signalled(name: str) -> Act:
 
 
 def guard_restarts(run: Course) -> Seen:
-    """The new one is unarmed; arming is refused while the dead one is still listed."""
+    """The new one is unarmed and commands nothing; what the dead one has left in the graph refuses everything for up to 20 s."""
     run.cruise()
     _kill(run, "guard_node")
+    died = time.monotonic()
     run.link.spin(1.0)
     run.reset(-1)  # the policy has ended external control
     folder = run.nodes["guard_node"]._folder.name
     command = [sys.executable, "-m", "isthmus_ros.guard_node", "--ros-args", "--params-file", f"{folder}/parameters.yaml"]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for number in (1, 3):  # the dead process's services are listed for 20 s, and asked as well
-            run._patiently(lambda number=number: _transition(run, "guard_node", number), 60.0)
         run.witness.clear()
-        began, words = time.monotonic(), "not refused"
-        while time.monotonic() - began < 40:
-            try:
-                run.link.arm()
-                break
-            except RosError as error:
-                words = str(error)
-            run.link.spin(0.25)
-        waited = time.monotonic() - began
-        return Seen("R" if waited > 0.5 and waited < 39 else "N", words, note=f"armed {waited:.0f} s later")
+        for number in (1, 3):
+            run._patiently(lambda number=number: _transition(run, "guard_node", number), 60.0)
+        ready = time.monotonic() - died
+        run.link.spin(1.0)
+        commands = len(run.witness.received)
+        run._patiently(run.link.arm, 40.0)
+        note = f"its services answer {ready:.0f} s after the kill, it is armed after {time.monotonic() - died:.0f} s"
+        return Seen("unarmed" if not commands else f"{commands} commands before arming", note=note)
     finally:
         child.send_signal(signal.SIGINT)
         try:
@@ -664,7 +661,7 @@ ROWS = (
         fresh=True,
         timed=False,
     ),
-    Row("51", "guard restarts", ("R",), guard_restarts, (VT,), fresh=True, timed=False),
+    Row("51", "guard restarts", ("unarmed",), guard_restarts, (VT,), fresh=True, timed=False),
     Row("52", "policy streams while unarmed", ("nothing published",), unarmed, ALONE, timed=False),
     Row("53", "second publisher before arming", ("R",), intruder_before, BOTH, timed=False),
     Row("54", "second publisher in motion", ("X",), intruder_in_motion, BOTH),
@@ -706,6 +703,13 @@ def _alone(run: Course, *names: str) -> Seen:
     return seen
 
 
+NOTES = {
+    "40": "the monitors sample at the control rate, 20 Hz, and a limit cycle just below half of it can hide between the samples",
+    "44": "a guard inside the policy's node looks for a listener before arming only",
+    "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
+    "and a later step of the robot's clock is a fault",
+    "72": "the policy counts three answers of the guard that do not come in time, and then ends external control",
+}
 NOT_PRODUCED = {
     "62–64": "camera inputs over ROS are not built yet",
     "68–69": "`record_node` is not built yet",
