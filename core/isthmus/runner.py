@@ -108,16 +108,17 @@ class Runner:
         self._policy.reset()
         np.percentile(np.zeros(2), 50)  # of the cadence; its first call imports modules, which takes a control period of its own
 
-    def tick(self, *, decide: bool = True) -> Tick:
+    def tick(self, *, decide: bool = True, woken: float | None = None) -> Tick:
         """One control period on the sample that `step.sense` took last.
 
         Args:
             decide: False asks for nothing, so that the guard holds.
+            woken: when the loop woke up for it, on `time.perf_counter`; None means now.
 
         Raises:
             Exception: whatever the policy raised, in lockstep; on a real-time plant the guard holds instead and names it.
         """
-        began = time.perf_counter()
+        began = time.perf_counter() if woken is None else woken
         observation = chunk = None
         inputs: Inputs = {}
         if not decide:
@@ -183,7 +184,8 @@ class Runner:
         done = 0
         while (steps is None or done < steps) and not stop.wait(max(deadline - time.monotonic(), 0.0)):
             self.cadence.lateness.append(time.monotonic() - deadline)
-            self.tick(decide=self._sensed())
+            woken = time.perf_counter()
+            self.tick(decide=self._sensed(), woken=woken)
             done += 1
             late = time.monotonic() - deadline
             self.cadence.missed += late > period
