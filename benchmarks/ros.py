@@ -84,23 +84,25 @@ def overhead(rounds: int, seconds: float, folder: Path) -> None:
         show("  99th percentile with guard_node, inference included", ms(tails["external"]))
         if lost := sum(each.lost for each in chains.values()):
             show("  states published again because no answer came", str(lost))
-    kept = run(0.01, seconds, folder)
-    work = kept.own["work_ms"]["p50"] / 1e3 - kept.own["inference_ms"]["p50"] / 1e3
-    show("policy_node at its own tick: floor + tick to publish", ms(floor + work), ms(floor), (floor + work) / floor, "≤ 1.3")
-    deadlines("policy_node", kept, 100)
-    load(kept)
-    external = run(0.01, seconds, folder, guard="external")
-    deadlines("policy_node with guard_node", external, 100)
-    load(external)
-    fast = run(0.005, seconds, folder)
-    deadlines("policy_node", fast, 200)
-    show("  p99 of lateness", lateness(fast.own), lateness(fast.bare), None, "< 1 ms idle")
-    load(fast)
+    if kept := run(0.01, seconds, folder):
+        work = (kept.own["work_ms"]["p50"] - kept.own["inference_ms"]["p50"]) / 1e3
+        show("policy_node at its own tick: floor + tick to publish", ms(floor + work), ms(floor), (floor + work) / floor, "≤ 1.3")
+        deadlines("policy_node", kept, 100)
+        load(kept)
+    if kept := run(0.01, seconds, folder, guard="external"):
+        deadlines("policy_node with guard_node", kept, 100)
+        load(kept)
+    if kept := run(0.005, seconds, folder):
+        deadlines("policy_node", kept, 200)
+        show("  p99 of lateness", lateness(kept.own), lateness(kept.bare), None, "< 1 ms idle")
+        load(kept)
 
 
 def soak(seconds: float, folder: Path) -> None:
     """Policy, guard and robot at 100 Hz for a long time."""
     kept = run(0.01, seconds, folder, guard="external", progress=True)
+    if kept is None:
+        return
     print(f"{'node':20} {'start':>10} {'half':>10} {'end':>10} {'growth, 2nd half':>17}")
     for name, (start, half, end) in kept.memory.items():
         print(f"{name:20} {start:>7.1f} MB {half:>7.1f} MB {end:>7.1f} MB {end - half:>14.2f} MB")
@@ -113,13 +115,13 @@ def soak(seconds: float, folder: Path) -> None:
 def deadlines(what: str, kept: Kept, rate: int) -> None:
     """Missed ones of the node and of the bare loop beside it; with a load below 0.5 there must be none."""
     target = "0" if kept.load < 0.5 else f"≤ {kept.bare['missed'] + kept.own['steps'] / 1e4:.1f}"
-    counts = [f"{summary['missed']}/{summary['steps']}" for summary in (kept.own, kept.bare)]
-    show(f"{what}, deadlines missed at {rate} Hz, load {kept.load:.2f}", *counts, None, target)
+    own, bare = (f"{summary['missed']}/{summary['steps']}" for summary in (kept.own, kept.bare))
+    show(f"{what}: deadlines missed at {rate} Hz", own, bare, None, target)
 
 
 def load(kept: Kept) -> None:
-    """Of one core."""
-    show("  CPU: " + ", ".join(f"{name} {share:.1f} %" for name, share in kept.cpu.items()))
+    """Of the computer, and of each node as a share of one core."""
+    show(f"  load before {kept.load:.2f}; CPU: " + ", ".join(f"{name} {share:.1f} %" for name, share in kept.cpu.items()))
 
 
 def show(what: str, here: str = "", bare: str = "", ratio: float | None = None, target: str = "") -> None:
