@@ -13,7 +13,7 @@ from ros_policies import resolved_rate
 from isthmus.artifact import Artifact
 from isthmus.recording import read_trace
 from isthmus.robot import load_robot
-from isthmus_ros.coordinator import evaluate_over_ros
+from isthmus_ros.coordinator import RosError, evaluate_over_ros
 from isthmus_sim.episodes import run_episodes
 from isthmus_sim.plants import make_plant
 from isthmus_sim.tasks import get_task
@@ -67,18 +67,24 @@ def pair_wall(seeds: Sequence[int], folder: Path) -> None:
     path = _policy(task, folder)
     plant = make_plant("pybullet", load_robot(task.contract.robot), mode="velocity", period=task.contract.control_period)
     policy = Artifact.load(path).policy()
-    alone = [run_episodes(task, policy, plant, [seed])[0][0] for seed in seeds]
-    found = evaluate_over_ros(task, path, seeds, clock="wall", guard="external")
-    gaps = np.array([episode.total_reward - one.total_reward for episode, one in zip(found.episodes, alone, strict=True)])
-    print(
-        f"wall: {len(seeds)} paired seeds, success {sum(e.success for e in found.episodes)} over ROS, {sum(one.success for one in alone)} alone"
-    )
-    print(
-        f"  return over ROS less alone: mean {gaps.mean():+.3f}, largest {np.abs(gaps).max():.3f} of {np.mean([o.total_reward for o in alone]):.3f}"
-    )
-    for episode in found.episodes:
+    pairs, causes = [], []
+    for seed in seeds:  # each with processes of its own, so that one that cannot be scored does not take the others with it
+        alone = run_episodes(task, policy, plant, [seed])[0][0]
+        try:
+            (episode,) = evaluate_over_ros(task, path, [seed], clock="wall", guard="external").episodes
+        except RosError as error:
+            causes.append(f"  seed {seed}: {error}")
+            continue
+        pairs.append((alone, episode))
         if episode.stopped_by_guard:
-            print(f"  seed {episode.seed} was stopped by the guard: {episode.stopped_by_guard}")
+            causes.append(f"  seed {seed} was stopped by the guard, which counts as a failure: {episode.stopped_by_guard}")
+    successes = [sum(one.success for one in side) for side in zip(*pairs, strict=True)] or [0, 0]
+    print(f"wall: {len(pairs)} of {len(seeds)} paired seeds scored; success {successes[1]} over ROS, {successes[0]} in one process")
+    if pairs:
+        gaps = np.array([episode.total_reward - alone.total_reward for alone, episode in pairs])
+        usual = np.mean([alone.total_reward for alone, _ in pairs])
+        print(f"  return over ROS less alone: mean {gaps.mean():+.3f}, largest {np.abs(gaps).max():.3f}; alone {usual:.3f} on average")
+    print("\n".join(causes))
 
 
 def _policy(task: Any, folder: Path) -> Path:
