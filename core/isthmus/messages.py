@@ -18,6 +18,7 @@ __all__ = [
     "SCHEMAS",
     "array_of",
     "command_field",
+    "definition",
     "diagnostics",
     "header",
     "image",
@@ -61,19 +62,24 @@ _VECTORS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def _definition(name: str) -> str:
-    """The definition of a message followed by those that it uses, separated as rosbag2 separates them."""
+def definition(name: str, parts: Mapping[str, str]) -> str:
+    """The definition of a message followed by those that it uses, separated as rosbag2 separates them.
+
+    Args:
+        name: of the message, `package/Message`.
+        parts: fields of each message, one a line, of this one and all that it uses.
+    """
     needed = [name]
     for part in needed:
-        for line in _PARTS[part].splitlines():
-            kind = line.split()[0].removesuffix("[]")
-            if kind in _PARTS and kind not in needed:
+        for line in parts[part].splitlines():
+            kind = line.split()[0].partition("[")[0]
+            if kind in parts and kind not in needed:
                 needed.append(kind)
-    return f"\n{'=' * 80}\n".join([_PARTS[name], *(f"MSG: {part}\n{_PARTS[part]}" for part in needed[1:])])
+    return f"\n{'=' * 80}\n".join([parts[name], *(f"MSG: {part}\n{parts[part]}" for part in needed[1:])])
 
 
 SCHEMAS: Mapping[str, str] = {
-    f"{package}/msg/{message}": _definition(f"{package}/{message}")
+    f"{package}/msg/{message}": definition(f"{package}/{message}", _PARTS)
     for package, message in (name.split("/") for name in _PARTS)
     if message.endswith(("Stamped", "Array", "JointState", "Image"))
 }

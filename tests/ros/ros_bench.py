@@ -151,8 +151,19 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(policy, *, clock="stepped", simulator=None, relayed=False, guarding=None, alone=False, state_topic="/joint_states", **parameters):
-    """policy_node, with sim_node if `simulator` holds its parameters, and guard_node likewise; all are ended with SIGINT and must exit with 0.
+def bench(
+    policy,
+    *,
+    clock="stepped",
+    simulator=None,
+    relayed=False,
+    guarding=None,
+    recording=None,
+    alone=False,
+    state_topic="/joint_states",
+    **parameters,
+):
+    """policy_node, with sim_node if `simulator` holds its parameters, guard_node and record_node likewise; SIGINT ends them, with exit code 0.
 
     With `alone` there is a guard and no policy.
     """
@@ -163,6 +174,8 @@ def bench(policy, *, clock="stepped", simulator=None, relayed=False, guarding=No
         relay = Relay(domain) if relayed else None
         stack.callback(relay.close if relay else lambda: None)
         nodes = []
+        if recording is not None:
+            nodes.append(NodeProcess("record_node", {"policy": str(policy), **recording}, environment))
         if guarding is not None:
             nodes.append(
                 NodeProcess("guard_node", {**shared, "transport": "forward_velocity", "accept_no_deadman": True, **guarding}, environment)

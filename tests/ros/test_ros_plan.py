@@ -72,6 +72,8 @@ def test_numbers_out_of_range_are_refused(value):
         ("deploy", {"autostart": "yes"}, "autostart must be true or false, got 'yes'"),
         ("deploy", {}, "deploy needs a policy file"),
         ("sim", {}, "needs a task"),
+        ("record", {}, "record needs a policy file"),
+        ("sim", {"task": "reach", "record": "true"}, "record:=true needs a policy"),
         ("deploy", {"policy": "x", "shadow": "true"}, "shadow:=true is not supported"),
         ("deploy", {"policy": "x", "guard": "inline", "transport": "trajectory"}, "transport:=trajectory needs guard:=external"),
         ("sim", {"task": "reach", "params_file": "nowhere.yaml"}, "there is no parameter file"),
@@ -95,6 +97,14 @@ def test_the_guard_is_a_process_of_its_own_between_robot_and_policy(policy):
     assert list(processes_of("sim", policy=policy)) == ["sim_node", "guard_node", "policy_node"]
     assert list(processes_of("deploy", policy=policy)) == ["guard_node", "policy_node"]
     assert list(processes_of("deploy", policy=policy, guard="inline")) == ["policy_node"]
+
+
+def test_nothing_of_the_control_path_waits_for_a_recorder_or_ends_with_it(policy, tmp_path):
+    assert list(processes_of("record", policy=policy)) == ["record_node"]
+    planned = processes_of("deploy", policy=policy, record="true", log_dir=str(tmp_path))
+    assert list(planned) == ["record_node", "guard_node", "policy_node"]
+    assert [(process.lifecycle, process.required) for process in planned.values()] == [(False, False), (True, True), (True, True)]
+    assert planned["record_node"].parameters["folder"] == str(tmp_path)
 
 
 @pytest.mark.parametrize("given", [{}, {"transport": "forward_velocity"}])
@@ -172,15 +182,16 @@ def texts_of(folder):
 
 def test_executables_are_installed_by_their_package(policy):
     scripts = (BRINGUP.parent / "isthmus_ros/setup.py").read_text(encoding="utf-8")
-    for process in processes_of("sim", policy=policy).values():
+    for process in processes_of("sim", policy=policy, record="true").values():
         assert importlib.util.find_spec(f"{process.package}.{process.executable}")
         assert f"{process.executable} = {process.package}.{process.executable}:main" in scripts
 
 
 @pytest.mark.ros
 @pytest.mark.parametrize("guard", ["inline", "external"])
-def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_sigints(guard, policy):
-    planned = plan("sim", {"policy": policy, "guard": guard, "rate_scale": 0.5})
+def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_sigints(guard, policy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    planned = plan("sim", {"policy": policy, "guard": guard, "rate_scale": 0.5, "record": True})
     with isolated(free_domain()), NodeGraph(planned, "/joint_states") as graph:
         graph.up()
         for process in planned.processes:
@@ -194,6 +205,7 @@ def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_s
             time.sleep(0.05)
         assert [process.end() for process in graph.processes] == [0] * len(planned.processes)
     assert not graph.failures
+    assert [file.name for file in tmp_path.glob("recordings/*/metadata.yaml")] == ["metadata.yaml"]
 
 
 @pytest.mark.ros
@@ -293,7 +305,8 @@ def real_launch():
     [
         ("sim", {"guard": "inline", "rate_scale": "0.5", "robot_namespace": "/arm"}),
         ("sim", {"transport": "forward_velocity"}),
-        ("deploy", {"robot": "ur5e", "log_dir": "log"}),
+        ("deploy", {"robot": "ur5e", "log_dir": "log", "record": "true"}),
+        ("record", {}),
         ("evaluate", {"clock": "stepped"}),
     ],
 )

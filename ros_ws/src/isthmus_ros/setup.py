@@ -20,6 +20,7 @@ setup(
         "console_scripts": [
             "guard_node = isthmus_ros.guard_node:main",
             "policy_node = isthmus_ros.policy_node:main",
+            "record_node = isthmus_ros.record_node:main",
             "sim_node = isthmus_ros.sim_node:main",
         ],
     },

@@ -16,8 +16,9 @@ USES = {
     "sim": "a simulated robot and, with policy:=, the nodes that command it",
     "deploy": "the nodes that command a robot whose driver already runs",
     "evaluate": "a simulated robot and an unconfigured policy node, for isthmus eval --plant ros --attach",
+    "record": "a recording of everything that a policy, its guard and the robot say; the nodes themselves run already",
 }
-"""What can be brought up. `identify` and `record` will follow with their nodes."""
+"""What can be brought up. `identify` will follow with its node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Argument:
 
 
 _SIMULATED = ("sim", "evaluate")
+_COMMANDING = ("sim", "deploy", "evaluate")
 
 ARGUMENTS = (
     Argument("policy", "", "policy file (policy.isthmus)"),
@@ -96,15 +98,21 @@ ARGUMENTS = (
     Argument(
         "shadow", False, "compute and record, command nothing; no node of this version does that, so true is refused", uses=("deploy",)
     ),
-    Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0),
+    Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING),
     Argument("use_sim_time", False, "take the time from /clock"),
     Argument("robot_namespace", "/", "namespace in which the topics of the robot's profile are resolved"),
-    Argument("joint_prefix", "", "prefix of the joint names on the robot's topics (ur_robot_driver: tf_prefix)"),
+    Argument("joint_prefix", "", "prefix of the joint names on the robot's topics (ur_robot_driver: tf_prefix)", uses=_COMMANDING),
     Argument("clock", "wall", "wall: real time; stepped: one control period per joint state", ("wall", "stepped"), uses=_SIMULATED),
     Argument("task", "", "task that the robot is simulated for; empty means the policy's", uses=_SIMULATED),
     Argument("plant", "pybullet", "physics engine behind the robot's topics", ("mujoco", "pybullet"), uses=_SIMULATED),
-    Argument("record", "", "path prefix of MCAP traces, one file per run; empty means no recording"),
-    Argument("log_dir", "", "folder for the nodes' log files; empty means ROS's own"),
+    Argument(
+        "record",
+        False,
+        "record everything that policy, guard and robot say into one MCAP file, in a process of its own",
+        uses=("sim", "deploy"),
+    ),
+    Argument("traces", "", "path prefix of the policy's own MCAP traces, one file per run; empty means none", uses=_COMMANDING),
+    Argument("log_dir", "", "folder for the nodes' log files and for recordings; empty means ROS's own, and recordings/ here"),
     Argument("params_file", "", "YAML file of further node parameters; the arguments given here win over it"),
     Argument(
         "autostart",
@@ -117,6 +125,7 @@ ARGUMENTS = (
         "accept_no_deadman",
         False,
         "accept that a velocity or effort goes on if the commanding process dies, unless the robot has a time-out",
+        uses=_COMMANDING,
         defaults=dict.fromkeys(_SIMULATED, True),  # sim_node has one
     ),
 )

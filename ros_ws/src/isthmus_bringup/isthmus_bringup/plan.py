@@ -5,6 +5,7 @@ Nothing of ROS is imported, so the plan can be made, printed and tested on any m
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -110,19 +111,21 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     everywhere = _chosen(values, "robot_namespace", "joint_prefix", "clock")
     transport = _transport(use, values, contract)
     processes = []
-    if use != "deploy":
+    if path and (use == "record" or values.get("record")):
+        processes.append(_recorder(values, path))
+    if use in ("sim", "evaluate"):
         task = values["task"] or (contract.task if contract else "")
         if not task:
             raise ValueError("without a policy the simulated robot needs a task: task:=reach")
         # The coordinator of an evaluation brings up the policy alone.
         simulated = {**everywhere, **transport, **_chosen(values, "plant"), "task": task, "autostart": use == "evaluate"}
         processes.append(_node("sim_node", values, simulated))
-    if path:
+    if path and use != "record":
         command = {**everywhere, **_chosen(values, "robot", "robots_dir", "rate_scale", "accept_no_deadman", "use_sim_time")}
         command["policy"] = str(path)
         if values.get("guard") == "external":
             processes.append(_node("guard_node", values, {**command, **transport}))
-        processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard", "record")}))
+        processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard"), "record": values["traces"]}))
     return Plan(use, tuple(processes), bool(values.get("autostart", False)))
 
 
@@ -134,6 +137,14 @@ def _transport(use: str, values: Mapping[str, Value], contract: Contract | None)
         profile = load_robot(str(values["robot"]) or contract.robot, folders).ros
         name = profile.transport if profile else ""
     return {"transport": name} if name else {}
+
+
+def _recorder(values: Mapping[str, Value], path: Path) -> Process:
+    """It comes up by itself and first, so that nothing of the control path waits for it; its end ends nothing."""
+    listening = {**_chosen(values, "robot", "robots_dir", "robot_namespace", "use_sim_time"), "policy": str(path)}
+    folder = Path(str(values["log_dir"]) or "recordings").expanduser().resolve()
+    node = _node("record_node", values, {**listening, "folder": str(folder), "autostart": True})
+    return dataclasses.replace(node, lifecycle=False, required=False)
 
 
 def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value]) -> Process:
@@ -156,5 +167,7 @@ def _refuse_unsupported(values: Mapping[str, Value]) -> None:
     """Refuse what no node does yet: a parameter that a node ignores silently would be worse."""
     if values.get("transport") and values["guard"] == "inline" and values["policy"]:
         raise ValueError(f"transport:={values['transport']} needs guard:=external; an inline guard commands a forward controller")
+    if values.get("record") and not values["policy"]:
+        raise ValueError("record:=true needs a policy, whose inputs and cameras are recorded: policy:=…/policy.isthmus")
     if values.get("shadow"):
         raise ValueError("shadow:=true is not supported: no node of this version computes without commanding")

@@ -14,7 +14,7 @@ from isthmus.records import Array
 from isthmus.signals import Signal
 from isthmus_ros import wire
 
-__all__ = ["InputTopics", "input_message", "input_topic"]
+__all__ = ["InputTopics", "input_kind", "input_message", "input_topic"]
 
 _POINT = ("x", "y", "z")
 
@@ -22,6 +22,11 @@ _POINT = ("x", "y", "z")
 def input_topic(signal: Signal) -> str:
     """Relative name of the topic of an input signal."""
     return f"policy/input/{signal.name}"
+
+
+def input_kind(signal: Signal) -> Any:
+    """Class of the messages of an input signal."""
+    return PointStamped if signal.elements == _POINT else Float64MultiArray
 
 
 def input_message(signal: Signal, values: Sequence[float], base_frame: str, time: Any) -> Any:
@@ -48,7 +53,7 @@ class InputTopics:
         self._node = node
         self._subscriptions = [
             node.create_subscription(
-                PointStamped if signal.elements == _POINT else Float64MultiArray,
+                input_kind(signal),
                 input_topic(signal),
                 lambda message, signal=signal: self._receive(signal, message),
                 wire.LATCHED,

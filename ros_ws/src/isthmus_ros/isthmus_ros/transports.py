@@ -15,6 +15,7 @@ from isthmus.limits import Limits
 from isthmus.records import Array, Command, reorder
 from isthmus.robot import Robot, RosProfile
 from isthmus_ros import wire
+from isthmus_ros.onlookers import obeying
 
 __all__ = ["TRANSPORTS", "Transport", "keeps_moving", "make_transport", "tail", "transport_of"]
 
@@ -36,7 +37,7 @@ class Transport(Protocol):
 
     @property
     def listeners(self) -> int:
-        """Subscriptions that receive the commands; those with another quality of service do not."""
+        """Subscriptions that receive the commands; those with another quality of service do not, and those of recorders do not count."""
         ...
 
     def begin(self) -> None:
@@ -126,7 +127,7 @@ class _Forward:
     @property
     def listeners(self) -> int:
         """See `Transport.listeners`."""
-        return int(self._publisher.get_subscription_count())
+        return obeying(self._node, self._publisher)
 
     def begin(self) -> None:
         """Nothing is remembered."""
@@ -151,7 +152,7 @@ class _Twist:
     @property
     def listeners(self) -> int:
         """See `Transport.listeners`."""
-        return int(self._publisher.get_subscription_count())
+        return obeying(self._node, self._publisher)
 
     def begin(self) -> None:
         """Nothing is remembered."""
@@ -186,7 +187,7 @@ class _Trajectory:
     @property
     def listeners(self) -> int:
         """See `Transport.listeners`."""
-        return int(self._publisher.get_subscription_count())
+        return obeying(self._node, self._publisher)
 
     def begin(self) -> None:
         """See `Transport.begin`."""
