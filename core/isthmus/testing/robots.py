@@ -1,0 +1,193 @@
+"""What every robot profile keeps, as an abstract test class that each profile inherits.
+
+class TestMyRobot(RobotProfileSuite):
+    robot = load_robot("my_robot", [Path("robots")])
+"""
+
+# ruff: noqa: PT018 - a suite is made of assertions
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+from xml.etree import ElementTree
+
+import numpy as np
+
+from isthmus.guard import HOLD, STOP, LimitGuard
+from isthmus.kinematics import Kinematics
+from isthmus.monitors import time_out
+from isthmus.records import Array, Command
+from isthmus.robot import Robot
+from isthmus.testing.fake import FakePlant
+
+__all__ = ["RobotProfileSuite"]
+
+_ENOUGH = 3000  # control periods in which a wall must have been reached
+
+
+class RobotProfileSuite:
+    """Checks of one profile; a test framework collects the methods of classes that inherit this one and name a `robot`."""
+
+    robot: ClassVar[Robot]
+
+    def test_limits_are_ordered_and_finite_where_they_must_be(self) -> None:
+        """Limits bound something, and slow motion is not mistaken for rest, nor lag for a dead motor."""
+        robot = self.robot
+        low, high = robot.control_period
+        assert 0 < low < high, f"control_period must be shortest and longest, > 0 s, got {low} and {high}"
+        monitors = robot.monitors
+        for joint in robot.joints:
+            bounds = (joint.position[0], joint.position[1])
+            assert bounds[0] <= joint.home <= bounds[1], f"{joint.name}: home {joint.home} is outside {bounds}"
+            assert math.isinf(bounds[0]) == math.isinf(bounds[1]), f"{joint.name}: one of its position limits is missing, {bounds}"
+            assert (joint.type == "continuous") <= math.isinf(bounds[0]), f"{joint.name} is continuous and has position limits {bounds}"
+            for name in ("velocity", "stop_acceleration", "effort"):
+                value = getattr(joint, name)
+                assert 0 < value < math.inf, f"{joint.name}: {name} must be > 0 and finite, got {value}"
+            assert joint.acceleration > 0, f"{joint.name}: acceleration must be > 0, got {joint.acceleration}"
+            assert monitors.standstill < joint.velocity, f"{joint.name}: standstill {monitors.standstill} is not below its velocity"
+            lead = monitors.tracking_lag * joint.velocity
+            assert lead < monitors.tracking_tolerance, (
+                f"{joint.name} at full speed lags by {lead:g}, tolerated is {monitors.tracking_tolerance:g}"
+            )
+        assert monitors.standstill > 0 and monitors.frozen_travel > 0, f"standstill and frozen_travel must be > 0, got {monitors}"
+
+    def test_it_brakes_in_time_towards_every_wall(self) -> None:
+        """At full speed from home in both directions, at the shortest and the longest period: no limit is passed, and the wall is reached."""
+        robot, limits = self.robot, self.robot.limits()
+        low, high = np.array(limits.position_low), np.array(limits.position_high)
+        fastest, steepest = np.array(limits.velocity), np.maximum(limits.acceleration, limits.stop_acceleration)
+        way = np.stack([robot.home - low, high - robot.home])  # of a row that goes down and one that goes up
+        bounded = np.isfinite(way)
+        for mode in (mode for mode in robot.command_modes if mode != "effort"):
+            for period in robot.control_period:
+                where = f"{mode} mode, {period:g} s"
+                guard, plant = LimitGuard(robot, limits, mode), FakePlant(robot, mode, period, 2, lag=robot.monitors.tracking_lag)
+                state, rate, executed = guard.initial(2, armed=True), np.zeros((2, len(fastest))), np.stack([robot.home] * 2)
+                asked = Command(mode, robot.joint_names, np.array([[-1e6], [1e6]]) * np.ones_like(rate))
+                for _ in range(self._ticks(period)):
+                    decision, state = guard.check(state, asked, plant.read(), period)
+                    assert (decision.rung < HOLD).all(), f"{where}: the guard gives up, {max(decision.kept)}"
+                    values, before = decision.command.values, rate
+                    rate = (values - executed) / period if mode == "position" else values
+                    executed = values
+                    self._compare("velocity", np.abs(rate) / fastest, where)
+                    self._compare("acceleration", np.abs(rate - before) / (steepest * period), where)
+                    plant.write(decision.command)
+                    plant.written.clear()
+                    plant.advance()
+                    position = plant.read().position
+                    outside = np.maximum(low - position, position - high)
+                    assert (outside <= 1e-9).all(), f"{where}: {self._worst(outside)} passes its limit by {outside.max():g}"
+                left = np.stack([position[0] - low, high - position[1]])
+                short = np.where(bounded, left - 0.05 * np.where(bounded, way, 0.0), 0.0)
+                assert (short <= 1e-3).all(), f"{where}: {self._worst(short)} stays {short.max():g} short of its limit"
+
+    def test_a_stop_brakes_as_hard_as_the_profile_says(self) -> None:
+        """From the speed that is reached in half a second, the command is at rest after speed / stop_acceleration, rounded up to periods."""
+        robot, limits = self.robot, self.robot.limits()
+        braking = np.array(limits.stop_acceleration)
+        for mode in (mode for mode in robot.command_modes if mode != "effort"):
+            period = robot.control_period[1]
+            guard, plant = LimitGuard(robot, limits, mode), FakePlant(robot, mode, period, lag=robot.monitors.tracking_lag)
+            state = guard.initial(1, armed=True)
+            away = np.where(robot.home - np.array(limits.position_low) > np.array(limits.position_high) - robot.home, -1e6, 1e6)
+            asked: Command | None = Command(mode, robot.joint_names, away[None])
+            for _ in range(max(1, int(0.5 / period))):
+                decision, state = guard.check(state, asked, plant.read(), period)
+                plant.write(decision.command)
+                plant.advance()
+            state, speed = guard.stop(state, "the test says so"), np.abs(state.rate[0])
+            for _ in range(math.ceil(float((speed / (braking * period)).max()) - 1e-9)):
+                before = state.rate[0]
+                decision, state = guard.check(state, None, plant.read(), period)
+                assert decision.rung[0] == STOP
+                self._compare("stop_acceleration", np.abs(state.rate[0] - before) / (braking * period), f"{mode} mode, {period:g} s")
+                plant.write(decision.command)
+                plant.advance()
+            np.testing.assert_allclose(state.rate, 0.0, atol=1e-9, err_msg=f"{mode} mode: commands are not at rest in time")
+
+    def test_efforts_are_bounded_and_held(self) -> None:
+        """Where it is commanded by effort, the guard can be made, and what it lets through is within the limits."""
+        robot, limits = self.robot, self.robot.limits()
+        if "effort" not in robot.command_modes:
+            return
+        guard, period = LimitGuard(robot, limits, "effort"), robot.control_period[0]
+        plant = FakePlant(robot, "effort", period)
+        for asked in (Command("effort", robot.joint_names, np.full((1, len(robot.joints)), 1e6)), None):
+            decision, _ = guard.check(guard.initial(1, armed=True), asked, plant.read(), period)
+            self._compare("effort", np.abs(decision.command.values[0]) / np.array(limits.effort), "effort mode")
+
+    def test_the_workspace_box_holds_the_home_pose(self) -> None:
+        """Checked points are links of the URDF, and all of them are in the box at home."""
+        robot, kinematics = self.robot, Kinematics(self.robot.urdf_path)
+        frames = [robot.tool_frame, *robot.workspace_points, *(camera.link for camera in robot.cameras)]
+        for frame in frames + ([robot.base_frame] if robot.base.kind == "fixed" else []):
+            assert frame in kinematics.links, f"{frame!r} is no link of {robot.urdf}; its links: {', '.join(kinematics.links)}"
+        if robot.workspace is None:
+            return
+        points = robot.workspace_points or (robot.tool_frame,)
+        for name, position in kinematics.positions(robot.joint_names, robot.home[None], points).items():
+            inside = (np.array(robot.workspace.low) < position) & (position < np.array(robot.workspace.high))
+            assert inside.all(), f"{name} is at {position[0].tolist()} at home, outside the box {robot.workspace}"
+
+    def test_the_ros_block_is_complete(self) -> None:
+        """Every mode has a topic, names are relative, the transport exists, and states come often enough for the shortest period."""
+        robot, ros = self.robot, self.robot.ros
+        if ros is None:
+            return
+        assert set(ros.command_topics) == set(robot.command_modes), f"command_topics are for {', '.join(ros.command_topics)}"
+        names = [
+            *ros.command_topics.values(),
+            *ros.transports.values(),
+            ros.state_topic,
+            *ros.stop_services,
+            ros.odometry_topic,
+            ros.program_running,
+        ]
+        names += [ros.speed_scaling.topic] if ros.speed_scaling else []
+        for name in names:
+            assert not name.startswith("/") and not name.endswith("/") and " " not in name, f"{name!r} is not a relative name"
+        assert ros.transport != "trajectory" or "trajectory" in ros.transports, "its transport trajectory has no topic in ros.transports"
+        assert 1 / ros.state_rate < time_out(robot.control_period[0]), (
+            f"states at {ros.state_rate:g} Hz are stale before the next one comes"
+        )
+        assert (robot.base.kind != "fixed") == bool(ros.odometry_topic), "a mobile robot, and no other, has an odometry_topic"
+        assert ros.speed_scaling is None or ros.speed_scaling.full > ros.speed_scaling.tolerance >= 0
+
+    def test_the_urdf_agrees_with_the_profile(self) -> None:
+        """Joints exist with their type, and the profile allows no more than the URDF."""
+        robot = self.robot
+        found = {joint.attrib["name"]: joint for joint in ElementTree.parse(robot.urdf_path).getroot().findall("joint")}  # noqa: S314 - installed data
+        for wheel in robot.base.wheels:
+            assert wheel in found and found[wheel].get("type") == "continuous", f"{wheel!r} is no continuous joint of {robot.urdf}"
+        for joint in robot.joints if not robot.base.wheels else ():
+            assert joint.name in found, f"{joint.name!r} is no joint of {robot.urdf}; its joints: {', '.join(found)}"
+            element = found[joint.name]
+            assert element.get("type") == joint.type, f"{joint.name} is {joint.type} in the profile, {element.get('type')} in {robot.urdf}"
+            limit = element.find("limit")
+            assert limit is not None, f"{joint.name} has no limit in {robot.urdf}"
+            for name, allowed in (("velocity", joint.velocity), ("effort", joint.effort)):
+                assert allowed <= float(limit.attrib[name]) + 1e-6, (
+                    f"{joint.name}: {name} {allowed} is above {limit.attrib[name]} of {robot.urdf}"
+                )
+            if joint.type != "continuous":
+                low, high = float(limit.attrib["lower"]), float(limit.attrib["upper"])
+                assert low - 1e-6 <= joint.position[0] and joint.position[1] <= high + 1e-6, (
+                    f"{joint.name}: {joint.position} is beyond {low} … {high}"
+                )
+
+    def _ticks(self, period: float) -> int:
+        """Periods in which the slowest joint reaches its wall from home, with time to spare for braking and for the servo's lag."""
+        longest = 0.0
+        for joint in self.robot.joints:
+            way = max((abs(bound - joint.home) for bound in joint.position if math.isfinite(bound)), default=0.0)
+            ramp = joint.velocity / min(joint.acceleration, joint.stop_acceleration)
+            longest = max(longest, way / joint.velocity + 3 * ramp + 10 * self.robot.monitors.tracking_lag)
+        return min(math.ceil(longest / period) + 50, _ENOUGH)
+
+    def _compare(self, what: str, use: Array, where: str) -> None:
+        assert (use <= 1 + 1e-6).all(), f"{where}: {self._worst(use)} uses {use.max():.4f} of its {what}"
+
+    def _worst(self, values: Array) -> str:
+        return self.robot.joint_names[int(np.argmax(values)) % len(self.robot.joints)]
