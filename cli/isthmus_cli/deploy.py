@@ -94,7 +94,7 @@ def _run(command: Any) -> int:
             if command.start:
                 _start(graph)
             else:
-                _explain(artifact.contract, robot, set(inputs))
+                _explain(artifact.contract, robot, set(inputs), shadow=graph.shadow)
             _watch(graph)
         except _Ended:
             say("coming down: policy, guard, robot")
@@ -190,16 +190,21 @@ def _interruptible() -> Iterator[_Interruption]:
 def _start(graph: Any) -> None:
     from isthmus_cli.node_graph import insist
 
-    insist(graph, graph.link.arm, _ACCEPT)
+    if not graph.shadow:
+        insist(graph, graph.link.arm, _ACCEPT)
     insist(graph, lambda: graph.link.trigger("policy/start"), _ACCEPT)
-    say("armed and started; Ctrl-C stops")
+    say(
+        "started; decisions go to /policy/shadow, nothing is commanded; Ctrl-C stops" if graph.shadow else "armed and started; Ctrl-C stops"
+    )
 
 
-def _explain(contract: Contract, robot: Robot, given: set[str]) -> None:
+def _explain(contract: Contract, robot: Robot, given: set[str], *, shadow: bool) -> None:
     """Say how to begin from another terminal."""
     from isthmus_ros.inputs import input_topic
 
-    say("nothing moves before you arm and start, from another terminal:")
+    say(
+        f"{'nothing is commanded; decisions begin when you start' if shadow else 'nothing moves before you arm and start'}, from another terminal:"
+    )
     for found in contract.inputs:
         if found.name not in given:
             kind, example = "std_msgs/msg/Float64MultiArray", f"{{data: [{', '.join(found.elements)}]}}"
@@ -207,7 +212,9 @@ def _explain(contract: Contract, robot: Robot, given: set[str]) -> None:
                 frame = found.frame or robot.base_frame
                 kind, example = "geometry_msgs/msg/PointStamped", f"{{header: {{frame_id: {frame}}}, point: {{x: …, y: …, z: …}}}}"
             say(f'  ros2 topic pub -1 --qos-durability transient_local /{input_topic(found)} {kind} "{example}"')
-    for _, service in _SERVICES:
+    for name, service in _SERVICES:
+        if shadow and name == "arm":
+            continue
         say(f"  ros2 service call /{service}")
     say("or begin here with --start; Ctrl-C stops")
 
@@ -218,8 +225,10 @@ def _watch(graph: Any) -> None:
     while True:
         graph.wait(0.1)
         status = graph.link.status
-        now = tuple(status.get(key, "") for key in ("policy", "rung", "armed", "cause", "failure"))
+        keys = ("opinion", "shadow", "opinion_cause", "failure") if graph.shadow else ("rung", "armed", "cause", "failure")
+        now = tuple(status.get(key, "") for key in ("policy", *keys))
         if status and now != shown:
             shown = now
             policy, rung, armed, *causes = now
-            say(f"{time.strftime('%H:%M:%S')}  policy {policy}, guard {rung}, armed {armed}" + "".join(f", {why}" for why in causes if why))
+            guard = f"the guard would say {rung or 'nothing yet'}" if graph.shadow else f"guard {rung}, armed {armed}"
+            say(f"{time.strftime('%H:%M:%S')}  policy {policy}, {guard}" + "".join(f", {why}" for why in causes if why))

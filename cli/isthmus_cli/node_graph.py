@@ -96,6 +96,11 @@ class NodeGraph:
         self.failures: list[str] = []
         self._active: list[str] = []
 
+    @property
+    def shadow(self) -> bool:
+        """Whether the policy commands nothing, so that there is no guard to be armed."""
+        return any(process.plan.parameters.get("shadow") is True for process in self.processes)
+
     def __enter__(self) -> NodeGraph:
         """The graph, not yet brought up."""
         return self
@@ -143,7 +148,7 @@ class NodeGraph:
             with contextlib.suppress(RosError):
                 self.link.until(lambda: self.link.status.get("policy", "idle") == "idle", _SETTLE, "no standstill")
         guard = "guard_node" if any(process.name == "guard_node" for process in self.processes) else "policy_node"
-        if guard in running.intersection(self._active):
+        if guard in running.intersection(self._active) and not self.shadow:
             try:
                 insist(self, lambda: self.link.arm(False), _SETTLE)  # refused until standstill
             except RosError as error:

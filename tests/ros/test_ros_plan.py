@@ -74,7 +74,9 @@ def test_numbers_out_of_range_are_refused(value):
         ("sim", {}, "needs a task"),
         ("record", {}, "record needs a policy file"),
         ("sim", {"task": "reach", "record": "true"}, "record:=true needs a policy"),
-        ("deploy", {"policy": "x", "shadow": "true"}, "shadow:=true is not supported"),
+        ("sim", {"task": "reach", "shadow": "true"}, "shadow:=true needs a policy"),
+        ("deploy", {"policy": "x", "shadow": "true", "transport": "trajectory"}, "has no use with shadow:=true"),
+        ("sim", {"policy": "x", "shadow": "true", "clock": "stepped"}, "shadow:=true needs clock:=wall"),
         ("deploy", {"policy": "x", "guard": "inline", "transport": "trajectory"}, "transport:=trajectory needs guard:=external"),
         ("sim", {"task": "reach", "params_file": "nowhere.yaml"}, "there is no parameter file"),
     ],
@@ -97,6 +99,13 @@ def test_the_guard_is_a_process_of_its_own_between_robot_and_policy(policy):
     assert list(processes_of("sim", policy=policy)) == ["sim_node", "guard_node", "policy_node"]
     assert list(processes_of("deploy", policy=policy)) == ["guard_node", "policy_node"]
     assert list(processes_of("deploy", policy=policy, guard="inline")) == ["policy_node"]
+
+
+def test_a_shadow_runs_without_a_guard_and_is_recorded(policy):
+    planned = processes_of("deploy", policy=policy, shadow="true")
+    assert list(planned) == ["record_node", "policy_node"]
+    assert planned["policy_node"].parameters["shadow"] is True
+    assert processes_of("deploy", policy=policy)["policy_node"].parameters["shadow"] is False
 
 
 def test_nothing_of_the_control_path_waits_for_a_recorder_or_ends_with_it(policy, tmp_path):

@@ -96,7 +96,10 @@ ARGUMENTS = (
         uses=("sim", "deploy"),
     ),
     Argument(
-        "shadow", False, "compute and record, command nothing; no node of this version does that, so true is refused", uses=("deploy",)
+        "shadow",
+        False,
+        "decide and record, command nothing: decisions go to policy/shadow, and nothing can be armed",
+        uses=("sim", "deploy"),
     ),
     Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING),
     Argument("use_sim_time", False, "take the time from /clock"),

@@ -111,7 +111,8 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     everywhere = _chosen(values, "robot_namespace", "joint_prefix", "clock")
     transport = _transport(use, values, contract)
     processes = []
-    if path and (use == "record" or values.get("record")):
+    shadow = bool(values.get("shadow"))
+    if path and (use == "record" or values.get("record") or shadow):
         processes.append(_recorder(values, path))
     if use in ("sim", "evaluate"):
         task = values["task"] or (contract.task if contract else "")
@@ -123,9 +124,9 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     if path and use != "record":
         command = {**everywhere, **_chosen(values, "robot", "robots_dir", "rate_scale", "accept_no_deadman", "use_sim_time")}
         command["policy"] = str(path)
-        if values.get("guard") == "external":
+        if values.get("guard") == "external" and not shadow:
             processes.append(_node("guard_node", values, {**command, **transport}))
-        processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard"), "record": values["traces"]}))
+        processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard", "shadow"), "record": values["traces"]}))
     return Plan(use, tuple(processes), bool(values.get("autostart", False)))
 
 
@@ -164,10 +165,13 @@ def _chosen(values: Mapping[str, Value], *names: str) -> dict[str, Value]:
 
 
 def _refuse_unsupported(values: Mapping[str, Value]) -> None:
-    """Refuse what no node does yet: a parameter that a node ignores silently would be worse."""
+    """Refuse what no node does: a parameter that a node ignores silently would be worse."""
     if values.get("transport") and values["guard"] == "inline" and values["policy"]:
         raise ValueError(f"transport:={values['transport']} needs guard:=external; an inline guard commands a forward controller")
-    if values.get("record") and not values["policy"]:
-        raise ValueError("record:=true needs a policy, whose inputs and cameras are recorded: policy:=…/policy.isthmus")
-    if values.get("shadow"):
-        raise ValueError("shadow:=true is not supported: no node of this version computes without commanding")
+    for name in ("record", "shadow"):
+        if values.get(name) and not values["policy"]:
+            raise ValueError(f"{name}:=true needs a policy: policy:=…/policy.isthmus")
+    if values.get("shadow") and values.get("transport"):
+        raise ValueError(f"transport:={values['transport']} has no use with shadow:=true, which commands nothing")
+    if values.get("shadow") and values.get("clock") == "stepped":
+        raise ValueError("shadow:=true needs clock:=wall: a stepped robot waits for commands, and a shadow sends none")

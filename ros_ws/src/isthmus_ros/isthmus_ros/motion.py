@@ -166,7 +166,7 @@ class Motion:
         while not over.wait(_WATCH):
             try:
                 decision = self.step.overtake()
-                at_rest = decision is not None and self.step.guard.at_rest(self.step.state, self.step.measurement).all()
+                at_rest = decision is not None and self.step.at_rest()
             except Exception as error:
                 self.give_up(f"braking failed: {type(error).__name__}: {error}")
                 return
@@ -250,8 +250,7 @@ class Motion:
         still = 0
         while still < _STILL_TICKS:
             self._cycle(self.step.resting())
-            at_rest = self.step.guard.at_rest(self.step.state, self.step.measurement)
-            still = still + 1 if at_rest.all() else 0
+            still = still + 1 if self.step.at_rest() else 0
 
     def _cycle(self, action: Array | None) -> Decision:
         """One control period outside a run: without observations, which may be what has failed."""

@@ -30,7 +30,8 @@ from isthmus_ros.plant import RosPlant
 from isthmus_ros.preconditions import Preconditions
 from isthmus_ros.recorder import Recorder
 from isthmus_ros.remote import RemotePlant, RemoteStep, answered
-from isthmus_ros.reports import cadence_report, guard_status, policy_status
+from isthmus_ros.reports import cadence_report, guard_status, policy_status, shadow_status
+from isthmus_ros.shadow import ShadowPlant, ShadowStep
 from isthmus_ros.spin import run_node
 from isthmus_ros.stop_services import StopServices
 from isthmus_ros.supervision import SupervisedStep
@@ -49,6 +50,7 @@ class PolicyNode(CarefulNode):
         declare(self, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
         declare(self, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
         declare(self, "guard", "inline", "inline: the guard acts in this node; external: in guard_node, and this node only asks it")
+        declare(self, "shadow", False, "decide and record, but command nothing: decisions go to policy/shadow, and nothing is armed")
         declare(self, "clock", "wall", "wall: own deadlines; stepped: one control period per joint state")
         declare(self, "replan", 0, "actions of a chunk to execute before deciding again; 0 means all", low=0, high=10_000)
         declare(self, "rate_scale", 1.0, "scales velocity and acceleration limits, for first runs on a robot", low=0.01, high=1.0)
@@ -67,8 +69,10 @@ class PolicyNode(CarefulNode):
             "accept that a velocity or effort goes on if this process dies, unless the robot has a time-out",
         )
         self._active = False
-        self._external = self.text("guard") == "external"
-        self._plant: RosPlant | RemotePlant | None = None
+        self._shadow = bool(self.get_parameter("shadow").value)
+        self._external = self.text("guard") == "external" and not self._shadow
+        self._report = shadow_status if self._shadow else policy_status if self._external else guard_status
+        self._plant: RosPlant | RemotePlant | ShadowPlant | None = None
         self._stops: StopServices | None = None
         self._preconditions: Preconditions | None = None
         self._motion: Motion | None = None
@@ -76,13 +80,15 @@ class PolicyNode(CarefulNode):
         self._recorder: Recorder | None = None
         self._unanswered: tuple[Tick, int] | None = None
         self._publishing = threading.Lock()
-        self._status = self.create_publisher(DiagnosticArray, "policy/status" if self._external else "guard/status", wire.LATCHED)
+        self._status = self.create_publisher(
+            DiagnosticArray, "guard/status" if self._report is guard_status else "policy/status", wire.LATCHED
+        )
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.1, self.published, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         services = {"policy/start": self._start, "policy/stop": self._stop}
-        if not self._external:
+        if self._report is guard_status:
             self.serve(SetBool, "guard/arm", lambda request: self._arm() if request.data else self._disarm())
             services |= {"guard/hold": self._hold, "guard/stop": self._latch, "guard/reset": self._reset}
         for name, action in services.items():
@@ -122,7 +128,7 @@ class PolicyNode(CarefulNode):
         robot = load_robot(self.text("robot") or contract.robot, [Path(folder)] if folder else [])
         if problems := contract.fits(robot):
             raise ValueError(f"the policy does not fit the robot: {'; '.join(problems)}")
-        if not self._external:  # the guard's process asks otherwise
+        if not (self._external or self._shadow):  # the guard's process asks otherwise
             checks.require_deadman(contract.mode, bool(self.get_parameter("accept_no_deadman").value))
         stamp_check = choice(self, "stamp_check", ("absolute", "relative"))
         policy = artifact.policy()
@@ -133,7 +139,10 @@ class PolicyNode(CarefulNode):
         listening: dict[str, Any] = {"namespace": self.text("robot_namespace"), "prefix": self.text("joint_prefix")}
         listening |= {"realtime": realtime, "stamp_check": stamp_check}
         step: SupervisedStep
-        if self._external:
+        if self._shadow:
+            self._plant = shadow = ShadowPlant(self, robot, contract, **listening)
+            step = ShadowStep(shadow, contract, guard)
+        elif self._external:
             self._plant = remote = RemotePlant(self, robot, contract, **listening)
             self._stops = StopServices(self, remote.profile, self.text("robot_namespace"))
             step = RemoteStep(remote, contract, guard, on_lost=self._lose_guard)
@@ -164,6 +173,7 @@ class PolicyNode(CarefulNode):
 
     def _make_recorder(self, artifact: Artifact, robot: Robot) -> Recorder:
         metadata = {"plant": "ros", "robot": robot.name, "clock": self.text("clock"), "policy_digest": artifact.policy_digest}
+        metadata["shadow"] = str(self._shadow).lower()
         metadata["accept_no_deadman"] = str(bool(self.get_parameter("accept_no_deadman").value)).lower()
         return Recorder(self.text("record"), artifact.contract, robot.base_frame, metadata, self.get_logger())
 
@@ -225,20 +235,23 @@ class PolicyNode(CarefulNode):
             return "the policy hangs: it has not returned from its last decision; restart the node"
         if motion.step.state.rung[0] == STOP:
             return f"the guard is stopped ({motion.step.state.cause[0]}); call guard/reset, then guard/arm"
-        if not motion.step.state.armed[0]:
+        if not (self._shadow or motion.step.state.armed[0]):
             return "the guard is not armed; call guard/arm first"
         if self._inputs is not None and (missing := self._inputs.missing):
             return f"input {missing[0]!r} is missing; publish it on policy/input/{missing[0]}"
-        # A contract without a start pose, such as a pendulum's, may begin in motion.
-        if problems := self._arming_problems(motion, plant, at_rest=bool(motion.step.contract.start)):
+        # A contract without a start pose, such as a pendulum's, may begin in motion, and so may what commands nothing.
+        if problems := self._arming_problems(motion, plant, at_rest=bool(motion.step.contract.start) and not self._shadow):
             return "; ".join(problems)
+        if self._shadow:
+            motion.start()
+            return ""
         goal, problems = checks.ramp_goal(motion.step.contract, plant.read())
         if problems:
             return "; ".join(problems)
         motion.start(goal)
         return ""
 
-    def _arming_problems(self, motion: Motion, plant: RosPlant | RemotePlant, *, at_rest: bool = True) -> list[str]:
+    def _arming_problems(self, motion: Motion, plant: RosPlant | RemotePlant | ShadowPlant, *, at_rest: bool = True) -> list[str]:
         problems = checks.arming_problems(plant, motion.step.guard.limits, at_rest=at_rest)
         if isinstance(plant, RosPlant) and self._preconditions is not None:
             problems += checks.topic_problems(self, plant) + self._preconditions.problems
@@ -266,12 +279,12 @@ class PolicyNode(CarefulNode):
         motion.step.state = motion.step.guard.reset(motion.step.state)
         return ""
 
-    def _ready(self) -> tuple[Motion, RosPlant | RemotePlant]:
+    def _ready(self) -> tuple[Motion, RosPlant | RemotePlant | ShadowPlant]:
         if self._motion is None or self._plant is None or not self._active:
             raise ValueError("the node is not active")
         return self._motion, self._plant
 
-    def _idle(self) -> tuple[Motion, RosPlant | RemotePlant]:
+    def _idle(self) -> tuple[Motion, RosPlant | RemotePlant | ShadowPlant]:
         motion, plant = self._ready()
         if motion.moving:
             raise ValueError(f"the policy is in state {motion.state}; call policy/stop and wait for standstill")
@@ -282,8 +295,8 @@ class PolicyNode(CarefulNode):
         plant = self._plant
         if self._recorder is None or plant is None:
             return
-        if isinstance(plant, RosPlant) or not plant.realtime:
-            self._recorder.record(tick, plant.sequence)
+        if not isinstance(plant, RemotePlant) or not plant.realtime:
+            self._recorder.record(tick, plant.sequence, executed=not self._shadow)
             return
         self._record_answered(plant)
         self._unanswered = (tick, plant.sequence)
@@ -305,8 +318,7 @@ class PolicyNode(CarefulNode):
         if self._motion is not None and self._plant is not None and self._inputs is not None:
             with self._publishing:
                 now = self.get_clock().now().to_msg()
-                report = policy_status if self._external else guard_status
-                self._status.publish(report(self._motion, self._plant, self._inputs, now))
+                self._status.publish(self._report(self._motion, self._plant, self._inputs, now))
 
     def _publish_diagnostics(self) -> None:
         if self._motion is not None and self._plant is not None:

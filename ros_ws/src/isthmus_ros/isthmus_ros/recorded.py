@@ -86,7 +86,8 @@ def _of_robot(profile: RosProfile, mode: str) -> list[tuple[str, Any, Any]]:
         found.append((profile.odometry_topic, Odometry, SENSED))
     # Whichever transport the guard uses: a topic on which nothing is said costs nothing.
     command = TwistStamped if mode == "twist" else Float64MultiArray
-    for transport, topic in ({"": profile.command_topics[mode]} | dict(profile.transports)).items():
+    forward = {"": profile.command_topics[mode]} if mode in profile.command_topics else {}
+    for transport, topic in (forward | dict(profile.transports)).items():
         found.append((topic, JointTrajectory if transport == "trajectory" else command, SENSED))
     if profile.speed_scaling is not None:
         found.append((profile.speed_scaling.topic, Float64, SENSED))

@@ -31,8 +31,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._writer: TraceWriter | None = None
 
-    def record(self, tick: Tick, sequence: int) -> None:
-        """Append one control period; the first one of a run opens a new file.
+    def record(self, tick: Tick, sequence: int, *, executed: bool = True) -> None:
+        """Append one control period; the first one of a run opens a new file. `executed`: whether the robot got what was decided.
 
         Two threads may call it; neither waits for the other's disk, so the guard's line is left out rather than late.
         """
@@ -43,7 +43,7 @@ class Recorder:
                 self._fresh = False
                 self._open()
             if self._writer is not None:
-                self._writer.record(_step(tick, sequence, self._contract))
+                self._writer.record(_step(tick, sequence, self._contract, executed))
         except (OSError, ValueError) as error:
             self._log.warning(f"recording ended: {error}")
             self._writer = None
@@ -70,12 +70,12 @@ class Recorder:
         self._writer = TraceWriter(path, self._contract, {**self._metadata, "episode": str(self._count - 1)}, self._frame)
 
 
-def _step(tick: Tick, sequence: int, contract: Contract) -> TraceStep:
+def _step(tick: Tick, sequence: int, contract: Contract, executed: bool) -> TraceStep:
     return TraceStep(
         sequence=sequence,
         measurement=tick.measurement,
         command=None if tick.asked is None else Command(contract.mode, contract.action.elements, tick.asked),
-        executed=tick.decision.command,
+        executed=tick.decision.command if executed else None,
         rung=int(tick.decision.rung[0]),
         cause=tick.decision.cause[0],
         inputs=tick.inputs,

@@ -9,9 +9,10 @@ from isthmus.guard import CLAMP, HOLD, RUNGS
 from isthmus_ros import wire
 from isthmus_ros.inputs import InputTopics
 from isthmus_ros.motion import Motion
+from isthmus_ros.shadow import ShadowStep
 from isthmus_ros.states import StateTopic
 
-__all__ = ["cadence_report", "guard_status", "policy_status"]
+__all__ = ["cadence_report", "guard_status", "policy_status", "shadow_status"]
 
 
 def guard_status(motion: Motion, plant: StateTopic, inputs: InputTopics, time: Any) -> Any:
@@ -34,6 +35,19 @@ def policy_status(motion: Motion, plant: StateTopic, inputs: InputTopics, time: 
     values = {**_motion_values(motion, plant, inputs), "withheld": withheld}
     level = 2 if motion.failure or withheld else 0
     return wire.diagnostics(time, level, "policy", motion.failure or withheld or motion.state, plant.robot.name, values)
+
+
+def shadow_status(motion: Motion, plant: StateTopic, inputs: InputTopics, time: Any) -> Any:
+    """As `policy_status`, with the guard's opinion of the newest decision, and how often it had each in this run (`opinions.…`)."""
+    message = policy_status(motion, plant, inputs, time)
+    step, decision = motion.step, motion.step.decision
+    values = {"shadow": "true", "opinion": "", "opinion_cause": ""}
+    if decision is not None:
+        values |= {"opinion": RUNGS[int(decision.rung[0])], "opinion_cause": decision.cause[0]}
+    if isinstance(step, ShadowStep):
+        values |= {f"opinions.{rung}": str(step.opinions[rung]) for rung in RUNGS}
+    message.status[0].values.extend(wire.pairs(values))
+    return message
 
 
 def _motion_values(motion: Motion, plant: StateTopic, inputs: InputTopics) -> dict[str, str]:

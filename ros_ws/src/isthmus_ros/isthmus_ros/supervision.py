@@ -95,6 +95,10 @@ class SupervisedStep(ControlStep):
             elif (self._state.rung == STOP).any():
                 self._state = self.guard.disarm(self._state)
 
+    def at_rest(self) -> bool:
+        """Whether the robot stands still on the newest sample, so that nothing needs to be commanded any more."""
+        return bool(self.guard.at_rest(self.state, self.measurement).all())
+
     def resting(self) -> Array | None:
         """What to ask for on the way to standstill: nothing, as the guard brakes in a hold, which does not expire because it was asked for."""
         with self._lock:

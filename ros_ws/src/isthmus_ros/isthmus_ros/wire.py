@@ -28,6 +28,7 @@ __all__ = [
     "joined",
     "joint_command",
     "nanoseconds_of",
+    "pairs",
     "seconds_of",
     "sequence_of",
     "time_of",
@@ -90,10 +91,14 @@ def column(message: JointState, field: str, joints: tuple[str, ...]) -> Array:
     return np.array([[known.get(joint, np.nan) for joint in joints]])
 
 
+def pairs(values: Mapping[str, str]) -> list[Any]:
+    """Values as they stand in a diagnostic status."""
+    return [KeyValue(key=key, value=value) for key, value in values.items()]
+
+
 def diagnostics(time: Any, level: int, name: str, message: str, hardware: str, values: Mapping[str, str]) -> Any:
     """A `DiagnosticArray` with one status; `level` is 0 for OK, 1 for a warning, 2 for an error."""
-    pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
-    status = DiagnosticStatus(level=bytes([level]), name=name, message=message, hardware_id=hardware, values=pairs)
+    status = DiagnosticStatus(level=bytes([level]), name=name, message=message, hardware_id=hardware, values=pairs(values))
     array = DiagnosticArray(status=[status])
     array.header.stamp = time
     return array
