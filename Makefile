@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-metaworld lint bench docs clean
+.PHONY: demo test test-metaworld lint bench bench-ros mutation docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,8 @@ help:
 	@echo "make test-metaworld   tests of Meta-World's tasks, in .venv-metaworld"
 	@echo "make lint   ruff, mypy, import direction"
 	@echo "make bench  speed against named peers"
+	@echo "make bench-ros   the ROS nodes against bare rclpy; wants an idle computer"
+	@echo "make mutation   mutation testing of the guard, half an hour"
 	@echo "make docs   the documentation site, in site/"
 
 .venv/installed: pyproject.toml constraints.txt tools/setup.sh
@@ -42,6 +44,15 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m pip install -q -c constraints.txt envpool==1.2.5 || true # a rival; left out where there is no wheel
 	$(BIN)/python benchmarks/sim.py
+
+bench-ros: .venv/installed
+	$(BIN)/python benchmarks/ros.py
+	$(BIN)/python benchmarks/ros.py --soak 600
+	$(BIN)/python benchmarks/ros.py --seeds 100 --episodes 20
+
+mutation: .venv/installed
+	$(BIN)/python -m pip install -q -c constraints.txt mutmut==3.8.1
+	bash tools/mutation.sh
 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py --check

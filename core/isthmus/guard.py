@@ -140,9 +140,9 @@ class LimitGuard:
         for what, values in (("joint position", position), ("joint velocity", velocity)):
             if not finite(values):
                 self._find_bad(what, values, findings)
-        monitors, alarms = self._monitors.update(state.monitors, measurement.stamp, state.executed, state.rate, position, velocity, dt)
         if not finite(velocity):
             velocity = np.where(np.isfinite(velocity), velocity, 0.0)
+        monitors, alarms = self._monitors.update(state.monitors, measurement.stamp, state.executed, state.rate, position, velocity, dt)
         for alarm in alarms:
             findings.add(alarm.rows & state.started, STOP if alarm.fatal else HOLD, alarm.causes)
 

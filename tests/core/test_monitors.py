@@ -1,5 +1,9 @@
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from isthmus.monitors import Monitors, finite, time_out
 from isthmus.robot import Thresholds
@@ -78,3 +82,109 @@ def test_finite_looks_at_every_number():
     assert finite(np.array([[1e200, -1e200]]))
     assert not finite(np.array([[1.0, np.nan]]))
     assert not finite(np.array([[1.0, -np.inf]]))
+
+
+class Written:
+    """The monitors as their documentation describes them, for one row and in plain numbers."""
+
+    def __init__(self, thresholds, mode, fastest):
+        self.thresholds, self.mode, self.fastest = thresholds, mode, fastest
+        self.stamp, self.age = -math.inf, 0.0
+        count = len(fastest)
+        self.position, self.lead, self.travel = [math.nan] * count, [0.0] * count, [0.0] * count
+        self.swing, self.reversals = [0.0] * count, [0.0] * count
+
+    def update(self, stamp, executed, rate, position, velocity, dt):
+        """Alarms as (sentence, fatal); the first joint of each kind is named."""
+        found, seen = [], {}
+        new = stamp > self.stamp
+        self.age = 0.0 if new else self.age + dt
+        if stamp < self.stamp:
+            found.append(("stamps of the joint state go backwards", False))
+        if self.age > max(1.5 * dt + 0.01, 0.03):
+            found.append(("joint state is stale", True))
+        stamp = self.stamp if math.isnan(stamp) else stamp
+        elapsed = max(stamp - self.stamp, dt)
+        for j, name in enumerate(JOINTS):
+            known = math.isfinite(position[j])
+            place = position[j] if known else self.position[j]
+            moved, commanded = place - self.position[j], rate[j] * dt
+            if abs(moved) > 2 * self.fastest[j] * elapsed:
+                seen.setdefault("jump", f"measured position of {name} jumped")
+            if self.mode != "effort":
+                if moved == 0 and abs(self.travel[j]) > self.thresholds.frozen_travel and new and known:
+                    seen.setdefault("frozen", f"{name} does not follow its command: its measured position is frozen")
+                self.travel[j] = self.travel[j] + commanded if moved == 0 else 0.0
+                if self.mode == "position":
+                    self.lead[j] = executed[j] - place
+                else:
+                    step = commanded if math.isnan(moved) else moved
+                    self.lead[j] = (self.lead[j] + commanded - step) / (1 + abs(commanded) / 2.0 + dt / 20.0)
+                if abs(self.lead[j]) > self.thresholds.tracking_tolerance:
+                    seen.setdefault("lead", f"{name} does not follow its command")
+            before = self.swing[j]
+            if abs(velocity[j]) > self.thresholds.oscillation_speed:
+                self.swing[j] = velocity[j]
+            self.reversals[j] = self.reversals[j] * math.exp(-dt / 1.0) + (self.swing[j] * before < 0)
+            if self.reversals[j] > self.thresholds.oscillation:
+                seen.setdefault("swing", f"{name} oscillates")
+            self.position[j] = place
+        self.stamp = stamp
+        return found + [(seen[kind], True) for kind in ("jump", "frozen", "lead", "swing") if kind in seen]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    mode=st.sampled_from(["velocity", "position", "effort"]),
+    dt=st.sampled_from([0.01, 0.05]),
+    oscillation=st.sampled_from([2.0, math.inf]),
+    frozen=st.sampled_from([0.03, 0.2]),
+    trouble=st.sampled_from([0.0, 0.2]),
+)
+def test_every_row_is_judged_as_the_documentation_says(seed, mode, dt, oscillation, frozen, trouble):
+    generator, rows, fastest = np.random.default_rng(seed), 3, np.array([1.0, 3.0])
+    thresholds = Thresholds(tracking_tolerance=0.25, frozen_travel=frozen, oscillation=oscillation, oscillation_speed=0.3)
+    monitors = Monitors(thresholds, mode, JOINTS, fastest)
+    state, written = monitors.initial(rows), [Written(thresholds, mode, fastest) for _ in range(rows)]
+    position, rate, stamp = generator.uniform(-1, 1, (rows, 2)), np.zeros((rows, 2)), np.zeros(rows)
+    executed = position.copy() if mode == "position" else rate
+    for _ in range(30):
+        odd = generator.random((rows, 2)) < trouble * 0.3
+        new = generator.random(rows) >= trouble
+        stamp = np.where(new, stamp + dt * generator.choice([1.0, 1.0, 3.0], rows), stamp)
+        stamp = np.where(generator.random(rows) < trouble * 0.1, stamp - 10.0, stamp)
+        told = np.where(generator.random(rows) < trouble * 0.2, np.nan, stamp)
+        follows = (generator.random((rows, 2)) < 0.9) * (generator.random((rows, 2)) < (0.5 if seed % 2 else 1.0))
+        position = position + rate * dt * follows + np.where(odd, generator.choice([0.1, 3.5 * dt, 8.0 * dt, 20 * dt], (rows, 2)), 0)
+        blind = generator.random((rows, 2)) < trouble * 0.3
+        measured = np.where(blind, generator.choice([np.nan, np.inf], (rows, 2)), position)
+        velocity = np.where(generator.random((rows, 2)) < 0.2, -rate, rate) + generator.normal(0, 0.1, (rows, 2))
+        state, alarms = monitors.update(state, told, executed, rate, measured, velocity, dt)
+        for row in range(rows):
+            wanted = written[row].update(told[row], executed[row], rate[row], measured[row], velocity[row], dt)
+            assert [(alarm.causes[row], alarm.fatal) for alarm in alarms if alarm.rows[row]] == wanted
+            for name in ("stamp", "age", "position", "lead", "travel", "swing", "reversals"):
+                if name in ("swing", "reversals") and oscillation == math.inf:  # not kept where nobody asks
+                    continue
+                np.testing.assert_allclose(getattr(state, name)[row], getattr(written[row], name), atol=1e-9, err_msg=name)
+        rate = np.clip(rate + generator.uniform(-0.5, 0.5, (rows, 2)), -fastest, fastest) * (generator.random((rows, 2)) < 0.95)
+        executed = executed + rate * dt if mode == "position" else rate
+
+
+@pytest.mark.parametrize("size", [10, 4096, 4097, 20_000])
+def test_finite_is_right_for_any_size(size):
+    values = np.ones((size, 1))
+    assert finite(values)
+    values[-1] = 1e200  # whose square is not finite
+    assert finite(values)
+    values[-1] = np.inf
+    assert not finite(values)
+
+
+def test_a_threshold_must_be_passed_not_met():
+    exactly = [(0.0, [0, 0], [0, 0]), (DT, [0.3, 0], [0, 0])]  # 2 · 3 rad/s · 0.05 s
+    assert not any(watch(exactly, tracking_tolerance=np.inf))
+    led = [(0.0, [0, 0], [0, 0]), (DT, [0, 0], [0, 0])]
+    assert not any(watch(led, "position", executed=0.25, tracking_tolerance=0.25))
+    assert watch(led, "position", executed=0.250001, tracking_tolerance=0.25)[-1] == [("shoulder does not follow its command", True)]

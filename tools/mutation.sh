@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Mutation testing of the guard's decision code with mutmut, in a copy of the tree (src/ layout, which mutmut expects): settings in pyproject.toml.
+# Takes about half an hour on one core; goes on where it was interrupted if MUTATION_DIR names a folder that stays.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=$(realpath -s "${PYTHON:-$root/.venv/bin/python}")
+work=${MUTATION_DIR:-$(mktemp -d)}
+mkdir -p "$work/src" "$work/tests"
+cp -r "$root/core/isthmus" "$work/src/"
+cp -r "$root/tests/core" "$work/tests/"
+cp "$root/pyproject.toml" "$work/"
+cd "$work"
+export OMP_NUM_THREADS=1
+nice -n 10 "$python" -m mutmut run --max-children "${MUTATION_JOBS:-1}"
+"$python" -m mutmut results
+echo "mutants and results are in $work/mutants; look at one with: cd $work && $python -m mutmut show NAME"
