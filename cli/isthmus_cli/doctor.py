@@ -18,10 +18,10 @@ import tyro
 from isthmus.artifact import Artifact, ArtifactError
 from isthmus.contract import Contract
 from isthmus.policy import Policy
-from isthmus.robot import load_robot
+from isthmus.robot import Robot, load_robot
 from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.plants import installed_version
-from isthmus_cli.robots import robot_folders
+from isthmus_cli.robots import NOT_RUN, robot_folders
 
 __all__ = ["Check", "Doctor"]
 
@@ -65,7 +65,7 @@ class Check:
 
     Attributes:
         name: what.
-        status: "ok", "not installed" (and not required), or "wrong".
+        status: "ok", "not installed" (and not required), "not run" (on hardware), or "wrong".
         found: version, time or reason.
         advice: what to do; "" if all is well.
     """
@@ -101,9 +101,10 @@ class Doctor:
             ValueError: unknown robot; the message lists the known ones.
         """
         folders = robot_folders(self.robots)
-        if self.robot is not None:
-            load_robot(self.robot, folders)
+        robot = load_robot(self.robot, folders) if self.robot is not None else None
         checks = [*_packages(), *_rendering(), *_ros()]
+        if robot is not None and self.policy is None:
+            checks.append(_hardware(robot))
         if self.policy is not None:
             checks += _policy(self.policy, self.robot, folders)
         wrong = [check for check in checks if check.status == WRONG]
@@ -180,12 +181,19 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
             yield Check("fit", WRONG, problem, "train for this robot, or choose the right one with --robot")
         if not problems:
             yield Check("fit", OK, f"the policy fits robot {robot.name!r}")
+        yield _hardware(robot)
     slowest = _inference_time(policy, contract)
     found = f"99th percentile {slowest * 1e3:.3f} ms of a control period of {contract.control_period * 1e3:g} ms"
     fast = slowest < contract.control_period
     yield Check(
         "inference", OK if fast else WRONG, found, "" if fast else "use a faster machine, a smaller policy or a longer control period"
     )
+
+
+def _hardware(robot: Robot) -> Check:
+    if robot.hardware:
+        return Check("hardware", OK, f"{robot.name}: {robot.hardware}")
+    return Check("hardware", NOT_RUN, f"nothing of profile {robot.name!r} was run on the real robot, only in simulation")
 
 
 def _inference_time(policy: Policy, contract: Contract) -> float:

@@ -12,7 +12,10 @@ from isthmus.robot import Robot, load_robot, robot_names
 from isthmus.robot_import import ImportedRobot, import_urdf, is_mjcf
 from isthmus_cli.console import say, show_table, write_json
 
-__all__ = ["ImportRobot", "Robots", "robot_folders"]
+__all__ = ["NOT_RUN", "ImportRobot", "Robots", "robot_folders"]
+
+NOT_RUN = "not run"
+"""What is said of a profile of which nothing was run on the real robot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,11 @@ class Robots:
         if self.json:
             write_json([_facts(robot) for robot in robots])
         else:
-            rows = [(robot.name, len(robot.joints), ", ".join(robot.command_modes), robot.description) for robot in robots]
-            show_table("", ("robot", "joints", "command modes", "description"), rows)
+            rows = [
+                (robot.name, len(robot.joints), ", ".join(robot.command_modes), robot.description, robot.hardware or NOT_RUN)
+                for robot in robots
+            ]
+            show_table("", ("robot", "joints", "command modes", "description", "on hardware"), rows)
         return 0
 
 
@@ -120,6 +126,7 @@ def _facts(robot: Robot) -> dict[str, Any]:
         "command_modes": robot.command_modes,
         "control_period": robot.control_period,
         "ros": robot.ros is not None,
+        "hardware": robot.hardware or NOT_RUN,
         "folder": robot.folder,
     }
 
@@ -129,6 +136,7 @@ def _show(robot: Robot) -> None:
     say(f"profile: {Path(robot.folder) / 'robot.yaml'}")
     say(f"commands: {', '.join(robot.command_modes)}, every {robot.control_period[0]:g} to {robot.control_period[1]:g} s")
     say(f"frames: base {robot.base_frame}, tool {robot.tool_frame}")
+    say(f"on hardware: {robot.hardware or NOT_RUN}")
     rows = [
         (
             joint.name,
@@ -145,4 +153,5 @@ def _show(robot: Robot) -> None:
     show_table("joints in hardware order", units, rows)
     if robot.ros:
         topics = [("joint states", robot.ros.state_topic), *((f"{mode} commands", name) for mode, name in robot.ros.command_topics.items())]
+        topics += [(f"transport {name}", topic) for name, topic in robot.ros.transports.items()]
         show_table("ROS 2 topics, in the robot's namespace", ("what", "topic"), topics)

@@ -206,7 +206,7 @@ class RosProfile:
         state_topic: sensor_msgs/JointState.
         state_rate: Hz at which the driver publishes it.
         command_topics: command mode → topic of a std_msgs/Float64MultiArray in the joint order of `command_joints`; of a
-            geometry_msgs/TwistStamped for twists.
+            geometry_msgs/TwistStamped for twists. Positions and velocities may be without one where `transports` has `trajectory`.
         command_joints: the controller's joint order; empty means the profile's.
         stop_services: std_srvs/Trigger services that end external control.
         odometry_topic: nav_msgs/Odometry of a mobile robot; "" for none.
@@ -226,6 +226,10 @@ class RosProfile:
     transport: str = ""
     speed_scaling: SpeedScaling | None = None
     program_running: str = ""
+
+    def carries(self, mode: str) -> bool:
+        """Whether commands of a mode have a topic: one of their own, or that of trajectories, which are made of positions or velocities."""
+        return mode in self.command_topics or (mode in ("position", "velocity") and "trajectory" in self.transports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,7 @@ class Robot:
         workspace: the box, or None.
         cameras: cameras it carries.
         ros: topics; None if it has no ROS interface.
+        hardware: what of this profile was run on the real robot, one line; "" means nothing.
         folder: where the profile was read from.
     """
 
@@ -271,6 +276,7 @@ class Robot:
     workspace: Box | None = None
     cameras: tuple[Camera, ...] = ()
     ros: RosProfile | None = None
+    hardware: str = ""
     folder: str = ""
 
     def __post_init__(self) -> None:
@@ -296,7 +302,7 @@ class Robot:
             raise ValueError(f"robot {self.name!r}: a workspace box needs a fixed base")
         if self.ros:
             for mode in self.command_modes:
-                if mode not in self.ros.command_topics:
+                if not self.ros.carries(mode):
                     raise ValueError(f"robot {self.name!r}: ros.command_topics has no topic for mode {mode!r}")
             if self.ros.command_joints and set(self.ros.command_joints) != set(names):
                 raise ValueError(

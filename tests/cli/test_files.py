@@ -37,6 +37,15 @@ def test_doctor_is_content_with_a_policy_that_fits(isthmus, read_json, policies,
     assert checks["mujoco"]["found"]
 
 
+def test_doctor_says_that_nothing_was_run_on_hardware(isthmus, read_json, policies, healthy_machine):
+    (check,) = [check for check in read_json("doctor", "--robot", "fr3", "--json") if check["name"] == "hardware"]
+    assert check["status"] == "not run"
+    assert "'fr3'" in check["found"]
+    assert isthmus("doctor", "--robot", "fr3")[0] == 0
+    checks = {check["name"]: check for check in read_json("doctor", policies / "reach.isthmus", "--json")}
+    assert checks["hardware"]["status"] == "not run"
+
+
 def test_doctor_says_why_a_policy_does_not_fit_and_what_to_do(isthmus, policies, healthy_machine):
     code, out, _ = isthmus("doctor", policies / "pendulum.isthmus", "--robot", "ur5e")
     assert code == 1

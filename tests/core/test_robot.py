@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_every_profile_loads_and_agrees_with_its_urdf(name):
     assert limits.joints == robot.joint_names
     assert (np.array(limits.position_low) <= robot.home).all()
     assert (np.array(limits.position_high) >= robot.home).all()
-    assert set(robot.command_modes) <= set(robot.ros.command_topics)
+    assert all(robot.ros.carries(mode) for mode in robot.command_modes)
 
 
 def test_the_profiles_hold_the_published_numbers():
@@ -86,3 +87,23 @@ def test_joint_names_are_unique():
 
 def test_a_profile_that_names_no_thresholds_has_monitors():
     assert all(math.isfinite(getattr(PENDULUM.monitors, field.name)) for field in dataclasses.fields(PENDULUM.monitors))
+
+
+def test_the_fr3_has_the_published_kinematics_and_masses():
+    fr3 = load_robot("fr3")
+    flange = Kinematics(fr3.urdf_path).positions(fr3.joint_names, np.zeros((1, 7)), ["fr3_link8"])["fr3_link8"]
+    np.testing.assert_allclose(flange, [[0.088, 0.0, 0.926]], atol=1e-12)
+    masses = [float(mass.attrib["value"]) for mass in ElementTree.parse(fr3.urdf_path).iter("mass")]
+    assert sum(masses) == pytest.approx(17.89141)
+    assert fr3.limits().effort == (87, 87, 87, 87, 12, 12, 12)
+    assert fr3.hardware == ""
+
+
+def test_a_mode_needs_a_topic_of_its_own_or_that_of_trajectories():
+    fr3 = load_robot("fr3")
+    assert not fr3.ros.command_topics
+    assert [fr3.ros.carries(mode) for mode in ("position", "velocity", "effort", "twist")] == [True, True, False, False]
+    with pytest.raises(ValueError, match=r"robot 'fr3': ros.command_topics has no topic for mode 'effort'"):
+        dataclasses.replace(fr3, command_modes=("position", "effort"))
+    with pytest.raises(ValueError, match="has no topic for mode 'position'"):
+        dataclasses.replace(fr3, ros=dataclasses.replace(fr3.ros, transports={}, transport=""))

@@ -35,6 +35,14 @@ def sent(name, robot=ROBOT):
     return make_transport(node, name, "/commands", robot, robot.limits(), PERIOD), messages
 
 
+def test_a_robot_without_forward_controllers_takes_trajectories_alone():
+    fr3 = load_robot("fr3").ros
+    for mode in ("position", "velocity"):
+        assert transport_of("", fr3, mode) == ("trajectory", "joint_trajectory_controller/joint_trajectory")
+        with pytest.raises(ValueError, match=f"no topic for transport forward_{mode}"):
+            transport_of(f"forward_{mode}", fr3, mode)
+
+
 @given(rate=speeds, place=speeds)
 def test_tail_brakes_every_joint_at_its_deceleration_and_ends_at_rest(rate, place):
     braking = np.array(ROBOT.limits().stop_acceleration)

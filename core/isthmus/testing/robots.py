@@ -136,7 +136,8 @@ class RobotProfileSuite:
         robot, ros = self.robot, self.robot.ros
         if ros is None:
             return
-        assert set(ros.command_topics) == set(robot.command_modes), f"command_topics are for {', '.join(ros.command_topics)}"
+        assert set(ros.command_topics) <= set(robot.command_modes), f"command_topics are for {', '.join(ros.command_topics)}"
+        assert all(ros.carries(mode) for mode in robot.command_modes), f"a mode of {', '.join(robot.command_modes)} has no topic"
         names = [
             *ros.command_topics.values(),
             *ros.transports.values(),

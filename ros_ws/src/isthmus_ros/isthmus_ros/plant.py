@@ -59,9 +59,11 @@ class RosPlant(StateTopic):
             ValueError: the robot has no ROS interface, or not this transport.
         """
         super().__init__(node, robot, period, realtime=realtime, namespace=namespace, stamp_check=stamp_check, prefix=prefix)
-        topic = self.profile.command_topics[mode]
+        topic = self.profile.command_topics.get(mode, "")
         if transport:
             transport, topic = transport_of(transport, self.profile, mode)
+        elif not topic:
+            raise ValueError(f"robot {robot.name!r} takes {mode} commands as trajectories alone, which need guard:=external")
         self.command_topic = wire.joined(namespace, topic)
         self._mode = mode
         self._digest = digest
