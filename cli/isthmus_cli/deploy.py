@@ -10,7 +10,7 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,14 +51,14 @@ def _switch(description: str) -> Any:
     return Annotated[bool, tyro.conf.arg(help=description)]
 
 
-_OPTIONS = tuple(argument for argument in ARGUMENTS if argument.name not in ("policy", "autostart"))
+_OPTIONS = tuple(argument for argument in ARGUMENTS if argument.name not in ("policy", "autostart", "sim"))
 
 
 def _run(command: Any) -> int:
     """Run the command.
 
     Returns:
-        0 after Ctrl-C, 1 if a node refused or ended by itself.
+        0 after Ctrl-C or an exploration that ends parked, 1 if it does not, or if a node refused or ended by itself.
 
     Raises:
         ValueError: an option is wrong or not supported; nothing has started then.
@@ -70,7 +70,9 @@ def _run(command: Any) -> int:
             given[argument.name] = value
     if command.sim:
         given["autostart"] = True
-    planned = plan("sim" if command.sim else "deploy", given)
+    if command.explore:
+        given["sim"] = command.sim
+    planned = plan("identify" if command.explore else "sim" if command.sim else "deploy", given)
     artifact = Artifact.load(command.policy)
     folder = Path(command.robots_dir) if command.robots_dir else None
     robot = load_robot(command.robot or artifact.contract.robot, [folder] if folder else [])
@@ -95,7 +97,7 @@ def _run(command: Any) -> int:
                 _start(graph)
             else:
                 _explain(artifact.contract, robot, set(inputs), shadow=graph.shadow)
-            _watch(graph)
+            failed = not _watch(graph, until_explored=command.explore and command.start)
         except _Ended:
             say("coming down: policy, guard, robot")
         except RosError as error:
@@ -111,6 +113,13 @@ Deploy = dataclasses.make_dataclass(
     [
         ("policy", Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY", help="policy file.")]),
         ("sim", _switch("Simulate the robot too."), dataclasses.field(default=False)),
+        (
+            "explore",
+            _switch(
+                "Play an excitation for identification: record it, park the arm and disarm, as identify.launch.py does; with --start, then end."
+            ),
+            dataclasses.field(default=False),
+        ),
         (
             "start",
             _switch("Arm the guard and start the policy; without it nothing moves before you ask."),
@@ -219,8 +228,8 @@ def _explain(contract: Contract, robot: Robot, given: set[str], *, shadow: bool)
     say("or begin here with --start; Ctrl-C stops")
 
 
-def _watch(graph: Any) -> None:
-    """Print every change of the guard and the policy until Ctrl-C."""
+def _watch(graph: Any, *, until_explored: bool) -> bool:
+    """Print every change of the guard and the policy until Ctrl-C, or until an exploration is over; whether the arm is parked then."""
     shown: tuple[str, ...] = ()
     while True:
         graph.wait(0.1)
@@ -232,3 +241,13 @@ def _watch(graph: Any) -> None:
             policy, rung, armed, *causes = now
             guard = f"the guard would say {rung or 'nothing yet'}" if graph.shadow else f"guard {rung}, armed {armed}"
             say(f"{time.strftime('%H:%M:%S')}  policy {policy}, {guard}" + "".join(f", {why}" for why in causes if why))
+        if until_explored and _explored(status):
+            say(f"exploration: {status['exploration']}")
+            return status["exploration"] == "parked"
+
+
+def _explored(status: Mapping[str, str]) -> bool:
+    """Whether an exploration is over: interrupted, or at its end and disarmed."""
+    outcome = status.get("exploration", "")
+    over = outcome == "interrupted" or (outcome in ("parked", "not parked") and status.get("armed") == "false")
+    return over and status.get("policy") == "idle"

@@ -19,8 +19,10 @@ from isthmus_bringup.plan import STOP_PATIENCE, Plan, Process
 from isthmus_ros.link import Link, Watched
 from isthmus_ros.processes import RosError
 
-__all__ = ["NodeGraph", "PlannedProcess", "insist"]
+__all__ = ["COMMANDING", "NodeGraph", "PlannedProcess", "insist"]
 
+COMMANDING = ("policy_node", "explore_node")
+"""Nodes that offer `policy/start` and `policy/stop`; a plan has one at most."""
 _PATIENCE = 20.0  # s for discovery and for the first joint states
 _SETTLE = 10.0  # s for standstill
 
@@ -142,13 +144,13 @@ class NodeGraph:
         """Stop the policy, wait for standstill, disarm, deactivate and end, the processes in reverse order."""
         self._watched.clear()  # the death of one must not keep the others from being brought to rest
         running = {process.name for process in self.processes if process.exit_code is None}
-        if "policy_node" in running.intersection(self._active):
+        if running.intersection(self._active, COMMANDING):
             with contextlib.suppress(RosError):
                 self.link.trigger("policy/stop")
             with contextlib.suppress(RosError):
                 self.link.until(lambda: self.link.status.get("policy", "idle") == "idle", _SETTLE, "no standstill")
-        guard = "guard_node" if any(process.name == "guard_node" for process in self.processes) else "policy_node"
-        if guard in running.intersection(self._active) and not self.shadow:
+        external = any(process.name == "guard_node" for process in self.processes)
+        if running.intersection(self._active, ("guard_node",) if external else COMMANDING) and not self.shadow:
             try:
                 insist(self, lambda: self.link.arm(False), _SETTLE)  # refused until standstill
             except RosError as error:

@@ -73,6 +73,8 @@ def test_numbers_out_of_range_are_refused(value):
         ("deploy", {}, "deploy needs a policy file"),
         ("sim", {}, "needs a task"),
         ("record", {}, "record needs a policy file"),
+        ("identify", {"sim": "true"}, "identify needs a policy file"),
+        ("identify", {"policy": "x", "task": "reach"}, "task:=reach has no use without sim:=true"),
         ("sim", {"task": "reach", "record": "true"}, "record:=true needs a policy"),
         ("sim", {"task": "reach", "shadow": "true"}, "shadow:=true needs a policy"),
         ("deploy", {"policy": "x", "shadow": "true", "transport": "trajectory"}, "has no use with shadow:=true"),
@@ -106,6 +108,24 @@ def test_a_shadow_runs_without_a_guard_and_is_recorded(policy):
     assert list(planned) == ["record_node", "policy_node"]
     assert planned["policy_node"].parameters["shadow"] is True
     assert processes_of("deploy", policy=policy)["policy_node"].parameters["shadow"] is False
+
+
+def test_an_exploration_is_recorded_and_may_be_rehearsed(policy):
+    assert list(processes_of("identify", policy=policy)) == ["record_node", "guard_node", "explore_node"]
+    assert not plan("identify", {"policy": policy}).autostart
+    rehearsed = processes_of("identify", policy=policy, sim="true", record="false")
+    assert list(rehearsed) == ["sim_node", "guard_node", "explore_node"]
+    assert rehearsed["sim_node"].parameters["transport"] == rehearsed["guard_node"].parameters["transport"] == "trajectory"
+    given = [processes_of("identify", policy=policy, sim=sim)["explore_node"].parameters["accept_no_deadman"] for sim in (False, True)]
+    assert given == [False, True]
+
+
+@pytest.mark.parametrize(
+    "name", ["policy", "robot", "guard", "transport", "shadow", "rate_scale", "use_sim_time", "robot_namespace", "joint_prefix", "log_dir"]
+)
+def test_every_launch_file_that_commands_a_robot_has_the_common_arguments(name):
+    uses = next(argument.uses for argument in ARGUMENTS if argument.name == name)
+    assert set(uses) >= {"sim", "deploy", "identify"}
 
 
 def test_nothing_of_the_control_path_waits_for_a_recorder_or_ends_with_it(policy, tmp_path):
@@ -191,7 +211,7 @@ def texts_of(folder):
 
 def test_executables_are_installed_by_their_package(policy):
     scripts = (BRINGUP.parent / "isthmus_ros/setup.py").read_text(encoding="utf-8")
-    for process in processes_of("sim", policy=policy, record="true").values():
+    for process in (*processes_of("sim", policy=policy, record="true").values(), *processes_of("identify", policy=policy).values()):
         assert importlib.util.find_spec(f"{process.package}.{process.executable}")
         assert f"{process.executable} = {process.package}.{process.executable}:main" in scripts
 
@@ -316,6 +336,7 @@ def real_launch():
         ("sim", {"transport": "forward_velocity"}),
         ("deploy", {"robot": "ur5e", "log_dir": "log", "record": "true"}),
         ("record", {}),
+        ("identify", {"sim": "true"}),
         ("evaluate", {"clock": "stepped"}),
     ],
 )

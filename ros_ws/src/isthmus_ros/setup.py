@@ -18,6 +18,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "explore_node = isthmus_ros.explore_node:main",
             "guard_node = isthmus_ros.guard_node:main",
             "policy_node = isthmus_ros.policy_node:main",
             "record_node = isthmus_ros.record_node:main",

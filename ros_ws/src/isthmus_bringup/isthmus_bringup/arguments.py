@@ -15,10 +15,11 @@ Value = str | bool | float
 USES = {
     "sim": "a simulated robot and, with policy:=, the nodes that command it",
     "deploy": "the nodes that command a robot whose driver already runs",
+    "identify": "an excitation for identification: played under the guard and recorded; then the arm is parked and disarmed",
     "evaluate": "a simulated robot and an unconfigured policy node, for isthmus eval --plant ros --attach",
     "record": "a recording of everything that a policy, its guard and the robot say; the nodes themselves run already",
 }
-"""What can be brought up. `identify` will follow with its node."""
+"""What can be brought up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Argument:
 
 
 _SIMULATED = ("sim", "evaluate")
-_COMMANDING = ("sim", "deploy", "evaluate")
+_STARTED = ("sim", "deploy", "identify")
+_COMMANDING = (*_STARTED, "evaluate")
 
 ARGUMENTS = (
     Argument("policy", "", "policy file (policy.isthmus)"),
@@ -86,33 +88,37 @@ ARGUMENTS = (
         "external",
         "where the guard acts: external in guard_node, a process of its own; inline in policy_node",
         ("external", "inline"),
-        uses=("sim", "deploy"),
+        uses=_STARTED,
     ),
     Argument(
         "transport",
         "",
         "how commands reach the robot; empty means the profile's way",
         ("", "trajectory", "forward_position", "forward_velocity", "forward_effort", "cmd_vel"),
-        uses=("sim", "deploy"),
+        uses=_STARTED,
     ),
     Argument(
         "shadow",
         False,
         "decide and record, command nothing: decisions go to policy/shadow, and nothing can be armed",
-        uses=("sim", "deploy"),
+        uses=_STARTED,
     ),
     Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING),
     Argument("use_sim_time", False, "take the time from /clock"),
     Argument("robot_namespace", "/", "namespace in which the topics of the robot's profile are resolved"),
     Argument("joint_prefix", "", "prefix of the joint names on the robot's topics (ur_robot_driver: tf_prefix)", uses=_COMMANDING),
     Argument("clock", "wall", "wall: real time; stepped: one control period per joint state", ("wall", "stepped"), uses=_SIMULATED),
-    Argument("task", "", "task that the robot is simulated for; empty means the policy's", uses=_SIMULATED),
-    Argument("plant", "pybullet", "physics engine behind the robot's topics", ("mujoco", "pybullet"), uses=_SIMULATED),
+    Argument("sim", False, "simulate the robot too", uses=("identify",)),
+    Argument("task", "", "task that the robot is simulated for; empty means the policy's", uses=(*_SIMULATED, "identify")),
+    Argument(
+        "plant", "pybullet", "physics engine behind a simulated robot's topics", ("mujoco", "pybullet"), uses=(*_SIMULATED, "identify")
+    ),
     Argument(
         "record",
         False,
         "record everything that policy, guard and robot say into one MCAP file, in a process of its own",
-        uses=("sim", "deploy"),
+        uses=_STARTED,
+        defaults={"identify": True},
     ),
     Argument("traces", "", "path prefix of the policy's own MCAP traces, one file per run; empty means none", uses=_COMMANDING),
     Argument("log_dir", "", "folder for the nodes' log files and for recordings; empty means ROS's own, and recordings/ here"),
@@ -121,8 +127,8 @@ ARGUMENTS = (
         "autostart",
         True,
         "configure and activate the nodes; nothing moves before arming",
-        uses=("sim", "deploy"),
-        defaults={"deploy": False},
+        uses=_STARTED,
+        defaults={"deploy": False, "identify": False},
     ),
     Argument(
         "accept_no_deadman",

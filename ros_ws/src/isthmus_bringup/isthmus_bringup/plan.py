@@ -109,12 +109,13 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     _refuse_unsupported(values)
     contract = Artifact.load(path).contract if path else None
     everywhere = _chosen(values, "robot_namespace", "joint_prefix", "clock")
-    transport = _transport(use, values, contract)
+    transport = _transport(values, contract, simulated=use == "sim" or bool(values.get("sim")))
     processes = []
     shadow = bool(values.get("shadow"))
     if path and (use == "record" or values.get("record") or shadow):
         processes.append(_recorder(values, path))
-    if use in ("sim", "evaluate"):
+    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
+    if simulating:
         task = values["task"] or (contract.task if contract else "")
         if not task:
             raise ValueError("without a policy the simulated robot needs a task: task:=reach")
@@ -124,16 +125,19 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     if path and use != "record":
         command = {**everywhere, **_chosen(values, "robot", "robots_dir", "rate_scale", "accept_no_deadman", "use_sim_time")}
         command["policy"] = str(path)
+        if values.get("sim"):
+            command["accept_no_deadman"] = True  # sim_node has one
         if values.get("guard") == "external" and not shadow:
             processes.append(_node("guard_node", values, {**command, **transport}))
-        processes.append(_node("policy_node", values, {**command, **_chosen(values, "guard", "shadow"), "record": values["traces"]}))
+        name = "explore_node" if use == "identify" else "policy_node"
+        processes.append(_node(name, values, {**command, **_chosen(values, "guard", "shadow"), "record": values["traces"]}))
     return Plan(use, tuple(processes), bool(values.get("autostart", False)))
 
 
-def _transport(use: str, values: Mapping[str, Value], contract: Contract | None) -> dict[str, Value]:
+def _transport(values: Mapping[str, Value], contract: Contract | None, *, simulated: bool) -> dict[str, Value]:
     """The parameter of guard_node and of a simulated robot, which must agree, though left to themselves they choose differently."""
     name = str(values.get("transport", ""))
-    if not name and use == "sim" and contract and contract.mode in _SET_POINTS and values["guard"] == "external":
+    if not name and simulated and contract and contract.mode in _SET_POINTS and values["guard"] == "external":
         folders = [Path(str(values["robots_dir"]))] if values["robots_dir"] else []
         profile = load_robot(str(values["robot"]) or contract.robot, folders).ros
         name = profile.transport if profile else ""
@@ -171,6 +175,8 @@ def _refuse_unsupported(values: Mapping[str, Value]) -> None:
     for name in ("record", "shadow"):
         if values.get(name) and not values["policy"]:
             raise ValueError(f"{name}:=true needs a policy: policy:=…/policy.isthmus")
+    if values.get("task") and values.get("sim") is False:
+        raise ValueError(f"task:={values['task']} has no use without sim:=true: the robot is not simulated")
     if values.get("shadow") and values.get("transport"):
         raise ValueError(f"transport:={values['transport']} has no use with shadow:=true, which commands nothing")
     if values.get("shadow") and values.get("clock") == "stepped":

@@ -19,6 +19,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from isthmus.artifact import Artifact
 from isthmus.guard import STOP, LimitGuard
+from isthmus.policy import Policy
 from isthmus.robot import Robot, load_robot
 from isthmus.runner import Tick
 from isthmus_ros import checks, wire
@@ -33,6 +34,7 @@ from isthmus_ros.remote import RemotePlant, RemoteStep, answered
 from isthmus_ros.reports import cadence_report, guard_status, policy_status, shadow_status
 from isthmus_ros.shadow import ShadowPlant, ShadowStep
 from isthmus_ros.spin import run_node
+from isthmus_ros.states import StateTopic
 from isthmus_ros.stop_services import StopServices
 from isthmus_ros.supervision import SupervisedStep
 
@@ -40,10 +42,16 @@ __all__ = ["PolicyNode", "main"]
 
 
 class PolicyNode(CarefulNode):
-    """Lifecycle node around `Runner` and `RosPlant`; services and topics are those of the README."""
+    """Lifecycle node around `Runner` and `RosPlant`; services and topics are those of the README.
 
-    def __init__(self) -> None:
-        super().__init__("policy_node")
+    Attributes:
+        motion_type: how its motion goes.
+    """
+
+    motion_type: type[Motion] = Motion
+
+    def __init__(self, name: str = "policy_node") -> None:
+        super().__init__(name)
         declare(self, "policy", "", "path of the policy file (policy.isthmus)")
         declare(self, "robot", "", "name of the robot profile; empty means the one that the policy names")
         declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
@@ -132,6 +140,7 @@ class PolicyNode(CarefulNode):
             checks.require_deadman(contract.mode, bool(self.get_parameter("accept_no_deadman").value))
         stamp_check = choice(self, "stamp_check", ("absolute", "relative"))
         policy = artifact.policy()
+        longest = self.longest(policy)
         for line in contract.limits.looser_than(robot.limits()):
             self.get_logger().warning(f"tighter than in training: {line}")
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
@@ -152,13 +161,13 @@ class PolicyNode(CarefulNode):
             self._preconditions = Preconditions(self, self._plant.profile, self.text("robot_namespace"), self._lose_precondition)
         self._inputs = InputTopics(self, contract, robot.base_frame, self.published)
         self._recorder = self._make_recorder(artifact, robot)
-        self._motion = Motion(
+        self._motion = self.motion_type(
             step,
             policy,
             sequence=lambda: self._plant.sequence if self._plant else -1,
             inputs=self._inputs.values,
             replan=int(self.get_parameter("replan").value) or None,
-            longest=int(self.get_parameter("max_steps").value) or None,
+            longest=longest,
             on_change=self.published,
             on_tick=self._record,
             on_end=self._end_record,
@@ -170,6 +179,18 @@ class PolicyNode(CarefulNode):
             f"task {contract.task}, robot {robot.name}, {contract.mode} every {contract.control_period:g} s, "
             f"evidence: {', '.join(artifact.evidence) or 'none'}"
         )
+
+    def longest(self, policy: Policy) -> int | None:
+        """Control periods after which a run ends by itself; None if it does not.
+
+        Raises:
+            ValueError: the policy is not for this node.
+        """
+        return int(self.get_parameter("max_steps").value) or None
+
+    def report(self, motion: Motion, plant: StateTopic, inputs: InputTopics, time: Any) -> Any:
+        """The node's status, for `guard/status` or `policy/status`."""
+        return self._report(motion, plant, inputs, time)
 
     def _make_recorder(self, artifact: Artifact, robot: Robot) -> Recorder:
         metadata = {"plant": "ros", "robot": robot.name, "clock": self.text("clock"), "policy_digest": artifact.policy_digest}
@@ -318,7 +339,7 @@ class PolicyNode(CarefulNode):
         if self._motion is not None and self._plant is not None and self._inputs is not None:
             with self._publishing:
                 now = self.get_clock().now().to_msg()
-                self._status.publish(self._report(self._motion, self._plant, self._inputs, now))
+                self._status.publish(self.report(self._motion, self._plant, self._inputs, now))
 
     def _publish_diagnostics(self) -> None:
         if self._motion is not None and self._plant is not None:
