@@ -19,7 +19,20 @@ from isthmus.limits import Box, Limits
 from isthmus.records import Array
 from isthmus.signals import CameraSpec
 
-__all__ = ["Base", "Camera", "Hold", "Joint", "Robot", "RosProfile", "Servo", "SpeedScaling", "Thresholds", "load_robot", "robot_names"]
+__all__ = [
+    "Base",
+    "Camera",
+    "Hold",
+    "Joint",
+    "Robot",
+    "RosCamera",
+    "RosProfile",
+    "Servo",
+    "SpeedScaling",
+    "Thresholds",
+    "load_robot",
+    "robot_names",
+]
 
 MODES = ("position", "velocity", "effort", "twist")
 BASES = ("fixed", "floating", "differential")
@@ -199,6 +212,23 @@ class SpeedScaling:
 
 
 @dataclass(frozen=True, slots=True)
+class RosCamera:
+    """Raw pictures of a camera, as its driver publishes them: sensor_msgs/Image.
+
+    Attributes:
+        topic: relative, as those of `RosProfile`; "" is `<camera>/image_raw`.
+        height: rows of a raw picture; 0 means those of the camera's spec.
+        width: columns of a raw picture; 0 means those of the camera's spec.
+        encoding: of a raw picture, a key of `isthmus.images.ENCODINGS`; "" means that of the camera's spec.
+    """
+
+    topic: str = ""
+    height: int = 0
+    width: int = 0
+    encoding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RosProfile:
     """Where the robot listens and speaks in ROS 2. Topics are relative and resolved in `robot_namespace`.
 
@@ -214,6 +244,7 @@ class RosProfile:
         transport: the one that guard_node uses unless told otherwise, where it carries the mode; "" is the topic in `command_topics`.
         speed_scaling: how fast the robot may go; None if it does not say.
         program_running: std_msgs/Bool, latched: whether the robot's program runs, so that it obeys; "" if it does not say.
+        cameras: camera → its raw pictures, where they are not as `RosCamera` assumes.
     """
 
     command_topics: Mapping[str, str]
@@ -226,6 +257,11 @@ class RosProfile:
     transport: str = ""
     speed_scaling: SpeedScaling | None = None
     program_running: str = ""
+    cameras: Mapping[str, RosCamera] = field(default_factory=dict)
+
+    def camera_topic(self, name: str) -> str:
+        """Relative topic of a camera's raw pictures."""
+        return self.cameras.get(name, RosCamera()).topic or f"{name}/image_raw"
 
     def carries(self, mode: str) -> bool:
         """Whether commands of a mode have a topic: one of their own, or that of trajectories, which are made of positions or velocities."""
@@ -304,6 +340,9 @@ class Robot:
             for mode in self.command_modes:
                 if not self.ros.carries(mode):
                     raise ValueError(f"robot {self.name!r}: ros.command_topics has no topic for mode {mode!r}")
+            for name in self.ros.cameras:
+                if name not in (known := [camera.name for camera in self.cameras]):
+                    raise ValueError(f"robot {self.name!r}: ros.cameras names camera {name!r}; {strict.suggest(name, known)}")
             if self.ros.command_joints and set(self.ros.command_joints) != set(names):
                 raise ValueError(
                     f"robot {self.name!r}: ros.command_joints must name the robot's joints, got {', '.join(self.ros.command_joints)}"

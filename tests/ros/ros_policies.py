@@ -1,5 +1,7 @@
 """Policies for the ROS tests: small, exact and good enough to succeed."""
 
+import dataclasses
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -7,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from isthmus.kinds.graph import graph_artifact
 from isthmus.kinematics import Kinematics
 from isthmus.robot import load_robot
+from isthmus.signals import Signal
 
 GAIN = 3.0  # 1/s
 
@@ -56,3 +59,29 @@ def still(contract):
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
     return graph_artifact(contract, model.SerializeToString())
+
+
+def seeing(contract, camera="wrist"):
+    """`resolved_rate` with a picture more: the brighter it is, the faster the last joint turns, up to 0.2 rad/s."""
+    (spec,) = [found.spec for found in load_robot(contract.robot).cameras if found.name == camera]
+    picture = Signal(camera, "image", (), "1", (), (), dtype="uint8", camera=spec)
+    model = onnx.load_from_string(resolved_rate(contract).members["policy.onnx"])
+    graph, count = model.graph, len(contract.action.elements)
+    graph.node[-1].output[0] = "reaching"
+    gain = np.zeros((1, 1, count), dtype=np.float32)
+    gain[..., -1] = 0.2 / 255
+    graph.input.append(helper.make_tensor_value_info(camera, TensorProto.UINT8, ["B", 1, *picture.shape]))
+    graph.initializer.extend(
+        [numpy_helper.from_array(gain, "gain"), numpy_helper.from_array(np.array([0, 1, 1], dtype=np.int64), "one value per row")]
+    )
+    graph.node.extend(
+        [
+            helper.make_node("Cast", [camera], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3, 4]),
+            helper.make_node("Reshape", ["mean", "one value per row"], ["brightness"]),
+            helper.make_node("Mul", ["brightness", "gain"], ["turning"]),
+            helper.make_node("Add", ["reaching", "turning"], ["actions"]),
+        ]
+    )
+    onnx.checker.check_model(model)
+    return graph_artifact(dataclasses.replace(contract, observation=(*contract.observation, picture)), model.SerializeToString())

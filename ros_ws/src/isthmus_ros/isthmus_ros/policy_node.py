@@ -23,6 +23,7 @@ from isthmus.policy import Policy
 from isthmus.robot import Robot, load_robot
 from isthmus.runner import Tick
 from isthmus_ros import checks, wire
+from isthmus_ros.camera_inputs import CameraInputs
 from isthmus_ros.inputs import InputTopics
 from isthmus_ros.lifecycle import CarefulNode
 from isthmus_ros.motion import Motion
@@ -62,6 +63,7 @@ class PolicyNode(CarefulNode):
         declare(self, "clock", "wall", "wall: own deadlines; stepped: one control period per joint state")
         declare(self, "replan", 0, "actions of a chunk to execute before deciding again; 0 means all", low=0, high=10_000)
         declare(self, "rate_scale", 1.0, "scales velocity and acceleration limits, for first runs on a robot", low=0.01, high=1.0)
+        declare(self, "camera_timeout", 0.3, "s in motion that a camera may be silent or show the same picture", low=0.02, high=5.0)
         declare(self, "max_steps", 0, "control periods after which a run ends by itself; 0 means never", low=0, high=2**31 - 1)
         declare(self, "record", "", "path prefix of MCAP traces, one file per run; empty means no recording")
         declare(
@@ -85,6 +87,7 @@ class PolicyNode(CarefulNode):
         self._preconditions: Preconditions | None = None
         self._motion: Motion | None = None
         self._inputs: InputTopics | None = None
+        self._cameras: CameraInputs | None = None
         self._recorder: Recorder | None = None
         self._unanswered: tuple[Tick, int] | None = None
         self._publishing = threading.Lock()
@@ -159,6 +162,7 @@ class PolicyNode(CarefulNode):
             self._plant = RosPlant(self, robot, contract.mode, contract.control_period, contract.digest(), **listening)
             step = SupervisedStep(self._plant, contract, guard, fault=self._plant.fault)
             self._preconditions = Preconditions(self, self._plant.profile, self.text("robot_namespace"), self._lose_precondition)
+        self._see(self._plant, step)
         self._inputs = InputTopics(self, contract, robot.base_frame, self.published)
         self._recorder = self._make_recorder(artifact, robot)
         self._motion = self.motion_type(
@@ -179,6 +183,16 @@ class PolicyNode(CarefulNode):
             f"task {contract.task}, robot {robot.name}, {contract.mode} every {contract.control_period:g} s, "
             f"evidence: {', '.join(artifact.evidence) or 'none'}"
         )
+
+    def _see(self, plant: RosPlant | RemotePlant | ShadowPlant, step: SupervisedStep) -> None:
+        """Let the plant have pictures, if the policy needs any."""
+        if not any(signal.source == "image" for signal in step.contract.observation):
+            return
+        if not plant.realtime:
+            raise ValueError("a policy that sees needs clock:=wall: in stepped time pictures and joint states would have to come together")
+        patience = float(self.get_parameter("camera_timeout").value)
+        self._cameras = cameras = CameraInputs(self, step.contract, plant.robot, self.text("robot_namespace"), patience)
+        plant.images, step.sight = cameras.images, cameras.fault
 
     def longest(self, policy: Policy) -> int | None:
         """Control periods after which a run ends by itself; None if it does not.
@@ -220,10 +234,10 @@ class PolicyNode(CarefulNode):
             self._inputs.close()
         if self._plant is not None:
             self._plant.close()
-        for topics in (self._stops, self._preconditions):
+        for topics in (self._stops, self._preconditions, self._cameras):
             if topics is not None:
                 topics.close()
-        self._plant = self._motion = self._inputs = self._recorder = self._stops = self._preconditions = None
+        self._plant = self._motion = self._inputs = self._recorder = self._stops = self._preconditions = self._cameras = None
 
     def _lose_precondition(self, problem: str) -> None:
         if self._motion is not None and self._motion.moving:
@@ -260,6 +274,8 @@ class PolicyNode(CarefulNode):
             return "the guard is not armed; call guard/arm first"
         if self._inputs is not None and (missing := self._inputs.missing):
             return f"input {missing[0]!r} is missing; publish it on policy/input/{missing[0]}"
+        if self._cameras is not None and (problems := self._cameras.problems()):
+            return "; ".join(problems)
         # A contract without a start pose, such as a pendulum's, may begin in motion, and so may what commands nothing.
         if problems := self._arming_problems(motion, plant, at_rest=bool(motion.step.contract.start) and not self._shadow):
             return "; ".join(problems)

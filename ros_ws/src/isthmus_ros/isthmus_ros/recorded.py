@@ -74,8 +74,9 @@ def recorded_topics(robot: Robot, contract: Contract, namespace: str, *, clock: 
     ]
     for signal in contract.observation:
         if signal.source == "image":
-            topics.append(Recorded(wire.joined(namespace, f"{signal.name}/image_raw"), Image, SENSED))
-            topics.append(Recorded(wire.joined(namespace, f"{signal.name}/camera_info"), CameraInfo, SENSED))
+            pictures = wire.joined(namespace, robot.ros.camera_topic(signal.name))
+            topics.append(Recorded(pictures, Image, SENSED))
+            topics.append(Recorded(f"{pictures.rpartition('/')[0]}/camera_info", CameraInfo, SENSED))
     topics += [Recorded(wire.joined(namespace, name), kind, quality) for name, kind, quality in _of_robot(robot.ros, contract.mode)]
     return list({topic.name: topic for topic in topics}.values())
 

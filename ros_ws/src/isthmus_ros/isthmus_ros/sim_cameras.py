@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from isthmus.images import rectified_intrinsics
 from isthmus.records import Array
-from isthmus.robot import Camera
+from isthmus.robot import Camera, RosProfile
 from isthmus_ros import wire
 from isthmus_ros.faults import Faults
 
@@ -28,9 +28,11 @@ class _Eye(Protocol):
 
 
 class CameraTopics:
-    """Publishes `<camera>/image_raw` and `<camera>/camera_info` in the robot's namespace."""
+    """Publishes the pictures of each camera on its topic, by default `<camera>/image_raw`, and `camera_info` beside it, in the robot's namespace."""
 
-    def __init__(self, node: Any, plant: Any, cameras: Sequence[Camera], rate: float, namespace: str) -> None:
+    def __init__(
+        self, node: Any, plant: Any, cameras: Sequence[Camera], rate: float, namespace: str, profile: RosProfile | None = None
+    ) -> None:
         """Create the publishers.
 
         Args:
@@ -39,6 +41,7 @@ class CameraTopics:
             cameras: of the robot.
             rate: pictures per second and camera; 0 means none.
             namespace: of the topics.
+            profile: of the robot; names the topics.
 
         Raises:
             ValueError: the simulator has no cameras.
@@ -49,13 +52,12 @@ class CameraTopics:
         self._eye: _Eye = plant
         self._every = round(1e9 / rate) if rate else 0
         self._next = 0
-        self._publishers = {
-            camera.name: [
-                node.create_publisher(kind, wire.joined(namespace, f"{camera.name}/{topic}"), PICTURES)
-                for kind, topic in ((Image, "image_raw"), (CameraInfo, "camera_info"))
-            ]
-            for camera in self._cameras
-        }
+        self._publishers = {}
+        for camera in self._cameras:
+            topic = wire.joined(namespace, (profile or RosProfile({})).camera_topic(camera.name))
+            pictures = node.create_publisher(Image, topic, PICTURES)
+            information = node.create_publisher(CameraInfo, f"{topic.rpartition('/')[0]}/camera_info", PICTURES)
+            self._publishers[camera.name] = (pictures, information)
         self._taken: deque[tuple[Camera, int, Array]] = deque()
         self._last: dict[str, Array] = {}
 

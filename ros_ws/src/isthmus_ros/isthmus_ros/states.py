@@ -39,6 +39,7 @@ class StateTopic:
         sequence: number of the last command; -1 before the first.
         state_topic: absolute name of the topic that the robot publishes.
         on_state: called after each sample, in the thread that received it.
+        images: gives the newest picture of each camera, `[1, H, W, C]`.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class StateTopic:
         self._read: Any = None
         self._interrupted = False
         self.on_state: Callable[[], None] = lambda: None
+        self.images: Callable[[], Mapping[str, Array]] = dict
         self._subscriptions = [node.create_subscription(JointState, self.state_topic, self._receive, wire.SENSORS)]
         if robot.ros.odometry_topic:
             topic = wire.joined(namespace, robot.ros.odometry_topic)
@@ -166,6 +168,7 @@ class StateTopic:
             effort=effort,
             poses={} if odometry is None else {odometry.child_frame_id: _pose(odometry.pose.pose)},
             twists={} if odometry is None else {odometry.child_frame_id: _twist(odometry.twist.twist)},
+            images=self.images(),
         )
 
     def advance(self) -> None:

@@ -16,13 +16,17 @@ from isthmus.monitors import time_out
 from isthmus.plant import Plant
 from isthmus.records import Array, Measurement
 
-__all__ = ["Change", "MotionEnded", "SupervisedStep", "passing"]
+__all__ = ["BlindError", "Change", "MotionEnded", "SupervisedStep", "passing"]
 
 Change = Callable[[GuardState], GuardState]
 
 _NOBODY = -1  # no thread has this identity
 _MARGIN = 0.010  # s beyond a period that a deciding thread is given before a demand is carried out in its place
 _PATIENCE = 0.5  # s to wait for a thread that may hang inside a write
+
+
+class BlindError(RuntimeError):
+    """The policy may not be asked on the newest sample."""
 
 
 class MotionEnded(RuntimeError):
@@ -40,6 +44,7 @@ class SupervisedStep(ControlStep):
         acted: when it was made, on the steady clock, s.
         taken: whether it was made by `overtake`.
         overtaken: whether the driver's last action came too late and was dropped.
+        sight: says why the policy may not be asked on a sample, as when a camera shows nothing new; "" if it may.
     """
 
     def __init__(self, plant: Plant, contract: Contract, guard: LimitGuard | None = None, *, fault: Callable[[], str] = lambda: "") -> None:
@@ -53,6 +58,7 @@ class SupervisedStep(ControlStep):
         self._began = self._sensed = self.acted = -np.inf
         self._hurry = self.taken = self.overtaken = False
         self.decision: Decision | None = None
+        self.sight: Callable[[Measurement], str] = lambda measurement: ""
         super().__init__(plant, contract, guard)
         self._time_out = time_out(contract.control_period)
 
@@ -108,10 +114,17 @@ class SupervisedStep(ControlStep):
         return None
 
     def sense(self) -> Measurement:
-        """As `ControlStep.sense`; begins a tick of the driver."""
+        """As `ControlStep.sense`; begins a tick of the driver.
+
+        Raises:
+            BlindError: the sample has been remembered, but no decision may be made on it.
+        """
         with self._lock:
             self._begin_tick()
-            return super().sense()
+            sample = super().sense()
+            if cause := self.sight(sample):
+                raise BlindError(cause)
+            return sample
 
     def sample(self) -> Measurement:
         """Read the plant without remembering the sample, which may be what is wrong; begins a tick of the driver."""

@@ -1,0 +1,311 @@
+"""A policy that sees, over real topics: its pictures are those that the robot takes, and a camera that shows nothing new ends the motion."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("cv2")
+
+from ros_bench import Late, bench, punctual
+from ros_policies import resolved_rate, seeing
+from sensor_msgs.msg import Image, JointState
+
+from isthmus.records import Measurement
+from isthmus.robot import Camera, RosCamera, load_robot
+from isthmus.signals import CameraSpec
+from isthmus.trace import read_trace
+from isthmus_ros import wire
+from isthmus_ros.camera_inputs import CameraInputs
+from isthmus_ros.processes import RosError
+from isthmus_ros.sim_cameras import image_message
+from isthmus_sim.tasks import get_task
+
+BLIND = get_task("reach").contract
+CONTRACT = seeing(BLIND).contract
+ROBOT = load_robot("ur5e")
+GOAL = [0.3, -0.3, 0.3]
+PERIOD = 0.05  # s between two pictures of the tests below
+PATIENCE = 0.5
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "policy.isthmus"
+    seeing(BLIND).save(path)
+    return path
+
+
+class FakeNode:
+    """Keeps what subscribes."""
+
+    def __init__(self):
+        self.received = {}
+
+    def create_subscription(self, kind, topic, callback, quality):
+        assert kind is Image
+        self.received[topic] = callback
+        return topic
+
+    def destroy_subscription(self, topic):
+        del self.received[topic]
+
+
+class Seen:
+    """CameraInputs with a clock that the test turns."""
+
+    def __init__(self, monkeypatch, robot=ROBOT, contract=CONTRACT, namespace="/"):
+        self.now, self.stamp, self.camera = 100.0, 0, robot.cameras[0]
+        monkeypatch.setattr("isthmus_ros.camera_inputs.time.monotonic", lambda: self.now)
+        self.node = FakeNode()
+        self.inputs = CameraInputs(self.node, contract, robot, namespace, PATIENCE)
+
+    def picture(self, value, encoding="rgb8", shape=(84, 84), *, new=True, topic="/wrist/image_raw"):
+        self.stamp += new
+        pixels = np.full((*shape, {"mono8": 1}.get(encoding, 3)), value, dtype=np.uint8)
+        self.node.received[topic](image_message(self.camera, self.stamp, pixels, encoding))
+
+    def fault(self, moved=0.0):
+        measurement = Measurement(np.ones(1), ROBOT.joint_names, ROBOT.home[None] + moved, np.zeros((1, 6)))
+        return self.inputs.fault(measurement)
+
+
+def test_a_picture_is_what_the_camera_took(monkeypatch):
+    seen = Seen(monkeypatch)
+    assert seen.inputs.images() == {}
+    assert seen.inputs.problems() == ["no picture was received on /wrist/image_raw"]
+    seen.picture(7)
+    assert seen.inputs.problems() == []
+    assert (seen.inputs.images()["wrist"] == np.full((1, 84, 84, 3), 7)).all()
+    seen.inputs.close()
+    assert not seen.node.received
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shape", "sentence"),
+    [("bgr8", (84, 84), "84 × 84 bgr8"), ("mono8", (84, 84), "84 × 84 mono8"), ("rgb8", (42, 84), "42 × 84 rgb8")],
+)
+def test_pictures_of_another_form_are_refused_and_never_seen(encoding, shape, sentence, monkeypatch):
+    seen = Seen(monkeypatch)
+    seen.picture(7, encoding, shape)
+    wrong = f"pictures on /wrist/image_raw are {sentence}, they must be 84 × 84 rgb8"
+    assert seen.inputs.problems() == [wrong]
+    assert seen.inputs.images() == {}
+    seen.picture(8)
+    assert seen.inputs.problems() == []
+    seen.picture(9, encoding, shape)
+    assert seen.fault() == wrong
+    assert (seen.inputs.images()["wrist"] == 8).all()
+
+
+def test_a_camera_may_be_silent_for_a_while(monkeypatch):
+    seen = Seen(monkeypatch)
+    seen.picture(7)
+    seen.now += 0.9 * PATIENCE
+    assert seen.fault() == ""
+    seen.now += 0.2 * PATIENCE
+    assert seen.fault() == "the last picture on /wrist/image_raw came 0.55 s ago, 0.5 s are allowed"
+    seen.picture(9, new=False)  # the stamp has not advanced
+    assert "came 0.55 s ago" in seen.fault()
+    seen.picture(9)
+    assert seen.fault() == ""
+
+
+def test_the_same_picture_is_frozen_only_once_the_robot_has_moved(monkeypatch):
+    seen = Seen(monkeypatch)
+    for _ in range(40):  # two seconds at rest
+        seen.picture(7)
+        assert seen.fault() == ""
+        seen.now += PERIOD
+    seen.picture(7)
+    assert seen.fault(moved=0.5 * ROBOT.monitors.frozen_travel) == ""
+    assert "have been the same for 2.00 s, though the robot has moved by 0.060 rad" in seen.fault(moved=2 * ROBOT.monitors.frozen_travel)
+    seen.picture(8)
+    assert seen.fault(moved=2 * ROBOT.monitors.frozen_travel) == ""
+
+
+def test_a_robot_that_moves_under_a_live_camera_is_no_fault(monkeypatch):
+    seen = Seen(monkeypatch)
+    for step in range(60):
+        seen.picture(step)
+        assert seen.fault(moved=0.1 * step) == ""
+        seen.now += PERIOD
+
+
+def test_the_profile_tells_topic_size_and_encoding_of_raw_pictures(monkeypatch):
+    raw = RosCamera("camera/color/image", 168, 168, "bgr8")
+    robot = dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wrist": raw}))
+    seen = Seen(monkeypatch, robot, namespace="/arm")
+    pixels = np.zeros((168, 168, 3), dtype=np.uint8)
+    pixels[..., 0] = 200  # blue
+    seen.node.received["/arm/camera/color/image"](image_message(seen.camera, 1, pixels, "bgr8"))
+    assert seen.inputs.problems() == []
+    assert seen.inputs.images()["wrist"][0, 0, 0].tolist() == [0, 0, 200]
+
+
+def test_a_robot_whose_camera_gives_other_pictures_than_in_training_is_refused(monkeypatch):
+    camera = dataclasses.replace(ROBOT.cameras[0], spec=CameraSpec(60, 80))
+    with pytest.raises(ValueError, match=r"camera 'wrist' of the robot gives 60 × 80 rgb8, the policy needs 84 × 84 rgb8"):
+        Seen(monkeypatch, dataclasses.replace(ROBOT, cameras=(camera,)))
+
+
+def test_a_crop_needs_the_size_of_raw_pictures(monkeypatch):
+    spec = CameraSpec(84, 84, crop=(10, 10, 100, 100))
+    camera: Camera = dataclasses.replace(ROBOT.cameras[0], spec=spec)
+    with pytest.raises(ValueError, match=r"camera 'wrist': crop .* leaves the raw picture .*ros.cameras in the robot's profile"):
+        Seen(monkeypatch, dataclasses.replace(ROBOT, cameras=(camera,)))
+
+
+GUARDS = [None, {}]
+SIMULATOR = {"camera_rate": 10.0}
+
+
+def brought_up(nodes):
+    assert nodes.configure()
+    nodes.activate()
+    nodes.reach_for(CONTRACT, GOAL)
+    nodes.arm()
+
+
+def begin(nodes, seconds=10.0):
+    """Start; tried again until the first picture has come."""
+    refusals = []
+
+    def started():
+        try:
+            return bool(nodes.link.trigger("policy/start"))
+        except RosError as error:
+            refusals.append(str(error))
+            return False
+
+    nodes.wait(started, f"start, refused with {refusals}", seconds)
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize("guarding", GUARDS, ids=["inline", "external"])
+@pytest.mark.parametrize("fault", ["freeze_images:=true", "silent_cameras:=true"])
+@punctual
+def test_a_camera_that_freezes_or_falls_silent_in_motion_is_a_hold_and_then_a_stop(fault, guarding, policy):
+    """Rows 62 and 63."""
+    with bench(policy, clock="wall", simulator=SIMULATOR, guarding=guarding, camera_timeout=PATIENCE) as nodes:
+        brought_up(nodes)
+        begin(nodes)
+        nodes.wait(lambda: nodes.link.status["policy"] == "run" and speed(nodes) > 0.2, "motion")
+        nodes.link.spin(PATIENCE)
+        nodes.punctual()
+        assert nodes.link.status["rung"] in ("pass", "clamp"), nodes.link.status
+        nodes.fault(fault)
+        told = ("cause", "withheld")[guarding is not None]
+        rungs, causes = [], []
+
+        def note():
+            rungs.append(nodes.link.status["rung"])
+            causes.append(nodes.link.status.get(told, ""))
+            return rungs[-1] == "stop" and nodes.link.status["policy"] == "idle"
+
+        nodes.wait(note, "a stop")
+        assert "hold" in rungs, rungs
+        assert rungs.index("hold") < rungs.index("stop")
+        assert any("/wrist/image_raw" in cause for cause in causes), set(causes)
+        assert speed(nodes) < ROBOT.monitors.standstill
+        nodes.fault()
+        with pytest.raises(RosError, match=r"stopped|not armed"):  # latched, though pictures come again
+            nodes.link.trigger("policy/start")
+
+
+@pytest.mark.ros
+@punctual
+def test_a_camera_that_comes_back_in_time_lets_the_policy_go_on(policy):
+    """A hold lasts for 0.5 s, of which five good commands take half."""
+    with bench(policy, clock="wall", simulator={"camera_rate": 20.0}, guarding={}, camera_timeout=PATIENCE) as nodes:
+        brought_up(nodes)
+        begin(nodes)
+        nodes.wait(lambda: nodes.link.status["policy"] == "run" and speed(nodes) > 0.2, "motion")
+        nodes.fault("silent_cameras:=true")
+        nodes.wait(lambda: nodes.link.status.get("withheld"), "a hold")
+        held = time.monotonic()
+        nodes.fault()
+        if time.monotonic() - held > 0.1:
+            raise Late
+        nodes.wait(lambda: nodes.link.status["rung"] in ("pass", "clamp") and not nodes.link.status["withheld"], "the end of the hold")
+        nodes.link.spin(0.5)
+        nodes.punctual()
+        assert (nodes.link.status["policy"], nodes.link.status["stop_sequence"]) == ("run", "-1")
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("image_scale:=0.5", "pictures on /wrist/image_raw are 42 × 42 rgb8, they must be 84 × 84 rgb8"),
+        ("image_bgr:=true", "pictures on /wrist/image_raw are 84 × 84 bgr8, they must be 84 × 84 rgb8"),
+        ("silent_cameras:=true", "no picture was received on /wrist/image_raw"),
+    ],
+)
+@punctual
+def test_wrong_pictures_refuse_the_start(fault, sentence, policy):
+    """Row 64, and a camera that has never sent anything."""
+    with bench(policy, clock="wall", simulator={**SIMULATOR, "fault": [fault]}, guarding={}, camera_timeout=PATIENCE) as nodes:
+        asked = []
+        nodes.link._node.create_subscription(JointState, "guard/command", asked.append, 100)
+        brought_up(nodes)
+        nodes.link.spin(1.0)
+        nodes.punctual()
+        with pytest.raises(RosError) as refusal:
+            nodes.link.trigger("policy/start")
+        assert sentence in str(refusal.value)
+        assert not asked
+        assert not any(any(message.velocity) for message in nodes.link.executed.values())  # an armed guard sends the robot's rest
+        nodes.fault()
+        begin(nodes)
+        nodes.wait(lambda: asked, "commands")
+
+
+@pytest.mark.ros
+@punctual
+def test_the_policy_sees_what_the_camera_takes(policy, tmp_path_factory):
+    prefix = tmp_path_factory.mktemp("trace") / "trace"
+    with bench(policy, clock="wall", simulator=SIMULATOR, camera_timeout=PATIENCE, record=str(prefix)) as nodes:
+        pictures = []
+        nodes.link._node.create_subscription(Image, "/wrist/image_raw", pictures.append, 100)
+        brought_up(nodes)
+        begin(nodes)
+        nodes.wait(lambda: nodes.link.status["policy"] == "run" and speed(nodes) > 0.2, "motion")
+        nodes.link.spin(1.0)
+        nodes.link.trigger("policy/stop")
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle", "standstill")
+    trace = read_trace(prefix.with_name("trace-000.mcap"))
+    taken = {bytes(picture.data) for picture in pictures}
+    seen = [trace.images["wrist"][step].tobytes() for step in trace.decisions]
+    assert len(set(seen)) > 5
+    assert len([picture for picture in seen if picture in taken]) > 0.8 * len(seen)  # the first was taken before this test listened
+    decisions = seeing(BLIND).policy()
+    for index, step in enumerate(trace.decisions):
+        observation = {name: values[index][None] for name, values in trace.observations.items()}
+        action = decisions.act({**observation, "wrist": trace.images["wrist"][step][None, None]}).actions[0]
+        np.testing.assert_array_equal(action.astype(np.float32), trace.actions[index].astype(np.float32))
+
+
+@pytest.mark.ros
+def test_a_policy_that_sees_is_not_run_in_stepped_time(policy):
+    with bench(policy) as nodes:
+        assert not nodes.configure()
+        assert "a policy that sees needs clock:=wall" in nodes.policy.complaint
+
+
+def test_the_picture_matters():
+    """Else the test above could not fail for a policy that is given another one."""
+    policy = seeing(BLIND).policy()
+    observation = {signal.name: np.zeros((1, 1, *signal.shape), dtype=signal.dtype) for signal in CONTRACT.observation}
+    dark = policy.act(observation).actions
+    bright = policy.act({**observation, "wrist": np.full((1, 1, 84, 84, 3), 255, dtype=np.uint8)}).actions
+    np.testing.assert_allclose((bright - dark)[0, 0], [0, 0, 0, 0, 0, 0.2], atol=1e-6)
+    assert resolved_rate(BLIND).contract.digest() != CONTRACT.digest()
+
+
+def speed(nodes):
+    """Of the fastest joint in the newest state, rad/s."""
+    states = nodes.link.states
+    return float(np.abs(wire.column(states[max(states)], "velocity", ROBOT.joint_names)).max()) if states else 0.0
