@@ -1,4 +1,4 @@
-"""Write the reference pages that come from the code: tasks and commands.
+"""Write the reference pages that come from the code: tasks, commands, launch arguments, parameters of the ROS nodes, robots.
 
 `python docs/generate.py` writes them, `python docs/generate.py --check` fails if they are not up to date, and
 `python docs/generate.py --pictures [TASK …]` also takes a picture of each task.
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -13,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+import ros_pages
 
 from isthmus_bringup.arguments import ARGUMENTS, USES
 from isthmus_sim.parameters import Parameter
@@ -30,13 +33,18 @@ NOTE = "<!-- written by docs/generate.py; change the code instead -->\n\n"
 def main() -> int:
     if "--pictures" in sys.argv:
         take_pictures(sys.argv[sys.argv.index("--pictures") + 1 :] or task_names())
-    pages = {"tasks.md": tasks_page(), "commands.md": commands_page(), "bringup.md": bringup_page()}
+    pages = {"tasks.md": tasks_page(), "commands.md": commands_page(), "bringup.md": bringup_page(), **ros_pages.robot_pages(NOTE)}
+    if importlib.util.find_spec("rclpy"):
+        pages["ros.md"] = ros_pages.nodes_page(NOTE)
+    else:
+        print("ros.md is left as it is: rclpy is not installed")
     stale = []
     for name, text in pages.items():
         path = REFERENCE / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
             if "--check" not in sys.argv:
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="utf-8")
     if stale and "--check" in sys.argv:
         print(f"out of date: {', '.join(stale)}; run: python docs/generate.py")
