@@ -126,6 +126,7 @@ def test_an_exploration_is_recorded_and_may_be_rehearsed(policy):
 def test_every_launch_file_that_commands_a_robot_has_the_common_arguments(name):
     uses = next(argument.uses for argument in ARGUMENTS if argument.name == name)
     assert set(uses) >= {"sim", "deploy", "identify"}
+    assert "evaluate" in uses or name == "shadow"  # episodes of a shadow cannot be scored
 
 
 def test_nothing_of_the_control_path_waits_for_a_recorder_or_ends_with_it(policy, tmp_path):
@@ -265,9 +266,10 @@ def speed(link):
 
 
 @pytest.mark.ros
-def test_an_evaluation_attaches_to_the_planned_nodes(policy):
+@pytest.mark.parametrize("guard", ["inline", "external"])
+def test_an_evaluation_attaches_to_the_planned_nodes(guard, policy):
     domain = free_domain()
-    planned = plan("evaluate", {"policy": policy, "clock": "stepped"})
+    planned = plan("evaluate", {"policy": policy, "clock": "stepped", "guard": guard})
     with isolated(domain), NodeGraph(planned, "/joint_states") as graph:
         result = evaluate_over_ros(get_task("reach"), Path(policy), [3], attach=True, domain_id=domain)
     assert [episode.stopped_by_guard for episode in result.episodes] == [""]

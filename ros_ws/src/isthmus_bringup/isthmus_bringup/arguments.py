@@ -16,7 +16,7 @@ USES = {
     "sim": "a simulated robot and, with policy:=, the nodes that command it",
     "deploy": "the nodes that command a robot whose driver already runs",
     "identify": "an excitation for identification: played under the guard and recorded; then the arm is parked and disarmed",
-    "evaluate": "a simulated robot and an unconfigured policy node, for isthmus eval --plant ros --attach",
+    "evaluate": "a simulated robot, and guard and policy not yet configured, for isthmus eval --plant ros --attach",
     "record": "a recording of everything that a policy, its guard and the robot say; the nodes themselves run already",
 }
 """What can be brought up."""
@@ -88,14 +88,14 @@ ARGUMENTS = (
         "external",
         "where the guard acts: external in guard_node, a process of its own; inline in policy_node",
         ("external", "inline"),
-        uses=_STARTED,
+        uses=_COMMANDING,
     ),
     Argument(
         "transport",
         "",
         "how commands reach the robot; empty means the profile's way",
         ("", "trajectory", "forward_position", "forward_velocity", "forward_effort", "cmd_vel"),
-        uses=_STARTED,
+        uses=_COMMANDING,
     ),
     Argument(
         "shadow",

@@ -109,12 +109,12 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     _refuse_unsupported(values)
     contract = Artifact.load(path).contract if path else None
     everywhere = _chosen(values, "robot_namespace", "joint_prefix", "clock")
-    transport = _transport(values, contract, simulated=use == "sim" or bool(values.get("sim")))
+    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
+    transport = _transport(use, values, contract if simulating else None)
     processes = []
     shadow = bool(values.get("shadow"))
     if path and (use == "record" or values.get("record") or shadow):
         processes.append(_recorder(values, path))
-    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
     if simulating:
         task = values["task"] or (contract.task if contract else "")
         if not task:
@@ -134,13 +134,19 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     return Plan(use, tuple(processes), bool(values.get("autostart", False)))
 
 
-def _transport(values: Mapping[str, Value], contract: Contract | None, *, simulated: bool) -> dict[str, Value]:
-    """The parameter of guard_node and of a simulated robot, which must agree, though left to themselves they choose differently."""
+def _transport(use: str, values: Mapping[str, Value], simulated: Contract | None) -> dict[str, Value]:
+    """The parameter of guard_node and of a simulated robot, which must agree, though left to themselves they choose differently.
+
+    It is the profile's transport; an evaluation takes the one that holds commands, with which it equals the run in one process.
+    """
     name = str(values.get("transport", ""))
-    if not name and simulated and contract and contract.mode in _SET_POINTS and values["guard"] == "external":
-        folders = [Path(str(values["robots_dir"]))] if values["robots_dir"] else []
-        profile = load_robot(str(values["robot"]) or contract.robot, folders).ros
-        name = profile.transport if profile else ""
+    if not name and simulated and values["guard"] == "external":
+        if use == "evaluate":
+            name = {"twist": "cmd_vel"}.get(simulated.mode, f"forward_{simulated.mode}")
+        elif simulated.mode in _SET_POINTS:
+            folders = [Path(str(values["robots_dir"]))] if values["robots_dir"] else []
+            profile = load_robot(str(values["robot"]) or simulated.robot, folders).ros
+            name = profile.transport if profile else ""
     return {"transport": name} if name else {}
 
 

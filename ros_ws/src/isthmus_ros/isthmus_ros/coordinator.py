@@ -71,8 +71,8 @@ def evaluate_over_ros(
         replan: actions of a chunk to execute before deciding again; None means all.
         record: path prefix of MCAP traces, `<prefix>-000.mcap` and so on, written by the policy node.
         guard: "inline", in the policy node, or "external", in a process of its own.
-        attach: use nodes that already run, `sim_node` and an unconfigured or inactive `policy_node`; then `plant`, `parameters` and
-            `record` are theirs.
+        attach: use nodes that already run, `sim_node` and an unconfigured or inactive `policy_node`, and `guard_node` if that asks one; then
+            `plant`, `parameters`, `guard` and `record` are theirs.
         domain_id: ROS domain; None means a free one, or the environment's with `attach`.
         progress: called after each episode.
 
@@ -105,6 +105,8 @@ def evaluate_over_ros(
             processes = stack.enter_context(_processes(nodes, environment))
         link = Link(state_topic, domain_id, processes)
         stack.callback(link.close)
+        if attach:
+            guard = link.text("policy_node", "guard")
         for name in (*(["guard_node"] if guard == "external" else []), "policy_node"):
             _bring_up(link, name, processes)
         course = Course(link, task, robot)

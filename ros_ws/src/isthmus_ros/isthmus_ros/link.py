@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
@@ -144,6 +144,15 @@ class Link:
         """Change the state of a lifecycle node; `transition` is an id of lifecycle_msgs/Transition."""
         request = ChangeState.Request(transition=Transition(id=transition))
         return bool(self.call(ChangeState, f"{node}/change_state", request).success)
+
+    def text(self, node: str, name: str) -> str:
+        """A text parameter of a node.
+
+        Raises:
+            RosError: nobody answers.
+        """
+        request = GetParameters.Request(names=[name])
+        return str(self.call(GetParameters, f"{node}/get_parameters", request).values[0].string_value)
 
     def set_integer(self, node: str, name: str, value: int) -> None:
         """Set an integer parameter.
