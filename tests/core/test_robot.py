@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sample_contract import PENDULUM, UR5E
 
-from isthmus import load_robot, robot_names
+from isthmus import load_robot, robot_names, strict
 from isthmus.kinematics import Kinematics
 
 
@@ -97,6 +97,17 @@ def test_the_fr3_has_the_published_kinematics_and_masses():
     assert sum(masses) == pytest.approx(17.89141)
     assert fr3.limits().effort == (87, 87, 87, 87, 12, 12, 12)
     assert fr3.hardware == ""
+
+
+@pytest.mark.parametrize("name", [name for name in robot_names() if (load_robot(name).urdf_path.parent / "controllers.yaml").is_file()])
+def test_shipped_controllers_have_the_joints_and_names_of_their_profile(name):
+    robot = load_robot(name)
+    settings = strict.load_yaml(robot.urdf_path.parent / "controllers.yaml")
+    loaded = settings["/**/controller_manager"]["ros__parameters"]
+    commanding = {topic.partition("/")[0] for topic in (*robot.ros.command_topics.values(), *robot.ros.transports.values())}
+    assert commanding <= set(loaded)
+    for controller in commanding:
+        assert tuple(settings[f"/**/{controller}"]["ros__parameters"]["joints"]) == robot.joint_names
 
 
 def test_a_mode_needs_a_topic_of_its_own_or_that_of_trajectories():

@@ -110,6 +110,21 @@ def test_who_stops_an_exploration_stops_it_where_it_is(tmp_path):
     assert not graph.failures
 
 
+def test_a_shadow_plays_the_excitation_to_its_end_and_commands_nothing(tmp_path):
+    excitation(tmp_path / "wave.isthmus", duration=1.5)
+    given = {"policy": str(tmp_path / "wave.isthmus"), "sim": True, "shadow": True, "log_dir": str(tmp_path)}
+    planned = plan("identify", given)
+    assert [process.name for process in planned.processes] == ["record_node", "sim_node", "explore_node"]
+    with isolated(free_domain()), NodeGraph(planned, "/joint_states") as graph:
+        link = graph.link
+        graph.up()
+        insist(graph, lambda: link.trigger("policy/start"), 10.0)
+        link.until(lambda: link.status.get("motion") == "1" and link.status["policy"] == "idle", 10.0, "no end")
+        assert not link.executed
+        assert "exploration" not in link.status
+    assert not graph.failures
+
+
 def test_what_has_no_end_or_cannot_be_parked_is_refused(tmp_path, capfd):
     still = get_task("reach").contract
     from ros_policies import resolved_rate

@@ -69,6 +69,8 @@ def write_profile(folder: Path, source: str, description: Description, kinematic
         "#   state_topic: joint_states",
         "#   state_rate: 100 # Hz",
         "#   command_topics: {position: forward_position_controller/commands, velocity: forward_velocity_controller/commands}",
+        "#   transports: {trajectory: joint_trajectory_controller/joint_trajectory}",
+        "#   transport: trajectory # ends at rest if everything upstream dies; a forward controller keeps its last command",
     ]
     (folder / "robot.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return _fill_in(description, joints, hints, tool)
