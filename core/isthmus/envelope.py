@@ -19,6 +19,8 @@ from isthmus.robot import Robot
 
 __all__ = ["EffortEnvelope", "Envelope", "MotionEnvelope", "Situation"]
 
+_ENDLESS = 1e300  # rad or m of room, whose product with a deceleration is still a number
+
 
 @dataclass(slots=True)
 class Situation:
@@ -113,7 +115,7 @@ class MotionEnvelope:
         return reference + now.executed * now.age[:, None] if np.count_nonzero(now.age) else reference
 
     def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, dt: float) -> Array:
-        """Rows `[B]` whose way to the predicted stopping point leaves the box, further out than now.
+        """Rows `[B]` whose way to the predicted stopping point leaves the box, and is nowhere nearer to it than now.
 
         One period at the velocity, then every joint brakes by itself: the slower ones rest while the fastest still moves. Looked at are the end of
         the period, the middle of the braking time and the stopping point.
@@ -151,10 +153,8 @@ class EffortEnvelope:
 
     def clamp(self, asked: Array, now: Situation) -> Array:
         """See `Envelope.clamp`."""
-        low, high = -self._effort, self._effort
-        if np.count_nonzero(np.abs(now.velocity) > self._velocity):
-            low = np.where(now.velocity < -self._velocity, 0.0, low)
-            high = np.where(now.velocity > self._velocity, 0.0, high)
+        low = np.where(now.velocity < -self._velocity, 0.0, -self._effort)
+        high = np.where(now.velocity > self._velocity, 0.0, self._effort)
         return np.asarray(np.minimum(np.maximum(asked, low), high))
 
     def brake(self, now: Situation) -> Array:
@@ -172,4 +172,4 @@ def _stoppable(room: Array, braking: Array, dt: float) -> Array:
     step = braking * dt
     root = np.sqrt(step * step + 2 * braking * room)
     # The root minus the step, without the cancellation that would overshoot the limit by a rounding error; room may be infinite.
-    return np.asarray(np.where(np.isfinite(root), 2 * braking * np.minimum(room, 1e300) / (root + step), np.inf))
+    return np.asarray(np.where(np.isfinite(root), 2 * braking * np.minimum(room, _ENDLESS) / (root + step), np.inf))

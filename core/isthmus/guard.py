@@ -115,7 +115,7 @@ class LimitGuard:
 
     def stop(self, state: GuardState, cause: str) -> GuardState:
         """Ask for a latched stop of all rows."""
-        return self._demand(state, STOP, cause, np.ones_like(state.armed))
+        return self._demand(state, STOP, cause, True)
 
     def check(self, state: GuardState, command: Command | None, measurement: Measurement, dt: float) -> tuple[Decision, GuardState]:
         """Judge one command per row.
@@ -156,7 +156,7 @@ class LimitGuard:
             if self.mode == "effort":
                 now.anchor = self._latch(state, braking, now)
             emitted = np.where(braking[:, None], self._envelope.brake(now), emitted)
-        if np.count_nonzero(state.armed) < len(state.armed):
+        if np.count_nonzero(~state.armed):
             rest = now.executed if self.mode == "position" else 0.0
             emitted = np.where(state.armed[:, None], emitted, rest)
             rung = np.where(state.armed, rung, np.maximum(demand, HOLD)).astype(np.int8)
@@ -184,9 +184,9 @@ class LimitGuard:
         """Rows `[B]` whose command has reached rest; an effort says nothing about that, so it always counts as such."""
         return np.ones_like(state.armed) if self.mode == "effort" else np.asarray((state.rate == 0).all(axis=1))
 
-    def _demand(self, state: GuardState, rung: int, cause: str, rows: Array) -> GuardState:
+    def _demand(self, state: GuardState, rung: int, cause: str, rows: Array | bool) -> GuardState:
         rises = rows & (state.rung < rung)
-        causes = tuple(cause if row else old for row, old in zip(rises, state.cause, strict=True))
+        causes = tuple(cause if rises[row] else old for row, old in enumerate(state.cause))
         return dataclasses.replace(
             state, rung=np.where(rises, rung, state.rung).astype(np.int8), cause=causes, good=np.where(rows, 0, state.good)
         )
@@ -194,7 +194,7 @@ class LimitGuard:
     def _asked(self, command: Command | None, findings: Findings) -> Array:
         """The asked values in the guard's joint order; NaN where nothing usable was asked for."""
         shape = findings.state.executed.shape
-        rung, reason = STOP, ""
+        rung = STOP
         if command is None:
             rung, reason = HOLD, "no command"
         elif command.mode != self.mode:
@@ -205,7 +205,7 @@ class LimitGuard:
         elif command.values.shape != shape:
             reason = f"command has shape {list(command.values.shape)}, the guard expects {list(shape)}"
         else:
-            asked = np.asarray(reorder(command.values, command.joints, self.joints), dtype=np.float64)
+            asked = reorder(command.values, command.joints, self.joints)
             if not finite(asked):
                 self._find_bad("command", asked, findings)
             return asked
@@ -219,13 +219,14 @@ class LimitGuard:
 
     def _situation(self, state: GuardState, monitors: MonitorState, velocity: Array, dt: float) -> Situation:
         """What bounds the next command; measured positions seed the set-point only where nothing has been executed since arming."""
-        executed = state.executed
-        if self.mode == "position" and np.count_nonzero(state.started) < len(state.started):
+        executed, waiting = state.executed, ~state.started
+        if self.mode == "position" and np.count_nonzero(waiting):
             known = np.isfinite(monitors.position)
-            if not known[state.armed & ~state.started].all():
-                unknown = self.joints[int(np.argmin(known[state.armed & ~state.started].all(axis=0)))]
+            blind = np.logical_or.reduce((state.armed & waiting)[:, None] & ~known, axis=0)
+            if np.count_nonzero(blind):
+                unknown = self.joints[int(np.argmax(blind))]
                 raise ValueError(f"position of {unknown} is unknown and nothing was executed since arming, so there is nothing to hold")
-            executed = np.where(~state.started[:, None] & known, monitors.position, executed)
+            executed = np.where(waiting[:, None] & known, monitors.position, executed)
         return Situation(executed, state.rate, state.anchor, monitors.position, velocity, monitors.age, dt)
 
     def _latch(self, state: GuardState, braking: Array, now: Situation) -> Array:

@@ -80,21 +80,19 @@ class Decision:
 class Findings:
     """What one check has found: the rung that each row needs and why."""
 
-    __slots__ = ("_causes", "_clean", "_demand", "_good", "state")
+    __slots__ = ("_causes", "_demand", "_good", "state")
 
     def __init__(self, state: GuardState) -> None:
         self.state = state
         self._demand = state.rung
         self._causes: dict[int, list[str]] = {}
-        self._clean = True
+        self._good: Array | None = None  # nothing was found yet
 
     def add(self, rows: Array, rung: int, causes: Sequence[str]) -> None:
         """Rows that need at least `rung`. The first cause of a hold or stop stays its cause until it is over or becomes worse."""
-        if self._clean:
-            self._clean = False
+        if self._good is None:
             self._demand = self._demand.copy()
-            self._good = np.ones(rows.shape[0], dtype=bool)
-        self._good &= ~rows
+        self._good = ~rows if self._good is None else self._good & ~rows
         for row in np.flatnonzero(rows & self.state.armed & (self.state.rung < rung)).tolist():
             self._demand[row] = max(self._demand[row], rung)
             self._causes.setdefault(row, []).append(causes[row])
@@ -102,9 +100,9 @@ class Findings:
     def settle(self, dt: float) -> tuple[Array, Array, Array]:
         """Let holds clear or expire: the final demand, the count of good commands and the seconds held, `[B]` each."""
         state = self.state
-        if self._clean and not np.count_nonzero(state.rung):
+        if self._good is None and not np.count_nonzero(state.rung):
             return self._demand, state.good, state.held
-        good = np.ones_like(state.armed) if self._clean else self._good
+        good = True if self._good is None else self._good
         holding = (state.rung == HOLD) & (self._demand == HOLD) & state.armed
         count = np.where(holding & good, state.good + 1, 0)
         held = np.where(holding, state.held + dt, 0.0)
@@ -118,7 +116,7 @@ class Findings:
     def explain(self, demand: Array) -> tuple[str, ...]:
         """One cause per row that holds or stops, "" elsewhere."""
         before = self.state.cause
-        if self._clean and demand is self.state.rung:
+        if self._good is None and demand is self.state.rung:
             return before
         return tuple(
             "" if rung < HOLD else "; ".join(dict.fromkeys(self._causes.get(row, [before[row]])))

@@ -190,6 +190,29 @@ def test_what_leaves_the_box_on_its_way_to_rest_is_braked_for_and_nothing_else_i
         np.testing.assert_allclose(found[row], braked[row] if leaves else allowed[row], atol=1e-12)
 
 
+@settings(max_examples=60, deadline=None)
+@given(turn=st.floats(1.2, 2.8), slide=st.floats(-1.5, 1.5), start=st.floats(0.3, 0.7), inside=st.booleans())
+def test_an_arc_that_leaves_the_box_in_the_middle_and_comes_back_is_braked_for(planar, turn, slide, start, inside):
+    """The middle of the braking time is looked at, when a joint that brakes harder already rests."""
+    braking, dt, velocity = planar.limits().stop_acceleration, 0.02, (turn, slide, 0.9)
+    longest = max(abs(v) / b for v, b in zip(velocity, braking, strict=True))
+
+    def place(time):
+        joints = [followed(0, v, b, dt, time) for v, b in zip(velocity, braking, strict=True)] if time >= 0 else (0.0, 0.0, 0.0)
+        angle = joints[0] - start * turn**2 / (2 * braking[0])
+        return (1 + joints[1]) * math.cos(angle), (1 + joints[1]) * math.sin(angle), joints[2]
+
+    furthest = place(longest / 2)[0]
+    if furthest < max(place(time)[0] for time in (-1.0, 0.0, longest)) + 1e-6:
+        return
+    box = Box((-9, -9, -9), (furthest + (1e-7 if inside else -1e-7), 9, 9))
+    limits = dataclasses.replace(planar.limits(), workspace=box)
+    position, rate = np.array([[-start * turn**2 / (2 * braking[0]), 0.0, 0.0]]), np.array([velocity])
+    found = MotionEnvelope(planar, limits, "velocity", 1.0)
+    now = Situation(rate, rate, position, position, rate, np.zeros(1), dt)
+    np.testing.assert_array_equal(found.clamp(rate, now), rate if inside else found.brake(now))
+
+
 def test_standing_outside_the_box_is_braked_for_too(planar):
     limits = dataclasses.replace(planar.limits(), workspace=Box((-2, -2, -0.1), (2, 2, 0.1)))
     position, rate = np.array([[0.0, 0, 0.3]]), np.array([[0.0, 0, -0.9]])
