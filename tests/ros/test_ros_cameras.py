@@ -158,6 +158,11 @@ def test_a_crop_needs_the_size_of_raw_pictures(monkeypatch):
         Seen(monkeypatch, dataclasses.replace(ROBOT, cameras=(camera,)))
 
 
+def test_a_profile_cannot_describe_a_camera_that_the_robot_does_not_have():
+    with pytest.raises(ValueError, match=r"ros.cameras names camera 'wirst'; did you mean 'wrist'"):
+        dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wirst": RosCamera()}))
+
+
 GUARDS = [None, {}]
 SIMULATOR = {"camera_rate": 10.0}
 
