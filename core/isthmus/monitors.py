@@ -27,7 +27,6 @@ __all__ = ["Alarm", "MonitorState", "Monitors", "finite", "time_out"]
 
 TRACKING_DISTANCE = 2.0  # rad or m of commanded motion over which a lead is forgotten
 TRACKING_MEMORY = 20.0  # s over which a lead is forgotten besides, so that creep below the standstill speed does not add up
-OSCILLATION_MEMORY = 1.0  # s
 SMALL = 4096  # numbers
 
 
@@ -132,25 +131,23 @@ class Monitors:
         lead, travel = state.lead, state.travel
         if self._mode != "effort":
             commanded = rate * dt
-            if np.count_nonzero(moved) == moved.size:
-                travel = np.zeros(travel.shape)
-            else:
-                still = moved == 0
+            still = moved == 0
+            travel = np.zeros(travel.shape)
+            if np.count_nonzero(still):
                 travel = np.where(still, state.travel + commanded, 0.0)
                 frozen = still & (np.abs(state.travel) > self._thresholds.frozen_travel) & (age == 0)[:, None]
                 frozen = frozen if known is None else frozen & known
                 self._add_joints(found, frozen, "{} does not follow its command: its measured position is frozen")
             lead = executed - position if self._mode == "position" else self._lead(state, commanded, moved, dt)
             self._add_joints(found, np.abs(lead) > self._thresholds.tracking_tolerance, "{} does not follow its command")
-        swing, reversals = state.swing, state.reversals
-        if self._thresholds.oscillation < np.inf:
-            swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, swing)
-            reversals = reversals * math.exp(-dt / OSCILLATION_MEMORY) + (swing * state.swing < 0)
-            self._add_joints(found, reversals > self._thresholds.oscillation * OSCILLATION_MEMORY, "{} oscillates")
+        swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, state.swing)
+        reversals = state.reversals * math.exp(-dt) + (swing * state.swing < 0)  # those of about a second
+        self._add_joints(found, reversals > self._thresholds.oscillation, "{} oscillates")
         return MonitorState(stamp, age, position, lead, travel, swing, reversals), found
 
     def _lead(self, state: MonitorState, commanded: Array, moved: Array, dt: float) -> Array:
-        moved = moved if finite(moved) else np.where(np.isfinite(moved), moved, commanded)
+        if not finite(moved):
+            moved = np.where(np.isfinite(moved), moved, commanded)
         lead: Array = (state.lead + commanded - moved) / (np.abs(commanded) / TRACKING_DISTANCE + (1 + dt / TRACKING_MEMORY))
         return lead
 
