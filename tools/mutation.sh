@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Mutation testing of the guard's decision code with mutmut, in a copy of the tree (src/ layout, which mutmut expects): settings in pyproject.toml.
+# Coverage and mutation testing of the guard's decision code, in a copy of the tree (src/ layout, which mutmut expects); settings in pyproject.toml.
 # Takes about half an hour on one core; goes on where it was interrupted if MUTATION_DIR names a folder that stays.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -11,6 +11,10 @@ cp -r "$root/tests/core" "$work/tests/"
 cp "$root/pyproject.toml" "$work/"
 cd "$work"
 export OMP_NUM_THREADS=1
+code=src/isthmus/guard.py,src/isthmus/envelope.py,src/isthmus/monitors.py,src/isthmus/rungs.py
+PYTHONPATH=src nice -n 10 "$python" -m coverage run --branch --include="$code" -m pytest -q -p no:cacheprovider \
+  -k "not no_random and not creep" tests/core/test_guard.py tests/core/test_guard_properties.py tests/core/test_envelope.py tests/core/test_monitors.py
+"$python" -m coverage report --show-missing --fail-under=100
 nice -n 10 "$python" -m mutmut run --max-children "${MUTATION_JOBS:-1}"
 "$python" -m mutmut results
 echo "mutants and results are in $work/mutants; look at one with: cd $work && $python -m mutmut show NAME"
