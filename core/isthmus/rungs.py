@@ -100,7 +100,7 @@ class Findings:
     def settle(self, dt: float) -> tuple[Array, Array, Array]:
         """Let holds clear or expire: the final demand, the count of good commands and the seconds held, `[B]` each."""
         state = self.state
-        if self._good is None and not np.count_nonzero(state.rung):
+        if not np.count_nonzero(state.rung):
             return self._demand, state.good, state.held
         good = True if self._good is None else self._good
         holding = (state.rung == HOLD) & (self._demand == HOLD) & state.armed
@@ -116,7 +116,7 @@ class Findings:
     def explain(self, demand: Array) -> tuple[str, ...]:
         """One cause per row that holds or stops, "" elsewhere."""
         before = self.state.cause
-        if self._good is None and demand is self.state.rung:
+        if demand is self.state.rung:
             return before
         return tuple(
             "" if rung < HOLD else "; ".join(dict.fromkeys(self._causes.get(row, [before[row]])))

@@ -299,18 +299,21 @@ def test_an_unknown_position_stops_nobody_who_does_not_begin_there():
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32), mode=st.sampled_from(["velocity", "position"]), kind=st.sampled_from([np.float32, np.float16]))
+@given(seed=st.integers(0, 2**32), mode=st.sampled_from(["velocity", "position", "effort"]), kind=st.sampled_from([np.float32, np.float16]))
 def test_single_precision_is_judged_in_double_precision(seed, mode, kind):
-    """Policies and sensors speak float32; rounding must not move a wall."""
-    generator, guard = np.random.default_rng(seed), LimitGuard(UR5E, UR5E.limits(), mode)
+    """Policies and sensors speak float32; rounding must not move a wall, nor what carries an arm."""
+    robot = dataclasses.replace(UR5E, hold=Hold((30.0,) * 6, (4.0,) * 6, True))
+    generator, guard = np.random.default_rng(seed), LimitGuard(robot, robot.limits(), mode)
     limits = np.array(UR5E.limits().position_high)
     position = (limits - generator.uniform(0, 0.3, (5, 6))).astype(kind)
     velocity, values = generator.uniform(0, 2, (5, 6)).astype(kind), (position + generator.uniform(0, 0.2, (5, 6))).astype(kind)
+    state = guard.initial(5, armed=True)
+    state = guard.hold(state, "test", np.arange(5) < 2)
     found = []
     for convert in (lambda array: array, lambda array: array.astype(np.float64)):
         sample = Measurement(np.zeros(5), NAMES, convert(position), convert(velocity))
-        decision, state = guard.check(guard.initial(5, armed=True), Command(mode, NAMES, convert(values)), sample, 0.05)
-        found.append((decision.command.values, state.monitors.swing))
+        decision, after = guard.check(state, Command(mode, NAMES, convert(values)), sample, 0.05)
+        found.append((decision.command.values, after.monitors.swing))
     for here, there in zip(*found, strict=True):
         assert here.dtype == there.dtype == np.float64
         np.testing.assert_array_equal(here, there)
