@@ -19,6 +19,7 @@ from isthmus.robot import Robot
 
 __all__ = ["EffortEnvelope", "Envelope", "MotionEnvelope", "Situation"]
 
+_MARGIN = 1 + 1e-9  # for rounding
 _ENDLESS = 1e300  # rad or m of room, whose product with a deceleration is still a number
 
 
@@ -83,7 +84,7 @@ class MotionEnvelope:
         reference = self._reference(now)
         room_low, room_high = reference - self._low, self._high - reference
         # Farther than this from both limits they cannot bind; the margin keeps that true after rounding, whatever the other rows do.
-        far = (self._velocity * dt + self._stopping) * (1 + 1e-9)
+        far = (self._velocity * dt + self._stopping) * _MARGIN
         if np.count_nonzero(np.minimum(room_low, room_high) <= far):
             low = np.maximum(low, -_stoppable(room_low, self._braking, dt))
             high = np.minimum(high, _stoppable(room_high, self._braking, dt))
@@ -112,7 +113,9 @@ class MotionEnvelope:
             return now.executed
         # A lagging servo has yet to travel this far, and a late sample does not show what was commanded since.
         reference = now.position + now.velocity * self._lag
-        return reference + now.executed * now.age[:, None] if np.count_nonzero(now.age) else reference
+        if np.count_nonzero(now.age):
+            reference = reference + now.executed * now.age[:, None]
+        return reference
 
     def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, dt: float) -> Array:
         """Rows `[B]` whose way to the predicted stopping point leaves the box, and is nowhere nearer to it than now.

@@ -222,7 +222,7 @@ class LimitGuard:
         executed, waiting = state.executed, ~state.started
         if self.mode == "position" and np.count_nonzero(waiting):
             known = np.isfinite(monitors.position)
-            blind = np.logical_or.reduce((state.armed & waiting)[:, None] & ~known, axis=0)
+            blind = np.logical_or.reduce((state.armed & waiting)[:, None] & ~known)
             if np.count_nonzero(blind):
                 unknown = self.joints[int(np.argmax(blind))]
                 raise ValueError(f"position of {unknown} is unknown and nothing was executed since arming, so there is nothing to hold")

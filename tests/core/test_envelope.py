@@ -147,6 +147,33 @@ def test_the_speed_towards_a_wall_is_the_fastest_that_still_stops_before_it(brak
         assert speed > 1e100
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    braking=st.floats(0.2, 20),
+    fastest=st.floats(0.2, 5),
+    dt=st.sampled_from([0.002, 0.05]),
+    share=st.one_of(st.floats(0.3, 1.2), st.sampled_from([1 - 5e-10, 1 - 1e-12, 1.0])),
+    sign=st.sampled_from([-1.0, 1.0]),
+)
+def test_a_joint_alone_is_bounded_as_soon_as_a_wall_can_bind_and_bit_for_bit_as_in_company(braking, fastest, dt, share, sign):
+    one, room = dataclasses.replace(PENDULUM, command_modes=("velocity",), ros=None), share * (fastest * dt + fastest**2 / (2 * braking))
+    low, high = (-math.inf, room) if sign > 0 else (-room, math.inf)
+    limits = dataclasses.replace(
+        one.limits(),
+        position_low=(low,),
+        position_high=(high,),
+        velocity=(fastest,),
+        acceleration=(math.inf,),
+        stop_acceleration=(braking,),
+    )
+    envelope, asked = MotionEnvelope(one, limits, "velocity", 1.0), np.full((2, 1), 9.0 * sign)
+    zeros, near = np.zeros((2, 1)), np.array([[0.0], [room * sign]])
+    alone = envelope.clamp(asked[:1], Situation(zeros[:1], zeros[:1], zeros[:1], near[:1], zeros[:1], np.zeros(1), dt))
+    both = envelope.clamp(asked, Situation(zeros, zeros, zeros, near, zeros, np.zeros(2), dt))
+    assert alone[0, 0] == both[0, 0]
+    assert abs(alone[0, 0]) == pytest.approx(min(fastest, stoppable(room, braking, dt)), rel=1e-8)
+
+
 def followed(position, velocity, braking, dt, time):
     """Where a joint is that goes on for one period and then brakes for `time` seconds, or until it rests."""
     braked = min(time, abs(velocity) / braking)

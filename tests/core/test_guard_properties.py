@@ -149,6 +149,7 @@ def test_the_ladder_is_climbed_as_the_rules_say(seed, mode, dt, armed):
             assert state.held[row] == pytest.approx(ladder.held)
             assert (state.armed[row], state.started[row], state.braking[row]) == (ladder.armed, ladder.started, ladder.rung >= HOLD)
         assert decision.rung.dtype == state.rung.dtype == np.int8
+        assert state.good.dtype.kind == "i"
         executed, before = decision.command.values, start
         rate = (executed - before) / dt if mode == "position" else executed
         np.testing.assert_allclose(state.rate, rate, atol=1e-9)
@@ -181,6 +182,16 @@ def test_an_effort_controlled_robot_is_held_where_it_would_have_stopped(seed):
         np.testing.assert_allclose(decision.command.values, wanted, atol=1e-9)
         np.testing.assert_array_equal(guard.resting(state), np.ones(rows, dtype=bool))
         assert guard.resting(state).dtype == bool
+
+
+def test_pushing_against_something_is_no_tracking_fault_of_an_effort():
+    guard, limits = LimitGuard(PENDULUM, PENDULUM.limits(), "effort"), PENDULUM.limits()
+    assert (guard.limits, guard.joints, guard.mode) == (limits, limits.joints, "effort")
+    state = guard.initial(1, armed=True)
+    for tick in range(100):
+        sample = Measurement(np.full(1, tick * 0.05), ("hinge",), np.zeros((1, 1)), np.zeros((1, 1)))
+        decision, state = guard.check(state, Command("effort", ("hinge",), np.full((1, 1), 2.0)), sample, 0.05)
+        assert decision.rung[0] == PASS
 
 
 def test_at_rest_needs_both_the_command_and_the_robot_to_stand():
