@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class Recorder:
         self._fresh = True
         self._lock = threading.Lock()
         self._writer: TraceWriter | None = None
+        if prefix:  # the first file of a process costs imports, which would take a control period in motion
+            TraceWriter(Path(os.devnull), contract, metadata, base_frame).close()
 
     def record(self, tick: Tick, sequence: int, *, executed: bool = True) -> None:
         """Append one control period; the first one of a run opens a new file. `executed`: whether the robot got what was decided.
