@@ -16,6 +16,7 @@ from isthmus.robot import Hold, Joint, Robot
 
 SEEDS = st.integers(0, 2**32)
 ROWS = 40
+QUICK = settings(deadline=None, derandomize=True, database=None)  # the same examples every time: a mutant is killed or it is not
 ARM = dataclasses.replace(
     UR5E, command_modes=("velocity", "position", "effort"), hold=Hold((40.0, 30, 20, 10, 5, 2), (4.0, 3, 2, 1, 0.5, 0.2), True)
 )
@@ -69,15 +70,15 @@ def stoppable(room, braking, dt):
     return low
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+@pytest.mark.parametrize("walls", [3.0, 1e9, math.inf])
+@pytest.mark.parametrize("late", [False, True])
+@settings(QUICK, max_examples=6)
 @given(
     seed=SEEDS,
-    mode=st.sampled_from(["velocity", "position"]),
     dt=st.sampled_from([0.002, 0.02, 0.1]),
     lag=st.sampled_from([0.0, 0.06]),
     scale=st.sampled_from([1.0, 0.3]),
-    late=st.booleans(),
-    walls=st.sampled_from([3.0, 1e9, math.inf]),
     acceleration=st.sampled_from([5.0, 40.0, math.inf]),
 )
 def test_a_command_is_moved_to_the_nearest_one_that_keeps_every_limit(seed, mode, dt, lag, scale, late, walls, acceleration):
@@ -124,7 +125,7 @@ def test_braking_goes_towards_rest_at_stop_acceleration_and_no_further(mode):
     np.testing.assert_array_equal(clamped, found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(QUICK, max_examples=60)
 @given(
     braking=st.floats(0.5, 20),
     dt=st.sampled_from([0.002, 0.05]),
@@ -147,9 +148,9 @@ def test_the_speed_towards_a_wall_is_the_fastest_that_still_stops_before_it(brak
         assert speed > 1e100
 
 
-@settings(max_examples=100, deadline=None)
+@settings(QUICK, max_examples=100)
 @given(
-    braking=st.floats(0.2, 20),
+    braking=st.one_of(st.floats(0.2, 0.5), st.floats(0.5, 20)),
     fastest=st.floats(0.2, 5),
     dt=st.sampled_from([0.002, 0.05]),
     share=st.one_of(st.floats(0.3, 1.2), st.sampled_from([1 - 5e-10, 1 - 1e-12, 1.0])),
@@ -184,7 +185,7 @@ def outside(box, place):
     return max(0.0, *(max(low - x, x - high) for low, x, high in zip(box.low, place, box.high, strict=True)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(QUICK, max_examples=60)
 @given(seed=SEEDS, mode=st.sampled_from(["velocity", "position"]), dt=st.sampled_from([0.02, 0.1]))
 def test_what_leaves_the_box_on_its_way_to_rest_is_braked_for_and_nothing_else_is(planar, seed, mode, dt):
     generator = np.random.default_rng(seed)
@@ -217,7 +218,7 @@ def test_what_leaves_the_box_on_its_way_to_rest_is_braked_for_and_nothing_else_i
         np.testing.assert_allclose(found[row], braked[row] if leaves else allowed[row], atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(QUICK, max_examples=60)
 @given(turn=st.floats(1.2, 2.8), slide=st.floats(-1.5, 1.5), start=st.floats(0.3, 0.7), inside=st.booleans())
 def test_an_arc_that_leaves_the_box_in_the_middle_and_comes_back_is_braked_for(planar, turn, slide, start, inside):
     """The middle of the braking time is looked at, when a joint that brakes harder already rests."""
@@ -273,7 +274,7 @@ def effort_limits():
     return dataclasses.replace(own, joints=JOINTS, **{**values, "effort": (20.0, 100.0, 6.0), "velocity": (1.0, 2.0, 3.0)})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(QUICK, max_examples=40)
 @given(seed=SEEDS, scale=st.sampled_from([1.0, 0.5]))
 def test_no_effort_is_beyond_its_limit_or_speeds_up_what_is_too_fast(seed, scale):
     generator, limits = np.random.default_rng(seed), effort_limits()
@@ -293,7 +294,7 @@ def test_no_effort_is_beyond_its_limit_or_speeds_up_what_is_too_fast(seed, scale
             assert found[row, joint] == min(max(asked[row, joint], low), high)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(QUICK, max_examples=40)
 @given(seed=SEEDS, gravity=st.booleans())
 def test_an_effort_holds_with_the_gains_of_the_profile(seed, gravity):
     generator, limits = np.random.default_rng(seed), effort_limits()
