@@ -86,6 +86,7 @@ class PolicyNode(CarefulNode):
         self._stops: StopServices | None = None
         self._preconditions: Preconditions | None = None
         self._motion: Motion | None = None
+        self._digest = ""  # of the contract; making it takes milliseconds
         self._inputs: InputTopics | None = None
         self._cameras: CameraInputs | None = None
         self._recorder: Recorder | None = None
@@ -148,6 +149,7 @@ class PolicyNode(CarefulNode):
             self.get_logger().warning(f"tighter than in training: {line}")
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
         self.clean_up()
+        self._digest = contract.digest()
         listening: dict[str, Any] = {"namespace": self.text("robot_namespace"), "prefix": self.text("joint_prefix")}
         listening |= {"realtime": realtime, "stamp_check": stamp_check}
         step: SupervisedStep
@@ -159,7 +161,7 @@ class PolicyNode(CarefulNode):
             self._stops = StopServices(self, remote.profile, self.text("robot_namespace"))
             step = RemoteStep(remote, contract, guard, on_lost=self._lose_guard)
         else:
-            self._plant = RosPlant(self, robot, contract.mode, contract.control_period, contract.digest(), **listening)
+            self._plant = RosPlant(self, robot, contract.mode, contract.control_period, self._digest, **listening)
             step = SupervisedStep(self._plant, contract, guard, fault=self._plant.fault)
             self._preconditions = Preconditions(self, self._plant.profile, self.text("robot_namespace"), self._lose_precondition)
         self._see(self._plant, step)
@@ -179,7 +181,7 @@ class PolicyNode(CarefulNode):
         )
         self._motion.runner.warm_up()
         self.get_logger().info(
-            f"policy {path}: kind {artifact.kind}, contract {contract.digest()[:12]}, policy digest {artifact.policy_digest[:12]}, "
+            f"policy {path}: kind {artifact.kind}, contract {self._digest[:12]}, policy digest {artifact.policy_digest[:12]}, "
             f"task {contract.task}, robot {robot.name}, {contract.mode} every {contract.control_period:g} s, "
             f"evidence: {', '.join(artifact.evidence) or 'none'}"
         )
@@ -360,7 +362,7 @@ class PolicyNode(CarefulNode):
     def _publish_diagnostics(self) -> None:
         if self._motion is not None and self._plant is not None:
             now = self.get_clock().now().to_msg()
-            self._diagnostics.publish(cadence_report(self._motion, self.get_fully_qualified_name(), self._plant.robot.name, now))
+            self._diagnostics.publish(cadence_report(self._motion, self._digest, self.get_fully_qualified_name(), self._plant.robot.name, now))
 
 
 def _ignoring_request(action: Callable[[], str], request: Any) -> str:

@@ -63,10 +63,10 @@ def _motion_values(motion: Motion, plant: StateTopic, inputs: InputTopics) -> di
     return values | {f"input.{name}": json.dumps(value[0].tolist()) for name, value in inputs.values().items()}
 
 
-def cadence_report(motion: Motion, node: str, robot: str, time: Any) -> Any:
-    """How well the loop has kept its time in all runs so far, as `Cadence.summary` and value by value."""
+def cadence_report(motion: Motion, digest: str, node: str, robot: str, time: Any) -> Any:
+    """How well the loop has kept its time in all runs so far, as `Cadence.summary` and value by value; `digest` is the contract's."""
     summary = motion.runner.cadence.summary()
-    values = {"policy": motion.state, "contract": motion.step.contract.digest(), "cadence": json.dumps(summary)}
+    values = {"policy": motion.state, "contract": digest, "cadence": json.dumps(summary)}
     for name, value in summary.items():
         parts = value.items() if isinstance(value, dict) else [("", value)]
         values |= {f"{name}.{key}".rstrip("."): str(item) for key, item in parts}
