@@ -362,7 +362,9 @@ class PolicyNode(CarefulNode):
     def _publish_diagnostics(self) -> None:
         if self._motion is not None and self._plant is not None:
             now = self.get_clock().now().to_msg()
-            self._diagnostics.publish(cadence_report(self._motion, self._digest, self.get_fully_qualified_name(), self._plant.robot.name, now))
+            self._diagnostics.publish(
+                cadence_report(self._motion, self._digest, self.get_fully_qualified_name(), self._plant.robot.name, now)
+            )
 
 
 def _ignoring_request(action: Callable[[], str], request: Any) -> str:
