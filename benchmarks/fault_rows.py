@@ -711,6 +711,6 @@ NOTES = {
     "72": "the policy counts three answers of the guard that do not come in time, and then ends external control",
 }
 NOT_PRODUCED = {
-    "62–64": "camera inputs over ROS are not built yet",
-    "68–69": "`record_node` is not built yet",
+    "62–64": "a camera that freezes, falls silent or shows something else is tested (`tests/ros/test_ros_cameras.py`), but not measured here yet",
+    "68–69": "a recorder that dies or runs out of disk is tested (`tests/ros/test_ros_record.py`), but not measured here yet",
 }
