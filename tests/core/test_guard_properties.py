@@ -341,3 +341,15 @@ def test_a_joint_whose_speed_is_unknown_is_held_without_damping():
     decision, state = guard.check(state, None, sample, 0.01)
     np.testing.assert_allclose(decision.command.values, 0.3 - 4 * np.array([[0.0, 0.1, -0.1, 0.2, 0, 0]]), atol=1e-9)
     assert np.isfinite(state.monitors.swing).all()
+
+
+def test_a_row_is_good_only_if_nothing_at_all_is_wrong_with_it():
+    guard, dt = LimitGuard(UR5E, UR5E.limits(), "velocity"), 0.05
+    state, home = guard.hold(guard.initial(3, armed=True), "test"), np.stack([UR5E.home] * 3)
+    values, velocity = np.zeros((3, 6)), np.zeros((3, 6))
+    values[0, 0] = velocity[1, 0] = np.nan
+    for tick in range(5):
+        sample = Measurement(np.full(3, tick * dt), NAMES, home, velocity)
+        decision, state = guard.check(state, Command("velocity", NAMES, values), sample, dt)
+    assert state.good.tolist() == [0, 0, 0]
+    assert decision.rung.tolist() == [HOLD, HOLD, PASS]
