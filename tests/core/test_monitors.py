@@ -197,7 +197,7 @@ def test_finite_is_right_for_any_size(size):
 
 
 def test_a_threshold_must_be_passed_not_met():
-    exactly = [(0.0, [0, 0], [0, 0]), (DT, [0.3, 0], [0, 0])]  # 2 · 3 rad/s · 0.05 s
+    exactly = [(0.0, [0, 0], [0, 0]), (DT, [6 * DT, 0], [0, 0])]  # at twice 3 rad/s
     assert not any(watch(exactly, tracking_tolerance=np.inf))
     led = [(0.0, [0, 0], [0, 0]), (DT, [0, 0], [0, 0])]
     assert not any(watch(led, "position", executed=0.25, tracking_tolerance=0.25))
