@@ -10,36 +10,30 @@ import contextlib
 import dataclasses
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
-from onnx import TensorProto, helper, numpy_helper
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 
-from isthmus.artifact import Artifact
-from isthmus.contract import Contract
-from isthmus.kinds.graph import graph_artifact
-from isthmus.limits import Limits
 from isthmus.records import Array
 from isthmus.robot import load_robot
-from isthmus.signals import Signal
 from isthmus_ros import wire
 from isthmus_ros.link import Link
 from isthmus_ros.processes import NodeProcess, RosError, free_domain, isolated
-from isthmus_sim.tasks import get_task
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "ros"))
 from ros_bench import Bench
 
-__all__ = ["CRUISE", "PERIOD", "Course", "Seen", "course", "cruising", "cruising_contract"]
+__all__ = ["CRUISE", "PERIOD", "PUSH", "ROBOT", "Course", "Seen", "course"]
 
 ROBOT = load_robot("ur5e")
 PERIOD = 0.05  # s
@@ -48,55 +42,6 @@ STANDSTILL = 0.02  # rad/s
 PUSH = np.where(ROBOT.home > 0, -1.0, 1.0)  # away from the nearest position limits
 _EVERY = QoSProfile(depth=2000, reliability=ReliabilityPolicy.RELIABLE)
 _LATCHED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-def cruising_contract(mode: str, *, horizon: int = 1, limits: Limits | None = None, start: float = 0.0) -> Contract:
-    """A contract of the arm without inputs; `start` moves the start pose away from home, rad."""
-    reach, own, names = get_task("reach").contract, ROBOT.limits(), ROBOT.joint_names
-    fast = np.full(len(names), 1.5)
-    low, high = (own.position_low, own.position_high) if mode == "position" else (tuple((-fast).tolist()), tuple(fast.tolist()))
-    unit = "rad" if mode == "position" else "rad/s"
-    signals = {signal.name: signal for signal in reach.observation}
-    observation = (
-        signals["joint_position"],
-        signals["joint_velocity"],
-        Signal("previous_action", "previous_action", names, unit, low, high),
-    )
-    action = Signal("action", f"joint_{mode}", names, unit, low, high)
-    return dataclasses.replace(
-        reach,
-        task="cruise",
-        observation=observation,
-        action=action,
-        limits=limits or reach.limits,
-        horizon=horizon,
-        start={joint.name: (joint.home + start * push, 0.05) for joint, push in zip(ROBOT.joints, PUSH.tolist(), strict=True)},
-    )
-
-
-def cruising(contract: Contract, speed: float = CRUISE) -> Artifact:
-    """A policy that moves all joints at one speed: velocities, or the previous set-point and a bit more."""
-    count, steps = len(contract.action.elements), contract.horizon
-    positions = contract.mode == "position"
-    ahead = np.arange(1, steps + 1)[:, None] * PERIOD if positions else np.ones((steps, 1))
-    added = (speed * ahead * PUSH)[None].astype(np.float32)  # [1, H, J]
-    nodes = [
-        helper.make_node("Mul", ["previous_action", "kept"], ["before"]),
-        helper.make_node("Mul", ["joint_position", "nothing"], ["no_position"]),
-        helper.make_node("Mul", ["joint_velocity", "nothing"], ["no_velocity"]),
-        helper.make_node("Sum", ["before", "no_position", "no_velocity", "added"], ["actions"]),
-    ]
-    values = {"kept": np.float32(positions), "nothing": np.float32(0), "added": added}
-    graph = helper.make_graph(
-        nodes,
-        "cruising",
-        [helper.make_tensor_value_info(s.name, TensorProto.FLOAT, ["B", 1, len(s.elements)]) for s in contract.observation],
-        [helper.make_tensor_value_info("actions", TensorProto.FLOAT, ["B", steps, count])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    onnx.checker.check_model(model)
-    return graph_artifact(contract, model.SerializeToString())
 
 
 @dataclasses.dataclass(slots=True)
@@ -310,6 +255,20 @@ def _letters(rungs: list[str], events: list[str]) -> str:
 
 
 @contextlib.contextmanager
+def _disk(*, small: bool) -> Iterator[Path]:
+    """A folder; a small one is a file system of 256 kB."""
+    with tempfile.TemporaryDirectory() as folder:
+        if not small:
+            yield Path(folder)
+            return
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", folder], check=True)
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
+
+@contextlib.contextmanager
 def course(
     policy: Path,
     mode: str,
@@ -317,12 +276,16 @@ def course(
     *,
     inline: bool = False,
     alone: bool = False,
-    simulator: dict[str, Any] | None = None,
+    simulator: tuple[tuple[str, Any], ...] = (),
+    recorder: str = "",
     spoiled: str = "",
     **shared: Any,
 ) -> Iterator[Course]:
-    """Robot, guard and policy as processes; ended with SIGINT. `spoiled` names a fault of `faulty_policy`."""
-    with isolated(free_domain()) as environment:
+    """Robot, guard and policy as processes; ended with SIGINT.
+
+    `spoiled` names a fault of `faulty_policy`; `recorder` adds a recorder: with a "roomy" disk or a "small" one, which only root can make.
+    """
+    with isolated(free_domain()) as environment, _disk(small=recorder == "small") as folder:
         told = {"policy": str(policy), "clock": "wall", "accept_no_deadman": True, **shared}
         started = []
         if not inline:
@@ -334,8 +297,10 @@ def course(
                 NodeProcess("policy_node", parameters, faulty if spoiled else environment, module="faulty_policy" if spoiled else "")
             )
         # As a real controller: nothing ends a motion that nobody ends.
-        robot = {"task": "reach", "plant": "mujoco", "clock": "wall", "transport": transport, "command_timeout": 0.0, **(simulator or {})}
+        robot = {"task": "reach", "plant": "mujoco", "clock": "wall", "transport": transport, "command_timeout": 0.0, **dict(simulator)}
         started.append(NodeProcess("sim_node", robot, environment))
+        if recorder:
+            started.append(NodeProcess("record_node", {"policy": str(policy), "folder": str(folder), "min_free": 0.0}, environment))
         watched = list(started)
         link = Link("/joint_states", int(environment["ROS_DOMAIN_ID"]), watched)
         found = Course(int(environment["ROS_DOMAIN_ID"]), link, {node.name: node for node in started}, None, watched)

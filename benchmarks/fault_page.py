@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from fault_course import PERIOD
-from fault_rows import NOT_PRODUCED, NOTES, ROWS
+from fault_rows import NOTES, ROWS
+from fault_sight import SIGHT_ROWS
 from fault_time import TIME_ROWS
 
 __all__ = ["write_page"]
@@ -38,7 +39,7 @@ them: that is the recovery.
 
 def write_page(results: dict[str, Any]) -> None:
     """Write the page."""
-    rows = sorted((*ROWS, *TIME_ROWS), key=lambda row: int(row.number))
+    rows = sorted((*ROWS, *TIME_ROWS, *SIGHT_ROWS), key=lambda row: int(row.number))
     order = {(row.number, row.fault): index for index, row in enumerate(rows)}
     entries = sorted(results.values(), key=lambda entry: (order.get((entry["number"], entry["fault"]), 999), entry["setting"]))
     table = [entry for entry in entries if not entry["number"].startswith("K")]
@@ -46,8 +47,6 @@ def write_page(results: dict[str, Any]) -> None:
     wrong = [entry["number"] for entry in table if any(run["outcome"] not in entry["expected"] for run in entry["runs"])]
     lines += ["", "## What came out otherwise", ""]
     lines += [f"* **{number}**: {NOTES.get(number, 'not explained yet')}." for number in dict.fromkeys(wrong)]
-    lines += ["", "## Rows that this table lacks", ""]
-    lines += [f"* **{number}**: {reason}." for number, reason in NOT_PRODUCED.items()]
     often = [entry for entry in entries if entry["number"].startswith("K")]
     if often:
         lines += ["", "## The policy's process is killed or suspended, often", ""]

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from fault_acts import kill, says
 from fault_course import CRUISE, PERIOD, Course, Seen
-from fault_rows import BOTH, VT, Row, _as, _kill, says
+from fault_rows import BOTH, VT, Row, arranged
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
@@ -37,7 +38,7 @@ def robot_lost(number: int) -> Any:
         run.cruise()
         before, began = len(run.witness.statuses), time.monotonic()
         if number == signal.SIGKILL:
-            _kill(run, "sim_node")
+            kill(run, "sim_node")
         else:
             run.nodes["sim_node"].send(number)
         run.link.spin(1.4)
@@ -125,8 +126,8 @@ def clock_steps(seconds: float) -> Any:
     return says(f"clock_offset:={seconds:g}", f"stamp_offset:={seconds:g}", seconds=2.0)
 
 
-SIM_TIME = _as(*BOTH, use_sim_time=True)
-REQUIRED = _as(*BOTH, estop_required=True)
+SIM_TIME = arranged(*BOTH, use_sim_time=True)
+REQUIRED = arranged(*BOTH, estop_required=True)
 
 TIME_ROWS = (
     Row("21", "the robot's process is killed", ("S",), robot_lost(signal.SIGKILL), BOTH, fresh=True),
@@ -140,7 +141,7 @@ TIME_ROWS = (
         "the robot's clock steps by +10 s, stamps checked relatively",
         ("N",),
         says("stamp_offset:=10"),
-        _as(VT, stamp_check="relative"),
+        arranged(VT, stamp_check="relative"),
         fresh=True,
         timed=False,
     ),

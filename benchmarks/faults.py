@@ -20,9 +20,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fault_acts import killed
 from fault_course import Course, Seen, course
 from fault_page import write_page
-from fault_rows import ROWS, Row, Setting, killed, write_policy
+from fault_policies import write_policy
+from fault_rows import ROWS, Row, Setting
+from fault_sight import SIGHT_ROWS
 from fault_time import TIME_ROWS
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "reference" / "faults.json"
@@ -43,7 +46,7 @@ def main() -> int:
         kill_often(results, arguments.kills, arguments.out)
     elif not arguments.page:
         wanted = _numbers(arguments.rows)
-        rows = [row for row in (*ROWS, *TIME_ROWS) if not wanted or int(row.number) in wanted]
+        rows = [row for row in (*ROWS, *TIME_ROWS, *SIGHT_ROWS) if not wanted or int(row.number) in wanted]
         if arguments.mode:
             rows = [dataclasses.replace(row, settings=tuple(s for s in row.settings if s.mode == arguments.mode)) for row in rows]
         measure(rows, arguments.repeats, results, arguments.out)

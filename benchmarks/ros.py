@@ -84,32 +84,26 @@ def overhead(rounds: int, seconds: float, folder: Path) -> None:
         show("  99th percentile with guard_node, inference included", ms(tails["external"]))
         if lost := sum(each.lost for each in chains.values()):
             show("  states published again because no answer came", str(lost))
-    if kept := run(0.01, seconds, folder):
-        work = (kept.own["work_ms"]["p50"] - kept.own["inference_ms"]["p50"]) / 1e3
-        show("policy_node at its own tick: floor + tick to publish", ms(floor + work), ms(floor), (floor + work) / floor, "≤ 1.3")
-        deadlines("policy_node", kept, 100)
-        load(kept)
-    if kept := run(0.01, seconds, folder, guard="external"):
-        deadlines("policy_node with guard_node", kept, 100)
-        load(kept)
-    if kept := run(0.005, seconds, folder):
-        deadlines("policy_node", kept, 200)
-        show("  p99 of lateness", lateness(kept.own), lateness(kept.bare), None, "< 1 ms idle")
-        load(kept)
+    kept = run(0.01, seconds, folder)
+    work = (kept.own["work_ms"]["p50"] - kept.own["inference_ms"]["p50"]) / 1e3
+    show("policy_node at its own tick: floor + tick to publish", ms(floor + work), ms(floor), (floor + work) / floor, "≤ 1.3")
+    deadlines("policy_node", kept, 100)
+    kept = run(0.01, seconds, folder, guard="external")
+    deadlines("policy_node with guard_node", kept, 100)
+    kept = run(0.005, seconds, folder)
+    deadlines("policy_node", kept, 200)
+    show("  p99 of lateness", lateness(kept.own), lateness(kept.bare), None, "< 1 ms idle")
 
 
 def soak(seconds: float, folder: Path) -> None:
     """Policy, guard and robot at 100 Hz for a long time."""
     kept = run(0.01, seconds, folder, guard="external", progress=True)
-    if kept is None:
-        return
     print(f"{'node':20} {'start':>10} {'half':>10} {'end':>10} {'growth, 2nd half':>17}")
     for name, (start, half, end) in kept.memory.items():
         print(f"{name:20} {start:>7.1f} MB {half:>7.1f} MB {end:>7.1f} MB {end - half:>14.2f} MB")
     print(f"{'what':62} {'here':>12} {'bare':>12} {'ratio':>7} {'target':>14}")
     deadlines("policy_node with guard_node", kept, 100)
     show("  p99 of lateness", lateness(kept.own), lateness(kept.bare))
-    load(kept)
 
 
 def deadlines(what: str, kept: Kept, rate: int) -> None:
@@ -117,10 +111,9 @@ def deadlines(what: str, kept: Kept, rate: int) -> None:
     target = "0" if kept.load < 0.5 else f"≤ {kept.bare['missed'] + kept.own['steps'] / 1e4:.1f}"
     own, bare = (f"{summary['missed']}/{summary['steps']}" for summary in (kept.own, kept.bare))
     show(f"{what}: deadlines missed at {rate} Hz", own, bare, None, target)
-
-
-def load(kept: Kept) -> None:
-    """Of the computer, and of each node as a share of one core."""
+    longest = kept.bare["lateness_ms"]["max"]
+    if kept.stops:
+        show("  stops of the guard, each started again", str(len(kept.stops)), f"{longest:.0f} ms late")
     show(f"  load before {kept.load:.2f}; CPU: " + ", ".join(f"{name} {share:.1f} %" for name, share in kept.cpu.items()))
 
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -28,9 +30,12 @@ def start_echo(environment: Mapping[str, str], states: str, commands: str) -> su
     return _start(environment, "echo", states, commands)
 
 
-def start_loop(environment: Mapping[str, str], period: float, seconds: float) -> subprocess.Popen[str]:
-    """Start the bare loop; it prints the summary of its cadence as JSON when it ends."""
-    return _start(environment, "loop", str(period), str(seconds))
+def start_loop(environment: Mapping[str, str], period: float) -> subprocess.Popen[str]:
+    """Start the bare loop, and wait until it runs; after SIGTERM it prints the summary of its cadence as JSON."""
+    loop = _start(environment, "loop", str(period))
+    assert loop.stdout is not None
+    loop.stdout.readline()
+    return loop
 
 
 def _start(environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
@@ -58,10 +63,13 @@ def _echo(states: str, commands: str) -> int:
     return run_node(create, [])
 
 
-def _loop(period: float, seconds: float) -> int:
+def _loop(period: float) -> int:
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     cadence = Cadence(period, realtime=True)
-    deadline = began = time.monotonic()
-    while deadline - began < seconds:
+    print("begins", flush=True)
+    deadline = time.monotonic()
+    while not ended.is_set():
         time.sleep(max(deadline - time.monotonic(), 0.0))
         late = time.monotonic() - deadline
         cadence.lateness.append(late)
@@ -75,5 +83,5 @@ def _loop(period: float, seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    role, first, second = sys.argv[1:]
-    raise SystemExit(_echo(first, second) if role == "echo" else _loop(float(first), float(second)))
+    role, *rest = sys.argv[1:]
+    raise SystemExit(_echo(*rest) if role == "echo" else _loop(float(rest[0])))

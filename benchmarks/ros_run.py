@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from fault_course import cruising_contract
+from fault_policies import cruising_contract
+from lifecycle_msgs.msg import Transition
 from onnx import TensorProto, helper, numpy_helper
 from ros_bare import start_loop
 from ros_chain import ROBOT, bring_up, patiently
@@ -25,7 +26,6 @@ from isthmus_ros.processes import NodeProcess, RosError, free_domain, isolated
 __all__ = ["Kept", "run", "swinging"]
 
 _SETTLE = 5.0  # s of motion before memory and CPU are looked at
-_TRIES = 3
 _RADIUS = 0.15  # rad
 _SPEED = 1.0  # rad/s around the circle
 
@@ -40,6 +40,7 @@ class Kept:
         cpu: share of one core per node, %.
         memory: per node at start, half time and end, MB.
         load: of the computer, when it began.
+        stops: why the motion ended and was started again.
     """
 
     own: dict[str, Any]
@@ -47,6 +48,7 @@ class Kept:
     cpu: Mapping[str, float]
     memory: Mapping[str, tuple[float, float, float]]
     load: float
+    stops: tuple[str, ...] = ()
 
 
 def swinging(period: float, folder: Path) -> Path:
@@ -91,20 +93,12 @@ def swinging(period: float, folder: Path) -> Path:
     return path
 
 
-def run(period: float, seconds: float, folder: Path, *, guard: str = "inline", progress: bool = False) -> Kept | None:
+def run(period: float, seconds: float, folder: Path, *, guard: str = "inline", progress: bool = False) -> Kept:
     """Let the policy run; `guard` is inline, or external for a process of its own.
 
-    Tried three times: on a busy computer the guard stops a motion at 100 Hz, because joint states are late. Then it says so and returns None.
+    A computer that stands still for longer than a joint state may be old, 30 ms at 100 Hz, makes the guard stop. Then the motion is started again,
+    and counted.
     """
-    for _ in range(_TRIES):
-        try:
-            return _run(period, seconds, folder, guard, progress)
-        except RosError as error:
-            print(f"  the run was disturbed, load {os.getloadavg()[0]:.2f}: {error}", flush=True)
-    return None
-
-
-def _run(period: float, seconds: float, folder: Path, guard: str, progress: bool) -> Kept:
     domain = free_domain()
     told = {"policy": str(swinging(period, folder)), "clock": "wall", "accept_no_deadman": True}
     with contextlib.ExitStack() as stack:
@@ -117,59 +111,75 @@ def _run(period: float, seconds: float, folder: Path, guard: str, progress: bool
         stack.callback(lambda: [node.clean_up() for node in everyone])
         stack.callback(lambda: [node.end() for node in everyone])
         before = os.getloadavg()[0]
-        link = Link("/unheard", domain, everyone)
+        link = Link("/unheard", domain, everyone, commands=False)  # who measures listens to little
+        stack.callback(link.close)
         bring_up(link, nodes)
+        loop = start_loop(environment, period)  # for all the time that the policy runs
+        stack.callback(loop.kill)
         patiently(link, lambda: link.trigger("policy/start"))
-        link.close()  # who measures does not listen
-        time.sleep(_SETTLE)
-        loop = start_loop(environment, period, seconds)
+        link.spin(_SETTLE)
         started = {node.name: _ticks(node) for node in everyone}
         began = time.monotonic()
         memory: dict[str, list[float]] = {node.name: [_memory(node)] for node in everyone}
+        stops: list[str] = []
         for half in (1, 2):
-            _wait(began + half * seconds / 2, everyone, progress)
+            stops += _wait(began + half * seconds / 2, link, nodes, everyone, progress)
             for node in everyone:
                 memory[node.name].append(_memory(node))
         elapsed = time.monotonic() - began
         cpu = {node.name: 100 * (_ticks(node) - started[node.name]) / elapsed for node in everyone}
+        own = _cadence(link, round(seconds / period))
+        loop.terminate()
         bare = json.loads(loop.communicate(timeout=30)[0])
-        own = _cadence(domain, everyone, round(seconds / period))
         codes = {node.name: node.end() for node in everyone}
     if any(codes.values()):
         raise RosError(f"exit codes {codes}")
-    return Kept(own, bare, cpu, {name: (a, b, c) for name, (a, b, c) in memory.items()}, before)
+    return Kept(own, bare, cpu, {name: (a, b, c) for name, (a, b, c) in memory.items()}, before, tuple(stops))
 
 
-def _wait(until: float, nodes: list[NodeProcess], progress: bool) -> None:
-    said = time.monotonic()
+def _wait(until: float, link: Link, nodes: list[NodeProcess], everyone: list[NodeProcess], progress: bool) -> list[str]:
+    """Wait, and start what has stopped again; why it had stopped."""
+    said, stops = time.monotonic(), []
     while (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, 1.0))
-        for node in nodes:
+        link.spin(min(left, 1.0))
+        for node in everyone:
             node.check()
+        if link.status.get("policy") == "idle":
+            stops.append(link.status.get("failure") or link.status.get("cause", ""))
+            print(f"  stopped, load {os.getloadavg()[0]:.2f}: {stops[-1]}", flush=True)
+            _start_again(link, nodes)
         if progress and time.monotonic() - said >= 60:
             said = time.monotonic()
-            print(f"  load {os.getloadavg()[0]:.2f}, " + ", ".join(f"{node.name} {_memory(node):.1f} MB" for node in nodes), flush=True)
+            print(f"  load {os.getloadavg()[0]:.2f}, " + ", ".join(f"{node.name} {_memory(node):.1f} MB" for node in everyone), flush=True)
+    return stops
 
 
-def _cadence(domain: int, nodes: list[NodeProcess], steps: int) -> dict[str, Any]:
+def _start_again(link: Link, nodes: list[NodeProcess]) -> None:
+    """As an operator would: reset, arm, start; a policy that has lost its guard is not active any more."""
+
+    def start() -> None:
+        with contextlib.suppress(RosError):
+            link.trigger("guard/reset")
+        if len(nodes) > 1:
+            link.transition("policy_node", Transition.TRANSITION_DEACTIVATE)
+            link.transition("policy_node", Transition.TRANSITION_ACTIVATE)
+        link.arm()
+        link.trigger("policy/start")
+
+    patiently(link, start)
+    link.until(lambda: link.status.get("policy") == "run", 10.0, f"the policy does not run: {link.status}")
+
+
+def _cadence(link: Link, steps: int) -> dict[str, Any]:
     """The policy's own figures, and its end in peace."""
-    link = Link("/unheard", domain, nodes)
-    try:
-        link.until(lambda: "cadence" in link.cadence and "rung" in link.status, 10.0, "the policy says nothing")
-        link.spin(1.5)  # a report comes every second
-        if int(link.cadence["steps"]) < 0.9 * steps:
-            raise RosError(
-                f"{link.cadence['steps']} of {steps} control periods; {link.status.get('failure') or link.status.get('cause', '')}"
-            )
-        found: dict[str, Any] = json.loads(link.cadence["cadence"])
-        with contextlib.suppress(RosError):  # a policy that has lost its guard is not active any more
-            link.trigger("policy/stop")
-        link.until(lambda: link.status.get("policy") == "idle", 10.0, f"the policy did not end its motion: {link.status}")
-        if link.status.get("failure") or link.status.get("rung") in ("hold", "stop"):
-            raise RosError(link.status.get("failure") or link.status.get("cause", ""))
-        return found
-    finally:
-        link.close()
+    link.spin(1.5)  # a report comes every second
+    if int(link.cadence["steps"]) < 0.9 * steps:
+        raise RosError(f"{link.cadence['steps']} of {steps} control periods")
+    found: dict[str, Any] = json.loads(link.cadence["cadence"])
+    with contextlib.suppress(RosError):  # a policy that has lost its guard is not active any more
+        link.trigger("policy/stop")
+    link.until(lambda: link.status.get("policy") == "idle", 10.0, f"the policy did not end its motion: {link.status}")
+    return found
 
 
 def _ticks(node: NodeProcess) -> float:

@@ -39,7 +39,7 @@ def sent(name, robot=ROBOT):
 def test_times_of_a_trajectory_increase_and_it_ends_at_rest_however_slow_a_joint_is(rate):
     transport, messages = sent("trajectory")
     transport.begin()
-    transport.send(Command("velocity", ROBOT.joint_names, rate[None]), ROBOT.home[None], PERIOD, Time())
+    transport.send(Command("velocity", ROBOT.joint_names, rate[None]), lambda: ROBOT.home[None], PERIOD, Time())
     times = [point.time_from_start.sec * 10**9 + point.time_from_start.nanosec for point in messages[-1].points]
     assert times[0] == round(PERIOD * 1e9)
     assert (np.diff(times) > 0).all()
@@ -74,7 +74,7 @@ def test_trajectories_follow_the_summed_velocities_from_where_the_robot_was(aske
     transport.begin()
     home = ROBOT.home[None]
     for values in asked:
-        transport.send(Command("velocity", ROBOT.joint_names, values[None]), home, PERIOD, Time())
+        transport.send(Command("velocity", ROBOT.joint_names, values[None]), lambda: home, PERIOD, Time())
     for count, (message, values) in enumerate(zip(messages, asked, strict=True), start=1):
         first, last = message.points[0], message.points[-1]
         np.testing.assert_allclose(first.positions, ROBOT.home + PERIOD * np.sum(asked[:count], axis=0), atol=1e-9)
@@ -87,7 +87,7 @@ def test_trajectories_follow_the_summed_velocities_from_where_the_robot_was(aske
 def test_trajectory_of_a_held_arm_stays_at_one_point_though_the_arm_sags():
     transport, messages = sent("trajectory")
     for sag in (0.0, 0.01, 0.02):
-        transport.send(Command("velocity", ROBOT.joint_names, np.zeros((1, 6))), ROBOT.home[None] + sag, PERIOD, Time())
+        transport.send(Command("velocity", ROBOT.joint_names, np.zeros((1, 6))), lambda sag=sag: ROBOT.home[None] + sag, PERIOD, Time())
     for message in messages:
         assert len(message.points) == 1
         np.testing.assert_array_equal(message.points[0].positions, ROBOT.home)
@@ -96,7 +96,7 @@ def test_trajectory_of_a_held_arm_stays_at_one_point_though_the_arm_sags():
 def test_twists_are_stamped_and_in_the_frame_of_the_base():
     base = load_robot("diffbot")
     transport, messages = sent("cmd_vel", base)
-    transport.send(Command("twist", ("wz", "vx"), np.array([[0.5, 0.2]])), np.zeros((1, 2)), PERIOD, Time(sec=3))
+    transport.send(Command("twist", ("wz", "vx"), np.array([[0.5, 0.2]])), lambda: np.zeros((1, 2)), PERIOD, Time(sec=3))
     (message,) = messages
     assert (message.twist.linear.x, message.twist.angular.z) == (0.2, 0.5)
     assert (message.header.frame_id, message.header.stamp.sec) == ("base_link", 3)

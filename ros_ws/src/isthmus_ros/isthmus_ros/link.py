@@ -49,13 +49,14 @@ class Link:
         cadence: newest diagnostics of the policy node, key → value.
     """
 
-    def __init__(self, state_topic: str, domain: int | None, processes: Sequence[Watched] = ()) -> None:
+    def __init__(self, state_topic: str, domain: int | None, processes: Sequence[Watched] = (), *, commands: bool = True) -> None:
         """Join the domain.
 
         Args:
             state_topic: absolute name of the robot's joint states.
             domain: ROS domain; None means the environment's.
             processes: children whose death ends every wait; the list may change meanwhile.
+            commands: collect what is executed; False for whoever must not disturb.
         """
         self._processes = processes
         context = rclpy.Context()
@@ -71,7 +72,8 @@ class Link:
         self._publishers: dict[str, Any] = {}
         node = self._node
         node.create_subscription(JointState, state_topic, self._receive_state, _EVERY)
-        node.create_subscription(JointState, "guard/executed", self._receive_executed, _EVERY)
+        if commands:
+            node.create_subscription(JointState, "guard/executed", self._receive_executed, _EVERY)
         for topic in ("guard/status", "policy/status"):
             node.create_subscription(DiagnosticArray, topic, self._receive_status, wire.LATCHED)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._receive_diagnostics, 10)

@@ -92,8 +92,7 @@ class RosPlant(StateTopic):
         self._last = command
         now, decided = time.monotonic(), self._time()
         elapsed = now - self._sent if self.realtime else self.period
-        position = reorder(self.read().position, self.robot.joint_names, command.joints)
-        self._transport.send(command, position, elapsed, decided)
+        self._transport.send(command, lambda: reorder(self.read().position, self.robot.joint_names, command.joints), elapsed, decided)
         self._sent = now
         executed = wire.joint_command(command)
         executed.header.stamp = decided

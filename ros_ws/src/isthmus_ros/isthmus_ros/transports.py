@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,12 +43,12 @@ class Transport(Protocol):
     def begin(self) -> None:
         """Forget what was sent: the next command begins where the robot is."""
 
-    def send(self, command: Command, position: Array, elapsed: float, time: Any) -> None:
+    def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
         """Publish one command.
 
         Args:
             command: `[1, J]`.
-            position: measured, `[1, J]`, in the order of the command.
+            position: gives what is measured, `[1, J]`, in the order of the command.
             elapsed: seconds since the last command was sent.
             time: of the decision.
         """
@@ -132,7 +132,7 @@ class _Forward:
     def begin(self) -> None:
         """Nothing is remembered."""
 
-    def send(self, command: Command, position: Array, elapsed: float, time: Any) -> None:
+    def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
         """See `Transport.send`."""
         self._publisher.publish(Float64MultiArray(data=reorder(command.values, command.joints, self._order)[0].tolist()))
 
@@ -157,7 +157,7 @@ class _Twist:
     def begin(self) -> None:
         """Nothing is remembered."""
 
-    def send(self, command: Command, position: Array, elapsed: float, time: Any) -> None:
+    def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
         """See `Transport.send`."""
         message = TwistStamped()
         message.header.stamp, message.header.frame_id = time, self._frame
@@ -193,12 +193,12 @@ class _Trajectory:
         """See `Transport.begin`."""
         self._set_point = None
 
-    def send(self, command: Command, position: Array, elapsed: float, time: Any) -> None:
+    def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
         """See `Transport.send`."""
         values = reorder(command.values, command.joints, self._joints)[0]
         before = self._set_point
         if before is None:
-            before, elapsed = reorder(position, command.joints, self._joints)[0], self._period
+            before, elapsed = reorder(position(), command.joints, self._joints)[0], self._period
         if command.mode == "position":
             self._set_point, rate = values, (values - before) / self._period
         else:

@@ -87,6 +87,8 @@ def column(message: JointState, field: str, joints: tuple[str, ...]) -> Array:
     values = getattr(message, field)
     if len(values) != len(message.name):
         return np.full((1, len(joints)), np.nan)
+    if message.name == list(joints):  # as most drivers do it
+        return np.array(values)[None]
     known = dict(zip(message.name, values, strict=True))
     return np.array([[known.get(joint, np.nan) for joint in joints]])
 
