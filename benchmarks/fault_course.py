@@ -256,12 +256,12 @@ def _letters(rungs: list[str], events: list[str]) -> str:
 
 @contextlib.contextmanager
 def _disk(*, small: bool) -> Iterator[Path]:
-    """A folder; a small one is a file system of 256 kB."""
+    """A folder; a small one is a file system of 96 kB."""
     with tempfile.TemporaryDirectory() as folder:
         if not small:
             yield Path(folder)
             return
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", folder], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "none", folder], check=True)
         try:
             yield Path(folder)
         finally:

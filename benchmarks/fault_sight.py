@@ -6,9 +6,10 @@ import dataclasses
 import signal
 
 from diagnostic_msgs.msg import DiagnosticArray
-from fault_acts import Act, kill, says_at_start
+from fault_acts import Act, kill
 from fault_course import Course, Seen
 from fault_rows import BOTH, Row, arranged
+from fault_words import armed_start
 
 __all__ = ["SIGHT_ROWS"]
 
@@ -31,6 +32,20 @@ def blinded(fault: str) -> Act:
         named = [cause for cause in withheld if "/wrist/image_raw" in cause]
         seen.note = named[0] if named else f"the camera is not named, but {withheld[:1]}"
         return seen if named else dataclasses.replace(seen, outcome=f"{seen.outcome}, no cause")
+
+    return act
+
+
+def blind_at_start(fault: str) -> Act:
+    """The same before `policy/start`; the guard, which sees no pictures, is armed and keeps the robot at rest."""
+
+    def act(run: Course) -> Seen:
+        run.home()
+        run.fault(fault)
+        run.link.spin(0.4)
+        seen = armed_start(run)
+        run.fault()
+        return seen
 
     return act
 
@@ -67,8 +82,8 @@ def disk_fills(run: Course) -> Seen:
 SIGHT_ROWS = (
     Row("62", "the camera shows one picture, with new stamps", ("H→S",), blinded("freeze_images:=true"), SEEING, timed=False),
     Row("63", "no pictures", ("H→S",), blinded("silent_cameras:=true"), SEEING, timed=False),
-    Row("64", "pictures of half the size, at start", ("R",), says_at_start("image_scale:=0.5"), SEEING, timed=False),
-    Row("64", "pictures in another encoding, at start", ("R",), says_at_start("image_bgr:=true"), SEEING, timed=False),
+    Row("64", "pictures of half the size, at start", ("R",), blind_at_start("image_scale:=0.5"), SEEING, timed=False),
+    Row("64", "pictures in another encoding, at start", ("R",), blind_at_start("image_bgr:=true"), SEEING, timed=False),
     Row("68", "recorder SIGKILL", ("N",), recorder_ends(signal.SIGKILL), arranged(*BOTH, recorder="roomy"), fresh=True),
     Row("68", "recorder SIGSTOP", ("N",), recorder_ends(signal.SIGSTOP), arranged(*BOTH, recorder="roomy"), fresh=True),
     Row("69", "the recorder's disk is full", ("N",), disk_fills, arranged(*BOTH, recorder="small"), fresh=True),

@@ -259,6 +259,11 @@ def arm_in_motion(run: Course) -> Seen:
 def start_refused(run: Course) -> Seen:
     """`policy/start`, too far from the start pose or without an input."""
     run.home()
+    return armed_start(run)
+
+
+def armed_start(run: Course) -> Seen:
+    """Arm where the robot is, and start."""
     run.arm()
     run.link.spin(0.3)
     run.witness.clear()
