@@ -158,6 +158,8 @@ def _start_again(link: Link, nodes: list[NodeProcess]) -> None:
     """As an operator would: reset, arm, start; a policy that has lost its guard is not active any more."""
 
     def start() -> None:
+        link.trigger("sim_node/reset")  # gives external control back, if the policy has ended it
+        link.spin(0.3)
         with contextlib.suppress(RosError):
             link.trigger("guard/reset")
         if len(nodes) > 1:

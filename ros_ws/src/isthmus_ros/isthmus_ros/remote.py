@@ -22,7 +22,8 @@ from isthmus_ros.supervision import Change, SupervisedStep
 __all__ = ["GuardSilentError", "RemotePlant", "RemoteStep", "answered"]
 
 _REMEMBERED = 10  # answers
-_MISSED = 3  # commands in a row without an answer
+_MISSED = 3  # commands in a row without an answer, after which the guard is given up
+_PATIENCE = 0.050  # s that this takes at least: at 100 Hz a computer that stands still for 30 ms has lost nothing
 _STATUS = 1.0  # s without a status, which comes ten times as often, after which the guard counts as unknown
 
 
@@ -151,10 +152,11 @@ class RemoteStep(SupervisedStep):
     def __init__(
         self, plant: RemotePlant, contract: Contract, guard: LimitGuard, *, on_lost: Callable[[str], object] = lambda cause: None
     ) -> None:
-        """See `ControlStep`; `on_lost` is called once when the guard has left three commands in a row without an answer."""
+        """See `ControlStep`; `on_lost` is called once when the guard has left three commands in a row, for 50 ms, without an answer."""
         self.lost = ""
         self._on_lost = on_lost
         self._first = self._missed = 0
+        self._answered = -np.inf
         self._asked = False
         self._rest: Array | None = None
         super().__init__(plant, contract, guard)
@@ -199,7 +201,7 @@ class RemoteStep(SupervisedStep):
         """Ask the guard's process for an action.
 
         Raises:
-            GuardSilentError: it has left three commands in a row without an answer.
+            GuardSilentError: it has left three commands in a row, for 50 ms, without an answer.
         """
         self._count_answers()
         own, self._state = self._state, self._fresh
@@ -265,12 +267,14 @@ class RemoteStep(SupervisedStep):
             return self.decision
 
     def _count_answers(self) -> None:
-        missed = self._asked and self.plant.answered < self.plant.sequence
+        now, missed = time.monotonic(), self._asked and self.plant.answered < self.plant.sequence
         self._missed = self._missed + 1 if missed else 0
+        self._answered = self._answered if missed else now
         self._asked = False
-        if self._missed >= _MISSED and self.plant.rung < STOP:
-            silent = time.monotonic() - self.plant.heard
-            self.lost = f"the guard left {_MISSED} commands in a row without an answer; it was last heard {silent:.2f} s ago"
+        patient = self.plant.realtime and now - self._answered < _PATIENCE
+        if self._missed >= _MISSED and not patient and self.plant.rung < STOP:
+            silent = now - self.plant.heard
+            self.lost = f"the guard left {self._missed} commands in a row without an answer; it was last heard {silent:.2f} s ago"
             self._on_lost(self.lost)
             raise GuardSilentError(self.lost)
 
