@@ -1,0 +1,42 @@
+"""From a state to a plan: a plain network, whose output cannot leave the bounds of the controls."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus_controllers.npc.model import Model
+
+__all__ = ["PlanNetwork"]
+
+_LAYERS = 3
+
+
+class PlanNetwork(torch.nn.Module):
+    """Three hidden layers of ReLU, and tanh at the end; states `[B, n]` → controls `[B, T, m]`.
+
+    The encoded state is normalised by mean and spread of the states that a model begins in.
+    """
+
+    def __init__(self, model: Model, hidden: int) -> None:
+        super().__init__()
+        self._encode, self._shape = model.encode, (model.horizon, len(model.controls))
+        seen = np.asarray(model.encode(model.sample(2000, np.random.default_rng(0))))
+        low, high = torch.tensor(model.low), torch.tensor(model.high)
+        self.register_buffer("mean", torch.from_numpy(seen.mean(0)).float())
+        self.register_buffer("spread", torch.from_numpy(np.maximum(seen.std(0), 1e-3)).float())
+        self.register_buffer("middle", ((low + high) / 2).float())
+        self.register_buffer("half", ((high - low) / 2).float())
+        widths = [seen.shape[1], *[hidden] * _LAYERS]
+        layers: list[torch.nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
+        self.layers = torch.nn.Sequential(*layers, torch.nn.Linear(hidden, model.horizon * len(model.controls)))
+
+    def forward(self, states: Any) -> Any:
+        """Plan."""
+        features = (self._encode(states) - self.mean) / self.spread
+        return self.middle + self.half * torch.tanh(self.layers(features).reshape(-1, *self._shape))

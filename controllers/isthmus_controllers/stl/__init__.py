@@ -1,0 +1,42 @@
+"""Signal Temporal Logic: one formula, evaluated exactly, smoothly, or while it happens.
+
+```python
+from isthmus_controllers import stl
+
+phi = stl.parse("always[0,5] (gap >= 1) and eventually[0,10] (abs(x - goal) <= 0.1)", dt=0.1)
+phi.robustness({"gap": gap, "x": x, "goal": goal})  # [B, T] each, numpy or torch -> [B]
+print(phi.explain({"gap": gap, "x": x, "goal": goal}, row=3))
+monitor = phi.monitor()
+verdict = monitor.update({"gap": 1.2, "x": 0.3, "goal": 1.0}).verdict  # satisfied, violated or unknown
+```
+"""
+
+from isthmus_controllers.stl.explanation import Explanation
+from isthmus_controllers.stl.expressions import Arithmetic, Call, Expression, Negative, Number, Signal, signal
+from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
+from isthmus_controllers.stl.monitor import Monitor, Verdict
+from isthmus_controllers.stl.parsing import FormulaError, parse
+
+__all__ = [
+    "Always",
+    "And",
+    "Arithmetic",
+    "Call",
+    "Eventually",
+    "Explanation",
+    "Expression",
+    "Formula",
+    "FormulaError",
+    "Implies",
+    "Monitor",
+    "Negative",
+    "Not",
+    "Number",
+    "Or",
+    "Predicate",
+    "Signal",
+    "Until",
+    "Verdict",
+    "parse",
+    "signal",
+]

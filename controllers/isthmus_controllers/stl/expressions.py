@@ -1,0 +1,219 @@
+"""Arithmetic over named signals: what stands on the two sides of a comparison in a formula."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Union
+
+from isthmus.arrays import maximum, minimum
+
+if TYPE_CHECKING:
+    from isthmus_controllers.stl.formula import Predicate
+
+__all__ = ["Arithmetic", "Call", "Expression", "Negative", "Number", "Signal", "signal"]
+
+Operand = Union["Expression", float]
+
+_SYMBOLS: Mapping[str, tuple[int, Callable[[Any, Any], Any]]] = {
+    "+": (1, lambda a, b: a + b),
+    "-": (1, lambda a, b: a - b),
+    "*": (2, lambda a, b: a * b),
+    "/": (2, lambda a, b: a / b),
+}
+_SIGN, _ATOM = 3, 4  # how strongly a minus sign and a single thing bind
+
+
+class Expression:
+    """A number at every time. Operators build larger ones; comparisons build predicates, which are formulas."""
+
+    __slots__ = ()
+    binding = _ATOM
+
+    def values(self, signals: Mapping[str, Any]) -> Any:
+        """Evaluate on signals, arrays or numbers of one shape."""
+        raise NotImplementedError
+
+    def names(self) -> frozenset[str]:
+        """Signals that occur."""
+        return frozenset()
+
+    def __add__(self, other: Operand) -> Expression:
+        return Arithmetic("+", self, _expression(other))
+
+    def __radd__(self, other: float) -> Expression:
+        return Arithmetic("+", _expression(other), self)
+
+    def __sub__(self, other: Operand) -> Expression:
+        return Arithmetic("-", self, _expression(other))
+
+    def __rsub__(self, other: float) -> Expression:
+        return Arithmetic("-", _expression(other), self)
+
+    def __mul__(self, other: Operand) -> Expression:
+        return Arithmetic("*", self, _expression(other))
+
+    def __rmul__(self, other: float) -> Expression:
+        return Arithmetic("*", _expression(other), self)
+
+    def __truediv__(self, other: Operand) -> Expression:
+        return Arithmetic("/", self, _expression(other))
+
+    def __rtruediv__(self, other: float) -> Expression:
+        return Arithmetic("/", _expression(other), self)
+
+    def __neg__(self) -> Expression:
+        return Negative(self)
+
+    def __abs__(self) -> Expression:
+        return Call("abs", (self,))
+
+    def __ge__(self, other: Operand) -> Predicate:
+        return _compare(self, ">=", other)
+
+    def __gt__(self, other: Operand) -> Predicate:
+        return _compare(self, ">", other)
+
+    def __le__(self, other: Operand) -> Predicate:
+        return _compare(self, "<=", other)
+
+    def __lt__(self, other: Operand) -> Predicate:
+        return _compare(self, "<", other)
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Expression):
+    """A constant."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ValueError(f"a number in a formula must be finite, got {self.value}")
+
+    def values(self, signals: Mapping[str, Any]) -> Any:
+        """See `Expression.values`."""
+        return self.value
+
+    def __neg__(self) -> Expression:
+        return Number(-self.value)
+
+    def __str__(self) -> str:
+        return f"{self.value:g}" if float(f"{self.value:g}") == self.value else repr(float(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Signal(Expression):
+    """A signal by its name."""
+
+    name: str
+
+    def values(self, signals: Mapping[str, Any]) -> Any:
+        """See `Expression.values`."""
+        return signals[self.name]
+
+    def names(self) -> frozenset[str]:
+        """See `Expression.names`."""
+        return frozenset((self.name,))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Negative(Expression):
+    """A value with the other sign."""
+
+    operand: Expression
+    binding = _SIGN
+
+    def values(self, signals: Mapping[str, Any]) -> Any:
+        """See `Expression.values`."""
+        return -self.operand.values(signals)
+
+    def names(self) -> frozenset[str]:
+        """See `Expression.names`."""
+        return self.operand.names()
+
+    def __str__(self) -> str:
+        # The parser takes the minus of a number for its sign, so that -(1) needs its parentheses.
+        return f"-{_enclosed(self.operand, _ATOM if not isinstance(self.operand, Number) else _ATOM + 1)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Expression):
+    """`left + right`, `-`, `*` or `/`."""
+
+    symbol: str
+    left: Expression
+    right: Expression
+
+    @property
+    def binding(self) -> int:  # type: ignore[override]
+        """How strongly the symbol binds."""
+        return _SYMBOLS[self.symbol][0]
+
+    def values(self, signals: Mapping[str, Any]) -> Any:
+        """See `Expression.values`."""
+        return _SYMBOLS[self.symbol][1](self.left.values(signals), self.right.values(signals))
+
+    def names(self) -> frozenset[str]:
+        """See `Expression.names`."""
+        return self.left.names() | self.right.names()
+
+    def __str__(self) -> str:
+        return f"{_enclosed(self.left, self.binding)} {self.symbol} {_enclosed(self.right, self.binding + 1)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expression):
+    """`abs(a)`, `min(a, b, …)` or `max(a, b, …)`."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+
+    def __post_init__(self) -> None:
+        if self.function not in ("abs", "min", "max"):
+            raise ValueError(f"unknown function {self.function!r}; there are: abs, max, min")
+        if (len(self.arguments) == 1) != (self.function == "abs"):
+            needed = "one argument" if self.function == "abs" else "two or more arguments"
+            raise ValueError(f"{self.function} takes {needed}, got {len(self.arguments)}")
+
+    def values(self, signals: Mapping[str, Any]) -> Any:
+        """See `Expression.values`."""
+        first, *others = (argument.values(signals) for argument in self.arguments)
+        if self.function == "abs":
+            return abs(first)
+        pick = minimum if self.function == "min" else maximum
+        for other in others:
+            first = pick(first, other)
+        return first
+
+    def names(self) -> frozenset[str]:
+        """See `Expression.names`."""
+        return frozenset().union(*(argument.names() for argument in self.arguments))
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(map(str, self.arguments))})"
+
+
+def signal(name: str) -> Signal:
+    """A signal, to build formulas in Python: `stl.signal("gap") >= 1`."""
+    return Signal(name)
+
+
+def _enclosed(expression: Expression, binding: int) -> str:
+    negative = isinstance(expression, Number) and expression.value < 0
+    weak = expression.binding < binding or (negative and binding > 1) or binding > _ATOM
+    return f"({expression})" if weak else str(expression)
+
+
+def _expression(value: Operand) -> Expression:
+    return value if isinstance(value, Expression) else Number(float(value))
+
+
+def _compare(left: Expression, symbol: str, right: Operand) -> Predicate:
+    from isthmus_controllers.stl.formula import Predicate
+
+    return Predicate(left, symbol, _expression(right))

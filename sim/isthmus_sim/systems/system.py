@@ -1,0 +1,100 @@
+"""Analytic models: a state, controls and a difference equation, batched, in numpy and in torch alike.
+
+What a method needs that differentiates through its model, where no physics engine would do. A specification in Signal Temporal Logic says what is
+asked for; it is text, over named signals of the trajectory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isthmus.arrays import is_torch, library
+from isthmus.records import Array
+
+__all__ = ["System", "hard_step", "named", "soft_step"]
+
+_GAIN = 500.0  # of the step function that can be differentiated
+
+Cost = Callable[[Any, Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One model and what is asked of it.
+
+    Attributes:
+        name: as in `stl:NAME`.
+        description: one line.
+        states: names of the state's components.
+        controls: names of the control's components.
+        low: bounds of the controls, `[m]`.
+        high: likewise.
+        dt: s per step.
+        horizon: steps T of a plan.
+        specification: formula over the signals; intervals in samples, counted from sample `first` of the trajectory.
+        safety: the part of it that must hold even if the rest cannot.
+        step: state `[..., n]`, control `[..., m]` → next state.
+        sample: so many initial states `[N, n]`, from a generator; all of them feasible to begin in.
+        signals: trajectory `[B, T, n]` → `[B, T]` per name.
+        encode: state `[..., n]` → what a network should see, such as places relative to the vehicle.
+        fail_safe: control `[m]` that is best if nothing else is known.
+        choices: values that each control is tried with by a search, one tuple per control.
+        prefix: steps that such a search chooses.
+        first: sample of the trajectory at which the specification begins.
+        end: what becomes of windows beyond the end, see `isthmus_controllers.stl`.
+        cost: trajectory `[B, T + 1, n]`, controls `[B, T, m]`, satisfied `[B]` → what training adds to the loss, a number; None for nothing.
+    """
+
+    name: str
+    description: str
+    states: tuple[str, ...]
+    controls: tuple[str, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    dt: float
+    horizon: int
+    specification: str
+    safety: str
+    step: Callable[[Any, Any], Any]
+    sample: Callable[[int, np.random.Generator], Array]
+    signals: Callable[[Any], Mapping[str, Any]]
+    encode: Callable[[Any], Any]
+    fail_safe: tuple[float, ...]
+    choices: tuple[tuple[float, ...], ...]
+    prefix: int
+    first: int = 0
+    end: str = "strict"
+    cost: Cost | None = None
+
+    def rollout(self, state: Any, controls: Any) -> Any:
+        """The trajectory `[B, T + 1, n]` from states `[B, n]` under controls `[B, T, m]`, the initial states included."""
+        states = [state]
+        for index in range(controls.shape[1]):
+            states.append(self.step(states[-1], controls[:, index]))
+        return library(state).stack(states, 1)
+
+
+def soft_step(values: Any) -> Any:
+    """1 where values are positive, 0 where they are negative, with a gradient between: (tanh(500 z) + 1) / 2."""
+    return (library(values).tanh(_GAIN * values) + 1) / 2
+
+
+def hard_step(values: Any) -> Any:
+    """1 where values are not negative, else 0, exactly; its gradient is that of `soft_step`."""
+    soft = soft_step(values)
+    if not is_torch(values):
+        return (values >= 0).astype(soft.dtype)
+    return soft + ((values >= 0).to(soft.dtype) - soft).detach()
+
+
+def named(names: tuple[str, ...]) -> Callable[[Any], Mapping[str, Any]]:
+    """Signals that are the components of the state."""
+
+    def signals(trajectory: Any) -> Mapping[str, Any]:
+        return {name: trajectory[..., index] for index, name in enumerate(names)}
+
+    return signals

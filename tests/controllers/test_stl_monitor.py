@@ -1,0 +1,102 @@
+"""The online monitor: its interval holds the robustness at every moment, shrinks, and ends at what the offline evaluator says."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stl_cases import SIGNALS, formulas, traces
+
+from isthmus_controllers import stl
+
+
+def feed(monitor, signals, row=0):
+    """Verdicts after each sample."""
+    length = next(iter(signals.values())).shape[1]
+    return [monitor.update({name: float(values[row, t]) for name, values in signals.items()}) for t in range(length)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(formulas(), st.integers(0, 10_000))
+def test_the_interval_narrows_to_the_robustness(formula, seed):
+    signals = traces(1, formula.horizon + 3, seed)
+    final = float(formula.robustness(signals)[0])
+    monitor = formula.monitor()
+    before = (-math.inf, math.inf)
+    for sample, verdict in enumerate(feed(monitor, signals)):
+        assert verdict.sample == sample
+        assert before[0] <= verdict.low <= final + 1e-12
+        assert final - 1e-12 <= verdict.high <= before[1]
+        before = (verdict.low, verdict.high)
+        if verdict.verdict != "unknown":
+            assert verdict.verdict == ("satisfied" if final >= 0 else "violated")
+    assert monitor.finished
+    assert verdict.low == pytest.approx(final, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(formulas(3), st.integers(0, 10_000), st.data())
+def test_the_interval_is_as_narrow_as_the_samples_allow(formula, seed, data):
+    """Whatever could still come lies between the two traces that complete the samples with ±1e6, as far as each signal acts in one direction."""
+    if len(formula.signals) > 1 or "not" in str(formula) or "->" in str(formula) or "*" in str(formula):
+        return
+    rising = all(">" in str(part) for part in _predicates(formula))
+    falling = all("<" in str(part) for part in _predicates(formula))
+    if not (rising or falling):
+        return
+    signals = traces(1, formula.horizon + 1, seed)
+    seen = data.draw(st.integers(1, formula.horizon + 1))
+    monitor = formula.monitor()
+    verdict = feed(monitor, {name: values[:, :seen] for name, values in signals.items()})[-1]
+    bounds = []
+    for extreme in (-1e6, 1e6):
+        completed = {name: np.where(np.arange(values.shape[1]) < seen, values, extreme) for name, values in signals.items()}
+        bounds.append(float(formula.robustness(completed)[0]))
+    low, high = sorted(bounds)
+    assert verdict.low == pytest.approx(low) or (low < -1e5 and verdict.low == -math.inf)
+    assert verdict.high == pytest.approx(high) or (high > 1e5 and verdict.high == math.inf)
+
+
+def _predicates(formula):
+    return [formula] if not formula.parts else [found for part in formula.parts for found in _predicates(part)]
+
+
+def test_verdicts_come_early():
+    always = stl.parse("always[0,50] (x >= 0)").monitor()
+    assert [always.update({"x": value}).verdict for value in (1.0, 2.0, -0.5)] == ["unknown", "unknown", "violated"]
+    soon = stl.parse("eventually[0,50] (x >= 3)").monitor()
+    assert [soon.update({"x": value}).verdict for value in (1.0, 3.5)] == ["unknown", "satisfied"]
+    until = stl.parse("(x >= 0) until[0,50] (y >= 0)").monitor()
+    assert until.update({"x": 1.0, "y": -1.0}).verdict == "unknown"
+    assert until.update({"x": -1.0, "y": -1.0}).verdict == "violated"
+
+
+def test_nothing_changes_after_the_horizon():
+    monitor = stl.parse("always[0,2] x >= 0").monitor()
+    verdicts = [monitor.update({"x": value}) for value in (3.0, 1.0, 2.0, -9.0, math.nan)]
+    assert [verdict.low for verdict in verdicts[2:]] == [1.0, 1.0, 1.0]
+    monitor.reset()
+    assert monitor.update({"x": -2.0}).high == -2.0
+
+
+def test_memory_is_bounded_by_the_horizon():
+    monitor = stl.parse("always[0,50] (eventually[0,20] x > 0 and y < 1)").monitor()
+    nodes, sizes = [monitor._whole], []
+    while nodes:
+        node = nodes.pop()
+        sizes.append(len(node.low))
+        nodes += [child for child in (getattr(node, "_operand", None), *getattr(node, "_operands", ())) if child is not None]
+    assert sorted(sizes) == [1, 51, 51, 51, 71]
+
+
+def test_bad_samples():
+    monitor = stl.parse("always[0,5] gap / x >= 1").monitor()
+    with pytest.raises(ValueError, match="signal 'gap' is missing"):
+        monitor.update({"x": 1.0})
+    with pytest.raises(ValueError, match="signal 'gap' is NaN at sample 0"):
+        monitor.update({"x": 1.0, "gap": math.nan})
+    monitor.update({"x": 1.0, "gap": 2.0})
+    with pytest.raises(ValueError, match="signal 'x' is NaN at sample 1"):
+        monitor.update({"x": math.nan, "gap": 2.0})
+    assert SIGNALS == ("x", "y", "z")
