@@ -19,10 +19,12 @@ from isthmus_cli.evaluation import check_contract, evaluate, summarize
 from isthmus_cli.film import Film, check_format
 from isthmus_cli.progress import Progress
 from isthmus_cli.suite_evaluation import evaluate_suite
+from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_sim.parameters import Parameter, parameter_rows
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import load_randomization
 from isthmus_sim.suites import SuiteTask, get_suite_task, is_suite_task
+from isthmus_sim.systems import get_system, is_system
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task
 
@@ -94,6 +96,8 @@ class Eval:
         randomization = load_randomization(self.randomize) if self.randomize else None
         artifact = Artifact.load(self.policy)
         name = self.task or artifact.contract.task
+        if is_system(name):
+            return self._system(artifact, name)
         task = self._suite_task(name) if is_suite_task(name) else get_task(name)
         check_contract(artifact.contract, task)
         parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
@@ -138,16 +142,38 @@ class Eval:
 
     def _suite_task(self, name: str) -> SuiteTask:
         """The task of an outside suite, once nothing was asked for that only our own plants can do."""
+        self._refuse(f"{name!r} runs in a suite's own simulation", "--plant", "--parameters", "--randomize", "--record", "--replan")
+        return get_suite_task(name)
+
+    def _system(self, artifact: Artifact, name: str) -> int:
+        """Run a policy on an analytic system, report and return the exit code."""
+        self._refuse(f"{name!r} is an analytic model", "--plant", "--parameters", "--randomize", "--record", "--video")
+        quiet = str(self.json) == "-"
+        with Progress(name, "control periods", quiet) as progress:
+            summary = evaluate_system(
+                get_system(name), artifact.policy(), episodes=self.episodes, seed=self.seed, replan=self.replan or 1, progress=progress
+            )
+        if self.plot:
+            save_chart(summary, self.plot)
+        if self.json:
+            write_json(summary, self.json)
+        if self.evidence:
+            artifact.with_evidence("eval-model", {key: value for key, value in summary.items() if key != "per_episode"}).save(self.policy)
+        if not quiet:
+            self._report(summary)
+        return 0
+
+    def _refuse(self, why: str, *options: str) -> None:
         asked = {
             "--plant": self.plant != "mujoco",
             "--parameters": self.parameters,
             "--randomize": self.randomize,
             "--record": self.record,
             "--replan": self.replan,
+            "--video": self.video,
         }
-        if refused := [option for option, given in asked.items() if given]:
-            raise ValueError(f"{name!r} runs in a suite's own simulation, so {' and '.join(refused)} cannot be used with it")
-        return get_suite_task(name)
+        if refused := [option for option in options if asked[option]]:
+            raise ValueError(f"{why}, so {' and '.join(refused)} cannot be used with it")
 
     def _over_ros(self, task: Task, parameters: Mapping[str, float], progress: Progress) -> dict[str, Any]:
         if self.video:
@@ -186,10 +212,17 @@ class Eval:
     def _report(self, summary: Mapping[str, Any]) -> None:
         reward, success = summary["return"], summary["success"]
         say(f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']}, seeds from {summary['seed']}")
-        rows = [("return", f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
+        asked = summary.get("specification")
+        first, second = ("robustness of what was executed", "executed satisfies the specification") if asked else ("return", "success rate")
+        rows = [(first, f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
         if success:
-            rows.append(("success rate", f"{success['rate']:.3f}", f"{success['low']:.3f} … {success['high']:.3f}"))
+            rows.append((second, f"{success['rate']:.3f}", f"{success['low']:.3f} … {success['high']:.3f}"))
+        if asked:
+            shares = (("executed is safe", asked["safe"]), ("first plan satisfies the specification", asked["first_plan"]))
+            rows += [(what, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
         show_table("", ("", "mean", "95 % interval"), rows)
+        if asked and asked["plans"] is not None:
+            say(f"all plans: {asked['plans']:.3f} satisfy it; the backup took over in {asked['backup']:.3f} of the decisions")
         times = (summary["cadence"].get("inference_ms") or {}).get("p99")
         if times is not None:
             say(f"inference, 99th percentile: {times:.3f} ms for {summary['cadence'].get('rows', 1)} row(s)")

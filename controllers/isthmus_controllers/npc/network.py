@@ -29,7 +29,7 @@ class PlanNetwork(torch.nn.Module):
         self.register_buffer("mean", torch.from_numpy(seen.mean(0)).float())
         self.register_buffer("spread", torch.from_numpy(np.maximum(seen.std(0), 1e-3)).float())
         self.register_buffer("middle", ((low + high) / 2).float())
-        self.register_buffer("half", ((high - low) / 2).float())
+        self.register_buffer("reach", ((high - low) / 2).float())
         widths = [seen.shape[1], *[hidden] * _LAYERS]
         layers: list[torch.nn.Module] = []
         for before, after in itertools.pairwise(widths):
@@ -38,5 +38,13 @@ class PlanNetwork(torch.nn.Module):
 
     def forward(self, states: Any) -> Any:
         """Plan."""
+        return self.bounded(self.unbounded(states))
+
+    def unbounded(self, states: Any) -> Any:
+        """What tanh is taken of, `[B, T, m]`."""
         features = (self._encode(states) - self.mean) / self.spread
-        return self.middle + self.half * torch.tanh(self.layers(features).reshape(-1, *self._shape))
+        return self.layers(features).reshape(-1, *self._shape)
+
+    def bounded(self, values: Any) -> Any:
+        """Controls within their bounds."""
+        return self.middle + self.reach * torch.tanh(values)

@@ -6,7 +6,7 @@ rolled out through a differentiable model, and the smooth robustness of the traj
     L = mean relu(γ − ρ_θ(φ, s_0 … s_T)) + L_task.
 
 Other than the paper: initial states are fresh in every iteration (a fixed set is memorised), the temperature θ of the smooth robustness falls from a
-high one (plateaus are left sooner), and so does the learning rate.
+high one (plateaus are left sooner), and so does the learning rate; and outputs are kept out of the flat parts of tanh.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from isthmus import strict
 from isthmus_controllers import stl
 from isthmus_controllers.npc.model import Model
 from isthmus_controllers.npc.network import PlanNetwork
 
-__all__ = ["NpcConfig", "Training", "train_npc"]
+__all__ = ["NpcConfig", "Training", "evaluate", "npc_config", "train_npc"]
+
+
+_LINEAR, _SATURATION = 2.0, 0.01  # where tanh begins to be flat, and what it costs to go there: a plan at its bounds cannot learn any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class NpcConfig:
         margin: γ, in units of robustness.
         temperature: θ in the beginning, in units of robustness.
         final_temperature: θ in the end, reached at half of the iterations; 1/500 in the paper, but for traffic.
+        task_loss: weight of L_task; 1 in the paper, where it fights the formula.
         evaluate_every: iterations between evaluations on held-out states.
         held_out: states of these evaluations.
     """
@@ -49,6 +55,7 @@ class NpcConfig:
     margin: float = 0.5
     temperature: float = 0.05
     final_temperature: float = 0.002
+    task_loss: float = 0.1
     evaluate_every: int = 200
     held_out: int = 2000
 
@@ -66,6 +73,12 @@ class NpcConfig:
         ):
             if not (value := getattr(self, name)) > 0:
                 raise ValueError(f"{name} must be > 0, got {value}")
+
+
+def npc_config(name: str) -> NpcConfig:
+    """The tuned settings of a model, or the defaults if there are none."""
+    settings = strict.load_yaml(Path(__file__).with_name("npc.yaml"))
+    return strict.decode(NpcConfig, settings.get(name, {}), f"npc.yaml: {name}")
 
 
 @dataclass(slots=True)
@@ -119,7 +132,7 @@ def train_npc(
                 progress(iteration, config.iterations, "")
             if iteration < config.iterations:
                 states = torch.from_numpy(model.sample(config.batch, draw)).float()
-                loss = _loss(network, model, formula, states, config.margin, _temperature(config, iteration))
+                loss = _loss(network, model, formula, states, config, _temperature(config, iteration))
                 optimiser.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -144,15 +157,17 @@ def _temperature(config: NpcConfig, iteration: int) -> float:
     return float(config.temperature * (config.final_temperature / config.temperature) ** done)
 
 
-def _loss(network: PlanNetwork, model: Model, formula: stl.Formula, states: Any, margin: float, temperature: float) -> Any:
-    controls = network(states)
+def _loss(network: PlanNetwork, model: Model, formula: stl.Formula, states: Any, config: NpcConfig, temperature: float) -> Any:
+    unbounded = network.unbounded(states)
+    controls = network.bounded(unbounded)
     trajectory = model.rollout(states, controls)
-    loss = (margin - _robustness(model, formula, trajectory, "logsumexp", temperature)).clamp(min=0).mean()
+    robustness = _robustness(model, formula, trajectory, "logsumexp", temperature)
+    loss = (config.margin - robustness).clamp(min=0).mean() + _SATURATION * ((unbounded.abs() - _LINEAR).clamp(min=0) ** 2).mean()
     if model.cost is None:
         return loss
     with torch.no_grad():
         satisfied = (_robustness(model, formula, trajectory, "exact", None) >= 0).to(states.dtype)
-    return loss + model.cost(trajectory, controls, satisfied)
+    return loss + config.task_loss * model.cost(trajectory, controls, satisfied)
 
 
 def _robustness(model: Model, formula: stl.Formula, trajectory: Any, mode: str, temperature: float | None) -> Any:

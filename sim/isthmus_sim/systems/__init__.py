@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from isthmus import strict
+from isthmus.contract import Contract
+from isthmus.limits import Limits
+from isthmus.signals import Signal
 from isthmus_sim.systems.arm import ARM
 from isthmus_sim.systems.maze import MAZE
 from isthmus_sim.systems.rover import ROVER
@@ -10,22 +15,54 @@ from isthmus_sim.systems.ship import SHIP_SAFE, SHIP_TRACK
 from isthmus_sim.systems.system import System
 from isthmus_sim.systems.traffic import TRAFFIC
 
-__all__ = ["System", "get_system", "system_names"]
+__all__ = ["PREFIX", "System", "get_system", "is_system", "system_contract", "system_names"]
+
+PREFIX = "stl:"
+"""Of the names of these tasks."""
 
 _SYSTEMS = {system.name: system for system in (TRAFFIC, MAZE, SHIP_SAFE, SHIP_TRACK, ROVER, ARM)}
 
 
 def system_names() -> list[str]:
-    """Names, without the prefix `stl:`."""
-    return list(_SYSTEMS)
+    """Names of the tasks, with the prefix."""
+    return [PREFIX + name for name in _SYSTEMS]
+
+
+def is_system(name: str) -> bool:
+    """Whether a task's name has the prefix."""
+    return name.startswith(PREFIX)
 
 
 def get_system(name: str) -> System:
-    """The system of that name.
+    """The system of a task.
+
+    Args:
+        name: with the prefix.
 
     Raises:
         ValueError: there is none; the message lists those that exist.
     """
-    if name not in _SYSTEMS:
-        raise ValueError(f"unknown system {name!r}; {strict.suggest(name, _SYSTEMS)}")
-    return _SYSTEMS[name]
+    if name not in system_names():
+        raise ValueError(f"unknown task {name!r}; {strict.suggest(name, system_names())}")
+    return _SYSTEMS[name.removeprefix(PREFIX)]
+
+
+def system_contract(system: System, horizon: int | None = None) -> Contract:
+    """What a policy of a system consumes and produces: its state as an input, its controls as raw actions that no robot understands.
+
+    Args:
+        system: the model.
+        horizon: actions per decision; None means as many as the system plans for.
+    """
+    count = len(system.controls)
+    anything, nothing = (math.inf,) * count, (-math.inf,) * count
+    states = len(system.states)
+    return Contract(
+        robot=PREFIX.rstrip(":"),
+        task=PREFIX + system.name,
+        observation=(Signal("state", "input", system.states, "1", (-math.inf,) * states, (math.inf,) * states),),
+        action=Signal("action", "raw", system.controls, "1", system.low, system.high),
+        limits=Limits(system.controls, nothing, anything, anything, anything, (1.0,) * count, anything),
+        control_period=system.dt,
+        horizon=horizon or system.horizon,
+    )

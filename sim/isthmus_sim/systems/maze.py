@@ -1,7 +1,7 @@
 """A ball that falls through gaps of walls, and collects coins beside them.
 
 Task 2 of "Signal Temporal Logic Neural Predictive Control" (Meng & Fan, arXiv 2309.05131), with the last sample constrained too. Not every
-second wall can be passed from every start.
+second wall can be passed from every start. Conditions are weighted, as in `traffic`, so that they do not hide what they ask for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.arrays import library
 from isthmus.records import Array
-from isthmus_sim.systems.system import System, named
+from isthmus_sim.systems.system import System, clipped, named
 
 __all__ = ["MAZE"]
 
@@ -27,13 +27,13 @@ each, or -1."""
 
 
 SAFETY = (
-    "always[0,25] (-(y + 0.5) * y >= 0 -> (left0 + length0 - x) * (left0 - x) >= 0) "
-    "and always[0,25] (-(y - 2) * (y - 2.5) >= 0 -> (left1 + length1 - x) * (left1 - x) >= 0)"
+    "always[0,25] (-1000 * (y + 0.5) * y >= 0 -> (left0 + length0 - x) * (left0 - x) >= 0) "
+    "and always[0,25] (-1000 * (y - 2) * (y - 2.5) >= 0 -> (left1 + length1 - x) * (left1 - x) >= 0)"
 )
 SPECIFICATION = (
     f"{SAFETY} "
-    "and (coin0 > 0 -> eventually[0,25] ((x - coin0) * (x - coin0) + (y + 0.25) * (y + 0.25) <= 0.16)) "
-    "and (coin1 > 0 -> eventually[0,25] ((x - coin1) * (x - coin1) + (y - 2.25) * (y - 2.25) <= 0.16))"
+    "and (20 * coin0 > 0 -> eventually[0,25] ((x - coin0) * (x - coin0) + (y + 0.25) * (y + 0.25) <= 0.16)) "
+    "and (20 * coin1 > 0 -> eventually[0,25] ((x - coin1) * (x - coin1) + (y - 2.25) * (y - 2.25) <= 0.16))"
 )
 
 
@@ -42,8 +42,8 @@ def step(state: Any, control: Any) -> Any:
     operations = library(state)
     x, speed, y = (state[..., index] for index in range(3))
     moved = [
-        operations.clip(x + speed * DT, 0.1, WIDTH - 0.1),
-        operations.clip(speed + control[..., 0] * DT, -FASTEST, FASTEST),
+        clipped(x + speed * DT, 0.1, WIDTH - 0.1),
+        clipped(speed + control[..., 0] * DT, -FASTEST, FASTEST),
         y + DT,
     ]
     return operations.stack([*moved, *(state[..., index] for index in range(3, len(STATES)))], -1)

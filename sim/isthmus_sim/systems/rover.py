@@ -48,7 +48,7 @@ def step(state: Any, control: Any) -> Any:
     operations = library(state)
     x, y, battery, hold = (state[..., index] for index in (0, 1, 6, 7))
     speed, heading = control[..., 0], control[..., 1]
-    near = hard_step(0.05 * (REACH - _distance(state, 4)))
+    near = hard_step(0.05 * (REACH - _distance(state, 4)), reach=0.1)
     return operations.stack(
         [
             x + FASTEST * speed * operations.cos(heading) * DT,

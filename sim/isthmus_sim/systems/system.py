@@ -15,7 +15,7 @@ import numpy as np
 from isthmus.arrays import is_torch, library
 from isthmus.records import Array
 
-__all__ = ["System", "hard_step", "named", "soft_step"]
+__all__ = ["System", "clipped", "hard_step", "named", "soft_step"]
 
 _GAIN = 500.0  # of the step function that can be differentiated
 
@@ -78,17 +78,32 @@ class System:
         return library(state).stack(states, 1)
 
 
-def soft_step(values: Any) -> Any:
-    """1 where values are positive, 0 where they are negative, with a gradient between: (tanh(500 z) + 1) / 2."""
-    return (library(values).tanh(_GAIN * values) + 1) / 2
+def soft_step(values: Any, reach: float = 1.0) -> Any:
+    """1 where values are positive, 0 where they are negative: (tanh(500 z) + 1) / 2.
+
+    That is so steep that its gradient is 0 almost everywhere. In torch the gradient is that of (tanh(z / reach) + 1) / 2, which is felt from about
+    `reach` away.
+    """
+    steep = (library(values).tanh(_GAIN * values) + 1) / 2
+    return _with_gradient(steep, values, reach) if is_torch(values) else steep
 
 
-def hard_step(values: Any) -> Any:
-    """1 where values are not negative, else 0, exactly; its gradient is that of `soft_step`."""
-    soft = soft_step(values)
-    if not is_torch(values):
-        return (values >= 0).astype(soft.dtype)
-    return soft + ((values >= 0).to(soft.dtype) - soft).detach()
+def hard_step(values: Any, reach: float = 1.0) -> Any:
+    """1 where values are not negative, else 0; with the gradient of `soft_step`."""
+    return _with_gradient((values >= 0).to(values.dtype), values, reach) if is_torch(values) else (values >= 0).astype(values.dtype)
+
+
+def clipped(values: Any, low: float, high: float) -> Any:
+    """Values within bounds; in torch the gradient goes on beyond them, so that a vehicle that stands is not stuck for the learner."""
+    inside = library(values).clip(values, low, high)
+    return values + (inside - values).detach() if is_torch(values) and values.requires_grad else inside
+
+
+def _with_gradient(steep: Any, values: Any, reach: float) -> Any:
+    if not values.requires_grad:
+        return steep
+    gentle = ((values / reach).tanh() + 1) / 2
+    return gentle + (steep - gentle).detach()
 
 
 def named(names: tuple[str, ...]) -> Callable[[Any], Mapping[str, Any]]:
