@@ -4,6 +4,10 @@ import math
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stl_cases import formulas, traces
@@ -11,7 +15,6 @@ from stl_cases import formulas, traces
 from isthmus_controllers import stl
 from isthmus_controllers.stl.extremes import Extremes, folded
 
-torch = pytest.importorskip("torch")
 SMOOTH = ("logsumexp", "softmax")
 FEW = settings(max_examples=60, deadline=None)
 

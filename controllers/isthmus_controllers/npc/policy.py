@@ -122,11 +122,11 @@ class NpcPolicy:
         """Refuse graphs with external data or custom operators, settings that cannot be read, and text that is no formula."""
         for name in (_POLICY, _DYNAMICS):
             audit_onnx(members[name], f"member {name!r}")
-        try:
-            stl.parse(members[_FORMULA].decode())
-            stl.parse(_settings(members).safety)
-        except ValueError as error:
-            raise ValueError(f"member {_FORMULA!r} or {_SETTINGS!r}: {error}") from None
+        for name, text in ((_FORMULA, members[_FORMULA].decode(errors="replace")), (_SETTINGS, _settings(members).safety)):
+            try:
+                stl.parse(text)
+            except ValueError as error:
+                raise ValueError(f"member {name!r}: {error}") from None
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
         """Nothing to forget."""

@@ -28,7 +28,7 @@ from isthmus_controllers.npc.network import PlanNetwork
 __all__ = ["NpcConfig", "Training", "evaluate", "npc_config", "train_npc"]
 
 
-_LINEAR, _SATURATION = 2.0, 0.01  # where tanh begins to be flat, and what it costs to go there: a plan at its bounds cannot learn any more
+_LINEAR, _SATURATION = 1.5, 0.01  # where tanh begins to be flat, and what it costs to go there: a plan at its bounds cannot learn any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,9 @@ def _loss(network: PlanNetwork, model: Model, formula: stl.Formula, states: Any,
     controls = network.bounded(unbounded)
     trajectory = model.rollout(states, controls)
     robustness = _robustness(model, formula, trajectory, "logsumexp", temperature)
-    loss = (config.margin - robustness).clamp(min=0).mean() + _SATURATION * ((unbounded.abs() - _LINEAR).clamp(min=0) ** 2).mean()
+    loss = (config.margin - robustness).clamp(min=0).mean() + _SATURATION * ((unbounded.abs() - _LINEAR).clamp(min=0) ** 2).sum(
+        (1, 2)
+    ).mean()
     if model.cost is None:
         return loss
     with torch.no_grad():
