@@ -10,9 +10,11 @@ import tyro
 
 from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.signals import show_signals
+from isthmus_controllers import stl
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.scene import Hinge
 from isthmus_sim.suites import SUITES, SuiteTask, get_suite_task, is_suite_task, suite_names
+from isthmus_sim.systems import PREFIX, get_system, is_system, system_contract, system_names
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 
@@ -37,6 +39,8 @@ class Tasks:
         Raises:
             ValueError: unknown task; the message lists the known ones.
         """
+        if self.name is not None and is_system(self.name):
+            return self._system(self.name)
         if self.name is not None and is_suite_task(self.name):
             return self._suite(self.name)
         if self.name is not None:
@@ -54,6 +58,31 @@ class Tasks:
             show_table("", ("task", "robot", "plants", "description"), rows)
             suites = [(f"{prefix}:NAME", title, f"isthmus tasks {prefix}:") for prefix, (title, *_) in SUITES.items()]
             show_table("outside suites", ("task", "suite", "command that lists its tasks"), suites)
+            systems = [(name, get_system(name).description) for name in system_names()]
+            show_table("analytic models with a specification", ("task", "description"), systems)
+        return 0
+
+    def _system(self, name: str) -> int:
+        if name == PREFIX:
+            if self.json:
+                write_json(system_names())
+            else:
+                show_table("", ("task", "description"), [(found, get_system(found).description) for found in system_names()])
+            return 0
+        system = get_system(name)
+        contract = system_contract(system)
+        if self.json:
+            facts = {"name": name, "description": system.description, "control_period": system.dt, "horizon": system.horizon}
+            write_json({**facts, "specification": system.specification, "safety": system.safety, "contract": contract})
+            return 0
+        say(f"{name}: {system.description}")
+        say(f"control period {system.dt:g} s; plans of {system.horizon} steps, {system.horizon * system.dt:g} s; no robot, no guard")
+        say("specification, in samples:")
+        formula = stl.parse(system.specification)
+        for line in formula.operands if isinstance(formula, stl.And) else (formula,):
+            say(f"  {line}")
+        say(f"of which for safety: {system.safety}")
+        show_signals(contract)
         return 0
 
     def _suite(self, name: str) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.arrays import library
 from isthmus.records import Array
-from isthmus_sim.systems.system import System, clipped, named
+from isthmus_sim.systems.system import System, named
 
 __all__ = ["MAZE"]
 
@@ -42,8 +42,8 @@ def step(state: Any, control: Any) -> Any:
     operations = library(state)
     x, speed, y = (state[..., index] for index in range(3))
     moved = [
-        clipped(x + speed * DT, 0.1, WIDTH - 0.1),
-        clipped(speed + control[..., 0] * DT, -FASTEST, FASTEST),
+        operations.clip(x + speed * DT, 0.1, WIDTH - 0.1),
+        operations.clip(speed + control[..., 0] * DT, -FASTEST, FASTEST),
         y + DT,
     ]
     return operations.stack([*moved, *(state[..., index] for index in range(3, len(STATES)))], -1)

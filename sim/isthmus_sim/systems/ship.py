@@ -11,7 +11,7 @@ import numpy as np
 
 from isthmus.arrays import library
 from isthmus.records import Array
-from isthmus_sim.systems.system import System, clipped, named, soft_step
+from isthmus_sim.systems.system import System, named, soft_step
 
 __all__ = ["SHIP_SAFE", "SHIP_TRACK"]
 
@@ -53,10 +53,10 @@ def _half(state: Any, control: Any) -> Any:
         [
             x + (surge * cos - sway * sin) * h,
             y + (surge * sin + sway * cos) * h,
-            clipped(heading + yaw_rate * h, -0.5, 0.5),
-            clipped(surge + thrust * h, 3.0, 5.0),
-            clipped(sway + 0.01 * rudder * h, -0.3, 0.3),
-            clipped(yaw_rate + 0.5 * rudder * h, -0.5, 0.5),
+            operations.clip(heading + yaw_rate * h, -0.5, 0.5),
+            operations.clip(surge + thrust * h, 3.0, 5.0),
+            operations.clip(sway + 0.01 * rudder * h, -0.3, 0.3),
+            operations.clip(yaw_rate + 0.5 * rudder * h, -0.5, 0.5),
             *rest,
         ],
         -1,

@@ -15,7 +15,7 @@ import numpy as np
 from isthmus.arrays import is_torch, library
 from isthmus.records import Array
 
-__all__ = ["System", "clipped", "hard_step", "named", "soft_step"]
+__all__ = ["System", "hard_step", "named", "soft_step"]
 
 _GAIN = 500.0  # of the step function that can be differentiated
 
@@ -91,12 +91,6 @@ def soft_step(values: Any, reach: float = 1.0) -> Any:
 def hard_step(values: Any, reach: float = 1.0) -> Any:
     """1 where values are not negative, else 0; with the gradient of `soft_step`."""
     return _with_gradient((values >= 0).to(values.dtype), values, reach) if is_torch(values) else (values >= 0).astype(values.dtype)
-
-
-def clipped(values: Any, low: float, high: float) -> Any:
-    """Values within bounds; in torch the gradient goes on beyond them, so that a vehicle that stands is not stuck for the learner."""
-    inside = library(values).clip(values, low, high)
-    return values + (inside - values).detach() if is_torch(values) and values.requires_grad else inside
 
 
 def _with_gradient(steep: Any, values: Any, reach: float) -> Any:

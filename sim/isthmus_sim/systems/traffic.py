@@ -13,7 +13,7 @@ import numpy as np
 
 from isthmus.arrays import library
 from isthmus.records import Array
-from isthmus_sim.systems.system import System, clipped, named, soft_step
+from isthmus_sim.systems.system import System, named, soft_step
 
 __all__ = ["TRAFFIC"]
 
@@ -47,7 +47,7 @@ def step(state: Any, control: Any) -> Any:
     return operations.stack(
         [
             x + speed * DT,
-            clipped(speed + control[..., 0] * DT, -0.01, FASTEST),
+            operations.clip(speed + control[..., 0] * DT, -0.01, FASTEST),
             light,
             (1 - light) * waiting + light * cycling,
             operations.where(gap >= 0, gap + (leader - speed) * DT, gap),

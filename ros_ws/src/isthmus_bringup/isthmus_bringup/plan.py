@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from isthmus_bringup.arguments import Value, read_arguments
 __all__ = ["CONFIG", "STOP_PATIENCE", "Plan", "Process", "plan"]
 
 CONFIG = Path(__file__).parent / "config"
+_TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 """Folder with one parameter file per node."""
 STOP_PATIENCE = 10.0
 """Seconds from SIGINT to SIGTERM: a node brakes its robot to standstill first."""
@@ -165,7 +167,9 @@ def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value
     for file in files:
         if not file.is_file():
             raise ValueError(f"there is no parameter file {file}")
-    environment = {"ROS_LOG_DIR": str(Path(str(values["log_dir"])).expanduser().resolve())} if values["log_dir"] else {}
+    environment = {} if _TRANSPORTS in os.environ else {_TRANSPORTS: "UDPv4"}  # over shared memory a dead process can hold up the guard
+    if values["log_dir"]:
+        environment["ROS_LOG_DIR"] = str(Path(str(values["log_dir"])).expanduser().resolve())
     return Process("isthmus_ros", name, name, "/", tuple(files), parameters, environment=environment)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "other_publishers",
     "ramp_goal",
     "require_deadman",
+    "shared_memory",
     "state_problems",
     "topic_problems",
 ]
@@ -28,6 +30,17 @@ __all__ = [
 MAX_RAMP = 0.5
 """Furthest joint distance that is ramped to the start pose, rad: nothing here plans around obstacles."""
 _STEPPED_AGE = 1.0  # s: a stepped robot repeats its state ten times a second
+
+
+def shared_memory() -> str:
+    """A warning if this process shares memory with others through Fast DDS; "" if it does not, or if that cannot be told."""
+    maps = Path("/proc/self/maps")
+    if not (maps.is_file() and "/dev/shm/fast" in maps.read_text()):  # noqa: S108
+        return ""
+    return (
+        "DDS uses shared memory: a process on this computer that is killed or suspended can hold up this one for a second. "
+        "Set FASTDDS_BUILTIN_TRANSPORTS=UDPv4, and ROS_AUTOMATIC_DISCOVERY_RANGE to anything but LOCALHOST, which ignores it"
+    )
 
 
 def state_problems(plant: StateTopic) -> list[str]:

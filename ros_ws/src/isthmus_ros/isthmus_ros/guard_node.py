@@ -106,6 +106,8 @@ class GuardNode(CarefulNode):
             self.get_logger().warning(f"tighter than in training: {line}")
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
         stamp_check = choice(self, "stamp_check", ("absolute", "relative"))
+        if warning := checks.shared_memory():
+            self.get_logger().warning(warning)
         self.clean_up()
         self._contract, self._digest = contract, contract.digest()
         self._plant = plant = RosPlant(

@@ -48,9 +48,10 @@ def free_domain() -> int:
 def isolated(domain: int) -> Iterator[dict[str, str]]:
     """Environment of nodes that only meet each other; also that of this process while it lasts.
 
-    UDP instead of shared memory: locks of a killed process would disturb the next one.
+    They meet over UDP on this computer alone, not over shared memory: see `loopback.xml`.
     """
-    settings = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+    profile = str(Path(__file__).with_name("loopback.xml"))
+    settings = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT", "FASTDDS_DEFAULT_PROFILES_FILE": profile}
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
