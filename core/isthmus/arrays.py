@@ -1,6 +1,6 @@
-"""Numpy arrays and torch tensors alike: for formulas and models that are trained through in torch and run without it.
+"""Numpy arrays, torch tensors and CasADi expressions alike: for formulas and models that are trained through, solved for, or just evaluated.
 
-Torch is never imported here.
+CasADi expressions are numpy arrays of objects, one scalar each. Neither torch nor CasADi is imported here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_torch", "library", "maximum", "minimum"]
+__all__ = ["is_symbolic", "is_torch", "library", "maximum", "minimum"]
 
 
 def is_torch(values: Any) -> bool:
@@ -19,9 +19,16 @@ def is_torch(values: Any) -> bool:
     return torch is not None and isinstance(values, torch.Tensor)
 
 
+def is_symbolic(values: Any) -> bool:
+    """Whether these are CasADi expressions in a numpy array."""
+    return isinstance(values, np.ndarray) and values.dtype == object
+
+
 def library(values: Any) -> Any:
-    """`torch` or `numpy`: for functions of the same name and positional arguments in both."""
-    return sys.modules["torch"] if is_torch(values) else np
+    """Functions of the same name and positional arguments: those of `torch`, of `numpy`, or of CasADi element by element."""
+    if is_torch(values):
+        return sys.modules["torch"]
+    return _Symbolic if is_symbolic(values) else np
 
 
 def minimum(first: Any, second: Any) -> Any:
@@ -37,7 +44,38 @@ def maximum(first: Any, second: Any) -> Any:
 def _extreme(name: str, of_numbers: Any, first: Any, second: Any) -> Any:
     if isinstance(first, float | int) and isinstance(second, float | int):
         return of_numbers(first, second)
-    tensor = first if is_torch(first) else second
-    if is_torch(tensor):
-        first, second = (value if is_torch(value) else tensor.new_tensor(value) for value in (first, second))
-    return getattr(library(tensor), name)(first, second)
+    array = second if isinstance(first, float | int) else first
+    if is_torch(array):
+        first, second = (value if is_torch(value) else array.new_tensor(value) for value in (first, second))
+    return getattr(library(array), name)(first, second)
+
+
+class _Symbolic:
+    """What models and formulas need of numpy, for arrays of CasADi expressions."""
+
+    stack, concatenate = staticmethod(np.stack), staticmethod(np.concatenate)
+    ones_like, zeros_like = staticmethod(np.ones_like), staticmethod(np.zeros_like)
+
+    @staticmethod
+    def _each(name: str, *values: Any) -> Any:
+        return np.frompyfunc(getattr(sys.modules["casadi"], name), len(values), 1)(*values)
+
+    cos = staticmethod(lambda values: _Symbolic._each("cos", values))
+    sin = staticmethod(lambda values: _Symbolic._each("sin", values))
+    tanh = staticmethod(lambda values: _Symbolic._each("tanh", values))
+    sqrt = staticmethod(lambda values: _Symbolic._each("sqrt", values))
+    exp = staticmethod(lambda values: _Symbolic._each("exp", values))
+    minimum = staticmethod(lambda first, second: _Symbolic._each("fmin", first, second))
+    maximum = staticmethod(lambda first, second: _Symbolic._each("fmax", first, second))
+    remainder = staticmethod(lambda first, second: _Symbolic._each("fmod", first, second))
+    greater_equal = staticmethod(lambda first, second: _Symbolic._each("ge", first, second))
+    where = staticmethod(lambda condition, first, second: _Symbolic._each("if_else", condition, first, second))
+
+    @staticmethod
+    def clip(values: Any, low: Any, high: Any) -> Any:
+        return _Symbolic.minimum(_Symbolic.maximum(values, low), high)
+
+    @staticmethod
+    def logaddexp(first: Any, second: Any) -> Any:
+        larger, smaller = _Symbolic.maximum(first, second), _Symbolic.minimum(first, second)
+        return larger + _Symbolic._each("log1p", _Symbolic.exp(smaller - larger))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isthmus import strict
-from isthmus.arrays import library
+from isthmus.arrays import is_symbolic, library
 from isthmus_controllers.stl.extremes import Extremes
 from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
 
@@ -71,7 +71,7 @@ class Evaluation:
     def _margin(self, predicate: Predicate, first: int, last: int) -> Any:
         used = {name: self._signals[name][:, first : last + 1] for name in predicate.signals}
         margin = predicate.margin(used)
-        if (margin != margin).any():
+        if not is_symbolic(margin) and (margin != margin).any():
             for name, values in used.items():
                 if (values != values).any():
                     raise ValueError(f"signal {name!r} is NaN at {_place(values, first)}")

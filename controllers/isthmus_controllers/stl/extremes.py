@@ -12,13 +12,14 @@ is exact for all three forms, because each is an associative operation on parts.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from isthmus.arrays import is_torch, library
+from isthmus.arrays import is_symbolic, is_torch, library
 
 __all__ = ["MODES", "Extremes", "folded"]
 
@@ -51,16 +52,20 @@ class Extremes:
 
     def largest(self, values: Sequence[Any]) -> Any:
         """Element by element, of arrays of one shape."""
+        if is_symbolic(values[0]):
+            return functools.reduce(self.larger, values)
         return self._over(library(values[0]).stack(list(values)), 0)
 
     def smallest(self, values: Sequence[Any]) -> Any:
         """Element by element, of arrays of one shape."""
-        return -self._over(-library(values[0]).stack(list(values)), 0)
+        return -self.largest([-value for value in values])
 
     def largest_of_windows(self, values: Any, length: int, count: int) -> Any:
         """Of the first `count` windows of so many samples, `[B, T]` → `[B, count]`; windows that reach beyond the end are cut."""
-        if count == 1 or length == 1:
-            return values[:, :count] if length == 1 else self._over(values[:, :length], 1)[:, None]
+        if length == 1:
+            return values[:, :count]
+        if count == 1 and not is_symbolic(values):
+            return self._over(values[:, :length], 1)[:, None]
         whole = folded(self._lifted(values), length, count, self._joined)
         return whole[-1] * self.temperature if self.mode == "logsumexp" else whole[-1]
 

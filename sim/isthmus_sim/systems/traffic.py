@@ -50,7 +50,7 @@ def step(state: Any, control: Any) -> Any:
             operations.clip(speed + control[..., 0] * DT, -0.01, FASTEST),
             light,
             (1 - light) * waiting + light * cycling,
-            operations.where(gap >= 0, gap + (leader - speed) * DT, gap),
+            operations.where(operations.greater_equal(gap, 0 * gap), gap + (leader - speed) * DT, gap),
             leader,
             taken,
         ],

@@ -1,0 +1,109 @@
+"""Neural predictive control and the planners it is compared with, on the tasks `stl:…`: the table of docs/explanation/stl.md.
+
+for t in traffic maze ship-safe ship-track rover arm; do isthmus train npc stl:$t; done
+python benchmarks/stl_tasks.py [--tasks maze] [--starts 2000] [--episodes 100]
+
+Per method and task, one line: plans from held-out starts that satisfy the specification exactly; of executions with a decision in every step, the
+share of plans and of executed traces that satisfy it, the share that is safe, the share of decisions by backup; time per decision of one agent (p50,
+p99), and per agent when all are decided for at once. Planners get fewer starts, because they are slow.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.artifact import Artifact
+from isthmus.policy import Policy
+from isthmus_cli.system_evaluation import evaluate_system
+from isthmus_controllers import stl
+from isthmus_controllers.planners import CemPlanner, GradientPlanner
+from isthmus_controllers.planners.mpc import MpcPlanner, MpcSettings
+from isthmus_sim.systems import PREFIX, System, get_system, system_contract, system_names
+
+UNSEEN = 5 * 10**6  # seeds that neither training nor its evaluations have used
+TIMED = 60  # decisions for one agent alone
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="*", default=[name.removeprefix(PREFIX) for name in system_names()])
+    parser.add_argument("--starts", type=int, default=2000, help="first plans of neural predictive control; planners get a tenth")
+    parser.add_argument("--episodes", type=int, default=100, help="executions; planners get a half")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings")
+    arguments = parser.parse_args()
+    print(f"load {os.getloadavg()[0]:.2f}; one thread; times per decision in ms")
+    print(
+        f"{'task':11} {'method':18} {'starts':>6} {'plan':>6} | {'plans':>6} {'executed':>8} {'safe':>6} {'rob.':>6} {'backup':>6} | "
+        f"{'p50':>8} {'p99':>8} {'batch':>8}"
+    )
+    for name in arguments.tasks:
+        system = get_system(PREFIX + name)
+        for method, policy, share in methods(system, arguments.runs):
+            line(system, method, policy, max(1, round(arguments.starts * share**2)), max(1, round(arguments.episodes * share)))
+    return 0
+
+
+def methods(system: System, runs: Path) -> Iterator[tuple[str, Policy, float]]:
+    """Name, policy, and share of the starts that it gets the root of."""
+    contract = system_contract(system)
+    path = runs / f"npc-{PREFIX.rstrip(':')}-{system.name}-0" / "policy.isthmus"
+    if path.is_file():
+        artifact = Artifact.load(path)
+        settings = {**json.loads(artifact.members["npc.json"]), "prefix": 0}
+        alone = dataclasses.replace(artifact, members={**artifact.members, "npc.json": json.dumps(settings).encode()})
+        yield "NPC", alone.policy(), 1.0
+        yield "NPC + backup", artifact.policy(), 1.0
+    else:
+        print(f"{system.name:11} NPC is left out: there is no {path}")
+    few = 0.316
+    yield "CEM", CemPlanner(contract, system), few
+    yield "STL_g", GradientPlanner(contract, system), few
+    if system.name == "rover":  # its model asks which of two numbers is larger in ways that CasADi cannot be asked
+        return
+    yield "MPC", MpcPlanner(contract, system), few
+    yield "MPC, robustness", MpcPlanner(contract, system, MpcSettings(constraints=False)), few
+
+
+def line(system: System, method: str, policy: Policy, starts: int, episodes: int) -> None:
+    """One line of the table."""
+    states = system.sample(starts, np.random.default_rng(UNSEEN))
+    policy.reset(seed=0)
+    began = time.process_time()
+    plans = policy.act({"state": states[:, None].astype(np.float32)}).actions
+    together = (time.process_time() - began) / starts
+    robustness = stl.parse(system.specification).robustness(
+        system.signals(system.rollout(states, plans)[:, system.first :]), end=system.end
+    )
+    alone = []
+    for state in states[:TIMED]:
+        policy.reset(seed=0)
+        began = time.process_time()
+        policy.act({"state": state[None, None].astype(np.float32)})
+        alone.append(time.process_time() - began)
+    summary = evaluate_system(system, policy, episodes=episodes, seed=UNSEEN)
+    asked: dict[str, Any] = summary["specification"]
+    p50, p99 = 1e3 * np.percentile(alone, [50, 99])
+    print(
+        f"{system.name:11} {method:18} {starts:>6} {(np.asarray(robustness) >= 0).mean():>6.3f} | {asked['plans']:>6.3f} "
+        f"{summary['success']['rate']:>8.3f} {asked['safe']['rate']:>6.3f} {summary['return']['mean']:>6.2f} {asked['backup']:>6.3f} | "
+        f"{p50:>8.2f} {p99:>8.2f} {1e3 * together:>8.2f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

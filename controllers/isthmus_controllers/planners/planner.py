@@ -1,0 +1,45 @@
+"""What planners have in common: a state out of an observation, and the exact robustness of plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from isthmus.contract import Contract
+from isthmus.records import Array
+from isthmus_controllers import stl
+from isthmus_controllers.npc.model import Model
+
+__all__ = ["Problem"]
+
+
+class Problem:
+    """One model and its specification.
+
+    Attributes:
+        contract: of the planner; the concatenated newest observations are the state of the model.
+        model: what plans are made for.
+        formula: what is asked of them.
+        low: bounds of the controls, `[m]`.
+        high: likewise.
+    """
+
+    def __init__(self, contract: Contract, model: Model) -> None:
+        if contract.horizon != model.horizon:
+            raise ValueError(f"the model plans {model.horizon} steps, the contract has a horizon of {contract.horizon}")
+        self.contract, self.model = contract, model
+        self.formula = stl.parse(model.specification)
+        self.low, self.high = np.array(model.low), np.array(model.high)
+
+    def states(self, observation: Mapping[str, Array]) -> Array:
+        """States `[B, n]` of an observation."""
+        return np.concatenate([np.asarray(observation[signal.name], dtype=np.float64)[:, -1] for signal in self.contract.observation], 1)
+
+    def robustness(self, states: Any, plans: Any, mode: str = "exact", temperature: float | None = None) -> Any:
+        """Of plans `[B, T, m]` from states `[B, n]`, numpy or torch: `[B]`."""
+        trajectory = self.model.rollout(states, plans)
+        return self.formula.robustness(
+            self.model.signals(trajectory[:, self.model.first :]), mode=mode, temperature=temperature, end=self.model.end
+        )

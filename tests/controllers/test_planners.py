@@ -1,0 +1,104 @@
+"""The planners that neural predictive control is compared with: on a task that all of them can do."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("casadi")
+
+import casadi
+from test_npc import POINT
+
+from isthmus.arrays import library
+from isthmus.testing import policy_conformance
+from isthmus_controllers import stl
+from isthmus_controllers.planners import CemPlanner, GradientPlanner
+from isthmus_controllers.planners.mpc import MpcPlanner, MpcSettings
+from isthmus_sim.systems import get_system, system_contract
+from isthmus_sim.systems.system import System
+
+
+def step(state, control):
+    """The point of test_npc, for CasADi too."""
+    return library(state).concatenate([state[..., :1] + 0.1 * control, state[..., 1:]], -1)
+
+
+TASK = System(**{name: getattr(POINT, name) for name in System.__dataclass_fields__} | {"step": step})
+CONTRACT = system_contract(TASK)
+PLANNERS = {
+    "cem": lambda: CemPlanner(CONTRACT, TASK),
+    "gradient": lambda: GradientPlanner(CONTRACT, TASK),
+    "mpc": lambda: MpcPlanner(CONTRACT, TASK),
+    "mpc, robustness": lambda: MpcPlanner(CONTRACT, TASK, MpcSettings(constraints=False)),
+}
+
+
+def observed(states):
+    return {"state": np.asarray(states)[:, None]}
+
+
+@pytest.mark.parametrize("name", PLANNERS)
+def test_plans_satisfy_the_formula_and_stay_within_bounds(name):
+    states = TASK.sample(20, np.random.default_rng(0))
+    chunk = PLANNERS[name]().act(observed(states))
+    assert chunk.actions.shape == (20, 10, 1)
+    assert (np.abs(chunk.actions) <= 2 + 1e-9).all()
+    robustness = stl.parse(TASK.specification).robustness(TASK.signals(TASK.rollout(states, chunk.actions)))
+    np.testing.assert_allclose(chunk.info["robustness"], robustness, atol=1e-9)
+    assert (robustness >= 0).mean() >= 0.95
+    assert (chunk.info["solve_time"] > 0).all()
+
+
+def test_the_ascent_is_a_policy():
+    """The others are not quite: one draws, and where many plans are optimal a warm start chooses among them."""
+    policy_conformance(PLANNERS["gradient"])
+
+
+def test_equal_seeds_search_equally():
+    states = TASK.sample(3, np.random.default_rng(0))
+    planner = PLANNERS["cem"]()
+    plans = []
+    for _ in range(2):
+        planner.reset(seed=4)
+        plans.append(planner.act(observed(states)).actions)
+    np.testing.assert_array_equal(*plans)
+
+
+def test_a_solver_that_has_no_time_falls_back_and_says_so():
+    planner = MpcPlanner(CONTRACT, TASK, MpcSettings(iterations=1))
+    chunk = planner.act(observed(TASK.sample(5, np.random.default_rng(0))))
+    assert chunk.info["fallback"].all()
+    assert np.isfinite(chunk.actions).all()
+
+
+def test_a_warm_start_is_forgotten_on_reset():
+    planner = PLANNERS["mpc"]()
+    planner.act(observed(TASK.sample(2, np.random.default_rng(0))))
+    assert set(planner._warm) == {0, 1}
+    planner.reset(np.array([0]))
+    assert set(planner._warm) == {1}
+    planner.reset()
+    assert not planner._warm
+
+
+@pytest.mark.parametrize("name", ["traffic", "maze", "ship-safe", "ship-track", "arm"])
+def test_models_and_formulas_are_the_same_in_casadi(name):
+    system = get_system(f"stl:{name}")
+    states = system.sample(3, np.random.default_rng(0))
+    controls = np.random.default_rng(1).uniform(system.low, system.high, (3, system.horizon, len(system.controls)))
+    formula = stl.parse(system.specification)
+    symbols = casadi.SX.sym("x", states.shape[1] + controls[0].size)
+    scalars = np.array([symbols[index] for index in range(symbols.shape[0])], dtype=object)
+    trajectory = system.rollout(scalars[None, : states.shape[1]], scalars[states.shape[1] :].reshape(1, *controls[0].shape))
+    symbolic = formula.robustness(system.signals(trajectory[:, system.first :]), mode="logsumexp", temperature=0.1, end=system.end)[0]
+    function = casadi.Function("robustness", [symbols], [symbolic])
+    numeric = formula.robustness(
+        system.signals(system.rollout(states, controls)[:, system.first :]), mode="logsumexp", temperature=0.1, end=system.end
+    )
+    for row in range(3):
+        assert float(function(np.concatenate([states[row], controls[row].ravel()]))) == pytest.approx(numeric[row], abs=1e-6)
+
+
+def test_another_horizon_is_refused():
+    with pytest.raises(ValueError, match="the model plans 10 steps, the contract has a horizon of 3"):
+        CemPlanner(system_contract(TASK, 3), TASK)
