@@ -212,16 +212,20 @@ class Eval:
     def _report(self, summary: Mapping[str, Any]) -> None:
         reward, success = summary["return"], summary["success"]
         say(f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']}, seeds from {summary['seed']}")
-        asked = summary.get("specification")
-        first, second = ("robustness of what was executed", "executed satisfies the specification") if asked else ("return", "success rate")
-        rows = [(first, f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
-        if success:
-            rows.append((second, f"{success['rate']:.3f}", f"{success['low']:.3f} … {success['high']:.3f}"))
-        if asked:
-            shares = (("executed is safe", asked["safe"]), ("first plan satisfies the specification", asked["first_plan"]))
-            rows += [(what, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
+        asked: Mapping[str, Any] = summary.get("specification") or {}
+        planned = "plans" in asked  # a system, whose return is robustness
+        names = ("robustness of what was executed", "executed satisfies the specification") if planned else ("return", "success rate")
+        rows = [(names[0], f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
+        shares = [(names[1], success)]
+        if planned:
+            shares += [("executed is safe", asked["safe"]), ("first plan satisfies the specification", asked["first_plan"])]
+        elif asked:
+            robustness = asked["robustness"]
+            shares.append(("satisfies the specification", asked["satisfied"]))
+            rows.append(("robustness", f"{robustness['mean']:.3f}", f"{robustness['low']:.3f} … {robustness['high']:.3f}"))
+        rows += [(what, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
         show_table("", ("", "mean", "95 % interval"), rows)
-        if asked and asked["plans"] is not None:
+        if asked.get("plans") is not None:
             say(f"all plans: {asked['plans']:.3f} satisfy it; the backup took over in {asked['backup']:.3f} of the decisions")
         times = (summary["cadence"].get("inference_ms") or {}).get("p99")
         if times is not None:

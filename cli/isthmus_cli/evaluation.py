@@ -16,6 +16,7 @@ from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus.runner import Tick
 from isthmus_cli.film import Film
+from isthmus_cli.specification import Specification
 from isthmus_cli.traces import EpisodeTraces
 from isthmus_sim.episodes import EpisodeResult, episode_start, run_episodes
 from isthmus_sim.randomization import Randomization, Sampler, randomized_plant
@@ -76,7 +77,8 @@ def evaluate(
         progress: called with control periods done and in total.
 
     Returns:
-        what `isthmus eval --json` writes; see `summarize`.
+        what `isthmus eval --json` writes; see `summarize`. A task with a specification adds `specification`: how many episodes satisfy it, and how
+        robustly.
 
     Raises:
         ValueError: the contracts differ (with the diff), the task does not run on the plant, a parameter is unknown, out of range or both
@@ -92,6 +94,7 @@ def evaluate(
     rows = _ROWS.get(plant, 1)
     chunks = [seeds[first : first + rows] for first in range(0, episodes, rows)]
     results: list[EpisodeResult] = []
+    specification = Specification(task) if task.specification else None
     cadence = Cadence(task.contract.control_period, realtime=False)
     for number, chunk in enumerate(chunks):
         simulator, sampler = randomized_plant(plant, task, len(chunk), randomization)
@@ -116,14 +119,20 @@ def evaluate(
                 replan=replan,
                 parameters=parameters,
                 on_tick=lambda tick: _call(watchers, tick),  # noqa: B023
+                on_transition=specification.record if specification else None,
             )
+            if specification:
+                specification.conclude(done)
             if traces:
                 traces.conclude(done)
         results += done
         cadence.work += times.work
         cadence.inference += times.inference
         cadence.steps += times.steps
-    return summarize(task.name, plant, seed, results, {**cadence.summary(), "rows": min(rows, episodes)})
+    summary = summarize(task.name, plant, seed, results, {**cadence.summary(), "rows": min(rows, episodes)})
+    if specification:
+        summary["specification"] = specification.summary(return_interval, success_interval)
+    return summary
 
 
 def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode], cadence: Mapping[str, Any]) -> dict[str, Any]:

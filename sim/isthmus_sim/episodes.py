@@ -62,6 +62,7 @@ def run_episodes(
     replan: int | None = None,
     parameters: Mapping[str, float] | None = None,
     on_tick: Callable[[Tick], None] | None = None,
+    on_transition: Callable[[Transition], None] | None = None,
 ) -> tuple[list[EpisodeResult], Cadence]:
     """Run one episode per row of the plant, all at once.
 
@@ -73,6 +74,7 @@ def run_episodes(
         replan: actions of a chunk to execute before deciding again; None means all.
         parameters: physical parameters that differ from the task's own.
         on_tick: called after each control period, for traces and pictures.
+        on_transition: called likewise, with the truth before and after it, for specifications.
 
     Returns:
         one result per seed, and the cadence of the loop.
@@ -104,6 +106,8 @@ def run_episodes(
         transition = Transition(before, after, asked, start.inputs)
         outcome = scorer.score(transition)
         before = after
+        if on_transition:
+            on_transition(transition)
         # A row whose physics exploded ends as a failure, with the rewards that it had until then.
         lost = ~ended & ~np.isfinite(after.position + after.velocity).all(axis=1)
         diverged[lost] = ended[lost] = True

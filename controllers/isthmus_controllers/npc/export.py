@@ -23,7 +23,7 @@ PARITY = 1e-5  # of each control's range
 _SAMPLES = 1000
 
 
-class _Planning(torch.nn.Module):
+class _Planning(torch.nn.Module):  # type: ignore[misc]
     """Observations, each `[B, 1, n]` → plan."""
 
     def __init__(self, network: PlanNetwork) -> None:
@@ -34,7 +34,7 @@ class _Planning(torch.nn.Module):
         return self._network(torch.cat([observation[:, 0] for observation in observations], 1))
 
 
-class _Predicting(torch.nn.Module):
+class _Predicting(torch.nn.Module):  # type: ignore[misc]
     """State `[B, n]` and plan `[B, T, m]` → trajectory `[B, T + 1, n]` and signals `[B, T', S]`."""
 
     def __init__(self, model: Model, names: Sequence[str]) -> None:

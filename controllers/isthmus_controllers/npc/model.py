@@ -1,5 +1,7 @@
 """What neural predictive control needs to know of a plant: a model that can be differentiated, where it begins, and what is asked for."""
 
+# ruff: noqa: D102 - the attributes are documented on the class
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -31,34 +33,47 @@ class Model(Protocol):
         first: sample of the trajectory at which the specification begins.
         end: "strict" or "truncate", see `isthmus_controllers.stl`.
         cost: what training adds to the loss, see `isthmus_controllers.npc.training`; None for nothing.
+        sample: draws so many initial states `[N, n]`.
+        signals: trajectory `[B, T, n]` → `[B, T]` per signal.
+        encode: state `[..., n]` → what a network sees of it, such as places relative to the vehicle.
     """
 
-    name: str
-    states: tuple[str, ...]
-    controls: tuple[str, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    dt: float
-    horizon: int
-    specification: str
-    safety: str
-    fail_safe: tuple[float, ...]
-    choices: tuple[tuple[float, ...], ...]
-    prefix: int
-    first: int
-    end: str
-    cost: Callable[[Any, Any, Any], Any] | None
+    @property
+    def name(self) -> str: ...
+    @property
+    def states(self) -> tuple[str, ...]: ...
+    @property
+    def controls(self) -> tuple[str, ...]: ...
+    @property
+    def low(self) -> tuple[float, ...]: ...
+    @property
+    def high(self) -> tuple[float, ...]: ...
+    @property
+    def dt(self) -> float: ...
+    @property
+    def horizon(self) -> int: ...
+    @property
+    def specification(self) -> str: ...
+    @property
+    def safety(self) -> str: ...
+    @property
+    def fail_safe(self) -> tuple[float, ...]: ...
+    @property
+    def choices(self) -> tuple[tuple[float, ...], ...]: ...
+    @property
+    def prefix(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def end(self) -> str: ...
+    @property
+    def cost(self) -> Callable[[Any, Any, Any], Any] | None: ...
+    @property
+    def sample(self) -> Callable[[int, np.random.Generator], Array]: ...
+    @property
+    def signals(self) -> Callable[[Any], Mapping[str, Any]]: ...
+    @property
+    def encode(self) -> Callable[[Any], Any]: ...
 
     def rollout(self, state: Any, controls: Any) -> Any:
         """States `[B, n]`, controls `[B, T, m]` → trajectory `[B, T + 1, n]`, which begins with the given states."""
-
-    def sample(self, count: int, draw: np.random.Generator) -> Array:
-        """So many initial states `[N, n]`."""
-        ...
-
-    def signals(self, trajectory: Any) -> Mapping[str, Any]:
-        """Trajectory `[B, T, n]` → `[B, T]` per signal."""
-        ...
-
-    def encode(self, state: Any) -> Any:
-        """What the network sees of a state, such as places relative to the vehicle."""

@@ -15,7 +15,7 @@ __all__ = ["PlanNetwork"]
 _LAYERS = 3
 
 
-class PlanNetwork(torch.nn.Module):
+class PlanNetwork(torch.nn.Module):  # type: ignore[misc]
     """Three hidden layers of ReLU, and tanh at the end; states `[B, n]` → controls `[B, T, m]`.
 
     The encoded state is normalised by mean and spread of the states that a model begins in.

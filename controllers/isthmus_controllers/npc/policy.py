@@ -78,7 +78,7 @@ class BackupSettings:
             chosen = np.array(list(itertools.product(range(len(per_step)), repeat=self.prefix))).reshape(-1, self.prefix)
         else:
             chosen = np.random.default_rng(0).integers(0, len(per_step), (self.candidates, self.prefix))
-        return per_step[chosen]
+        return np.asarray(per_step[chosen])
 
 
 class NpcPolicy:

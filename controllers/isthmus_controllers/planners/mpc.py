@@ -109,7 +109,7 @@ class MpcPlanner:
             "f": cost,
             "g": casadi.vertcat(*constraints) + slack if constraints else casadi.SX(0, 1),
         }
-        options = {
+        options: dict[str, Any] = {
             "print_time": False,
             "ipopt.print_level": 0,
             "ipopt.sb": "yes",

@@ -1,0 +1,139 @@
+"""Episodes are judged by the specification of their task; analytic systems by what was executed."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco")
+
+from isthmus_cli.evaluation import evaluate
+from isthmus_cli.main import main
+from isthmus_cli.specification import Specification
+from isthmus_cli.system_evaluation import evaluate_system
+from isthmus_controllers.scripted import scripted_policy
+from isthmus_sim.systems import get_system, system_contract
+from isthmus_sim.tasks import get_task
+
+REACH = get_task("reach")  # every 0.05 s
+
+
+def asking(text, **signals):
+    return dataclasses.replace(REACH, specification=text, signals=signals)
+
+
+def ended(steps):
+    return SimpleNamespace(steps=steps)
+
+
+def test_an_episode_that_ends_early_has_not_reached_what_was_to_come():
+    task = asking("always[0,0.2] (gap >= 0) and eventually[0,0.2] (goal >= 1)", gap=lambda step: step[0], goal=lambda step: step[1])
+    judged = Specification(task)
+    for sample in range(6):
+        judged.record((np.array([0.5, 0.5, -0.1 if sample == 1 else 0.5]), np.array([float(sample == 4) + 1, float(sample == 4), 2.0])))
+    judged.conclude([ended(6), ended(3), ended(2)])
+    np.testing.assert_allclose(judged.robustness, [0.5, -1.0, -0.1])
+    judged.record((np.array([2.0]), np.array([3.0])))
+    judged.conclude([ended(1)])
+    assert judged.robustness[3] == 2.0
+
+
+def test_eval_reports_satisfaction_and_robustness():
+    task = asking("always[0,0.5] (elbow <= 10)", elbow=lambda step: step.after.position[:, 2])
+    policy = scripted_policy("reach", task.contract)
+    summary = evaluate(task, policy, "mujoco", episodes=3)
+    found = summary["specification"]
+    assert found["satisfied"]["rate"] == 1.0
+    assert 6 < found["robustness"]["low"] <= found["robustness"]["mean"] <= found["robustness"]["high"] < 12
+    assert "specification" not in evaluate(REACH, policy, "mujoco", episodes=1)
+
+
+class Still:
+    """Plans nothing for a system."""
+
+    def __init__(self, system, horizon):
+        self.contract = system_contract(system, horizon)
+        self._shape = (horizon, len(system.controls))
+
+    def reset(self, rows=None, seed=None):
+        pass
+
+    def act(self, observation):
+        return SimpleNamespace(actions=np.zeros((len(observation["state"]), *self._shape)), info={})
+
+
+def test_a_system_is_judged_by_what_was_executed():
+    system = get_system("stl:ship-safe")
+    summary = evaluate_system(system, Still(system, system.horizon), episodes=30, seed=3)
+    asked = summary["specification"]
+    drifting = system.rollout(
+        np.concatenate([system.sample(1, np.random.default_rng(seed)) for seed in range(3, 33)]), np.zeros((30, system.horizon, 2))
+    )
+    sideways = (np.abs(drifting[:, :, 1]) <= 2).all(1)
+    assert summary["success"]["rate"] == asked["safe"]["rate"] == asked["first_plan"]["rate"] <= sideways.mean()
+    assert asked["backup"] == 0
+    assert summary["per_episode"][0]["seed"] == 3
+    reactive = evaluate_system(system, Still(system, 1), episodes=30, seed=3)
+    assert reactive["success"] == summary["success"]
+    assert reactive["specification"]["plans"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"episodes": 0}, "episodes must be >= 1, seed >= 0 and replan in 1 … 20, got 0, 0 and 1"),
+        ({"replan": 21}, "replan in 1 … 20, got 2, 0 and 21"),
+    ],
+)
+def test_numbers_out_of_range(changes, sentence):
+    system = get_system("stl:ship-safe")
+    with pytest.raises(ValueError, match=sentence):
+        evaluate_system(system, Still(system, system.horizon), **{"episodes": 2, "seed": 0, **changes})
+
+
+def test_another_systems_policy_is_refused():
+    with pytest.raises(ValueError, match="the policy has another contract than task 'stl:maze'"):
+        evaluate_system(get_system("stl:maze"), Still(get_system("stl:traffic"), 25), episodes=2, seed=0)
+
+
+def test_from_training_to_evidence(tmp_path, capsys):
+    pytest.importorskip("torch")
+    out, result = tmp_path / "run", tmp_path / "result.json"
+    assert main(["train", "npc", "stl:ship-safe", "--iterations", "3", "--batch", "20", "--held-out", "50", "--out", str(out)]) == 0
+    curve = json.loads((out / "curve.json").read_text())
+    assert [row["iteration"] for row in curve] == [0, 3]
+    assert main(["train", "npc", "stl:ship-safe", "--out", str(out)]) == 2
+    assert "already holds a training" in capsys.readouterr().err
+    policy = str(out / "policy.isthmus")
+    assert main(["eval", policy, "--episodes", "3", "--json", str(result), "--evidence"]) == 0
+    assert json.loads(result.read_text())["specification"]["text"] == get_system("stl:ship-safe").specification
+    assert main(["inspect", policy]) == 0
+    assert "npc" in capsys.readouterr().out
+    assert main(["eval", policy, "--plant", "pybullet", "--record", str(tmp_path)]) == 2
+    assert "'stl:ship-safe' is an analytic model, so --plant and --record cannot be used with it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "npc", "stl:mase"], "unknown task 'stl:mase'; did you mean 'stl:maze'"),
+        (["train", "npc", "reach"], "unknown task 'reach'"),
+        (["train", "npc", "stl:maze", "--batch", "0"], "batch must be > 0, got 0"),
+        (["train", "npc", "stl:maze", "--seed", "-1"], "seed must be >= 0, got -1"),
+        (["tasks", "stl:none"], "unknown task 'stl:none'"),
+    ],
+)
+def test_what_the_user_got_wrong(words, sentence, capsys):
+    assert main(words) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_systems_are_listed_and_shown(capsys):
+    assert main(["tasks", "stl:", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0] == "stl:traffic"
+    assert main(["tasks", "stl:maze"]) == 0
+    assert "always[0,25]" in capsys.readouterr().out
+    assert main(["tasks", "stl:maze", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["horizon"] == 25
