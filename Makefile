@@ -23,8 +23,10 @@ help:
 demo: .venv/installed
 	$(BIN)/isthmus demo
 
+# What starts ROS 2 nodes keeps time, and so has the computer for itself.
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not ros" -n 2 -q
+	$(BIN)/python -m pytest -m ros
 
 # Meta-World pins an older MuJoCo, so it has an environment of its own.
 .venv-metaworld/installed: pyproject.toml constraints-metaworld.txt

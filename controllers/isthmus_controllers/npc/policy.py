@@ -3,7 +3,8 @@
 `policy.onnx` maps observations to a plan, `dynamics.onnx` a state and a plan to the trajectory and its signals. The plan is kept if the formula in
 `specification.txt` holds on that trajectory exactly. Otherwise the backup tries many beginnings, lets the network complete each of them, and takes
 
-1. the completed plan with the highest robustness, if one satisfies the formula (`backup` 1);
+1. the completed plan with the highest robustness, if one satisfies the formula (`backup` 1); the first few hundred candidates often have one, and
+   then the others are not tried;
 2. else the one with the highest robustness of the safety part, if one satisfies that (2);
 3. else the task's fail-safe control (3).
 
@@ -37,6 +38,7 @@ NONE, FULL, SAFE, FAIL_SAFE = range(4)
 """What `ActionChunk.info["backup"]` says of each row: the network's plan was good; the search found one that satisfies the formula; one that is safe
 only; none of them."""
 
+_FIRST = 256  # candidates that are tried before the others
 _POLICY, _DYNAMICS, _FORMULA, _SETTINGS = "policy.onnx", "dynamics.onnx", "specification.txt", "npc.json"
 
 
@@ -76,6 +78,7 @@ class BackupSettings:
         total = len(per_step) ** self.prefix
         if total <= self.candidates:
             chosen = np.array(list(itertools.product(range(len(per_step)), repeat=self.prefix))).reshape(-1, self.prefix)
+            chosen = np.random.default_rng(0).permutation(chosen)  # the first few are as different as all
         else:
             chosen = np.random.default_rng(0).integers(0, len(per_step), (self.candidates, self.prefix))
         return np.asarray(per_step[chosen])
@@ -168,20 +171,31 @@ class NpcPolicy:
 
     def _search(self, state: Array, own: Array) -> tuple[Array, float, int]:
         """The best plan for one row, its robustness, and what kind of plan it is."""
-        steps, count = self.settings.prefix, len(self._beginnings)
-        plans = np.concatenate([self._beginnings, np.zeros((count, own.shape[1] - steps, own.shape[2]))], 1)
-        states = np.repeat(state, count + 1, 0)
-        after = self.predict(states[:count], plans)[0][:, steps]
-        plans[:, steps:] = self.plan(after)[:, : own.shape[1] - steps]
-        plans = np.concatenate([own, plans])
-        whole, safe = self._judged(states, plans)
-        if (best := int(np.argmax(whole))) and whole[best] >= 0:
-            return plans[best], float(whole[best]), FULL
-        best = int(np.argmax(safe))
-        if safe[best] >= 0:
-            return plans[best], float(whole[best]), SAFE
+        whole, safe = self._judged(state, own)
+        safest, safety, robustness = own[0], safe[0], whole[0]
+        for beginnings in np.split(self._beginnings, [_FIRST]):
+            if not len(beginnings):
+                continue
+            plans = self._completed(state, beginnings, own.shape[1])
+            whole, safe = self._judged(np.repeat(state, len(plans), 0), plans)
+            best = int(np.argmax(whole))
+            if whole[best] >= 0:
+                return plans[best], float(whole[best]), FULL
+            best = int(np.argmax(safe))
+            if safe[best] > safety:
+                safest, safety, robustness = plans[best], safe[best], whole[best]
+        if safety >= 0:
+            return safest, float(robustness), SAFE
         stopped = np.broadcast_to(np.array(self.settings.fail_safe), own.shape)
         return stopped[0], float(self._judged(state, stopped)[0][0]), FAIL_SAFE
+
+    def _completed(self, state: Array, beginnings: Array, length: int) -> Array:
+        """Beginnings `[K, prefix, m]` from one state, and what the network plans from where they lead: `[K, T, m]`."""
+        count, steps, controls = beginnings.shape
+        plans = np.concatenate([beginnings, np.zeros((count, length - steps, controls))], 1)
+        after = self.predict(np.repeat(state, count, 0), plans)[0][:, steps]
+        plans[:, steps:] = self.plan(after)[:, : length - steps]
+        return plans
 
 
 def _settings(members: Mapping[str, bytes]) -> BackupSettings:
