@@ -214,7 +214,9 @@ ROWS = (
 )
 
 NOTES = {
-    "40": "the monitors sample at the control rate, 20 Hz, and a limit cycle just below half of it can hide between the samples",
+    "24": "a hold that is shorter than a period of `guard/status` is not always seen",
+    "40": "the monitor of oscillation samples at the control rate, 20 Hz, and a swing of 9.5 Hz hides between the samples in position mode; with "
+    "velocities the jumps of the measured position give it away",
     "44": "a guard inside the policy's node looks for a listener before arming only",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault",

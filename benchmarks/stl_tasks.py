@@ -2,6 +2,7 @@
 
 for t in traffic maze ship-safe ship-track rover arm; do isthmus train npc stl:$t; done
 python benchmarks/stl_tasks.py [--tasks maze] [--starts 2000] [--episodes 100]
+python benchmarks/stl_tasks.py --curves docs/assets/stl_curves.png
 
 Per method and task, one line: plans from held-out starts that satisfy the specification exactly; of executions with a decision in every step, the
 share of plans and of executed traces that satisfy it, the share that is safe, the share of decisions by backup; time per decision of one agent (p50,
@@ -44,7 +45,11 @@ def main() -> int:
     parser.add_argument("--starts", type=int, default=2000, help="first plans of neural predictive control; planners get a tenth")
     parser.add_argument("--episodes", type=int, default=100, help="executions; planners get a half")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings")
+    parser.add_argument("--curves", type=Path, help="only draw the learning curves into this picture")
     arguments = parser.parse_args()
+    if arguments.curves:
+        draw(arguments.tasks, arguments.runs, arguments.curves)
+        return 0
     print(f"load {os.getloadavg()[0]:.2f}; one thread; times per decision in ms")
     print(
         f"{'task':11} {'method':18} {'starts':>6} {'plan':>6} | {'plans':>6} {'executed':>8} {'safe':>6} {'rob.':>6} {'backup':>6} | "
@@ -57,10 +62,33 @@ def main() -> int:
     return 0
 
 
+def folder(runs: Path, name: str) -> Path:
+    """Of a training."""
+    return runs / f"npc-{PREFIX.rstrip(':')}-{name}-0"
+
+
+def draw(tasks: list[str], runs: Path, picture: Path) -> None:
+    """Share of held-out plans that satisfy the specification, without backup, over the time of training."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), dpi=120)
+    for name in tasks:
+        rows = json.loads((folder(runs, name) / "curve.json").read_text(encoding="utf-8"))
+        axes.plot([row["seconds"] / 60 for row in rows], [row["satisfied"] for row in rows], label=name)
+    axes.set(xlabel="minutes on one core", ylabel="held-out plans that satisfy it", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(picture)
+
+
 def methods(system: System, runs: Path) -> Iterator[tuple[str, Policy, float]]:
     """Name, policy, and share of the starts that it gets the root of."""
     contract = system_contract(system)
-    path = runs / f"npc-{PREFIX.rstrip(':')}-{system.name}-0" / "policy.isthmus"
+    path = folder(runs, system.name) / "policy.isthmus"
     if path.is_file():
         artifact = Artifact.load(path)
         settings = {**json.loads(artifact.members["npc.json"]), "prefix": 0}
