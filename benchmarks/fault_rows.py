@@ -214,11 +214,16 @@ ROWS = (
 )
 
 NOTES = {
+    "3": "in one run, on an overloaded computer (load 5), the ramp was not seen within 10 s, and the fault could not be brought about; cause not found",
+    "8": "the joint state was late in the same moment, by 85 ms: the computer was overloaded (load 5)",
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
     "40": "the monitor of oscillation samples at the control rate, 20 Hz, and a swing of 9.5 Hz hides between the samples in position mode; with "
     "velocities the jumps of the measured position give it away",
     "44": "a guard inside the policy's node looks for a listener before arming only",
+    "62": "once the guard holds, `policy/status` repeats the guard's words, and a status every 100 ms can miss the camera's before that",
+    "63": "as 62",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault",
+    "68": "a command was late just before the end of the run, for another reason than the recorder",
     "72": "the policy counts three answers of the guard that do not come in time, and then ends external control",
 }
