@@ -214,7 +214,7 @@ ROWS = (
 )
 
 NOTES = {
-    "3": "in one run, on an overloaded computer (load 5), the ramp was not seen within 10 s, and the fault could not be brought about; cause not found",
+    "3": "in one run, on an overloaded computer (load 5), the ramp was not seen within 10 s; cause not found",
     "8": "the joint state was late in the same moment, by 85 ms: the computer was overloaded (load 5)",
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
     "40": "the monitor of oscillation samples at the control rate, 20 Hz, and a swing of 9.5 Hz hides between the samples in position mode; with "
