@@ -131,7 +131,7 @@ def evaluate(
         cadence.steps += times.steps
     summary = summarize(task.name, plant, seed, results, {**cadence.summary(), "rows": min(rows, episodes)})
     if specification:
-        summary["specification"] = specification.summary(return_interval, success_interval)
+        summary["specification"] = _satisfaction(specification)
     return summary
 
 
@@ -225,6 +225,19 @@ def _randomized(task: Task, sampler: Sampler, parameters: Mapping[str, float]) -
         if name in parameters:
             raise ValueError(f"parameter {name!r} is both given and randomised")
     return sampler.randomized(task)
+
+
+def _satisfaction(specification: Specification) -> dict[str, Any]:
+    """Satisfaction rate and mean robustness, with intervals."""
+    robustness = specification.robustness
+    satisfied = int((robustness >= 0).sum())
+    low, high = success_interval(satisfied, len(robustness))
+    worst, best = return_interval(robustness)
+    return {
+        "text": specification.text,
+        "satisfied": {"rate": satisfied / len(robustness), "low": low, "high": high},
+        "robustness": {"mean": float(robustness.mean()), "low": worst, "high": best},
+    }
 
 
 def _plain(result: ScoredEpisode) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -49,18 +49,3 @@ class Specification:
     def robustness(self) -> Array:
         """Exact robustness of all episodes so far, `[n]`."""
         return np.array(self._robustness)
-
-    def summary(self, interval: Any, share: Any) -> dict[str, Any]:
-        """Satisfaction rate and mean robustness, with intervals.
-
-        Args:
-            interval: values `[n]` → interval of their mean.
-            share: successes, number → interval of the rate.
-        """
-        satisfied = int((self.robustness >= 0).sum())
-        (low, high), (worst, best) = share(satisfied, len(self._robustness)), interval(self.robustness)
-        return {
-            "text": self.text,
-            "satisfied": {"rate": satisfied / len(self._robustness), "low": low, "high": high},
-            "robustness": {"mean": float(self.robustness.mean()), "low": worst, "high": best},
-        }

@@ -153,6 +153,7 @@ def test_beginnings_are_all_combinations_or_a_fixed_draw():
     [
         ("specification.txt", b"always[0,10] (x >= ", "member 'specification.txt': expected a signal or a number, column 19"),
         ("specification.txt", b"always[0,10] (y >= 0)", "the formula names signal 'y', which the model does not have"),
+        ("specification.txt", b"always[0,11] (x >= 0)", "the formula needs 12 samples, the model predicts 11"),
         ("npc.json", b"{}", "member 'npc.json'"),
         ("policy.onnx", b"nonsense", "member 'policy.onnx'"),
         ("dynamics.onnx", b"nonsense", "member 'dynamics.onnx'"),
@@ -171,6 +172,8 @@ def test_a_file_that_makes_no_sense_is_refused(member, content, sentence):
         ({"end": "cut"}, "end must be strict or truncate, got 'cut'"),
         ({"prefix": -1}, "prefix must be >= 0 and candidates >= 1, got -1 and 4096"),
         ({"choices": [[1.0], [2.0]]}, r"choices need values for each of 1 controls"),
+        ({"fail_safe": [0.0, 1.0], "choices": [[1.0], [2.0]]}, "fail_safe must have 1 values, got 2"),
+        ({"signals": ["x", "goal", "speed"]}, r"states and signals must be .*, got .*"),
         ({"prefix": 11}, "the search chooses 11 steps, a plan has 10"),
     ],
 )

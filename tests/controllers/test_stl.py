@@ -61,8 +61,7 @@ def as_rtamt(formula):
             return f"(eventually[{start},{stop}]({as_rtamt(operand)}))"
         case Until(left, right, start, stop):
             return f"(({as_rtamt(left)}) until[{start},{stop}] ({as_rtamt(right)}))"
-    sign, larger, smaller = (1, formula.left, formula.right) if ">" in formula.symbol else (-1, formula.right, formula.left)
-    assert sign
+    larger, smaller = (formula.left, formula.right) if ">" in formula.symbol else (formula.right, formula.left)
     return f"(({larger}) >= ({smaller}))"
 
 

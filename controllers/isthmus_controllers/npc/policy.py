@@ -20,14 +20,14 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
-from isthmus.kinds.graph import GraphPolicy
+from isthmus.kinds.graph import GraphPolicy, start_session
 from isthmus.onnx_audit import audit_onnx
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers import stl
@@ -109,10 +109,11 @@ class NpcPolicy:
                     f"the formula names signal {name!r}, which the model does not have; {strict.suggest(name, settings.signals)}"
                 )
         self._network = GraphPolicy(contract, policy)
-        self._dynamics = _session(dynamics)
-        self._beginnings = settings.beginnings() if settings.prefix else np.zeros((0, 0, len(settings.fail_safe)))
+        self._dynamics = start_session(dynamics, _DYNAMICS)
         if settings.prefix > contract.horizon:
             raise ValueError(f"the search chooses {settings.prefix} steps, a plan has {contract.horizon}")
+        self._check_dynamics()
+        self._beginnings = settings.beginnings() if settings.prefix else np.zeros((0, 0, len(settings.fail_safe)))
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> NpcPolicy:
@@ -149,6 +150,26 @@ class NpcPolicy:
             plans[row], robustness[row], backup[row] = self._search(state[row : row + 1], plans[row : row + 1])
         spent = np.full(len(plans), (time.perf_counter() - began) / len(plans))
         return ActionChunk(plans, {"robustness": robustness, "backup": backup, "solve_time": spent})
+
+    def _check_dynamics(self) -> None:
+        """Run the model once, so that what does not fit is refused before anything moves."""
+        states, controls = sum(math.prod(signal.shape) for signal in self.contract.observation), len(self.contract.action.elements)
+        if len(self.settings.fail_safe) != controls:
+            raise ValueError(f"member {_SETTINGS!r}: fail_safe must have {controls} values, got {len(self.settings.fail_safe)}")
+        try:
+            found = self.predict(np.zeros((1, states), dtype=np.float32), np.zeros((1, self.contract.horizon, controls)))
+        except Exception as error:  # onnxruntime's errors have no common class
+            raise ValueError(f"member {_DYNAMICS!r} cannot predict from {states} states and {controls} controls: {error}") from None
+        samples = found[1].shape[1] if found[1].ndim == 3 else 0
+        shapes, expected = (
+            [value.shape for value in found],
+            [(1, self.contract.horizon + 1, states), (1, samples, len(self.settings.signals))],
+        )
+        if shapes != expected:
+            raise ValueError(f"member {_DYNAMICS!r}: states and signals must be {expected}, got {shapes}")
+        longest = max(self.formula.horizon, self.safety.horizon)
+        if self.settings.end == "strict" and longest >= samples:
+            raise ValueError(f"the formula needs {longest + 1} samples, the model predicts {samples}")
 
     def _judged(self, state: Array, plans: Array) -> tuple[Array, Array]:
         """Exact robustness `[B]` of the formula, and of its safety part, on the trajectories that the model predicts."""
@@ -205,16 +226,3 @@ def _settings(members: Mapping[str, bytes]) -> BackupSettings:
 def settings_member(settings: BackupSettings) -> bytes:
     """The settings as they stand in a policy file."""
     return json.dumps(strict.encode(settings), indent=1).encode()
-
-
-def _session(graph: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class
-        raise ValueError(f"member {_DYNAMICS!r}: onnxruntime cannot run the graph: {error}") from None

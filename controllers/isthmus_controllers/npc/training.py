@@ -27,7 +27,6 @@ from isthmus_controllers.npc.network import PlanNetwork
 
 __all__ = ["NpcConfig", "Training", "evaluate", "npc_config", "train_npc"]
 
-
 _LINEAR, _SATURATION = 1.5, 0.01  # where tanh begins to be flat, and what it costs to go there: a plan at its bounds cannot learn any more
 
 

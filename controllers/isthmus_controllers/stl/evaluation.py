@@ -92,9 +92,8 @@ def smoothing_error(formula: Formula, temperature: float) -> float:
             return below + extremes.error(stop - start + 1)
         case Until(_, _, start, stop):
             count = stop - start + 1
-            joins = (
-                count.bit_length() - 1 + count.bit_count() - 1
-            )  # along the longest way through `folded`, each a minimum and a maximum of two
+            # Along the longest way through `folded`, each join is a minimum and a maximum of two.
+            joins = count.bit_length() - 1 + count.bit_count() - 1
             before = extremes.error(2) + extremes.error(start) if start else 0.0
             return below + before + 2 * joins * extremes.error(2)
     return below

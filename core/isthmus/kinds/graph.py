@@ -16,7 +16,7 @@ from isthmus.contract import Contract
 from isthmus.onnx_audit import audit_onnx
 from isthmus.records import ActionChunk, Array
 
-__all__ = ["GraphPolicy", "graph_artifact"]
+__all__ = ["GraphPolicy", "graph_artifact", "start_session"]
 
 _MEMBER = "policy.onnx"
 _OUTPUT = "actions"
@@ -39,18 +39,7 @@ class GraphPolicy:
     members: ClassVar[tuple[str, ...]] = (_MEMBER,)
 
     def __init__(self, contract: Contract, graph: bytes) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.load_model_format", "ONNX")  # what was audited; never guess another format from the bytes
-        try:
-            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no common class
-            raise ValueError(f"member {_MEMBER!r}: onnxruntime cannot run the graph: {error}") from None
+        session = start_session(graph, _MEMBER)
         self.contract = contract
         self._session = session
         _check_inputs(contract, session.get_inputs())
@@ -115,6 +104,30 @@ def graph_artifact(contract: Contract, graph: bytes, training: Mapping[str, Any]
     artifact = Artifact(contract, "graph", {_MEMBER: graph}, training or {}, git=git)
     artifact.policy()
     return artifact
+
+
+def start_session(graph: bytes, member: str) -> Any:
+    """An onnxruntime session on one CPU thread.
+
+    Args:
+        graph: that has been audited.
+        member: its name in the policy file, for messages.
+
+    Raises:
+        ValueError: onnxruntime cannot run the graph.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # what was audited; never guess another format from the bytes
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common class
+        raise ValueError(f"member {member!r}: onnxruntime cannot run the graph: {error}") from None
 
 
 def _check_inputs(contract: Contract, inputs: list[Any]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from isthmus.arrays import library
 from isthmus.records import Array
-from isthmus_sim.systems.system import System
+from isthmus_sim.systems.system import System, drawn
 
 __all__ = ["ARM", "tip"]
 
@@ -84,13 +84,14 @@ def cost(trajectory: Any, controls: Any, satisfied: Any) -> Any:
 
 def sample(count: int, draw: np.random.Generator) -> Array:
     """Joint positions within their limits and goals in front of the arm, both clear of the sphere."""
-    found: list[Array] = []
-    while sum(map(len, found)) < count:
-        joints = draw.uniform(LOW, HIGH, (2 * count, 7))
-        goal = draw.uniform((-0.5, -0.5, 0.2), (0.5, 0.5, 0.8), (2 * count, 3))
-        clear = (_apart(tip(joints), SPHERE) > RADIUS) & (np.linalg.norm(goal - SPHERE, axis=1) > RADIUS)
-        found.append(np.concatenate([joints, goal], 1)[clear])
-    return np.concatenate(found)[:count]
+    return drawn(count, draw, _allowed)
+
+
+def _allowed(count: int, draw: np.random.Generator) -> Array:
+    joints = draw.uniform(LOW, HIGH, (count, 7))
+    goal = draw.uniform((-0.5, -0.5, 0.2), (0.5, 0.5, 0.8), (count, 3))
+    clear = (_apart(tip(joints), SPHERE) > RADIUS) & (np.linalg.norm(goal - SPHERE, axis=1) > RADIUS)
+    return np.concatenate([joints, goal], 1)[clear]
 
 
 def _apart(one: Any, other: Any) -> Any:

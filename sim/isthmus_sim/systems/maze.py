@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.arrays import library
 from isthmus.records import Array
-from isthmus_sim.systems.system import System, named
+from isthmus_sim.systems.system import System, drawn, named
 
 __all__ = ["MAZE"]
 
@@ -51,12 +51,13 @@ def step(state: Any, control: Any) -> Any:
 
 def sample(count: int, draw: np.random.Generator) -> Array:
     """Balls from which the first wall can be passed, and its coin be reached."""
-    found: list[Array] = []
-    while sum(map(len, found)) < count:
-        states = _candidates(2 * count, draw)
-        after = step(states, np.zeros((len(states), 1)))
-        found.append(states[~(_inside(states) | _inside(after))])
-    return np.concatenate(found)[:count]
+    return drawn(count, draw, _allowed)
+
+
+def _allowed(count: int, draw: np.random.Generator) -> Array:
+    states = _candidates(count, draw)
+    after = step(states, np.zeros((len(states), 1)))
+    return states[~(_inside(states) | _inside(after))]
 
 
 def _inside(states: Array) -> Array:

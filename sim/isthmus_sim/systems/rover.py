@@ -13,7 +13,7 @@ import numpy as np
 
 from isthmus.arrays import library, maximum, minimum
 from isthmus.records import Array
-from isthmus_sim.systems.system import System, hard_step
+from isthmus_sim.systems.system import System, drawn, hard_step
 
 __all__ = ["ROVER"]
 
@@ -86,17 +86,18 @@ def cost(trajectory: Any, controls: Any, satisfied: Any) -> Any:
 
 def sample(count: int, draw: np.random.Generator) -> Array:
     """As far from the charger as the battery may last; a quarter of the rovers stand at it."""
-    found: list[Array] = []
-    while sum(map(len, found)) < count:
-        states = _candidates(2 * count, draw)
-        free = np.ones(len(states), dtype=bool)
-        for index in (0, 2, 4):
-            x, y = states[:, index], states[:, index + 1]
-            free &= _inside(x, y, (0.0, SIDE, 0.0, SIDE)) >= 0
-            for box in OBSTACLES:
-                free &= _inside(x, y, box) < 0
-        found.append(states[free])
-    return np.concatenate(found)[:count]
+    return drawn(count, draw, _allowed)
+
+
+def _allowed(count: int, draw: np.random.Generator) -> Array:
+    states = _candidates(count, draw)
+    free = np.ones(len(states), dtype=bool)
+    for index in (0, 2, 4):
+        x, y = states[:, index], states[:, index + 1]
+        free &= _inside(x, y, (0.0, SIDE, 0.0, SIDE)) >= 0
+        for box in OBSTACLES:
+            free &= _inside(x, y, box) < 0
+    return states[free]
 
 
 def _candidates(count: int, draw: np.random.Generator) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from isthmus.arrays import library
 from isthmus.records import Array
-from isthmus_sim.systems.system import System, named, soft_step
+from isthmus_sim.systems.system import System, drawn, named, soft_step
 
 __all__ = ["SHIP_SAFE", "SHIP_TRACK"]
 
@@ -65,19 +65,12 @@ def _half(state: Any, control: Any) -> Any:
 
 def sample_safe(count: int, draw: np.random.Generator) -> Array:
     """Ships with some room before the first obstacle, which do not head for it or for the bank."""
-    return _drawn(count, draw, _safe_candidates)
+    return drawn(count, draw, _safe_candidates)
 
 
 def sample_track(count: int, draw: np.random.Generator) -> Array:
     """A quarter each: no obstacle, one far ahead, one near, one passed; with budgets to match."""
-    return _drawn(count, draw, _track_candidates)
-
-
-def _drawn(count: int, draw: np.random.Generator, candidates: Any) -> Array:
-    found: list[Array] = []
-    while sum(map(len, found)) < count:
-        found.append(candidates(2 * count, draw))
-    return np.concatenate(found)[:count]
+    return drawn(count, draw, _track_candidates)
 
 
 def _vessels(count: int, draw: np.random.Generator) -> list[Array]:

@@ -15,7 +15,7 @@ import numpy as np
 from isthmus.arrays import is_torch, library
 from isthmus.records import Array
 
-__all__ = ["System", "hard_step", "named", "soft_step"]
+__all__ = ["System", "drawn", "hard_step", "named", "soft_step"]
 
 _GAIN = 500.0  # of the step function that can be differentiated
 
@@ -76,6 +76,14 @@ class System:
         for index in range(controls.shape[1]):
             states.append(self.step(states[-1], controls[:, index]))
         return library(state).stack(states, 1)
+
+
+def drawn(count: int, draw: np.random.Generator, candidates: Callable[[int, np.random.Generator], Array]) -> Array:
+    """So many states `[N, n]`, from a function that draws about as many as it is asked for and keeps those that are allowed."""
+    found: list[Array] = []
+    while sum(map(len, found)) < count:
+        found.append(candidates(2 * count, draw))
+    return np.concatenate(found)[:count]
 
 
 def soft_step(values: Any, reach: float = 1.0) -> Any:

@@ -20,10 +20,10 @@ from isthmus_bringup.arguments import Value, read_arguments
 __all__ = ["CONFIG", "STOP_PATIENCE", "Plan", "Process", "plan"]
 
 CONFIG = Path(__file__).parent / "config"
-_TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 """Folder with one parameter file per node."""
 STOP_PATIENCE = 10.0
 """Seconds from SIGINT to SIGTERM: a node brakes its robot to standstill first."""
+_TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 _SET_POINTS = ("position", "velocity")  # command modes for which a profile's transport may be a trajectory
 
 
