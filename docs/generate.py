@@ -107,7 +107,8 @@ def task_section(task: Task) -> list[str]:
     if task.identifiable:
         lines += ["Unknown to a robot, and searched by identification:\n", *parameter_table(task.identifiable), ""]
     if task.specification:
-        lines.append(f"Specification, over {', '.join(f'`{signal}`' for signal in task.signals)}: `{task.specification}`\n")
+        lines.append(f"Specification: `{task.specification.formula}`, where\n")
+        lines += [f"* `{name}` is `{text}`" for name, text in task.specification.signals.items()] + [""]
     return lines
 
 

@@ -14,6 +14,7 @@ NODES = {
     "policy_node": "PolicyNode",
     "explore_node": "ExploreNode",
     "guard_node": "GuardNode",
+    "monitor_node": "MonitorNode",
     "record_node": "RecordNode",
     "sim_node": "SimNode",
 }

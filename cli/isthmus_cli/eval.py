@@ -15,7 +15,7 @@ from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus_cli.chart import save_chart
 from isthmus_cli.console import say, show_table, write_json
-from isthmus_cli.evaluation import check_contract, evaluate, summarize
+from isthmus_cli.evaluation import check_contract, evaluate, satisfaction, summarize
 from isthmus_cli.film import Film, check_format
 from isthmus_cli.progress import Progress
 from isthmus_cli.suite_evaluation import evaluate_suite
@@ -56,6 +56,7 @@ class Eval:
         clock: with ros: stepped (simulated time, reproducible) or wall (real time).
         engine: with ros: the engine behind the simulated robot, mujoco or pybullet.
         attach: with ros: use the nodes that already run, instead of starting some.
+        monitor: with ros: a monitor node watches the task's specification, and is compared with the evaluation of the whole run.
     """
 
     policy: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY")]
@@ -74,6 +75,7 @@ class Eval:
     clock: str = STEPPED
     engine: str = "pybullet"
     attach: bool = False
+    monitor: bool = False
 
     def run(self) -> int:
         """Run the command.
@@ -84,8 +86,8 @@ class Eval:
         known = [*plant_names(), ROS]
         if self.plant not in known:
             raise ValueError(f"unknown plant {self.plant!r}; {strict.suggest(self.plant, known)}")
-        if self.plant != ROS and (self.clock, self.engine, self.attach) != (STEPPED, "pybullet", False):
-            raise ValueError(f"--clock, --engine and --attach go with --plant {ROS}, got --plant {self.plant}")
+        if self.plant != ROS and (self.clock, self.engine, self.attach, self.monitor) != (STEPPED, "pybullet", False, False):
+            raise ValueError(f"--clock, --engine, --attach and --monitor go with --plant {ROS}, got --plant {self.plant}")
         if self.video:
             check_format(self.video)
         if self.plot and self.plot.suffix not in CHARTS:
@@ -201,13 +203,21 @@ class Eval:
                 parameters=parameters,
                 replan=self.replan,
                 record=self.record / ROS if self.record else None,
+                monitor=self.monitor,
                 attach=self.attach,
                 progress=count,
             )
         except RosError as error:
             raise ValueError(str(error)) from None
         cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
-        return summarize(task.name, ROS, self.seed, result.episodes, cadence)
+        summary = summarize(task.name, ROS, self.seed, result.episodes, cadence)
+        if task.specification:
+            summary["specification"] = satisfaction(
+                task.specification.formula, np.array([episode.robustness for episode in result.episodes])
+            )
+        if self.monitor:
+            summary["specification"]["monitor_agrees"] = sum(episode.agrees for episode in result.episodes)
+        return summary
 
     def _report(self, summary: Mapping[str, Any]) -> None:
         reward, success = summary["return"], summary["success"]
@@ -225,6 +235,8 @@ class Eval:
             rows.append(("robustness", f"{robustness['mean']:.3f}", f"{robustness['low']:.3f} … {robustness['high']:.3f}"))
         rows += [(what, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
         show_table("", ("", "mean", "95 % interval"), rows)
+        if (agreed := asked.get("monitor_agrees")) is not None:
+            say(f"the monitor agrees on {agreed} of {summary['episodes']} runs")
         if asked.get("plans") is not None:
             say(f"all plans: {asked['plans']:.3f} satisfy it; the backup took over in {asked['backup']:.3f} of the decisions")
         times = (summary["cadence"].get("inference_ms") or {}).get("p99")

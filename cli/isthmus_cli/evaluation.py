@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -14,16 +14,17 @@ from isthmus.cadence import Cadence
 from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.records import Array
+from isthmus.robot import load_robot
 from isthmus.runner import Tick
 from isthmus_cli.film import Film
-from isthmus_cli.specification import Specification
+from isthmus_cli.specification import Judge
 from isthmus_cli.traces import EpisodeTraces
 from isthmus_sim.episodes import EpisodeResult, episode_start, run_episodes
 from isthmus_sim.randomization import Randomization, Sampler, randomized_plant
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
 
-__all__ = ["CONFIDENCE", "check_contract", "evaluate", "return_interval", "success_interval", "summarize"]
+__all__ = ["CONFIDENCE", "check_contract", "evaluate", "return_interval", "satisfaction", "success_interval", "summarize"]
 
 CONFIDENCE = 0.95
 _ROWS = {"mujoco": 50, "pybullet": 10}  # episodes at once; MuJoCo's batch has a thread pool, PyBullet's rows are stepped one by one
@@ -94,7 +95,7 @@ def evaluate(
     rows = _ROWS.get(plant, 1)
     chunks = [seeds[first : first + rows] for first in range(0, episodes, rows)]
     results: list[EpisodeResult] = []
-    specification = Specification(task) if task.specification else None
+    judge = Judge(task.specification, task.contract, load_robot(task.contract.robot)) if task.specification else None
     cadence = Cadence(task.contract.control_period, realtime=False)
     for number, chunk in enumerate(chunks):
         simulator, sampler = randomized_plant(plant, task, len(chunk), randomization)
@@ -119,10 +120,10 @@ def evaluate(
                 replan=replan,
                 parameters=parameters,
                 on_tick=lambda tick: _call(watchers, tick),  # noqa: B023
-                on_transition=specification.record if specification else None,
+                on_transition=judge.record if judge else None,
             )
-            if specification:
-                specification.conclude(done)
+            if judge:
+                judge.conclude(done)
             if traces:
                 traces.conclude(done)
         results += done
@@ -130,8 +131,8 @@ def evaluate(
         cadence.inference += times.inference
         cadence.steps += times.steps
     summary = summarize(task.name, plant, seed, results, {**cadence.summary(), "rows": min(rows, episodes)})
-    if specification:
-        summary["specification"] = _satisfaction(specification)
+    if judge:
+        summary["specification"] = satisfaction(judge.specification.formula, judge.robustness)
     return summary
 
 
@@ -208,13 +209,14 @@ def success_interval(successes: int, episodes: int) -> tuple[float, float]:
 
 
 def check_contract(contract: Contract, task: Task | SuiteTask) -> None:
-    """Refuse a policy that was made for something else.
+    """Refuse a policy that was made for something else; how many actions it decides at once is its own matter.
 
     Raises:
-        ValueError: the digests differ; the message lists the differences.
+        ValueError: the contracts differ in anything else; the message lists the differences.
     """
-    if contract.digest() != task.contract.digest():
-        lines = contract.diff(task.contract)
+    expected = replace(task.contract, horizon=contract.horizon)
+    if contract.digest() != expected.digest():
+        lines = contract.diff(expected)
         if contract.robot != task.contract.robot:
             lines = lines[:2]  # for another robot everything differs
         raise ValueError(f"the policy (here) has another contract than task {task.name!r} (there): {'; '.join(lines)}")
@@ -227,14 +229,13 @@ def _randomized(task: Task, sampler: Sampler, parameters: Mapping[str, float]) -
     return sampler.randomized(task)
 
 
-def _satisfaction(specification: Specification) -> dict[str, Any]:
-    """Satisfaction rate and mean robustness, with intervals."""
-    robustness = specification.robustness
+def satisfaction(formula: str, robustness: Array) -> dict[str, Any]:
+    """Satisfaction rate and mean robustness `[n]` of episodes, with intervals."""
     satisfied = int((robustness >= 0).sum())
     low, high = success_interval(satisfied, len(robustness))
     worst, best = return_interval(robustness)
     return {
-        "text": specification.text,
+        "text": formula,
         "satisfied": {"rate": satisfied / len(robustness), "low": low, "high": high},
         "robustness": {"mean": float(robustness.mean()), "low": worst, "high": best},
     }

@@ -50,6 +50,10 @@ class Inspect:
         show_table("identity", ("what", "value"), [("policy digest", artifact.policy_digest), ("contract digest", contract.digest())])
         members = [(name, len(content)) for name, content in artifact.members.items()]
         show_table("members", ("name", "size, bytes"), members)
+        if artifact.specification:
+            say(f"specification of the task: {artifact.specification.formula}")
+            for name, text in artifact.specification.signals.items():
+                say(f"  {name}: {text}")
         show_table("training", ("setting", "value"), _flat({**artifact.training, "git": artifact.git or "unknown"}))
         show_table("versions", ("package", "version"), sorted(artifact.versions.items()))
         for name, data in artifact.evidence.items():
@@ -64,6 +68,7 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "policy_digest": artifact.policy_digest,
         "contract_digest": artifact.contract.digest(),
         "members": {name: len(content) for name, content in artifact.members.items()},
+        "specification": None if artifact.specification is None else strict.encode(artifact.specification),
         "training": artifact.training,
         "evidence": artifact.evidence,
         "versions": artifact.versions,

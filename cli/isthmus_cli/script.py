@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,8 @@ class Script:
             ValueError: there is no such task, or it has no scripted solution.
         """
         path = self.out or Path("runs") / f"{self.task}-scripted.isthmus"
-        artifact = scripted_artifact(get_task(self.task).contract)
+        task = get_task(self.task)
+        artifact = dataclasses.replace(scripted_artifact(task.contract), specification=task.specification)
         path.parent.mkdir(parents=True, exist_ok=True)
         artifact.save(path)
         say(f"{path}; try: isthmus eval {path} --episodes 20")

@@ -7,11 +7,14 @@ from typing import Protocol
 
 import numpy as np
 
+from isthmus.contract import Contract
 from isthmus.records import Array
+from isthmus.robot import Robot
+from isthmus.specification import Specification
 from isthmus_controllers import stl
-from isthmus_sim.task import Task, Transition
+from isthmus_sim.task import Transition
 
-__all__ = ["Specification"]
+__all__ = ["Judge"]
 
 
 class _Ended(Protocol):
@@ -19,31 +22,38 @@ class _Ended(Protocol):
     def steps(self) -> int: ...
 
 
-class Specification:
-    """Collects the signals of a task's specification, and judges them exactly; intervals in the text are in seconds.
+class Judge:
+    """Collects the signals of a specification, and judges episodes exactly.
 
-    Sample 0 is the end of the first control period. What falls beyond the end of an episode is left out: an episode that ends early has not reached
-    what was still to come, and keeps what it had violated.
+    What falls beyond the end of an episode is left out: an episode that ends early has not reached what was still to come, and keeps what it had
+    violated.
+
+    Attributes:
+        specification: what is judged by.
     """
 
-    def __init__(self, task: Task) -> None:
-        self.text = task.specification
-        self._task = task
-        self._formula = stl.parse(task.specification, task.contract.control_period)
+    def __init__(self, specification: Specification, contract: Contract, robot: Robot) -> None:
+        self.specification = specification
+        self._contract, self._robot = contract, robot
+        self._bound = stl.BoundSpecification(specification, contract)
+        self._signals: stl.MeasuredSignals | None = None
         self._samples: list[dict[str, Array]] = []
         self._robustness: list[float] = []
 
     def record(self, transition: Transition) -> None:
-        """Take the signals of one control period, all rows."""
-        self._samples.append({name: value(transition) for name, value in self._task.signals.items()})
+        """Take one control period, all rows."""
+        if self._signals is None:
+            self._signals = stl.MeasuredSignals(self._bound, self._contract, self._robot, len(transition.action))
+        self._samples.append(self._signals.read(transition.after, transition.inputs))
 
     def conclude(self, results: Sequence[_Ended]) -> None:
         """Judge the rows of a batch of episodes, which have just ended."""
-        traces = {name: np.stack([sample[name] for sample in self._samples], axis=1) for name in self._task.signals}  # [B, T]
+        names = self._bound.formula.signals
+        traces = {name: np.stack([sample[name] for sample in self._samples], axis=1) for name in names}  # [B, T]
         for row, result in enumerate(results):
             signals = {name: values[row : row + 1, : max(result.steps, 1)] for name, values in traces.items()}
-            self._robustness.append(float(self._formula.robustness(signals, end="truncate")[0]))
-        self._samples = []
+            self._robustness.append(float(self._bound.formula.robustness(signals, end="truncate")[0]))
+        self._samples, self._signals = [], None
 
     @property
     def robustness(self) -> Array:

@@ -155,7 +155,9 @@ def _show(task: Task) -> None:
     if task.identifiable:
         _show_parameters("unknown about it: what identification searches", task.identifiable)
     if task.specification:
-        say(f"specification: {task.specification}")
+        say(f"specification: {task.specification.formula}")
+        for name, text in task.specification.signals.items():
+            say(f"  {name}: {text}")
 
 
 def _show_scene(task: Task) -> None:

@@ -7,16 +7,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
+from isthmus import strict
+from isthmus.contract import Contract
+from isthmus.specification import Specification
 from isthmus_cli.console import say
+from isthmus_cli.engine_models import ENGINE_MODELS, engine_model
 from isthmus_cli.progress import Progress
 from isthmus_cli.train_sac import git_state
 from isthmus_controllers.npc.export import npc_artifact
 from isthmus_controllers.npc.training import NpcConfig, Training, npc_config, train_npc
-from isthmus_sim.systems import get_system, system_contract, system_names
+from isthmus_sim.plants import plant_names
+from isthmus_sim.systems import PREFIX, System, get_system, is_system, system_contract, system_names
+from isthmus_sim.tasks import get_task
 
 __all__ = ["TrainNpc"]
 
@@ -31,13 +37,15 @@ class TrainNpc:
     both.
 
     Attributes:
-        task: name of the task; `isthmus tasks stl:` lists them.
+        task: name of the task: navigate, or one of those that `isthmus tasks stl:` lists.
+        plant: engine that the model of navigate is fitted to.
         seed: seed of network and initial states.
         out: folder for the results; by default runs/npc-TASK-SEED.
         config: settings of the training.
     """
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    plant: str = "mujoco"
     seed: int = 0
     out: Path | None = None
     config: NpcConfig = field(default_factory=NpcConfig)
@@ -50,9 +58,9 @@ class TrainNpc:
             ValueError: the first word is no such task; the message lists the known ones.
         """
         if words and not words[0].startswith("-"):
-            get_system(words[0])
-        name: Any = next((word for word in words if word in system_names()), tyro.MISSING)
-        return cls(task=tyro.MISSING, config=NpcConfig() if name is tyro.MISSING else npc_config(get_system(name).name))
+            _check_name(words[0])
+        name = next((word for word in words if word in _names()), None)
+        return cls(task=tyro.MISSING, config=NpcConfig() if name is None else npc_config(name.removeprefix(PREFIX)))
 
     def run(self) -> int:
         """Run the command.
@@ -62,13 +70,16 @@ class TrainNpc:
         """
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
-        system = get_system(self.task)
+        _check_name(self.task)
+        if self.plant not in plant_names():
+            raise ValueError(f"unknown plant {self.plant!r}; {strict.suggest(self.plant, plant_names())}")
         out = self.out or Path("runs") / f"npc-{self.task.replace(':', '-')}-{self.seed}"
         if out.is_file():
             raise ValueError(f"{out} is a file; --out is a folder")
         if (out / "policy.isthmus").exists():
             raise ValueError(f"{out} already holds a training; remove it or choose another --out")
         out.mkdir(parents=True, exist_ok=True)
+        system, contract, asked = self._model()
         say(f"{self.task}: {system.description}")
         say(f"specification, in samples of {system.dt:g} s: {system.specification}")
         say(f"results: {out}")
@@ -82,14 +93,32 @@ class TrainNpc:
             "held_out_satisfied": training.satisfied,
             "seconds": training.curve[-1][1],
         }
-        artifact = npc_artifact(system_contract(system), training.network, system, training=summary, git=git_state())
-        artifact.save(out / "policy.isthmus")
+        artifact = npc_artifact(contract, training.network, system, training=summary, git=git_state())
+        dataclasses.replace(artifact, specification=asked).save(out / "policy.isthmus")
         if training.interrupted:
             say(f"interrupted after {training.curve[-1][0]} of {self.config.iterations} iterations")
         say(f"held-out plans that satisfy the specification, without backup: {training.satisfied:.3f} of {self.config.held_out}")
         say(f"policy: {out / 'policy.isthmus'}")
         say(f"next: isthmus eval {out / 'policy.isthmus'} --episodes 500")
         return INTERRUPTED if training.interrupted else 0
+
+    def _model(self) -> tuple[System, Contract, Specification | None]:
+        """What is trained on, the contract of its policies, and what the task asks of a run."""
+        if is_system(self.task):
+            system = get_system(self.task)
+            return system, system_contract(system), None
+        task = get_task(self.task)
+        system = engine_model(self.task, self.plant, self.seed)
+        return system, dataclasses.replace(task.contract, horizon=system.horizon), task.specification
+
+
+def _names() -> list[str]:
+    return [*ENGINE_MODELS, *system_names()]
+
+
+def _check_name(name: str) -> None:
+    if name not in _names():
+        raise ValueError(f"no model to plan on for task {name!r}; {strict.suggest(name, _names())}")
 
 
 def _write_curve(training: Training, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import tyro
 
 import isthmus_sim
 from isthmus import strict
+from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
@@ -96,6 +98,9 @@ class TrainSac:
         say(f"curves: tensorboard --logdir {out / 'tensorboard'}")
 
         result = train_shown(task, self.plant, self.config, self.seed, out, f"sac {self.task}", randomization=randomization)
+        if isinstance(task, Task) and task.specification:
+            for path in (result.policy, result.policy.with_name("last.isthmus")):
+                dataclasses.replace(Artifact.load(path), specification=task.specification).save(path)
         if result.interrupted:
             say(f"interrupted after {result.steps} of {self.config.steps} control periods")
         if result.best:

@@ -5,12 +5,16 @@ CasADi expressions are numpy arrays of objects, one scalar each. Neither torch n
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
 import numpy as np
 
-__all__ = ["is_symbolic", "is_torch", "library", "maximum", "minimum"]
+__all__ = ["is_symbolic", "is_torch", "length", "library", "maximum", "minimum"]
+
+
+_TINY = 1e-12
 
 
 def is_torch(values: Any) -> bool:
@@ -39,6 +43,19 @@ def minimum(first: Any, second: Any) -> Any:
 def maximum(first: Any, second: Any) -> Any:
     """The larger of each two values, arrays or numbers."""
     return _extreme("maximum", max, first, second)
+
+
+def length(*components: Any) -> Any:
+    """Root of the sum of squares of arrays or numbers; at 0 its gradient is 0 in torch, and finite in CasADi."""
+    total = sum(component * component for component in components)
+    if isinstance(total, float | int):
+        return math.sqrt(total)
+    if is_symbolic(total):
+        return _Symbolic.sqrt(total + _TINY)
+    if is_torch(total):
+        zero = total == 0
+        return total.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
+    return np.sqrt(total)
 
 
 def _extreme(name: str, of_numbers: Any, first: Any, second: Any) -> Any:

@@ -22,12 +22,13 @@ from isthmus.archive import ARCHIVE_LIMIT, check_canonical, member_limit, read_a
 from isthmus.contract import Contract
 from isthmus.kinds import Kind, load_kind
 from isthmus.policy import Policy
+from isthmus.specification import Specification
 
 __all__ = ["FORMAT_VERSION", "Artifact", "ArtifactError", "load_policy"]
 
 FORMAT_VERSION = 1
 
-_CONTRACT, _MANIFEST = "contract.json", "manifest.json"
+_CONTRACT, _MANIFEST, _SPECIFICATION = "contract.json", "manifest.json", "specification.json"
 _EVIDENCE = re.compile(r"evidence/([A-Za-z0-9][A-Za-z0-9_.-]*)\.json")
 _RECORDED = ("numpy", "onnx", "onnxruntime", "torch", "stable_baselines3", "gymnasium", "mujoco", "pybullet", "casadi")
 
@@ -78,6 +79,7 @@ class Artifact:
         evidence: name → what was measured with this policy, plain data.
         versions: of the software that made it.
         git: commit it was made from, "" if unknown; say "dirty" where it was.
+        specification: what its task asks of a run, if that is written down; nothing that the policy itself needs.
 
     Raises:
         ArtifactError: unknown kind; missing, unknown, oversized or refused member; evidence name that is not a file name; data that is not plain.
@@ -90,6 +92,7 @@ class Artifact:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=_versions)
     git: str = ""
+    specification: Specification | None = None
 
     def __post_init__(self) -> None:
         kind = _kind_of(self.kind, self.members)
@@ -178,6 +181,7 @@ class Artifact:
             evidence={name: evidence.data for name, evidence in read.items()},
             versions=manifest.versions,
             git=manifest.git,
+            specification=_read_specification(members),
         )
         found = {_MANIFEST: manifest.policy_digest} | {f"evidence/{name}.json": evidence.policy_digest for name, evidence in read.items()}
         for name, digest in found.items():
@@ -191,6 +195,8 @@ class Artifact:
     def _archive(self) -> dict[str, bytes]:
         digest = self.policy_digest
         members = {_CONTRACT: self.contract.to_json(), **self.members}
+        if self.specification is not None:
+            members[_SPECIFICATION] = strict.canonical_json(self.specification)
         members |= {f"evidence/{name}.json": strict.canonical_json(_Evidence(digest, data)) for name, data in sorted(self.evidence.items())}
         table = {name: _Member(_sha256(content), len(content)) for name, content in members.items()}
         manifest = _Manifest(FORMAT_VERSION, self.kind, digest, table, self.versions, self.training, self.git)
@@ -224,7 +230,7 @@ def _read_manifest(members: Mapping[str, bytes]) -> _Manifest:
 
 
 def _of_the_kind(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name not in (_CONTRACT, _MANIFEST) and not _EVIDENCE.fullmatch(name)]
+    return [name for name in names if name not in (_CONTRACT, _MANIFEST, _SPECIFICATION) and not _EVIDENCE.fullmatch(name)]
 
 
 def _kind_of(name: str, members: Collection[str]) -> type[Kind]:
@@ -238,9 +244,16 @@ def _kind_of(name: str, members: Collection[str]) -> type[Kind]:
             raise ArtifactError(f"member {member!r} is missing; kind {name!r} needs {', '.join(kind.members)}")
     for member in members:
         if member not in kind.members:
-            known = (_CONTRACT, _MANIFEST, "evidence/<name>.json", *kind.members)
+            known = (_CONTRACT, _MANIFEST, _SPECIFICATION, "evidence/<name>.json", *kind.members)
             raise ArtifactError(f"member {member!r} is unknown to kind {name!r}; {strict.suggest(member, known)}")
     return kind
+
+
+def _read_specification(members: Mapping[str, bytes]) -> Specification | None:
+    if _SPECIFICATION not in members:
+        return None
+    where = f"member {_SPECIFICATION!r}"
+    return strict.decode(Specification, strict.load_json(members[_SPECIFICATION], where), where)
 
 
 def _read_evidence(content: bytes, name: str) -> _Evidence:

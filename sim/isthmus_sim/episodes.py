@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -68,7 +69,7 @@ def run_episodes(
 
     Args:
         task: gives starts, inputs and scores.
-        policy: what decides; its contract must be the task's.
+        policy: what decides; its contract must be the task's, with any horizon.
         plant: as many rows as there are seeds.
         seeds: one per episode.
         replan: actions of a chunk to execute before deciding again; None means all.
@@ -87,7 +88,7 @@ def run_episodes(
     start = episode_start(task, seeds)
     extra = {name: np.full(len(seeds), value) for name, value in (parameters or {}).items()}
     physical = {**start.parameters, **extra}
-    step = ControlStep(plant, task.contract)
+    step = ControlStep(plant, dataclasses.replace(task.contract, horizon=policy.contract.horizon))
     step.reset(seeds=seeds, state=start.state, parameters=physical)
     scorer = Scorer(task, plant.batch)
     before = plant.truth()

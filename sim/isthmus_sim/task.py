@@ -16,6 +16,7 @@ import numpy as np
 from isthmus.contract import Contract
 from isthmus.records import Array, Measurement
 from isthmus.robot import load_robot
+from isthmus.specification import Specification
 from isthmus_sim.parameters import Parameter, parameter_table
 from isthmus_sim.scene import Scene, flat_ground
 
@@ -105,8 +106,7 @@ class Task:
         scene: what stands around the robot; None means flat ground under a mobile robot, and nothing else.
         fallen: transition → `[B]` bool, ends the episode as a failure; None if nothing does.
         identifiable: parameters of the plant that the task is about, with the ranges that identification searches and randomisation draws from.
-        specification: the task as a formula of signal temporal logic, "" if it has none.
-        signals: transition → `[B]`, the named signals of the specification.
+        specification: the task as a formula of signal temporal logic, if it has one.
         look_at: point that the camera of videos looks at, m.
         camera_distance: from that point, m.
     """
@@ -125,8 +125,7 @@ class Task:
     scene: Scene | None = None
     fallen: Callable[[Transition], Array] | None = None
     identifiable: tuple[Parameter, ...] = ()
-    specification: str = ""
-    signals: Mapping[str, Callable[[Transition], Array]] = field(default_factory=dict)
+    specification: Specification | None = None
     look_at: tuple[float, float, float] = (0.0, 0.0, 0.4)
     camera_distance: float = 2.0
 

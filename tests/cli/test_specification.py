@@ -9,19 +9,26 @@ import pytest
 
 pytest.importorskip("mujoco")
 
+from isthmus.records import Measurement
+from isthmus.robot import load_robot
+from isthmus.specification import Specification
 from isthmus_cli.evaluation import evaluate
 from isthmus_cli.main import main
-from isthmus_cli.specification import Specification
+from isthmus_cli.specification import Judge
 from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_controllers.scripted import scripted_policy
 from isthmus_sim.systems import get_system, system_contract
+from isthmus_sim.task import Transition
 from isthmus_sim.tasks import get_task
 
 REACH = get_task("reach")  # every 0.05 s
 
 
-def asking(text, **signals):
-    return dataclasses.replace(REACH, specification=text, signals=signals)
+ROBOT = load_robot("ur5e")
+
+
+def asking(formula, **signals):
+    return dataclasses.replace(REACH, specification=Specification(formula, signals))
 
 
 def ended(steps):
@@ -29,19 +36,30 @@ def ended(steps):
 
 
 def test_an_episode_that_ends_early_has_not_reached_what_was_to_come():
-    task = asking("always[0,0.2] (gap >= 0) and eventually[0,0.2] (goal >= 1)", gap=lambda step: step[0], goal=lambda step: step[1])
-    judged = Specification(task)
+    first, second = (f"joint_position.{joint}" for joint in ROBOT.joint_names[:2])
+    asked = Specification(
+        "always[0,0.2] (gap >= 0) and eventually[0,0.2] (goal >= 1)", {"goal": f"{second} + inputs", "gap": first, "inputs": "goal.x * 10"}
+    )
+    judged = Judge(asked, REACH.contract, ROBOT)
+
+    def record(gaps, goals):
+        position = np.zeros((len(gaps), 6))
+        position[:, 0], position[:, 1] = gaps, np.array(goals) - 3
+        measured = Measurement(np.zeros(len(gaps)), ROBOT.joint_names, position, position)
+        judged.record(Transition(measured, measured, position, {"goal": np.full((len(gaps), 3), 0.3)}))
+
     for sample in range(6):
-        judged.record((np.array([0.5, 0.5, -0.1 if sample == 1 else 0.5]), np.array([float(sample == 4) + 1, float(sample == 4), 2.0])))
+        record([0.5, 0.5, -0.1 if sample == 1 else 0.5], [float(sample == 4) + 1, float(sample == 4), 2.0])
     judged.conclude([ended(6), ended(3), ended(2)])
-    np.testing.assert_allclose(judged.robustness, [0.5, -1.0, -0.1])
-    judged.record((np.array([2.0]), np.array([3.0])))
+    np.testing.assert_allclose(judged.robustness, [0.5, -1.0, -0.1], atol=1e-6)
+    record([2.0], [3.0])
     judged.conclude([ended(1)])
-    assert judged.robustness[3] == 2.0
+    assert judged.robustness[3] == pytest.approx(2.0, abs=1e-6)
 
 
 def test_eval_reports_satisfaction_and_robustness():
-    task = asking("always[0,0.5] (elbow <= 10)", elbow=lambda step: step.after.position[:, 2])
+    elbow = f"joint_position.{ROBOT.joint_names[2]}"
+    task = asking("always[0,0.5] (elbow <= 10)", elbow=elbow)
     policy = scripted_policy("reach", task.contract)
     summary = evaluate(task, policy, "mujoco", episodes=3)
     found = summary["specification"]
@@ -118,8 +136,8 @@ def test_from_training_to_evidence(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["train", "npc", "stl:mase"], "unknown task 'stl:mase'; did you mean 'stl:maze'"),
-        (["train", "npc", "reach"], "unknown task 'reach'"),
+        (["train", "npc", "stl:mase"], "no model to plan on for task 'stl:mase'; did you mean 'stl:maze'"),
+        (["train", "npc", "reach"], "no model to plan on for task 'reach'"),
         (["train", "npc", "stl:maze", "--batch", "0"], "batch must be > 0, got 0"),
         (["train", "npc", "stl:maze", "--seed", "-1"], "seed must be >= 0, got -1"),
         (["tasks", "stl:none"], "unknown task 'stl:none'"),

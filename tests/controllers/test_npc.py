@@ -170,11 +170,12 @@ def test_a_file_that_makes_no_sense_is_refused(member, content, sentence):
     ("changes", "sentence"),
     [
         ({"end": "cut"}, "end must be strict or truncate, got 'cut'"),
-        ({"prefix": -1}, "prefix must be >= 0 and candidates >= 1, got -1 and 4096"),
+        ({"prefix": -1}, "prefix must be >= 0, candidates and hold >= 1, got -1, 4096 and 1"),
         ({"choices": [[1.0], [2.0]]}, r"choices need values for each of 1 controls"),
         ({"fail_safe": [0.0, 1.0], "choices": [[1.0], [2.0]]}, "fail_safe must have 1 values, got 2"),
         ({"signals": ["x", "goal", "speed"]}, r"states and signals must be .*, got .*"),
         ({"prefix": 11}, "the search chooses 11 steps, a plan has 10"),
+        ({"prefix": 4, "hold": 3}, "the search chooses 12 steps, a plan has 10"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, sentence):

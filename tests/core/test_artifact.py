@@ -20,6 +20,7 @@ from isthmus.contract import Contract
 from isthmus.kinds.excitation import ExcitationPolicy, MultiSine, excitation_artifact
 from isthmus.limits import Limits
 from isthmus.signals import Signal
+from isthmus.specification import Specification
 
 WAVE = MultiSine(base=(0.1,), amplitude=((0.3, 0.2),), frequency=(0.5, 1.5), phase=((0.0, 1.0),), fade=0.5, duration=4.0)
 CONTRACT = Contract(
@@ -250,6 +251,30 @@ def test_evidence_of_another_policy_is_refused(tmp_path):
         sealed(members() | {"evidence/mujoco.json": foreign}),
         "member 'evidence/mujoco.json' belongs to the policy with digest 0000",
     )
+
+
+def test_a_specification_travels_with_the_policy_and_is_no_part_of_it(tmp_path):
+    asked = Specification("always[0,20] (gap > 0.005)", {"gap": "x.distance - 0.2"})
+    artifact = replace(ARTIFACT, specification=asked)
+    artifact.save(tmp_path / "asked.isthmus")
+    assert Artifact.load(tmp_path / "asked.isthmus").specification == asked
+    assert artifact.policy_digest == ARTIFACT.policy_digest
+    assert artifact.with_evidence("more", 1).specification == asked
+    assert load(tmp_path, VALID).specification is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"signals": {}}, "member 'specification.json': key 'formula' is missing"),
+        ({"formula": "", "signals": {}}, "formula must not be empty"),
+        ({"formula": "x > 1", "signals": {"x": 1}}, "must be of type str, got 1"),
+        ({"formula": "x > 1"}, "member 'specification.json' is not in canonical form"),
+        ({"formula": "x > 1", "signals": {}, "dt": 1}, "unknown key 'dt'"),
+    ],
+)
+def test_a_specification_that_cannot_be_read_is_refused(tmp_path, content, message):
+    refused(tmp_path, sealed(members() | {"specification.json": strict.canonical_json(content)}), message)
 
 
 def test_unknown_version_kind_and_contract_are_refused(tmp_path):

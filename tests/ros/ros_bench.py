@@ -159,11 +159,14 @@ def bench(
     relayed=False,
     guarding=None,
     recording=None,
+    monitoring=None,
     alone=False,
     state_topic="/joint_states",
     **parameters,
 ):
-    """policy_node, with sim_node if `simulator` holds its parameters, guard_node and record_node likewise; SIGINT ends them, with exit code 0.
+    """policy_node, with sim_node if `simulator` holds its parameters, and guard_node, record_node and monitor_node likewise.
+
+    SIGINT ends them, with exit code 0.
 
     With `alone` there is a guard and no policy.
     """
@@ -176,6 +179,8 @@ def bench(
         nodes = []
         if recording is not None:
             nodes.append(NodeProcess("record_node", {"policy": str(policy), **recording}, environment))
+        if monitoring is not None:
+            nodes.append(NodeProcess("monitor_node", {"policy": str(policy), **monitoring}, environment))
         if guarding is not None:
             nodes.append(
                 NodeProcess("guard_node", {**shared, "transport": "forward_velocity", "accept_no_deadman": True, **guarding}, environment)

@@ -1,6 +1,7 @@
 """The plan: as data, as files, as processes that really start with its arguments, and against ROS's own launch where that is installed."""
 
 import ast
+import dataclasses
 import importlib.util
 import re
 import signal
@@ -20,7 +21,9 @@ pytest.importorskip("rclpy")
 from rcl_interfaces.srv import GetParameters, ListParameters
 from ros_policies import resolved_rate
 
+from isthmus.artifact import Artifact
 from isthmus.robot import load_robot
+from isthmus.specification import Specification
 from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
 from isthmus_bringup.plan import CONFIG, plan
 from isthmus_cli.main import main
@@ -77,6 +80,8 @@ def test_numbers_out_of_range_are_refused(value):
         ("identify", {"policy": "x", "task": "reach"}, "task:=reach has no use without sim:=true"),
         ("sim", {"task": "reach", "record": "true"}, "record:=true needs a policy"),
         ("sim", {"task": "reach", "shadow": "true"}, "shadow:=true needs a policy"),
+        ("sim", {"task": "reach", "monitor": "hold"}, "monitor:=hold needs a policy"),
+        ("deploy", {"policy": "x", "monitor": "true"}, "monitor must be one of 'off', 'report', 'hold', 'stop', got 'true'"),
         ("deploy", {"policy": "x", "shadow": "true", "transport": "trajectory"}, "has no use with shadow:=true"),
         ("sim", {"policy": "x", "shadow": "true", "clock": "stepped"}, "shadow:=true needs clock:=wall"),
         ("deploy", {"policy": "x", "guard": "inline", "transport": "trajectory"}, "transport:=trajectory needs guard:=external"),
@@ -135,6 +140,18 @@ def test_nothing_of_the_control_path_waits_for_a_recorder_or_ends_with_it(policy
     assert list(planned) == ["record_node", "guard_node", "policy_node"]
     assert [(process.lifecycle, process.required) for process in planned.values()] == [(False, False), (True, True), (True, True)]
     assert planned["record_node"].parameters["folder"] == str(tmp_path)
+
+
+def test_nothing_waits_for_a_monitor_which_needs_something_to_watch(policy, tmp_path):
+    with pytest.raises(ValueError, match=r"monitor:=stop has nothing to watch: .* has no specification"):
+        plan("deploy", {"policy": policy, "monitor": "stop"})
+    artifact = dataclasses.replace(Artifact.load(policy), specification=Specification("always[0,1] (goal.x <= 1)"))
+    artifact.save(tmp_path / "asked.isthmus")
+    planned = processes_of("deploy", policy=str(tmp_path / "asked.isthmus"), monitor="hold")
+    assert list(planned) == ["monitor_node", "guard_node", "policy_node"]
+    watching = planned["monitor_node"]
+    assert (watching.lifecycle, watching.required, watching.parameters["on_violation"]) == (False, False, "hold")
+    assert "monitor_node" not in processes_of("deploy", policy=str(tmp_path / "asked.isthmus"))
 
 
 @pytest.mark.parametrize("given", [{}, {"transport": "forward_velocity"}])

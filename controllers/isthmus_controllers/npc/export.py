@@ -16,9 +16,8 @@ from isthmus_controllers.npc.model import Model
 from isthmus_controllers.npc.network import PlanNetwork
 from isthmus_controllers.npc.policy import BackupSettings, NpcPolicy, settings_member
 
-__all__ = ["CANDIDATES", "npc_artifact"]
+__all__ = ["npc_artifact"]
 
-CANDIDATES = 4096
 PARITY = 1e-5  # of each control's range
 _SAMPLES = 1000
 
@@ -78,7 +77,9 @@ def npc_artifact(
         "dynamics.onnx": _exported(_Predicting(model, names), (state, plan), ["state", "actions"], ["states", "signals"]),
         "specification.txt": model.specification.encode(),
         "npc.json": settings_member(
-            BackupSettings(names, model.safety, model.end, model.choices, model.prefix if backup else 0, CANDIDATES, model.fail_safe)
+            BackupSettings(
+                names, model.safety, model.end, model.choices, model.prefix if backup else 0, model.candidates, model.fail_safe, model.hold
+            )
         ),
     }
     artifact = Artifact(contract, "npc", members, training or {}, git=git)

@@ -29,7 +29,9 @@ class Model(Protocol):
         safety: the part of it that must hold even if the rest cannot.
         fail_safe: control `[m]` for when nothing else can be done.
         choices: values of each control that the backup search tries.
-        prefix: steps that it tries them for.
+        prefix: how many choices it makes, one after the other.
+        hold: steps for which one control of a plan, or one choice, is held.
+        candidates: beginnings that it tries at most.
         first: sample of the trajectory at which the specification begins.
         end: "strict" or "truncate", see `isthmus_controllers.stl`.
         cost: what training adds to the loss, see `isthmus_controllers.npc.training`; None for nothing.
@@ -62,6 +64,10 @@ class Model(Protocol):
     def choices(self) -> tuple[tuple[float, ...], ...]: ...
     @property
     def prefix(self) -> int: ...
+    @property
+    def hold(self) -> int: ...
+    @property
+    def candidates(self) -> int: ...
     @property
     def first(self) -> int: ...
     @property

@@ -23,7 +23,8 @@ class PlanNetwork(torch.nn.Module):  # type: ignore[misc]
 
     def __init__(self, model: Model, hidden: int) -> None:
         super().__init__()
-        self._encode, self._shape = model.encode, (model.horizon, len(model.controls))
+        self._encode, self._horizon, self._hold = model.encode, model.horizon, model.hold
+        self._shape = (-(-model.horizon // model.hold), len(model.controls))
         seen = np.asarray(model.encode(model.sample(2000, np.random.default_rng(0))))
         low, high = torch.tensor(model.low), torch.tensor(model.high)
         self.register_buffer("mean", torch.from_numpy(seen.mean(0)).float())
@@ -34,17 +35,18 @@ class PlanNetwork(torch.nn.Module):  # type: ignore[misc]
         layers: list[torch.nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
-        self.layers = torch.nn.Sequential(*layers, torch.nn.Linear(hidden, model.horizon * len(model.controls)))
+        self.layers = torch.nn.Sequential(*layers, torch.nn.Linear(hidden, self._shape[0] * self._shape[1]))
 
     def forward(self, states: Any) -> Any:
         """Plan."""
         return self.bounded(self.unbounded(states))
 
     def unbounded(self, states: Any) -> Any:
-        """What tanh is taken of, `[B, T, m]`."""
+        """What tanh is taken of, one row per control that is held, `[B, ⌈T / hold⌉, m]`."""
         features = (self._encode(states) - self.mean) / self.spread
         return self.layers(features).reshape(-1, *self._shape)
 
     def bounded(self, values: Any) -> Any:
-        """Controls within their bounds."""
-        return self.middle + self.reach * torch.tanh(values)
+        """Controls within their bounds, `[B, T, m]`."""
+        controls = self.middle + self.reach * torch.tanh(values)
+        return controls if self._hold == 1 else controls.repeat_interleave(self._hold, 1)[:, : self._horizon]

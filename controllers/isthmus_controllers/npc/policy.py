@@ -51,9 +51,10 @@ class BackupSettings:
         safety: the part of the formula that must hold even if the rest cannot.
         end: "strict" or "truncate", see `isthmus_controllers.stl`.
         choices: values of each control that the search tries.
-        prefix: steps that it tries them for; 0 switches the search off.
+        prefix: how many choices it makes, one after the other; 0 switches the search off.
         candidates: beginnings that are tried at most; drawn once, by a fixed seed, where there are more combinations.
         fail_safe: control `[m]` for when nothing else can be done.
+        hold: steps for which each choice is held.
     """
 
     signals: tuple[str, ...]
@@ -63,17 +64,18 @@ class BackupSettings:
     prefix: int
     candidates: int
     fail_safe: tuple[float, ...]
+    hold: int = 1
 
     def __post_init__(self) -> None:
         if self.end not in ("strict", "truncate"):
             raise ValueError(f"end must be strict or truncate, got {self.end!r}")
-        if self.prefix < 0 or self.candidates < 1:
-            raise ValueError(f"prefix must be >= 0 and candidates >= 1, got {self.prefix} and {self.candidates}")
+        if self.prefix < 0 or self.candidates < 1 or self.hold < 1:
+            raise ValueError(f"prefix must be >= 0, candidates and hold >= 1, got {self.prefix}, {self.candidates} and {self.hold}")
         if len(self.choices) != len(self.fail_safe) or not all(self.choices):
             raise ValueError(f"choices need values for each of {len(self.fail_safe)} controls, got {[len(row) for row in self.choices]}")
 
     def beginnings(self) -> Array:
-        """What the search tries, `[K, prefix, m]`."""
+        """What the search tries, `[K, prefix * hold, m]`."""
         per_step = np.array(list(itertools.product(*self.choices)))  # [C, m]
         total = len(per_step) ** self.prefix
         if total <= self.candidates:
@@ -81,7 +83,7 @@ class BackupSettings:
             chosen = np.random.default_rng(0).permutation(chosen)  # the first few are as different as all
         else:
             chosen = np.random.default_rng(0).integers(0, len(per_step), (self.candidates, self.prefix))
-        return np.asarray(per_step[chosen])
+        return np.repeat(per_step[chosen], self.hold, axis=1)
 
 
 class NpcPolicy:
@@ -110,8 +112,8 @@ class NpcPolicy:
                 )
         self._network = GraphPolicy(contract, policy)
         self._dynamics = start_session(dynamics, _DYNAMICS)
-        if settings.prefix > contract.horizon:
-            raise ValueError(f"the search chooses {settings.prefix} steps, a plan has {contract.horizon}")
+        if settings.prefix * settings.hold > contract.horizon:
+            raise ValueError(f"the search chooses {settings.prefix * settings.hold} steps, a plan has {contract.horizon}")
         self._check_dynamics()
         self._beginnings = settings.beginnings() if settings.prefix else np.zeros((0, 0, len(settings.fail_safe)))
 

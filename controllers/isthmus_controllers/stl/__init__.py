@@ -11,16 +11,18 @@ verdict = monitor.update({"gap": 1.2, "x": 0.3, "goal": 1.0}).verdict  # satisfi
 ```
 """
 
+from isthmus_controllers.stl.binding import BoundSpecification, MeasuredSignals
 from isthmus_controllers.stl.explanation import Explanation
 from isthmus_controllers.stl.expressions import Arithmetic, Call, Expression, Negative, Number, Signal, signal
 from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
 from isthmus_controllers.stl.monitor import Monitor, Verdict
-from isthmus_controllers.stl.parsing import FormulaError, parse
+from isthmus_controllers.stl.parsing import FormulaError, parse, parse_expression
 
 __all__ = [
     "Always",
     "And",
     "Arithmetic",
+    "BoundSpecification",
     "Call",
     "Eventually",
     "Explanation",
@@ -28,6 +30,7 @@ __all__ = [
     "Formula",
     "FormulaError",
     "Implies",
+    "MeasuredSignals",
     "Monitor",
     "Negative",
     "Not",
@@ -38,5 +41,6 @@ __all__ = [
     "Until",
     "Verdict",
     "parse",
+    "parse_expression",
     "signal",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
-from isthmus.arrays import maximum, minimum
+from isthmus.arrays import length, maximum, minimum
 
 if TYPE_CHECKING:
     from isthmus_controllers.stl.formula import Predicate
@@ -22,6 +22,7 @@ _SYMBOLS: Mapping[str, tuple[int, Callable[[Any, Any], Any]]] = {
     "*": (2, lambda a, b: a * b),
     "/": (2, lambda a, b: a / b),
 }
+FUNCTIONS = ("abs", "hypot", "max", "min")
 _SIGN, _ATOM = 3, 4  # how strongly a minus sign and a single thing bind
 
 
@@ -168,14 +169,14 @@ class Arithmetic(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Call(Expression):
-    """`abs(a)`, `min(a, b, …)` or `max(a, b, …)`."""
+    """`abs(a)`, `min(a, b, …)`, `max(a, b, …)`, or `hypot(a, b, …)`, the root of the sum of squares."""
 
     function: str
     arguments: tuple[Expression, ...]
 
     def __post_init__(self) -> None:
-        if self.function not in ("abs", "min", "max"):
-            raise ValueError(f"unknown function {self.function!r}; there are: abs, max, min")
+        if self.function not in FUNCTIONS:
+            raise ValueError(f"unknown function {self.function!r}; there are: {', '.join(FUNCTIONS)}")
         if (len(self.arguments) == 1) != (self.function == "abs"):
             needed = "one argument" if self.function == "abs" else "two or more arguments"
             raise ValueError(f"{self.function} takes {needed}, got {len(self.arguments)}")
@@ -185,6 +186,8 @@ class Call(Expression):
         first, *others = (argument.values(signals) for argument in self.arguments)
         if self.function == "abs":
             return abs(first)
+        if self.function == "hypot":
+            return length(first, *others)
         pick = minimum if self.function == "min" else maximum
         for other in others:
             first = pick(first, other)

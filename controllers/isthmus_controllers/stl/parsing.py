@@ -4,7 +4,7 @@
 
 Words: `not`, `and`, `or`, `->`, `always[a,b]`, `eventually[a,b]`, and `until[a,b]` between two formulas. From weakest to strongest: `->`, `or`,
 `and`, `until`, and what stands before a formula; `->` groups to the right. Comparisons `>= > <= <` join sums, products and quotients of numbers,
-signals, `abs(…)`, `min(…, …)` and `max(…, …)`. A signal's name may have dots.
+signals, `abs(…)`, `min(…, …)`, `max(…, …)` and `hypot(…, …)`. A signal's name may have dots.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn, TypeVar
 
-from isthmus_controllers.stl.expressions import Arithmetic, Call, Expression, Negative, Number, Signal
+from isthmus_controllers.stl.expressions import FUNCTIONS, Arithmetic, Call, Expression, Negative, Number, Signal
 from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
 
-__all__ = ["FormulaError", "parse"]
+__all__ = ["FormulaError", "parse", "parse_expression"]
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<word>[A-Za-z_][\w.]*)|(?P<symbol>->|>=|<=|[-+*/()<>,\[\]]))"
 )
-_WORDS = ("not", "and", "or", "always", "eventually", "until", "abs", "min", "max")
+_WORDS = ("not", "and", "or", "always", "eventually", "until", *FUNCTIONS)
 _COMPARISONS = (">=", ">", "<=", "<")
 _EXACT = 1e-6  # steps by which an interval may miss a whole number, as decimal fractions do
 _Made = TypeVar("_Made")
@@ -47,6 +47,15 @@ def parse(text: str, dt: float | None = None) -> Formula:
     return _Parser(text, dt).whole()
 
 
+def parse_expression(text: str) -> Expression:
+    """The sum, product or single value that a text means, as it stands on one side of a comparison.
+
+    Raises:
+        FormulaError: the text is none.
+    """
+    return _Parser(text, None).value()
+
+
 class _Token(NamedTuple):
     kind: str  # number, word, symbol or end
     text: str
@@ -68,6 +77,12 @@ class _Parser:
         if self._token.kind != "end":
             self._fail("expected `and`, `or`, `->`, `until` or the end")
         return formula
+
+    def value(self) -> Expression:
+        expression = self._sum()
+        if self._token.kind != "end":
+            self._fail("expected `+`, `-`, `*`, `/` or the end")
+        return expression
 
     @property
     def _token(self) -> _Token:
@@ -217,7 +232,7 @@ class _Parser:
             inner = self._sum()
             self._need(")", "to close a parenthesis")
             return inner
-        if self._take("abs", "min", "max"):
+        if self._take(*FUNCTIONS):
             return self._call(token)
         if token.kind == "number":
             self._next += 1

@@ -20,6 +20,7 @@ setup(
         "console_scripts": [
             "explore_node = isthmus_ros.explore_node:main",
             "guard_node = isthmus_ros.guard_node:main",
+            "monitor_node = isthmus_ros.monitor_node:main",
             "policy_node = isthmus_ros.policy_node:main",
             "record_node = isthmus_ros.record_node:main",
             "sim_node = isthmus_ros.sim_node:main",

@@ -43,7 +43,9 @@ class System:
         encode: state `[..., n]` → what a network should see, such as places relative to the vehicle.
         fail_safe: control `[m]` that is best if nothing else is known.
         choices: values that each control is tried with by a search, one tuple per control.
-        prefix: steps that such a search chooses.
+        prefix: how many choices such a search makes, one after the other.
+        hold: steps for which one control of a plan, or one choice of a search, is held.
+        candidates: how many beginnings such a search tries at most.
         first: sample of the trajectory at which the specification begins.
         end: what becomes of windows beyond the end, see `isthmus_controllers.stl`.
         cost: trajectory `[B, T + 1, n]`, controls `[B, T, m]`, satisfied `[B]` → what training adds to the loss, a number; None for nothing.
@@ -66,6 +68,8 @@ class System:
     fail_safe: tuple[float, ...]
     choices: tuple[tuple[float, ...], ...]
     prefix: int
+    hold: int = 1
+    candidates: int = 4096
     first: int = 0
     end: str = "strict"
     cost: Cost | None = None

@@ -15,6 +15,7 @@ from isthmus.limits import Limits
 from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
 from isthmus.signals import Signal
+from isthmus.specification import Specification
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.scene import Body, Scene, Shape, flat_ground
 from isthmus_sim.task import EpisodeStart, Task, Term, Transition
@@ -83,8 +84,10 @@ def navigate() -> Task:
             Parameter("ground.friction", "1", 1.0, 0.3, 1.5, "sliding friction of the floor"),
             Parameter("payload", "kg", 0.0, 0.0, 2.0, "load on the axle"),
         ),
-        specification=f"always[0,20] (gap > {TOUCH}) and eventually[0,20] (goal_distance < {TOLERANCE})",
-        signals={"gap": gap, "goal_distance": goal_distance},
+        specification=Specification(
+            f"always[0,20] (gap > {TOUCH}) and eventually[0,20] (goal_distance < {TOLERANCE})",
+            {"goal_distance": "hypot(base_link.x - goal.x, base_link.y - goal.y)", "gap": _gap_in_words()},
+        ),
         look_at=(0.0, 0.0, 0.0),
         camera_distance=5.0,
     )
@@ -98,6 +101,19 @@ def gap(step: Transition) -> Array:
     outside = away[:, len(PILLARS) :] - CRATE
     crates = np.sqrt((np.maximum(outside, 0.0) ** 2).sum(axis=2)) + np.minimum(outside.max(axis=2), 0.0)
     return np.asarray(np.minimum(pillars.min(axis=1), crates.min(axis=1)) - HULL)
+
+
+def _gap_in_words() -> str:
+    """What `gap` computes, as the specification has it."""
+    free = []
+    for name in OBSTACLES:
+        x, y = (f"base_link.{axis} - obstacles.{name}_{axis}" for axis in "xy")
+        if name in PILLARS:
+            free.append(f"hypot({x}, {y}) - {PILLAR}")
+        else:
+            x, y = f"abs({x}) - {CRATE}", f"abs({y}) - {CRATE}"
+            free.append(f"hypot(max({x}, 0), max({y}, 0)) + min(max({x}, {y}), 0)")
+    return f"min({', '.join(free)}) - {HULL}"
 
 
 def goal_distance(step: Transition) -> Array:

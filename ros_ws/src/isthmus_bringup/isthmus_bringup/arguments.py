@@ -120,6 +120,13 @@ ARGUMENTS = (
         uses=_STARTED,
         defaults={"identify": True},
     ),
+    Argument(
+        "monitor",
+        "off",
+        "watch the policy's specification: report a violation, or brake by guard/hold, or by guard/stop",
+        ("off", "report", "hold", "stop"),
+        uses=("sim", "deploy"),
+    ),
     Argument("traces", "", "path prefix of the policy's own MCAP traces, one file per run; empty means none", uses=_COMMANDING),
     Argument("log_dir", "", "folder for the nodes' log files and for recordings; empty means ROS's own, and recordings/ here"),
     Argument("params_file", "", "YAML file of further node parameters; the arguments given here win over it"),

@@ -109,7 +109,11 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     if use != "sim" and path is None:
         raise ValueError(f"{use} needs a policy file: policy:=…/policy.isthmus")
     _refuse_unsupported(values)
-    contract = Artifact.load(path).contract if path else None
+    artifact = Artifact.load(path) if path else None
+    contract = artifact.contract if artifact else None
+    watched = values.get("monitor", "off") != "off"
+    if artifact and watched and artifact.specification is None and not values["params_file"]:
+        raise ValueError(f"monitor:={values['monitor']} has nothing to watch: {path} has no specification; a params_file can name one")
     everywhere = _chosen(values, "robot_namespace", "joint_prefix", "clock")
     simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
     transport = _transport(use, values, contract if simulating else None)
@@ -117,6 +121,8 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     shadow = bool(values.get("shadow"))
     if path and (use == "record" or values.get("record") or shadow):
         processes.append(_recorder(values, path))
+    if path and watched:
+        processes.append(_monitor(values, path))
     if simulating:
         task = values["task"] or (contract.task if contract else "")
         if not task:
@@ -160,6 +166,13 @@ def _recorder(values: Mapping[str, Value], path: Path) -> Process:
     return dataclasses.replace(node, lifecycle=False, required=False)
 
 
+def _monitor(values: Mapping[str, Value], path: Path) -> Process:
+    """It only listens; it comes up by itself, and its end ends nothing."""
+    listening = {**_chosen(values, "robot", "robots_dir", "robot_namespace", "joint_prefix", "use_sim_time"), "policy": str(path)}
+    node = _node("monitor_node", values, {**listening, "on_violation": str(values["monitor"]), "autostart": True})
+    return dataclasses.replace(node, lifecycle=False, required=False)
+
+
 def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value]) -> Process:
     files = [CONFIG / f"{name}.yaml"]
     if values["params_file"]:
@@ -182,6 +195,8 @@ def _refuse_unsupported(values: Mapping[str, Value]) -> None:
     """Refuse what no node does: a parameter that a node ignores silently would be worse."""
     if values.get("transport") and values["guard"] == "inline" and values["policy"]:
         raise ValueError(f"transport:={values['transport']} needs guard:=external; an inline guard commands a forward controller")
+    if values.get("monitor", "off") != "off" and not values["policy"]:
+        raise ValueError(f"monitor:={values['monitor']} needs a policy: policy:=…/policy.isthmus")
     for name in ("record", "shadow"):
         if values.get(name) and not values["policy"]:
             raise ValueError(f"{name}:=true needs a policy: policy:=…/policy.isthmus")

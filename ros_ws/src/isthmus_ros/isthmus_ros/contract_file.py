@@ -1,18 +1,21 @@
-"""The contract of a policy file, without the policy: for processes that must hold no model code."""
+"""Contract and specification of a policy file, without the policy: for processes that must hold no model code."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from isthmus import strict
 from isthmus.archive import ARCHIVE_LIMIT, check_canonical, read_archive
 from isthmus.contract import Contract
+from isthmus.specification import Specification
 
-__all__ = ["read_contract"]
+__all__ = ["read_contract", "read_specification"]
 
-_CONTRACT, _MANIFEST = "contract.json", "manifest.json"
+_Found = TypeVar("_Found")
+_CONTRACT, _MANIFEST, _SPECIFICATION = "contract.json", "manifest.json", "specification.json"
 
 
 def read_contract(path: str) -> Contract:
@@ -21,6 +24,26 @@ def read_contract(path: str) -> Contract:
     Raises:
         ValueError: the file cannot be read, is damaged, or its contract is not the one that its manifest lists; the message names the member.
     """
+    return _read(path, lambda members: Contract.from_json(members[_CONTRACT], f"member {_CONTRACT!r}"))
+
+
+def read_specification(path: str) -> Specification | None:
+    """The specification that travels in a policy file, None if there is none.
+
+    Raises:
+        ValueError: as `read_contract`.
+    """
+    where = f"member {_SPECIFICATION!r}"
+
+    def read(members: Mapping[str, bytes]) -> Specification | None:
+        if _SPECIFICATION not in members:
+            return None
+        return strict.decode(Specification, strict.load_json(members[_SPECIFICATION], where), where)
+
+    return _read(path, read)
+
+
+def _read(path: str, read: Callable[[Mapping[str, bytes]], _Found]) -> _Found:
     try:
         with Path(path).open("rb") as file:
             archive = file.read(ARCHIVE_LIMIT + 1)
@@ -30,13 +53,15 @@ def read_contract(path: str) -> Contract:
                 raise ValueError(f"member {name!r} is missing; the file has {', '.join(members) or 'no members'}")
         check_canonical(archive, members)
         manifest = strict.load_json(members[_MANIFEST], f"member {_MANIFEST!r}")
-        found = hashlib.sha256(members[_CONTRACT]).hexdigest()
         table = manifest.get("members", {}) if isinstance(manifest, Mapping) else {}
-        entry = table.get(_CONTRACT, {}) if isinstance(table, Mapping) else {}
-        listed = entry.get("sha256") if isinstance(entry, Mapping) else None
-        if found != listed:
-            raise ValueError(f"member {_CONTRACT!r} has SHA-256 {found}, {_MANIFEST} says {listed}")
-        return Contract.from_json(members[_CONTRACT], f"member {_CONTRACT!r}")
+        for name in (_CONTRACT, _SPECIFICATION):
+            if name in members:
+                found = hashlib.sha256(members[name]).hexdigest()
+                entry = table.get(name, {}) if isinstance(table, Mapping) else {}
+                listed = entry.get("sha256") if isinstance(entry, Mapping) else None
+                if found != listed:
+                    raise ValueError(f"member {name!r} has SHA-256 {found}, {_MANIFEST} says {listed}")
+        return read(members)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 from lifecycle_msgs.msg import Transition as LifecycleTransition
 
+from isthmus import strict
 from isthmus.robot import load_robot
 from isthmus_ros import wire
 from isthmus_ros.course import Course, RosEpisode
@@ -55,6 +57,7 @@ def evaluate_over_ros(
     replan: int | None = None,
     record: Path | None = None,
     guard: str = "inline",
+    monitor: bool = False,
     attach: bool = False,
     domain_id: int | None = None,
     progress: Callable[[RosEpisode], None] | None = None,
@@ -71,6 +74,7 @@ def evaluate_over_ros(
         replan: actions of a chunk to execute before deciding again; None means all.
         record: path prefix of MCAP traces, `<prefix>-000.mcap` and so on, written by the policy node.
         guard: "inline", in the policy node, or "external", in a process of its own.
+        monitor: a `monitor_node` watches, and each episode says what it found.
         attach: use nodes that already run, `sim_node` and an unconfigured or inactive `policy_node`, and `guard_node` if that asks one; then
             `plant`, `parameters`, `guard` and `record` are theirs.
         domain_id: ROS domain; None means a free one, or the environment's with `attach`.
@@ -78,12 +82,14 @@ def evaluate_over_ros(
 
     Raises:
         RosError: a node refused, failed or ended; the message is its own complaint.
-        ValueError: an unknown clock.
+        ValueError: an unknown clock or guard, or there is nothing to monitor.
     """
     if clock not in ("stepped", "wall"):
         raise ValueError(f"clock must be stepped or wall, got {clock!r}")
     if guard not in ("inline", "external"):
         raise ValueError(f"guard must be inline or external, got {guard!r}")
+    if monitor and task.specification is None:
+        raise ValueError(f"task {task.name!r} has no specification, so there is nothing to monitor")
     robot = load_robot(task.contract.robot)
     if robot.ros is None:
         raise RosError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
@@ -102,14 +108,19 @@ def evaluate_over_ros(
             if guard == "external":
                 guarding = {name: policy[name] for name in ("policy", "clock", "accept_no_deadman")}
                 nodes["guard_node"] = {**guarding, "transport": _held(task.contract.mode)}
+            if monitor:
+                own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="specification-"))) / "specification.json"
+                own.write_bytes(strict.canonical_json(task.specification))
+                nodes["monitor_node"] = {"policy": policy["policy"], "specification": str(own)}
             processes = stack.enter_context(_processes(nodes, environment))
-        link = Link(state_topic, domain_id, processes)
+        odometry_topic = wire.joined("/", robot.ros.odometry_topic) if robot.ros.odometry_topic else ""
+        link = Link(state_topic, domain_id, processes, odometry_topic=odometry_topic)
         stack.callback(link.close)
         if attach:
             guard = link.text("policy_node", "guard")
         for name in (*(["guard_node"] if guard == "external" else []), "policy_node"):
             _bring_up(link, name, processes)
-        course = Course(link, task, robot)
+        course = Course(link, task, robot, monitored=monitor)
         episodes = []
         for seed in seeds:
             episodes.append(course.run(seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Measurement, reorder
 from isthmus.robot import Robot
+from isthmus_controllers import stl
 from isthmus_ros import wire
+from isthmus_ros.history import StateHistory
 from isthmus_ros.link import Link
 from isthmus_ros.processes import RosError
 from isthmus_sim.episodes import episode_start
@@ -25,6 +27,8 @@ _PATIENCE = 20.0  # s for discovery, arming and standstill
 _START = 2.0  # s within which a start must be accepted
 _RESET = 5.0  # s within which the guard must be reset: a state may be late
 _STAMP_TOLERANCE = 1000  # ns
+_ROUNDING = 1e-9
+_MONITOR = 2.0  # s that a monitor may need for what it has heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class RosEpisode:
         success: the task's condition held at the end, and the guard did not stop it.
         steps: control periods until its end.
         stopped_by_guard: cause of the guard's stop, "" if there was none.
+        robustness: exact robustness of the task's specification, None if it has none.
+        monitored: interval of robustness that a `monitor_node` had decided on at the end, None if there is none.
     """
 
     seed: int
@@ -44,6 +50,17 @@ class RosEpisode:
     success: bool
     steps: int
     stopped_by_guard: str
+    robustness: float | None = None
+    monitored: tuple[float, float] | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the monitor came to the same verdict as the evaluation, and its interval holds the robustness."""
+        if self.robustness is None or self.monitored is None:
+            return False
+        low, high = self.monitored
+        decided = low >= 0 or high < 0
+        return decided and (low >= 0) == (self.robustness >= 0) and low - _ROUNDING <= self.robustness <= high + _ROUNDING
 
 
 class Course:
@@ -54,11 +71,15 @@ class Course:
         seconds: that they took, from start to the last state.
     """
 
-    def __init__(self, link: Link, task: Task, robot: Robot) -> None:
+    def __init__(self, link: Link, task: Task, robot: Robot, *, monitored: bool = False) -> None:
+        """Drive the nodes that the link reaches; with `monitored`, a `monitor_node` is among them."""
         self._link = link
         self._task = task
         self._robot = robot
-        self._kinematics = Kinematics(robot.urdf_path)
+        self._monitored = monitored
+        bound = stl.BoundSpecification(task.specification, task.contract) if task.specification else None
+        self._formula = bound.formula if bound else None
+        self._signals = stl.MeasuredSignals(bound, task.contract, robot, 1) if bound else None
         self.steps = 0
         self.seconds = 0.0
 
@@ -137,7 +158,7 @@ class Course:
         first, stopped = link.number("run_sequence"), link.number("stop_sequence")
         cause = link.status.get("cause", "") if stopped >= 0 and stopped < first + task.episode_steps else ""
         if first < 0:  # stopped on the way to the start pose
-            return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run")
+            return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run", None if self._formula is None else -np.inf)
         last = stopped if cause else first + task.episode_steps - 1
         commands = [link.executed[number] for number in range(first, last + 1) if number in link.executed]
         if len(commands) != last - first + 1:
@@ -146,26 +167,41 @@ class Course:
             )
         truth = self._states([wire.nanoseconds_of(command.header.stamp) for command in commands] + [self._end(last)])
         scorer = Scorer(task, 1)
-        total, success = 0.0, False
+        field = wire.COMMANDED.get(task.contract.mode, task.contract.mode)
+        total, success, steps = 0.0, False, 0
         for number, command in enumerate(commands):
-            asked = reorder(np.array([getattr(command, task.contract.mode)]), tuple(command.name), task.contract.action.elements)
-            outcome = scorer.score(Transition(truth[number], truth[number + 1], asked, inputs))
-            total += float(outcome.reward[0])
+            asked = reorder(np.array([getattr(command, field)]), tuple(command.name), task.contract.action.elements)
+            transition = Transition(truth[number], truth[number + 1], asked, inputs)
+            outcome = scorer.score(transition)
+            total, steps = total + float(outcome.reward[0]), steps + 1
             success = bool(outcome.success[0])
+            if task.fallen is not None and task.fallen(transition)[0]:
+                success = False
+                break
         self.steps += len(commands)
-        return RosEpisode(seed, total, success and not cause, len(commands), cause)
+        return RosEpisode(seed, total, success and not cause, steps, cause, self._robustness(truth[1:], inputs), self._known_to_monitor())
+
+    def _robustness(self, states: Sequence[Measurement], inputs: Mapping[str, Array]) -> float | None:
+        """Exact robustness of the specification over the whole episode; what falls beyond its end is left out."""
+        if self._formula is None or self._signals is None:
+            return None
+        self._signals.reset()
+        samples = [self._signals.read(state, inputs) for state in states]
+        trace = {name: np.stack([sample[name] for sample in samples], axis=1) for name in samples[0]}
+        return float(self._formula.robustness(trace, end="truncate")[0])
+
+    def _known_to_monitor(self) -> tuple[float, float] | None:
+        """What the monitor knows of this motion, once it knows all, or after it has had the time to."""
+        link = self._link
+        if not self._monitored:
+            return None
+        with contextlib.suppress(RosError):
+            link.until(lambda: link.number("monitored_motion") == link.number("motion") and link.status["decided"] == "true", _MONITOR, "")
+        if link.number("monitored_motion") != link.number("motion"):
+            return -np.inf, np.inf
+        return float(link.status["robustness.low"]), float(link.status["robustness.high"])
 
     def _states(self, times: Sequence[int]) -> list[Measurement]:
-        """The newest state at each time (ns), with the pose of the tool by forward kinematics."""
-        stamps = self._link.state_times()
-        joints, tool = self._robot.joint_names, self._robot.tool_frame
-        found = np.maximum(np.searchsorted(stamps, np.asarray(times) + 2 * _STAMP_TOLERANCE, side="right") - 1, 0)
-        messages = [self._link.states[int(stamps[index])] for index in found]
-        measurements = []
-        for message in messages:
-            position, velocity = (wire.column(message, field, joints) for field in ("position", "velocity"))
-            pose = self._kinematics.poses(joints, position, [tool])[tool].vector()
-            measurements.append(
-                Measurement(np.array([wire.seconds_of(message.header.stamp)]), joints, position, velocity, poses={tool: pose})
-            )
-        return measurements
+        """The newest state at each time, ns."""
+        history = StateHistory(self._robot, states=self._link.states.values(), odometry=self._link.odometry.values())
+        return [history.at(time) for time in times]

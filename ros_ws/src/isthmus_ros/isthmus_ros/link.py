@@ -11,6 +11,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -45,11 +46,14 @@ class Link:
     Attributes:
         states: stamp in ns → joint state, since the last `forget`.
         executed: sequence number → what the guard let through, since the last `forget`.
-        status: newest `guard/status` and `policy/status`, key → value; empty before the first.
+        odometry: stamp in ns → odometry, likewise.
+        status: newest `guard/status`, `policy/status` and `monitor/status`, key → value; empty before the first.
         cadence: newest diagnostics of the policy node, key → value.
     """
 
-    def __init__(self, state_topic: str, domain: int | None, processes: Sequence[Watched] = (), *, commands: bool = True) -> None:
+    def __init__(
+        self, state_topic: str, domain: int | None, processes: Sequence[Watched] = (), *, commands: bool = True, odometry_topic: str = ""
+    ) -> None:
         """Join the domain.
 
         Args:
@@ -57,6 +61,7 @@ class Link:
             domain: ROS domain; None means the environment's.
             processes: children whose death ends every wait; the list may change meanwhile.
             commands: collect what is executed; False for whoever must not disturb.
+            odometry_topic: absolute name of a mobile robot's odometry.
         """
         self._processes = processes
         context = rclpy.Context()
@@ -66,6 +71,7 @@ class Link:
         self._executor.add_node(self._node)
         self.states: dict[int, Any] = {}
         self.executed: dict[int, Any] = {}
+        self.odometry: dict[int, Any] = {}
         self.status: dict[str, str] = {}
         self.cadence: dict[str, str] = {}
         self._clients: dict[str, Any] = {}
@@ -74,7 +80,9 @@ class Link:
         node.create_subscription(JointState, state_topic, self._receive_state, _EVERY)
         if commands:
             node.create_subscription(JointState, "guard/executed", self._receive_executed, _EVERY)
-        for topic in ("guard/status", "policy/status"):
+        if odometry_topic:
+            node.create_subscription(Odometry, odometry_topic, self._receive_odometry, _EVERY)
+        for topic in ("guard/status", "policy/status", "monitor/status"):
             node.create_subscription(DiagnosticArray, topic, self._receive_status, wire.LATCHED)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._receive_diagnostics, 10)
 
@@ -82,6 +90,7 @@ class Link:
         """Drop the states and commands collected so far."""
         self.states.clear()
         self.executed.clear()
+        self.odometry.clear()
 
     def until(self, condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
         """Spin until the condition holds.
@@ -190,6 +199,9 @@ class Link:
 
     def _receive_state(self, message: Any) -> None:
         self.states.setdefault(wire.nanoseconds_of(message.header.stamp), message)
+
+    def _receive_odometry(self, message: Any) -> None:
+        self.odometry.setdefault(wire.nanoseconds_of(message.header.stamp), message)
 
     def _receive_executed(self, message: Any) -> None:
         self.executed[wire.sequence_of(message)] = message

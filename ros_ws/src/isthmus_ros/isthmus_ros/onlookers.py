@@ -10,7 +10,7 @@ from isthmus_ros.definitions import type_name
 
 __all__ = ["obeying"]
 
-_ONLOOKERS = ("record_node", "rosbag2_recorder", "_ros2cli")
+_ONLOOKERS = ("record_node", "monitor_node", "rosbag2_recorder", "_ros2cli")
 """How the names of nodes begin that only look on."""
 
 

@@ -66,6 +66,7 @@ def recorded_topics(robot: Robot, contract: Contract, namespace: str, *, clock: 
         Recorded("guard/executed", JointState, SAID),
         Recorded("guard/status", DiagnosticArray, wire.LATCHED),
         Recorded("policy/status", DiagnosticArray, wire.LATCHED),
+        Recorded("monitor/status", DiagnosticArray, wire.LATCHED),
         Recorded("policy/shadow", JointState, SAID),
         *(Recorded(input_topic(signal), input_kind(signal), wire.LATCHED) for signal in contract.inputs),
         Recorded("emergency_stop", Bool, wire.LATCHED),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
@@ -18,7 +17,7 @@ from isthmus.robot import load_robot
 from isthmus_ros import wire
 from isthmus_ros.faults import parse_faults
 from isthmus_ros.sim_cameras import CameraTopics
-from isthmus_ros.sim_commands import CommandTopics, forward_values, listening, make_controller
+from isthmus_ros.sim_commands import CommandTopics, listening, make_controller
 from isthmus_ros.sim_evidence import Evidence
 from isthmus_ros.sim_robot import SimRobot
 from isthmus_ros.sim_settings import Settings
@@ -145,9 +144,8 @@ class SimRun:
 
     def _serve(self, stop_services: Sequence[str]) -> None:
         node, namespace = self._node, self._settings.namespace
-        executed = TwistStamped if self._settings.task.contract.mode == "twist" else JointState
         if self._settings.stepped:
-            node.create_subscription(executed, "guard/executed", self._receive_executed, wire.COMMAND)
+            node.create_subscription(JointState, "guard/executed", self._receive_executed, wire.COMMAND)
         for name in stop_services:
             node.create_service(Trigger, wire.joined(namespace, name), self._end_control)
         node.create_service(Trigger, "~/resume", self._resume)
@@ -210,9 +208,7 @@ class SimRun:
 
     def _agree(self, executed: Any, newest: Array) -> bool:
         """Whether the command that came is the one that was executed; one in another field cannot be compared, and must only be new."""
-        if isinstance(executed, TwistStamped):
-            return newest.tolist() == forward_values(executed, self._joints).tolist()
-        values = getattr(executed, self._mode)
+        values = getattr(executed, wire.COMMANDED.get(self._mode, self._mode))
         return (
             self._fresh
             if not len(values)

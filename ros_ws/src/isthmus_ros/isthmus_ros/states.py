@@ -16,7 +16,7 @@ from isthmus.records import Array, Measurement
 from isthmus.robot import Base, Robot, RosProfile
 from isthmus_ros import wire
 
-__all__ = ["STEADY_ABORT", "StateTopic", "travelled"]
+__all__ = ["STEADY_ABORT", "StateTopic", "measurement_of", "travelled"]
 
 STEADY_ABORT = 5.0
 """Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up."""
@@ -77,7 +77,8 @@ class StateTopic:
         self.sequence = -1
         self.state_topic = wire.joined(namespace, robot.ros.state_topic)
         self._node = node
-        self._named = tuple(prefix + joint for joint in robot.base.wheels or robot.joint_names)
+        self._prefix = prefix
+        self._named = _named(robot, prefix)
         self._odometry: Any = None
         self._changed = threading.Condition()
         self._newest: Any = None
@@ -151,25 +152,10 @@ class StateTopic:
     def read(self) -> Measurement:
         """The newest sample; NaN for joints that it does not name, for an empty field, and everywhere before the first sample."""
         message = self._read = self._newest
-        joints = self.robot.joint_names
         if message is None:
-            nothing = np.full((1, len(joints)), np.nan)
-            return Measurement(np.zeros(1), joints, nothing, nothing)
-        position, velocity = (wire.column(message, field, self._named) for field in ("position", "velocity"))
-        effort = wire.column(message, "effort", self._named) if len(message.effort) else None
-        if self.robot.base.wheels:
-            position, velocity, effort = travelled(self.robot.base, position), travelled(self.robot.base, velocity), None
-        odometry = self._odometry
-        return Measurement(
-            stamp=np.array([wire.seconds_of(message.header.stamp)]),
-            joints=joints,
-            position=position,
-            velocity=velocity,
-            effort=effort,
-            poses={} if odometry is None else {odometry.child_frame_id: _pose(odometry.pose.pose)},
-            twists={} if odometry is None else {odometry.child_frame_id: _twist(odometry.twist.twist)},
-            images=self.images(),
-        )
+            nothing = np.full((1, len(self.robot.joint_names)), np.nan)
+            return Measurement(np.zeros(1), self.robot.joint_names, nothing, nothing)
+        return measurement_of(self.robot, self._prefix, message, self._odometry, self.images())
 
     def advance(self) -> None:
         """Wait for the sample with the next stamp in stepped time; nothing to do otherwise.
@@ -222,6 +208,38 @@ class StateTopic:
             self._arrival = time.monotonic()
             self._changed.notify_all()
         self.on_state()
+
+
+def measurement_of(robot: Robot, prefix: str, message: Any, odometry: Any, images: Mapping[str, Array] | None = None) -> Measurement:
+    """What a joint state, and the odometry of a mobile robot, say.
+
+    Args:
+        robot: the profile.
+        prefix: of the joints' names on topics.
+        message: a JointState; what it does not name is NaN.
+        odometry: an Odometry, or None.
+        images: newest picture of each camera, `[1, H, W, C]`.
+    """
+    named = _named(robot, prefix)
+    position, velocity = (wire.column(message, field, named) for field in ("position", "velocity"))
+    effort = wire.column(message, "effort", named) if len(message.effort) else None
+    if robot.base.wheels:
+        position, velocity, effort = travelled(robot.base, position), travelled(robot.base, velocity), None
+    return Measurement(
+        stamp=np.array([wire.seconds_of(message.header.stamp)]),
+        joints=robot.joint_names,
+        position=position,
+        velocity=velocity,
+        effort=effort,
+        poses={} if odometry is None else {odometry.child_frame_id: _pose(odometry.pose.pose)},
+        twists={} if odometry is None else {odometry.child_frame_id: _twist(odometry.twist.twist)},
+        images={} if images is None else images,
+    )
+
+
+def _named(robot: Robot, prefix: str) -> tuple[str, ...]:
+    """Joints of the robot's topics: a differential drive's are its wheels."""
+    return tuple(prefix + joint for joint in robot.base.wheels or robot.joint_names)
 
 
 def travelled(base: Base, wheels: Array) -> Array:

@@ -1,0 +1,122 @@
+"""One run after the other against a specification: which samples a run has, and what is known of it so far.
+
+Sample k is what the robot said last when command k + 1 of the run was executed: the end of control period k, as in an evaluation. Nothing here needs
+messages to come in step: commands and states are kept until both are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from isthmus.contract import Contract
+from isthmus.records import Array
+from isthmus.robot import Robot
+from isthmus.specification import Specification
+from isthmus_controllers import stl
+from isthmus_ros.history import StateHistory
+
+__all__ = ["RunWatch"]
+
+_NOWHERE = -1
+_COMMANDS = 1000
+_MEMORY = 10 * 10**9  # ns
+
+
+class RunWatch:
+    """Feeds a monitor with the samples of the newest run.
+
+    Attributes:
+        formula: what is watched, in control periods.
+        history: what the robot said.
+        motion: number of the motion that is watched, as in the policy's status; -1 before the first.
+        verdict: what is known.
+        values: the formula's signals at the newest sample.
+        missed: commands that were not heard, whose time was taken from the contract's period.
+    """
+
+    def __init__(
+        self,
+        specification: Specification,
+        contract: Contract,
+        robot: Robot,
+        inputs: Callable[[], Mapping[str, Array]],
+        prefix: str = "",
+    ) -> None:
+        """Watch nothing yet; `inputs` gives the newest value `[1, elements]` of each input of the policy, `prefix` is that of the joints' names.
+
+        Raises:
+            ValueError: the specification cannot be read, or names what is not measured.
+        """
+        bound = stl.BoundSpecification(specification, contract)
+        self.formula, self.history = bound.formula, StateHistory(robot, prefix)
+        self._monitor, self._inputs = bound.formula.monitor(), inputs
+        self._signals = stl.MeasuredSignals(bound, contract, robot, 1)
+        self._period = round(contract.control_period * 1e9)
+        self._executed: dict[int, int] = {}  # sequence number → stamp in ns
+        self.motion = self._first = self._last = _NOWHERE
+        self.values: dict[str, float] = {}
+        self.missed = 0
+
+    @property
+    def verdict(self) -> stl.Verdict:
+        """See the class."""
+        return self._monitor.newest
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing that still happens in this run can change what is known."""
+        return self._monitor.finished
+
+    def execute(self, sequence: int, stamp: int) -> None:
+        """Take a command: its sequence number, and when it was sent (ns)."""
+        self._executed[sequence] = stamp
+
+    def follow(self, motion: int, first: int, last: int) -> None:
+        """Take what the policy says of its run.
+
+        Args:
+            motion: number of the motion.
+            first: sequence number of the run's first command, negative before it.
+            last: of its last command, negative while it goes on.
+        """
+        if first >= 0 and (motion, first) != (self.motion, self._first):
+            self.motion, self._first = motion, first
+            self._monitor.reset()
+            self._signals.reset()
+            self.values, self.missed = {}, 0
+        if motion == self.motion:
+            self._last = last
+
+    def advance(self) -> bool:
+        """Take all samples that are complete; True if what is known has changed."""
+        changed = False
+        while not self.finished and (time := self._next()) is not None and self.history.reaches(time):
+            signals = self._signals.read(self.history.at(time), self._inputs())
+            self.values = {name: float(values[0]) for name, values in signals.items()}
+            before = self.verdict
+            after = self._monitor.update(self.values)
+            changed |= (after.low, after.high) != (before.low, before.high)
+        self._forget()
+        return changed
+
+    def _next(self) -> int | None:
+        """When the next sample was taken (ns); None if that is not known yet, or the run has no more."""
+        if self._first < 0:
+            return None
+        number = self._first + self.verdict.sample + 2
+        if 0 <= self._last < number - 1:
+            return None
+        if number in self._executed:
+            return self._executed[number]
+        over = self._last == number - 1
+        if number - 1 not in self._executed or not (over or next(reversed(self._executed)) > number):
+            return None
+        self.missed += not over
+        self._executed[number] = self._executed[number - 1] + self._period
+        return self._executed[number]
+
+    def _forget(self) -> None:
+        """Keep enough to begin a run late, since its beginning is told after its first commands, and no more."""
+        while len(self._executed) > _COMMANDS:
+            del self._executed[next(iter(self._executed))]
+        self.history.forget(self.history.newest - _MEMORY)

@@ -1,0 +1,195 @@
+"""A running robot is watched: every sample once, verdicts like the offline evaluator's, and what a violation leads to."""
+
+import contextlib
+import dataclasses
+import json
+import random
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from builtin_interfaces.msg import Time
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ros_bench import bench, punctual
+from ros_policies import resolved_rate
+from sensor_msgs.msg import JointState
+
+from isthmus.robot import load_robot
+from isthmus.specification import Specification
+from isthmus_controllers import stl
+from isthmus_controllers.scripted import scripted_artifact
+from isthmus_ros.coordinator import evaluate_over_ros
+from isthmus_ros.watch import RunWatch
+from isthmus_sim.tasks import get_task
+
+pytestmark = pytest.mark.ros
+ROBOT = load_robot("ur5e")
+CONTRACT = get_task("reach").contract
+PERIOD = round(CONTRACT.control_period * 1e9)
+PAN = f"joint_position.{ROBOT.joint_names[0]}"
+STEPS = Specification("always[0,0.2] (pan >= 0) and eventually[0,0.3] (pan >= 5)", {"pan": PAN})
+GOAL = [0.3, -0.3, 0.3]
+
+
+def state(stamp, pan):
+    message = JointState(name=list(ROBOT.joint_names), position=[pan, *[0.0] * 5], velocity=[0.0] * 6)
+    message.header.stamp = Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
+    return message
+
+
+def fed(events, specification=STEPS):
+    watch = RunWatch(specification, CONTRACT, ROBOT, dict)
+    for event in events:
+        match event:
+            case ("state", tick, pan):
+                watch.history.add(state(tick * PERIOD, pan))
+            case ("executed", sequence, tick):
+                watch.execute(sequence, tick * PERIOD)
+            case ("status", motion, first, last):
+                watch.follow(motion, first, last)
+        watch.advance()
+    return watch
+
+
+def run_of(pans, first=7, motion=1):
+    """A run whose command `first + k` is sent at tick k, on a state that is `pans[k]`."""
+    events = [("status", motion, first, -1)]
+    for tick, pan in enumerate(pans):
+        events += [("state", tick, pan), ("executed", first + tick, tick)]
+    return events
+
+
+def offline(pans):
+    formula = stl.BoundSpecification(STEPS, CONTRACT).formula
+    return float(formula.robustness({"pan": np.array([pans], dtype=float)}, end="strict")[0])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(-1, 6), min_size=8, max_size=12), st.integers(0, 10**6))
+def test_however_late_one_topic_is_the_samples_are_the_same(pans, seed):
+    topics = [[event for event in run_of(pans) if event[0] == kind] for kind in ("state", "executed", "status")]
+    choose, events = random.Random(seed), []
+    while any(topics):
+        events.append(choose.choice([topic for topic in topics if topic]).pop(0))
+    watch = fed(events)
+    assert (watch.verdict.low, watch.verdict.high) == (offline(pans[1:8]),) * 2
+    assert watch.missed == 0
+
+
+def test_a_command_that_was_not_heard_costs_no_sample():
+    pans = [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    events = [event for event in run_of(pans) if event != ("executed", 10, 3)]
+    watch = fed(events)
+    assert watch.missed == 1
+    assert watch.verdict.low == watch.verdict.high == offline(pans[1:8])
+
+
+def test_what_happens_after_the_run_does_not_count():
+    early = run_of([1, 1, 1, 1])
+    after = [("status", 1, 7, 9), *[("executed", 7 + tick, tick) for tick in range(4, 12)], *[("state", tick, -3) for tick in range(4, 12)]]
+    watch = fed([*early, *after])
+    assert watch.verdict.sample == 2
+    assert watch.verdict.verdict == "unknown"
+    assert fed([*early, *after[1:]]).verdict.verdict == "violated"
+
+
+def test_every_run_begins_anew():
+    first = [*run_of([1, -1, 1]), ("status", 1, 7, 9)]
+    assert fed(first).verdict.verdict == "violated"
+    events = [("status", 2, 20, -1)] + [
+        event for tick in range(10) for event in (("state", 50 + tick, 5.0), ("executed", 20 + tick, 50 + tick))
+    ]
+    watch = fed([*first, *events])
+    assert (watch.motion, watch.verdict.verdict, watch.finished) == (2, "satisfied", True)
+
+
+def test_memory_is_bounded():
+    watch = fed(run_of([1] * 5000), Specification("always[0,200] (pan >= 0)", {"pan": PAN}))
+    assert len(watch._executed) <= 1000
+    assert len(watch.history._states.stamps) <= 10 / CONTRACT.control_period + 2
+
+
+@pytest.fixture(scope="module")
+def reacher(tmp_path_factory):
+    """Moves the arm, and asks for what it cannot keep: the tool must not come near its goal."""
+    path = tmp_path_factory.mktemp("policy") / "policy.isthmus"
+    asked = Specification("always[0,2] (away >= 0.15)", {"away": "hypot(tool0.x - goal.x, tool0.y - goal.y, tool0.z - goal.z)"})
+    dataclasses.replace(resolved_rate(CONTRACT), specification=asked).save(path)
+    return path
+
+
+@contextlib.contextmanager
+def moving(policy, **monitoring):
+    with bench(policy, clock="wall", simulator={"plant": "mujoco"}, guarding={}, monitoring=monitoring) as found:
+        assert found.configure()
+        found.activate()
+        found.reach_for(CONTRACT, GOAL)
+        found.arm()
+        found.link.trigger("policy/start")
+        yield found
+
+
+@punctual
+def test_a_violation_is_told_and_the_robot_goes_on(reacher):
+    with moving(reacher) as found:
+        found.wait(lambda: found.link.status.get("verdict") == "violated", "violation")
+        assert float(found.link.status["robustness.high"]) < 0
+        assert "always[0,40] (away >= 0.15)" in found.link.status["specification"]
+        found.link.spin(0.5)
+        found.punctual()
+        assert found.link.status["rung"] in ("pass", "clamp")
+
+
+@punctual
+@pytest.mark.parametrize(("action", "rungs"), [("hold", ("hold", "pass", "clamp")), ("stop", ("stop",))])
+def test_a_violation_makes_the_guard_act(reacher, action, rungs):
+    with moving(reacher, on_violation=action, margin=0.05) as found:
+        found.wait(
+            lambda: f"guard/{action} was called" in found.nodes["guard_node"].log + json.dumps(found.link.status), "the guard's answer"
+        )
+        found.wait(lambda: found.link.status.get("verdict") == "violated", "violation")
+        assert found.link.status["rung"] in rungs
+        assert float(found.link.status["robustness.high"]) < 0.05
+
+
+def test_monitor_and_evaluation_agree_over_topics(tmp_path):
+    task = get_task("navigate")
+    scripted_artifact(task.contract).save(tmp_path / "policy.isthmus")
+    result = evaluate_over_ros(task, tmp_path / "policy.isthmus", range(2), monitor=True)
+    for episode in result.episodes:
+        assert episode.success
+        assert episode.agrees
+        assert episode.robustness is not None
+        assert episode.robustness > 0
+        assert episode.monitored == (episode.robustness,) * 2
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "sentence"),
+    [
+        ({"specification": ""}, "has no specification; give one: -p specification:=FILE.yaml"),
+        ({"specification": "missing.yaml"}, "missing.yaml"),
+        ({"on_violation": "explode"}, "parameter on_violation must be one of report, hold, stop, got 'explode'"),
+        ({"text": "formula: always[0,1] (speed <= 1)\n"}, "the formula names 'speed', which is neither defined nor measured"),
+        ({"text": "formula: always[0,1] (goal.x <= 1\n"}, "expected `)` to close a parenthesis"),
+        ({"text": "formula: 'true'\nsignal: {}\n"}, "unknown key 'signal'"),
+    ],
+)
+def test_what_cannot_be_watched_is_said_in_one_line(monitoring, sentence, tmp_path):
+    path = tmp_path / "policy.isthmus"
+    resolved_rate(CONTRACT).save(path)
+    if "text" in monitoring:
+        (tmp_path / "asked.yaml").write_text(monitoring["text"])
+        monitoring = {"specification": str(tmp_path / "asked.yaml")}
+    with bench(path, simulator={}, monitoring=monitoring) as found:
+        log = lambda: found.nodes["monitor_node"].log  # noqa: E731
+        found.link.until(lambda: "cannot configure" in log(), 15.0, f"no complaint: {log()}")
+        assert sentence in log()
+
+
+def test_a_task_without_a_specification_cannot_be_monitored(tmp_path):
+    with pytest.raises(ValueError, match="task 'reach' has no specification, so there is nothing to monitor"):
+        evaluate_over_ros(get_task("reach"), tmp_path / "policy.isthmus", [0], monitor=True)
