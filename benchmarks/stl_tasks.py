@@ -1,7 +1,7 @@
 """Neural predictive control and the planners it is compared with, on the tasks `stl:…`: the table of docs/explanation/stl.md.
 
 for t in traffic maze ship-safe ship-track rover arm; do isthmus train npc stl:$t; done
-python benchmarks/stl_tasks.py [--tasks maze] [--starts 2000] [--episodes 100]
+python benchmarks/stl_tasks.py [--tasks maze] [--methods NPC MPC SAC] [--starts 2000] [--episodes 100]
 python benchmarks/stl_tasks.py --curves docs/assets/stl_curves.png
 
 Per method and task, one line: plans from held-out starts that satisfy the specification exactly; of executions with a decision in every step, the
@@ -20,18 +20,20 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stl_sac import train_sac_on
 
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_controllers import stl
 from isthmus_controllers.planners import CemPlanner, GradientPlanner
-from isthmus_controllers.planners.mpc import MpcPlanner, MpcSettings
+from isthmus_controllers.planners.kind import MpcSettings
+from isthmus_controllers.planners.mpc import MpcPlanner
 from isthmus_sim.systems import PREFIX, System, get_system, system_contract, system_names
 
 UNSEEN = 5 * 10**6  # seeds that neither training nor its evaluations have used
@@ -42,6 +44,7 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="*", default=[name.removeprefix(PREFIX) for name in system_names()])
+    parser.add_argument("--methods", nargs="*", default=["NPC", "CEM", "STL_g", "MPC", "SAC"], help="how the names of methods begin")
     parser.add_argument("--starts", type=int, default=2000, help="first plans of neural predictive control; planners get a tenth")
     parser.add_argument("--episodes", type=int, default=100, help="executions; planners get a half")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings")
@@ -57,7 +60,7 @@ def main() -> int:
     )
     for name in arguments.tasks:
         system = get_system(PREFIX + name)
-        for method, policy, share in methods(system, arguments.runs):
+        for method, policy, share in methods(system, arguments.runs, tuple(arguments.methods)):
             line(system, method, policy, max(1, round(arguments.starts * share**2)), max(1, round(arguments.episodes * share)))
     return 0
 
@@ -85,25 +88,32 @@ def draw(tasks: list[str], runs: Path, picture: Path) -> None:
     figure.savefig(picture)
 
 
-def methods(system: System, runs: Path) -> Iterator[tuple[str, Policy, float]]:
+def methods(system: System, runs: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, Policy, float]]:
     """Name, policy, and share of the starts that it gets the root of."""
+    for name, make, share in every_method(system, runs):
+        if name.startswith(wanted):
+            yield name, make(), share
+
+
+def every_method(system: System, runs: Path) -> Iterator[tuple[str, Callable[[], Policy], float]]:
+    """As `methods`, with what makes the policy."""
     contract = system_contract(system)
     path = folder(runs, system.name) / "policy.isthmus"
     if path.is_file():
         artifact = Artifact.load(path)
         settings = {**json.loads(artifact.members["npc.json"]), "prefix": 0}
         alone = dataclasses.replace(artifact, members={**artifact.members, "npc.json": json.dumps(settings).encode()})
-        yield "NPC", alone.policy(), 1.0
-        yield "NPC + backup", artifact.policy(), 1.0
+        yield "NPC", alone.policy, 1.0
+        yield "NPC + backup", artifact.policy, 1.0
     else:
         print(f"{system.name:11} NPC is left out: there is no {path}")
     few = 0.316
-    yield "CEM", CemPlanner(contract, system), few
-    yield "STL_g", GradientPlanner(contract, system), few
-    if system.name == "rover":  # its model asks which of two numbers is larger in ways that CasADi cannot be asked
-        return
-    yield "MPC", MpcPlanner(contract, system), few
-    yield "MPC, robustness", MpcPlanner(contract, system, MpcSettings(constraints=False)), few
+    yield "CEM", lambda: CemPlanner(contract, system), few
+    yield "STL_g", lambda: GradientPlanner(contract, system), few
+    if system.name != "rover":  # its model asks which of two numbers is larger in ways that CasADi cannot be asked
+        yield "MPC", lambda: MpcPlanner(contract, system), few
+        yield "MPC, robustness", lambda: MpcPlanner(contract, system, MpcSettings(constraints=False)), few
+    yield "SAC", lambda: train_sac_on(system, runs), 1.0
 
 
 def line(system: System, method: str, policy: Policy, starts: int, episodes: int) -> None:
@@ -113,11 +123,12 @@ def line(system: System, method: str, policy: Policy, starts: int, episodes: int
     began = time.process_time()
     plans = policy.act({"state": states[:, None].astype(np.float32)}).actions
     together = (time.process_time() - began) / starts
-    robustness = stl.parse(system.specification).robustness(
-        system.signals(system.rollout(states, plans)[:, system.first :]), end=system.end
-    )
+    planned = np.nan
+    if plans.shape[1] == system.horizon:
+        signals = system.signals(system.rollout(states, plans)[:, system.first :])
+        planned = float((np.asarray(stl.parse(system.specification).robustness(signals, end=system.end)) >= 0).mean())
     alone = []
-    for state in states[: TIMED if method.startswith("NPC") else TIMED // 3]:
+    for state in states[: TIMED if method.startswith(("NPC", "SAC")) else TIMED // 3]:
         policy.reset(seed=0)
         began = time.process_time()
         policy.act({"state": state[None, None].astype(np.float32)})
@@ -126,7 +137,7 @@ def line(system: System, method: str, policy: Policy, starts: int, episodes: int
     asked: dict[str, Any] = summary["specification"]
     p50, p99 = 1e3 * np.percentile(alone, [50, 99])
     print(
-        f"{system.name:11} {method:18} {starts:>6} {(np.asarray(robustness) >= 0).mean():>6.3f} | {asked['plans']:>6.3f} "
+        f"{system.name:11} {method:18} {starts:>6} {planned:>6.3f} | {asked['plans'] or np.nan:>6.3f} "
         f"{summary['success']['rate']:>8.3f} {asked['safe']['rate']:>6.3f} {summary['return']['mean']:>6.2f} {asked['backup']:>6.3f} | "
         f"{p50:>8.2f} {p99:>8.2f} {1e3 * together:>8.2f}",
         flush=True,

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus_controllers import stl
-from isthmus_sim.systems import System
-from isthmus_sim.systems.navigate import PLAN, SAFE_PLAN, navigate_system
-from isthmus_sim.systems.response import measured_response
+from isthmus_sim.systems import System, dodge, navigate
+from isthmus_sim.systems.response import Response, measured_response
 from isthmus_sim.tasks import get_task
 
-__all__ = ["ENGINE_MODELS", "engine_model"]
+__all__ = ["ENGINE_MODELS", "engine_model", "installed_model"]
 
-ENGINE_MODELS = ("navigate",)
+_BUILDERS = {"navigate": (navigate.navigate_system, navigate), "dodge": (dodge.dodge_system, dodge)}
+
+ENGINE_MODELS = tuple(_BUILDERS)
 """Tasks that have one."""
 
 
@@ -25,6 +26,23 @@ def engine_model(name: str, plant: str, seed: int) -> System:
         plant: engine that it is fitted to.
         seed: of the random motion that it is fitted from.
     """
+    return _model(name, measured_response(get_task(name), plant, seed))
+
+
+def installed_model(task: str, parameters: Mapping[str, Any]) -> System:
+    """The model of an engine task that was fitted before, for policy files that plan on it; entry points of the group `isthmus.models`.
+
+    Args:
+        task: one of `ENGINE_MODELS`.
+        parameters: of its response.
+
+    Raises:
+        ValueError: the parameters are not those of a response.
+    """
+    return _model(task, Response.from_parameters(parameters))
+
+
+def _model(name: str, response: Response) -> System:
     task = get_task(name)
     assert task.specification is not None  # noqa: S101 - these tasks have one
     bound = stl.BoundSpecification(task.specification, task.contract)
@@ -33,5 +51,6 @@ def engine_model(name: str, plant: str, seed: int) -> System:
     def signals(trajectory: Any) -> Mapping[str, Any]:
         return bound.values({element: trajectory[..., index] for index, element in enumerate(names)})
 
-    plan, safe = (str(stl.parse(text, task.contract.control_period)) for text in (PLAN, SAFE_PLAN))
-    return navigate_system(task, measured_response(task, plant, seed), plan, safe, signals)
+    build, asked = _BUILDERS[name]
+    plan, safe = (str(stl.parse(text, task.contract.control_period)) for text in (asked.PLAN, asked.SAFE_PLAN))
+    return build(task, response, plan, safe, signals)

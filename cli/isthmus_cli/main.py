@@ -24,6 +24,7 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 _COMMANDS = {
     "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
     "script": ("isthmus_cli.script:Script", "write the policy file of a task's scripted solution"),
+    "mpc": ("isthmus_cli.mpc:Mpc", "write the policy file of a model predictive controller for a specification"),
     "eval": ("isthmus_cli.eval:Eval", "run episodes of a policy: return and success with 95 % intervals"),
     "deploy": ("isthmus_cli.deploy:Deploy", "run a policy on a robot over ROS 2, or on a simulated one: isthmus deploy POLICY --sim"),
     "view": ("isthmus_cli.view:View", "watch a task, with a policy or without, or a simulation that exploded"),
@@ -36,7 +37,10 @@ _COMMANDS = {
 }
 _TRAIN = {
     "sac": ("isthmus_cli.train_sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018) on stable-baselines3"),
-    "npc": ("isthmus_cli.train_npc:TrainNpc", "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks"),
+    "npc": (
+        "isthmus_cli.train_npc:TrainNpc",
+        "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks and navigate",
+    ),
 }
 _EXTRAS = {
     "mujoco": "sim",

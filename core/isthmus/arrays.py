@@ -71,6 +71,7 @@ class _Symbolic:
     """What models and formulas need of numpy, for arrays of CasADi expressions."""
 
     stack, concatenate = staticmethod(np.stack), staticmethod(np.concatenate)
+    cumsum = staticmethod(np.cumsum)
     ones_like, zeros_like = staticmethod(np.ones_like), staticmethod(np.zeros_like)
 
     @staticmethod

@@ -61,6 +61,11 @@ class ControlStep:
         self._executed: Command | None = None
         self.measurement = _nothing(plant)
 
+    @property
+    def time(self) -> Array:
+        """Seconds from each row's reset to its newest sample, `[B]`."""
+        return self._builder.time
+
     def reset(
         self,
         rows: Array | None = None,

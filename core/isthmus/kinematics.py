@@ -7,7 +7,7 @@ the last axis of every intermediate result, and products with 0 and 1 are left o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from isthmus.arrays import library
 from isthmus.records import Array
 from isthmus.urdf import Sparse, TreeJoint, read_inertial, read_joint
 
@@ -110,13 +111,33 @@ class Kinematics:
         turns = self._turns(joints, position, links)
         found = {}
         for link in links:
-            point: _Three = (0.0, 0.0, 0.0)
-            for index in reversed(self._chains[link]):
-                point = _carry(self._joints[index], point, turns.get(self._joints[index].name))
             found[link] = np.empty((position.shape[0], 3))
-            for column, values in enumerate(point):
+            for column, values in enumerate(self._carried(link, turns)):
                 found[link][:, column] = values
         return found
+
+    def origin(self, joints: Sequence[str], position: Any, link: str) -> tuple[Any, Any, Any]:
+        """Position of one link, for models that are differentiated: numpy, torch or CasADi alike.
+
+        Args:
+            joints: names of the columns of `position`; at least one of them moves the link.
+            position: `[..., J]`, rad or m.
+            link: name of the link.
+
+        Returns:
+            x, y, z, m, each of the shape of a column, or a number where nothing moves it.
+        """
+        operations = library(position)
+        columns = [position[..., index] for index in range(len(joints))]
+        turns = {name: (angle, operations.cos(angle), operations.sin(angle)) for name, angle in zip(joints, columns, strict=True)}
+        return self._carried(link, turns)
+
+    def _carried(self, link: str, turns: Mapping[str, _Turn]) -> _Three:
+        """A link's origin, from joint to joint down to the base."""
+        point: _Three = (0.0, 0.0, 0.0)
+        for index in reversed(self._chains[link]):
+            point = _carry(self._joints[index], point, turns.get(self._joints[index].name))
+        return point
 
     def jacobian(self, joints: Sequence[str], position: Array, link: str) -> Array:
         """Geometric Jacobian of a link's origin in the base frame (Siciliano et al., "Robotics", eq. 3.30).

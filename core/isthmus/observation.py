@@ -80,6 +80,11 @@ class ObservationBuilder:
             for signal in self._sampled
         }
 
+    @property
+    def time(self) -> Array:
+        """Seconds from each row's reset to its newest sample, `[B]`."""
+        return self._steps * self.contract.control_period
+
     def reset(self, rows: Array | None = None) -> None:
         """Forget history, previous action, elapsed time and recurrences of the given rows; None means all."""
         rows = np.arange(self._batch) if rows is None else rows
@@ -117,7 +122,7 @@ class ObservationBuilder:
                 case "previous_action":
                     sample = self._previous[where]
                 case "time":
-                    sample = self._steps[where, None] * self.contract.control_period
+                    sample = self.time[where, None]
                 case source if source in values:
                     sample = values[source]
                 case _:

@@ -91,7 +91,7 @@ def run_episodes(
     step = ControlStep(plant, dataclasses.replace(task.contract, horizon=policy.contract.horizon))
     step.reset(seeds=seeds, state=start.state, parameters=physical)
     scorer = Scorer(task, plant.batch)
-    before = plant.truth()
+    before, taken = plant.truth(), 0
     ended = np.zeros(plant.batch, dtype=bool)
     totals: dict[str, Array] = {term.name: np.zeros(plant.batch) for term in task.reward}
     success = np.zeros(plant.batch, dtype=bool)
@@ -101,10 +101,11 @@ def run_episodes(
     fallen, diverged = np.zeros(plant.batch, dtype=bool), np.zeros(plant.batch, dtype=bool)
 
     def score(tick: Tick) -> None:
-        nonlocal before, success
+        nonlocal before, success, taken
         after = plant.truth()
+        taken += 1
         asked = tick.decision.command.values if tick.asked is None else tick.asked
-        transition = Transition(before, after, asked, start.inputs)
+        transition = Transition(before, after, asked, start.inputs, np.full(plant.batch, taken * task.contract.control_period))
         outcome = scorer.score(transition)
         before = after
         if on_transition:

@@ -47,12 +47,14 @@ class Transition:
         after: truth at its end.
         action: what the policy asked for, `[B, A]`, SI.
         inputs: external signals, `[B, elements]` per name.
+        time: s from the start of the episode to the end of the period, `[B]`.
     """
 
     before: Measurement
     after: Measurement
     action: Array
     inputs: Mapping[str, Array]
+    time: Array = field(default_factory=lambda: np.zeros(1))
 
 
 def shared(value: Callable[[Transition], Array]) -> Callable[[Transition], Array]:

@@ -120,7 +120,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
                 self._step.sense()
         else:
             self._step.sense()
-        transition = Transition(self._before, after, asked, self._inputs)
+        transition = Transition(self._before, after, asked, self._inputs, self._step.time)
         outcome = self._scorer.score(transition)
         self._before = after
         self.elapsed += 1

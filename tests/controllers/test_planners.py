@@ -10,10 +10,12 @@ import casadi
 from test_npc import POINT
 
 from isthmus.arrays import library
+from isthmus.artifact import Artifact
 from isthmus.testing import policy_conformance
 from isthmus_controllers import stl
 from isthmus_controllers.planners import CemPlanner, GradientPlanner
-from isthmus_controllers.planners.mpc import MpcPlanner, MpcSettings
+from isthmus_controllers.planners.kind import MpcSettings, installed_model, mpc_artifact
+from isthmus_controllers.planners.mpc import MpcPlanner
 from isthmus_sim.systems import get_system, system_contract
 from isthmus_sim.systems.system import System
 
@@ -102,3 +104,48 @@ def test_models_and_formulas_are_the_same_in_casadi(name):
 def test_another_horizon_is_refused():
     with pytest.raises(ValueError, match="the model plans 10 steps, the contract has a horizon of 3"):
         CemPlanner(system_contract(TASK, 3), TASK)
+
+
+@pytest.mark.parametrize("name", PLANNERS)
+def test_plans_hold_their_controls_as_the_model_says(name):
+    held = System(**{field: getattr(TASK, field) for field in System.__dataclass_fields__} | {"hold": 3})
+    kinds = {"cem": CemPlanner, "gradient": GradientPlanner, "mpc": MpcPlanner}
+    planner = kinds.get(name, MpcPlanner)(CONTRACT, held, *([] if name in kinds else [MpcSettings(constraints=False)]))
+    states = TASK.sample(5, np.random.default_rng(0))
+    for _ in range(2):
+        chunk = planner.act(observed(states))
+        np.testing.assert_array_equal(chunk.actions, np.repeat(chunk.actions[:, ::3], 3, axis=1)[:, :10])
+        assert (chunk.info["robustness"] >= 0).mean() >= 0.6
+
+
+def test_a_controller_travels_in_a_file(tmp_path):
+    contract = system_contract(get_system("stl:ship-safe"))
+    mpc_artifact(contract, {}, MpcSettings(budget=0.5)).save(tmp_path / "mpc.isthmus")
+    policy = Artifact.load(tmp_path / "mpc.isthmus").policy()
+    states = get_system("stl:ship-safe").sample(2, np.random.default_rng(0))
+    assert policy.act(observed(states)).actions.shape == (2, contract.horizon, 2)
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters", "sentence"),
+    [
+        ("reach", {}, "there is no installed model of task 'reach'; Known: navigate, stl"),
+        ("stl:mase", {}, "unknown task 'stl:mase'; did you mean 'stl:maze'"),
+        ("stl:maze", {"gain": 1}, "the model of 'stl:maze' has no parameters, got gain"),
+        ("navigate", {"velocity": []}, "a response has the parameters velocity, travel, fastest, reach, got velocity"),
+        (
+            "navigate",
+            {"velocity": [[1, 2]], "travel": [[1, 2, 3]], "fastest": [1], "reach": [1]},
+            r"velocity must be \[1, 3\] finite numbers",
+        ),
+    ],
+)
+def test_models_that_do_not_exist_are_refused(task, parameters, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        installed_model(task, parameters)
+
+
+@pytest.mark.parametrize("name", ["temperature", "budget", "iterations"])
+def test_solver_settings_out_of_range(name):
+    with pytest.raises(ValueError, match=f"{name} must be > 0, got 0"):
+        MpcSettings(**{name: 0})

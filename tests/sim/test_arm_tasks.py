@@ -3,13 +3,16 @@ import pytest
 
 import isthmus_sim
 from isthmus import Command
+from isthmus.kinematics import Kinematics
 from isthmus.records import Measurement
+from isthmus.robot import load_robot
 from isthmus_controllers.scripted import scripted_policy
 from isthmus_controllers.scripted.slide import SlidePolicy
 from isthmus_sim.episodes import episode_start, run_episodes
 from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Transition
 from isthmus_sim.tasks import get_task
+from isthmus_sim.tasks.dodge import gap
 from isthmus_sim.tasks.tabletop import tool_point, upright_pose
 
 SEEDS = list(range(20))
@@ -182,3 +185,39 @@ def test_efforts_are_refused_in_an_engine_without_rotors():
     with pytest.raises(ValueError, match="task 'reach-effort' runs on mujoco, not on 'pybullet'"):
         task_plant("pybullet", task)
     assert task.contract.control_period * task.episode_steps == pytest.approx(5.0)
+
+
+def test_a_ball_crosses_the_way_and_leaves_start_and_goal_alone():
+    task = get_task("dodge")
+    start = episode_start(task, range(200))
+    balls, goals = start.inputs["ball"], start.inputs["goal"]
+    robot = load_robot("ur5e")
+    tools = Kinematics(robot.urdf_path).positions(robot.joint_names, start.state["position"], ["tool0"])["tool0"]
+    times = np.arange(0, 4.05, 0.05)
+    for tool, goal, ball in zip(tools, goals, balls, strict=True):
+        assert gap(tool[None], ball[None], np.zeros(1))[0] > 0.05
+        assert gap(np.repeat(goal[None], len(times), 0), np.repeat(ball[None], len(times), 0), times).min() > 0.05
+    straight = np.minimum(times / 1.0, 1.0)[:, None]
+    met = [
+        gap(tool + straight * (goal - tool), np.repeat(ball[None], len(times), 0), times).min() < 0
+        for tool, goal, ball in zip(tools, goals, balls, strict=True)
+    ]
+    assert 0.2 < np.mean(met) < 0.9
+
+
+def test_too_close_to_the_ball_ends_the_episode():
+    task = get_task("dodge")
+    env = isthmus_sim.make_vec("dodge", 30, "mujoco")
+    policy = scripted_policy("reach", get_task("reach").contract)
+    observation, _ = env.reset(seed=0)
+    touched = 0
+    for _ in range(task.episode_steps - 1):
+        before = observation
+        observation, _, terminated, _, info = env.step(policy.act(before).actions[:, 0])
+        if terminated.any():
+            final = info["final_obs"]
+            close = gap(final["tool0"][:, -1], final["ball"][:, -1], final["time"][:, -1, 0])
+            assert (close[terminated] < 1e-4).all()
+            touched += int(terminated.sum())
+    env.close()
+    assert 0 < touched < 30

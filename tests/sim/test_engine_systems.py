@@ -8,18 +8,15 @@ from hypothesis import strategies as st
 pytest.importorskip("mujoco")
 
 import isthmus_sim
-from isthmus_cli.engine_models import engine_model
+from isthmus_cli.engine_models import ENGINE_MODELS, engine_model
 from isthmus_controllers import stl
-from isthmus_sim.systems.navigate import HELD, KEEP_CLEAR, _gap
 from isthmus_sim.systems.response import Response, fit_response, measured_response
 from isthmus_sim.tasks import get_task
 
-TASK = get_task("navigate")
-
 
 @pytest.fixture(scope="module")
-def model():
-    return engine_model("navigate", "mujoco", 0)
+def models():
+    return {name: engine_model(name, "mujoco", 0) for name in ENGINE_MODELS}
 
 
 @settings(deadline=None, max_examples=30)
@@ -51,41 +48,52 @@ def test_positions_have_no_response():
 
 
 @pytest.mark.parametrize("plant", ["mujoco", "pybullet"])
-def test_the_model_predicts_the_engine(model, plant):
-    env = isthmus_sim.make_vec("navigate", 8, plant)
+@pytest.mark.parametrize(("name", "worst"), [("navigate", 0.05), ("dodge", 0.04)])  # m, after 3 s and after 2 s
+def test_the_model_predicts_the_engine(name, worst, plant, models):
+    model, contract = models[name], get_task(name).contract
+    env = isthmus_sim.make_vec(name, 8, plant)
     observation, _ = env.reset(seed=7)
     draw = np.random.default_rng(1)
-    controls = np.repeat(draw.uniform(model.low, model.high, (8, 6, 2)), 5, axis=1)
-    start, seen, over = flat(observation), [], np.zeros(8, dtype=bool)
-    for step in range(30):
+    steps = 30 if name == "navigate" else model.horizon
+    controls = np.repeat(draw.uniform(model.low, model.high, (8, steps // 5, len(model.low))), 5, axis=1) * 0.7
+    start, seen, over = flat(contract, observation), [], np.zeros(8, dtype=bool)
+    for step in range(steps):
         observation, _, terminated, truncated, _ = env.step(controls[:, step])
         over |= terminated | truncated
-        seen.append(np.where(over[:, None], np.nan, flat(observation)))
+        seen.append(np.where(over[:, None], np.nan, flat(contract, observation)))
     env.close()
     assert over.sum() <= 2
-    error = model.rollout(start, controls)[:, 1:] - np.stack(seen, 1)
-    assert np.nanmax(np.hypot(error[:, :, 0], error[:, :, 1])) < 0.05  # m, after 3 s
-    assert np.nanmax(np.abs(error[:, :, 6:])) < 1e-6  # goal, obstacles, and what the guard executes
+    error = dict(zip(model.states, np.moveaxis(model.rollout(start, controls)[:, 1:] - np.stack(seen, 1), 2, 0), strict=True))
+    frame = "base_link" if name == "navigate" else "tool0"
+    assert np.nanmax(np.hypot(error[f"{frame}.x"], error[f"{frame}.y"])) < worst
+    exact = [part for part in error if part.startswith(("goal", "obstacles", "ball", "time", "previous_action"))]
+    assert len(exact) > 8
+    assert max(np.nanmax(np.abs(error[part])) for part in exact) < 1e-6
 
 
-def flat(observation):
-    return np.concatenate([observation[signal.name][:, -1] for signal in TASK.contract.observation], 1).astype(np.float64)
+def flat(contract, observation):
+    return np.concatenate([observation[signal.name][:, -1] for signal in contract.observation], 1).astype(np.float64)
 
 
-def test_states_are_free_and_drawn_alike(model):
+@pytest.mark.parametrize("name", ["navigate", "dodge"])
+def test_states_are_free_and_drawn_alike(name, models):
+    model = models[name]
     states = model.sample(500, np.random.default_rng(3))
     np.testing.assert_array_equal(states, model.sample(500, np.random.default_rng(3)))
-    assert (_gap(states) > KEEP_CLEAR).all()
-    np.testing.assert_allclose(states[:, 2] ** 2 + states[:, 3] ** 2, 1)
-    formula = stl.parse(model.safety)
-    still = formula.robustness(model.signals(model.rollout(states, np.zeros((500, model.horizon, 2)))))
-    assert (still >= 0).mean() > 0.99  # whoever brakes at once touches nothing
+    assert (model.signals(states[:, None])["gap"] > 0.02).all()
+    if name == "navigate":
+        np.testing.assert_allclose(states[:, 2] ** 2 + states[:, 3] ** 2, 1)
+        still = stl.parse(model.safety).robustness(model.signals(model.rollout(states, np.zeros((500, model.horizon, 2)))))
+        assert (still >= 0).mean() > 0.99  # whoever brakes at once touches nothing
 
 
-def test_torch_plans_like_numpy(model):
+@pytest.mark.parametrize("name", ["navigate", "dodge"])
+def test_torch_plans_like_numpy(name, models):
     torch = pytest.importorskip("torch")
+    model = models[name]
     states = model.sample(20, np.random.default_rng(0))
-    controls = np.repeat(np.random.default_rng(1).uniform(model.low, model.high, (20, model.horizon // HELD, 2)), HELD, axis=1)
+    choices = np.random.default_rng(1).uniform(model.low, model.high, (20, model.horizon // model.hold, len(model.low)))
+    controls = np.repeat(choices, model.hold, axis=1)
     tensors = torch.from_numpy(states), torch.from_numpy(controls).requires_grad_()
     trajectory = model.rollout(*tensors)
     np.testing.assert_allclose(trajectory.detach().numpy(), model.rollout(states, controls), atol=1e-12)

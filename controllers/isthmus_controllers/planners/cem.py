@@ -70,18 +70,19 @@ class CemPlanner:
     def _search(self, state: Array) -> Array:
         problem, settings = self._problem, self._settings
         middle, reach = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
-        shape = (problem.model.horizon, len(middle))
+        shape = (problem.choices, len(middle))
         mean, spread = np.tile(middle, (shape[0], 1)), np.tile(settings.spread * reach, (shape[0], 1))
         states = np.repeat(state[None], settings.candidates, 0)
-        best, highest = mean, -np.inf
+        best, highest = problem.held(mean[None])[0], -np.inf
         for _ in range(settings.iterations):
-            plans = np.clip(mean + spread * self._draw.standard_normal((settings.candidates, *shape)), problem.low, problem.high)
+            choices = np.clip(mean + spread * self._draw.standard_normal((settings.candidates, *shape)), problem.low, problem.high)
+            plans = problem.held(choices)
             robustness = np.asarray(problem.robustness(states, plans))
             order = np.argsort(-robustness)
             if robustness[order[0]] > highest:
                 best, highest = plans[order[0]], float(robustness[order[0]])
             if highest >= 0:
                 break
-            elites = plans[order[: settings.elites]]
+            elites = choices[order[: settings.elites]]
             mean, spread = elites.mean(0), np.maximum(elites.std(0), settings.narrowest * reach)
         return best

@@ -57,11 +57,12 @@ class GradientPlanner:
         problem, settings = self._problem, self._settings
         states = torch.from_numpy(problem.states(observation))
         low, high = torch.from_numpy(problem.low), torch.from_numpy(problem.high)
-        values = torch.zeros(len(states), problem.model.horizon, len(low), dtype=states.dtype, requires_grad=True)
+        values = torch.zeros(len(states), problem.choices, len(low), dtype=states.dtype, requires_grad=True)
         optimiser = torch.optim.Adam([values], lr=settings.learning_rate)
-        best, highest = (low + high) / 2 + torch.zeros_like(values), torch.full((len(states),), -torch.inf, dtype=states.dtype)
+        best = problem.held((low + high) / 2 + torch.zeros_like(values))
+        highest = torch.full((len(states),), -torch.inf, dtype=states.dtype)
         for _ in range(settings.steps):
-            plans = (low + high) / 2 + (high - low) / 2 * torch.tanh(values)
+            plans = problem.held((low + high) / 2 + (high - low) / 2 * torch.tanh(values))
             with torch.no_grad():
                 exact = problem.robustness(states, plans)
                 better = exact > highest

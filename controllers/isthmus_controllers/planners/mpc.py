@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import casadi
@@ -24,6 +23,7 @@ from isthmus.contract import Contract
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers import stl
 from isthmus_controllers.npc.model import Model
+from isthmus_controllers.planners.kind import MpcSettings
 from isthmus_controllers.planners.planner import Problem
 
 __all__ = ["MpcPlanner", "MpcSettings"]
@@ -31,23 +31,6 @@ __all__ = ["MpcPlanner", "MpcSettings"]
 _ENOUGH = 0.5  # γ, robustness beyond which more is not worth anything
 _EFFORT = 1e-3  # ε
 _SLACK = 100.0  # μ
-
-
-@dataclass(frozen=True, slots=True)
-class MpcSettings:
-    """Settings of the optimisation.
-
-    Attributes:
-        constraints: whether `always` of a predicate is a constraint; otherwise all is robustness.
-        temperature: of the smooth robustness.
-        budget: s of CPU per decision.
-        iterations: of IPOPT at most.
-    """
-
-    constraints: bool = True
-    temperature: float = 0.05
-    budget: float = 1.0
-    iterations: int = 100
 
 
 class MpcPlanner:
@@ -87,13 +70,14 @@ class MpcPlanner:
         model, problem, settings = self._problem.model, self._problem, self._settings
         count = len(problem.low)
         state = casadi.SX.sym("state", len(model.states))
-        controls = casadi.SX.sym("controls", model.horizon * count)
-        plan = _elements(controls).reshape(1, model.horizon, count)
+        controls = casadi.SX.sym("controls", problem.choices * count)
+        chosen = _elements(controls).reshape(1, problem.choices, count)
+        plan = problem.held(chosen)
         trajectory = model.rollout(_elements(state)[None], plan)
         signals = model.signals(trajectory[:, model.first :])
         constraints, rest = _taken_apart(problem.formula, signals) if settings.constraints else ([], [problem.formula])
         middle, reach = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
-        effort = sum(value * value for value in ((plan - middle) / reach).ravel())
+        effort = sum(value * value for value in ((chosen - middle) / reach).ravel())
         slack = casadi.SX.sym("slack", len(constraints))
         cost = _EFFORT * effort + _SLACK * casadi.sum1(slack)
         if rest:
@@ -118,8 +102,8 @@ class MpcPlanner:
             "ipopt.warm_start_init_point": "yes",
         }
         bounds = {
-            "lbx": np.concatenate([np.tile(problem.low, model.horizon), np.zeros(len(constraints))]),
-            "ubx": np.concatenate([np.tile(problem.high, model.horizon), np.full(len(constraints), np.inf)]),
+            "lbx": np.concatenate([np.tile(problem.low, problem.choices), np.zeros(len(constraints))]),
+            "ubx": np.concatenate([np.tile(problem.high, problem.choices), np.full(len(constraints), np.inf)]),
             "lbg": np.zeros(len(constraints)),
             "ubg": np.full(len(constraints), np.inf),
         }
@@ -128,18 +112,20 @@ class MpcPlanner:
     def _solve(self, row: int, state: Array) -> tuple[Array, bool]:
         """A plan, and whether it is the solver's."""
         problem = self._problem
-        shape = (problem.model.horizon, len(problem.low))
+        shape = (problem.choices, len(problem.low))
         start = self._warm.get(row, np.tile((problem.low + problem.high) / 2, (shape[0], 1)))
         slack = np.zeros(len(self._bounds["lbg"]))
         answer = self._solver(x0=np.concatenate([start.ravel(), slack]), p=state, **self._bounds)
-        plan = np.clip(np.array(answer["x"]).ravel()[: start.size].reshape(shape), problem.low, problem.high)
-        solved = bool(self._solver.stats()["success"]) and bool(np.isfinite(plan).all())
+        chosen = np.clip(np.array(answer["x"]).ravel()[: start.size].reshape(shape), problem.low, problem.high)
+        solved = bool(self._solver.stats()["success"]) and bool(np.isfinite(chosen).all())
         if not solved:
             fail_safe = np.tile(np.array(problem.model.fail_safe), (shape[0], 1))
-            candidates = np.array([candidate for candidate in (plan, start, fail_safe) if np.isfinite(candidate).all()])
-            plan = candidates[int(np.argmax(problem.robustness(np.repeat(state[None], len(candidates), 0), candidates)))]
-        self._warm[row] = np.concatenate([plan[1:], plan[-1:]])
-        return plan, solved
+            candidates = np.array([candidate for candidate in (chosen, start, fail_safe) if np.isfinite(candidate).all()])
+            robustness = problem.robustness(np.repeat(state[None], len(candidates), 0), problem.held(candidates))
+            chosen = candidates[int(np.argmax(robustness))]
+        # Where controls are held, the next decision comes before the first of them is over.
+        self._warm[row] = np.concatenate([chosen[1:], chosen[-1:]]) if problem.model.hold == 1 else chosen
+        return problem.held(chosen[None])[0], solved
 
 
 def _elements(vector: Any) -> Array:

@@ -24,6 +24,7 @@ class Problem:
         formula: what is asked of them.
         low: bounds of the controls, `[m]`.
         high: likewise.
+        choices: controls that make up a plan, each held for the model's `hold` steps.
     """
 
     def __init__(self, contract: Contract, model: Model) -> None:
@@ -32,6 +33,11 @@ class Problem:
         self.contract, self.model = contract, model
         self.formula = stl.parse(model.specification)
         self.low, self.high = np.array(model.low), np.array(model.high)
+        self.choices = -(-model.horizon // model.hold)
+
+    def held(self, choices: Any) -> Any:
+        """Plans `[B, T, m]` from the controls that make them up, `[B, choices, m]`, in numpy, torch or CasADi."""
+        return choices[:, np.arange(self.model.horizon) // self.model.hold]
 
     def states(self, observation: Mapping[str, Array]) -> Array:
         """States `[B, n]` of an observation."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from isthmus import strict
 from isthmus.contract import Contract
@@ -15,7 +17,7 @@ from isthmus_sim.systems.ship import SHIP_SAFE, SHIP_TRACK
 from isthmus_sim.systems.system import System
 from isthmus_sim.systems.traffic import TRAFFIC
 
-__all__ = ["PREFIX", "System", "get_system", "is_system", "system_contract", "system_names"]
+__all__ = ["PREFIX", "System", "get_system", "installed_model", "is_system", "system_contract", "system_names"]
 
 PREFIX = "stl:"
 """Of the names of these tasks."""
@@ -45,6 +47,17 @@ def get_system(name: str) -> System:
     if name not in system_names():
         raise ValueError(f"unknown task {name!r}; {strict.suggest(name, system_names())}")
     return _SYSTEMS[name.removeprefix(PREFIX)]
+
+
+def installed_model(task: str, parameters: Mapping[str, Any]) -> System:
+    """The system of a task, for policy files that plan on it; entry point `stl` of the group `isthmus.models`.
+
+    Raises:
+        ValueError: there is no such task, or a parameter is given.
+    """
+    if parameters:
+        raise ValueError(f"the model of {task!r} has no parameters, got {', '.join(parameters)}")
+    return get_system(task)
 
 
 def system_contract(system: System, horizon: int | None = None) -> Contract:

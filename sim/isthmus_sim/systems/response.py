@@ -7,6 +7,7 @@ The guard bounds how fast a command may change, which is known exactly; what com
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from isthmus_sim.task import Task
 
 __all__ = ["Response", "fit_response", "measured_response"]
 
+_PARAMETERS = ("velocity", "travel", "fastest", "reach")
 _ROWS, _STEPS = 64, 150
 _HELD = (3, 15)  # control periods that a command is held
 
@@ -37,6 +39,27 @@ class Response:
     travel: Array
     fastest: Array
     reach: Array
+
+    def __post_init__(self) -> None:
+        axes = len(self.fastest)
+        for name, shape in (("velocity", (axes, 3)), ("travel", (axes, 3)), ("reach", (axes,))):
+            if (value := np.asarray(getattr(self, name))).shape != shape or not np.isfinite(value).all():
+                raise ValueError(f"{name} must be {list(shape)} finite numbers, got {value.tolist()}")
+
+    def parameters(self) -> dict[str, list[Any]]:
+        """As plain data, which makes an equal one by `Response.from_parameters`."""
+        return {name: np.asarray(getattr(self, name), dtype=np.float64).tolist() for name in _PARAMETERS}
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Response:
+        """The response that these are the parameters of.
+
+        Raises:
+            ValueError: one is missing, unknown, or not of its shape.
+        """
+        if set(parameters) != set(_PARAMETERS):
+            raise ValueError(f"a response has the parameters {', '.join(_PARAMETERS)}, got {', '.join(parameters) or 'none'}")
+        return cls(**{name: np.asarray(parameters[name], dtype=np.float64) for name in _PARAMETERS})
 
     def follow(self, velocity: Any, before: Any, asked: Any) -> tuple[Any, Any, Any]:
         """What commands lead to.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from isthmus import strict
 from isthmus_sim.task import Task
+from isthmus_sim.tasks.dodge import dodge
 from isthmus_sim.tasks.door import door
 from isthmus_sim.tasks.navigate import navigate
 from isthmus_sim.tasks.peg import peg
@@ -25,6 +26,7 @@ _TASKS: dict[str, Callable[[], Task]] = {
     "reach-wide": reach_wide,
     "reach-position": reach_position,
     "reach-effort": reach_effort,
+    "dodge": dodge,
     "push": push,
     "slide": slide,
     "rod": rod,

@@ -171,7 +171,9 @@ class Course:
         total, success, steps = 0.0, False, 0
         for number, command in enumerate(commands):
             asked = reorder(np.array([getattr(command, field)]), tuple(command.name), task.contract.action.elements)
-            transition = Transition(truth[number], truth[number + 1], asked, inputs)
+            transition = Transition(
+                truth[number], truth[number + 1], asked, inputs, np.array([(number + 1) * task.contract.control_period])
+            )
             outcome = scorer.score(transition)
             total, steps = total + float(outcome.reward[0]), steps + 1
             success = bool(outcome.success[0])

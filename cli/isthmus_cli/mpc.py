@@ -1,0 +1,66 @@
+"""`isthmus mpc`: the policy file of a model predictive controller."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from isthmus import strict
+from isthmus_cli.console import say
+from isthmus_cli.engine_models import ENGINE_MODELS
+from isthmus_cli.train_sac import git_state
+from isthmus_controllers.planners.kind import MpcSettings, installed_model, mpc_artifact
+from isthmus_sim.plants import plant_names
+from isthmus_sim.systems import get_system, is_system, system_contract, system_names
+from isthmus_sim.systems.response import measured_response
+from isthmus_sim.tasks import get_task
+
+__all__ = ["Mpc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mpc:
+    """Write the policy file of a controller that solves for its plans by CasADi and IPOPT: what a learned planner is measured against.
+
+    Attributes:
+        task: name of the task: navigate, or one of those that `isthmus tasks stl:` lists.
+        plant: engine that the model of navigate is fitted to.
+        seed: of the motion that it is fitted from.
+        out: file to write; by default runs/TASK-mpc.isthmus.
+        settings: of the optimisation.
+    """
+
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    plant: str = "mujoco"
+    seed: int = 0
+    out: Path | None = None
+    settings: MpcSettings = field(default_factory=MpcSettings)
+
+    def run(self) -> int:
+        """Write the file.
+
+        Raises:
+            ValueError: there is no model to plan on for the task.
+        """
+        known = [*ENGINE_MODELS, *system_names()]
+        if self.task not in known:
+            raise ValueError(f"no model to plan on for task {self.task!r}; {strict.suggest(self.task, known)}")
+        if self.plant not in plant_names():
+            raise ValueError(f"unknown plant {self.plant!r}; {strict.suggest(self.plant, plant_names())}")
+        parameters: dict[str, Any] = {}
+        if is_system(self.task):
+            contract, asked = system_contract(get_system(self.task)), None
+        else:
+            task = get_task(self.task)
+            parameters, asked = measured_response(task, self.plant, self.seed).parameters(), task.specification
+            contract = dataclasses.replace(task.contract, horizon=installed_model(self.task, parameters).horizon)
+        artifact = dataclasses.replace(mpc_artifact(contract, parameters, self.settings, git_state()), specification=asked)
+        path = self.out or Path("runs") / f"{self.task.replace(':', '-')}-mpc.isthmus"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        artifact.save(path)
+        say(f"{path}; try: isthmus eval {path} --episodes 20")
+        return 0
