@@ -129,7 +129,7 @@ def test_a_controller_travels_in_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("task", "parameters", "sentence"),
     [
-        ("reach", {}, "there is no installed model of task 'reach'; Known: navigate, stl"),
+        ("reach", {}, "there is no installed model of task 'reach'; Known: dodge, navigate, stl"),
         ("stl:mase", {}, "unknown task 'stl:mase'; did you mean 'stl:maze'"),
         ("stl:maze", {"gain": 1}, "the model of 'stl:maze' has no parameters, got gain"),
         ("navigate", {"velocity": []}, "a response has the parameters velocity, travel, fastest, reach, got velocity"),

@@ -73,7 +73,8 @@ class CemPlanner:
         shape = (problem.choices, len(middle))
         mean, spread = np.tile(middle, (shape[0], 1)), np.tile(settings.spread * reach, (shape[0], 1))
         states = np.repeat(state[None], settings.candidates, 0)
-        best, highest = problem.held(mean[None])[0], -np.inf
+        best: Array = problem.held(mean[None])[0]
+        highest = -np.inf
         for _ in range(settings.iterations):
             choices = np.clip(mean + spread * self._draw.standard_normal((settings.candidates, *shape)), problem.low, problem.high)
             plans = problem.held(choices)

@@ -21,11 +21,11 @@ from isthmus_sim.tasks.reach import TOLERANCE, reach
 
 __all__ = ["CLEARANCE", "dodge"]
 
-CLEARANCE = 0.12  # m, between the tool and the middle of the ball
+CLEARANCE = 0.08  # m, between the tool and the middle of the ball
 SPEED = (0.15, 0.45)  # m/s, of the ball
 HASTE = 0.4  # m/s, of a tool that goes straight to its goal: the ball is in the way when it is there
 EARLY, EARLIEST = (-0.2, 0.2), 0.3  # s, how far it misses that, and when it is in the way at the earliest
-FREE = 0.08  # m more than the clearance that start and goal have
+FREE = 0.05  # m more than the clearance that start and goal have
 SECONDS = 4
 BALL = ("x", "y", "z", "vx", "vy", "vz")
 REACHABLE = 4.0  # m, of the ball
@@ -54,7 +54,7 @@ def dodge() -> Task:
     def start(generators: Sequence[np.random.Generator]) -> EpisodeStart:
         drawn = base.start(generators)
         tools = kinematics.positions(robot.joint_names, drawn.state["position"], [robot.tool_frame])[robot.tool_frame]
-        balls = [_ball(*ends, generator) for *ends, generator in zip(tools, drawn.inputs["goal"], generators, strict=True)]
+        balls = [_ball(*parts) for parts in zip(tools, drawn.inputs["goal"], generators, strict=True)]
         return EpisodeStart(drawn.state, {**drawn.inputs, "ball": np.array(balls)})
 
     def away(step: Transition) -> Array:
