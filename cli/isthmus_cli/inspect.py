@@ -41,7 +41,7 @@ class Inspect:
             write_json({"file": str(self.policy), **_facts(artifact), "contract": artifact.contract})
             return 0
         contract = artifact.contract
-        place = f"on robot {contract.robot!r}" if not contract.no_robot else "of an outside suite, for no robot"
+        place = f"on robot {contract.robot!r}" if not contract.no_robot else "for no robot"
         say(f"{self.policy}: kind {artifact.kind}, for task {contract.task!r} {place}")
         say(f"control period {contract.control_period:g} s, {contract.horizon} action(s) per decision, {contract.mode} commands")
         show_signals(contract)

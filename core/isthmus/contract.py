@@ -92,9 +92,7 @@ class Contract:
         """Why no robot can run a policy with raw actions, in one sentence; "" for all other policies."""
         if self.mode != "raw":
             return ""
-        return (
-            f"the policy was made for {self.task!r} of an outside suite: its actions are in that suite's own scale, so no robot can run it"
-        )
+        return f"the policy was made for {self.task!r}, whose actions are in a scale of their own, so no robot can run it"
 
     def signal(self, name: str) -> Signal:
         """The observation signal of that name.

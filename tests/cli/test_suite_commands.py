@@ -39,7 +39,7 @@ def test_eval_tells_only_what_the_suite_reports(trained, isthmus, tmp_path):
 def test_inspect_names_the_suite_and_shows_no_limits(trained, isthmus):
     code, out, _ = isthmus("inspect", trained / "policy.isthmus")
     assert code == 0
-    assert "for task 'gym:Pendulum-v1' of an outside suite, for no robot" in " ".join(out.split())
+    assert "for task 'gym:Pendulum-v1' for no robot" in " ".join(out.split())
     assert "raw commands" in out
 
 
@@ -47,7 +47,7 @@ def test_doctor_refuses_every_robot_in_one_sentence(trained, isthmus):
     for robot in ((), ("--robot", "ur5e")):
         code, out, _ = isthmus("doctor", trained / "policy.isthmus", *robot)
         assert code == 1
-        assert "robot: the policy was made for 'gym:Pendulum-v1' of an outside suite: its actions are in that suite's own scale" in out
+        assert "robot: the policy was made for 'gym:Pendulum-v1', whose actions are in a scale of their own" in out
 
 
 @pytest.mark.parametrize(

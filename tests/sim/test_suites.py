@@ -77,7 +77,7 @@ def test_contract_of_half_cheetah_comes_from_its_spaces():
 def test_no_robot_accepts_raw_actions():
     contract = get_suite_task("gym:HalfCheetah-v5").contract
     (problem,) = contract.fits(load_robot("pendulum"))
-    assert problem.startswith("the policy was made for 'gym:HalfCheetah-v5' of an outside suite")
+    assert problem.startswith("the policy was made for 'gym:HalfCheetah-v5', whose actions are in a scale of their own")
 
 
 def test_each_key_of_a_nested_observation_is_a_signal():

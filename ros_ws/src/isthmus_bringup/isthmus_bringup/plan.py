@@ -111,6 +111,8 @@ def plan(use: str, given: Mapping[str, Value]) -> Plan:
     _refuse_unsupported(values)
     artifact = Artifact.load(path) if path else None
     contract = artifact.contract if artifact else None
+    if contract and contract.no_robot:
+        raise ValueError(contract.no_robot)
     watched = values.get("monitor", "off") != "off"
     if artifact and watched and artifact.specification is None and not values["params_file"]:
         raise ValueError(f"monitor:={values['monitor']} has nothing to watch: {path} has no specification; a params_file can name one")
