@@ -18,7 +18,7 @@ __all__ = ["Film", "check_format"]
 
 _FORMATS = (".gif", ".mp4")
 _FASTEST = 50.0  # pictures per second; more are not seen
-_POINTS = (("x", "y", "z"), ("x", "y"))
+_POINTS = (("x", "y", "z"), ("x", "y"), ("x", "y", "z", "vx", "vy", "vz"))  # the last ones move
 _LARGE, _SMALL = (720, 1280), (360, 480)  # an MP4 is compressed on the way, a GIF is kept in memory
 
 
@@ -66,17 +66,18 @@ class Film:
         def shoot(tick: Tick) -> None:
             nonlocal inputs
             inputs = tick.inputs or inputs  # a continued chunk has none
-            self.add(lambda: self.picture(plant, task, inputs))
+            self.add(lambda: self.picture(plant, task, inputs, (tick.index + 1) * self.period))
 
         return shoot
 
-    def picture(self, plant: RenderedSimulator, task: Task, inputs: Mapping[str, Array]) -> Array:
-        """A picture of row 0 now, `[H, W, 3]` uint8, with points among the task's inputs as green spheres.
+    def picture(self, plant: RenderedSimulator, task: Task, inputs: Mapping[str, Array], time: float = 0.0) -> Array:
+        """A picture of row 0 now, `[H, W, 3]` uint8, with points among the task's inputs as green spheres, also those that move.
 
         Args:
             plant: what is shown.
             task: says where to look.
             inputs: `[B, n]` per name.
+            time: s since the episode began.
         """
         points = [signal.name for signal in task.contract.inputs if signal.elements in _POINTS and signal.name in inputs]
         height, width = self.size
@@ -89,7 +90,7 @@ class Film:
             width=width,
             look_at=(x, y, z),
             distance=task.camera_distance,
-            markers=tuple(_point(inputs[name][0]) for name in points),
+            markers=tuple(_point(inputs[name][0], time) for name in points),
             studio=self._studio,
         )
 
@@ -135,8 +136,10 @@ class Film:
         first.save(self._path, save_all=True, append_images=rest, duration=round(self.period * self.stride * 1000), loop=0)
 
 
-def _point(values: Array) -> tuple[float, float, float]:
-    """A point of the plane lies on the ground."""
+def _point(values: Array, time: float) -> tuple[float, float, float]:
+    """A point of the plane lies on the ground; one with a velocity flies straight."""
+    if len(values) == 6:
+        values = values[:3] + time * values[3:]
     return float(values[0]), float(values[1]), float(values[2]) if len(values) == 3 else 0.0
 
 
