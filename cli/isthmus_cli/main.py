@@ -35,7 +35,7 @@ _COMMANDS = {
     "demo": ("isthmus_cli.demo:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),
 }
 _TRAIN = {
-    "sac": ("isthmus_cli.train_sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018) on stable-baselines3"),
+    "sac": ("isthmus_cli.train_sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
     "npc": ("isthmus_cli.train_npc:TrainNpc", "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks"),
 }
 _EXTRAS = {

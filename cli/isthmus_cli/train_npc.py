@@ -13,7 +13,7 @@ import tyro
 
 from isthmus_cli.console import say
 from isthmus_cli.progress import Progress
-from isthmus_cli.train_sac import git_state
+from isthmus_cli.training import git_state
 from isthmus_controllers.npc.export import npc_artifact
 from isthmus_controllers.npc.training import NpcConfig, Training, npc_config, train_npc
 from isthmus_sim.systems import get_system, system_contract, system_names

@@ -27,9 +27,11 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         task: what is asked.
         num_envs: number of rows.
         diverged: 0; a suite whose physics explodes raises an error instead.
+        progress: of the training, 0 … 1; nothing here depends on it.
     """
 
     diverged = 0
+    progress = 1.0
     metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"]}  # noqa: RUF012 - Gymnasium's name and type
     render_mode = "rgb_array"
 
