@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from isthmus_cli.training import find_task, run_training
+from isthmus_cli.training import find_task, named_task, run_training
 from isthmus_policies.sac import SacConfig, check_reactive, sac_config
-from isthmus_sim.suites import is_suite_task
-from isthmus_sim.tasks import get_task, task_names
 
 __all__ = ["TrainSac"]
 
@@ -52,10 +50,8 @@ class TrainSac:
         Raises:
             ValueError: the first word is no task; the message lists the known ones.
         """
-        if words and not words[0].startswith("-") and not is_suite_task(words[0]):
-            get_task(words[0])
-        name: Any = next((word for word in words if word in task_names()), tyro.MISSING)
-        return cls(task=tyro.MISSING, config=SacConfig() if name is tyro.MISSING else sac_config(name))
+        name = named_task(words)
+        return cls(task=tyro.MISSING, config=sac_config(name) if name else SacConfig())
 
     def run(self) -> int:
         """Run the command.

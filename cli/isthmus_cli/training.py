@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
 from isthmus_cli.progress import Progress
 from isthmus_cli.suite_evaluation import evaluate_suite
+from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.sac import Sac
 from isthmus_policies.training import Evaluation, TrainingResult, check_resumable, train
@@ -20,17 +21,17 @@ from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import Randomization, load_randomization, randomized_plant
 from isthmus_sim.suites import SuiteTask, SuiteVectorEnv, get_suite_task, is_suite_task
 from isthmus_sim.task import Task
-from isthmus_sim.tasks import get_task
+from isthmus_sim.tasks import get_task, task_names
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["find_task", "git_state", "run_training", "score_text", "train_shown"]
+__all__ = ["find_task", "git_state", "named_task", "run_training", "score_text", "train_shown"]
 
 EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
 EVALUATION_SEED = 10**6  # far from the seeds that `isthmus eval` uses, so that the best policy is not chosen on them
 INTERRUPTED = 130
 
-_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac}
+_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT}
 
 
 def find_task(name: str) -> Task | SuiteTask:
@@ -40,6 +41,17 @@ def find_task(name: str) -> Task | SuiteTask:
         ValueError: unknown; the message lists the known ones.
     """
     return get_suite_task(name) if is_suite_task(name) else get_task(name)
+
+
+def named_task(words: Sequence[str]) -> str | None:
+    """The task of ours among what was typed, whose settings are then the defaults; None if there is none.
+
+    Raises:
+        ValueError: the first word is no task; the message lists the known ones.
+    """
+    if words and not words[0].startswith("-") and not is_suite_task(words[0]):
+        get_task(words[0])
+    return next((word for word in words if word in task_names()), None)
 
 
 def run_training(

@@ -321,7 +321,8 @@ class _Session:
         return f"{found}. {path} holds the learner before that update and the batch as batch0.…"
 
     def _log(self) -> None:
-        values = {name: float(np.mean([losses[name] for losses in self._losses])) for name in (self._losses[-1] if self._losses else ())}
+        names = {name for losses in self._losses for name in losses}
+        values = {name: float(np.mean([losses[name] for losses in self._losses if name in losses])) for name in sorted(names)}
         if self._returns:
             values["return"] = float(np.mean(self._returns))
         self._losses.clear()
