@@ -37,6 +37,10 @@ _COMMANDS = {
 _TRAIN = {
     "sac": ("isthmus_cli.train_sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
     "dsac-t": ("isthmus_cli.train_dsac_t:TrainDsacT", "distributional soft actor-critic with three refinements (Duan et al. 2023)"),
+    "srl": (
+        "isthmus_cli.train_srl:TrainSrl",
+        "sequence reinforcement learning: one decision per several actions (Patel & Siegelmann 2025)",
+    ),
     "npc": ("isthmus_cli.train_npc:TrainNpc", "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks"),
 }
 _EXTRAS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from isthmus_cli.suite_evaluation import evaluate_suite
 from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.sac import Sac
+from isthmus_policies.srl import Srl
 from isthmus_policies.training import Evaluation, TrainingResult, check_resumable, train
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import Randomization, load_randomization, randomized_plant
@@ -31,7 +33,7 @@ SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
 EVALUATION_SEED = 10**6  # far from the seeds that `isthmus eval` uses, so that the best policy is not chosen on them
 INTERRUPTED = 130
 
-_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT}
+_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl}
 
 
 def find_task(name: str) -> Task | SuiteTask:
@@ -161,12 +163,17 @@ def train_shown(
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
     """
+    learner = _LEARNERS[algorithm](task.contract, config, seed) if engine == "isthmus" else None
+    if learner:
+        task = replace(task, contract=learner.contract)
+    replan = learner.summary().get("replan") if learner else None
 
     def score(policy: Policy) -> Evaluation:
+        seed = EVALUATION_SEED
         if isinstance(task, SuiteTask):
-            summary = evaluate_suite(task, policy, episodes=SUITE_EVALUATION_EPISODES, seed=EVALUATION_SEED)
+            summary = evaluate_suite(task, policy, episodes=SUITE_EVALUATION_EPISODES, seed=seed, replan=replan)
         else:
-            summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=EVALUATION_SEED, randomization=randomization)
+            summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=seed, replan=replan, randomization=randomization)
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
 
     env = _environment(task, plant, config.num_envs, randomization, out / "explosions")
@@ -186,9 +193,8 @@ def train_shown(
                 progress(step, total, ", ".join(news))
 
             told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": git_state(), "notes": notes}
-            if engine == "sb3":
+            if learner is None:
                 return _train_sb3(task, env, score, out, told)
-            learner = _LEARNERS[algorithm](task.contract, config, seed)
             return train(learner, env, score, out, resume=resume, **told)
     finally:
         env.close()

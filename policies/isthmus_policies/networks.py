@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["LOG_STD", "TwinMlp", "mlp", "polyak", "squash", "squashed_log_density"]
+__all__ = ["LOG_STD", "TwinMlp", "mlp", "polyak", "squash", "squashed_log_density", "xavier"]
 
 LOG_STD = (-20.0, 2.0)  # bounds of the actor's log σ; Haarnoja et al. 2018
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
@@ -88,6 +88,17 @@ def squashed_log_density(before: Tensor, log_std: Tensor, noise: Tensor) -> Tens
 def polyak(target: Tensor, source: Tensor, tau: float) -> None:
     """θ̄ ← τ θ + (1 − τ) θ̄, in place, of parameters as one vector `[P]`."""
     target.lerp_(source, tau)
+
+
+@torch.no_grad()
+def xavier(*networks: nn.Module) -> None:
+    """Draw the weights of linear layers and of twins anew: uniform within √(6 / (in + out)) (Glorot & Bengio 2010), biases 0."""
+    for name, parameter in (pair for network in networks for pair in network.named_parameters()):
+        if "weight" in name:
+            bound = math.sqrt(6 / sum(parameter.shape[-2:]))
+            parameter.uniform_(-bound, bound)
+        else:
+            parameter.zero_()
 
 
 def _uniform(*shape: int, fan: int) -> nn.Parameter:

@@ -252,7 +252,8 @@ class _Session:
             **self._notes,
         }
         samples = self._replay.observations(PARITY_SAMPLES)
-        return export_graph(self._learner.contract, self._learner.policy(), samples, training=training, git=self._git)
+        contract = self._learner.contract
+        return export_graph(contract, self._learner.policy(), samples, training=training, git=self._git, feedback=contract.horizon > 1)
 
     def close(self) -> None:
         """Flush what was written down."""

@@ -51,7 +51,7 @@ def test_doctor_refuses_every_robot_in_one_sentence(trained, isthmus):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--plant", "pybullet"), ("--plant", "ros"), ("--parameters", "payload=1"), ("--record", "x"), ("--replan", 1)]
+    ("option", "value"), [("--plant", "pybullet"), ("--plant", "ros"), ("--parameters", "payload=1"), ("--record", "x")]
 )
 def test_what_only_our_plants_can_do_is_refused(trained, refuse, option, value):
     told = refuse("eval", trained / "policy.isthmus", option, value)
