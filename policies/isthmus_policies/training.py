@@ -30,7 +30,7 @@ from isthmus_policies.journal import Journal
 from isthmus_policies.learner import DivergedError, Learner, LearnerConfig
 from isthmus_policies.replay import Batch, Replay
 
-__all__ = ["Evaluation", "Progress", "TrainingEnv", "TrainingResult", "check_resumable", "train"]
+__all__ = ["Evaluation", "Progress", "Session", "TrainingEnv", "TrainingResult", "check_resumable", "train"]
 
 LOG_EVERY = 500  # control periods between rows of training.jsonl
 _RECENT = 20  # episodes whose mean return is shown
@@ -145,7 +145,7 @@ def train(
     torch.set_num_threads(
         1
     )  # gradients that do not depend on each other have threads of their own; within one, more are slower at this size
-    session = _Session(learner, env, evaluate, out, config, seed, progress, git, notes or {})
+    session = Session(learner, env, evaluate, out, config, seed, progress, git, notes or {})
     interrupted = False
     try:
         session.begin(resume)
@@ -166,8 +166,14 @@ def train(
     return TrainingResult(out / "policy.isthmus", session.step, session.best, interrupted, checkpoint)
 
 
-class _Session:
-    """A training in progress."""
+class Session:
+    """A training in progress; `train` runs one from beginning to end and explains the arguments.
+
+    Attributes:
+        step: control periods done, of all rows together.
+        evaluated: those done at the last evaluation.
+        best: the best score so far; None before the first.
+    """
 
     def __init__(
         self,
