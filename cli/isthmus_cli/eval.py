@@ -13,12 +13,13 @@ import tyro
 
 from isthmus import strict
 from isthmus.artifact import Artifact
+from isthmus.sequence import default_replan
 from isthmus_cli.chart import save_chart
 from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.evaluation import check_contract, evaluate, summarize
 from isthmus_cli.film import Film, check_format
 from isthmus_cli.progress import Progress
-from isthmus_cli.sequences import default_replan, task_for
+from isthmus_cli.sequences import task_for
 from isthmus_cli.suite_evaluation import evaluate_suite
 from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_sim.parameters import Parameter, parameter_rows

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from isthmus.artifact import Artifact
 from isthmus.contract import Contract
 from isthmus.sequence import sequence_contract
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
 
-__all__ = ["default_replan", "task_for"]
+__all__ = ["task_for"]
 
 AnyTask = TypeVar("AnyTask", bound=Task | SuiteTask)
 
@@ -26,9 +25,3 @@ def task_for(task: AnyTask, contract: Contract) -> AnyTask:
     if contract.horizon > 1 and contract.digest() == sequence_contract(task.contract, contract.horizon).digest():
         return replace(task, contract=contract)
     return task
-
-
-def default_replan(artifact: Artifact) -> int | None:
-    """Actions of a chunk to execute before the policy decides again, as its training says; None means all."""
-    found = artifact.training.get("replan")
-    return found if isinstance(found, int) and 1 <= found <= artifact.contract.horizon else None

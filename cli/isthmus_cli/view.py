@@ -16,11 +16,12 @@ import tyro
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus.runner import Tick
+from isthmus.sequence import default_replan
 from isthmus_cli.agents import Agent
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import check_contract
 from isthmus_cli.film import Film
-from isthmus_cli.sequences import default_replan, task_for
+from isthmus_cli.sequences import task_for
 from isthmus_sim.episodes import run_episodes
 from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Task

@@ -147,8 +147,8 @@ def train(
     )  # gradients that do not depend on each other have threads of their own; within one, more are slower at this size
     session = Session(learner, env, evaluate, out, config, seed, progress, git, notes or {})
     interrupted = False
+    session.begin(resume)
     try:
-        session.begin(resume)
         while session.step < config.steps:
             session.advance()
         if session.evaluated != session.step:
@@ -160,10 +160,7 @@ def train(
     session.export().save(out / "last.isthmus")
     if session.best is None:
         session.export().save(out / "policy.isthmus")
-    checkpoint = newest_checkpoint(out / "checkpoints")
-    if checkpoint is None:  # Ctrl-C before the first one
-        raise KeyboardInterrupt
-    return TrainingResult(out / "policy.isthmus", session.step, session.best, interrupted, checkpoint)
+    return TrainingResult(out / "policy.isthmus", session.step, session.best, interrupted, session.checkpoint)
 
 
 class Session:
@@ -173,7 +170,11 @@ class Session:
         step: control periods done, of all rows together.
         evaluated: those done at the last evaluation.
         best: the best score so far; None before the first.
+        checkpoint: the newest; made by `begin`, as is the journal.
     """
+
+    checkpoint: Path
+    _journal: Journal
 
     def __init__(
         self,
@@ -196,7 +197,6 @@ class Session:
         self._replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), self._rows)
         self._updates = 0
         self._scale = _ActionScale(learner.contract)
-        self._journal: Journal | None = None
         self._seconds, self._began = 0.0, time.monotonic()
         self._returns: deque[float] = deque(maxlen=_RECENT)
         self._losses: list[Mapping[str, float]] = []
@@ -240,7 +240,6 @@ class Session:
         row = {"return": evaluation.mean_return, "seconds": self._elapsed()}
         if evaluation.success is not None:
             row["success"] = evaluation.success
-        assert self._journal is not None  # noqa: S101 - made by `begin`
         self._journal.write("eval", self.step, row)
         if self.best is None or evaluation.mean_return >= self.best.mean_return:
             self.best = evaluation
@@ -263,8 +262,7 @@ class Session:
 
     def close(self) -> None:
         """Flush what was written down."""
-        if self._journal:
-            self._journal.close()
+        self._journal.close()
 
     def _begin_episodes(self) -> None:
         """Reset all rows, with a seed that is different at every step."""
@@ -333,7 +331,6 @@ class Session:
         if self._returns:
             values["return"] = float(np.mean(self._returns))
         self._losses.clear()
-        assert self._journal is not None  # noqa: S101 - made by `begin`
         self._journal.write("train", self.step, {**values, "updates": float(self._updates), "seconds": self._elapsed()})
 
     def _due(self, every: int) -> bool:
@@ -358,7 +355,7 @@ class Session:
             "seconds": self._elapsed(),
             "contract": self._learner.contract.digest(),
         }
-        save_checkpoint(self._out / "checkpoints", self.step, {**self._learner_tensors(), **replay}, state)
+        self.checkpoint = save_checkpoint(self._out / "checkpoints", self.step, {**self._learner_tensors(), **replay}, state)
 
     def _load(self, path: Path) -> None:
         tensors, state = load_checkpoint(path)
@@ -374,6 +371,7 @@ class Session:
         self.best = Evaluation(**state["best"]) if state["best"] else None
         self._generator.bit_generator.state = state["generator"]
         self._seconds, self._began = state["seconds"], time.monotonic()
+        self.checkpoint = path
 
 
 class _ActionScale:

@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from isthmus import Contract, Limits, Signal
-from isthmus.sequence import sequence_contract
+from isthmus.sequence import default_replan, sequence_contract
 
 JOINTS = ("a", "b")
 LIMITS = Limits(JOINTS, (-3.0,) * 2, (3.0,) * 2, (1.0,) * 2, (np.inf,) * 2, (5.0,) * 2, (10.0,) * 2)
@@ -24,3 +26,11 @@ def test_a_previous_action_that_is_observed_already_stays_the_only_one():
 def test_a_horizon_must_be_positive():
     with pytest.raises(ValueError, match="horizon must be >= 1, got 0"):
         sequence_contract(Contract("arm", "test", (ANGLE,), ACTION, LIMITS, 0.05), 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"), [({}, None), ({"replan": 8}, 8), ({"replan": 31}, None), ({"replan": 0}, None), ({"replan": "8"}, None)]
+)
+def test_the_default_of_the_training_counts_where_it_is_possible(told, found):
+    contract = sequence_contract(Contract("arm", "test", (ANGLE,), ACTION, LIMITS, 0.05), 30)
+    assert default_replan(SimpleNamespace(contract=contract, training=told)) == found
