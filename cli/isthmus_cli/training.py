@@ -185,7 +185,8 @@ def train_shown(
 
             def show(step: int, total: int, evaluation: Evaluation | None) -> None:
                 nonlocal diverged
-                env.progress = min(step / total, 1.0)
+                if engine == "sb3":
+                    env.progress = min(step / total, 1.0)
                 news = [score_text(evaluation)] if evaluation else []
                 if env.diverged > diverged:
                     diverged = env.diverged

@@ -80,9 +80,11 @@ class TrainingEnv(Protocol):
 
     Attributes:
         num_envs: number of rows.
+        progress: of the training, 0 … 1; set before every control period and reset.
     """
 
     num_envs: int
+    progress: float
 
     def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
         """Begin all episodes; equal seeds give equal episodes, whatever happened before."""
@@ -266,6 +268,7 @@ class Session:
 
     def _begin_episodes(self) -> None:
         """Reset all rows, with a seed that is different at every step."""
+        self._env.progress = self._share
         seed = int(np.random.SeedSequence((self._seed, self.step)).generate_state(1)[0])
         self._observation, _ = self._env.reset(seed=seed)
         self._previous = np.zeros((self._rows, self._scale.size), dtype=np.float32)
@@ -278,6 +281,7 @@ class Session:
             action = self._generator.uniform(-1, 1, (self._rows, self._scale.size)).astype(np.float32)
         else:
             action = self._learner.act(observation, previous, self._fresh)
+        self._env.progress = self._share
         self._observation, reward, terminated, truncated, info = self._env.step(self._scale.to_si(action))
         ended = terminated | truncated
         following = info["final_obs"] if ended.any() else self._observation
@@ -292,7 +296,7 @@ class Session:
     def _learn(self) -> None:
         config = self._config
         due = int((self.step - config.learning_starts) * config.update_ratio) if self.step > config.learning_starts else 0
-        rate = config.learning_rate_decay + (1 - config.learning_rate_decay) * (1 - self.step / config.steps)
+        rate = config.learning_rate_decay + (1 - config.learning_rate_decay) * (1 - self._share)
         drawn: list[Batch] = []
 
         def draw() -> Batch:
@@ -336,6 +340,11 @@ class Session:
     def _due(self, every: int) -> bool:
         """Whether a multiple of `every` was reached in this control period."""
         return self.step // every > (self.step - self._rows) // every
+
+    @property
+    def _share(self) -> float:
+        """Of the training that is done, 0 … 1."""
+        return min(self.step / self._config.steps, 1.0)
 
     def _elapsed(self) -> float:
         """Seconds of training, of all its parts."""

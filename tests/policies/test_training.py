@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from isthmus_policies.checkpoint import load_checkpoint, save_checkpoint
 from isthmus_policies.learner import DivergedError
 from isthmus_policies.sac import Sac, SacConfig
 from isthmus_policies.training import Evaluation, check_resumable, train
+from isthmus_sim.randomization import load_randomization
 from isthmus_sim.tasks import get_task
 
 TASK = get_task("pendulum")
@@ -21,9 +23,12 @@ SMALL = SacConfig(
 )
 
 
+RANDOM = Path(__file__).parents[2] / "examples" / "randomize" / "reach.yaml"  # with a curriculum, delays, noise and pushes
+
+
 def trained(out, scores=(1.0, 3.0, 2.0), seed=0, config=SMALL, task="pendulum", **options):
     remaining = iter(scores)
-    env = isthmus_sim.make_vec(task, config.num_envs)
+    env = isthmus_sim.make_vec(task, config.num_envs, randomization=load_randomization(RANDOM) if task == "reach" else None)
     learner = Sac(env.task.contract, config, seed)
     return train(learner, env, lambda policy: Evaluation(next(remaining), 0.0), out, config=config, seed=seed, **options)
 
@@ -67,25 +72,23 @@ def killed_at(step):
     return progress
 
 
+FIELDS = {name: getattr(SMALL, name) for name in SMALL.__dataclass_fields__}
+
+
+ROWS = {"pendulum": 1, "reach": 1, "gym:Hopper-v5": 2}
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    return {
-        name: tensors(trained(tmp_path_factory.mktemp("whole"), config=config, task=task))
-        for name, (task, config) in {
-            "pendulum": ("pendulum", SMALL),
-            "gym:Hopper-v5": ("gym:Hopper-v5", SacConfig(**{**FIELDS, "num_envs": 2})),
-        }.items()
-    }
-
-
-FIELDS = {name: getattr(SMALL, name) for name in SMALL.__dataclass_fields__}
+    made = {task: SacConfig(**{**FIELDS, "num_envs": rows}) for task, rows in ROWS.items()}
+    return {task: tensors(trained(tmp_path_factory.mktemp("whole"), config=config, task=task)) for task, config in made.items()}
 
 
 @given(moments=st.lists(st.integers(1, 180), min_size=1, max_size=2))
 @settings(deadline=None, max_examples=5)
-@pytest.mark.parametrize(("task", "rows"), [("pendulum", 1), ("gym:Hopper-v5", 2)])
-def test_a_killed_and_resumed_training_ends_as_an_uninterrupted_one(uninterrupted, tmp_path_factory, task, rows, moments):
-    out, config = tmp_path_factory.mktemp("killed"), SacConfig(**{**FIELDS, "num_envs": rows})
+@pytest.mark.parametrize("task", list(ROWS))
+def test_a_killed_and_resumed_training_ends_as_an_uninterrupted_one(uninterrupted, tmp_path_factory, task, moments):
+    out, config = tmp_path_factory.mktemp("killed"), SacConfig(**{**FIELDS, "num_envs": ROWS[task]})
     for moment in moments:
         with pytest.raises(Killed):
             trained(out, config=config, task=task, resume=True, progress=killed_at(moment))
