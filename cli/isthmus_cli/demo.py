@@ -27,7 +27,7 @@ from isthmus_sim.tasks import get_task
 __all__ = ["Demo", "run_demo"]
 
 STILLS = 6
-_NEEDED = ("matplotlib", "scipy", "PIL", "mujoco", "pybullet", "torch", "stable_baselines3", "rclpy")
+_NEEDED = ("matplotlib", "scipy", "PIL", "mujoco", "pybullet", "torch", "safetensors", "tensorboard", "rclpy")
 
 
 @dataclass(frozen=True, slots=True)
