@@ -17,7 +17,7 @@ from torch import Tensor
 
 from isthmus import strict
 
-__all__ = ["KEPT", "load_checkpoint", "newest_checkpoint", "save_checkpoint"]
+__all__ = ["KEPT", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_file", "write_tensors"]
 
 KEPT = 2
 
@@ -47,6 +47,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str,
     save_file(whole, partial, metadata={"state": text, "sha256": _digest(whole, text)})
     with partial.open("rb") as file:
         os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
     partial.replace(path)
 
 

@@ -24,7 +24,7 @@ from isthmus.contract import Contract
 from isthmus.guard import HOLD
 from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus_policies.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint, write_tensors
+from isthmus_policies.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint, write_file, write_tensors
 from isthmus_policies.export import PARITY_SAMPLES, export_graph
 from isthmus_policies.journal import Journal
 from isthmus_policies.learner import DivergedError, Learner, LearnerConfig
@@ -209,7 +209,7 @@ class Session:
         newest = newest_checkpoint(self._out / "checkpoints") if resume else None
         identity = _identity(self._learner.algorithm, self._seed, self._config)
         if newest is None:
-            (self._out / "config.json").write_bytes(strict.canonical_json(identity))
+            write_file(self._out / "config.json", strict.canonical_json(identity))
             self._checkpoint()
         else:
             check_resumable(self._out, self._learner.algorithm, self._seed, self._config)
