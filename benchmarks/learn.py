@@ -23,9 +23,11 @@ from rivals import Loop, Race
 
 import isthmus_sim
 from isthmus_cli.evaluation import evaluate
+from isthmus_policies.outcome import Evaluation
 from isthmus_policies.replay import Replay
 from isthmus_policies.sac import Sac, SacConfig, sac_config
-from isthmus_policies.training import Evaluation, Session, train
+from isthmus_policies.session import Session
+from isthmus_policies.training import train
 from isthmus_sim.sb3 import Sb3VecEnv
 from isthmus_sim.suites import get_suite_task
 

@@ -16,9 +16,11 @@ from isthmus_cli.progress import Progress
 from isthmus_cli.suite_evaluation import evaluate_suite
 from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
+from isthmus_policies.outcome import Evaluation, TrainingResult
 from isthmus_policies.sac import Sac
+from isthmus_policies.session import check_resumable
 from isthmus_policies.srl import Srl
-from isthmus_policies.training import Evaluation, TrainingResult, check_resumable, train
+from isthmus_policies.training import train
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import Randomization, load_randomization, randomized_plant
 from isthmus_sim.suites import SuiteTask, SuiteVectorEnv, get_suite_task, is_suite_task

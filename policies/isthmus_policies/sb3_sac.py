@@ -29,8 +29,8 @@ from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus_policies.export import PARITY_SAMPLES, export_graph
 from isthmus_policies.features import FeatureEncoder
+from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
 from isthmus_policies.sac import SacConfig, check_reactive
-from isthmus_policies.training import Evaluation, Progress, TrainingResult
 
 __all__ = ["train_sb3_sac"]
 

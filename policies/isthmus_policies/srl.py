@@ -21,14 +21,15 @@ from torch.nn import functional
 
 from isthmus.contract import Contract
 from isthmus.records import Array
-from isthmus.sequence import PREVIOUS, sequence_contract
+from isthmus.sequence import sequence_contract
 from isthmus_policies.features import FeatureEncoder
 from isthmus_policies.learner import LearnerConfig, Second, check_finite, task_config
-from isthmus_policies.networks import LOG_STD, TwinMlp, mlp, polyak, squash, xavier
+from isthmus_policies.networks import TwinMlp, mlp, polyak, xavier
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.replay import Batch
+from isthmus_policies.sequence_actor import SequenceActor, SequencePolicy
 
-__all__ = ["SequenceActor", "SequencePolicy", "Srl", "SrlConfig", "srl_config"]
+__all__ = ["Srl", "SrlConfig", "srl_config"]
 
 LEAST_HORIZON = 30  # primitive actions that an exported policy plans at least; what the frequency-averaged score asks for
 
@@ -75,63 +76,6 @@ class SrlConfig(LearnerConfig):
 def srl_config(task: str) -> SrlConfig:
     """The tuned settings of a task, or the defaults if there are none."""
     return task_config(SrlConfig, task, "srl")
-
-
-class SequenceActor(nn.Module):
-    """Emits actions one after the other: h₀ = W₂ ReLU(W₁ s), h_k = GRU(a_{k−1}, h_{k−1}), a_k = tanh(μ(h_k) + σ(h_k) ε_k)."""
-
-    def __init__(self, features: int, actions: int, hidden: int) -> None:
-        """Draw the weights.
-
-        Args:
-            features: of a state.
-            actions: A.
-            hidden: width.
-        """
-        super().__init__()
-        self.start = mlp((features, hidden, hidden))
-        self.cell = nn.GRUCell(actions, hidden)
-        self.mean, self.log_std = nn.Linear(hidden, actions), nn.Linear(hidden, actions)
-        xavier(self.start, self.mean, self.log_std)
-
-    def forward(self, features: Tensor, previous: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """A drawn sequence.
-
-        Args:
-            features: s, `[B, F]`.
-            previous: a₀, the action executed before it, `[B, A]`.
-            noise: ε, `[B, n, A]`.
-
-        Returns:
-            actions `[B, n, A]` and log-densities `[B, n]`, each given the actions before it.
-        """
-        hidden, action = self.start(features), previous
-        actions, densities = [], []
-        for epsilon in noise.unbind(dim=1):
-            hidden = self.advance(action, hidden)
-            action, density = squash(self.mean(hidden), self.log_std(hidden).clamp(*LOG_STD), epsilon)
-            actions.append(action)
-            densities.append(density)
-        return torch.stack(actions, dim=1), torch.stack(densities, dim=1)
-
-    def deterministic(self, features: Tensor, previous: Tensor, length: int) -> Tensor:
-        """The sequence of means `[B, length, A]`, each fed to the next; the arguments are those of `forward`."""
-        hidden, action = self.start(features), previous
-        actions = []
-        for _ in range(length):
-            hidden = self.advance(action, hidden)
-            action = torch.tanh(self.mean(hidden))
-            actions.append(action)
-        return torch.stack(actions, dim=1)
-
-    def advance(self, action: Tensor, hidden: Tensor) -> Tensor:
-        """The next h, `[B, hidden]`: the recurrence of `torch.nn.GRUCell`, written out because that one cannot be exported."""
-        cell = self.cell
-        of_action = functional.linear(action, cell.weight_ih, cell.bias_ih).chunk(3, dim=1)
-        of_hidden = functional.linear(hidden, cell.weight_hh, cell.bias_hh).chunk(3, dim=1)
-        reset, keep = torch.sigmoid(of_action[0] + of_hidden[0]), torch.sigmoid(of_action[1] + of_hidden[1])
-        new = torch.tanh(of_action[2] + reset * of_hidden[2])
-        return new + keep * (hidden - new)
 
 
 class Srl:
@@ -290,28 +234,3 @@ class Srl:
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
         self._generator.set_state(state["generator"])
-
-
-class SequencePolicy(nn.Module):
-    """The actor's sequence of means, unrolled over the horizon of the contract, in SI units."""
-
-    def __init__(self, contract: Contract, encoder: FeatureEncoder, actor: SequenceActor) -> None:
-        """Bind.
-
-        Args:
-            contract: observes the previous action; gives horizon and range of the actions.
-            encoder: observation → features.
-            actor: emits the sequence.
-        """
-        super().__init__()
-        self.encoder, self.actor = encoder, actor
-        self._horizon = contract.horizon
-        self._previous = next(signal.name for signal in contract.observation if signal.source == PREVIOUS)
-        low, high = torch.tensor(contract.action.low), torch.tensor(contract.action.high)
-        self.register_buffer("center", (high + low) / 2)
-        self.register_buffer("half_range", (high - low) / 2)
-
-    def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
-        """Actions `[B, horizon, A]`."""
-        previous = (observation[self._previous][:, -1] - self.center) / self.half_range
-        return self.center + self.half_range * self.actor.deterministic(self.encoder(observation), previous, self._horizon)

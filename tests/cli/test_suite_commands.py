@@ -71,8 +71,9 @@ def test_tasks_lists_a_suite_and_shows_one_of_its_tasks(isthmus, read_json):
 
 
 def test_pixels_train_and_export(tmp_path):
+    from isthmus_policies.outcome import Evaluation
     from isthmus_policies.sac import Sac, SacConfig
-    from isthmus_policies.training import Evaluation, train
+    from isthmus_policies.training import train
     from isthmus_sim.suites import SuiteVectorEnv, get_suite_task
 
     task = get_suite_task("gym:HalfCheetah-v5@36")

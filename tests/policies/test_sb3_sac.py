@@ -6,9 +6,9 @@ from safetensors.numpy import load_file
 
 import isthmus_sim
 from isthmus.artifact import Artifact
+from isthmus_policies.outcome import Evaluation
 from isthmus_policies.sac import SacConfig
 from isthmus_policies.sb3_sac import train_sb3_sac
-from isthmus_policies.training import Evaluation
 from isthmus_sim.sb3 import Sb3VecEnv
 from isthmus_sim.tasks import get_task
 

@@ -7,7 +7,8 @@ from torch import nn
 from transitions import filled_replay, small_contract
 
 from isthmus_policies.export import export_graph
-from isthmus_policies.srl import SequenceActor, SequencePolicy, Srl, SrlConfig, srl_config
+from isthmus_policies.sequence_actor import SequenceActor, SequencePolicy
+from isthmus_policies.srl import Srl, SrlConfig, srl_config
 from isthmus_sim.suites import get_suite_task
 
 CONTRACT = small_contract(actions=2, size=3)
