@@ -65,11 +65,11 @@ class SequenceActor(nn.Module):
 
     def advance(self, action: Tensor, hidden: Tensor) -> Tensor:
         """The next h, `[B, hidden]`: the recurrence of `torch.nn.GRUCell`, written out because that one cannot be exported."""
-        cell = self.cell
-        of_action = functional.linear(action, cell.weight_ih, cell.bias_ih).chunk(3, dim=1)
-        of_hidden = functional.linear(hidden, cell.weight_hh, cell.bias_hh).chunk(3, dim=1)
-        reset, keep = torch.sigmoid(of_action[0] + of_hidden[0]), torch.sigmoid(of_action[1] + of_hidden[1])
-        new = torch.tanh(of_action[2] + reset * of_hidden[2])
+        cell, sizes = self.cell, (2 * self.cell.hidden_size, self.cell.hidden_size)
+        gates_of_action, new_of_action = functional.linear(action, cell.weight_ih, cell.bias_ih).split(sizes, dim=1)
+        gates_of_hidden, new_of_hidden = functional.linear(hidden, cell.weight_hh, cell.bias_hh).split(sizes, dim=1)
+        reset, keep = torch.sigmoid(gates_of_action + gates_of_hidden).chunk(2, dim=1)
+        new = torch.tanh(new_of_action + reset * new_of_hidden)
         return new + keep * (hidden - new)
 
 
