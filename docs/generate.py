@@ -26,7 +26,24 @@ REFERENCE = Path(__file__).parent / "reference"
 PICTURES = REFERENCE / "tasks"
 SHEET = ("push", "slide", "rod", "door", "peg", "navigate", "walk-rough", "reach")  # of README.md
 SOLVED = REFERENCE / "solved.json"
-COMMANDS = ("train sac", "script", "eval", "view", "deploy", "inspect", "doctor", "tasks", "robots", "robots import", "plants", "demo")
+COMMANDS = (
+    "train sac",
+    "train dsac-t",
+    "train srl",
+    "train npc",
+    "mpc",
+    "script",
+    "eval",
+    "view",
+    "deploy",
+    "inspect",
+    "doctor",
+    "tasks",
+    "robots",
+    "robots import",
+    "plants",
+    "demo",
+)
 NOTE = "<!-- written by docs/generate.py; change the code instead -->\n\n"
 
 

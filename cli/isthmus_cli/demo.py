@@ -27,7 +27,7 @@ from isthmus_sim.tasks import get_task
 __all__ = ["Demo", "run_demo"]
 
 STILLS = 6
-_NEEDED = ("matplotlib", "scipy", "PIL", "mujoco", "pybullet", "torch", "stable_baselines3", "rclpy")
+_NEEDED = ("matplotlib", "scipy", "PIL", "mujoco", "pybullet", "torch", "safetensors", "tensorboard", "rclpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +122,11 @@ def run_demo(task: str, *, steps: int, seed: int, out: Path, episodes: int, ros_
 
 def _train(task: Task, steps: int, seed: int, out: Path) -> str:
     """Train and say how good the best evaluation was."""
-    from isthmus_cli.train_sac import score_text, train_shown
+    from isthmus_cli.training import score_text, train_shown
     from isthmus_policies.sac import sac_config
 
-    result = train_shown(task, "mujoco", replace(sac_config(task.name), steps=steps), seed, out, "    training", quiet=not OUT.is_terminal)
+    config = replace(sac_config(task.name), steps=steps)
+    result = train_shown("sac", task, "mujoco", config, seed, out, "    training", quiet=not OUT.is_terminal)
     if result.interrupted:
         raise KeyboardInterrupt
     return f"best of the evaluations: {score_text(result.best)}" if result.best else "no evaluation"

@@ -13,11 +13,13 @@ import tyro
 
 from isthmus import strict
 from isthmus.artifact import Artifact
+from isthmus.sequence import default_replan
 from isthmus_cli.chart import save_chart
 from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.evaluation import check_contract, evaluate, satisfaction, summarize
 from isthmus_cli.film import Film, check_format
 from isthmus_cli.progress import Progress
+from isthmus_cli.sequences import task_for
 from isthmus_cli.suite_evaluation import evaluate_suite
 from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_sim.parameters import Parameter, parameter_rows
@@ -45,7 +47,7 @@ class Eval:
         plant: what runs the episodes: mujoco, pybullet, or ros (a policy node and a simulated robot, over real ROS 2 topics).
         episodes: number of episodes.
         seed: seed of the first episode; the following ones count up. Equal seeds give equal episodes on every plant.
-        replan: actions of a chunk to execute before the policy decides again, in control periods; by default all.
+        replan: actions of a chunk to execute before the policy decides again, in control periods; by default what its training says, else all.
         parameters: physical parameters that differ from the task's own, in SI units, such as payload=1.5 (kg); `isthmus tasks NAME` lists them.
         randomize: YAML file of physical parameters to draw for each episode, from the episode's seed; not with ros.
         json: write the result as JSON to this file; - is stdout.
@@ -101,16 +103,20 @@ class Eval:
         if is_system(name):
             return self._system(artifact, name)
         task = self._suite_task(name) if is_suite_task(name) else get_task(name)
+        task = task_for(task, artifact.contract)
         check_contract(artifact.contract, task)
+        replan = self.replan or default_replan(artifact)
         parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
         quiet = str(self.json) == "-"
         film = Film(self.video) if self.video else None
         where = task.suite if isinstance(task, SuiteTask) else self.plant
         with Progress(f"{task.name} in {where}", "control periods" if where in plant_names() else "episodes", quiet) as progress:
             if isinstance(task, SuiteTask):
-                summary = evaluate_suite(task, artifact.policy(), episodes=self.episodes, seed=self.seed, film=film, progress=progress)
+                summary = evaluate_suite(
+                    task, artifact.policy(), episodes=self.episodes, seed=self.seed, replan=replan, film=film, progress=progress
+                )
             elif self.plant == ROS:
-                summary = self._over_ros(task, parameters, progress)
+                summary = self._over_ros(task, parameters, replan, progress)
             else:
                 summary = evaluate(
                     task,
@@ -118,7 +124,7 @@ class Eval:
                     self.plant,
                     episodes=self.episodes,
                     seed=self.seed,
-                    replan=self.replan,
+                    replan=replan,
                     parameters=parameters,
                     randomization=randomization,
                     record=self.record,
@@ -144,7 +150,7 @@ class Eval:
 
     def _suite_task(self, name: str) -> SuiteTask:
         """The task of an outside suite, once nothing was asked for that only our own plants can do."""
-        self._refuse(f"{name!r} runs in a suite's own simulation", "--plant", "--parameters", "--randomize", "--record", "--replan")
+        self._refuse(f"{name!r} runs in a suite's own simulation", "--plant", "--parameters", "--randomize", "--record")
         return get_suite_task(name)
 
     def _system(self, artifact: Artifact, name: str) -> int:
@@ -177,7 +183,7 @@ class Eval:
         if refused := [option for option in options if asked[option]]:
             raise ValueError(f"{why}, so {' and '.join(refused)} cannot be used with it")
 
-    def _over_ros(self, task: Task, parameters: Mapping[str, float], progress: Progress) -> dict[str, Any]:
+    def _over_ros(self, task: Task, parameters: Mapping[str, float], replan: int | None, progress: Progress) -> dict[str, Any]:
         if self.video:
             raise ValueError(f"--video is not available with --plant {ROS}; it works with the simulators")
         if self.engine not in task.plants:
@@ -201,7 +207,7 @@ class Eval:
                 clock=self.clock,
                 plant=self.engine,
                 parameters=parameters,
-                replan=self.replan,
+                replan=replan,
                 record=self.record / ROS if self.record else None,
                 monitor=self.monitor,
                 attach=self.attach,

@@ -18,7 +18,7 @@ __all__ = ["EPISODE_SEED", "PLANTS", "ROBOT", "demo_facts"]
 PLANTS = ("mujoco", "pybullet")
 ROBOT = {"payload": 1.0, "joint_damping": 2.0}  # kg, N·m·s/rad: what training never saw
 EPISODE_SEED = 20_000  # of the first evaluated episode, 0.3 m from its goal in reach; the others count up; none is seen in training
-_VERSIONS = ("isthmus", "mujoco", "pybullet", "torch", "stable_baselines3", "onnxruntime", "ros-rclpy", "numpy")
+_VERSIONS = ("isthmus", "mujoco", "pybullet", "torch", "onnxruntime", "ros-rclpy", "numpy")
 
 
 def demo_facts(task: Task, steps: int, seed: int, out: Path, episodes: int, ros_episodes: int) -> dict[str, Any]:

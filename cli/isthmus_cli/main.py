@@ -36,10 +36,15 @@ _COMMANDS = {
     "demo": ("isthmus_cli.demo:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),
 }
 _TRAIN = {
-    "sac": ("isthmus_cli.train_sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018) on stable-baselines3"),
+    "sac": ("isthmus_cli.train_sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
+    "dsac-t": ("isthmus_cli.train_dsac_t:TrainDsacT", "distributional soft actor-critic with three refinements (Duan et al. 2023)"),
+    "srl": (
+        "isthmus_cli.train_srl:TrainSrl",
+        "sequence reinforcement learning: one decision per several actions (Patel & Siegelmann 2025)",
+    ),
     "npc": (
         "isthmus_cli.train_npc:TrainNpc",
-        "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks and navigate",
+        "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks, navigate and dodge",
     ),
 }
 _EXTRAS = {

@@ -12,7 +12,7 @@ import tyro
 from isthmus import strict
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import ENGINE_MODELS
-from isthmus_cli.train_sac import git_state
+from isthmus_cli.training import git_state
 from isthmus_controllers.planners.kind import MpcSettings, installed_model, mpc_artifact
 from isthmus_sim.plants import plant_names
 from isthmus_sim.systems import get_system, is_system, system_contract, system_names

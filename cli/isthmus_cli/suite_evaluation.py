@@ -23,6 +23,7 @@ def evaluate_suite(
     *,
     episodes: int,
     seed: int,
+    replan: int | None = None,
     film: Film | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def evaluate_suite(
         policy: its contract must be the task's.
         episodes: how many.
         seed: of the first episode; the following ones count up.
+        replan: actions of a chunk to execute before deciding again; None means all.
         film: gets the pictures of the first episode.
         progress: called with episodes done and in total.
 
@@ -58,7 +60,7 @@ def evaluate_suite(
         seeds = range(seed + first, seed + min(first + _ROWS, episodes))
         filming = film is not None and first == 0
         done, times = run_suite_episodes(
-            task, policy, seeds, picture_size=_FILM_SIZE if filming else None, on_step=shoot if filming else None
+            task, policy, seeds, replan=replan, picture_size=_FILM_SIZE if filming else None, on_step=shoot if filming else None
         )
         results += done
         cadence.work += times.work

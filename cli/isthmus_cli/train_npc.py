@@ -17,7 +17,7 @@ from isthmus.specification import Specification
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import ENGINE_MODELS, engine_model
 from isthmus_cli.progress import Progress
-from isthmus_cli.train_sac import git_state
+from isthmus_cli.training import git_state
 from isthmus_controllers.npc.export import npc_artifact
 from isthmus_controllers.npc.training import NpcConfig, Training, npc_config, train_npc
 from isthmus_sim.plants import plant_names
@@ -92,6 +92,7 @@ class TrainNpc:
             "seed": self.seed,
             "held_out_satisfied": training.satisfied,
             "seconds": training.curve[-1][1],
+            "replan": system.hold,
         }
         artifact = npc_artifact(contract, training.network, system, training=summary, git=git_state())
         dataclasses.replace(artifact, specification=asked).save(out / "policy.isthmus")

@@ -16,10 +16,12 @@ import tyro
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus.runner import Tick
+from isthmus.sequence import default_replan
 from isthmus_cli.agents import Agent
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import check_contract
 from isthmus_cli.film import Film
+from isthmus_cli.sequences import task_for
 from isthmus_sim.episodes import run_episodes
 from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Task
@@ -66,15 +68,17 @@ class View:
         if self.dump is not None:
             _show_dump(self.dump, film)
         else:
-            task = get_task(str(self.task))
+            task, replan = get_task(str(self.task)), None
             if self.policy is None:
                 policy: Policy = Agent(self.agent, task.contract)
             else:
-                policy = Artifact.load(self.policy).policy()
+                artifact = Artifact.load(self.policy)
+                policy, replan = artifact.policy(), default_replan(artifact)
+                task = task_for(task, policy.contract)
                 check_contract(policy.contract, task)
             if film is None and not _has_screen():
                 raise ValueError(_NO_SCREEN)
-            _show_task(task, policy, self.seed, film)
+            _show_task(task, policy, self.seed, film, replan)
         if film:
             film.save()
             say(f"video: {self.video}")
@@ -85,18 +89,18 @@ class _ClosedError(Exception):
     """The window was closed."""
 
 
-def _show_task(task: Task, policy: Policy, seed: int, film: Film | None) -> None:
+def _show_task(task: Task, policy: Policy, seed: int, film: Film | None, replan: int | None) -> None:
     plant: Any = task_plant("mujoco", task)
     try:
         if film:
-            run_episodes(task, policy, plant, [seed], on_tick=film.camera(plant, task))
+            run_episodes(task, policy, plant, [seed], replan=replan, on_tick=film.camera(plant, task))
             return
         import mujoco.viewer
 
         with mujoco.viewer.launch_passive(*plant.pictures.look(0)) as window:
             for episode in itertools.count(seed):
                 say(f"episode with seed {episode}")
-                run_episodes(task, policy, plant, [episode], on_tick=_follow(window, plant, task.contract.control_period))
+                run_episodes(task, policy, plant, [episode], replan=replan, on_tick=_follow(window, plant, task.contract.control_period))
     except _ClosedError:
         pass
     finally:

@@ -18,7 +18,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "wrench": ("N",),
     "image": ("1",),
     "input": ("rad", "m", "rad/s", "m/s", "N*m", "N", "s", "1"),
-    "previous_action": ("rad", "m", "rad/s", "m/s", "N*m", "N"),
+    "previous_action": ("rad", "m", "rad/s", "m/s", "N*m", "N", "1"),
     "time": ("s",),
     "raw": ("1",),
 }

@@ -1,132 +1,55 @@
-"""Soft actor-critic with automatic temperature, on the implementation of stable-baselines3.
+"""Soft actor-critic with automatic temperature.
 
-Haarnoja et al., "Soft Actor-Critic Algorithms and Applications" (arXiv 1812.05905): twin critics, tanh-Gaussian actor, temperature
-tuned so that the policy's entropy stays near −dim(A). Episodes that end by time limit are bootstrapped, not terminated.
+Haarnoja et al., "Soft Actor-Critic Algorithms and Applications" (arXiv 1812.05905): twin critics, tanh-Gaussian actor, temperature tuned so that the
+policy's entropy stays near H̄ = −dim(A), measured in actions of [−1, 1]. Time limits are bootstrapped, not terminated.
+
+The gradients of critics and actor are taken at the same parameters, so that two processor cores compute them at the same time. With images, the
+encoder learns from the critics' loss alone (Yarats et al. 2021, "Improving sample efficiency in model-free reinforcement learning from images").
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
-from stable_baselines3 import SAC
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor, nn
 
-from isthmus import strict
-from isthmus.artifact import Artifact
 from isthmus.contract import Contract
-from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus_policies.export import PARITY_SAMPLES, export_graph
 from isthmus_policies.features import FeatureEncoder
+from isthmus_policies.learner import LearnerConfig, Second, check_finite, task_config
+from isthmus_policies.networks import LOG_STD, TwinMlp, mlp, polyak, squash
+from isthmus_policies.optimizer import FlatAdam, flatten
+from isthmus_policies.replay import Batch
 
-__all__ = ["Evaluation", "SacConfig", "TrainingResult", "check_reactive", "sac_config", "train_sac"]
+__all__ = ["ReactivePolicy", "Sac", "SacConfig", "check_reactive", "sac_config"]
 
 
 @dataclass(frozen=True, slots=True)
-class SacConfig:
+class SacConfig(LearnerConfig):
     """Settings of the learner.
 
     Attributes:
-        steps: control periods to train for.
         learning_rate: of actor, critics and temperature (Adam), at the beginning.
-        learning_rate_decay: share of it that is left at the end; it falls linearly. 1 keeps it constant.
-        gamma: discount per control period.
-        tau: Polyak factor of the target critics per update.
-        batch_size: transitions per update.
-        learning_starts: control periods of uniform random actions before the first update.
-        buffer_size: transitions kept.
         hidden: widths of the hidden layers of actor and critics.
-        evaluate_every: control periods between evaluations; the one with the highest mean return becomes the policy.
-        checkpoint_every: control periods between checkpoints.
     """
 
-    steps: int = 100_000
     learning_rate: float = 3e-4
-    learning_rate_decay: float = 1.0
-    gamma: float = 0.99
-    tau: float = 0.005
-    batch_size: int = 256
-    learning_starts: int = 1000
-    buffer_size: int = 1_000_000
     hidden: tuple[int, ...] = (256, 256)
-    evaluate_every: int = 2000
-    checkpoint_every: int = 10_000
 
     def __post_init__(self) -> None:
+        LearnerConfig.__post_init__(self)  # super() does not find its way in a class with slots
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
-        if not 0 < self.learning_rate_decay <= 1:
-            raise ValueError(f"learning_rate_decay must be in (0, 1], got {self.learning_rate_decay}")
-        if not 0 <= self.gamma < 1:
-            raise ValueError(f"gamma must be in [0, 1), got {self.gamma}")
-        if not 0 < self.tau <= 1:
-            raise ValueError(f"tau must be in (0, 1], got {self.tau}")
-        if self.learning_starts < 0:
-            raise ValueError(f"learning_starts must be >= 0, got {self.learning_starts}")
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"hidden must be widths >= 1, got {self.hidden}")
-        if self.batch_size > self.buffer_size:
-            raise ValueError(f"batch_size must be <= buffer_size {self.buffer_size}, got {self.batch_size}")
-        for name in ("steps", "batch_size", "buffer_size", "evaluate_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
 
 
 def sac_config(task: str) -> SacConfig:
     """The tuned settings of a task, or the defaults if there are none."""
-    settings = strict.load_yaml(Path(__file__).with_name("sac.yaml"))
-    return strict.decode(SacConfig, settings.get(task, {}), f"sac.yaml: {task}")
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Score of a policy during training.
-
-    Attributes:
-        mean_return: undiscounted, over the evaluation episodes.
-        success: share of successes; None where the task does not say what success is.
-    """
-
-    mean_return: float
-    success: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingResult:
-    """What a training left behind.
-
-    Attributes:
-        policy: the best policy's file.
-        steps: control periods done.
-        best: its score during training; None if there was no evaluation.
-        interrupted: whether Ctrl-C ended it early.
-        checkpoint: newest checkpoint.
-    """
-
-    policy: Path
-    steps: int
-    best: Evaluation | None
-    interrupted: bool
-    checkpoint: Path
-
-
-class Progress(Protocol):
-    """Told about a training as it goes."""
-
-    def __call__(self, step: int, total: int, evaluation: Evaluation | None) -> None:
-        """After each control period, and with a score after each evaluation."""
+    return task_config(SacConfig, task, "sac")
 
 
 def check_reactive(contract: Contract) -> None:
@@ -139,177 +62,152 @@ def check_reactive(contract: Contract) -> None:
         raise ValueError(f"SAC decides every control period; task {contract.task!r} decides once per {contract.horizon} actions")
 
 
-def train_sac(
-    contract: Contract,
-    env: VecEnv,
-    evaluate: Callable[[Policy], Evaluation],
-    out: Path,
-    *,
-    config: SacConfig,
-    seed: int,
-    progress: Progress | None = None,
-    git: str = "",
-    notes: Mapping[str, Any] | None = None,
-) -> TrainingResult:
-    """Train, keeping the best policy of the periodic evaluations.
+class Sac:
+    """See `Learner`.
 
-    Leaves in `out`: `policy.isthmus` (best), `last.isthmus`, `checkpoints/`, `metrics.jsonl` (evaluations), `tensorboard/` and `config.json`.
-
-    Args:
+    Attributes:
+        algorithm: "sac".
         contract: of the task.
-        env: training environment, SI actions.
-        evaluate: scores an exported policy on episodes of its own.
-        out: folder, created if missing.
-        config: settings.
-        seed: of networks, exploration and replay.
-        progress: told about every step.
-        git: state of the source tree, for the manifest.
-        notes: what else the manifest's training summary says, such as the randomisation; plain data.
-
-    Raises:
-        ValueError: the task decides once per several actions, or an exported graph differs from the trained one.
+        warms_up_at_random: True.
+        log_alpha: logarithm of the temperature α.
     """
-    check_reactive(contract)
-    torch.set_num_threads(1)  # one thread is the fastest at this size
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "checkpoints").mkdir(exist_ok=True)
-    (out / "config.json").write_bytes(strict.canonical_json({"algorithm": "sac", "seed": seed, "config": strict.encode(config)}))
-    model = SAC(
-        "MultiInputPolicy",
-        env,
-        learning_rate=lambda left: config.learning_rate * (config.learning_rate_decay + (1 - config.learning_rate_decay) * left),
-        buffer_size=min(config.buffer_size, config.steps + 1),
-        learning_starts=config.learning_starts,
-        batch_size=config.batch_size,
-        tau=config.tau,
-        gamma=config.gamma,
-        policy_kwargs={
-            "net_arch": list(config.hidden),
-            "features_extractor_class": _Features,
-            "features_extractor_kwargs": {"contract": contract},
-        },
-        seed=seed,
-        device="cpu",
-    )
-    model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
-    session = _Session(model, contract, evaluate, out, config, seed, progress, git, notes or {})
-    interrupted = False
-    try:
-        model.learn(total_timesteps=config.steps, callback=session, log_interval=10)
-    except KeyboardInterrupt:
-        interrupted = True
-    if not interrupted and session.evaluated != session.num_timesteps:
-        session.score()
-    checkpoint = session.checkpoint()
-    session.export().save(out / "last.isthmus")
-    if session.best is None:
-        session.export().save(out / "policy.isthmus")
-    return TrainingResult(out / "policy.isthmus", session.num_timesteps, session.best, interrupted, checkpoint)
 
+    algorithm = "sac"
+    warms_up_at_random = True
 
-class _Session(BaseCallback):
-    """Evaluates, checkpoints and reports while stable-baselines3 trains."""
+    def __init__(self, contract: Contract, config: SacConfig, seed: int = 0) -> None:
+        """Draw the networks.
 
-    def __init__(
-        self,
-        model: SAC,
-        contract: Contract,
-        evaluate: Callable[[Policy], Evaluation],
-        out: Path,
-        config: SacConfig,
-        seed: int,
-        progress: Progress | None,
-        git: str,
-        notes: Mapping[str, Any],
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.best: Evaluation | None = None
-        self.evaluated = 0
-        self._contract, self._evaluate, self._out, self._config = contract, evaluate, out, config
-        self._seed, self._progress, self._git, self._notes = seed, progress, git, notes
-        (out / "metrics.jsonl").write_text("")
+        Args:
+            contract: of the task.
+            config: settings.
+            seed: of networks and exploration.
 
-    def _on_step(self) -> bool:
-        evaluation = None
-        if self.num_timesteps % self._config.evaluate_every == 0 and self.num_timesteps > self._config.learning_starts:
-            evaluation = self.score()
-        if self.num_timesteps % self._config.checkpoint_every == 0:
-            self.checkpoint()
-        if self._progress:
-            self._progress(self.num_timesteps, self._config.steps, evaluation)
-        return True
+        Raises:
+            ValueError: the task decides once per several actions.
+        """
+        check_reactive(contract)
+        self.contract, self._config = contract, config
+        self._generator = torch.Generator().manual_seed(seed)
+        size, actions = FeatureEncoder(contract).size, len(contract.action.elements)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoder = FeatureEncoder(contract)
+            self.actor = mlp((size, *config.hidden, 2 * actions))
+            self.critic, self.target = (TwinMlp((size + actions, *config.hidden, 1)) for _ in range(2))
+        self.target.load_state_dict(self.critic.state_dict())
+        self.log_alpha = torch.zeros((), requires_grad=True)
+        self._target_entropy = -float(actions)
+        self._critic_adam = FlatAdam([*self.critic.parameters(), *self.encoder.parameters()], config.learning_rate)
+        self._actor_adam = FlatAdam([*self.actor.parameters(), self.log_alpha], config.learning_rate)
+        self._target_vector = flatten([*self.target.parameters()])
+        self._learns_features = any(True for _ in self.encoder.parameters())
+        self._second = Second()
 
-    def score(self) -> Evaluation:
-        """Export, evaluate the exported file, and keep it if it is the best so far."""
-        artifact = self.export()
-        evaluation = self._evaluate(artifact.policy())
-        self.evaluated = self.num_timesteps
-        row = {"step": self.num_timesteps, "return": evaluation.mean_return}
-        if evaluation.success is not None:
-            row["success"] = evaluation.success
-        with (self._out / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        for name in row.keys() - {"step"}:
-            self.logger.record(f"eval/{name}", row[name])
-        if self.best is None or evaluation.mean_return >= self.best.mean_return:
-            self.best = evaluation
-            artifact.save(self._out / "policy.isthmus")
-        return evaluation
+    def act(self, observation: Mapping[str, Array], previous: Array, fresh: Array) -> Array:
+        """A draw from the policy; see `Learner.act`."""
+        with torch.no_grad():
+            features = self.encoder({name: torch.from_numpy(value) for name, value in observation.items()})
+            mean, log_std = self.gaussian(features)
+            noise = torch.randn(mean.shape, generator=self._generator)
+            return torch.tanh(mean + log_std.exp() * noise).numpy()
 
-    def checkpoint(self) -> Path:
-        """Write the networks of this moment, atomically; returns the file."""
-        path = self._out / "checkpoints" / f"step_{self.num_timesteps:08d}.safetensors"
-        tensors = {name: tensor.detach().clone().contiguous() for name, tensor in self.model.policy.state_dict().items()}
-        tensors["log_ent_coef"] = self.model.log_ent_coef.detach().clone()
-        partial = path.with_suffix(".partial")
-        save_file(tensors, partial, metadata={"contract": self._contract.digest(), "step": str(self.num_timesteps)})
-        os.replace(partial, path)
-        return path
+    def gaussian(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """μ and log σ before the tanh, `[…, A]` each."""
+        mean, log_std = self.actor(features).chunk(2, dim=-1)
+        return mean, log_std.clamp(*LOG_STD)
 
-    def export(self) -> Artifact:
-        """The deterministic actor of this moment as a policy file."""
-        training: Mapping[str, Any] = {
-            "algorithm": "sac",
-            "steps": self.num_timesteps,
-            "seed": self._seed,
-            "config": dataclasses.asdict(self._config),
-            **self._notes,
+    def update(self, draw: Callable[[], Batch], rate: float) -> Mapping[str, float]:
+        """One step of critics, actor, temperature and targets; see `Learner.update`."""
+        batch = draw()
+        with torch.set_grad_enabled(self._learns_features):
+            now, after = self.encoder(batch.observation).chunk(2)
+        noise = torch.randn(2, *batch.action.shape, generator=self._generator)
+        alpha = self.log_alpha.detach().exp()
+
+        def improve() -> tuple[Tensor, Tensor, Sequence[Tensor]]:
+            mean, log_std = self.gaussian(now.detach())
+            action, log_density = squash(mean, log_std, noise[0])
+            loss = self.actor_loss(now.detach(), action, log_density, alpha)
+            together = loss + self.temperature_loss(log_density)
+            return loss, log_density, torch.autograd.grad(together, self._actor_adam.parameters)
+
+        improvement = self._second.submit(improve)
+        critic_loss = self.critic_loss(now, batch, self.soft_target(batch, after.detach(), noise[1], alpha))
+        critic_gradients = torch.autograd.grad(critic_loss, self._critic_adam.parameters)
+        actor_loss, log_density, actor_gradients = improvement.result()
+        losses = {
+            "critic_loss": critic_loss.item(),
+            "actor_loss": actor_loss.item(),
+            "alpha": alpha.item(),
+            "entropy": -log_density.mean().item(),
         }
-        actor = _DeterministicActor(self.model, self._contract)
-        return export_graph(self._contract, actor, self._observations(), training=training, git=self._git)
+        check_finite(losses)
+        self._critic_adam.step(critic_gradients, rate)
+        self._actor_adam.step(actor_gradients, rate)
+        polyak(self._target_vector, self._critic_adam.vector[: self._target_vector.numel()], self._config.tau)
+        return losses
 
-    def _observations(self) -> dict[str, Array]:
-        """Observations from the replay buffer, `[n, history, *shape]` per signal."""
-        buffer = self.model.replay_buffer
-        filled = buffer.buffer_size if buffer.full else max(buffer.pos, 1)
-        chosen = np.random.default_rng(0).integers(0, filled, PARITY_SAMPLES)
-        return {name: values[chosen, 0] for name, values in buffer.observations.items()}
+    @torch.no_grad()
+    def soft_target(self, batch: Batch, after: Tensor, noise: Tensor, alpha: Tensor) -> Tensor:
+        """Y = r + γ (1 − d) (min_i Q_θ̄i(o′, a′) − α log π(a′|o′)), a′ ~ π; equation 3 in sample form, `[B]`."""
+        action, log_density = squash(*self.gaussian(after), noise)
+        value = self.target(torch.cat([after, action], dim=1))[..., 0].amin(dim=0) - alpha * log_density
+        return batch.reward + batch.discount * value
+
+    def critic_loss(self, now: Tensor, batch: Batch, target: Tensor) -> Tensor:
+        """J_Q = Σ_i ½ E[(Q_θi(o, a) − y)²]; equation 5."""
+        values = self.critic(torch.cat([now, batch.action], dim=1))[..., 0]
+        return 0.5 * (values - target).square().mean(dim=1).sum()
+
+    def actor_loss(self, now: Tensor, action: Tensor, log_density: Tensor, alpha: Tensor) -> Tensor:
+        """J_π = E[α log π(ã|o) − min_i Q_θi(o, ã)]; equation 9."""
+        value = self.critic(torch.cat([now, action], dim=1))[..., 0].amin(dim=0)
+        return (alpha * log_density - value).mean()
+
+    def temperature_loss(self, log_density: Tensor) -> Tensor:
+        """J(α) = E[−log α (log π + H̄)]; equation 18, in log α, whose step then does not shrink with α."""
+        return -self.log_alpha * (log_density.detach().mean() + self._target_entropy)
+
+    def policy(self) -> nn.Module:
+        """Tanh of the actor's mean; see `Learner.policy`."""
+        return ReactivePolicy(self.contract, self.encoder, self.actor)
+
+    def summary(self) -> Mapping[str, Any]:
+        """Nothing; see `Learner.summary`."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """See `Learner.state`."""
+        adams = {"critic": self._critic_adam, "actor": self._actor_adam}
+        tensors = {f"{name}.{key}": value for name, adam in adams.items() for key, value in adam.state().items()}
+        return {**tensors, "target": self._target_vector, "generator": self._generator.get_state()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """See `Learner.load`."""
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+        self._generator.set_state(state["generator"])
 
 
-class _Features(BaseFeaturesExtractor):
-    """The `FeatureEncoder` as stable-baselines3 wants it."""
-
-    def __init__(self, observation_space: Any, contract: Contract) -> None:
-        encoder = FeatureEncoder(contract)
-        super().__init__(observation_space, features_dim=encoder.size)
-        self.encoder = encoder
-
-    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.encoder(observations)
-
-
-class _DeterministicActor(torch.nn.Module):
+class ReactivePolicy(nn.Module):
     """tanh of the actor's mean, in SI units, as a chunk of one action."""
 
-    def __init__(self, model: SAC, contract: Contract) -> None:
+    def __init__(self, contract: Contract, encoder: FeatureEncoder, actor: nn.Module) -> None:
+        """Bind.
+
+        Args:
+            contract: gives the range of the actions.
+            encoder: observation → features.
+            actor: features → 2A, of which the first A are the mean.
+        """
         super().__init__()
-        actor = model.policy.actor
-        self.features, self.body, self.mean = actor.features_extractor, actor.latent_pi, actor.mu
+        self.encoder, self.actor = encoder, actor
         low, high = torch.tensor(contract.action.low), torch.tensor(contract.action.high)
         self.register_buffer("center", (high + low) / 2)
         self.register_buffer("half_range", (high - low) / 2)
 
-    def forward(self, observation: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        unit = torch.tanh(self.mean(self.body(self.features(dict(observation)))))
-        return (self.center + self.half_range * unit)[:, None]
+    def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """Actions `[B, 1, A]`."""
+        mean, _ = self.actor(self.encoder(observation)).chunk(2, dim=-1)
+        return (self.center + self.half_range * torch.tanh(mean))[:, None]

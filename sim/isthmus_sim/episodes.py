@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -69,7 +68,7 @@ def run_episodes(
 
     Args:
         task: gives starts, inputs and scores.
-        policy: what decides; its contract must be the task's, with any horizon.
+        policy: what decides; its contract must be the task's.
         plant: as many rows as there are seeds.
         seeds: one per episode.
         replan: actions of a chunk to execute before deciding again; None means all.
@@ -88,7 +87,7 @@ def run_episodes(
     start = episode_start(task, seeds)
     extra = {name: np.full(len(seeds), value) for name, value in (parameters or {}).items()}
     physical = {**start.parameters, **extra}
-    step = ControlStep(plant, dataclasses.replace(task.contract, horizon=policy.contract.horizon))
+    step = ControlStep(plant, task.contract)
     step.reset(seeds=seeds, state=start.state, parameters=physical)
     scorer = Scorer(task, plant.batch)
     before, taken = plant.truth(), 0

@@ -21,7 +21,7 @@ def trained(tmp_path_factory):
 
 
 def test_training_leaves_a_policy_that_eval_runs(trained, read_json):
-    assert [json.loads(line).keys() for line in (trained / "metrics.jsonl").read_text().splitlines()] == [{"step", "return"}]
+    assert [json.loads(line).keys() for line in (trained / "metrics.jsonl").read_text().splitlines()] == [{"step", "return", "seconds"}]
     result = read_json("eval", trained / "policy.isthmus", "--episodes", 12, "--json", "-")
     assert (result["task"], result["plant"], result["episodes"], result["success"]) == ("gym:Pendulum-v1", "gym", 12, None)
     again = read_json("eval", trained / "policy.isthmus", "--episodes", 1, "--seed", 11, "--json", "-")
@@ -51,7 +51,7 @@ def test_doctor_refuses_every_robot_in_one_sentence(trained, isthmus):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--plant", "pybullet"), ("--plant", "ros"), ("--parameters", "payload=1"), ("--record", "x"), ("--replan", 1)]
+    ("option", "value"), [("--plant", "pybullet"), ("--plant", "ros"), ("--parameters", "payload=1"), ("--record", "x")]
 )
 def test_what_only_our_plants_can_do_is_refused(trained, refuse, option, value):
     told = refuse("eval", trained / "policy.isthmus", option, value)
@@ -71,14 +71,15 @@ def test_tasks_lists_a_suite_and_shows_one_of_its_tasks(isthmus, read_json):
 
 
 def test_pixels_train_and_export(tmp_path):
-    from isthmus_policies.sac import Evaluation, SacConfig, train_sac
-    from isthmus_sim.sb3 import Sb3VecEnv
+    from isthmus_policies.outcome import Evaluation
+    from isthmus_policies.sac import Sac, SacConfig
+    from isthmus_policies.training import train
     from isthmus_sim.suites import SuiteVectorEnv, get_suite_task
 
     task = get_suite_task("gym:HalfCheetah-v5@36")
-    env = Sb3VecEnv(SuiteVectorEnv(task, 1), 0)
+    env = SuiteVectorEnv(task, 1)
     config = SacConfig(steps=40, learning_starts=20, batch_size=4, hidden=(16,), evaluate_every=30)
-    result = train_sac(task.contract, env, lambda policy: Evaluation(0.0, None), tmp_path, config=config, seed=0)
+    result = train(Sac(task.contract, config), env, lambda policy: Evaluation(0.0, None), tmp_path, config=config, seed=0)
     env.close()
     policy = Artifact.load(result.policy).policy()
     pictures = np.random.default_rng(0).integers(0, 256, (2, 3, 36, 36, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""`isthmus train sac`: a small training from the command line, and Ctrl-C."""
+"""`isthmus train sac`: a small training from the command line, Ctrl-C, SIGKILL and --resume."""
 
 import json
 import os
@@ -6,8 +6,11 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from isthmus.artifact import Artifact
 from isthmus_policies.sac import sac_config
@@ -53,17 +56,61 @@ def test_defaults_are_those_of_the_task(isthmus, task, steps):
     assert sac_config(task).steps == steps
 
 
-def test_interrupted_training_keeps_a_checkpoint(tmp_path):
-    words = [str(word) for word in ("train", "sac", "pendulum", "--steps", 100_000, "--out", tmp_path / "run", *SMALL)]
+def start(*words):
     program = "import sys; from isthmus_cli.main import main; sys.exit(main(sys.argv[1:]))"
     # A shell that runs this in the background may have SIGINT ignored, and Python would inherit that.
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *words],
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *(str(word) for word in words)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+
+
+def newest(folder):
+    return load_file(max((folder / "checkpoints").glob("*.safetensors")))
+
+
+def test_a_training_killed_at_random_moments_and_resumed_ends_with_the_same_weights(tmp_path):
+    words = ("train", "sac", "pendulum", "--steps", 900, *SMALL, "--checkpoint-every", 100, "--out")
+    assert start(*words, tmp_path / "whole").wait(timeout=120) == 0
+    generator = np.random.default_rng()
+    kills = 0
+    for _ in range(40):
+        process = start(*words, tmp_path / "killed", "--resume")
+        before = len(list(tmp_path.glob("killed/checkpoints/*")))
+        while kills < 3 and process.poll() is None and len(list(tmp_path.glob("killed/checkpoints/*"))) <= min(before, 1):
+            time.sleep(0.01)
+        try:
+            process.wait(timeout=generator.uniform(0, 1.5) if kills < 3 else 120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+        if process.wait() == 0:
+            break
+    whole, killed = newest(tmp_path / "whole"), newest(tmp_path / "killed")
+    assert kills > 0
+    assert whole.keys() == killed.keys()
+    assert all(np.array_equal(whole[name], killed[name]) for name in whole)
+
+
+def test_resume_refuses_another_training(trained, refuse):
+    told = refuse("train", "sac", "pendulum", "--steps", 800, "--seed", 3, "--out", trained, *SMALL, "--resume")
+    assert "holds another training, which cannot be resumed with steps 800 (there: 700)" in told
+    assert "continue it with --resume" in refuse("train", "sac", "pendulum", "--out", trained)
+
+
+def test_the_engine_of_stable_baselines3_stays_available(isthmus, refuse, tmp_path):
+    words = ("train", "sac", "pendulum", "--steps", 300, "--out", tmp_path / "sb3", *SMALL, "--engine", "sb3")
+    assert isthmus(*words)[0] == 0
+    assert Artifact.load(tmp_path / "sb3" / "policy.isthmus").training["engine"] == "sb3"
+    assert "a training with --engine sb3 cannot be resumed" in refuse(*words, "--resume")
+    assert "n_step must be 1 with --engine sb3, got 2" in refuse(*words[:6], tmp_path / "new", "--engine", "sb3", "--n-step", 2)
+
+
+def test_interrupted_training_keeps_a_checkpoint(tmp_path):
+    process = start("train", "sac", "pendulum", "--steps", 100_000, "--out", tmp_path / "run", *SMALL)
     try:
         for line in process.stdout:
             if line.startswith("sac pendulum: "):

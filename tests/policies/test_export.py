@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -50,6 +52,28 @@ def test_file_computes_what_the_network_computes(tmp_path):
 
 def test_exported_policy_conforms():
     policy_conformance(export_graph(CONTRACT, Actor(), observations()).policy())
+
+
+class Sequences(Actor):
+    """Two actions, of which one differs from call to call by a given share of the range, 3 rad/s."""
+
+    def __init__(self, at, share):
+        super().__init__()
+        self.at, self.share, self.calls = at, share, 0
+
+    def forward(self, observation):
+        self.calls += 1
+        step = torch.zeros(2, 1)
+        step[self.at] = 3.0 * self.share * self.calls
+        return super().forward(observation) + step
+
+
+def test_only_actions_that_are_fed_back_may_differ_more_and_only_by_their_place():
+    contract = dataclasses.replace(CONTRACT, horizon=2)
+    export_graph(contract, Sequences(1, 1.5e-5), observations(), feedback=True)
+    for module, feedback in ((Sequences(1, 1.5e-5), False), (Sequences(0, 1.5e-5), True), (Sequences(1, 3e-5), True)):
+        with pytest.raises(ValueError, match="exported graph differs"):
+            export_graph(contract, module, observations(), feedback=feedback)
 
 
 def test_a_graph_that_differs_is_refused_with_the_joint():

@@ -53,9 +53,13 @@ def derive_contract(task: str, env: gymnasium.Env, period: float) -> Contract:
 
 
 def read_signals(contract: Contract, observation: Any) -> dict[str, Array]:
-    """One sample `[*shape]` per signal, from an observation of the environment that the contract was derived from."""
+    """One sample `[*shape]` per signal, from an observation of the environment that the contract was derived from.
+
+    A previous action that was added to the contract is none of the environment's signals.
+    """
     leaves = _leaves(observation)
-    return {signal.name: np.asarray(leaves[signal.name]).reshape(signal.shape).astype(signal.dtype) for signal in contract.observation}
+    signals = [signal for signal in contract.observation if signal.source != "previous_action"]
+    return {signal.name: np.asarray(leaves[signal.name]).reshape(signal.shape).astype(signal.dtype) for signal in signals}
 
 
 def _leaves(tree: Any, prefix: str = "") -> dict[str, Any]:

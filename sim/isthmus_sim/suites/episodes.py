@@ -38,6 +38,7 @@ def run_suite_episodes(
     policy: Policy,
     seeds: Sequence[int],
     *,
+    replan: int | None = None,
     picture_size: int | None = None,
     on_step: Callable[[SuiteVectorEnv], None] | None = None,
 ) -> tuple[list[SuiteEpisode], Cadence]:
@@ -47,6 +48,7 @@ def run_suite_episodes(
         task: what is asked; the policy's contract must be its.
         policy: what decides.
         seeds: one per episode.
+        replan: actions of a chunk to execute before deciding again; None means all.
         picture_size: side of the pictures that `on_step` may take, pixels; None for none.
         on_step: called after each step in which the first episode still ran.
 
@@ -54,8 +56,12 @@ def run_suite_episodes(
         one result per seed, and the times of the loop.
 
     Raises:
-        ValueError: a simulation diverged, or the environment cannot be made here.
+        ValueError: a simulation diverged, the environment cannot be made here, or `replan` is not in 1 … H.
     """
+    horizon = policy.contract.horizon
+    replan = horizon if replan is None else replan
+    if not 1 <= replan <= horizon:
+        raise ValueError(f"replan must be in 1 … {horizon}, got {replan}")
     env = SuiteVectorEnv(task, len(seeds), picture_size=picture_size)
     cadence = Cadence(task.contract.control_period, realtime=False)
     returns, steps = np.zeros(len(seeds)), np.zeros(len(seeds), dtype=np.int64)
@@ -66,9 +72,10 @@ def run_suite_episodes(
         policy.reset(seed=int(seeds[0]))
         while running.any():
             began = time.perf_counter()
-            actions = policy.act(observation).actions[:, 0]
-            decided = time.perf_counter()
-            observation, reward, terminated, truncated, info = env.step(actions)
+            if cadence.steps % replan == 0:
+                chunk = policy.act(observation).actions
+                cadence.inference.append(time.perf_counter() - began)
+            observation, reward, terminated, truncated, info = env.step(chunk[:, cadence.steps % replan])
             returns[running] += reward[running]
             steps[running] += 1
             if "success" in info:
@@ -77,7 +84,6 @@ def run_suite_episodes(
             if on_step and running[0]:
                 on_step(env)
             running &= ~(terminated | truncated)
-            cadence.inference.append(decided - began)
             cadence.work.append(time.perf_counter() - began)
             cadence.steps += 1
     finally:

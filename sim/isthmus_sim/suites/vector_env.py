@@ -27,9 +27,11 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         task: what is asked.
         num_envs: number of rows.
         diverged: 0; a suite whose physics explodes raises an error instead.
+        progress: of the training, 0 … 1; nothing here depends on it.
     """
 
     diverged = 0
+    progress = 1.0
     metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"]}  # noqa: RUF012 - Gymnasium's name and type
     render_mode = "rgb_array"
 
@@ -56,6 +58,7 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._succeeded = np.zeros(num_envs, dtype=bool)
         self._reports_success = False
+        self._previous = next((signal.name for signal in contract.observation if signal.source == "previous_action"), None)
         self._history = {
             signal.name: np.zeros((num_envs, signal.history, *signal.shape), dtype=signal.dtype) for signal in contract.observation
         }
@@ -86,7 +89,7 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         space = self.single_action_space
         for row, action in enumerate(np.clip(np.asarray(actions, dtype=np.float32), space.low, space.high)):
             seen, reward[row], terminated[row], truncated[row], found = self._envs[row].step(action)
-            for name, value in read_signals(self.task.contract, seen).items():
+            for name, value in self._signals(seen, action).items():
                 history = self._history[name][row]
                 history[:-1] = history[1:]
                 history[-1] = value
@@ -120,9 +123,14 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
 
     def _begin(self, row: int, seed: int | None) -> None:
         seen, _ = self._envs[row].reset(seed=seed)
-        for name, value in read_signals(self.task.contract, seen).items():
+        for name, value in self._signals(seen, np.zeros(self.single_action_space.shape)).items():
             self._history[name][row] = value
         self._elapsed[row], self._succeeded[row] = 0, False
+
+    def _signals(self, seen: Any, executed: Array) -> dict[str, Array]:
+        """One sample per signal, with the action executed before it where that is observed."""
+        signals = read_signals(self.task.contract, seen)
+        return signals if self._previous is None else {**signals, self._previous: executed}
 
     def _observation(self) -> dict[str, Array]:
         return {name: values.copy() for name, values in self._history.items()}

@@ -22,6 +22,7 @@ from isthmus.guard import STOP, LimitGuard
 from isthmus.policy import Policy
 from isthmus.robot import Robot, load_robot
 from isthmus.runner import Tick
+from isthmus.sequence import default_replan
 from isthmus_ros import checks, wire
 from isthmus_ros.camera_inputs import CameraInputs
 from isthmus_ros.inputs import InputTopics
@@ -61,7 +62,14 @@ class PolicyNode(CarefulNode):
         declare(self, "guard", "inline", "inline: the guard acts in this node; external: in guard_node, and this node only asks it")
         declare(self, "shadow", False, "decide and record, but command nothing: decisions go to policy/shadow, and nothing is armed")
         declare(self, "clock", "wall", "wall: own deadlines; stepped: one control period per joint state")
-        declare(self, "replan", 0, "actions of a chunk to execute before deciding again; 0 means all", low=0, high=10_000)
+        declare(
+            self,
+            "replan",
+            0,
+            "actions of a chunk to execute before deciding again; 0 means what its training says, else all",
+            low=0,
+            high=10_000,
+        )
         declare(self, "rate_scale", 1.0, "scales velocity and acceleration limits, for first runs on a robot", low=0.01, high=1.0)
         declare(self, "camera_timeout", 0.3, "s in motion that a camera may be silent or show the same picture", low=0.02, high=5.0)
         declare(self, "max_steps", 0, "control periods after which a run ends by itself; 0 means never", low=0, high=2**31 - 1)
@@ -172,7 +180,7 @@ class PolicyNode(CarefulNode):
             policy,
             sequence=lambda: self._plant.sequence if self._plant else -1,
             inputs=self._inputs.values,
-            replan=int(self.get_parameter("replan").value) or None,
+            replan=int(self.get_parameter("replan").value) or default_replan(artifact),
             longest=longest,
             on_change=self.published,
             on_tick=self._record,

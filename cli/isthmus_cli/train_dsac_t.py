@@ -1,0 +1,69 @@
+"""`isthmus train dsac-t`: distributional soft actor-critic in simulation, from a task to a policy file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from isthmus_cli.training import named_task, run_training
+from isthmus_policies.dsac_t import DsacTConfig, dsac_t_config
+
+__all__ = ["TrainDsacT"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainDsacT:
+    """Train with DSAC-T, distributional soft actor-critic (Duan et al. 2023). Defaults are those tuned for the task.
+
+    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
+    ends the training early and keeps all of it; the same command with --resume continues from the newest checkpoint, with the result that it would
+    have had without the interruption.
+
+    Attributes:
+        task: name of the task; `isthmus tasks` lists them. With a prefix, one of an outside suite, such as gym:HalfCheetah-v5; with @84, from pixels.
+        seed: seed of networks, exploration, replay and episodes.
+        out: folder for the results; by default runs/dsac-t-TASK-SEED.
+        plant: engine to train in, mujoco or pybullet.
+        randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
+        resume: continue the training in the folder from its newest checkpoint.
+        config: settings of the learner.
+    """
+
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    seed: int = 0
+    out: Path | None = None
+    plant: str = "mujoco"
+    randomize: Path | None = None
+    resume: bool = False
+    config: DsacTConfig = field(default_factory=DsacTConfig)
+
+    @classmethod
+    def defaults(cls, words: Sequence[str]) -> TrainDsacT:
+        """What holds where nothing is typed: the settings tuned for the task among the words.
+
+        Raises:
+            ValueError: the first word is no task; the message lists the known ones.
+        """
+        name = named_task(words)
+        return cls(task=tyro.MISSING, config=dsac_t_config(name) if name else DsacTConfig())
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: unknown task or plant, or a setting out of range.
+        """
+        return run_training(
+            "dsac-t",
+            self.task,
+            self.config,
+            seed=self.seed,
+            out=self.out,
+            plant=self.plant,
+            randomize=self.randomize,
+            resume=self.resume,
+        )

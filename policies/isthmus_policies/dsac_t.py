@@ -1,0 +1,257 @@
+"""DSAC-T: soft actor-critic whose critics learn how the return is distributed.
+
+Duan et al., "Distributional Soft Actor-Critic with Three Refinements" (arXiv 2310.05858). Each critic gives mean and standard deviation of a Gaussian
+over the soft return. Expected value substitution: means are learned from the expected target, standard deviations from a random one. Twin value
+distribution: targets are those of the twin with the smaller mean. Variance-based critic gradient adjustment: the random target is clipped, and the
+gradient scaled, by the running mean of the standard deviation.
+
+The loss is the paper's. The authors' later code has another one, with Huber terms, whose standard deviations come out smaller by √2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from isthmus.contract import Contract
+from isthmus.records import Array
+from isthmus_policies.features import FeatureEncoder
+from isthmus_policies.learner import LearnerConfig, Second, check_finite, task_config
+from isthmus_policies.networks import TwinMlp, mlp, polyak, squash
+from isthmus_policies.optimizer import FlatAdam, flatten
+from isthmus_policies.replay import Batch
+from isthmus_policies.sac import ReactivePolicy, check_reactive
+
+__all__ = ["DsacT", "DsacTConfig", "dsac_t_config", "random_target", "surrogate_loss"]
+
+LOG_STD = (-20.0, 0.5)  # bounds of the actor's log σ
+DELAY = 2  # updates of the critics per update of actor, temperature and targets
+CLIP = 3.0  # ξ, standard deviations at which random targets are clipped
+EPSILON = 0.1  # ε and ε_ω
+
+
+@dataclass(frozen=True, slots=True)
+class DsacTConfig(LearnerConfig):
+    """Settings of the learner. The paper's budget is one update per 20 control periods (update_ratio 0.05) with smaller learning rates.
+
+    Attributes:
+        critic_rate: learning rate of the critics (Adam), at the beginning.
+        actor_rate: of the actor.
+        temperature_rate: of the temperature.
+        initial_temperature: α at the beginning; the authors' code begins with 2.718.
+        hidden: widths of the hidden layers of actor and critics.
+    """
+
+    critic_rate: float = 3e-4
+    actor_rate: float = 3e-4
+    temperature_rate: float = 3e-4
+    initial_temperature: float = 1.0
+    hidden: tuple[int, ...] = (256, 256, 256)
+
+    def __post_init__(self) -> None:
+        LearnerConfig.__post_init__(self)  # super() does not find its way in a class with slots
+        for name in ("critic_rate", "actor_rate", "temperature_rate", "initial_temperature"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must be widths >= 1, got {self.hidden}")
+
+
+def dsac_t_config(task: str) -> DsacTConfig:
+    """The tuned settings of a task, or the defaults if there are none."""
+    return task_config(DsacTConfig, task, "dsac_t")
+
+
+class DsacT:
+    """See `Learner`.
+
+    Attributes:
+        algorithm: "dsac-t".
+        contract: of the task.
+        warms_up_at_random: False; the untrained policy makes the first actions.
+        log_alpha: logarithm of the temperature α.
+        spread: m, running mean of each critic's standard deviation, `[2]`; 0 before the first update.
+    """
+
+    algorithm = "dsac-t"
+    warms_up_at_random = False
+
+    def __init__(self, contract: Contract, config: DsacTConfig, seed: int = 0) -> None:
+        """Draw the networks.
+
+        Args:
+            contract: of the task.
+            config: settings.
+            seed: of networks and exploration.
+
+        Raises:
+            ValueError: the task decides once per several actions.
+        """
+        check_reactive(contract)
+        self.contract, self._config = contract, config
+        self._generator = torch.Generator().manual_seed(seed)
+        size, actions = FeatureEncoder(contract).size, len(contract.action.elements)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoder = FeatureEncoder(contract)
+            self.actor, self.target_actor = (mlp((size, *config.hidden, 2 * actions), nn.GELU) for _ in range(2))
+            self.critic, self.target = (TwinMlp((size + actions, *config.hidden, 2), functional.gelu) for _ in range(2))
+        self.target_actor.load_state_dict(self.actor.state_dict())
+        self.target.load_state_dict(self.critic.state_dict())
+        self.log_alpha = torch.tensor(config.initial_temperature).log().requires_grad_()
+        self.spread = torch.zeros(2)
+        self._updates = torch.zeros((), dtype=torch.int64)
+        self._target_entropy = -float(actions)
+        self._critic_adam = FlatAdam([*self.critic.parameters(), *self.encoder.parameters()], config.critic_rate)
+        self._actor_adam = FlatAdam([*self.actor.parameters()], config.actor_rate)
+        self._temperature_adam = FlatAdam([self.log_alpha], config.temperature_rate)
+        self._target_vector, self._target_actor_vector = (flatten([*network.parameters()]) for network in (self.target, self.target_actor))
+        self._learns_features = any(True for _ in self.encoder.parameters())
+        self._second = Second()
+
+    def act(self, observation: Mapping[str, Array], previous: Array, fresh: Array) -> Array:
+        """A draw from the policy; see `Learner.act`."""
+        with torch.no_grad():
+            features = self.encoder({name: torch.from_numpy(value) for name, value in observation.items()})
+            mean, log_std = gaussian(self.actor, features)
+            noise = torch.randn(mean.shape, generator=self._generator)
+            return torch.tanh(mean + log_std.exp() * noise).numpy()
+
+    def update(self, draw: Callable[[], Batch], rate: float) -> Mapping[str, float]:
+        """One step of the critics, and every second time one of actor, temperature and targets; see `Learner.update`."""
+        batch = draw()
+        with torch.set_grad_enabled(self._learns_features):
+            now, after = self.encoder(batch.observation).chunk(2)
+        noise = torch.randn(2, *batch.action.shape, generator=self._generator)
+        chance = torch.randn(2, len(batch.reward), generator=self._generator).clamp(-3, 3)
+        improves = int(self._updates) % DELAY == DELAY - 1
+
+        def improve() -> tuple[Tensor, Tensor, Sequence[Tensor], Sequence[Tensor]]:
+            action, log_density = squash(*gaussian(self.actor, now.detach()), noise[0])
+            loss = self.actor_loss(now.detach(), action, log_density)
+            of_actor = torch.autograd.grad(loss, self._actor_adam.parameters)
+            of_temperature = torch.autograd.grad(self.temperature_loss(log_density), [self.log_alpha])
+            return loss, log_density, of_actor, of_temperature
+
+        improvement = self._second.submit(improve) if improves else None
+        expected, drawn = self.targets(batch, after.detach(), noise[1], chance)
+        mean, std = self.distribution(self.critic, now, batch.action)
+        spread = self.running_spread(std.detach())
+        critic_loss = surrogate_loss(mean, std, expected, random_target(mean.detach(), drawn, spread), spread)
+        critic_gradients = torch.autograd.grad(critic_loss, self._critic_adam.parameters)
+        losses = {"critic_loss": critic_loss.item(), "value": mean.mean().item(), "value_std": std.mean().item()}
+        if improvement:
+            actor_loss, log_density, actor_gradients, temperature_gradients = improvement.result()
+            losses |= {"actor_loss": actor_loss.item(), "entropy": -log_density.mean().item()}
+        check_finite(losses)
+        self.spread.copy_(spread)
+        self._updates += 1
+        self._critic_adam.step(critic_gradients, rate)
+        if improvement:
+            self._actor_adam.step(actor_gradients, rate)
+            self._temperature_adam.step(temperature_gradients, rate)
+            polyak(self._target_vector, self._critic_adam.vector[: self._target_vector.numel()], self._config.tau)
+            polyak(self._target_actor_vector, self._actor_adam.vector, self._config.tau)
+        return {**losses, "alpha": self.log_alpha.exp().item()}
+
+    def distribution(self, critic: TwinMlp, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean Q and standard deviation σ of the soft return, `[2, B]` each."""
+        mean, std = critic(torch.cat([features, action], dim=1)).unbind(dim=-1)
+        return mean, functional.softplus(std)
+
+    @torch.no_grad()
+    def targets(self, batch: Batch, after: Tensor, noise: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:
+        """y_q and y_z: the expected target, and a random one, of the twin with the smaller mean; actions are those of the target policy.
+
+        Args:
+            batch: transitions.
+            after: features of what followed, `[B, F]`.
+            noise: ε of the action, `[B, A]`.
+            chance: ε of each twin's return, within ±3, `[2, B]`.
+
+        Returns:
+            `[B]` each.
+        """
+        action, log_density = squash(*gaussian(self.target_actor, after), noise)
+        mean, std = self.distribution(self.target, after, action)
+        lower = mean.argmin(dim=0, keepdim=True)
+        entropy = self.log_alpha.exp() * log_density
+        drawn = (mean + chance * std).gather(0, lower)[0]
+        expected = mean.gather(0, lower)[0]
+        return batch.reward + batch.discount * (expected - entropy), batch.reward + batch.discount * (drawn - entropy)
+
+    def running_spread(self, std: Tensor) -> Tensor:
+        """The running mean m ← (1 − τ) m + τ E[σ] of each critic, `[2]`; at the first update E[σ]."""
+        mean = std.mean(dim=1)
+        return mean if self._updates == 0 else torch.lerp(self.spread, mean, self._config.tau)
+
+    def actor_loss(self, now: Tensor, action: Tensor, log_density: Tensor) -> Tensor:
+        """J_π = E[α log π(ã|o) − min_i Q_i(o, ã)], of means."""
+        mean, _ = self.distribution(self.critic, now, action)
+        return (self.log_alpha.detach().exp() * log_density - mean.amin(dim=0)).mean()
+
+    def temperature_loss(self, log_density: Tensor) -> Tensor:
+        """J(α) = E[−log α (log π + H̄)]."""
+        return -self.log_alpha * (log_density.detach().mean() + self._target_entropy)
+
+    def policy(self) -> nn.Module:
+        """The actor's mean, squashed; see `Learner.policy`."""
+        return ReactivePolicy(self.contract, self.encoder, self.actor)
+
+    def summary(self) -> Mapping[str, Any]:
+        """Nothing; see `Learner.summary`."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """See `Learner.state`."""
+        adams = {"critic": self._critic_adam, "actor": self._actor_adam, "temperature": self._temperature_adam}
+        tensors = {f"{name}.{key}": value for name, adam in adams.items() for key, value in adam.state().items()}
+        tensors |= {"target": self._target_vector, "target_actor": self._target_actor_vector}
+        return {**tensors, "spread": self.spread, "updates": self._updates, "generator": self._generator.get_state()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """See `Learner.load`."""
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+        self._generator.set_state(state["generator"])
+
+
+def gaussian(actor: nn.Module, features: Tensor) -> tuple[Tensor, Tensor]:
+    """μ and log σ before the tanh, `[…, A]` each."""
+    mean, log_std = actor(features).chunk(2, dim=-1)
+    return mean, log_std.clamp(*LOG_STD)
+
+
+def random_target(mean: Tensor, drawn: Tensor, spread: Tensor) -> Tensor:
+    """The random target, clipped around the current mean: Q + clip(y_z − Q, ±ξ m), `[2, B]`.
+
+    Args:
+        mean: Q of each critic, `[2, B]`, without gradient.
+        drawn: y_z, `[B]`.
+        spread: m, `[2]`.
+    """
+    bound = CLIP * spread[:, None]
+    return mean + (drawn - mean).clamp(-bound, bound)
+
+
+def surrogate_loss(mean: Tensor, std: Tensor, expected: Tensor, drawn: Tensor, spread: Tensor) -> Tensor:
+    """A loss whose gradient is that of the paper's critics; its value means nothing.
+
+    Σ_i (ω_i + ε) E[ −(y_q − Q_i) / (σ_i² + ε) Q_i − ((Q_i − y_z)² − σ_i²) / (σ_i³ + ε) σ_i ] with ω = m²; only the last factors have a gradient.
+
+    Args:
+        mean: Q of each critic, `[2, B]`.
+        std: σ of each critic, `[2, B]`.
+        expected: y_q, `[B]`.
+        drawn: y_z after clipping, `[2, B]`.
+        spread: m, `[2]`.
+    """
+    q, sigma = mean.detach(), std.detach()
+    of_mean = -(expected - q) / (sigma.square() + EPSILON) * mean
+    of_std = -((q - drawn).square() - sigma.square()) / (sigma**3 + EPSILON) * std
+    return ((spread.square() + EPSILON) * (of_mean + of_std).mean(dim=1)).sum()

@@ -1,0 +1,62 @@
+"""What a training writes down as it goes: JSON lines for programs, TensorBoard for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from isthmus_policies.checkpoint import write_file
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Evaluations in `metrics.jsonl`, the course of the training in `training.jsonl`, both also in `tensorboard/`.
+
+    A resumed training continues the files; what was written after its checkpoint is dropped.
+    """
+
+    def __init__(self, out: Path, step: int = 0) -> None:
+        """Open.
+
+        Args:
+            out: folder of the training.
+            step: control periods done; 0 begins anew.
+        """
+        self._files = {"eval": out / "metrics.jsonl", "train": out / "training.jsonl"}
+        for file in self._files.values():
+            _keep_until(file, step)
+        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1 if step else None)
+
+    def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        """One row.
+
+        Args:
+            group: "eval" or "train".
+            step: control periods done.
+            values: by name.
+        """
+        with self._files[group].open("a") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        for name, value in values.items():
+            self._board.add_scalar(f"{group}/{name}", value, step)
+
+    def close(self) -> None:
+        """Flush."""
+        self._board.close()
+
+
+def _keep_until(file: Path, step: int) -> None:
+    """Drop the rows after a step, and a last one that was not written to its end."""
+    kept = []
+    for line in file.read_text().splitlines() if step and file.exists() else ():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if row["step"] <= step:
+            kept.append(line + "\n")
+    write_file(file, "".join(kept).encode())

@@ -1,0 +1,158 @@
+"""What the trainer needs of a learner, and the settings that all off-policy learners share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from isthmus import strict
+from isthmus.contract import Contract
+from isthmus.records import Array
+from isthmus_policies.replay import Batch
+
+__all__ = ["DivergedError", "Learner", "LearnerConfig", "Second", "check_finite", "task_config"]
+
+Config = TypeVar("Config", bound="LearnerConfig")
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerConfig:
+    """Settings of the training loop.
+
+    Attributes:
+        steps: control periods to train for, of all rows together.
+        num_envs: rows of the environment.
+        update_ratio: updates per control period of a row.
+        learning_rate_decay: share of the learning rates that is left at the end; they fall linearly. 1 keeps them constant.
+        gamma: discount per control period.
+        tau: Polyak factor of the target networks per update.
+        n_step: control periods of reward before the critic is asked.
+        batch_size: transitions per update.
+        learning_starts: control periods before the first update.
+        buffer_size: transitions kept.
+        evaluate_every: control periods between evaluations; the one with the highest mean return becomes the policy.
+        checkpoint_every: control periods between checkpoints. At each one all rows begin new episodes, so that a resumed training is the same.
+    """
+
+    steps: int = 100_000
+    num_envs: int = 1
+    update_ratio: float = 1.0
+    learning_rate_decay: float = 1.0
+    gamma: float = 0.99
+    tau: float = 0.005
+    n_step: int = 1
+    batch_size: int = 256
+    learning_starts: int = 1000
+    buffer_size: int = 1_000_000
+    evaluate_every: int = 2000
+    checkpoint_every: int = 10_000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate_decay <= 1:
+            raise ValueError(f"learning_rate_decay must be in (0, 1], got {self.learning_rate_decay}")
+        if not 0 <= self.gamma < 1:
+            raise ValueError(f"gamma must be in [0, 1), got {self.gamma}")
+        if not 0 < self.tau <= 1:
+            raise ValueError(f"tau must be in (0, 1], got {self.tau}")
+        if not 0 < self.update_ratio < math.inf:
+            raise ValueError(f"update_ratio must be > 0, got {self.update_ratio}")
+        if self.learning_starts < 0:
+            raise ValueError(f"learning_starts must be >= 0, got {self.learning_starts}")
+        if self.batch_size > self.buffer_size:
+            raise ValueError(f"batch_size must be <= buffer_size {self.buffer_size}, got {self.batch_size}")
+        for name in ("steps", "num_envs", "n_step", "batch_size", "buffer_size", "evaluate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+
+
+def task_config(kind: type[Config], task: str, algorithm: str) -> Config:
+    """The tuned settings of a task, from the data file beside this module, or the defaults if there are none."""
+    settings = strict.load_yaml(Path(__file__).with_name(f"{algorithm}.yaml")) or {}
+    return strict.decode(kind, settings.get(task, {}), f"{algorithm}.yaml: {task}")
+
+
+class Learner(Protocol):
+    """An off-policy learner.
+
+    Attributes:
+        algorithm: its name on the command line.
+        contract: of the policy that it exports.
+        warms_up_at_random: whether the first actions are uniform; otherwise the untrained policy makes them.
+    """
+
+    algorithm: str
+    contract: Contract
+    warms_up_at_random: bool
+
+    def act(self, observation: Mapping[str, Array], previous: Array, fresh: Array) -> Array:
+        """Explore.
+
+        Args:
+            observation: `[rows, history, *shape]` per signal.
+            previous: executed action, `[rows, A]`, in [−1, 1].
+            fresh: rows whose earlier decisions no longer hold, because an episode began or the guard held, `[rows]`.
+
+        Returns:
+            actions `[rows, A]` in [−1, 1].
+        """
+        ...
+
+    def update(self, draw: Callable[[], Batch], rate: float) -> Mapping[str, float]:
+        """Learn from fresh batches.
+
+        Args:
+            draw: draws one.
+            rate: factor of the learning rates.
+
+        Returns:
+            losses and diagnostics.
+
+        Raises:
+            DivergedError: a loss is not finite; nothing was learned from that batch.
+        """
+        ...
+
+    def policy(self) -> nn.Module:
+        """The deterministic policy: raw SI observations → SI actions `[B, H, A]`."""
+        ...
+
+    def summary(self) -> Mapping[str, Any]:
+        """What the manifest says besides the settings; plain data."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next update depends on, by name."""
+        ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `state` told."""
+        ...
+
+
+class DivergedError(ValueError):
+    """A loss is not finite."""
+
+
+def check_finite(losses: Mapping[str, float]) -> None:
+    """Refuse losses that are not finite.
+
+    Raises:
+        DivergedError: the message names the loss.
+    """
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"{name} is {value}")
+
+
+class Second(ThreadPoolExecutor):
+    """A second thread, for gradients that do not depend on each other: PyTorch lets go of the interpreter while it computes."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1, initializer=torch.set_num_threads, initargs=(1,))

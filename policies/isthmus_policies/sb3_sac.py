@@ -1,0 +1,219 @@
+"""Soft actor-critic of stable-baselines3: the reference that `sac` is compared with.
+
+Haarnoja et al., "Soft Actor-Critic Algorithms and Applications" (arXiv 1812.05905): twin critics, tanh-Gaussian actor, temperature
+tuned so that the policy's entropy stays near −dim(A). Episodes that end by time limit are bootstrapped, not terminated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from stable_baselines3 import SAC
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecEnv
+
+from isthmus import strict
+from isthmus.artifact import Artifact
+from isthmus.contract import Contract
+from isthmus.policy import Policy
+from isthmus.records import Array
+from isthmus_policies.export import PARITY_SAMPLES, export_graph
+from isthmus_policies.features import FeatureEncoder
+from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
+from isthmus_policies.sac import SacConfig, check_reactive
+
+__all__ = ["train_sb3_sac"]
+
+_OWN = ("num_envs", "update_ratio", "n_step")  # settings that this engine does not have
+
+
+def train_sb3_sac(
+    contract: Contract,
+    env: VecEnv,
+    evaluate: Callable[[Policy], Evaluation],
+    out: Path,
+    *,
+    config: SacConfig,
+    seed: int,
+    progress: Progress | None = None,
+    git: str = "",
+    notes: Mapping[str, Any] | None = None,
+) -> TrainingResult:
+    """Train, keeping the best policy of the periodic evaluations.
+
+    Leaves in `out`: `policy.isthmus` (best), `last.isthmus`, `checkpoints/`, `metrics.jsonl` (evaluations), `tensorboard/` and `config.json`.
+
+    Args:
+        contract: of the task.
+        env: training environment, SI actions.
+        evaluate: scores an exported policy on episodes of its own.
+        out: folder, created if missing.
+        config: settings.
+        seed: of networks, exploration and replay.
+        progress: told about every step.
+        git: state of the source tree, for the manifest.
+        notes: what else the manifest's training summary says, such as the randomisation; plain data.
+
+    Raises:
+        ValueError: the task decides once per several actions, a setting is not one of this engine, or an exported graph differs from the trained one.
+    """
+    check_reactive(contract)
+    for name in _OWN:
+        if getattr(config, name) != getattr(SacConfig(), name):
+            raise ValueError(f"{name} must be {getattr(SacConfig(), name)} with --engine sb3, got {getattr(config, name)}")
+    torch.set_num_threads(1)  # one thread is the fastest at this size
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "checkpoints").mkdir(exist_ok=True)
+    (out / "config.json").write_bytes(
+        strict.canonical_json({"algorithm": "sac", "engine": "sb3", "seed": seed, "config": strict.encode(config)})
+    )
+    model = SAC(
+        "MultiInputPolicy",
+        env,
+        learning_rate=lambda left: config.learning_rate * (config.learning_rate_decay + (1 - config.learning_rate_decay) * left),
+        buffer_size=min(config.buffer_size, config.steps + 1),
+        learning_starts=config.learning_starts,
+        batch_size=config.batch_size,
+        tau=config.tau,
+        gamma=config.gamma,
+        policy_kwargs={
+            "net_arch": list(config.hidden),
+            "features_extractor_class": _Features,
+            "features_extractor_kwargs": {"contract": contract},
+        },
+        seed=seed,
+        device="cpu",
+    )
+    model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
+    session = _Session(model, contract, evaluate, out, config, seed, progress, git, notes or {})
+    interrupted = False
+    try:
+        model.learn(total_timesteps=config.steps, callback=session, log_interval=10)
+    except KeyboardInterrupt:
+        interrupted = True
+    if not interrupted and session.evaluated != session.num_timesteps:
+        session.score()
+    checkpoint = session.checkpoint()
+    session.export().save(out / "last.isthmus")
+    if session.best is None:
+        session.export().save(out / "policy.isthmus")
+    return TrainingResult(out / "policy.isthmus", session.num_timesteps, session.best, interrupted, checkpoint)
+
+
+class _Session(BaseCallback):
+    """Evaluates, checkpoints and reports while stable-baselines3 trains."""
+
+    def __init__(
+        self,
+        model: SAC,
+        contract: Contract,
+        evaluate: Callable[[Policy], Evaluation],
+        out: Path,
+        config: SacConfig,
+        seed: int,
+        progress: Progress | None,
+        git: str,
+        notes: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.best: Evaluation | None = None
+        self.evaluated = 0
+        self._contract, self._evaluate, self._out, self._config = contract, evaluate, out, config
+        self._seed, self._progress, self._git, self._notes = seed, progress, git, notes
+        (out / "metrics.jsonl").write_text("")
+
+    def _on_step(self) -> bool:
+        evaluation = None
+        if self.num_timesteps % self._config.evaluate_every == 0 and self.num_timesteps > self._config.learning_starts:
+            evaluation = self.score()
+        if self.num_timesteps % self._config.checkpoint_every == 0:
+            self.checkpoint()
+        if self._progress:
+            self._progress(self.num_timesteps, self._config.steps, evaluation)
+        return True
+
+    def score(self) -> Evaluation:
+        """Export, evaluate the exported file, and keep it if it is the best so far."""
+        artifact = self.export()
+        evaluation = self._evaluate(artifact.policy())
+        self.evaluated = self.num_timesteps
+        row = {"step": self.num_timesteps, "return": evaluation.mean_return}
+        if evaluation.success is not None:
+            row["success"] = evaluation.success
+        with (self._out / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        for name in row.keys() - {"step"}:
+            self.logger.record(f"eval/{name}", row[name])
+        if self.best is None or evaluation.mean_return >= self.best.mean_return:
+            self.best = evaluation
+            artifact.save(self._out / "policy.isthmus")
+        return evaluation
+
+    def checkpoint(self) -> Path:
+        """Write the networks of this moment, atomically; returns the file."""
+        path = self._out / "checkpoints" / f"step_{self.num_timesteps:08d}.safetensors"
+        tensors = {name: tensor.detach().clone().contiguous() for name, tensor in self.model.policy.state_dict().items()}
+        tensors["log_ent_coef"] = self.model.log_ent_coef.detach().clone()
+        partial = path.with_suffix(".partial")
+        save_file(tensors, partial, metadata={"contract": self._contract.digest(), "step": str(self.num_timesteps)})
+        os.replace(partial, path)
+        return path
+
+    def export(self) -> Artifact:
+        """The deterministic actor of this moment as a policy file."""
+        training: Mapping[str, Any] = {
+            "algorithm": "sac",
+            "engine": "sb3",
+            "steps": self.num_timesteps,
+            "seed": self._seed,
+            "config": dataclasses.asdict(self._config),
+            **self._notes,
+        }
+        actor = _DeterministicActor(self.model, self._contract)
+        return export_graph(self._contract, actor, self._observations(), training=training, git=self._git)
+
+    def _observations(self) -> dict[str, Array]:
+        """Observations from the replay buffer, `[n, history, *shape]` per signal."""
+        buffer = self.model.replay_buffer
+        filled = buffer.buffer_size if buffer.full else max(buffer.pos, 1)
+        chosen = np.random.default_rng(0).integers(0, filled, PARITY_SAMPLES)
+        return {name: values[chosen, 0] for name, values in buffer.observations.items()}
+
+
+class _Features(BaseFeaturesExtractor):
+    """The `FeatureEncoder` as stable-baselines3 wants it."""
+
+    def __init__(self, observation_space: Any, contract: Contract) -> None:
+        encoder = FeatureEncoder(contract)
+        super().__init__(observation_space, features_dim=encoder.size)
+        self.encoder = encoder
+
+    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.encoder(observations)
+
+
+class _DeterministicActor(torch.nn.Module):
+    """tanh of the actor's mean, in SI units, as a chunk of one action."""
+
+    def __init__(self, model: SAC, contract: Contract) -> None:
+        super().__init__()
+        actor = model.policy.actor
+        self.features, self.body, self.mean = actor.features_extractor, actor.latent_pi, actor.mu
+        low, high = torch.tensor(contract.action.low), torch.tensor(contract.action.high)
+        self.register_buffer("center", (high + low) / 2)
+        self.register_buffer("half_range", (high - low) / 2)
+
+    def forward(self, observation: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        unit = torch.tanh(self.mean(self.body(self.features(dict(observation)))))
+        return (self.center + self.half_range * unit)[:, None]

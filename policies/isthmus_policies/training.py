@@ -1,0 +1,70 @@
+"""The training of all off-policy learners, from beginning to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isthmus.policy import Policy
+from isthmus_policies.learner import Learner, LearnerConfig
+from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
+from isthmus_policies.session import Session, TrainingEnv
+
+__all__ = ["train"]
+
+
+def train(
+    learner: Learner,
+    env: TrainingEnv,
+    evaluate: Callable[[Policy], Evaluation],
+    out: Path,
+    *,
+    config: LearnerConfig,
+    seed: int,
+    resume: bool = False,
+    progress: Progress | None = None,
+    git: str = "",
+    notes: Mapping[str, Any] | None = None,
+) -> TrainingResult:
+    """Train, keeping the best policy of the periodic evaluations.
+
+    Leaves in `out`: `policy.isthmus` (best), `last.isthmus`, `checkpoints/`, `metrics.jsonl` (evaluations), `training.jsonl`, `tensorboard/` and
+    `config.json`.
+
+    Args:
+        learner: what learns; new, or just made with the same settings as the one that is resumed.
+        env: where it learns.
+        evaluate: scores an exported policy on episodes of its own.
+        out: folder, created if missing.
+        config: the learner's settings.
+        seed: of warm-up, replay and episodes.
+        resume: continue from the newest checkpoint in `out`, if there is one.
+        progress: told about every step.
+        git: state of the source tree, for the manifest.
+        notes: what else the manifest's training summary says, such as the randomisation; plain data.
+
+    Raises:
+        ValueError: `out` holds another training, a checkpoint is damaged, or an exported graph differs from the trained one.
+        DivergedError: a loss is not finite; the message names the file with the state before the update and with the batch.
+    """
+    # Gradients that do not depend on each other have threads of their own; within one, more threads are slower at this size.
+    torch.set_num_threads(1)
+    session = Session(learner, env, evaluate, out, config, seed, progress, git, notes or {})
+    interrupted = False
+    session.begin(resume)
+    try:
+        while session.step < config.steps:
+            session.advance()
+        if session.evaluated != session.step:
+            session.evaluate()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        session.close()
+    session.export().save(out / "last.isthmus")
+    if session.best is None:
+        session.export().save(out / "policy.isthmus")
+    return TrainingResult(out / "policy.isthmus", session.step, session.best, interrupted, session.checkpoint)

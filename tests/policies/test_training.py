@@ -1,0 +1,172 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import isthmus_sim
+from isthmus.artifact import Artifact
+from isthmus_policies.checkpoint import load_checkpoint, save_checkpoint
+from isthmus_policies.learner import DivergedError
+from isthmus_policies.outcome import Evaluation
+from isthmus_policies.sac import Sac, SacConfig
+from isthmus_policies.session import check_resumable
+from isthmus_policies.training import train
+from isthmus_sim.randomization import load_randomization
+from isthmus_sim.tasks import get_task
+
+TASK = get_task("pendulum")
+SMALL = SacConfig(
+    steps=180, learning_starts=50, batch_size=32, hidden=(16, 16), evaluate_every=60, checkpoint_every=40, learning_rate_decay=0.5, n_step=2
+)
+
+
+RANDOM = Path(__file__).parents[2] / "examples" / "randomize" / "reach.yaml"  # with a curriculum, delays, noise and pushes
+
+
+def trained(out, scores=(1.0, 3.0, 2.0), seed=0, config=SMALL, task="pendulum", **options):
+    remaining = iter(scores)
+    env = isthmus_sim.make_vec(task, config.num_envs, randomization=load_randomization(RANDOM) if task == "reach" else None)
+    learner = Sac(env.task.contract, config, seed)
+    return train(learner, env, lambda policy: Evaluation(next(remaining), 0.0), out, config=config, seed=seed, **options)
+
+
+def tensors(result):
+    return load_checkpoint(result.checkpoint)[0]
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_best_evaluation_becomes_the_policy(tmp_path):
+    result = trained(tmp_path)
+    assert result.best == Evaluation(3.0, 0.0)
+    assert result.steps == 180
+    assert Artifact.load(result.policy).training["steps"] == 120
+    assert Artifact.load(tmp_path / "last.isthmus").training["steps"] == 180
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [60, 120, 180]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step_000000160.safetensors",
+        "step_000000180.safetensors",
+    ]
+
+
+def test_equal_seeds_train_equal_networks_and_other_seeds_do_not(tmp_path):
+    first, second, third = (tensors(trained(tmp_path / name, seed=seed)) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    assert equal(first, second)
+    assert not torch.equal(first["learner.actor.vector"], third["learner.actor.vector"])
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(step):
+    def progress(done, total, evaluation):
+        if done >= step:
+            raise Killed
+
+    return progress
+
+
+FIELDS = {name: getattr(SMALL, name) for name in SMALL.__dataclass_fields__}
+
+
+ROWS = {"pendulum": 1, "reach": 1, "gym:Hopper-v5": 2}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    made = {task: SacConfig(**{**FIELDS, "num_envs": rows}) for task, rows in ROWS.items()}
+    return {task: tensors(trained(tmp_path_factory.mktemp("whole"), config=config, task=task)) for task, config in made.items()}
+
+
+@given(moments=st.lists(st.integers(1, 180), min_size=1, max_size=2))
+@settings(deadline=None, max_examples=5)
+@pytest.mark.parametrize("task", list(ROWS))
+def test_a_killed_and_resumed_training_ends_as_an_uninterrupted_one(uninterrupted, tmp_path_factory, task, moments):
+    out, config = tmp_path_factory.mktemp("killed"), SacConfig(**{**FIELDS, "num_envs": ROWS[task]})
+    for moment in moments:
+        with pytest.raises(Killed):
+            trained(out, config=config, task=task, resume=True, progress=killed_at(moment))
+    result = trained(out, config=config, task=task, resume=True)
+    assert equal(tensors(result), uninterrupted[task])
+    assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [60, 120, 180]
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_a_policy(tmp_path):
+    def interrupt(step, total, evaluation):
+        if step == 90:
+            raise KeyboardInterrupt
+
+    result = trained(tmp_path, progress=interrupt)
+    assert result.interrupted
+    assert result.checkpoint.name == "step_000000080.safetensors"
+    assert Artifact.load(result.policy).training["steps"] == 60
+
+
+def test_another_training_is_not_resumed(tmp_path):
+    trained(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"holds another training, which cannot be resumed with seed 1 \(there: 0\), gamma 0.5 \(there: 0.99\)"
+    ):
+        check_resumable(tmp_path, "sac", 1, SacConfig(**{**FIELDS, "gamma": 0.5}))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = save_checkpoint(tmp_path, 7, {"weights": torch.ones(1000)}, {"step": 7})
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f"checkpoint {path} is damaged")):
+        load_checkpoint(path)
+    path.write_bytes(content[:100])
+    with pytest.raises(ValueError, match=re.escape(f"checkpoint {path} cannot be read")):
+        load_checkpoint(path)
+
+
+def test_checkpoints_rotate_and_keep_what_they_were_given(tmp_path):
+    for step in (5, 10, 15):
+        path = save_checkpoint(tmp_path, step, {"a": torch.arange(step), "b": torch.zeros(())}, {"step": step, "large": 2**100})
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["step_000000010.safetensors", "step_000000015.safetensors"]
+    found, state = load_checkpoint(path)
+    assert torch.equal(found["a"], torch.arange(15))
+    assert state == {"step": 15, "large": 2**100}
+
+
+@pytest.mark.parametrize("culprit", ["reward", "network"])
+def test_a_loss_that_is_not_finite_stops_with_the_state_before_it(tmp_path, culprit):
+    env = isthmus_sim.make_vec("pendulum", 1)
+    learner = Sac(TASK.contract, SMALL)
+    step = env.step
+
+    def broken(actions):
+        observation, reward, *rest = step(actions)
+        env.count = getattr(env, "count", 0) + 1
+        if env.count == 70 and culprit == "network":
+            learner.state()["critic.vector"][:] = torch.inf
+        return observation, np.full_like(reward, np.nan) if env.count == 70 and culprit == "reward" else reward, *rest
+
+    env.step = broken
+    with pytest.raises(DivergedError, match="critic_loss is nan in update") as caught:
+        train(learner, env, lambda policy: Evaluation(0.0, None), tmp_path, config=SMALL, seed=0)
+    told = str(caught.value)
+    assert ("not finite in the batch: batch0.reward" if culprit == "reward" else "every number of the batch is finite") in told
+    (file,) = tmp_path.glob("diverged_*.safetensors")
+    assert str(file) in told
+    saved, _ = load_checkpoint(file)
+    assert torch.isfinite(saved["batch0.reward"]).all() == (culprit == "network")
+    if culprit == "reward":
+        assert all(torch.isfinite(tensor.float()).all() for name, tensor in saved.items() if name.startswith("learner."))
+
+
+def test_several_rows_share_the_steps_and_the_updates_keep_their_ratio(tmp_path):
+    config = SacConfig(**{**FIELDS, "num_envs": 4, "update_ratio": 0.25})
+    result = trained(tmp_path, config=config)
+    _, state = load_checkpoint(result.checkpoint)
+    assert (state["step"], state["updates"]) == (180, (180 - 50) // 4)
