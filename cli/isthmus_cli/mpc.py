@@ -27,8 +27,8 @@ class Mpc:
     """Write the policy file of a controller that solves for its plans by CasADi and IPOPT: what a learned planner is measured against.
 
     Attributes:
-        task: name of the task: navigate, or one of those that `isthmus tasks stl:` lists.
-        plant: engine that the model of navigate is fitted to.
+        task: name of the task: navigate, dodge, or one of those that `isthmus tasks stl:` lists.
+        plant: engine that the model of navigate or dodge is fitted to.
         seed: of the motion that it is fitted from.
         out: file to write; by default runs/TASK-mpc.isthmus.
         settings: of the optimisation.

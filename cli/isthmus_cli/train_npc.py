@@ -37,8 +37,8 @@ class TrainNpc:
     both.
 
     Attributes:
-        task: name of the task: navigate, or one of those that `isthmus tasks stl:` lists.
-        plant: engine that the model of navigate is fitted to.
+        task: name of the task: navigate, dodge, or one of those that `isthmus tasks stl:` lists.
+        plant: engine that the model of navigate or dodge is fitted to.
         seed: seed of network and initial states.
         out: folder for the results; by default runs/npc-TASK-SEED.
         config: settings of the training.
