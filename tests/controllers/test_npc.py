@@ -190,3 +190,19 @@ def test_settings_of_training_are_checked():
         NpcConfig(iterations=0)
     with pytest.raises(ValueError, match="the model has 2 states and 10 steps, the contract 2 and 5"):
         npc_artifact(system_contract(POINT, 5), PlanNetwork(POINT, 8), POINT)
+
+
+def test_a_plan_may_hold_its_controls_and_so_does_the_search():
+    artifact = untrained(hold=4, prefix=2)
+    states = POINT.sample(6, np.random.default_rng(0))
+    policy = artifact.policy()
+    plans = policy.plan(states.astype(np.float32))
+    np.testing.assert_array_equal(plans, np.repeat(plans[:, ::4], 4, axis=1)[:, :10])
+    beginnings = policy.settings.beginnings()
+    assert beginnings.shape == (9, 8, 1)
+    np.testing.assert_array_equal(beginnings, np.repeat(beginnings[:, ::4], 4, axis=1))
+    assert {tuple(row) for row in beginnings[:, ::4, 0]} == {(a, b) for a in (-2.0, 0.0, 2.0) for b in (-2.0, 0.0, 2.0)}
+
+
+def test_the_search_tries_no_more_than_it_may():
+    assert len(untrained(candidates=7).policy().settings.beginnings()) == 7
