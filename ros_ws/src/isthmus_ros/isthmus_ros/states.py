@@ -15,6 +15,7 @@ from isthmus.monitors import time_out
 from isthmus.records import Array, Measurement
 from isthmus.robot import Base, Robot, RosProfile
 from isthmus_ros import wire
+from isthmus_ros.swings import Swings
 
 __all__ = ["STEADY_ABORT", "StateTopic", "measurement_of", "travelled"]
 
@@ -79,6 +80,7 @@ class StateTopic:
         self._node = node
         self._prefix = prefix
         self._named = _named(robot, prefix)
+        self._swings = Swings(robot)
         self._odometry: Any = None
         self._changed = threading.Condition()
         self._newest: Any = None
@@ -126,7 +128,9 @@ class StateTopic:
         return f"the joint state on {self.state_topic} is stamped {-delay:.3f} s ahead of this node's clock, {_AHEAD:.3f} s are allowed"
 
     def fault(self) -> str:
-        """As `delay_problem`, for the control loop: samples whose stamps do not advance are left to the guard's own monitors."""
+        """Who oscillates faster than the control rate shows, or `delay_problem`; stamps that do not advance are left to the guard's own monitors."""
+        if problem := self._swings.problem:
+            return problem
         stamp = self.stamp
         if stamp > self._judged:
             self._judged, self._verdict = stamp, self.delay_problem()
@@ -202,6 +206,8 @@ class StateTopic:
 
     def _receive(self, message: Any) -> None:
         now = self._node.get_clock().now().nanoseconds
+        if self.realtime:
+            self._swings.add(wire.seconds_of(message.header.stamp), wire.column(message, "velocity", self._named)[0].tolist())
         with self._changed:
             self._delay = (now - wire.nanoseconds_of(message.header.stamp)) / 1e9
             self._newest = message
