@@ -217,7 +217,7 @@ NOTES = {
     "3": "in one run, on an overloaded computer (load 5), the ramp was not seen within 10 s; cause not found",
     "8": "the joint state was late in the same moment, by 85 ms: the computer was overloaded (load 5)",
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
-    "40": "in position mode a swing of 9.5 Hz hides between the samples of 20 Hz that the guard judges; it is counted in the joint states, and is a hold "
+    "40": "in position mode a swing of 9.5 Hz hides between the samples of 20 Hz that the guard judges; the joint states tell it: a hold "
     "first, a period later a stop",
     "44": "a guard inside the policy's node looks for a listener before arming only",
     "62": "once the guard holds, `policy/status` repeats the guard's words, and a status every 100 ms can miss the camera's before that",

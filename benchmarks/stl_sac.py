@@ -23,8 +23,8 @@ from isthmus_sim.systems import System, system_contract
 __all__ = ["RobustnessSac", "train_sac_on"]
 
 ROWS = 16
-STEPS = 60_000
-UPDATES = 8  # per step of all rows
+STEPS = 48_000
+UPDATES = 4  # per step of all rows
 
 
 class _SystemRows(VecEnv):  # type: ignore[misc]
