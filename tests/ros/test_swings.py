@@ -53,7 +53,8 @@ def test_samples_that_are_repeated_or_no_numbers_do_not_count(values, repeated):
 
 def test_wheels_and_legs_are_not_judged():
     for name in ("diffbot", "quadruped"):
-        swings = Swings(load_robot(name))
+        robot = load_robot(name)
+        swings = Swings(robot)
         for tick in range(2000):
-            swings.add(tick / RATE, [(-1.0) ** tick * 10] * len(load_robot(name).joint_names))
+            swings.add(tick / RATE, [(-1.0) ** tick * 10] * len(robot.joint_names))
         assert not swings.problem
