@@ -82,7 +82,7 @@ def dodge_system(task: Task, response: Response, specification: str, safety: str
         specification=specification,
         safety=safety,
         step=step,
-        sample=functools.partial(sample, _scenes(task, tool), tool),
+        sample=functools.partial(sample, functools.cache(lambda: _scenes(task, tool)), tool),
         signals=signals,
         encode=functools.partial(encode, robot.home),
         fail_safe=still,
@@ -114,18 +114,19 @@ def cost(trajectory: Any, controls: Any, satisfied: Any) -> Any:
     return _goal_distance(trajectory).mean() + 0.01 * (controls**2).mean()
 
 
-def sample(scenes: Array, tool: Callable[[Any], Any], count: int, draw: np.random.Generator) -> Array:
+def sample(scenes: Callable[[], Array], tool: Callable[[Any], Any], count: int, draw: np.random.Generator) -> Array:
     """Where the arm may be on its way: a half at the start of an episode, the others around home, moving, at any time of the ball's flight.
 
     Args:
-        scenes: observations at the start of episodes, `[S, 31]`.
+        scenes: gives observations at the start of episodes, `[S, 31]`; drawn when they are first needed.
         tool: joints `[..., 6]` → position of the tool `[..., 3]`.
         count: how many.
         draw: generator.
     """
+    starts = scenes()
 
     def candidates(wanted: int, draw: np.random.Generator) -> Array:
-        states = scenes[draw.integers(0, len(scenes), wanted)]
+        states = starts[draw.integers(0, len(starts), wanted)]
         placed = states.copy()
         placed[:, _Q] += draw.uniform(-0.6, 0.6, (wanted, 6))
         placed[:, _RATE] = placed[:, _BEFORE] = draw.uniform(-0.7, 0.7, (wanted, 6)) * draw.uniform(0, 1, (wanted, 1))

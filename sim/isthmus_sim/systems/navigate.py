@@ -82,7 +82,7 @@ def navigate_system(task: Task, response: Response, specification: str, safety: 
         specification=specification,
         safety=safety,
         step=step,
-        sample=functools.partial(sample, task, _scenes(task)),
+        sample=functools.partial(sample, task, functools.cache(lambda: _scenes(task))),
         signals=signals,
         encode=encode,
         fail_safe=(0.0, 0.0),
@@ -126,18 +126,19 @@ def cost(trajectory: Any, controls: Any, satisfied: Any) -> Any:
     return away.mean() + 0.05 * (controls[..., 1] ** 2).mean()
 
 
-def sample(task: Task, scenes: Array, count: int, draw: np.random.Generator) -> Array:
+def sample(task: Task, scenes: Callable[[], Array], count: int, draw: np.random.Generator) -> Array:
     """Where the base may be on its way: a third at the start of an episode, the others anywhere near the way to the goal, with any speed.
 
     Args:
         task: `navigate`.
-        scenes: observations at the start of episodes, `[S, 20]`.
+        scenes: gives observations at the start of episodes, `[S, 20]`; drawn when they are first needed.
         count: how many.
         draw: generator.
     """
     found: list[Array] = []
+    starts = scenes()
     while sum(map(len, found)) < count:
-        states = scenes[draw.integers(0, len(scenes), count)]
+        states = starts[draw.integers(0, len(starts), count)]
         placed = _placed(states, draw)
         free = _gap(placed) > KEEP_CLEAR + 0.02 + placed[:, 4] ** 2 / (2 * task.contract.limits.stop_acceleration[0])
         found.append(np.where(draw.random(len(states))[:, None] < 1 / 3, states, placed)[free])
