@@ -72,7 +72,7 @@ def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor
 
 
 def squashed_log_density(before: Tensor, log_std: Tensor, noise: Tensor) -> Tensor:
-    """Log π(a) = Σ_j [log N(u_j; μ_j, σ_j) − log(1 − tanh²(u_j))] (arXiv 1812.05905, appendix C), `[…]`.
+    """Log π(a) = Σ_j [log N(u_j; μ_j, σ_j) − log(1 − tanh²(u_j))] (arXiv 1812.05905), `[…]`.
 
     log(1 − tanh²u) is computed as 2 (log 2 − u − softplus(−2u)), which stays finite for every u.
 

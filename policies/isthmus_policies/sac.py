@@ -150,23 +150,23 @@ class Sac:
 
     @torch.no_grad()
     def soft_target(self, batch: Batch, after: Tensor, noise: Tensor, alpha: Tensor) -> Tensor:
-        """Y = r + γ (1 − d) (min_i Q_θ̄i(o′, a′) − α log π(a′|o′)), a′ ~ π; equation 3 in sample form, `[B]`."""
+        """The target y = r + γ (1 − d) (min_i Q_θ̄i(o′, a′) − α log π(a′|o′)), a′ ~ π, `[B]`."""
         action, log_density = squash(*self.gaussian(after), noise)
         value = self.target(torch.cat([after, action], dim=1))[..., 0].amin(dim=0) - alpha * log_density
         return batch.reward + batch.discount * value
 
     def critic_loss(self, now: Tensor, batch: Batch, target: Tensor) -> Tensor:
-        """J_Q = Σ_i ½ E[(Q_θi(o, a) − y)²]; equation 5."""
+        """J_Q = Σ_i ½ E[(Q_θi(o, a) − y)²]."""
         values = self.critic(torch.cat([now, batch.action], dim=1))[..., 0]
         return 0.5 * (values - target).square().mean(dim=1).sum()
 
     def actor_loss(self, now: Tensor, action: Tensor, log_density: Tensor, alpha: Tensor) -> Tensor:
-        """J_π = E[α log π(ã|o) − min_i Q_θi(o, ã)]; equation 9."""
+        """J_π = E[α log π(ã|o) − min_i Q_θi(o, ã)]."""
         value = self.critic(torch.cat([now, action], dim=1))[..., 0].amin(dim=0)
         return (alpha * log_density - value).mean()
 
     def temperature_loss(self, log_density: Tensor) -> Tensor:
-        """J(α) = E[−log α (log π + H̄)]; equation 18, in log α, whose step then does not shrink with α."""
+        """J(α) = E[−log α (log π + H̄)]: the paper's −α (log π + H̄), but in log α, so that steps do not shrink with α."""
         return -self.log_alpha * (log_density.detach().mean() + self._target_entropy)
 
     def policy(self) -> nn.Module:

@@ -183,7 +183,7 @@ class Srl:
 
     @torch.no_grad()
     def soft_target(self, batch: Batch, after: Tensor, noise: Tensor) -> Tensor:
-        """Y = r + γ (1 − d) (min_i Q_θ̄i(s′, a′) − α ℓ′), a′ the first action of the sequence from s′ after a, `[B]`."""
+        """The target y = r + γ (1 − d) (min_i Q_θ̄i(s′, a′) − α ℓ′), a′ the first action of the sequence from s′ after a, `[B]`."""
         actions, log_density = self.actor(after, batch.action, noise)
         value = self.target(torch.cat([after, actions[:, 0]], dim=1))[..., 0].amin(dim=0)
         return batch.reward + batch.discount * (value - self.log_alpha.exp() * log_density[:, 0])
