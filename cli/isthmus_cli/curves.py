@@ -58,6 +58,8 @@ def save_learning_chart(aggregate: Mapping[str, Any], path: Path) -> None:
             axes.plot(steps, values, color="0.6", linewidth=0.8)
         _draw_band(axes, steps, *(np.array(score[key]) for key in ("iqm", "low", "high")), label="interquartile mean")
         axes.set(xlabel="control periods", ylabel=name)
+        if name == "success":
+            axes.set_ylim(-0.03, 1.03)
     panels[0].set_title(f"{aggregate['algorithm']} {aggregate['task']}, {len(aggregate['seeds'])} seeds")
     panels[0].legend(loc="best")
     _save(figure, path)
