@@ -218,6 +218,9 @@ def train_shown(
             summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=seed, replan=replan, randomization=randomization)
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
 
+    film = None
+    if video_every:
+        film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
     env = _environment(task, plant, config.num_envs, randomization, out / "explosions")
     notes = {"randomization": randomization.summary()} if randomization else {}
     diverged = 0
@@ -238,8 +241,7 @@ def train_shown(
             told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": git_state(), "notes": notes}
             if learner is None:
                 return _train_sb3(task, env, score, out, told)
-            if video_every:
-                film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
+            if film:
                 told |= {"film": film, "film_every": video_every}
             return train(learner, env, score, out, resume=resume, **told)
     finally:

@@ -8,9 +8,9 @@ from pathlib import Path
 from isthmus.policy import Policy
 from isthmus_cli.evaluation import evaluate
 from isthmus_cli.film import Film
-from isthmus_cli.suite_evaluation import evaluate_suite
+from isthmus_cli.suite_evaluation import FILM_SIZE, evaluate_suite
 from isthmus_sim.randomization import Randomization
-from isthmus_sim.suites import SuiteTask
+from isthmus_sim.suites import SuiteTask, SuiteVectorEnv
 from isthmus_sim.task import Task
 
 __all__ = ["training_film"]
@@ -30,7 +30,12 @@ def training_film(
         folder: of the films, created with the first one.
         replan: actions of a chunk to execute before deciding again; None means all.
         randomization: parameters that are drawn from the episode's seed.
+
+    Raises:
+        ValueError: the suite cannot take pictures of this task.
     """
+    if isinstance(task, SuiteTask):
+        SuiteVectorEnv(task, 1, picture_size=FILM_SIZE).close()  # so that it is known before the training
 
     def shoot(policy: Policy, step: int) -> None:
         film = Film(folder / f"step_{step:09d}.mp4", _SIZE)
