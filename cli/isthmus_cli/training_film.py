@@ -15,7 +15,7 @@ from isthmus_sim.task import Task
 
 __all__ = ["training_film"]
 
-_SIZE = (360, 480)  # pixels; larger ones would cost more time than the training between them
+_SIZE = (360, 480)  # pixels; larger ones, and shadows, would cost more time than the training between two films
 
 
 def training_film(
@@ -38,7 +38,7 @@ def training_film(
         SuiteVectorEnv(task, 1, picture_size=FILM_SIZE).close()  # so that it is known before the training
 
     def shoot(policy: Policy, step: int) -> None:
-        film = Film(folder / f"step_{step:09d}.mp4", _SIZE)
+        film = Film(folder / f"step_{step:09d}.mp4", _SIZE, studio=False)
         if isinstance(task, SuiteTask):
             evaluate_suite(task, policy, episodes=1, seed=seed, replan=replan, film=film)
         else:
