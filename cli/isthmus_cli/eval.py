@@ -16,15 +16,19 @@ from isthmus.artifact import Artifact
 from isthmus.sequence import default_replan
 from isthmus_cli.chart import save_chart
 from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.curves import save_frequency_chart
 from isthmus_cli.evaluation import check_contract, evaluate, satisfaction, summarize
 from isthmus_cli.film import Film, check_format
+from isthmus_cli.frequency import EPISODES as EPISODES_PER_LENGTH
+from isthmus_cli.frequency import evaluate_frequencies, frequency_seed, show_frequencies
+from isthmus_cli.frequency_score import ReturnRange, published_range
 from isthmus_cli.progress import Progress
 from isthmus_cli.sequences import task_for
 from isthmus_cli.suite_evaluation import evaluate_suite
 from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_sim.parameters import Parameter, parameter_rows
 from isthmus_sim.plants import plant_names
-from isthmus_sim.randomization import load_randomization
+from isthmus_sim.randomization import Randomization, load_randomization
 from isthmus_sim.suites import SuiteTask, get_suite_task, is_suite_task
 from isthmus_sim.systems import get_system, is_system
 from isthmus_sim.task import Task
@@ -34,6 +38,7 @@ __all__ = ["Eval"]
 
 ROS = "ros"
 STEPPED = "stepped"
+EPISODES = 50
 CHARTS = (".png", ".svg", ".pdf")
 
 
@@ -45,16 +50,20 @@ class Eval:
         policy: policy file.
         task: name of the task; by default the one that the policy was made for.
         plant: what runs the episodes: mujoco, pybullet, or ros (a policy node and a simulated robot, over real ROS 2 topics).
-        episodes: number of episodes.
-        seed: seed of the first episode; the following ones count up. Equal seeds give equal episodes on every plant.
+        episodes: number of episodes; by default 50, or 10 of each length with --fas.
+        seed: seed of the first episode; the following ones count up. Equal seeds give equal episodes on every plant. By default 0, or that of the
+            training + 100 with --fas.
         replan: actions of a chunk to execute before the policy decides again, in control periods; by default what its training says, else all.
         parameters: physical parameters that differ from the task's own, in SI units, such as payload=1.5 (kg); `isthmus tasks NAME` lists them.
         randomize: YAML file of physical parameters to draw for each episode, from the episode's seed; not with ros.
         json: write the result as JSON to this file; - is stdout.
         video: film the first episode, .gif or .mp4; not with ros.
         record: write one MCAP trace per episode into this folder.
-        plot: write a chart of returns and success, .png, .svg or .pdf.
+        plot: write a chart of returns and success, or with --fas of the curve, .png, .svg or .pdf.
         evidence: store the result in the policy file.
+        fas: frequency-averaged score (Patel & Siegelmann 2025): the mean return at 1, 2, 4, … 30 actions per decision, where a reactive policy
+            repeats its one, and the area below that curve; not with ros.
+        fas_range: with --fas: returns LOW and HIGH that count as 0 and 1; by default those published for the task.
         clock: with ros: stepped (simulated time, reproducible) or wall (real time).
         engine: with ros: the engine behind the simulated robot, mujoco or pybullet.
         attach: with ros: use the nodes that already run, instead of starting some.
@@ -64,8 +73,8 @@ class Eval:
     policy: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY")]
     task: str | None = None
     plant: str = "mujoco"
-    episodes: int = 50
-    seed: int = 0
+    episodes: int | None = None
+    seed: int | None = None
     replan: int | None = None
     parameters: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE …")] = ()
     randomize: Path | None = None
@@ -74,10 +83,20 @@ class Eval:
     record: Path | None = None
     plot: Path | None = None
     evidence: bool = False
+    fas: bool = False
+    fas_range: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
     clock: str = STEPPED
     engine: str = "pybullet"
     attach: bool = False
     monitor: bool = False
+
+    @property
+    def _count(self) -> int:
+        return EPISODES if self.episodes is None else self.episodes
+
+    @property
+    def _first(self) -> int:
+        return 0 if self.seed is None else self.seed
 
     def run(self) -> int:
         """Run the command.
@@ -97,6 +116,7 @@ class Eval:
         check_outputs(self.video, self.plot, None if str(self.json) == "-" else self.json)
         if self.randomize and self.plant == ROS:
             raise ValueError(f"--randomize is not available with --plant {ROS}; it works with the simulators")
+        self._check_fas()
         randomization = load_randomization(self.randomize) if self.randomize else None
         artifact = Artifact.load(self.policy)
         name = self.task or artifact.contract.task
@@ -107,13 +127,15 @@ class Eval:
         check_contract(artifact.contract, task)
         replan = self.replan or default_replan(artifact)
         parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
+        if self.fas:
+            return self._frequencies(artifact, task, parameters, randomization)
         quiet = str(self.json) == "-"
         film = Film(self.video) if self.video else None
         where = task.suite if isinstance(task, SuiteTask) else self.plant
         with Progress(f"{task.name} in {where}", "control periods" if where in plant_names() else "episodes", quiet) as progress:
             if isinstance(task, SuiteTask):
                 summary = evaluate_suite(
-                    task, artifact.policy(), episodes=self.episodes, seed=self.seed, replan=replan, film=film, progress=progress
+                    task, artifact.policy(), episodes=self._count, seed=self._first, replan=replan, film=film, progress=progress
                 )
             elif self.plant == ROS:
                 summary = self._over_ros(task, parameters, replan, progress)
@@ -122,8 +144,8 @@ class Eval:
                     task,
                     artifact.policy(),
                     self.plant,
-                    episodes=self.episodes,
-                    seed=self.seed,
+                    episodes=self._count,
+                    seed=self._first,
                     replan=replan,
                     parameters=parameters,
                     randomization=randomization,
@@ -138,15 +160,62 @@ class Eval:
         if self.json:
             write_json(summary, self.json)
         if self.evidence:
-            known_as = {key: value for key, value in summary.items() if key != "per_episode"}
-            name = "-".join(["eval", where, *(f"{key}-{value:g}" for key, value in sorted(parameters.items()))])
-            if randomization:
-                name += f"-randomized-{randomization.digest()[:8]}"
-                known_as["randomization"] = randomization.summary()
-            artifact.with_evidence(name, {**known_as, "parameters": parameters}).save(self.policy)
+            name, known_as = self._evidence("eval", where, parameters, randomization)
+            short = {key: value for key, value in summary.items() if key != "per_episode"}
+            artifact.with_evidence(name, {**short, **known_as}).save(self.policy)
         if not quiet:
             self._report(summary)
         return 0
+
+    def _check_fas(self) -> None:
+        if self.fas_range and not self.fas:
+            raise ValueError("--fas-range goes with --fas")
+        if not self.fas:
+            return
+        if self.plant == ROS:
+            raise ValueError(f"--fas is not available with --plant {ROS}; it works with the simulators")
+        asked = {"--replan": self.replan, "--video": self.video, "--record": self.record}
+        if refused := [option for option, value in asked.items() if value is not None]:
+            raise ValueError(f"--fas runs the episodes at many lengths, so {' and '.join(refused)} cannot be used with it")
+
+    def _frequencies(
+        self, artifact: Artifact, task: Task | SuiteTask, parameters: Mapping[str, float], randomization: Randomization | None
+    ) -> int:
+        """Evaluate at many decision frequencies, report and return the exit code."""
+        bounds = ReturnRange(*self.fas_range) if self.fas_range else published_range(task.name)
+        quiet = str(self.json) == "-"
+        with Progress(f"{task.name} at 16 lengths", "episodes" if isinstance(task, SuiteTask) else "control periods", quiet) as progress:
+            summary = evaluate_frequencies(
+                task,
+                artifact.policy(),
+                self.plant,
+                bounds=bounds,
+                episodes=EPISODES_PER_LENGTH if self.episodes is None else self.episodes,
+                seed=frequency_seed(artifact) if self.seed is None else self.seed,
+                parameters=parameters,
+                randomization=randomization,
+                progress=progress,
+            )
+        if self.plot:
+            save_frequency_chart(summary, self.plot)
+        if self.json:
+            write_json(summary, self.json)
+        if self.evidence:
+            name, known_as = self._evidence("fas", summary["plant"], parameters, randomization)
+            artifact.with_evidence(name, {**summary, **known_as}).save(self.policy)
+        if not quiet:
+            show_frequencies(summary)
+            self._say_files()
+        return 0
+
+    def _evidence(
+        self, what: str, where: str, parameters: Mapping[str, float], randomization: Randomization | None
+    ) -> tuple[str, dict[str, Any]]:
+        """Name of a piece of evidence, and what it says of the conditions."""
+        name = "-".join([what, where, *(f"{key}-{value:g}" for key, value in sorted(parameters.items()))])
+        if randomization is None:
+            return name, {"parameters": parameters}
+        return f"{name}-randomized-{randomization.digest()[:8]}", {"parameters": parameters, "randomization": randomization.summary()}
 
     def _suite_task(self, name: str) -> SuiteTask:
         """The task of an outside suite, once nothing was asked for that only our own plants can do."""
@@ -155,11 +224,11 @@ class Eval:
 
     def _system(self, artifact: Artifact, name: str) -> int:
         """Run a policy on an analytic system, report and return the exit code."""
-        self._refuse(f"{name!r} is an analytic model", "--plant", "--parameters", "--randomize", "--record", "--video")
+        self._refuse(f"{name!r} is an analytic model", "--fas", "--plant", "--parameters", "--randomize", "--record", "--video")
         quiet = str(self.json) == "-"
         with Progress(name, "control periods", quiet) as progress:
             summary = evaluate_system(
-                get_system(name), artifact.policy(), episodes=self.episodes, seed=self.seed, replan=self.replan or 1, progress=progress
+                get_system(name), artifact.policy(), episodes=self._count, seed=self._first, replan=self.replan or 1, progress=progress
             )
         if self.plot:
             save_chart(summary, self.plot)
@@ -173,6 +242,7 @@ class Eval:
 
     def _refuse(self, why: str, *options: str) -> None:
         asked = {
+            "--fas": self.fas,
             "--plant": self.plant != "mujoco",
             "--parameters": self.parameters,
             "--randomize": self.randomize,
@@ -188,8 +258,8 @@ class Eval:
             raise ValueError(f"--video is not available with --plant {ROS}; it works with the simulators")
         if self.engine not in task.plants:
             raise ValueError(f"unknown engine {self.engine!r}; {strict.suggest(self.engine, task.plants)}")
-        if self.episodes < 1 or self.seed < 0:
-            raise ValueError(f"episodes must be >= 1 and seed >= 0, got {self.episodes} and {self.seed}")
+        if self._count < 1 or self._first < 0:
+            raise ValueError(f"episodes must be >= 1 and seed >= 0, got {self._count} and {self._first}")
         from isthmus_ros.coordinator import RosError, evaluate_over_ros
 
         done = 0
@@ -197,13 +267,13 @@ class Eval:
         def count(episode: Any) -> None:
             nonlocal done
             done += 1
-            progress(done, self.episodes, f"return {episode.total_reward:.1f}")
+            progress(done, self._count, f"return {episode.total_reward:.1f}")
 
         try:
             result = evaluate_over_ros(
                 task,
                 self.policy,
-                range(self.seed, self.seed + self.episodes),
+                range(self._first, self._first + self._count),
                 clock=self.clock,
                 plant=self.engine,
                 parameters=parameters,
@@ -216,7 +286,7 @@ class Eval:
         except RosError as error:
             raise ValueError(str(error)) from None
         cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
-        summary = summarize(task.name, ROS, self.seed, result.episodes, cadence)
+        summary = summarize(task.name, ROS, self._first, result.episodes, cadence)
         if task.specification:
             summary["specification"] = satisfaction(
                 task.specification.formula, np.array([episode.robustness for episode in result.episodes])
@@ -253,6 +323,9 @@ class Eval:
                 say(f"the physics of episode {episode['seed']} exploded after {episode['steps']} steps")
             if episode.get("stopped_by_guard"):
                 say(f"the guard stopped episode {episode['seed']} after {episode['steps']} steps: {episode['stopped_by_guard']}")
+        self._say_files()
+
+    def _say_files(self) -> None:
         for name, path in (("json", self.json), ("video", self.video), ("traces", self.record), ("plot", self.plot)):
             if path:
                 say(f"{name}: {path}")

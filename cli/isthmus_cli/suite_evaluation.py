@@ -11,10 +11,10 @@ from isthmus_cli.evaluation import check_contract, summarize
 from isthmus_cli.film import Film
 from isthmus_sim.suites import SuiteEpisode, SuiteTask, SuiteVectorEnv, run_suite_episodes
 
-__all__ = ["evaluate_suite"]
+__all__ = ["FILM_SIZE", "evaluate_suite"]
 
 _ROWS = 10  # episodes at once; the suites step them one by one, so more rows only use memory
-_FILM_SIZE = 400  # pixels
+FILM_SIZE = 400  # pixels
 
 
 def evaluate_suite(
@@ -60,7 +60,7 @@ def evaluate_suite(
         seeds = range(seed + first, seed + min(first + _ROWS, episodes))
         filming = film is not None and first == 0
         done, times = run_suite_episodes(
-            task, policy, seeds, replan=replan, picture_size=_FILM_SIZE if filming else None, on_step=shoot if filming else None
+            task, policy, seeds, replan=replan, picture_size=FILM_SIZE if filming else None, on_step=shoot if filming else None
         )
         results += done
         cadence.work += times.work

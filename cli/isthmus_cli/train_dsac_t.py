@@ -30,6 +30,10 @@ class TrainDsacT:
         plant: engine to train in, mujoco or pybullet.
         randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
         resume: continue the training in the folder from its newest checkpoint.
+        video_every: film an evaluation episode every so many control periods, as videos/step_….mp4.
+        seeds: train several seeds side by side, such as 0-4 or 0,3,7, in place of --seed. Each has a folder seed-N below --out, by default
+            runs/dsac-t-TASK; aggregate.json and aggregate.png there sum them up. Ctrl-C ends all, --resume continues all.
+        jobs: of these, how many at a time; by default one per core.
         config: settings of the learner.
     """
 
@@ -39,6 +43,9 @@ class TrainDsacT:
     plant: str = "mujoco"
     randomize: Path | None = None
     resume: bool = False
+    video_every: int | None = None
+    seeds: str | None = None
+    jobs: int | None = None
     config: DsacTConfig = field(default_factory=DsacTConfig)
 
     @classmethod
@@ -66,4 +73,7 @@ class TrainDsacT:
             plant=self.plant,
             randomize=self.randomize,
             resume=self.resume,
+            video_every=self.video_every,
+            seeds=self.seeds,
+            jobs=self.jobs,
         )

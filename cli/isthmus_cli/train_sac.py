@@ -30,6 +30,10 @@ class TrainSac:
         plant: engine to train in, mujoco or pybullet.
         randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
         resume: continue the training in the folder from its newest checkpoint.
+        video_every: film an evaluation episode every so many control periods, as videos/step_….mp4.
+        seeds: train several seeds side by side, such as 0-4 or 0,3,7, in place of --seed. Each has a folder seed-N below --out, by default
+            runs/sac-TASK; aggregate.json and aggregate.png there sum them up. Ctrl-C ends all, --resume continues all.
+        jobs: of these, how many at a time; by default one per core.
         engine: isthmus, or sb3 for the implementation of stable-baselines3, which cannot be resumed.
         config: settings of the learner.
     """
@@ -40,6 +44,9 @@ class TrainSac:
     plant: str = "mujoco"
     randomize: Path | None = None
     resume: bool = False
+    video_every: int | None = None
+    seeds: str | None = None
+    jobs: int | None = None
     engine: Literal["isthmus", "sb3"] = "isthmus"
     config: SacConfig = field(default_factory=SacConfig)
 
@@ -71,5 +78,8 @@ class TrainSac:
             plant=self.plant,
             randomize=self.randomize,
             resume=self.resume,
+            video_every=self.video_every,
+            seeds=self.seeds,
+            jobs=self.jobs,
             engine=self.engine,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
+from isthmus_cli.film import check_format
 from isthmus_cli.progress import Progress
+from isthmus_cli.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.suite_evaluation import evaluate_suite
+from isthmus_cli.training_film import training_film
 from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.outcome import Evaluation, TrainingResult
@@ -73,6 +77,9 @@ def run_training(
     randomize: Path | None,
     resume: bool,
     engine: str = "isthmus",
+    video_every: int | None = None,
+    seeds: str | None = None,
+    jobs: int | None = None,
 ) -> int:
     """Check what was typed, train, and say what came of it.
 
@@ -81,11 +88,14 @@ def run_training(
         task_name: as typed.
         config: settings of the learner.
         seed: of networks, exploration, replay and episodes.
-        out: folder for the results; None means runs/ALGORITHM-TASK-SEED.
+        out: folder for the results; None means runs/ALGORITHM-TASK-SEED, or runs/ALGORITHM-TASK for several seeds.
         plant: engine to train in.
         randomize: file of parameters to draw for each episode.
         resume: continue the training in the folder.
         engine: "isthmus", or "sb3" for stable-baselines3.
+        video_every: control periods between films; None for no films.
+        seeds: of several trainings side by side, such as 0-4, in place of `seed`.
+        jobs: how many of them at a time; None means one per core.
 
     Returns:
         exit code.
@@ -93,22 +103,40 @@ def run_training(
     Raises:
         ValueError: unknown task or plant, or the folder holds something else; the message says what to do.
     """
-    if seed < 0:
-        raise ValueError(f"seed must be >= 0, got {seed}")
     task = find_task(task_name)
-    out = out or Path("runs") / f"{algorithm}-{task_name.replace(':', '-').replace('/', '-')}-{seed}"
     if plant not in plant_names():
         raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
-    if out.is_file():
-        raise ValueError(f"{out} is a file; --out is a folder")
-    if (out / "config.json").exists():
-        if not resume:
-            raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
-        check_resumable(out, algorithm, seed, config)
     randomization = load_randomization(randomize) if randomize else None
+    if isinstance(task, SuiteTask) and (plant != "mujoco" or randomize):
+        raise ValueError(f"{task_name!r} runs in a suite's own simulation, so --plant and --randomize cannot be used with it")
+    if video_every is not None:
+        _check_films(video_every, engine)
+    name = Path("runs") / f"{algorithm}-{task_name.replace(':', '-').replace('/', '-')}"
+    if seeds is not None:
+        out, chosen = out or name, parse_seeds(seeds)
+        if seed:
+            raise ValueError(f"--seed {seed} and --seeds {seeds} cannot be used together")
+        for one in chosen:
+            _check_folder(seed_folder(out, one), algorithm, one, config, resume)
+        one_seed = partial(
+            run_training,
+            algorithm,
+            task_name,
+            config,
+            plant=plant,
+            randomize=randomize,
+            resume=resume,
+            engine=engine,
+            video_every=video_every,
+        )
+        return train_seeds(one_seed, chosen, out, jobs=jobs, steps=config.steps, algorithm=algorithm, task=task_name)
+    if jobs is not None:
+        raise ValueError(f"--jobs goes with --seeds, got --jobs {jobs}")
+    if seed < 0:
+        raise ValueError(f"seed must be >= 0, got {seed}")
+    out = out or name.with_name(f"{name.name}-{seed}")
+    _check_folder(out, algorithm, seed, config, resume)
     if isinstance(task, SuiteTask):
-        if plant != "mujoco" or randomize:
-            raise ValueError(f"{task_name!r} runs in a suite's own simulation, so --plant and --randomize cannot be used with it")
         say(f"{task_name}: {task.description}; the suite's own simulation and reward, no guard")
     else:
         _show_reward(task)
@@ -126,12 +154,15 @@ def run_training(
         randomization=randomization,
         resume=resume,
         engine=engine,
+        video_every=video_every,
     )
     if isinstance(task, Task) and task.specification:
         for path in (result.policy, result.policy.with_name("last.isthmus")):
             replace(Artifact.load(path), specification=task.specification).save(path)
     if result.interrupted:
         say(f"interrupted after {result.steps} of {config.steps} control periods")
+    if result.reached:
+        say(f"the target was reached after {result.steps} of {config.steps} control periods")
     if result.best:
         say(f"best of the evaluations: {score_text(result.best)}")
     say(f"checkpoint: {result.checkpoint}")
@@ -153,6 +184,7 @@ def train_shown(
     randomization: Randomization | None = None,
     resume: bool = False,
     engine: str = "isthmus",
+    video_every: int | None = None,
 ) -> TrainingResult:
     """Train on a task, with a progress bar.
 
@@ -168,6 +200,7 @@ def train_shown(
         randomization: parameters to draw for each episode; its curricula follow the steps, and evaluations use the full ranges.
         resume: continue the training in the folder, if there is one.
         engine: "isthmus", or "sb3" for stable-baselines3.
+        video_every: control periods between films of an evaluation episode, in `out`/videos; None for no films.
 
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
@@ -185,6 +218,9 @@ def train_shown(
             summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=seed, replan=replan, randomization=randomization)
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
 
+    film = None
+    if video_every:
+        film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
     env = _environment(task, plant, config.num_envs, randomization, out / "explosions")
     notes = {"randomization": randomization.summary()} if randomization else {}
     diverged = 0
@@ -205,6 +241,8 @@ def train_shown(
             told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": git_state(), "notes": notes}
             if learner is None:
                 return _train_sb3(task, env, score, out, told)
+            if film:
+                told |= {"film": film, "film_every": video_every}
             return train(learner, env, score, out, resume=resume, **told)
     finally:
         env.close()
@@ -223,6 +261,24 @@ def git_state() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return found.stdout.strip()
+
+
+def _check_folder(out: Path, algorithm: str, seed: int, config: LearnerConfig, resume: bool) -> None:
+    """See that a folder is free, or holds the training that is to be resumed."""
+    if out.is_file():
+        raise ValueError(f"{out} is a file; --out is a folder")
+    if (out / "config.json").exists():
+        if not resume:
+            raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
+        check_resumable(out, algorithm, seed, config)
+
+
+def _check_films(every: int, engine: str) -> None:
+    if every < 1:
+        raise ValueError(f"video_every must be >= 1, got {every}")
+    if engine == "sb3":
+        raise ValueError("a training with --engine sb3 cannot be filmed; film its policy with: isthmus eval POLICY --video FILE.mp4")
+    check_format(Path("film.mp4"))
 
 
 def _environment(

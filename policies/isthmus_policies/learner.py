@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from isthmus import strict
 from isthmus.contract import Contract
 from isthmus.records import Array
+from isthmus_policies.outcome import Evaluation
 from isthmus_policies.replay import Batch
 
 __all__ = ["DivergedError", "Learner", "LearnerConfig", "Second", "check_finite", "task_config"]
@@ -39,6 +40,8 @@ class LearnerConfig:
         buffer_size: transitions kept.
         evaluate_every: control periods between evaluations; the one with the highest mean return becomes the policy.
         checkpoint_every: control periods between checkpoints. At each one all rows begin new episodes, so that a resumed training is the same.
+        stop_at: mean return at which the training ends: as soon as an evaluation has it, that policy is the result.
+        stop_at_success: likewise for the share of successes, 0 … 1; with both, both are asked for.
     """
 
     steps: int = 100_000
@@ -53,6 +56,8 @@ class LearnerConfig:
     buffer_size: int = 1_000_000
     evaluate_every: int = 2000
     checkpoint_every: int = 10_000
+    stop_at: float | None = None
+    stop_at_success: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate_decay <= 1:
@@ -70,6 +75,26 @@ class LearnerConfig:
         for name in ("steps", "num_envs", "n_step", "batch_size", "buffer_size", "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.stop_at is not None and not math.isfinite(self.stop_at):
+            raise ValueError(f"stop_at must be finite, got {self.stop_at}")
+        if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
+            raise ValueError(f"stop_at_success must be in (0, 1], got {self.stop_at_success}")
+
+    @property
+    def has_target(self) -> bool:
+        """Whether the training may end before its last step."""
+        return self.stop_at is not None or self.stop_at_success is not None
+
+    def reached(self, evaluation: Evaluation) -> bool:
+        """Whether a score ends the training.
+
+        Raises:
+            ValueError: a share of successes is asked for, and the task does not say what success is.
+        """
+        if self.stop_at_success is not None and evaluation.success is None:
+            raise ValueError("stop_at_success needs a task that says what success is, and this one does not; use stop_at")
+        targets = ((self.stop_at, evaluation.mean_return), (self.stop_at_success, evaluation.success))
+        return self.has_target and all(target is None or (value is not None and value >= target) for target, value in targets)
 
 
 def task_config(kind: type[Config], task: str, algorithm: str) -> Config:

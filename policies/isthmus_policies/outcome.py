@@ -32,6 +32,7 @@ class TrainingResult:
         best: its score during training; None if there was no evaluation.
         interrupted: whether Ctrl-C ended it early.
         checkpoint: newest checkpoint.
+        reached: whether it ended because an evaluation reached the target of the settings.
     """
 
     policy: Path
@@ -39,6 +40,7 @@ class TrainingResult:
     best: Evaluation | None
     interrupted: bool
     checkpoint: Path
+    reached: bool = False
 
 
 class Progress(Protocol):

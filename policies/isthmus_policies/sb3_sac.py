@@ -34,7 +34,7 @@ from isthmus_policies.sac import SacConfig, check_reactive
 
 __all__ = ["train_sb3_sac"]
 
-_OWN = ("num_envs", "update_ratio", "n_step")  # settings that this engine does not have
+_OWN = ("num_envs", "update_ratio", "n_step", "stop_at", "stop_at_success")  # settings that this engine does not have
 
 
 def train_sb3_sac(

@@ -76,8 +76,8 @@ class Session:
 
     Attributes:
         step: control periods done, of all rows together.
-        evaluated: those done at the last evaluation.
-        best: the best score so far; None before the first.
+        best: the best score so far, or the one that reached the target; None before the first.
+        reached: whether an evaluation reached the target of the settings, which ends the training.
         checkpoint: the newest; made by `begin`, as is the journal.
     """
 
@@ -96,8 +96,9 @@ class Session:
         git: str,
         notes: Mapping[str, Any],
     ) -> None:
-        self.step = self.evaluated = 0
+        self.step = 0
         self.best: Evaluation | None = None
+        self.reached = False
         self._learner, self._env, self._evaluate, self._out, self._config = learner, env, evaluate, out, config
         self._seed, self._progress, self._git, self._notes = seed, progress, git, notes
         self._rows = env.num_envs
@@ -123,17 +124,22 @@ class Session:
         self._journal = Journal(self._out, self.step)
         self._begin_episodes()
 
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.step >= self._config.steps or self.reached
+
     def advance(self) -> None:
         """One control period of all rows, and what is due after it."""
         self._collect()
         self._learn()
         evaluation = None
         config = self._config
-        if self._due(LOG_EVERY):
+        if self.due(LOG_EVERY):
             self._log()
-        if self._due(config.evaluate_every) and self.step > config.learning_starts:
+        if (self.due(config.evaluate_every) and self.step > config.learning_starts) or self.finished:
             evaluation = self.evaluate()
-        if self._due(config.checkpoint_every) or self.step >= config.steps:
+        if self.due(config.checkpoint_every) or self.finished:
             self._replay.cut()
             self._checkpoint()
             self._begin_episodes()
@@ -141,15 +147,17 @@ class Session:
             self._progress(self.step, config.steps, evaluation)
 
     def evaluate(self) -> Evaluation:
-        """Export, evaluate the exported file, and keep it if it is the best so far."""
+        """Export, evaluate the exported file, and keep it if it is the best so far or reached the target."""
         artifact = self.export()
         evaluation = self._evaluate(artifact.policy())
-        self.evaluated = self.step
         row = {"return": evaluation.mean_return, "seconds": self._elapsed()}
         if evaluation.success is not None:
             row["success"] = evaluation.success
         self._journal.write("eval", self.step, row)
-        if self.best is None or evaluation.mean_return >= self.best.mean_return:
+        self.reached = self._config.reached(evaluation)
+        if self.reached:
+            artifact = self.export()  # which says so
+        if self.reached or self.best is None or evaluation.mean_return >= self.best.mean_return:
             self.best = evaluation
             artifact.save(self._out / "policy.isthmus")
         return evaluation
@@ -161,12 +169,17 @@ class Session:
             "steps": self.step,
             "seed": self._seed,
             "config": dataclasses.asdict(self._config),
+            **({"reached_target": self.reached} if self._config.has_target else {}),
             **self._learner.summary(),
             **self._notes,
         }
         samples = self._replay.observations(PARITY_SAMPLES)
         contract = self._learner.contract
         return export_graph(contract, self._learner.policy(), samples, training=training, git=self._git, feedback=contract.horizon > 1)
+
+    def due(self, every: int) -> bool:
+        """Whether a multiple of `every` was reached in this control period."""
+        return self.step // every > (self.step - self._rows) // every
 
     def close(self) -> None:
         """Flush what was written down."""
@@ -243,10 +256,6 @@ class Session:
         self._losses.clear()
         self._journal.write("train", self.step, {**values, "updates": float(self._updates), "seconds": self._elapsed()})
 
-    def _due(self, every: int) -> bool:
-        """Whether a multiple of `every` was reached in this control period."""
-        return self.step // every > (self.step - self._rows) // every
-
     @property
     def _share(self) -> float:
         """Of the training that is done, 0 … 1."""
@@ -264,8 +273,8 @@ class Session:
         state = {
             "step": self.step,
             "updates": self._updates,
-            "evaluated": self.evaluated,
             "best": dataclasses.asdict(self.best) if self.best else None,
+            "reached": self.reached,
             "generator": self._generator.bit_generator.state,
             "seconds": self._elapsed(),
             "contract": self._learner.contract.digest(),
@@ -282,8 +291,9 @@ class Session:
             parts[owner][rest] = tensor
         self._learner.load(parts["learner"])
         self._replay.load(parts["replay"])
-        self.step, self._updates, self.evaluated = state["step"], state["updates"], state["evaluated"]
+        self.step, self._updates = state["step"], state["updates"]
         self.best = Evaluation(**state["best"]) if state["best"] else None
+        self.reached = state.get("reached", False)  # older checkpoints knew no target
         self._generator.bit_generator.state = state["generator"]
         self._seconds, self._began = state["seconds"], time.monotonic()
         self.checkpoint = path

@@ -28,8 +28,12 @@ def train(
     progress: Progress | None = None,
     git: str = "",
     notes: Mapping[str, Any] | None = None,
+    film: Callable[[Policy, int], None] | None = None,
+    film_every: int = 1,
 ) -> TrainingResult:
     """Train, keeping the best policy of the periodic evaluations.
+
+    Ends after `config.steps` control periods, or with the first evaluation that reaches the target of `config`, whose policy is then the result.
 
     Leaves in `out`: `policy.isthmus` (best), `last.isthmus`, `checkpoints/`, `metrics.jsonl` (evaluations), `training.jsonl`, `tensorboard/` and
     `config.json`.
@@ -45,6 +49,8 @@ def train(
         progress: told about every step.
         git: state of the source tree, for the manifest.
         notes: what else the manifest's training summary says, such as the randomisation; plain data.
+        film: films an exported policy; told the control periods done.
+        film_every: control periods between two films.
 
     Raises:
         ValueError: `out` holds another training, a checkpoint is damaged, or an exported graph differs from the trained one.
@@ -56,10 +62,10 @@ def train(
     interrupted = False
     session.begin(resume)
     try:
-        while session.step < config.steps:
+        while not session.finished:
             session.advance()
-        if session.evaluated != session.step:
-            session.evaluate()
+            if film and session.due(film_every):
+                film(session.export().policy(), session.step)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -67,4 +73,4 @@ def train(
     session.export().save(out / "last.isthmus")
     if session.best is None:
         session.export().save(out / "policy.isthmus")
-    return TrainingResult(out / "policy.isthmus", session.step, session.best, interrupted, session.checkpoint)
+    return TrainingResult(out / "policy.isthmus", session.step, session.best, interrupted, session.checkpoint, session.reached)

@@ -81,7 +81,7 @@ def test_film_and_chart_are_written(isthmus, policies, tmp_path):
         ("--task reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("--task reach", "another contract than task 'reach' (there): robot is 'pendulum' here, 'ur5e' there"),
         ("--episodes 0", "episodes must be >= 1, got 0"),
-        ("--episodes many", "Error parsing --episodes: invalid literal for int() with base 10: 'many'"),
+        ("--episodes many", "Error parsing --episodes: no type matching INT could be instantiated from ['many']"),
         ("--seed -1", "seed must be >= 0, got -1"),
         ("--replan 2", "replan must be in 1 … 1, got 2"),
         ("--parameters paylod=1", "unknown parameter 'paylod'; did you mean 'payload'?"),

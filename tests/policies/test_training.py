@@ -1,3 +1,4 @@
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -108,6 +109,91 @@ def test_ctrl_c_leaves_a_checkpoint_and_a_policy(tmp_path):
     assert result.interrupted
     assert result.checkpoint.name == "step_000000080.safetensors"
     assert Artifact.load(result.policy).training["steps"] == 60
+
+
+def target(**settings):
+    return SacConfig(**{**FIELDS, **settings})
+
+
+def test_a_training_ends_with_the_evaluation_that_reaches_the_target(tmp_path):
+    result = trained(tmp_path, config=target(stop_at=3.0))
+    assert (result.steps, result.reached, result.best) == (120, True, Evaluation(3.0, 0.0))
+    assert result.checkpoint.name == "step_000000120.safetensors"
+    for name, steps in (("policy", 120), ("last", 120)):
+        training = Artifact.load(tmp_path / f"{name}.isthmus").training
+        assert (training["steps"], training["reached_target"]) == (steps, True)
+
+
+def test_a_target_that_is_never_reached_changes_nothing(tmp_path):
+    result = trained(tmp_path / "target", config=target(stop_at=99.0))
+    assert (result.steps, result.reached) == (180, False)
+    assert Artifact.load(tmp_path / "target" / "last.isthmus").training["reached_target"] is False
+    assert equal(tensors(result), tensors(trained(tmp_path / "plain")))
+    assert "reached_target" not in Artifact.load(tmp_path / "plain" / "last.isthmus").training
+
+
+@given(moments=st.lists(st.integers(1, 120), min_size=1, max_size=2))
+@settings(deadline=None, max_examples=3)
+def test_a_killed_training_ends_at_its_target_as_an_uninterrupted_one(tmp_path_factory, moments):
+    out, config = tmp_path_factory.mktemp("killed"), target(stop_at=3.0)
+    done = []
+
+    def score(policy):
+        return Evaluation({60: 1.0, 120: 3.0}[done[-1] + 1], None)
+
+    def run(progress):
+        env = isthmus_sim.make_vec("pendulum", 1)
+        return train(Sac(env.task.contract, config), env, score, out, config=config, seed=0, resume=True, progress=progress)
+
+    for moment in (*moments, None):
+
+        def progress(step, total, evaluation, moment=moment):
+            done.append(step)
+            if step == moment:
+                raise Killed
+
+        done.append(0)
+        with contextlib.suppress(Killed):
+            result = run(progress)
+    again = run(None)
+    assert (result.steps, result.reached, again.steps, again.reached) == (120, True, 120, True)
+    whole = trained(tmp_path_factory.mktemp("whole"), scores=(1.0, 3.0), config=config)
+    assert equal(tensors(result), tensors(whole))
+    assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [60, 120]
+
+
+def test_with_two_targets_both_are_asked_for_and_the_policy_that_has_them_is_the_result(tmp_path):
+    both = target(stop_at=1.0, stop_at_success=0.5)
+    assert [both.reached(Evaluation(*score)) for score in ((1.0, 0.4), (0.9, 0.5), (1.0, 0.5))] == [False, False, True]
+    remaining = iter([Evaluation(5.0, 0.1), Evaluation(2.0, 0.6)])
+    env = isthmus_sim.make_vec("pendulum", 1)
+    result = train(Sac(TASK.contract, both), env, lambda policy: next(remaining), tmp_path, config=both, seed=0)
+    assert result.best == Evaluation(2.0, 0.6)
+    assert Artifact.load(result.policy).training["steps"] == 120
+
+
+def test_targets_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match=r"stop_at_success must be in \(0, 1\], got 90"):
+        target(stop_at_success=90)
+    with pytest.raises(ValueError, match="stop_at must be finite, got nan"):
+        target(stop_at=float("nan"))
+    with pytest.raises(ValueError, match="stop_at_success needs a task that says what success is"):
+        target(stop_at_success=0.9).reached(Evaluation(0.0, None))
+
+
+def test_a_finished_training_is_not_evaluated_again(tmp_path):
+    config = target(evaluate_every=100)
+    first = trained(tmp_path, config=config)
+    again = trained(tmp_path, scores=(), config=config, resume=True)
+    assert again.best == first.best
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [100, 180]
+
+
+def test_films_are_of_the_policy_of_the_moment_and_change_nothing(tmp_path):
+    filmed = []
+    result = trained(tmp_path / "filmed", film=lambda policy, step: filmed.append((step, policy.contract.task)), film_every=50)
+    assert filmed == [(50, "pendulum"), (100, "pendulum"), (150, "pendulum")]
+    assert equal(tensors(result), tensors(trained(tmp_path / "plain")))
 
 
 def test_another_training_is_not_resumed(tmp_path):
