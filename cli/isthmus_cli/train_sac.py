@@ -31,6 +31,8 @@ class TrainSac:
         randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
         resume: continue the training in the folder from its newest checkpoint.
         engine: isthmus, or sb3 for the implementation of stable-baselines3, which cannot be resumed.
+        offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
+        offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
         config: settings of the learner.
     """
 
@@ -41,6 +43,8 @@ class TrainSac:
     randomize: Path | None = None
     resume: bool = False
     engine: Literal["isthmus", "sb3"] = "isthmus"
+    offline: tuple[Path, ...] = ()
+    offline_share: float = 0.5
     config: SacConfig = field(default_factory=SacConfig)
 
     @classmethod
@@ -72,4 +76,6 @@ class TrainSac:
             randomize=self.randomize,
             resume=self.resume,
             engine=self.engine,
+            offline=self.offline,
+            offline_share=self.offline_share,
         )

@@ -30,6 +30,8 @@ class TrainSrl:
         plant: engine to train in, mujoco or pybullet.
         randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
         resume: continue the training in the folder from its newest checkpoint.
+        offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
+        offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
         config: settings of the learner.
     """
 
@@ -39,6 +41,8 @@ class TrainSrl:
     plant: str = "mujoco"
     randomize: Path | None = None
     resume: bool = False
+    offline: tuple[Path, ...] = ()
+    offline_share: float = 0.5
     config: SrlConfig = field(default_factory=SrlConfig)
 
     @classmethod
@@ -66,4 +70,6 @@ class TrainSrl:
             plant=self.plant,
             randomize=self.randomize,
             resume=self.resume,
+            offline=self.offline,
+            offline_share=self.offline_share,
         )

@@ -13,6 +13,7 @@ from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
+from isthmus_cli.offline import Recordings, find_recordings, load_recordings
 from isthmus_cli.progress import Progress
 from isthmus_cli.suite_evaluation import evaluate_suite
 from isthmus_policies.dsac_t import DsacT
@@ -73,6 +74,8 @@ def run_training(
     randomize: Path | None,
     resume: bool,
     engine: str = "isthmus",
+    offline: Sequence[Path] = (),
+    offline_share: float = 0.5,
 ) -> int:
     """Check what was typed, train, and say what came of it.
 
@@ -86,6 +89,8 @@ def run_training(
         randomize: file of parameters to draw for each episode.
         resume: continue the training in the folder.
         engine: "isthmus", or "sb3" for stable-baselines3.
+        offline: recordings to learn from beside the fresh experience, MCAP files and folders of them.
+        offline_share: of each batch that is drawn from them.
 
     Returns:
         exit code.
@@ -101,10 +106,13 @@ def run_training(
         raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
     if out.is_file():
         raise ValueError(f"{out} is a file; --out is a folder")
+    recordings = find_recordings(offline, offline_share) if offline else None
+    if recordings and engine == "sb3":
+        raise ValueError("--engine sb3 cannot learn from recordings; leave --offline or --engine out")
     if (out / "config.json").exists():
         if not resume:
             raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
-        check_resumable(out, algorithm, seed, config)
+        check_resumable(out, algorithm, seed, config, recordings.identity if recordings else None)
     randomization = load_randomization(randomize) if randomize else None
     if isinstance(task, SuiteTask):
         if plant != "mujoco" or randomize:
@@ -126,6 +134,7 @@ def run_training(
         randomization=randomization,
         resume=resume,
         engine=engine,
+        recordings=recordings,
     )
     if isinstance(task, Task) and task.specification:
         for path in (result.policy, result.policy.with_name("last.isthmus")):
@@ -153,6 +162,7 @@ def train_shown(
     randomization: Randomization | None = None,
     resume: bool = False,
     engine: str = "isthmus",
+    recordings: Recordings | None = None,
 ) -> TrainingResult:
     """Train on a task, with a progress bar.
 
@@ -168,6 +178,7 @@ def train_shown(
         randomization: parameters to draw for each episode; its curricula follow the steps, and evaluations use the full ranges.
         resume: continue the training in the folder, if there is one.
         engine: "isthmus", or "sb3" for stable-baselines3.
+        recordings: what to learn from beside the fresh experience; not with "sb3".
 
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
@@ -185,8 +196,11 @@ def train_shown(
             summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=seed, replan=replan, randomization=randomization)
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
 
+    offline = load_recordings(recordings, task, learner.contract, quiet) if recordings and learner else None
     env = _environment(task, plant, config.num_envs, randomization, out / "explosions")
-    notes = {"randomization": randomization.summary()} if randomization else {}
+    notes: dict[str, Any] = {"randomization": randomization.summary()} if randomization else {}
+    if offline:
+        notes["offline"] = offline.identity
     diverged = 0
     env.progress = 0.0
     try:
@@ -205,7 +219,7 @@ def train_shown(
             told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": git_state(), "notes": notes}
             if learner is None:
                 return _train_sb3(task, env, score, out, told)
-            return train(learner, env, score, out, resume=resume, **told)
+            return train(learner, env, score, out, resume=resume, offline=offline, **told)
     finally:
         env.close()
 

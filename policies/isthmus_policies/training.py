@@ -10,6 +10,7 @@ import torch
 
 from isthmus.policy import Policy
 from isthmus_policies.learner import Learner, LearnerConfig
+from isthmus_policies.offline import Offline
 from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
 from isthmus_policies.session import Session, TrainingEnv
 
@@ -28,6 +29,7 @@ def train(
     progress: Progress | None = None,
     git: str = "",
     notes: Mapping[str, Any] | None = None,
+    offline: Offline | None = None,
 ) -> TrainingResult:
     """Train, keeping the best policy of the periodic evaluations.
 
@@ -45,6 +47,7 @@ def train(
         progress: told about every step.
         git: state of the source tree, for the manifest.
         notes: what else the manifest's training summary says, such as the randomisation; plain data.
+        offline: recorded experience that each batch has its share of.
 
     Raises:
         ValueError: `out` holds another training, a checkpoint is damaged, or an exported graph differs from the trained one.
@@ -52,7 +55,7 @@ def train(
     """
     # Gradients that do not depend on each other have threads of their own; within one, more threads are slower at this size.
     torch.set_num_threads(1)
-    session = Session(learner, env, evaluate, out, config, seed, progress, git, notes or {})
+    session = Session(learner, env, evaluate, out, config, seed, progress, git, notes or {}, offline)
     interrupted = False
     session.begin(resume)
     try:
