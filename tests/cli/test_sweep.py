@@ -206,6 +206,15 @@ def test_a_file_that_is_no_sweep_is_refused(tmp_path, refuse, changes, told):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_example_is_a_sweep_and_the_page_names_every_key():
+    root = Path(__file__).parents[2]
+    made = load_plan(root / "examples" / "sweep" / "pendulum.yaml")
+    assert made.config({name: values.ends[0] for name, values in made.space.items()}).hidden == (64, 64)
+    page = (root / "docs" / "how-to" / "sweep.md").read_text()
+    for name in (*made.__dataclass_fields__, "uniform: [", "log_uniform: [", "integer: [", "choice: ["):
+        assert f"`{name}" in page, name
+
+
 def test_a_folder_with_another_sweep_is_not_continued(plan, tmp_path, refuse):
     out = tmp_path / "out"
     out.mkdir()
