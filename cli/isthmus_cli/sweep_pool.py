@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
 
+from isthmus_cli.ray_session import connect
 from isthmus_cli.sweep_training import Training
 
 __all__ = ["Pool", "RayPool"]
 
 _RETRIES = 3  # of a training whose process died; it continues from its newest checkpoint
-_OBJECT_STORE = 100 * 1024**2  # bytes; only settings and results pass through it
 
 
 class Pool(Protocol):
@@ -47,25 +46,8 @@ class RayPool:
         Raises:
             ValueError: the cluster cannot be reached, or has too few cores.
         """
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        import ray
-
-        self._ray = ray
-        told: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        if address is None:
-            cores = max(os.cpu_count() or 1, (workers or 1) * cpus)
-            told |= {"address": "local", "num_cpus": cores, "include_dashboard": False, "object_store_memory": _OBJECT_STORE}
-        else:
-            told["address"] = address
-        try:
-            ray.init(**told)
-        except ConnectionError as error:
-            raise ValueError(f"no Ray cluster answers at {address!r}: {error}") from None
-        total = int(ray.cluster_resources().get("CPU", 0))
-        fit = total // cpus
-        if not fit:
-            ray.shutdown()
-            raise ValueError(f"cpus must be <= {total}, the cores that Ray has, got {cpus}")
+        self._ray = ray = connect(address, (workers or 1) * cpus if address is None else cpus)
+        fit = int(ray.cluster_resources()["CPU"]) // cpus
         self.slots = min(fit, workers or fit)
         self._run: Callable[[Training], Any] = ray.remote(num_cpus=cpus, max_retries=_RETRIES)(_run).remote
 

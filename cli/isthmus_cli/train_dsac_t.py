@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from isthmus_cli.collectors import chosen_collectors
 from isthmus_cli.training import named_task, run_training
 from isthmus_policies.dsac_t import DsacTConfig, dsac_t_config
 
@@ -32,6 +33,8 @@ class TrainDsacT:
         resume: continue the training in the folder from its newest checkpoint.
         offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
         offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
+        collectors: step the environments in so many processes of Ray, each --num-envs / N rows; the result is the same. By default in this process.
+        address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
         config: settings of the learner.
     """
 
@@ -43,6 +46,8 @@ class TrainDsacT:
     resume: bool = False
     offline: tuple[Path, ...] = ()
     offline_share: float = 0.5
+    collectors: int | None = None
+    address: str | None = None
     config: DsacTConfig = field(default_factory=DsacTConfig)
 
     @classmethod
@@ -72,4 +77,5 @@ class TrainDsacT:
             resume=self.resume,
             offline=self.offline,
             offline_share=self.offline_share,
+            collectors=chosen_collectors(self.collectors, self.address),
         )

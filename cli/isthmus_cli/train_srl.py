@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from isthmus_cli.collectors import chosen_collectors
 from isthmus_cli.training import named_task, run_training
 from isthmus_policies.srl import SrlConfig, srl_config
 
@@ -32,6 +33,8 @@ class TrainSrl:
         resume: continue the training in the folder from its newest checkpoint.
         offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
         offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
+        collectors: step the environments in so many processes of Ray, each --num-envs / N rows; the result is the same. By default in this process.
+        address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
         config: settings of the learner.
     """
 
@@ -43,6 +46,8 @@ class TrainSrl:
     resume: bool = False
     offline: tuple[Path, ...] = ()
     offline_share: float = 0.5
+    collectors: int | None = None
+    address: str | None = None
     config: SrlConfig = field(default_factory=SrlConfig)
 
     @classmethod
@@ -72,4 +77,5 @@ class TrainSrl:
             resume=self.resume,
             offline=self.offline,
             offline_share=self.offline_share,
+            collectors=chosen_collectors(self.collectors, self.address),
         )

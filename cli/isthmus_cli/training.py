@@ -11,6 +11,7 @@ from typing import Any
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
+from isthmus_cli.collectors import CollectorEnv, Collectors
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
 from isthmus_cli.offline import Recordings, find_recordings, load_recordings
@@ -31,7 +32,7 @@ from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["find_task", "git_state", "named_task", "run_training", "score_text", "train_shown"]
+__all__ = ["find_task", "git_state", "named_task", "run_training", "score_text", "train_shown", "training_environment"]
 
 EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
@@ -76,6 +77,7 @@ def run_training(
     engine: str = "isthmus",
     offline: Sequence[Path] = (),
     offline_share: float = 0.5,
+    collectors: Collectors | None = None,
 ) -> int:
     """Check what was typed, train, and say what came of it.
 
@@ -91,6 +93,7 @@ def run_training(
         engine: "isthmus", or "sb3" for stable-baselines3.
         offline: recordings to learn from beside the fresh experience, MCAP files and folders of them.
         offline_share: of each batch that is drawn from them.
+        collectors: processes that step the environments; None means this one.
 
     Returns:
         exit code.
@@ -113,6 +116,10 @@ def run_training(
         if not resume:
             raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
         check_resumable(out, algorithm, seed, config, recordings.identity if recordings else None)
+    if collectors:
+        collectors.check(config.num_envs)
+        if engine == "sb3":
+            raise ValueError("--engine sb3 steps its environments itself; leave --collectors or --engine out")
     randomization = load_randomization(randomize) if randomize else None
     if isinstance(task, SuiteTask):
         if plant != "mujoco" or randomize:
@@ -135,6 +142,7 @@ def run_training(
         resume=resume,
         engine=engine,
         recordings=recordings,
+        collectors=collectors,
     )
     if isinstance(task, Task) and task.specification:
         for path in (result.policy, result.policy.with_name("last.isthmus")):
@@ -163,6 +171,7 @@ def train_shown(
     resume: bool = False,
     engine: str = "isthmus",
     recordings: Recordings | None = None,
+    collectors: Collectors | None = None,
 ) -> TrainingResult:
     """Train on a task, with a progress bar.
 
@@ -179,6 +188,7 @@ def train_shown(
         resume: continue the training in the folder, if there is one.
         engine: "isthmus", or "sb3" for stable-baselines3.
         recordings: what to learn from beside the fresh experience; not with "sb3".
+        collectors: processes that step the environments; not with "sb3". None means this one.
 
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
@@ -197,7 +207,8 @@ def train_shown(
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
 
     offline = load_recordings(recordings, task, learner.contract, quiet) if recordings and learner else None
-    env = _environment(task, plant, config.num_envs, randomization, out / "explosions")
+    made = (plant, config.num_envs, randomization, out / "explosions")
+    env: Any = CollectorEnv(task.name, task.contract, *made, collectors) if collectors else training_environment(task, *made)
     notes: dict[str, Any] = {"randomization": randomization.summary()} if randomization else {}
     if offline:
         notes["offline"] = offline.identity
@@ -239,9 +250,10 @@ def git_state() -> str:
     return found.stdout.strip()
 
 
-def _environment(
+def training_environment(
     task: Task | SuiteTask, plant: str, rows: int, randomization: Randomization | None, dumps: Path
 ) -> TaskVectorEnv | SuiteVectorEnv:
+    """The environment of a training; `dumps` is the folder for explosions of the physics."""
     if isinstance(task, SuiteTask):
         return SuiteVectorEnv(task, rows)
     simulator, sampler = randomized_plant(plant, task, rows, randomization)
