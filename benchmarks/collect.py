@@ -1,14 +1,17 @@
 """Environment steps per second in this process and in processes of Ray: where `--collectors` pays.
 
-`python benchmarks/collect.py` takes half a minute, and prints a line per task, engine and number of processes. Ratios are against this process, in the same run.
+`python benchmarks/collect.py` takes a minute and prints a line per task, engine and number of processes. Ratios are against this
+process, in the same run.
 """
 
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from isthmus.contract import Contract
 from isthmus_cli.collectors import CollectorEnv, Collectors
 from isthmus_cli.training import find_task, training_environment
 
@@ -17,7 +20,7 @@ PROCESSES = (1, 2)
 SECONDS = 3.0
 
 
-def rate(env, contract, rows):
+def rate(env: Any, contract: Contract, rows: int) -> float:
     """Steps per second, of all rows."""
     generator = np.random.default_rng(0)
     low, high = np.maximum(contract.action.low, -1), np.minimum(contract.action.high, 1)
@@ -33,7 +36,8 @@ def rate(env, contract, rows):
     return found
 
 
-def main():
+def main() -> int:
+    """Measure all cases."""
     for name, plant, rows in CASES:
         task = find_task(name)
         alone = rate(training_environment(task, plant, rows, None, Path("unused")), task.contract, rows)
