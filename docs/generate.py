@@ -31,6 +31,7 @@ COMMANDS = (
     "train dsac-t",
     "train srl",
     "train npc",
+    "sweep",
     "mpc",
     "script",
     "eval",

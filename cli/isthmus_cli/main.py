@@ -23,6 +23,7 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 
 _COMMANDS = {
     "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
+    "sweep": ("isthmus_cli.sweep:Sweep", "search settings of a learner, in parallel on Ray: isthmus sweep FILE.yaml"),
     "script": ("isthmus_cli.script:Script", "write the policy file of a task's scripted solution"),
     "mpc": ("isthmus_cli.mpc:Mpc", "write the policy file of a model predictive controller for a specification"),
     "eval": ("isthmus_cli.eval:Eval", "run episodes of a policy: return and success with 95 % intervals"),
@@ -56,6 +57,8 @@ _EXTRAS = {
     "safetensors": "train",
     "tensorboard": "train",
     "onnx": "train",
+    "ray": "cluster",
+    "optuna": "cluster",
     "scipy": "report",
     "matplotlib": "report",
     "PIL": "report",

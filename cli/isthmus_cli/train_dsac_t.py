@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from isthmus_cli.collectors import chosen_collectors
 from isthmus_cli.training import named_task, run_training
 from isthmus_policies.dsac_t import DsacTConfig, dsac_t_config
 
@@ -34,6 +35,10 @@ class TrainDsacT:
         seeds: train several seeds side by side, such as 0-4 or 0,3,7, in place of --seed. Each has a folder seed-N below --out, by default
             runs/dsac-t-TASK; aggregate.json and aggregate.png there sum them up. Ctrl-C ends all, --resume continues all.
         jobs: of these, how many at a time; by default one per core.
+        offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
+        offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
+        collectors: step the environments in so many processes of Ray, each --num-envs / N rows; the result is the same. By default in this process.
+        address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
         config: settings of the learner.
     """
 
@@ -46,6 +51,10 @@ class TrainDsacT:
     video_every: int | None = None
     seeds: str | None = None
     jobs: int | None = None
+    offline: tuple[Path, ...] = ()
+    offline_share: float = 0.5
+    collectors: int | None = None
+    address: str | None = None
     config: DsacTConfig = field(default_factory=DsacTConfig)
 
     @classmethod
@@ -76,4 +85,7 @@ class TrainDsacT:
             video_every=self.video_every,
             seeds=self.seeds,
             jobs=self.jobs,
+            offline=self.offline,
+            offline_share=self.offline_share,
+            collectors=chosen_collectors(self.collectors, self.address),
         )

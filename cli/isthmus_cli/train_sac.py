@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from isthmus_cli.collectors import chosen_collectors
 from isthmus_cli.training import find_task, named_task, run_training
 from isthmus_policies.sac import SacConfig, check_reactive, sac_config
 
@@ -35,6 +36,10 @@ class TrainSac:
             runs/sac-TASK; aggregate.json and aggregate.png there sum them up. Ctrl-C ends all, --resume continues all.
         jobs: of these, how many at a time; by default one per core.
         engine: isthmus, or sb3 for the implementation of stable-baselines3, which cannot be resumed.
+        offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
+        offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
+        collectors: step the environments in so many processes of Ray, each --num-envs / N rows; the result is the same. By default in this process.
+        address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
         config: settings of the learner.
     """
 
@@ -48,6 +53,10 @@ class TrainSac:
     seeds: str | None = None
     jobs: int | None = None
     engine: Literal["isthmus", "sb3"] = "isthmus"
+    offline: tuple[Path, ...] = ()
+    offline_share: float = 0.5
+    collectors: int | None = None
+    address: str | None = None
     config: SacConfig = field(default_factory=SacConfig)
 
     @classmethod
@@ -82,4 +91,7 @@ class TrainSac:
             seeds=self.seeds,
             jobs=self.jobs,
             engine=self.engine,
+            offline=self.offline,
+            offline_share=self.offline_share,
+            collectors=chosen_collectors(self.collectors, self.address),
         )

@@ -12,9 +12,11 @@ from typing import Any
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
+from isthmus_cli.collectors import CollectorEnv, Collectors
 from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import evaluate
 from isthmus_cli.film import check_format
+from isthmus_cli.offline import Recordings, find_recordings, load_recordings
 from isthmus_cli.progress import Progress
 from isthmus_cli.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.suite_evaluation import evaluate_suite
@@ -34,7 +36,7 @@ from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["find_task", "git_state", "named_task", "run_training", "score_text", "train_shown"]
+__all__ = ["find_task", "git_state", "named_task", "run_training", "score_text", "train_shown", "training_environment"]
 
 EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
@@ -80,6 +82,9 @@ def run_training(
     video_every: int | None = None,
     seeds: str | None = None,
     jobs: int | None = None,
+    offline: Sequence[Path] = (),
+    offline_share: float = 0.5,
+    collectors: Collectors | None = None,
 ) -> int:
     """Check what was typed, train, and say what came of it.
 
@@ -96,6 +101,9 @@ def run_training(
         video_every: control periods between films; None for no films.
         seeds: of several trainings side by side, such as 0-4, in place of `seed`.
         jobs: how many of them at a time; None means one per core.
+        offline: recordings to learn from beside the fresh experience, MCAP files and folders of them.
+        offline_share: of each batch that is drawn from them.
+        collectors: processes that step the environments; None means this one.
 
     Returns:
         exit code.
@@ -106,6 +114,15 @@ def run_training(
     task = find_task(task_name)
     if plant not in plant_names():
         raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
+    recordings = find_recordings(offline, offline_share) if offline else None
+    if recordings and engine == "sb3":
+        raise ValueError("--engine sb3 cannot learn from recordings; leave --offline or --engine out")
+    if collectors:
+        collectors.check(config.num_envs)
+        if engine == "sb3":
+            raise ValueError("--engine sb3 steps its environments itself; leave --collectors or --engine out")
+        if seeds is not None:
+            raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
     randomization = load_randomization(randomize) if randomize else None
     if isinstance(task, SuiteTask) and (plant != "mujoco" or randomize):
         raise ValueError(f"{task_name!r} runs in a suite's own simulation, so --plant and --randomize cannot be used with it")
@@ -117,7 +134,7 @@ def run_training(
         if seed:
             raise ValueError(f"--seed {seed} and --seeds {seeds} cannot be used together")
         for one in chosen:
-            _check_folder(seed_folder(out, one), algorithm, one, config, resume)
+            _check_folder(seed_folder(out, one), algorithm, one, config, resume, recordings)
         one_seed = partial(
             run_training,
             algorithm,
@@ -128,6 +145,8 @@ def run_training(
             resume=resume,
             engine=engine,
             video_every=video_every,
+            offline=offline,
+            offline_share=offline_share,
         )
         return train_seeds(one_seed, chosen, out, jobs=jobs, steps=config.steps, algorithm=algorithm, task=task_name)
     if jobs is not None:
@@ -135,7 +154,7 @@ def run_training(
     if seed < 0:
         raise ValueError(f"seed must be >= 0, got {seed}")
     out = out or name.with_name(f"{name.name}-{seed}")
-    _check_folder(out, algorithm, seed, config, resume)
+    _check_folder(out, algorithm, seed, config, resume, recordings)
     if isinstance(task, SuiteTask):
         say(f"{task_name}: {task.description}; the suite's own simulation and reward, no guard")
     else:
@@ -155,6 +174,8 @@ def run_training(
         resume=resume,
         engine=engine,
         video_every=video_every,
+        recordings=recordings,
+        collectors=collectors,
     )
     if isinstance(task, Task) and task.specification:
         for path in (result.policy, result.policy.with_name("last.isthmus")):
@@ -185,6 +206,8 @@ def train_shown(
     resume: bool = False,
     engine: str = "isthmus",
     video_every: int | None = None,
+    recordings: Recordings | None = None,
+    collectors: Collectors | None = None,
 ) -> TrainingResult:
     """Train on a task, with a progress bar.
 
@@ -201,6 +224,8 @@ def train_shown(
         resume: continue the training in the folder, if there is one.
         engine: "isthmus", or "sb3" for stable-baselines3.
         video_every: control periods between films of an evaluation episode, in `out`/videos; None for no films.
+        recordings: what to learn from beside the fresh experience; not with "sb3".
+        collectors: processes that step the environments; not with "sb3". None means this one.
 
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
@@ -218,11 +243,15 @@ def train_shown(
             summary = evaluate(task, policy, plant, episodes=EVALUATION_EPISODES, seed=seed, replan=replan, randomization=randomization)
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
 
+    offline = load_recordings(recordings, task, learner.contract, quiet) if recordings and learner else None
     film = None
     if video_every:
         film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
-    env = _environment(task, plant, config.num_envs, randomization, out / "explosions")
-    notes = {"randomization": randomization.summary()} if randomization else {}
+    made = (plant, config.num_envs, randomization, out / "explosions")
+    env: Any = CollectorEnv(task.name, task.contract, *made, collectors) if collectors else training_environment(task, *made)
+    notes: dict[str, Any] = {"randomization": randomization.summary()} if randomization else {}
+    if offline:
+        notes["offline"] = offline.identity
     diverged = 0
     env.progress = 0.0
     try:
@@ -243,7 +272,7 @@ def train_shown(
                 return _train_sb3(task, env, score, out, told)
             if film:
                 told |= {"film": film, "film_every": video_every}
-            return train(learner, env, score, out, resume=resume, **told)
+            return train(learner, env, score, out, resume=resume, offline=offline, **told)
     finally:
         env.close()
 
@@ -263,14 +292,14 @@ def git_state() -> str:
     return found.stdout.strip()
 
 
-def _check_folder(out: Path, algorithm: str, seed: int, config: LearnerConfig, resume: bool) -> None:
+def _check_folder(out: Path, algorithm: str, seed: int, config: LearnerConfig, resume: bool, recordings: Recordings | None) -> None:
     """See that a folder is free, or holds the training that is to be resumed."""
     if out.is_file():
         raise ValueError(f"{out} is a file; --out is a folder")
     if (out / "config.json").exists():
         if not resume:
             raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
-        check_resumable(out, algorithm, seed, config)
+        check_resumable(out, algorithm, seed, config, recordings.identity if recordings else None)
 
 
 def _check_films(every: int, engine: str) -> None:
@@ -281,9 +310,10 @@ def _check_films(every: int, engine: str) -> None:
     check_format(Path("film.mp4"))
 
 
-def _environment(
+def training_environment(
     task: Task | SuiteTask, plant: str, rows: int, randomization: Randomization | None, dumps: Path
 ) -> TaskVectorEnv | SuiteVectorEnv:
+    """The environment of a training; `dumps` is the folder for explosions of the physics."""
     if isinstance(task, SuiteTask):
         return SuiteVectorEnv(task, rows)
     simulator, sampler = randomized_plant(plant, task, rows, randomization)

@@ -34,8 +34,12 @@ class ActionScale:
         """`[rows, A]` in SI units."""
         return np.asarray(self._center + self._half * action, dtype=np.float32)
 
+    def from_si(self, action: Array) -> Array:
+        """`[rows, A]` in [−1, 1], beyond it where the action is beyond the contract's range."""
+        return np.asarray((action - self._center) / self._half, dtype=np.float32)
+
     def executed(self, observation: Mapping[str, Array], chosen: Array) -> Array:
         """What was really executed before an observation, `[rows, A]` in [−1, 1]: as the contract shows it, else what was chosen."""
         if self._shown is None:
             return chosen
-        return np.asarray((observation[self._shown][:, -1] - self._center) / self._half, dtype=np.float32)
+        return self.from_si(observation[self._shown][:, -1])

@@ -27,6 +27,7 @@ from isthmus_policies.checkpoint import load_checkpoint, newest_checkpoint, save
 from isthmus_policies.export import PARITY_SAMPLES, export_graph
 from isthmus_policies.journal import Journal
 from isthmus_policies.learner import DivergedError, Learner, LearnerConfig
+from isthmus_policies.offline import Offline, mix
 from isthmus_policies.outcome import Evaluation, Progress
 from isthmus_policies.replay import Batch, Replay
 
@@ -56,15 +57,15 @@ class TrainingEnv(Protocol):
         ...
 
 
-def check_resumable(out: Path, algorithm: str, seed: int, config: LearnerConfig) -> None:
-    """See that a folder holds the same training.
+def check_resumable(out: Path, algorithm: str, seed: int, config: LearnerConfig, offline: str | None = None) -> None:
+    """See that a folder holds the same training; `offline` is the identity of its recordings.
 
     Raises:
         ValueError: it holds another one; the message names what differs.
     """
     there = strict.load_json((out / "config.json").read_bytes(), str(out / "config.json"))
-    here = strict.encode(_identity(algorithm, seed, config))
-    flat = [{**{name: data.get(name) for name in ("algorithm", "engine", "seed")}, **data["config"]} for data in (here, there)]
+    here = strict.encode(_identity(algorithm, seed, config, offline))
+    flat = [{**{name: data.get(name) for name in ("algorithm", "engine", "seed", "offline")}, **data["config"]} for data in (here, there)]
     if differing := [
         f"{name} {flat[0].get(name)!r} (there: {flat[1].get(name)!r})" for name in flat[0] if flat[0][name] != flat[1].get(name)
     ]:
@@ -95,6 +96,7 @@ class Session:
         progress: Progress | None,
         git: str,
         notes: Mapping[str, Any],
+        offline: Offline | None = None,
     ) -> None:
         self.step = 0
         self.best: Evaluation | None = None
@@ -104,6 +106,7 @@ class Session:
         self._rows = env.num_envs
         self._generator = np.random.default_rng(seed)
         self._replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), self._rows)
+        self._offline, self._recorded = offline, offline.count(config.batch_size) if offline else 0
         self._updates = 0
         self._scale = ActionScale(learner.contract)
         self._seconds, self._began = 0.0, time.monotonic()
@@ -114,12 +117,12 @@ class Session:
         """Start at the beginning, or where the newest checkpoint was taken."""
         self._out.mkdir(parents=True, exist_ok=True)
         newest = newest_checkpoint(self._out / "checkpoints") if resume else None
-        identity = _identity(self._learner.algorithm, self._seed, self._config)
+        told = (self._learner.algorithm, self._seed, self._config, self._offline.identity if self._offline else None)
         if newest is None:
-            write_file(self._out / "config.json", strict.canonical_json(identity))
+            write_file(self._out / "config.json", strict.canonical_json(_identity(*told)))
             self._checkpoint()
         else:
-            check_resumable(self._out, self._learner.algorithm, self._seed, self._config)
+            check_resumable(self._out, *told)
             self._load(newest)
         self._journal = Journal(self._out, self.step)
         self._begin_episodes()
@@ -219,8 +222,11 @@ class Session:
         drawn: list[Batch] = []
 
         def draw() -> Batch:
-            drawn.append(self._replay.sample(config.batch_size, config.gamma, config.n_step, self._generator))
-            return drawn[-1]
+            batch = self._replay.sample(config.batch_size - self._recorded, config.gamma, config.n_step, self._generator)
+            if self._offline:
+                batch = mix(batch, self._offline.replay.sample(self._recorded, config.gamma, config.n_step, self._generator))
+            drawn.append(batch)
+            return batch
 
         while self._updates < due:
             drawn.clear()
@@ -299,5 +305,5 @@ class Session:
         self.checkpoint = path
 
 
-def _identity(algorithm: str, seed: int, config: LearnerConfig) -> dict[str, Any]:
-    return {"algorithm": algorithm, "engine": "isthmus", "seed": seed, "config": strict.encode(config)}
+def _identity(algorithm: str, seed: int, config: LearnerConfig, offline: str | None) -> dict[str, Any]:
+    return {"algorithm": algorithm, "engine": "isthmus", "seed": seed, "offline": offline, "config": strict.encode(config)}

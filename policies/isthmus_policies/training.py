@@ -10,6 +10,7 @@ import torch
 
 from isthmus.policy import Policy
 from isthmus_policies.learner import Learner, LearnerConfig
+from isthmus_policies.offline import Offline
 from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
 from isthmus_policies.session import Session, TrainingEnv
 
@@ -30,6 +31,7 @@ def train(
     notes: Mapping[str, Any] | None = None,
     film: Callable[[Policy, int], None] | None = None,
     film_every: int = 1,
+    offline: Offline | None = None,
 ) -> TrainingResult:
     """Train, keeping the best policy of the periodic evaluations.
 
@@ -51,6 +53,7 @@ def train(
         notes: what else the manifest's training summary says, such as the randomisation; plain data.
         film: films an exported policy; told the control periods done.
         film_every: control periods between two films.
+        offline: recorded experience that each batch has its share of.
 
     Raises:
         ValueError: `out` holds another training, a checkpoint is damaged, or an exported graph differs from the trained one.
@@ -58,7 +61,7 @@ def train(
     """
     # Gradients that do not depend on each other have threads of their own; within one, more threads are slower at this size.
     torch.set_num_threads(1)
-    session = Session(learner, env, evaluate, out, config, seed, progress, git, notes or {})
+    session = Session(learner, env, evaluate, out, config, seed, progress, git, notes or {}, offline)
     interrupted = False
     session.begin(resume)
     try:

@@ -1,0 +1,89 @@
+"""Recordings that a learner begins with: finds the files, names them, and turns them into experience."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from isthmus.contract import Contract
+from isthmus.trace import read_trace
+from isthmus_cli.console import say
+from isthmus_policies.offline import Offline, recorded_replay
+from isthmus_sim.recordings import RecordedEpisode, recorded_episodes
+from isthmus_sim.suites import SuiteTask
+from isthmus_sim.task import Task
+
+__all__ = ["Recordings", "find_recordings", "load_recordings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Files to learn from.
+
+    Attributes:
+        files: MCAP, in the order of their contents' digests, so that it does not matter where they lie.
+        share: of each batch that is drawn from them.
+        identity: names contents and share.
+    """
+
+    files: tuple[Path, ...]
+    share: float
+    identity: str
+
+
+def find_recordings(paths: Sequence[Path], share: float) -> Recordings:
+    """Find the files.
+
+    Args:
+        paths: MCAP files, and folders of them.
+        share: of each batch that is drawn from them.
+
+    Raises:
+        ValueError: a folder has none, or the share is not in (0, 1).
+        OSError: a file cannot be read.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"--offline-share must be in (0, 1), got {share}")
+    digests: dict[str, Path] = {}
+    for path in paths:
+        found = sorted(path.rglob("*.mcap")) if path.is_dir() else [path]
+        if not found:
+            raise ValueError(f"{path} holds no recording (*.mcap)")
+        for file in found:
+            digests[hashlib.sha256(file.read_bytes()).hexdigest()] = file
+    whole = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+    return Recordings(
+        tuple(digests[digest] for digest in sorted(digests)), share, f"{share:g} of each batch from {len(digests)} recordings {whole[:16]}"
+    )
+
+
+def load_recordings(recordings: Recordings, task: Task | SuiteTask, contract: Contract, quiet: bool = False) -> Offline:
+    """Read the files, and reward what is in them.
+
+    Args:
+        recordings: the files.
+        task: gives the rewards.
+        contract: what the learner observes.
+        quiet: print nothing.
+
+    Raises:
+        ValueError: a file is of another task, is damaged, or cannot be rewarded; the message names it.
+    """
+    if isinstance(task, SuiteTask):
+        raise ValueError(f"recordings of {task.name!r} cannot be rewarded: only the suite's own simulation knows its reward")
+    episodes: list[RecordedEpisode] = []
+    periods = 0
+    for file in recordings.files:
+        trace = read_trace(file)
+        periods += len(trace)
+        try:
+            episodes += recorded_episodes(trace, task, contract)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
+    replay = recorded_replay(contract, episodes)
+    if not quiet:
+        used = sum(len(episode.reward) for episode in episodes)
+        say(f"offline: {used} transitions of {len(recordings.files)} recordings with {periods} control periods; {recordings.identity}")
+    return Offline(replay, recordings.share, recordings.identity)

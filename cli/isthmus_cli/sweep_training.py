@@ -1,0 +1,87 @@
+"""One training of a sweep, in whichever process and on whichever machine: an ordinary `isthmus train --resume` in a folder of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus import strict
+from isthmus_cli.sweep_plan import SweepPlan
+
+__all__ = ["Training", "locked", "result_of"]
+
+_RESULT = "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One setting with one seed.
+
+    Attributes:
+        plan: the sweep.
+        chosen: value per searched setting.
+        seed: of the training.
+        folder: for its results, absolute, and on a cluster the same on all machines.
+    """
+
+    plan: SweepPlan
+    chosen: Mapping[str, Any]
+    seed: int
+    folder: str
+
+    def run(self) -> dict[str, Any]:
+        """Train from the newest checkpoint in the folder, or from the beginning; what came of it is kept as result.json.
+
+        Returns:
+            `return` and `success` of the evaluation with the highest return, or `failed`, the reason why there is none.
+
+        Raises:
+            KeyboardInterrupt: the training was interrupted.
+        """
+        folder = Path(self.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        # When a driver was killed, the training that it had started may live on for a moment.
+        with locked(folder / "lock", wait=True):
+            if (found := result_of(folder)) is not None:
+                return found
+            try:
+                if self.plan.command(self.chosen, self.seed, folder).run():
+                    raise KeyboardInterrupt
+                result = _best(folder)
+            except ValueError as error:
+                result = {"failed": str(error)}
+            partial = folder / f"{_RESULT}.partial"
+            partial.write_bytes(strict.canonical_json(result))
+            partial.replace(folder / _RESULT)
+            return result
+
+
+def result_of(folder: Path) -> dict[str, Any] | None:
+    """What came of a training; None if it is not finished."""
+    path = folder / _RESULT
+    found: dict[str, Any] | None = strict.load_json(path.read_bytes(), str(path)) if path.is_file() else None
+    return found
+
+
+@contextmanager
+def locked(path: Path, wait: bool) -> Iterator[None]:
+    """Hold a file's lock; it is let go when the process ends, however it ends.
+
+    Raises:
+        BlockingIOError: another process holds it, and `wait` is False.
+    """
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+def _best(folder: Path) -> dict[str, Any]:
+    """The evaluation whose policy was kept: of equal returns the last."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    best = max(reversed(rows), key=lambda row: row["return"])
+    return {"return": best["return"], "success": best.get("success"), "step": best["step"]}

@@ -1,0 +1,311 @@
+"""`isthmus sweep`: what the file may say, the search without Ray, and a sweep on Ray whose worker and driver are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from isthmus.artifact import Artifact
+from isthmus_cli.sweep import run_sweep
+from isthmus_cli.sweep_plan import load_plan
+from isthmus_cli.sweep_training import Training, locked
+
+SETTINGS = {"steps": 400, "learning_starts": 50, "batch_size": 16, "hidden": [16], "evaluate_every": 400, "checkpoint_every": 50}
+PLAN = {
+    "algorithm": "sac",
+    "task": "pendulum",
+    "settings": SETTINGS,
+    "trials": 12,
+    "space": {"learning_rate": {"log_uniform": [1e-4, 1e-2]}, "gamma": {"uniform": [0.5, 0.9]}},
+}
+GRID = {
+    **{key: value for key, value in PLAN.items() if key != "trials"},
+    "settings": {},
+    "search": "grid",
+    "space": {"hidden": {"choice": [[16], [16, 16]]}, "n_step": {"integer": [1, 3]}},
+}
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def make(base=PLAN, **changes):
+        path = tmp_path / "plan.yaml"
+        path.write_text(yaml.safe_dump({**base, **changes}, sort_keys=False))
+        return load_plan(path)
+
+    return make
+
+
+class Inline:
+    """A pool without processes: what a training gives is a function of its settings and seed."""
+
+    slots = 2
+
+    def __init__(self, result, most=None):
+        self.ran, self._result, self._most = [], result, most
+        self._open = {}
+
+    def submit(self, training):
+        self._open[len(self.ran)] = training
+        self.ran.append((dict(training.chosen), training.seed))
+        return len(self.ran) - 1
+
+    def wait(self, handles):
+        if self._most is not None and len(self.ran) - len(handles) >= self._most:
+            raise KeyboardInterrupt
+        training = self._open.pop(min(handles))
+        result = self._result(training)
+        if result is not None:
+            folder = Path(training.folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "result.json").write_text(json.dumps(result))
+        return min(handles), result
+
+
+def parabola(training):
+    return {"return": -((training.chosen["gamma"] - 0.7) ** 2) + training.seed, "success": 0.0, "step": 1}
+
+
+def report(folder, name="sweep.json"):
+    return json.loads((folder / name).read_text())
+
+
+@pytest.mark.parametrize("search", ["tpe", "random"])
+def test_all_trials_are_run_with_all_seeds_and_the_best_is_told(plan, tmp_path, search):
+    made, pool = plan(search=search, seeds=[0, 4]), Inline(parabola)
+    trials = run_sweep(made, tmp_path, pool, quiet=True)
+    assert [trial["number"] for trial in trials] == list(range(12))
+    assert len(pool.ran) == 24
+    for trial in trials:
+        assert trial["value"] == pytest.approx(2 - (trial["settings"]["gamma"] - 0.7) ** 2)
+        assert 1e-4 <= trial["settings"]["learning_rate"] <= 1e-2
+        assert trial["folders"] == [f"trial_{trial['number']:03d}/seed_{seed}" for seed in (0, 4)]
+    assert len({trial["settings"]["gamma"] for trial in trials}) == 12
+    assert report(tmp_path)["trials"] == trials
+    assert report(tmp_path, "best.json") == max(trials, key=lambda trial: trial["value"])
+
+
+def test_tpe_looks_where_it_is_good(plan, tmp_path):
+    trials = run_sweep(plan(trials=40, space={"gamma": {"uniform": [0.0, 0.9]}}), tmp_path, Inline(parabola), quiet=True)
+    distances = [abs(trial["settings"]["gamma"] - 0.7) for trial in trials]
+    assert np.median(distances[20:]) < 0.5 * np.median(distances[:10])
+
+
+def test_a_grid_has_each_combination_once(plan, tmp_path):
+    pool = Inline(lambda training: {"return": len(training.chosen["hidden"]), "success": None, "step": 1})
+    trials = run_sweep(plan(GRID), tmp_path, pool, quiet=True)
+    combinations = [(trial["settings"]["hidden"], trial["settings"]["n_step"]) for trial in trials]
+    assert sorted(combinations) == [([16], 1), ([16], 2), ([16], 3), ([16, 16], 1), ([16, 16], 2), ([16, 16], 3)]
+    assert report(tmp_path, "best.json")["settings"]["hidden"] == [16, 16]
+
+
+@pytest.mark.parametrize("base", [PLAN, GRID])
+def test_a_driver_that_died_continues_and_repeats_nothing(plan, tmp_path, base):
+    made = plan(base, seeds=[0, 1])
+    result = parabola if base is PLAN else lambda training: {"return": 0.0, "success": None, "step": 1}
+    first, second = Inline(result, most=5), Inline(result)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(made, tmp_path, first, quiet=True)
+    finished = first.ran[:5]
+    trials = run_sweep(made, tmp_path, second, quiet=True)
+    assert len(trials) == made.count
+    assert all(trial["state"] == "finished" for trial in trials)
+    assert not [ran for ran in second.ran if ran in finished]
+    assert [ran for ran in first.ran if ran not in finished] == second.ran[: len(first.ran) - 5]
+    assert len(finished) + len(second.ran) == 2 * made.count
+    third = Inline(result)
+    assert run_sweep(made, tmp_path, third, quiet=True) == trials
+    assert third.ran == []
+
+
+def test_more_trials_continue_a_finished_sweep(plan, tmp_path):
+    first = run_sweep(plan(trials=2), tmp_path, Inline(parabola), quiet=True)
+    pool = Inline(parabola)
+    trials = run_sweep(plan(trials=4), tmp_path, pool, quiet=True)
+    assert trials[:2] == first
+    assert len(pool.ran) == 2
+    assert len({trial["settings"]["gamma"] for trial in trials}) == 4
+
+
+def test_a_trial_that_fails_is_told_and_the_others_go_on(plan, tmp_path):
+    def result(training):
+        return {"failed": "critic_loss is nan"} if training.chosen["n_step"] == 2 else {"return": 1.0, "success": None, "step": 1}
+
+    trials = run_sweep(plan(GRID), tmp_path, Inline(result), quiet=True)
+    assert {(trial["settings"]["n_step"], trial["state"], trial["value"]) for trial in trials} == {
+        (1, "finished", 1.0),
+        (2, "failed", None),
+        (3, "finished", 1.0),
+    }
+    assert run_sweep(plan(GRID), tmp_path, Inline(result), quiet=True) == trials
+
+
+def test_a_training_whose_process_dies_again_and_again_is_tried_by_the_next_resume(plan, tmp_path, capfd):
+    made, missing = plan(trials=3), [True]
+
+    def result(training):
+        return None if training.folder.endswith("trial_001/seed_0") and missing.pop() else parabola(training)
+
+    assert [trial["state"] for trial in run_sweep(made, tmp_path, Inline(result), quiet=True)] == ["finished", "lost", "finished"]
+    assert "trial_001/seed_0 died again and again" in capfd.readouterr().err
+    pool = Inline(parabola)
+    assert [trial["state"] for trial in run_sweep(made, tmp_path, pool, quiet=True)] == ["finished"] * 3
+    assert len(pool.ran) == 1
+
+
+def test_settings_that_fail_in_training_are_a_result_and_kept(plan, tmp_path):
+    training = Training(plan(), {"learning_rate": 1e-3, "gamma": 2.0}, 0, str(tmp_path / "run"))
+    result = training.run()
+    assert "gamma must be in [0, 1), got 2.0" in result["failed"]
+    assert report(tmp_path / "run", "result.json") == result
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"trails": 3}, "unknown key 'trails'; did you mean 'trials'? Known: algorithm, cpus"),
+        ({"algorithm": "sak"}, "unknown algorithm 'sak'; did you mean 'sac'? Known: dsac-t, sac, srl"),
+        ({"task": "pendulun"}, "unknown task 'pendulun'; did you mean 'pendulum'?"),
+        ({"search": "bayes"}, "unknown search 'bayes'; Known: grid, random, tpe"),
+        ({"objective": "loss"}, "unknown objective 'loss'; Known: return, success"),
+        ({"plant": "mujocco"}, "unknown plant 'mujocco'; did you mean 'mujoco'?"),
+        ({"seeds": [0, 0]}, "seeds must be different integers >= 0, got [0, 0]"),
+        ({"seed": -1}, "seed must be >= 0, got -1"),
+        ({"cpus": 0}, "cpus must be >= 1, got 0"),
+        ({"trials": None}, "trials must be >= 1 with search tpe, got None"),
+        ({"search": "grid"}, "a grid has its own number of trials; leave trials out, got 12"),
+        ({"search": "grid", "trials": None}, "space.gamma: a grid needs choice or integer"),
+        ({"space": {}}, "space must name at least one setting"),
+        ({"space": {"steps": {"integer": [1, 2]}}}, "steps is both fixed in settings and searched in space"),
+        ({"space": {"gama": {"uniform": [0.5, 0.9]}}}, "unknown key 'gama'; did you mean 'gamma'?"),
+        (
+            {"space": {"gamma": {"normal": [0, 1]}}},
+            "unknown key 'normal'; did you mean 'uniform'? Known: choice, integer, log_uniform, uniform",
+        ),
+        ({"space": {"gamma": {"uniform": [0.5, 1.5]}}}, "space.gamma: 1.5 cannot be: settings of sac: gamma must be in [0, 1), got 1.5"),
+        ({"space": {"n_step": {"uniform": [1, 3]}}}, "space.n_step: 1.0 cannot be: settings of sac.n_step must be an integer, got 1.0"),
+        ({"space": {"gamma": {"uniform": [0.9, 0.5]}}}, "uniform must go from a number to a larger one, got [0.9, 0.5]"),
+        ({"space": {"tau": {"log_uniform": [0.0, 0.5]}}}, "log_uniform must be > 0, got [0.0, 0.5]"),
+        ({"space": {"tau": {"choice": []}}}, "choice must have at least one entry, got []"),
+        ({"space": {"tau": {"uniform": [0.1, 0.5], "choice": [1]}}}, "exactly one of uniform, log_uniform, integer, choice must be given"),
+        ({"randomize": "none.yaml"}, "randomize: there is no file"),
+        ({"algorithm": "sac", "task": "slide"}, "SAC decides every control period; task 'slide' decides once per 80 actions"),
+    ],
+)
+def test_a_file_that_is_no_sweep_is_refused(tmp_path, refuse, changes, told):
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump({**PLAN, **changes}))
+    assert told in refuse("sweep", path, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_example_is_a_sweep_and_the_page_names_every_key():
+    root = Path(__file__).parents[2]
+    made = load_plan(root / "examples" / "sweep" / "pendulum.yaml")
+    assert made.config({name: values.ends[0] for name, values in made.space.items()}).hidden == (64, 64)
+    page = (root / "docs" / "how-to" / "sweep.md").read_text()
+    for name in (*made.__dataclass_fields__, "uniform: [", "log_uniform: [", "integer: [", "choice: ["):
+        assert f"`{name}" in page, name
+
+
+def test_a_folder_with_another_sweep_is_not_continued(plan, tmp_path, refuse):
+    out = tmp_path / "out"
+    out.mkdir()
+    run_sweep(plan(trials=1), out, Inline(parabola), quiet=True)
+    file = tmp_path / "plan.yaml"
+    assert "already holds a sweep; continue it with --resume" in refuse("sweep", file, "--out", out)
+    plan(trials=5, search="random", seed=3)
+    told = refuse("sweep", file, "--out", out, "--resume")
+    assert told.endswith('holds another sweep, which cannot be resumed with search "random" (there: "tpe"), seed 3 (there: 0)')
+    plan(trials=1)
+    with locked(out / "lock", wait=False):
+        assert f"another sweep is running in {out}" in refuse("sweep", file, "--out", out, "--resume")
+    assert "workers must be >= 1, got 0" in refuse("sweep", file, "--out", tmp_path / "new", "--workers", 0)
+
+
+PROGRAM = "import sys; from isthmus_cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+def start(*words):
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, words)], stdout=subprocess.PIPE, text=True)
+
+
+def trainings(driver):
+    """Processes of Ray in which a training runs, by id, of one driver."""
+    parents, names = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            names[int(folder.name)] = (folder / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+    def descends(number):
+        while number > 1 and number != driver:
+            number = parents.get(number, 0)
+        return number == driver
+
+    return [number for number, name in names.items() if name.startswith(b"ray::_run") and descends(number)]
+
+
+def newest(folder):
+    return max((int(path.stem.removeprefix("step_")) for path in folder.glob("checkpoints/step_*.safetensors")), default=-1)
+
+
+def wait_for(condition, process):
+    for _ in range(6000):
+        if found := condition():
+            return found
+        assert process.poll() is None, "the sweep ended early"
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+def test_a_sweep_whose_worker_and_driver_are_killed_ends_like_plain_trainings(tmp_path, isthmus):
+    file, out = tmp_path / "plan.yaml", tmp_path / "out"
+    space = {"learning_rate": {"choice": [0.001, 0.002]}}
+    file.write_text(yaml.safe_dump({**PLAN, "search": "grid", "trials": None, "space": space}))
+    words = ("sweep", file, "--out", out, "--workers", 1)
+    folder = out / "trial_000" / "seed_0"
+    driver = start(*words)
+    try:
+        wait_for(lambda: newest(folder) >= 50, driver)
+        (first,) = trainings(driver.pid)
+        os.kill(first, signal.SIGKILL)
+        reached = newest(folder)
+        wait_for(lambda: set(trainings(driver.pid)) - {first}, driver)
+        wait_for(lambda: newest(folder) > reached, driver)
+    finally:
+        driver.kill()
+        driver.communicate()
+    assert [trial["state"] for trial in report(out)["trials"]] == ["running"]
+    resumed = start(*words, "--resume")
+    told, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0
+    assert "best: trial" in told
+    trials = report(out)["trials"]
+    assert [(trial["state"], trial["settings"]) for trial in trials] == [
+        ("finished", {"learning_rate": 0.001}),
+        ("finished", {"learning_rate": 0.002}),
+    ]
+    plain = tmp_path / "plain"
+    options = [str(word) for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", *np.atleast_1d(value))]
+    assert isthmus("train", "sac", "pendulum", *options, "--learning-rate", 0.001, "--out", plain)[0] == 0
+    digests = {Artifact.load(path / "last.isthmus").policy_digest for path in (plain, folder)}
+    assert len(digests) == 1
+    best = report(out, "best.json")
+    assert (
+        Artifact.load(out / best["folders"][0] / "policy.isthmus").training["config"]["learning_rate"] == best["settings"]["learning_rate"]
+    )
+
+
+def test_the_command_line_does_not_load_ray_or_optuna():
+    program = "import sys, isthmus_cli.main, isthmus_cli.sweep; sys.exit(bool({'ray', 'optuna'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -1,0 +1,220 @@
+"""`isthmus train … --offline`: recordings of `isthmus eval --record` become the transitions that were collected."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import isthmus_sim
+from isthmus.artifact import Artifact
+from isthmus.records import ActionChunk
+from isthmus.sequence import sequence_contract
+from isthmus.trace import TraceStep, TraceWriter, read_trace
+from isthmus_cli.evaluation import evaluate
+from isthmus_cli.offline import find_recordings, load_recordings
+from isthmus_controllers.scripted import scripted_artifact
+from isthmus_policies.actions import ActionScale
+from isthmus_policies.checkpoint import load_checkpoint, newest_checkpoint
+from isthmus_policies.replay import Replay
+from isthmus_sim.recordings import recorded_episodes
+from isthmus_sim.tasks import get_task
+
+SMALL = ("--steps", 150, "--learning-starts", 50, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 100, "--checkpoint-every", 60)
+SEEDS = (7, 8)
+
+
+class Pump:
+    """Swings a pendulum up by pushing along its motion, at times harder than it may."""
+
+    contract = get_task("pendulum").contract
+
+    def reset(self, rows=None, seed=None):
+        pass
+
+    def act(self, observation):
+        return ActionChunk(2.5 * np.tanh(observation["joint_velocity"].astype(np.float64)))
+
+
+def scripted(task):
+    return Pump() if task.name == "pendulum" else scripted_artifact(task.contract).policy()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recorded")
+    for name in ("pendulum", "reach", "peg-state"):
+        task = get_task(name)
+        evaluate(task, scripted(task), episodes=len(SEEDS), seed=SEEDS[0], record=folder / name)
+    return folder
+
+
+def collected(task, seed, periods):
+    """The replay that training would have, of one episode of the scripted policy without its last period."""
+    env, policy, scale = isthmus_sim.make_vec(task.name, 1), scripted(task), ActionScale(task.contract)
+    replay, no = Replay(task.contract, periods + 1), np.zeros(1, dtype=bool)
+    policy.reset(seed=SEEDS[0])
+    observation, _ = env.reset(seed=seed)
+    chosen = np.zeros((1, scale.size), dtype=np.float32)
+    for step in range(periods):
+        asked = policy.act(observation).actions[:, 0]
+        following, reward, terminated, truncated, _ = env.step(asked)
+        assert not (terminated | truncated).any()
+        action = np.clip(scale.from_si(asked), -1, 1)
+        replay.add(observation, scale.executed(observation, chosen), action, reward, no, no | (step == periods - 1), following)
+        observation, chosen = following, action
+    env.close()
+    return replay
+
+
+@pytest.mark.parametrize("name", ["pendulum", "reach"])
+def test_a_recording_gives_exactly_the_transitions_that_were_collected(recorded, name):
+    task = get_task(name)
+    for seed in SEEDS:
+        recordings = find_recordings([recorded / name / f"mujoco-{seed:06d}.mcap"], 0.5)
+        found = load_recordings(recordings, task, task.contract, quiet=True).replay.state()
+        wanted = collected(task, seed, task.episode_steps - 1).state()
+        assert found.keys() == wanted.keys()
+        for part, values in wanted.items():
+            # The tool of a recording is found by kinematics, in the simulation by MuJoCo, which rounds otherwise.
+            torch.testing.assert_close(found[part], values, rtol=0, atol=1e-6 if (name, part) == ("reach", "reward") else 0)
+
+
+def changed(source, target, change, contract=None):
+    """Write a recording again, with periods changed or, where `change` gives None, left out."""
+    trace = read_trace(source)
+    with TraceWriter(target, contract or trace.contract, trace.metadata) as writer:
+        for step in range(len(trace)):
+            decision = int(np.searchsorted(trace.decisions, step))
+            decided = decision < len(trace.decisions) and trace.decisions[decision] == step
+            executed = trace.executed_command(step)
+            period = TraceStep(
+                sequence=step,
+                measurement=trace.measurement(step),
+                command=dataclasses.replace(executed, values=trace.command[step : step + 1]),
+                executed=executed,
+                inputs={name: values[step : step + 1] for name, values in trace.inputs.items()},
+                observation={name: values[decision : decision + 1] for name, values in trace.observations.items()} if decided else None,
+                action=trace.actions[decision : decision + 1] if decided else None,
+            )
+            if (period := change(step, period)) is not None:
+                writer.record(period)
+    return target
+
+
+def episodes(path, name="pendulum"):
+    task = get_task(name)
+    return recorded_episodes(read_trace(path), task, task.contract)
+
+
+def lengths(path, name="pendulum"):
+    return [len(episode.reward) for episode in episodes(path, name)]
+
+
+def test_periods_in_which_nothing_was_asked_or_executed_cut_the_episode(recorded, tmp_path):
+    source = recorded / "pendulum" / "mujoco-000007.mcap"
+    assert lengths(source) == [199]
+
+    def change(step, period):
+        if step == 50:
+            return dataclasses.replace(period, command=None)
+        return dataclasses.replace(period, executed=None) if step == 120 else period
+
+    path = changed(source, tmp_path / "cut.mcap", change)
+    assert lengths(path) == [50, 69, 78]
+    whole = episodes(source)[0]
+    for part, first in zip(episodes(path), (0, 51, 121), strict=True):
+        np.testing.assert_array_equal(part.reward, whole.reward[first : first + len(part.reward)])
+        assert not part.terminated
+
+
+def test_a_stop_of_the_guard_ends_the_recording_with_the_period_of_the_stop(recorded, tmp_path):
+    source = recorded / "pendulum" / "mujoco-000007.mcap"
+    path = changed(
+        source, tmp_path / "stop.mcap", lambda step, period: dataclasses.replace(period, rung=3 if step >= 30 else 0, cause="test")
+    )
+    assert lengths(path) == [31]
+
+
+def test_a_measurement_that_came_late_cuts_the_episode(recorded, tmp_path):
+    def late(step, period):
+        stamp = period.measurement.stamp + (0.05 if step >= 40 else 0.0)
+        return dataclasses.replace(period, measurement=dataclasses.replace(period.measurement, stamp=stamp))
+
+    assert lengths(changed(recorded / "pendulum" / "mujoco-000007.mcap", tmp_path / "late.mcap", late)) == [39, 159]
+
+
+def test_a_fall_terminates_and_ends_the_recording(recorded):
+    task = dataclasses.replace(get_task("pendulum"), fallen=lambda step: step.time >= 1.0)
+    (episode,) = recorded_episodes(read_trace(recorded / "pendulum" / "mujoco-000007.mcap"), task, task.contract)
+    assert (len(episode.reward), episode.terminated) == (20, True)
+
+
+def test_a_recording_without_its_beginning_is_refused(recorded, tmp_path):
+    path = changed(recorded / "reach" / "mujoco-000007.mcap", tmp_path / "tail.mcap", lambda step, period: period if step > 9 else None)
+    with pytest.raises(ValueError, match=r"signal 'previous_action' of period 0 was .* when rebuilt: the recording does not begin"):
+        episodes(path, "reach")
+
+
+def test_a_recording_without_a_decision_holds_no_transition(recorded, tmp_path):
+    path = changed(
+        recorded / "pendulum" / "mujoco-000007.mcap",
+        tmp_path / "idle.mcap",
+        lambda step, period: dataclasses.replace(period, observation=None, action=None),
+    )
+    task = get_task("pendulum")
+    with pytest.raises(ValueError, match="the recordings hold no transition"):
+        load_recordings(find_recordings([path], 0.5), task, task.contract, quiet=True)
+
+
+def test_what_a_learner_of_sequences_observes_is_rebuilt_from_any_recording(recorded):
+    task = get_task("pendulum")
+    contract = sequence_contract(task.contract, 30)
+    trace = read_trace(recorded / "pendulum" / "mujoco-000007.mcap")
+    (episode,) = recorded_episodes(trace, task, contract)
+    assert not np.array_equal(trace.executed, trace.command)
+    np.testing.assert_array_equal(episode.observation["previous_action"][1:, 0], trace.executed[:-1].astype(np.float32))
+
+
+def test_a_reward_that_needs_what_no_sensor_said_is_refused(recorded):
+    with pytest.raises(ValueError, match="task 'peg-state' cannot be rewarded from this recording: 'hole' was not measured"):
+        episodes(recorded / "peg-state" / "mujoco-000007.mcap", "peg-state")
+
+
+def test_recordings_of_something_else_are_refused(recorded, tmp_path, refuse):
+    out = ("--out", tmp_path / "run")
+    told = refuse("train", "sac", "pendulum", *out, "--offline", recorded / "reach")
+    assert "mcap: the recording (here) has another contract than task 'pendulum' (there): " in told
+    assert "robot" in told
+    source = recorded / "reach" / "mujoco-000007.mcap"
+    contract = get_task("reach").contract
+    other = dataclasses.replace(contract, control_period=0.1)
+    path = changed(source, tmp_path / "slow.mcap", lambda step, period: period, other)
+    assert "control period" in refuse("train", "sac", "reach", *out, "--offline", path).replace("_", " ")
+    assert "only the suite's own simulation knows its reward" in refuse("train", "sac", "gym:Hopper-v5", *out, "--offline", source)
+    assert f"{tmp_path / 'none'}: No such file" in refuse("train", "sac", "reach", *out, "--offline", tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    assert "holds no recording (*.mcap)" in refuse("train", "sac", "reach", *out, "--offline", tmp_path / "empty")
+    assert "--offline-share must be in (0, 1), got 1.0" in refuse("train", "sac", "reach", *out, "--offline", source, "--offline-share", 1)
+    assert "--engine sb3 cannot learn from recordings" in refuse("train", "sac", "reach", *out, "--offline", source, "--engine", "sb3")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_with_recordings_is_resumed_exactly_and_only_with_the_same_ones(recorded, tmp_path, isthmus, refuse):
+    words = ("train", "sac", "pendulum", *SMALL, "--offline", recorded / "pendulum", "--out")
+    code, out, _ = isthmus(*words, tmp_path / "whole")
+    assert code == 0
+    assert "offline: 398 transitions of 2 recordings with 400 control periods; 0.5 of each batch from 2 recordings" in out
+    assert "0.5 of each batch from 2 recordings" in Artifact.load(tmp_path / "whole" / "policy.isthmus").training["offline"]
+    # What a killed training leaves: an earlier checkpoint, and rows that came after it.
+    assert isthmus(*words, tmp_path / "killed")[0] == 0
+    newest_checkpoint(tmp_path / "killed" / "checkpoints").unlink()
+    assert isthmus(*words, tmp_path / "killed", "--resume")[0] == 0
+    whole, killed = (load_checkpoint(newest_checkpoint(tmp_path / name / "checkpoints"))[0] for name in ("whole", "killed"))
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    without = ("train", "sac", "pendulum", *SMALL, "--out", tmp_path / "whole", "--resume")
+    assert "cannot be resumed with offline None (there: '0.5 of each batch from 2 recordings" in refuse(*without)
+    one = recorded / "pendulum" / "mujoco-000007.mcap"
+    assert "cannot be resumed with offline '0.5 of each batch from 1 recordings" in refuse(*without, "--offline", one)
+    assert json.loads((tmp_path / "whole" / "config.json").read_bytes())["offline"].startswith("0.5 of each batch")
