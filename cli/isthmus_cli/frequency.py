@@ -107,7 +107,7 @@ def evaluate_frequencies(
         else:
             chosen = replace(task, contract=longer.contract)
             summary = evaluate(chosen, longer, plant, parameters=parameters, randomization=randomization, **settings)
-        period = length * task.contract.control_period
+        period = round(length * task.contract.control_period, 9)
         curve.append({"length": length, "decision_period": period, "return": summary["return"], "success": summary["success"]})
     returns = np.array([point["return"]["mean"] for point in curve])
     return {

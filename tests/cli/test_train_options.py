@@ -67,3 +67,12 @@ def test_a_target_belongs_to_the_training(isthmus, refuse, tmp_path):
 )
 def test_what_cannot_be_is_one_sentence(refuse, tmp_path, words, sentence):
     assert sentence in refuse("train", "sac", *words.split(), "--out", tmp_path, *SMALL)
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "dsac-t", "srl"])
+def test_every_learner_has_films_targets_and_seeds(refuse, algorithm):
+    words = ("train", algorithm, "pendulum")
+    assert "video_every must be >= 1, got -1" in refuse(*words, "--video-every", -1)
+    assert "seeds are numbers and ranges such as 0-4 or 0,3,7, got 'all'" in refuse(*words, "--seeds", "all")
+    assert "--jobs goes with --seeds, got --jobs 3" in refuse(*words, "--jobs", 3)
+    assert "stop_at must be finite, got inf" in refuse(*words, "--stop-at", "inf")
