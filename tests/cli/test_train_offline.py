@@ -81,6 +81,21 @@ def test_a_recording_gives_exactly_the_transitions_that_were_collected(recorded,
             torch.testing.assert_close(found[part], values, rtol=0, atol=1e-6 if (name, part) == ("reach", "reward") else 0)
 
 
+@pytest.mark.ros
+def test_what_a_policy_node_recorded_over_topics_is_rewarded_like_the_episode_in_process(isthmus, tmp_path):
+    task = get_task("reach")
+    scripted_artifact(task.contract).save(tmp_path / "reach.isthmus")
+    for plant in (("ros", "--engine", "pybullet"), ("pybullet",)):
+        words = ("eval", tmp_path / "reach.isthmus", "--episodes", 1, "--seed", 3, "--record", tmp_path / plant[0], "--plant", *plant)
+        assert isthmus(*words)[0] == 0
+    (topics,), (process,) = (
+        recorded_episodes(read_trace(next((tmp_path / name).glob("*.mcap"))), task, task.contract) for name in ("ros", "pybullet")
+    )
+    assert len(topics.reward) == len(process.reward) == task.episode_steps - 1
+    np.testing.assert_allclose(topics.reward, process.reward, atol=1e-3)
+    np.testing.assert_allclose(topics.observation["tool0"], process.observation["tool0"], atol=1e-4)
+
+
 def changed(source, target, change, contract=None):
     """Write a recording again, with periods changed or, where `change` gives None, left out."""
     trace = read_trace(source)
