@@ -85,7 +85,7 @@ def train_seeds(
             return INTERRUPTED
     for seed in seeds:
         if codes[seed]:
-            say(f"seed {seed} failed: {_last_line(seed_folder(out, seed) / LOG)}")
+            say(f"seed {seed} failed with exit code {codes[seed]}: {_last_line(seed_folder(out, seed) / LOG)}")
     if finished := [seed for seed in seeds if codes[seed] == 0]:
         _report(finished, out, algorithm, task)
     return 0 if len(finished) == len(seeds) else 1

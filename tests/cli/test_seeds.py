@@ -145,7 +145,7 @@ def test_a_seed_that_fails_is_named_and_the_others_are_summed_up(trained, isthmu
         file.write_bytes(b"damaged")
     code, out, _ = isthmus(*words, tmp_path / "run")
     assert code == 1
-    assert "seed 3 failed: ValueError: checkpoint" in out
+    assert "seed 3 failed with exit code 1: ValueError: checkpoint" in out
     assert json.loads((tmp_path / "run" / "aggregate.json").read_text())["seeds"] == [5]
 
 
@@ -174,10 +174,10 @@ def children(process):
 
 
 def begun(folder, count):
+    """Wait until so many trainings are at work, which a checkpoint after the first says."""
     deadline = time.monotonic() + 120
-    while len(list(folder.glob("seed-*/metrics.jsonl"))) < count and time.monotonic() < deadline:
+    while len({file.parent for file in folder.glob("seed-*/checkpoints/*[1-9]*")}) < count and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.5)
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
