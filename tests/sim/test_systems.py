@@ -195,6 +195,6 @@ def test_the_contract_names_what_the_system_has():
     assert (contract.task, contract.horizon, contract.control_period) == ("stl:rover", 10, 0.2)
     assert contract.signal("state").elements == get_system("stl:rover").states
     assert contract.action.elements == ("speed", "heading")
-    assert "outside suite" in contract.no_robot
+    assert "in a scale of their own" in contract.no_robot
     with pytest.raises(ValueError, match=r"unknown task 'stl:mase'; did you mean 'stl:maze'"):
         get_system("stl:mase")
