@@ -22,7 +22,7 @@ from isthmus.robot import load_robot
 from isthmus.specification import Specification
 from isthmus_controllers import stl
 from isthmus_controllers.scripted import scripted_artifact
-from isthmus_ros.coordinator import evaluate_over_ros
+from isthmus_ros.coordinator import RosEpisode, evaluate_over_ros
 from isthmus_ros.processes import NodeProcess, free_domain, isolated
 from isthmus_ros.watch import RunWatch
 from isthmus_sim.tasks import get_task
@@ -199,3 +199,21 @@ def test_what_cannot_be_watched_is_said_in_one_line(monitoring, sentence, tmp_pa
 def test_a_task_without_a_specification_cannot_be_monitored(tmp_path):
     with pytest.raises(ValueError, match="task 'reach' has no specification, so there is nothing to monitor"):
         evaluate_over_ros(get_task("reach"), tmp_path / "policy.isthmus", [0], monitor=True)
+
+
+@pytest.mark.parametrize(
+    ("robustness", "monitored", "stopped", "agrees"),
+    [
+        (0.2, (0.2, 0.2), "", True),
+        (0.2, (0.1, 0.3), "", True),  # it knows enough
+        (-0.2, (-0.3, -0.1), "", True),
+        (-0.2, (-0.2, 0.1), "", False),  # it should have known
+        (-0.2, (-0.2, 0.1), "late", True),
+        (-0.2, (0.1, 0.1), "late", False),
+        (-0.2, (0.0, 0.1), "", False),
+        (None, (0.0, 0.1), "", False),
+        (0.2, None, "", False),
+    ],
+)
+def test_what_agreement_means(robustness, monitored, stopped, agrees):
+    assert RosEpisode(0, 0.0, True, 10, stopped, robustness, monitored).agrees == agrees

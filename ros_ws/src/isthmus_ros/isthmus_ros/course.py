@@ -55,12 +55,13 @@ class RosEpisode:
 
     @property
     def agrees(self) -> bool:
-        """Whether the monitor came to the same verdict as the evaluation, and its interval holds the robustness."""
+        """Whether the monitor's interval holds the robustness, and it came to the same verdict; of a run that was cut short it may know none."""
         if self.robustness is None or self.monitored is None:
             return False
         low, high = self.monitored
-        decided = low >= 0 or high < 0
-        return decided and (low >= 0) == (self.robustness >= 0) and low - _ROUNDING <= self.robustness <= high + _ROUNDING
+        if not low - _ROUNDING <= self.robustness <= high + _ROUNDING:
+            return False
+        return (low >= 0) == (self.robustness >= 0) if low >= 0 or high < 0 else bool(self.stopped_by_guard)
 
 
 class Course:
