@@ -56,3 +56,13 @@ def test_srl_resumes(sequences, isthmus):
             16,
         )
         assert isthmus(*words, "--resume")[0] == 0
+
+
+@pytest.mark.parametrize("algorithm", ["dsac-t", "srl"])
+def test_what_a_task_asks_travels_with_a_trained_policy(algorithm, isthmus, tmp_path):
+    from isthmus_sim.tasks import get_task
+
+    small = ("--steps", 60, "--learning-starts", 30, "--batch-size", 8, "--hidden", 8, "--evaluate-every", 1000)
+    assert isthmus("train", algorithm, "navigate", "--out", tmp_path, *small)[0] == 0
+    for name in ("policy", "last"):
+        assert Artifact.load(tmp_path / f"{name}.isthmus").specification == get_task("navigate").specification
