@@ -108,6 +108,44 @@ def test_every_run_begins_anew():
     assert (watch.motion, watch.verdict.verdict, watch.finished) == (2, "satisfied", True)
 
 
+def test_what_is_no_number_is_a_problem_of_this_run_alone():
+    watch = fed(run_of([0, 1, 2, float("nan"), 4, 5, 6, 7, 8]))
+    assert watch.problem == "signal 'pan' is NaN at sample 2"
+    assert (watch.verdict.sample, watch.finished) == (1, False)
+    watch.follow(2, 50, -1)
+    assert not watch.problem
+
+
+def test_a_robot_that_says_nothing_while_commands_go_on_is_a_problem():
+    events = run_of([0] * 30)
+    silent = [event for event in events if event[0] != "state" or event[1] < 3]
+    watch = fed(silent)
+    assert watch.problem == "the robot's state has been missing for 1 s of the run"
+    assert not fed(silent[:25]).problem  # a second has not passed
+
+
+def test_an_input_may_come_late_but_not_for_ever():
+    asked, inputs = Specification("always[0,0.2] (goal.x >= 0)"), {}
+    watch = RunWatch(asked, CONTRACT, ROBOT, lambda: inputs)
+    for event in run_of([0] * 10):
+        match event:
+            case ("state", tick, pan):
+                watch.history.add(state(tick * PERIOD, pan))
+            case ("executed", sequence, tick):
+                watch.execute(sequence, tick * PERIOD)
+            case ("status", motion, first, last):
+                watch.follow(motion, first, last)
+        watch.advance()
+    assert (watch.verdict.sample, watch.problem) == (-1, "")
+    watch.execute(7 + 40, 40 * PERIOD)
+    assert watch.advance()
+    assert watch.problem == "input 'goal' has been missing for 1 s of the run"
+    watch.problem = ""
+    inputs["goal"] = np.array([[0.5, 0.0, 0.0]])
+    assert watch.advance()
+    assert (watch.verdict.verdict, watch.finished) == ("satisfied", True)
+
+
 def test_memory_is_bounded():
     watch = fed(run_of([1] * 5000), Specification("always[0,200] (pan >= 0)", {"pan": PAN}))
     assert len(watch._executed) <= 1000

@@ -1,6 +1,7 @@
 """`monitor_node`: watches whether a running robot keeps to a specification in Signal Temporal Logic, and tells as soon as that is decided.
 
-It listens to what the robot and its guard say, and commands nothing. If asked, it has the guard hold or stop when the specification is violated.
+It listens to what the robot and its guard say, and commands nothing. If asked, it has the guard hold or stop when the specification is violated, or
+when it cannot be watched any further.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class MonitorNode(CarefulNode):
         declare(self, "autostart", True, "configure and activate without being asked")
         self._watch: RunWatch | None = None
         self._robot: Robot | None = None
-        self._violated = -1  # the motion in which it was
+        self._acted = -1  # the motion in which something had to be said or done
         self._service: Any = None
         self._owned: list[Callable[[], object]] = []
         self._status = self.create_publisher(DiagnosticArray, "monitor/status", wire.LATCHED)
@@ -94,7 +95,7 @@ class MonitorNode(CarefulNode):
         """Release the topics."""
         for release in self._owned:
             release()
-        self._owned, self._watch, self._robot, self._service, self._violated = [], None, None, None, -1
+        self._owned, self._watch, self._robot, self._service, self._acted = [], None, None, None, -1
 
     def rest(self) -> bool:
         """It is always at rest."""
@@ -115,7 +116,7 @@ class MonitorNode(CarefulNode):
         if watch is None or robot is None:
             return
         known = watch.verdict
-        word = "violated" if self._violated == watch.motion >= 0 else known.verdict if watch.motion >= 0 else "unknown"
+        word = "violated" if self._violates(watch) else known.verdict
         values = {
             "specification": str(watch.formula),
             "verdict": word,
@@ -124,11 +125,14 @@ class MonitorNode(CarefulNode):
             "monitored_motion": str(watch.motion),
             "monitored_samples": str(known.sample + 1),
             "missed_commands": str(watch.missed),
+            "problem": watch.problem,
             "decided": str(watch.finished).lower(),
             **{f"signal.{name}": f"{value:.6g}" for name, value in sorted(watch.values.items())},
         }
-        level = _ERROR if word == "violated" else _OK
-        message = f"{word}; robustness between {known.low:.4g} and {known.high:.4g}"
+        level = _ERROR if word == "violated" or watch.problem else _OK
+        message = f"{word}; robustness between {known.low:.4g} and {known.high:.4g}" + (
+            f"; not watched: {watch.problem}" * bool(watch.problem)
+        )
         publisher.publish(wire.diagnostics(self.get_clock().now().to_msg(), level, name, message, robot.name, values))
 
     def _specification(self) -> Specification:
@@ -168,13 +172,17 @@ class MonitorNode(CarefulNode):
         for kind, topic, callback, quality in topics:
             self._owned.append(functools.partial(self.destroy_subscription, self.create_subscription(kind, topic, callback, quality)))
 
+    def _violates(self, watch: RunWatch) -> bool:
+        return bool(watch.verdict.high < float(self.get_parameter("margin").value))
+
     def _judge(self, watch: RunWatch) -> None:
-        """Say once per motion that it is violated, and have the guard act."""
-        if watch.verdict.high >= float(self.get_parameter("margin").value) or self._violated == watch.motion:
+        """Say once per motion that it is violated, or cannot be watched, and have the guard act."""
+        if not (self._violates(watch) or watch.problem) or self._acted == watch.motion:
             return
-        self._violated = watch.motion
+        self._acted = watch.motion
         values = ", ".join(f"{name} = {value:.4g}" for name, value in sorted(watch.values.items()))
-        self.get_logger().error(f"violated at sample {watch.verdict.sample}: {watch.formula}; {values}")
+        what = "violated" if self._violates(watch) else f"cannot be watched any further, {watch.problem},"
+        self.get_logger().error(f"{what} at sample {watch.verdict.sample}: {watch.formula}; {values}")
         self.published()
         if self._service is None:
             return

@@ -20,6 +20,7 @@ __all__ = ["RunWatch"]
 _NOWHERE = -1
 _COMMANDS = 1000
 _MEMORY = 10 * 10**9  # ns
+_PATIENCE = 10**9  # ns that a sample may be incomplete while commands go on
 
 
 class RunWatch:
@@ -32,6 +33,7 @@ class RunWatch:
         verdict: what is known.
         values: the formula's signals at the newest sample.
         missed: commands that were not heard, whose time was taken from the contract's period.
+        problem: why this run cannot be watched any further, such as a measurement that is no number; "" if it can.
     """
 
     def __init__(
@@ -51,11 +53,15 @@ class RunWatch:
         self.formula, self.history = bound.formula, StateHistory(robot, prefix)
         self._monitor, self._inputs = bound.formula.monitor(), inputs
         self._signals = stl.MeasuredSignals(bound, contract, robot, 1)
+        self._needed = {
+            signal.name for signal in contract.inputs if any(f"{signal.name}.{name}" in bound.elements for name in signal.elements)
+        }
         self._period = round(contract.control_period * 1e9)
         self._executed: dict[int, int] = {}  # sequence number → stamp in ns
         self.motion = self._first = self._last = _NOWHERE
         self.values: dict[str, float] = {}
         self.missed = 0
+        self.problem = ""
 
     @property
     def verdict(self) -> stl.Verdict:
@@ -83,21 +89,37 @@ class RunWatch:
             self.motion, self._first = motion, first
             self._monitor.reset()
             self._signals.reset()
-            self.values, self.missed = {}, 0
+            self.values, self.missed, self.problem = {}, 0, ""
         if motion == self.motion:
             self._last = last
 
     def advance(self) -> bool:
-        """Take all samples that are complete; True if what is known has changed."""
+        """Take all samples that are complete; True if what is known has changed, or a problem has come up."""
         changed = False
-        while not self.finished and (time := self._next()) is not None and self.history.reaches(time):
-            signals = self._signals.read(self.history.at(time), self._inputs())
-            self.values = {name: float(values[0]) for name, values in signals.items()}
-            before = self.verdict
-            after = self._monitor.update(self.values)
-            changed |= (after.low, after.high) != (before.low, before.high)
+        while not (self.finished or self.problem) and (time := self._next()) is not None:
+            inputs = self._inputs()
+            if not self.history.reaches(time) or (missing := self._needed - inputs.keys()):
+                if self._newest() - time <= _PATIENCE:
+                    break
+                silent = f"input {min(missing)!r}" if self.history.reaches(time) else "the robot's state"
+                self.problem = f"{silent} has been missing for {_PATIENCE / 1e9:g} s of the run"
+            else:
+                before = self.verdict
+                try:
+                    signals = self._signals.read(self.history.at(time), inputs)
+                    self.values = {name: float(values[0]) for name, values in signals.items()}
+                    after = self._monitor.update(self.values)
+                except (KeyError, ValueError) as error:
+                    self.problem = str(error.args[0])
+                else:
+                    changed |= (after.low, after.high) != (before.low, before.high)
+            changed |= bool(self.problem)
         self._forget()
         return changed
+
+    def _newest(self) -> int:
+        """When the newest command was sent, ns."""
+        return self._executed[next(reversed(self._executed))]
 
     def _next(self) -> int | None:
         """When the next sample was taken (ns); None if that is not known yet, or the run has no more."""
