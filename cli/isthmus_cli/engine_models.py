@@ -5,17 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from isthmus import strict
 from isthmus_controllers import stl
-from isthmus_sim.systems import System, dodge, navigate
+from isthmus_sim.plants import plant_names
+from isthmus_sim.systems import System, dodge, navigate, system_names
 from isthmus_sim.systems.response import Response, measured_response
 from isthmus_sim.tasks import get_task
 
-__all__ = ["ENGINE_MODELS", "engine_model", "installed_model"]
+__all__ = ["ENGINE_MODELS", "check_planned", "engine_model", "installed_model", "planned_tasks"]
 
 _BUILDERS = {"navigate": (navigate.navigate_system, navigate), "dodge": (dodge.dodge_system, dodge)}
 
 ENGINE_MODELS = tuple(_BUILDERS)
 """Tasks that have one."""
+
+
+def planned_tasks() -> list[str]:
+    """Names of all tasks that have a model to plan on, engine tasks and analytic ones."""
+    return [*ENGINE_MODELS, *system_names()]
+
+
+def check_planned(task: str, plant: str = "mujoco") -> None:
+    """Refuse a task without a model to plan on, and an engine that it could not be fitted to.
+
+    Raises:
+        ValueError: the message lists the known ones.
+    """
+    if task not in planned_tasks():
+        raise ValueError(f"no model to plan on for task {task!r}; {strict.suggest(task, planned_tasks())}")
+    if plant not in plant_names():
+        raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
 
 
 def engine_model(name: str, plant: str, seed: int) -> System:

@@ -9,13 +9,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from isthmus import strict
 from isthmus_cli.console import say
-from isthmus_cli.engine_models import ENGINE_MODELS
+from isthmus_cli.engine_models import check_planned
 from isthmus_cli.training import git_state
 from isthmus_controllers.planners.kind import MpcSettings, installed_model, mpc_artifact
-from isthmus_sim.plants import plant_names
-from isthmus_sim.systems import get_system, is_system, system_contract, system_names
+from isthmus_sim.systems import get_system, is_system, system_contract
 from isthmus_sim.systems.response import measured_response
 from isthmus_sim.tasks import get_task
 
@@ -46,11 +44,7 @@ class Mpc:
         Raises:
             ValueError: there is no model to plan on for the task.
         """
-        known = [*ENGINE_MODELS, *system_names()]
-        if self.task not in known:
-            raise ValueError(f"no model to plan on for task {self.task!r}; {strict.suggest(self.task, known)}")
-        if self.plant not in plant_names():
-            raise ValueError(f"unknown plant {self.plant!r}; {strict.suggest(self.plant, plant_names())}")
+        check_planned(self.task, self.plant)
         parameters: dict[str, Any] = {}
         if is_system(self.task):
             contract, asked = system_contract(get_system(self.task)), None

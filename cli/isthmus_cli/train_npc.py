@@ -11,17 +11,15 @@ from typing import Annotated
 
 import tyro
 
-from isthmus import strict
 from isthmus.contract import Contract
 from isthmus.specification import Specification
 from isthmus_cli.console import say
-from isthmus_cli.engine_models import ENGINE_MODELS, engine_model
+from isthmus_cli.engine_models import check_planned, engine_model, planned_tasks
 from isthmus_cli.progress import Progress
 from isthmus_cli.training import git_state
 from isthmus_controllers.npc.export import npc_artifact
 from isthmus_controllers.npc.training import NpcConfig, Training, npc_config, train_npc
-from isthmus_sim.plants import plant_names
-from isthmus_sim.systems import PREFIX, System, get_system, is_system, system_contract, system_names
+from isthmus_sim.systems import PREFIX, System, get_system, is_system, system_contract
 from isthmus_sim.tasks import get_task
 
 __all__ = ["TrainNpc"]
@@ -58,8 +56,8 @@ class TrainNpc:
             ValueError: the first word is no such task; the message lists the known ones.
         """
         if words and not words[0].startswith("-"):
-            _check_name(words[0])
-        name = next((word for word in words if word in _names()), None)
+            check_planned(words[0])
+        name = next((word for word in words if word in planned_tasks()), None)
         return cls(task=tyro.MISSING, config=NpcConfig() if name is None else npc_config(name.removeprefix(PREFIX)))
 
     def run(self) -> int:
@@ -70,9 +68,7 @@ class TrainNpc:
         """
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
-        _check_name(self.task)
-        if self.plant not in plant_names():
-            raise ValueError(f"unknown plant {self.plant!r}; {strict.suggest(self.plant, plant_names())}")
+        check_planned(self.task, self.plant)
         out = self.out or Path("runs") / f"npc-{self.task.replace(':', '-')}-{self.seed}"
         if out.is_file():
             raise ValueError(f"{out} is a file; --out is a folder")
@@ -111,15 +107,6 @@ class TrainNpc:
         task = get_task(self.task)
         system = engine_model(self.task, self.plant, self.seed)
         return system, dataclasses.replace(task.contract, horizon=system.horizon), task.specification
-
-
-def _names() -> list[str]:
-    return [*ENGINE_MODELS, *system_names()]
-
-
-def _check_name(name: str) -> None:
-    if name not in _names():
-        raise ValueError(f"no model to plan on for task {name!r}; {strict.suggest(name, _names())}")
 
 
 def _write_curve(training: Training, path: Path) -> None:

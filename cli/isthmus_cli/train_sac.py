@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 
-from isthmus_cli.collectors import chosen_collectors
-from isthmus_cli.training import find_task, named_task, run_training
+from isthmus_cli.train_options import TrainOptions
+from isthmus_cli.training import find_task, named_task
 from isthmus_policies.sac import SacConfig, check_reactive, sac_config
 
 __all__ = ["TrainSac"]
 
 
 @dataclass(frozen=True, slots=True)
-class TrainSac:
+class TrainSac(TrainOptions):
     """Train with soft actor-critic (Haarnoja et al. 2018). Defaults are those tuned for the task.
 
     The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
@@ -25,38 +24,11 @@ class TrainSac:
     have had without the interruption.
 
     Attributes:
-        task: name of the task; `isthmus tasks` lists them. With a prefix, one of an outside suite, such as gym:HalfCheetah-v5; with @84, from pixels.
-        seed: seed of networks, exploration, replay and episodes.
-        out: folder for the results; by default runs/sac-TASK-SEED.
-        plant: engine to train in, mujoco or pybullet.
-        randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
-        resume: continue the training in the folder from its newest checkpoint.
-        video_every: film an evaluation episode every so many control periods, as videos/step_….mp4.
-        seeds: train several seeds side by side, such as 0-4 or 0,3,7, in place of --seed. Each has a folder seed-N below --out, by default
-            runs/sac-TASK; aggregate.json and aggregate.png there sum them up. Ctrl-C ends all, --resume continues all.
-        jobs: of these, how many at a time; by default one per core.
         engine: isthmus, or sb3 for the implementation of stable-baselines3, which cannot be resumed.
-        offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
-        offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
-        collectors: step the environments in so many processes of Ray, each --num-envs / N rows; the result is the same. By default in this process.
-        address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
         config: settings of the learner.
     """
 
-    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
-    seed: int = 0
-    out: Path | None = None
-    plant: str = "mujoco"
-    randomize: Path | None = None
-    resume: bool = False
-    video_every: int | None = None
-    seeds: str | None = None
-    jobs: int | None = None
     engine: Literal["isthmus", "sb3"] = "isthmus"
-    offline: tuple[Path, ...] = ()
-    offline_share: float = 0.5
-    collectors: int | None = None
-    address: str | None = None
     config: SacConfig = field(default_factory=SacConfig)
 
     @classmethod
@@ -78,20 +50,4 @@ class TrainSac:
         if self.engine == "sb3" and self.resume:
             raise ValueError("a training with --engine sb3 cannot be resumed")
         check_reactive(find_task(self.task).contract)
-        return run_training(
-            "sac",
-            self.task,
-            self.config,
-            seed=self.seed,
-            out=self.out,
-            plant=self.plant,
-            randomize=self.randomize,
-            resume=self.resume,
-            video_every=self.video_every,
-            seeds=self.seeds,
-            jobs=self.jobs,
-            engine=self.engine,
-            offline=self.offline,
-            offline_share=self.offline_share,
-            collectors=chosen_collectors(self.collectors, self.address),
-        )
+        return self.train("sac", self.config, self.engine)
