@@ -37,6 +37,10 @@ def punctual(test):
     return repeated
 
 
+def fastest(message):
+    return max(map(abs, message.velocity), default=0.0)
+
+
 class Relay:
     """Passes joint states on, changed by `tamper`: message → message, or None to drop it."""
 
@@ -143,6 +147,25 @@ class Bench:
         except RosError as error:
             self.punctual()
             raise RosError(f"{error}; status {self.link.status}") from None
+
+    @property
+    def speed(self):
+        """Of the fastest joint in the newest state, rad/s; 0 before the first."""
+        states = self.link.states
+        return fastest(states[max(states)]) if states else 0.0
+
+    def in_motion(self, least):
+        """Spin until the robot moves this fast, rad/s.
+
+        Raises:
+            Late: it did, but was through with it before this process looked.
+        """
+        try:
+            self.wait(lambda: self.link.status.get("policy", "run") == "run" and self.speed > least, "motion")
+        except RosError:
+            if any(fastest(message) > least for message in self.link.states.values()):
+                raise Late from None
+            raise
 
     def punctual(self):
         cause = self.link.status.get("cause", "")

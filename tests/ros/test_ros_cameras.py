@@ -17,7 +17,6 @@ from isthmus.records import Measurement
 from isthmus.robot import Camera, RosCamera, load_robot
 from isthmus.signals import CameraSpec
 from isthmus.trace import read_trace
-from isthmus_ros import wire
 from isthmus_ros.camera_inputs import CameraInputs
 from isthmus_ros.processes import RosError
 from isthmus_ros.sim_cameras import image_message
@@ -197,7 +196,7 @@ def test_a_camera_that_freezes_or_falls_silent_in_motion_is_a_hold_and_then_a_st
     with bench(policy, clock="wall", simulator=SIMULATOR, guarding=guarding, camera_timeout=PATIENCE) as nodes:
         brought_up(nodes)
         begin(nodes)
-        nodes.wait(lambda: nodes.link.status["policy"] == "run" and speed(nodes) > 0.2, "motion")
+        nodes.in_motion(0.2)
         nodes.link.spin(PATIENCE)
         nodes.punctual()
         if nodes.link.status["rung"] not in ("pass", "clamp"):  # pictures that this computer draws too slowly are a fault too
@@ -215,7 +214,7 @@ def test_a_camera_that_freezes_or_falls_silent_in_motion_is_a_hold_and_then_a_st
         assert "hold" in rungs, rungs
         assert rungs.index("hold") < rungs.index("stop")
         assert any("/wrist/image_raw" in cause for cause in causes), set(causes)
-        assert speed(nodes) < ROBOT.monitors.standstill
+        assert nodes.speed < ROBOT.monitors.standstill
         nodes.fault()
         with pytest.raises(RosError, match=r"stopped|not armed"):  # latched, though pictures come again
             nodes.link.trigger("policy/start")
@@ -228,7 +227,7 @@ def test_a_camera_that_comes_back_in_time_lets_the_policy_go_on(policy):
     with bench(policy, clock="wall", simulator={"camera_rate": 20.0}, guarding={}, camera_timeout=PATIENCE) as nodes:
         brought_up(nodes)
         begin(nodes)
-        nodes.wait(lambda: nodes.link.status["policy"] == "run" and speed(nodes) > 0.2, "motion")
+        nodes.in_motion(0.2)
         nodes.fault("silent_cameras:=true")
         nodes.wait(lambda: nodes.link.status.get("withheld"), "a hold")
         held = time.monotonic()
@@ -281,7 +280,7 @@ def test_the_policy_sees_what_the_camera_takes(policy, tmp_path_factory):
         nodes.link._node.create_subscription(Image, "/wrist/image_raw", pictures.append, 100)
         brought_up(nodes)
         begin(nodes)
-        nodes.wait(lambda: nodes.link.status["policy"] == "run" and speed(nodes) > 0.2, "motion")
+        nodes.in_motion(0.2)
         nodes.link.spin(1.0)
         nodes.link.trigger("policy/stop")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "standstill")
@@ -311,9 +310,3 @@ def test_the_picture_matters():
     bright = policy.act({**observation, "wrist": np.full((1, 1, 84, 84, 3), 255, dtype=np.uint8)}).actions
     np.testing.assert_allclose((bright - dark)[0, 0], [0, 0, 0, 0, 0, 0.2], atol=1e-6)
     assert resolved_rate(BLIND).contract.digest() != CONTRACT.digest()
-
-
-def speed(nodes):
-    """Of the fastest joint in the newest state, rad/s."""
-    states = nodes.link.states
-    return float(np.abs(wire.column(states[max(states)], "velocity", ROBOT.joint_names)).max()) if states else 0.0

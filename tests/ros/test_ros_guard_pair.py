@@ -154,10 +154,17 @@ def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file,
 
 
 @punctual
-def test_guard_stop_in_stepped_time_brakes_the_arm(task, policy_file, goal):
+@pytest.mark.parametrize("watched", [True, False])
+def test_guard_stop_in_stepped_time_brakes_the_arm(task, policy_file, goal, watched):
+    """Whether the policy sees every state of the braking or, suspended, only the last."""
     with bench(policy_file, simulator={}, guarding={}) as nodes:
         begin_motion(nodes, task, goal)
+        if not watched:
+            nodes.policy.send(signal.SIGSTOP)
         nodes.link.trigger("guard/stop")
+        if not watched:
+            nodes.wait(lambda: nodes.link.status["armed"] == "false", "the end of the braking")
+            nodes.policy.send(signal.SIGCONT)
         nodes.wait(lambda: nodes.link.status["policy"] == "idle" and nodes.link.status["armed"] == "false", "standstill")
         assert at_rest(nodes)
         assert not nodes.link.status["failure"]

@@ -138,10 +138,6 @@ def policy_file(task, tmp_path_factory):
     return path
 
 
-def speed(nodes):
-    return max(map(abs, nodes.link.states[max(nodes.link.states)].velocity))
-
-
 @punctual
 def test_robot_stops_on_the_braking_tail_when_guard_and_policy_are_killed(task, policy_file):
     with bench(policy_file, clock="wall", simulator={"transport": "trajectory"}, guarding={"transport": "trajectory"}, alone=True) as nodes:
@@ -149,10 +145,10 @@ def test_robot_stops_on_the_braking_tail_when_guard_and_policy_are_killed(task, 
         nodes.activate()
         nodes.arm()
         with Commander(nodes.domain, task.contract, lambda count: np.full(6, 0.4 * np.sin(count / 8))):
-            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
+            nodes.in_motion(0.2)
             nodes.kill("guard_node")
             nodes.link.spin(0.5)
-            assert speed(nodes) < 0.02
+            assert nodes.speed < 0.02
 
 
 @punctual
@@ -169,11 +165,11 @@ def test_forward_velocity_keeps_moving_until_the_policy_calls_the_stop_services(
         except RosError:
             nodes.punctual()
             raise
-        nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.1, "motion")
+        nodes.in_motion(0.1)
         nodes.kill("guard_node")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
         assert "calling /io_and_status_controller/hand_back_control" in nodes.policy.log
-        nodes.wait(lambda: speed(nodes) < 0.02, "standstill", 3)
+        nodes.wait(lambda: nodes.speed < 0.02, "standstill", 3)
 
 
 @punctual
@@ -193,7 +189,7 @@ def test_prefixed_joints_and_a_namespace_reach_the_robot(task, policy_file):
         nodes.activate()
         nodes.arm()
         with Commander(nodes.domain, task.contract, lambda count: np.full(6, 0.4 * np.sin(count / 8))):
-            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
+            nodes.in_motion(0.2)
         assert nodes.link.states[max(nodes.link.states)].name[0] == "left_shoulder_pan_joint"
 
 
@@ -208,7 +204,7 @@ def test_robot_that_is_not_ready_refuses_arming_and_stops_in_motion(task, policy
         nodes.activate()
         nodes.arm()
         with Commander(nodes.domain, task.contract, lambda count: np.full(6, 0.4 * np.sin(count / 8))) as commander:
-            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
+            nodes.in_motion(0.2)
             nodes.fault(fault)
             nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the stop")
             nodes.punctual()
@@ -226,7 +222,7 @@ def test_robot_that_moves_against_its_commands_is_stopped_by_its_driver(task, po
         nodes.activate()
         nodes.arm()
         with Commander(nodes.domain, task.contract, lambda count: np.full(6, 0.4 * np.sin(count / 8))) as commander:
-            nodes.wait(lambda: nodes.link.states and speed(nodes) > 0.2, "motion")
+            nodes.in_motion(0.2)
             nodes.fault("runaway:=elbow_joint=1.5")
             nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the stop")
             nodes.wait(lambda: "the robot moves though it has been told to rest: calling" in nodes.guard.log, "the stop services")

@@ -118,6 +118,11 @@ class RemotePlant(StateTopic):
             return not self.armed or self.stamp != before
         return super()._advanced(before) and (before is None or self._sent_on >= before)
 
+    def _paced_by_others(self) -> bool:
+        """After a stop the guard answers each state by itself; its status may come a moment later than the states."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.rung == STOP, _STATUS)
+
     def _receive_executed(self, message: Any) -> None:
         with self._changed:
             self.heard = time.monotonic()
