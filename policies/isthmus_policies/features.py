@@ -87,7 +87,7 @@ class _ImageEncoder(torch.nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features `[B, IMAGE_FEATURES]` of `[B, history, H, W, C]`, 0 … 255; the history is a stack of channels."""
-        stacked = images.float().permute(0, 1, 4, 2, 3).flatten(1, 2)
+        stacked = images.to(self._head[0].weight.dtype).permute(0, 1, 4, 2, 3).flatten(1, 2)
         return self._head(self._convolutions(stacked / 255 - 0.5))
 
 

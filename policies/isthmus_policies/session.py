@@ -178,7 +178,7 @@ class Session:
         }
         samples = self._replay.observations(PARITY_SAMPLES)
         contract = self._learner.contract
-        return export_graph(contract, self._learner.policy(), samples, training=training, git=self._git, feedback=contract.horizon > 1)
+        return export_graph(contract, self._learner.policy(), samples, training=training, git=self._git)
 
     def due(self, every: int) -> bool:
         """Whether a multiple of `every` was reached in this control period."""
