@@ -1,8 +1,8 @@
 """Sequences against repeated actions, through ROS 2: a robot at the task's control rate, a policy that decides once per several control periods.
 
-`python benchmarks/decisions.py SRL.isthmus SAC.isthmus` runs both policy files of one task through `policy_node`, `guard_node` and `sim_node`, with one
-decision per `--length` control periods (8: 2.5 Hz on `reach`, whose robot is commanded at 20 Hz). The sequence policy executes what it has planned;
-the reactive one repeats its action, which is written into a copy of its file, so that the nodes need to know nothing about it.
+`python benchmarks/decisions.py SRL.isthmus SAC.isthmus` runs both policy files of one task through `policy_node`, `guard_node` and `sim_node`, with
+one decision per `--length` control periods (8: 2.5 Hz on `reach`, whose robot is commanded at 20 Hz). The sequence policy executes what it has
+planned; the reactive one repeats its action, which is written into a copy of its file, so that the nodes need to know nothing about it.
 """
 
 from __future__ import annotations

@@ -18,15 +18,20 @@ from statistics import median
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from rivals import Loop, Race
 
 import isthmus_sim
+from isthmus.sequence import sequence_contract
 from isthmus_cli.evaluation import evaluate
+from isthmus_policies.export import export_graph
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.replay import Replay
 from isthmus_policies.sac import Sac, SacConfig, sac_config
+from isthmus_policies.sequence_actor import SequencePolicy
 from isthmus_policies.session import Session
+from isthmus_policies.srl import Srl, SrlConfig
 from isthmus_policies.training import train
 from isthmus_sim.sb3 import Sb3VecEnv
 from isthmus_sim.suites import get_suite_task
@@ -34,9 +39,14 @@ from isthmus_sim.suites import get_suite_task
 TASK = "gym:HalfCheetah-v5"
 BATCH, WIDTH = 256, 256
 WARM = 300  # steps before the clock starts
-TARGETS = {"pendulum": ("return", -200.0, 20_000), "reach": ("success", 0.9, 60_000)}  # measure, level, control periods at most
-EVERY = {"pendulum": 500, "reach": 1000}  # control periods between evaluations
+TARGETS = {
+    "pendulum": ("return", -200.0, 20_000),
+    "reach": ("success", 0.9, 60_000),
+    "reach-wide": ("success", 0.9, 200_000),
+}  # measure, level, control periods at most
+EVERY = {"pendulum": 500, "reach": 1000, "reach-wide": 5000}  # control periods between evaluations
 EPISODES = 20
+SEQUENCE = 16  # actions
 
 
 def main() -> None:
@@ -53,6 +63,8 @@ def main() -> None:
         race_to_target(task, arguments.seeds)
     if not arguments.targets:
         race_halfcheetah(rounds, steps)
+        for task in ("reach", TASK):
+            race_acting(task, 3 * rounds)
         show_memory()
     print(f"load {os.getloadavg()[0]:.2f}")
 
@@ -81,6 +93,32 @@ def race_halfcheetah(rounds: int, steps: int) -> None:
             target = "" if rival == "products" else f"≥ {targets.get(rival, 1.8):g}"
             what = f"SAC steps on HalfCheetah / {name}"
             print(f"{what:64} {rates[0]:>12} {rates[1]:>12} {race.ratio(rival, 'here'):>7.2f} {target:>7}", flush=True)
+
+
+def race_acting(task: str, rounds: int, calls: int = 500) -> None:
+    """Microseconds of one decision: of a policy file against its bare onnxruntime session, and of a sequence of 16 actions against one action."""
+    env: Any = isthmus_sim.make_vec(task, 1)
+    observation, _ = env.reset(seed=0)
+    contract = env.task.contract
+    env.close()
+    sac, srl = Sac(contract, sac_config(task)), Srl(contract, SrlConfig(sequence=SEQUENCE))
+    planned = sequence_contract(contract, SEQUENCE)
+    before = {"previous_action": np.zeros((1, 1, len(contract.action.elements)), dtype=np.float32)}
+    one: Any = export_graph(contract, sac.policy(), observation).policy()
+    many = export_graph(planned, SequencePolicy(planned, srl.encoder, srl.actor), before | observation).policy()
+    bare, feed = one._session, {signal.name: observation[signal.name] for signal in contract.observation}
+    loops: dict[str, Loop] = {
+        "act": (None, lambda: [one.act(observation) for _ in range(calls)]),
+        "bare": (None, lambda: [bare.run(["actions"], feed) for _ in range(calls)]),
+        "sequence": (None, lambda: [many.act(before | observation) for _ in range(calls)]),
+    }
+    race = Race(loops, rounds)
+    times = {name: 1e6 * race.seconds(name) / calls for name in loops}
+    cells = {name: f"{value:.0f} us" for name, value in times.items()}
+    more = f"+{times['act'] - times['bare']:.0f} us"
+    print(f"{f'decision on {task} / bare onnxruntime':64} {cells['act']:>12} {cells['bare']:>12} {more:>7} {'≤ 15 us':>7}")
+    what = f"SRL, {SEQUENCE} actions on {task} / a decision of SAC"
+    print(f"{what:64} {cells['sequence']:>12} {cells['act']:>12} {race.ratio('sequence', 'act'):>7.2f} {'≤ 3':>7}", flush=True)
 
 
 def own_loop(steps: int) -> Loop:

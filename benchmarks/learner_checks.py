@@ -1,10 +1,12 @@
-"""What the learners must do according to their papers, where only training tells: `python benchmarks/learner_checks.py integrator|scales|calibration`.
+"""What the learners must do according to their papers, where only training tells.
 
-* `integrator`: SRL on a double integrator, one decision per 8 control periods, against the optimum (a linear-quadratic regulator) and against SAC with
-  the same budget that repeats its action.
-* `scales`: SAC and DSAC-T on Pendulum-v1 with rewards times 0.1, 1 and 10, same settings.
-* `calibration`: whether the standard deviations that DSAC-T's critics learn tell how far they are from what is then earned, and how much SAC and DSAC-T
-  overestimate.
+`python benchmarks/learner_checks.py` with one of
+
+* `integrator`: SRL on a double integrator, one decision per 8 control periods, against the optimum (a linear-quadratic regulator) and against SAC
+  with the same budget that repeats its action;
+* `scales`: SAC and DSAC-T on Pendulum-v1 with rewards times 0.1, 1 and 10, same settings;
+* `calibration`: whether the standard deviations that DSAC-T's critics learn tell how far they are from what is then earned, and how much SAC and
+  DSAC-T overestimate.
 """
 
 from __future__ import annotations
@@ -57,11 +59,13 @@ class DoubleIntegrator(gymnasium.Env[Array, Array]):
         self.state = np.zeros(2)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Somewhere near the middle."""
         super().reset(seed=seed)
         self.state = self.np_random.uniform(-0.5, 0.5, 2)
         return self.state, {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """The cost is that of the state before the step and of the force."""
         force = float(np.clip(action[0], -10, 10))
         cost = self.state @ self.COST @ self.state + self.EFFORT * force**2
         self.state = self.A @ self.state + self.B * force
@@ -157,7 +161,9 @@ def check_scales(seed: int, steps: int, folder: Path) -> None:
             policy = trained(name, learner, config, seed, folder / f"{algorithm}-{factor}")
             found[factor] = returns(name, policy, episodes=50, seed=0) / factor
         row = ", ".join(f"x{factor:g}: {value:.0f}" for factor, value in found.items())
-        print(f"{algorithm:8} {steps} control periods, seed {seed}: {row}; {max(found.values()) - min(found.values()):.0f} apart", flush=True)
+        print(
+            f"{algorithm:8} {steps} control periods, seed {seed}: {row}; {max(found.values()) - min(found.values()):.0f} apart", flush=True
+        )
 
 
 def _learner(algorithm: str, name: str, seed: int, steps: int) -> tuple[Learner, LearnerConfig]:

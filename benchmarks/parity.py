@@ -5,8 +5,8 @@
     isthmus train sac TASK --seeds 0-4 --out runs/parity/TASK/isthmus
     isthmus train sac TASK --seeds 0-4 --out runs/parity/TASK/sb3 --engine sb3
 
-prints how both ended, and draws `--plot`. Learning is over seeds, so intervals are those of the mean over seeds (Student's t), of the mean of the last
-half of the evaluations: a single evaluation of one seed may be a lucky or an unlucky one.
+prints how both ended, and draws `--plot`. The score of a seed is the mean of the last half of its evaluations, since a single one may be lucky; the
+interval is that of the mean over seeds (Student's t), so with two seeds it is wide.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/parity"))
     parser.add_argument("--plot", type=Path, help="PNG with the curves")
     arguments = parser.parse_args()
-    found = {task: {engine: read_engine(arguments.runs / task.replace(":", "-") / engine) for engine in ENGINES} for task in arguments.tasks}
+    found = {
+        task: {engine: read_engine(arguments.runs / task.replace(":", "-") / engine) for engine in ENGINES} for task in arguments.tasks
+    }
     for task, engines in found.items():
         cells, intervals = [], {}
         for engine, (_, name) in ENGINES.items():
