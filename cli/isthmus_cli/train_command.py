@@ -21,7 +21,7 @@ from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.outcome import TrainingResult
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import load_randomization
-from isthmus_sim.suites import SuiteTask
+from isthmus_sim.suites import SuiteTask, reports_success
 from isthmus_sim.task import Task
 
 __all__ = ["run_training"]
@@ -70,7 +70,7 @@ def run_training(
         exit code.
 
     Raises:
-        ValueError: unknown task or plant, or the folder holds something else; the message says what to do.
+        ValueError: unknown task or plant, options that do not go together, or the folder holds something else; the message says what to do.
     """
     task = find_task(task_name)
     if plant not in plant_names():
@@ -87,6 +87,8 @@ def run_training(
     randomization = load_randomization(randomize) if randomize else None
     if isinstance(task, SuiteTask) and (plant != "mujoco" or randomize):
         raise ValueError(f"{task_name!r} runs in a suite's own simulation, so --plant and --randomize cannot be used with it")
+    if config.stop_at_success is not None:
+        _check_reports_success(task, config.stop_at_success)
     if video_every is not None:
         _check_films(video_every, engine)
     name = Path("runs") / f"{algorithm}-{task_name.replace(':', '-').replace('/', '-')}"
@@ -149,6 +151,13 @@ def _check_folder(out: Path, algorithm: str, seed: int, config: LearnerConfig, r
         if not resume:
             raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
         check_resumable(out, algorithm, seed, config, recordings.identity if recordings else None)
+
+
+def _check_reports_success(task: Task | SuiteTask, share: float) -> None:
+    if isinstance(task, SuiteTask) and not reports_success(task):
+        raise ValueError(
+            f"--stop-at-success {share:g} cannot be used with {task.name!r}, which never reports success; use --stop-at RETURN"
+        )
 
 
 def _check_films(every: int, engine: str) -> None:
