@@ -19,7 +19,8 @@ from isthmus_cli.evaluation_outputs import Evidence, Outputs
 from isthmus_cli.evaluation_report import show_evaluation
 from isthmus_cli.film import Film
 from isthmus_cli.frequency import EPISODES as EPISODES_PER_LENGTH
-from isthmus_cli.frequency import evaluate_frequencies, frequency_seed, show_frequencies
+from isthmus_cli.frequency import evaluate_frequencies, frequency_seed
+from isthmus_cli.frequency_report import show_frequencies
 from isthmus_cli.frequency_score import ReturnRange, published_range
 from isthmus_cli.progress import Progress
 from isthmus_cli.ros_evaluation import ROS, evaluate_ros
