@@ -16,6 +16,7 @@ import numpy as np
 from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus_cli.ray_session import connect
+from isthmus_cli.training_tasks import find_task, training_environment
 from isthmus_sim.randomization import Randomization
 
 __all__ = ["CollectorEnv", "Collectors", "chosen_collectors"]
@@ -140,8 +141,6 @@ class _Collector:
     """Some of the rows."""
 
     def __init__(self, task: str, contract: bytes, plant: str, rows: int, randomization: Randomization | None, dumps: str) -> None:
-        from isthmus_cli.training import find_task, training_environment
-
         asked = replace(find_task(task), contract=Contract.from_json(contract, "the learner's contract"))
         self._env = training_environment(asked, plant, rows, randomization, Path(dumps))
 

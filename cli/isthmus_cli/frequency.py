@@ -15,7 +15,6 @@ import numpy as np
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus.records import ActionChunk, Array
-from isthmus_cli.console import say, show_table
 from isthmus_cli.evaluation import check_contract, evaluate
 from isthmus_cli.frequency_score import LENGTHS, ReturnRange, frequency_averaged_score
 from isthmus_cli.suite_evaluation import evaluate_suite
@@ -23,7 +22,7 @@ from isthmus_sim.randomization import Randomization
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
 
-__all__ = ["FixedLength", "evaluate_frequencies", "frequency_seed", "show_frequencies"]
+__all__ = ["FixedLength", "evaluate_frequencies", "frequency_seed"]
 
 EPISODES = 10
 """Of each length, by default; the paper's number."""
@@ -119,24 +118,6 @@ def evaluate_frequencies(
         "range": {"low": bounds.low, "high": bounds.high, "source": bounds.source} if bounds else None,
         "curve": curve,
     }
-
-
-def show_frequencies(summary: Mapping[str, Any]) -> None:
-    """Print the curve and the score of `evaluate_frequencies`."""
-    say(f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']} at each length, seeds from {summary['seed']}")
-    columns = ["actions per decision", "decision period, s", "return", "95 % interval"]
-    successes = any(point["success"] for point in summary["curve"])
-    rows = []
-    for point in summary["curve"]:
-        reward, success = point["return"], point["success"]
-        row = [str(point["length"]), point["decision_period"], f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}"]
-        rows.append([*row, f"{success['rate']:.2f}"] if successes else row)
-    show_table("", [*columns, "success rate"] if successes else columns, rows)
-    if bounds := summary["range"]:
-        of = "as given" if bounds["source"] == "given" else f"as published for {bounds['source']}"
-        say(f"frequency-averaged score: {summary['score']:.3f}, with returns from {bounds['low']:g} to {bounds['high']:g} {of}")
-    else:
-        say(f"no score: no range of returns is published for {summary['task']}; give one with --fas-range LOW HIGH")
 
 
 def _part(progress: Callable[[int, int], None], number: int) -> Callable[[int, int], None]:

@@ -13,6 +13,7 @@ import tyro
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.frequency_report import is_curve, show_curve
 from isthmus_cli.signals import show_limits, show_signals
 
 __all__ = ["Inspect"]
@@ -57,7 +58,7 @@ class Inspect:
         show_table("training", ("setting", "value"), _flat({**artifact.training, "git": artifact.git or "unknown"}))
         show_table("versions", ("package", "version"), sorted(artifact.versions.items()))
         for name, data in artifact.evidence.items():
-            show_table(f"evidence: {name}", ("quantity", "value"), _flat(data if isinstance(data, Mapping) else {"value": data}))
+            _show_evidence(name, data if isinstance(data, Mapping) else {"value": data})
         return 0
 
 
@@ -74,6 +75,14 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "versions": artifact.versions,
         "git": artifact.git,
     }
+
+
+def _show_evidence(name: str, data: Mapping[str, Any]) -> None:
+    """One table, and one more for each curve over decision frequencies in it."""
+    curves = {key: value for key, value in data.items() if is_curve(value)}
+    show_table(f"evidence: {name}", ("quantity", "value"), _flat({key: value for key, value in data.items() if key not in curves}))
+    for key, curve in curves.items():
+        show_curve(curve, f"{key} of {name}")
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

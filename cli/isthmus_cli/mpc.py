@@ -11,7 +11,7 @@ import tyro
 
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import check_planned
-from isthmus_cli.training import git_state
+from isthmus_cli.git_state import git_state
 from isthmus_controllers.planners.kind import MpcSettings, installed_model, mpc_artifact
 from isthmus_sim.systems import get_system, is_system, system_contract
 from isthmus_sim.systems.response import measured_response

@@ -14,7 +14,7 @@ from isthmus import strict
 from isthmus_cli.train_dsac_t import TrainDsacT
 from isthmus_cli.train_sac import TrainSac
 from isthmus_cli.train_srl import TrainSrl
-from isthmus_cli.training import find_task
+from isthmus_cli.training_tasks import find_task
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.sac import check_reactive
 from isthmus_sim.plants import plant_names

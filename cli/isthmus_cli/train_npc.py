@@ -15,8 +15,8 @@ from isthmus.contract import Contract
 from isthmus.specification import Specification
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import check_planned, engine_model, planned_tasks
+from isthmus_cli.git_state import git_state
 from isthmus_cli.progress import Progress
-from isthmus_cli.training import git_state
 from isthmus_controllers.npc.export import npc_artifact
 from isthmus_controllers.npc.training import NpcConfig, Training, npc_config, train_npc
 from isthmus_sim.systems import PREFIX, System, get_system, is_system, system_contract

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from isthmus_cli.collectors import chosen_collectors
-from isthmus_cli.training import run_training
+from isthmus_cli.train_command import run_training
 from isthmus_policies.learner import LearnerConfig
 
 __all__ = ["TrainOptions"]

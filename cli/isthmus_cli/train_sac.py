@@ -9,7 +9,7 @@ from typing import Literal
 import tyro
 
 from isthmus_cli.train_options import TrainOptions
-from isthmus_cli.training import find_task, named_task
+from isthmus_cli.training_tasks import find_task, named_task
 from isthmus_policies.sac import SacConfig, check_reactive, sac_config
 
 __all__ = ["TrainSac"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import tyro
 
 from isthmus_cli.train_options import TrainOptions
-from isthmus_cli.training import named_task
+from isthmus_cli.training_tasks import named_task
 from isthmus_policies.srl import SrlConfig, srl_config
 
 __all__ = ["TrainSrl"]

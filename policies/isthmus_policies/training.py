@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from isthmus.policy import Policy
+from isthmus_policies.environment import TrainingEnv
 from isthmus_policies.learner import Learner, LearnerConfig
 from isthmus_policies.offline import Offline
 from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
-from isthmus_policies.session import Session, TrainingEnv
+from isthmus_policies.session import Session
 
 __all__ = ["train"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from isthmus.artifact import Artifact
 from isthmus_cli.collectors import CollectorEnv, Collectors
-from isthmus_cli.training import training_environment
+from isthmus_cli.training_tasks import training_environment
 from isthmus_sim.randomization import load_randomization
 from isthmus_sim.tasks import get_task
 

@@ -27,6 +27,36 @@ def test_inspect_shows_contract_digests_and_evidence(isthmus, read_json, policie
     assert facts["evidence"] == {"bench": {"speed": {"mean": 1.25}}}
 
 
+def point(length, success=None):
+    return {"length": length, "decision_period": 0.05 * length, "return": {"mean": -9.5, "low": -12.25, "high": -7.0}, "success": success}
+
+
+@pytest.mark.parametrize("success", [None, {"rate": 0.75, "low": 0.3, "high": 0.95}])
+def test_inspect_shows_a_curve_over_decision_frequencies_as_a_table(isthmus, read_json, policies, tmp_path, success):
+    stored = {"score": 0.625, "range": {"low": -20.0, "high": 0.0, "source": "given"}, "curve": [point(1, success), point(30, success)]}
+    file = tmp_path / "policy.isthmus"
+    Artifact.load(policies / "pendulum.isthmus").with_evidence("fas-mujoco", stored).save(file)
+    _, out, _ = isthmus("inspect", file)
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    rate = " 0.75 │" if success else ""
+    for row in ("score │ 0.625", "range.low │ -20.0", "range.source │ given"):
+        assert f"│ {row} │" in lines
+    assert "curve of fas-mujoco" in lines
+    assert f"│ 1 │ 0.05 │ -9.50 │ -12.25 … -7.00 │{rate}" in lines
+    assert f"│ 30 │ 1.5 │ -9.50 │ -12.25 … -7.00 │{rate}" in lines
+    assert '"return"' not in out
+    assert read_json("inspect", file, "--json")["evidence"]["fas-mujoco"] == stored
+
+
+@pytest.mark.parametrize("curve", [[], [1, 2], "flat", [{"length": 1}], [{**point(1), "return": {"mean": "high"}}]])
+def test_inspect_shows_evidence_of_any_form(isthmus, policies, tmp_path, curve):
+    file = tmp_path / "policy.isthmus"
+    Artifact.load(policies / "pendulum.isthmus").with_evidence("mine", {"curve": curve}).save(file)
+    code, out, _ = isthmus("inspect", file)
+    assert code == 0
+    assert "│ curve" in out
+
+
 def test_doctor_is_content_with_a_policy_that_fits(isthmus, read_json, policies, healthy_machine):
     code, out, _ = isthmus("doctor", policies / "reach.isthmus")
     assert code == 0

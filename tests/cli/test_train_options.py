@@ -59,14 +59,26 @@ def test_a_target_belongs_to_the_training(isthmus, refuse, tmp_path):
         ("pendulum --engine sb3 --video-every 100", "a training with --engine sb3 cannot be filmed"),
         ("pendulum --engine sb3 --stop-at 5", "stop_at must be None with --engine sb3, got 5.0"),
         ("pendulum --stop-at-success 90", "stop_at_success must be in (0, 1], got 90"),
-        (
-            "gym:Pendulum-v1 --stop-at-success 0.9",
-            "stop_at_success needs a task that says what success is, and this one does not; use stop_at",
-        ),
     ],
 )
 def test_what_cannot_be_is_one_sentence(refuse, tmp_path, words, sentence):
     assert sentence in refuse("train", "sac", *words.split(), "--out", tmp_path, *SMALL)
+
+
+@pytest.mark.parametrize("task", ["gym:Pendulum-v1", "dmc:cartpole-swingup"])
+@pytest.mark.parametrize("seeds", [(), ("--seeds", "0-1")])
+def test_a_share_of_successes_is_no_target_where_the_suite_never_reports_any(refuse, tmp_path, task, seeds):
+    pytest.importorskip("dm_control")
+    told = refuse("train", "sac", task, "--out", tmp_path / "run", *SMALL, *seeds, "--stop-at-success", 0.9)
+    assert f"--stop-at-success 0.9 cannot be used with '{task}', which never reports success; use --stop-at RETURN" in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_suite_that_reports_success_has_a_share_as_target(isthmus, tmp_path):
+    pytest.importorskip("gymnasium_robotics")
+    words = ("train", "sac", "gym:AdroitHandDoor-v1", "--out", tmp_path, *SMALL, "--steps", 60, "--evaluate-every", 60)
+    assert isthmus(*words, "--stop-at-success", 0.9)[0] == 0
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["success"] == 0
 
 
 @pytest.mark.parametrize("algorithm", ["sac", "dsac-t", "srl"])

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import isthmus_sim
 from isthmus.artifact import Artifact
 from isthmus_policies.checkpoint import load_checkpoint, save_checkpoint
+from isthmus_policies.identity import check_resumable
 from isthmus_policies.learner import DivergedError
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.sac import Sac, SacConfig
-from isthmus_policies.session import check_resumable
 from isthmus_policies.training import train
 from isthmus_sim.randomization import load_randomization
 from isthmus_sim.tasks import get_task

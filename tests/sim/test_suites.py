@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 import isthmus_sim
 from isthmus import Contract, load_robot
-from isthmus_sim.suites import SuiteVectorEnv, get_suite_task, run_suite_episodes
+from isthmus_sim.suites import SuiteVectorEnv, get_suite_task, reports_success, run_suite_episodes
 from isthmus_sim.suites.derive import derive_contract, read_signals
 from isthmus_sim.suites.suite import SuiteEnv, SuiteTask
 
@@ -189,6 +189,18 @@ def test_success_is_unknown_where_the_suite_is_silent_and_rewards_stop_at_the_en
     (episode,), cadence = run_suite_episodes(task, Still(task.contract), [7])
     assert (episode.seed, episode.total_reward, episode.success) == (7, 3.5, None)
     assert cadence.steps == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "reported"),
+    [
+        ([(0.0, False, {"success": False})], True),
+        ([(0.0, False, {}), (0.0, True, {"is_success": 0.0})], True),
+        ([(0.0, False, {}), (0.0, True, {})], False),
+    ],
+)
+def test_whether_success_is_reported_takes_one_episode_to_find_out(script, reported):
+    assert reports_success(scripted(script)) is reported
 
 
 def test_a_diverged_simulation_is_an_error():

@@ -16,10 +16,21 @@ import gymnasium
 from isthmus import strict
 from isthmus_sim.suites.derive import derive_contract
 from isthmus_sim.suites.episodes import SuiteEpisode, run_suite_episodes
+from isthmus_sim.suites.success import reports_success
 from isthmus_sim.suites.suite import SuiteEnv, SuiteTask
 from isthmus_sim.suites.vector_env import SuiteVectorEnv
 
-__all__ = ["SUITES", "SuiteEpisode", "SuiteTask", "SuiteVectorEnv", "get_suite_task", "is_suite_task", "run_suite_episodes", "suite_names"]
+__all__ = [
+    "SUITES",
+    "SuiteEpisode",
+    "SuiteTask",
+    "SuiteVectorEnv",
+    "get_suite_task",
+    "is_suite_task",
+    "reports_success",
+    "run_suite_episodes",
+    "suite_names",
+]
 
 SUITES = {
     "gym": ("Gymnasium and gymnasium-robotics", "gymnasium", "pip install 'isthmus[suites]'"),

@@ -1,0 +1,47 @@
+"""What is trained on: tasks of ours and of outside suites by their names, and environments for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from isthmus_sim.randomization import Randomization, randomized_plant
+from isthmus_sim.suites import SuiteTask, SuiteVectorEnv, get_suite_task, is_suite_task
+from isthmus_sim.systems import is_system
+from isthmus_sim.task import Task
+from isthmus_sim.tasks import get_task, task_names
+from isthmus_sim.vector_env import TaskVectorEnv
+
+__all__ = ["find_task", "named_task", "training_environment"]
+
+
+def find_task(name: str) -> Task | SuiteTask:
+    """A task of ours, or with a prefix one of an outside suite.
+
+    Raises:
+        ValueError: unknown, or an analytic model; the message lists the known ones.
+    """
+    if is_system(name):
+        raise ValueError(f"{name!r} is an analytic model without a robot, which plans are made for: isthmus train npc {name}")
+    return get_suite_task(name) if is_suite_task(name) else get_task(name)
+
+
+def named_task(words: Sequence[str]) -> str | None:
+    """The task of ours among what was typed, whose settings are then the defaults; None if there is none.
+
+    Raises:
+        ValueError: the first word is no task; the message lists the known ones.
+    """
+    if words and not words[0].startswith("-") and (is_system(words[0]) or not is_suite_task(words[0])):
+        find_task(words[0])
+    return next((word for word in words if word in task_names()), None)
+
+
+def training_environment(
+    task: Task | SuiteTask, plant: str, rows: int, randomization: Randomization | None, dumps: Path
+) -> TaskVectorEnv | SuiteVectorEnv:
+    """The environment of a training; `dumps` is the folder for explosions of the physics."""
+    if isinstance(task, SuiteTask):
+        return SuiteVectorEnv(task, rows)
+    simulator, sampler = randomized_plant(plant, task, rows, randomization)
+    return TaskVectorEnv(task, simulator, randomization=sampler, dumps=dumps)

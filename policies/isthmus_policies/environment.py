@@ -1,0 +1,29 @@
+"""What the trainer needs of an environment."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from isthmus.records import Array
+
+__all__ = ["TrainingEnv"]
+
+
+class TrainingEnv(Protocol):
+    """A vector environment with SI actions; rows reset themselves in the step in which they end.
+
+    Attributes:
+        num_envs: number of rows.
+        progress: of the training, 0 … 1; set before every control period and reset.
+    """
+
+    num_envs: int
+    progress: float
+
+    def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Begin all episodes; equal seeds give equal episodes, whatever happened before."""
+        ...
+
+    def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
+        """Observation, reward, terminated, truncated and info, which has `final_obs` where rows ended, and `rung` where a guard is."""
+        ...
