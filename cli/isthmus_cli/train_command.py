@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus_cli.collectors import Collectors
 from isthmus_cli.console import say, show_table
 from isthmus_cli.film import check_format
-from isthmus_cli.offline import Recordings, find_recordings
+from isthmus_cli.offline import find_recordings
 from isthmus_cli.seeds import parse_seeds, seed_folder, train_seeds
-from isthmus_cli.training import score_text, train_shown
+from isthmus_cli.training import score_text, train_shown, training_notes
 from isthmus_cli.training_tasks import find_task
 from isthmus_policies.identity import check_resumable
 from isthmus_policies.learner import LearnerConfig
@@ -85,6 +86,7 @@ def run_training(
         if seeds is not None:
             raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
     randomization = load_randomization(randomize) if randomize else None
+    notes = training_notes(task, plant, randomization, recordings)
     if isinstance(task, SuiteTask) and (plant != "mujoco" or randomize):
         raise ValueError(f"{task_name!r} runs in a suite's own simulation, so --plant and --randomize cannot be used with it")
     if config.stop_at_success is not None:
@@ -97,7 +99,7 @@ def run_training(
         if seed:
             raise ValueError(f"--seed {seed} and --seeds {seeds} cannot be used together")
         for one in chosen:
-            _check_folder(seed_folder(out, one), algorithm, one, config, resume, recordings)
+            _check_folder(seed_folder(out, one), algorithm, one, config, resume, notes)
         one_seed = partial(
             run_training,
             algorithm,
@@ -117,7 +119,7 @@ def run_training(
     if seed < 0:
         raise ValueError(f"seed must be >= 0, got {seed}")
     out = out or name.with_name(f"{name.name}-{seed}")
-    _check_folder(out, algorithm, seed, config, resume, recordings)
+    _check_folder(out, algorithm, seed, config, resume, notes)
     _show_task(task)
     say(f"results: {out}")
     say(f"curves: tensorboard --logdir {out / 'tensorboard'}")
@@ -143,14 +145,14 @@ def run_training(
     return INTERRUPTED if result.interrupted else 0
 
 
-def _check_folder(out: Path, algorithm: str, seed: int, config: LearnerConfig, resume: bool, recordings: Recordings | None) -> None:
+def _check_folder(out: Path, algorithm: str, seed: int, config: LearnerConfig, resume: bool, notes: Mapping[str, Any]) -> None:
     """See that a folder is free, or holds the training that is to be resumed."""
     if out.is_file():
         raise ValueError(f"{out} is a file; --out is a folder")
     if (out / "config.json").exists():
         if not resume:
             raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
-        check_resumable(out, algorithm, seed, config, recordings.identity if recordings else None)
+        check_resumable(out, algorithm, seed, config, notes)
 
 
 def _check_reports_success(task: Task | SuiteTask, share: float) -> None:

@@ -26,7 +26,7 @@ from isthmus_sim.randomization import Randomization
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
 
-__all__ = ["score_text", "train_shown"]
+__all__ = ["score_text", "train_shown", "training_notes"]
 
 EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
@@ -92,9 +92,7 @@ def train_shown(
         film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
     made = (plant, config.num_envs, randomization, out / "explosions")
     env: Any = CollectorEnv(task.name, task.contract, *made, collectors) if collectors else training_environment(task, *made)
-    notes: dict[str, Any] = {"randomization": randomization.summary()} if randomization else {}
-    if offline:
-        notes["offline"] = offline.identity
+    notes = training_notes(task, plant, randomization, recordings)
     diverged = 0
     env.progress = 0.0
     try:
@@ -118,6 +116,18 @@ def train_shown(
             return train(learner, env, score, out, resume=resume, offline=offline, **told)
     finally:
         env.close()
+
+
+def training_notes(
+    task: Task | SuiteTask, plant: str, randomization: Randomization | None, recordings: Recordings | None
+) -> dict[str, Any]:
+    """What makes a training this one, beside its settings, as plain data: for its manifest, and so that it is not resumed with anything else."""
+    notes: dict[str, Any] = {} if isinstance(task, SuiteTask) else {"plant": plant}
+    if randomization:
+        notes["randomization"] = randomization.summary()
+    if recordings:
+        notes["offline"] = recordings.identity
+    return notes
 
 
 def score_text(evaluation: Evaluation) -> str:

@@ -53,7 +53,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str,
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that appears whole or not at all."""
     partial = path.with_suffix(".partial")
-    partial.write_bytes(content)
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
 
 

@@ -15,7 +15,7 @@ __all__ = ["save_divergence"]
 
 
 def save_divergence(path: Path, learner: Mapping[str, torch.Tensor], batches: Sequence[Batch], state: Mapping[str, Any]) -> str:
-    """Save the learner as it was before the update that failed, and the batches of that update.
+    """Save networks and optimisers as they were before the update that failed, and the batches of that update.
 
     Args:
         path: file to write.
@@ -37,4 +37,4 @@ def save_divergence(path: Path, learner: Mapping[str, torch.Tensor], batches: Se
     found = (
         f"not finite in the batch: {', '.join(culprits)}" if culprits else "every number of the batch is finite, so the networks diverged"
     )
-    return f"{found}. {path} holds the learner before that update and the batch as batch0.…"
+    return f"{found}. {path} holds networks and optimisers before that update, and the batch as batch0.…"

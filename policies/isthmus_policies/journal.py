@@ -29,7 +29,7 @@ class Journal:
         self._files = {"eval": out / "metrics.jsonl", "train": out / "training.jsonl"}
         for file in self._files.values():
             _keep_until(file, step)
-        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1 if step else None)
+        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
 
     def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
         """One row.

@@ -13,7 +13,7 @@ from isthmus.sequence import PREVIOUS
 from isthmus_policies.features import FeatureEncoder
 from isthmus_policies.networks import LOG_STD, mlp, squash, xavier
 
-__all__ = ["SequenceActor", "SequencePolicy"]
+__all__ = ["ExecutedAction", "SequenceActor", "SequencePolicy"]
 
 
 class SequenceActor(nn.Module):
@@ -73,6 +73,30 @@ class SequenceActor(nn.Module):
         return new + keep * (hidden - new)
 
 
+class ExecutedAction(nn.Module):
+    """The action that was executed before an observation, as that shows it; not what was asked for where a guard acted.
+
+    Attributes:
+        center: of each action's range, SI, `[A]`.
+        half_range: SI, `[A]`.
+    """
+
+    center: Tensor
+    half_range: Tensor
+
+    def __init__(self, contract: Contract) -> None:
+        """Read the bounds; the contract observes the previous action."""
+        super().__init__()
+        self._name = next(signal.name for signal in contract.observation if signal.source == PREVIOUS)
+        low, high = torch.tensor(contract.action.low), torch.tensor(contract.action.high)
+        self.register_buffer("center", (high + low) / 2)
+        self.register_buffer("half_range", (high - low) / 2)
+
+    def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """`[B, A]` in [−1, 1]."""
+        return (observation[self._name][:, -1] - self.center) / self.half_range
+
+
 class SequencePolicy(nn.Module):
     """The actor's sequence of means, unrolled over the horizon of the contract, in SI units."""
 
@@ -85,14 +109,10 @@ class SequencePolicy(nn.Module):
             actor: emits the sequence.
         """
         super().__init__()
-        self.encoder, self.actor = encoder, actor
+        self.encoder, self.actor, self.executed = encoder, actor, ExecutedAction(contract)
         self._horizon = contract.horizon
-        self._previous = next(signal.name for signal in contract.observation if signal.source == PREVIOUS)
-        low, high = torch.tensor(contract.action.low), torch.tensor(contract.action.high)
-        self.register_buffer("center", (high + low) / 2)
-        self.register_buffer("half_range", (high - low) / 2)
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
         """Actions `[B, horizon, A]`."""
-        previous = (observation[self._previous][:, -1] - self.center) / self.half_range
-        return self.center + self.half_range * self.actor.deterministic(self.encoder(observation), previous, self._horizon)
+        actions = self.actor.deterministic(self.encoder(observation), self.executed(observation), self._horizon)
+        return self.executed.center + self.executed.half_range * actions

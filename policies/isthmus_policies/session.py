@@ -79,7 +79,7 @@ class Session:
         """Start at the beginning, or where the newest checkpoint was taken."""
         self._out.mkdir(parents=True, exist_ok=True)
         newest = newest_checkpoint(self._out / "checkpoints") if resume else None
-        told = (self._learner.algorithm, self._seed, self._config, self._offline.identity if self._offline else None)
+        told = (self._learner.algorithm, self._seed, self._config, self._notes)
         if newest is None:
             write_identity(self._out, *told)
             self._checkpoint()

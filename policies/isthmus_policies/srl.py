@@ -27,7 +27,7 @@ from isthmus_policies.learner import LearnerConfig, Second, check_finite, task_c
 from isthmus_policies.networks import TwinMlp, mlp, polyak, xavier
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.replay import Batch
-from isthmus_policies.sequence_actor import SequenceActor, SequencePolicy
+from isthmus_policies.sequence_actor import ExecutedAction, SequenceActor, SequencePolicy
 
 __all__ = ["Srl", "SrlConfig", "srl_config"]
 
@@ -59,7 +59,7 @@ class SrlConfig(LearnerConfig):
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
         if self.n_step != 1:
-            raise ValueError(f"n_step must be 1, because the next sequence begins with the action of the transition, got {self.n_step}")
+            raise ValueError(f"n_step must be 1, because the model predicts one step, got {self.n_step}")
         for name in ("sequence", "actor_every", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
@@ -125,6 +125,7 @@ class Srl:
         self._actor_adam = FlatAdam([*self.actor.parameters(), self.log_alpha], config.learning_rate)
         self._target_vector, self._target_model_vector = (flatten([*network.parameters()]) for network in (self.target, self.target_model))
         self._updates = torch.zeros((), dtype=torch.int64)
+        self._executed = ExecutedAction(self.contract)
         self._second = Second()
         self._planned: Array = np.zeros((0, config.sequence, actions), dtype=np.float32)
         self._used: Array = np.zeros(0, dtype=np.int64)
@@ -163,7 +164,8 @@ class Srl:
             return loss, log_density, torch.autograd.grad(together, self._actor_adam.parameters)
 
         improvement = self._second.submit(improve) if improves else None
-        critic_loss = self.critic_loss(now, batch, self.soft_target(batch, after, noise_after))
+        executed = self._executed(batch.observation)[len(after) :]
+        critic_loss = self.critic_loss(now, batch, self.soft_target(batch, after, executed, noise_after))
         critic_gradients = torch.autograd.grad(critic_loss, self._critic_adam.parameters)
         model_loss = self.model_loss(start, other.action, successor)
         model_gradients = torch.autograd.grad(model_loss, self._model_adam.parameters)
@@ -182,9 +184,9 @@ class Srl:
         return {**losses, "alpha": self.log_alpha.exp().item()}
 
     @torch.no_grad()
-    def soft_target(self, batch: Batch, after: Tensor, noise: Tensor) -> Tensor:
-        """The target y = r + γ (1 − d) (min_i Q_θ̄i(s′, a′) − α ℓ′), a′ the first action of the sequence from s′ after a, `[B]`."""
-        actions, log_density = self.actor(after, batch.action, noise)
+    def soft_target(self, batch: Batch, after: Tensor, executed: Tensor, noise: Tensor) -> Tensor:
+        """The target y = r + γ (1 − d) (min_i Q_θ̄i(s′, a′) − α ℓ′), a′ the first action of the sequence from s′ after what was executed, `[B]`."""
+        actions, log_density = self.actor(after, executed, noise)
         value = self.target(torch.cat([after, actions[:, 0]], dim=1))[..., 0].amin(dim=0)
         return batch.reward + batch.discount * (value - self.log_alpha.exp() * log_density[:, 0])
 

@@ -51,7 +51,7 @@ def train(
         resume: continue from the newest checkpoint in `out`, if there is one.
         progress: told about every step.
         git: state of the source tree, for the manifest.
-        notes: what else the manifest's training summary says, such as the randomisation; plain data.
+        notes: what else makes it this training, such as engine and randomisation, plain data: said in the manifest, and not to change when it is resumed.
         film: films an exported policy; told the control periods done.
         film_every: control periods between two films.
         offline: recorded experience that each batch has its share of.
@@ -75,6 +75,9 @@ def train(
     finally:
         session.close()
     session.export().save(out / "last.isthmus")
-    if session.best is None:
-        session.export().save(out / "policy.isthmus")
-    return TrainingResult(out / "policy.isthmus", session.step, session.best, interrupted, session.checkpoint, session.reached)
+    policy = out / "policy.isthmus"
+    if (
+        session.best is None and not policy.exists()
+    ):  # one that is there was better, and its evaluation is done again when the training is resumed
+        session.export().save(policy)
+    return TrainingResult(policy, session.step, session.best, interrupted, session.checkpoint, session.reached)

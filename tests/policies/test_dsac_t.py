@@ -6,7 +6,8 @@ import pytest
 import torch
 from transitions import filled_replay, small_contract
 
-from isthmus_policies.dsac_t import DELAY, DsacT, DsacTConfig, dsac_t_config, random_target, surrogate_loss
+from isthmus_policies.dsac_t import DELAY, DsacT, DsacTConfig, dsac_t_config, gaussian, random_target, surrogate_loss
+from isthmus_policies.networks import squash
 from isthmus_policies.replay import Batch
 from isthmus_sim.tasks import get_task
 
@@ -81,6 +82,37 @@ def test_targets_are_those_of_the_twin_with_the_smaller_mean_whatever_is_drawn()
     expected, drawn = learner.targets(batch, torch.zeros(3, 2), zero, chance)
     torch.testing.assert_close(expected, torch.tensor([0.5 + 0.9 * 1, 0.5 + 0.9 * 4, 0.5]))
     torch.testing.assert_close(drawn, torch.tensor([0.5 + 0.9 * (1 + 3), 0.5 + 0.9 * (4 + 6), 0.5]))
+
+
+def test_targets_have_the_entropy_of_the_target_policy():
+    learner = DsacT(CONTRACT, SMALL)
+    with torch.no_grad():
+        learner.log_alpha.fill_(math.log(0.5))
+        for parameter in learner.actor.parameters():
+            parameter += 0.3
+    learner.target = lambda inputs: torch.zeros(2, 3, 2)
+    noise, after = torch.randn(3, 1), torch.randn(3, 2)
+    batch = Batch(np.arange(3), {}, 0 * noise, 0 * noise, torch.zeros(3), torch.full((3,), 0.9))
+    _, density = squash(*gaussian(learner.target_actor, after), noise)
+    for target in learner.targets(batch, after, noise, torch.zeros(2, 3)):
+        torch.testing.assert_close(target, -0.9 * 0.5 * density)
+
+
+def test_the_actor_is_scored_by_the_smaller_mean_and_its_own_entropy():
+    learner = DsacT(CONTRACT, SMALL)
+    with torch.no_grad():
+        learner.log_alpha.fill_(math.log(0.5))
+    means = torch.tensor([[1.0, 5.0], [2.0, 4.0]])
+    learner.critic = lambda inputs: torch.stack([means, 0 * means], dim=-1)
+    density = torch.tensor([3.0, -1.0])
+    loss = learner.actor_loss(torch.zeros(2, 2), torch.zeros(2, 1), density)
+    torch.testing.assert_close(loss, torch.tensor(((0.5 * 3 - 1) + (-0.5 - 4)) / 2))
+
+
+def test_the_temperature_rises_where_entropy_is_missing():
+    learner = DsacT(CONTRACT, SMALL)
+    (of_alpha,) = torch.autograd.grad(learner.temperature_loss(torch.tensor([4.0, 2.0])), learner.log_alpha)
+    assert of_alpha.item() == pytest.approx(-(3.0 - 1))  # log π is above −H̄ = A = 1, so descent makes α larger
 
 
 def updated(updates, discount=0.9):

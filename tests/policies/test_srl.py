@@ -6,12 +6,15 @@ from hypothesis import strategies as st
 from torch import nn
 from transitions import filled_replay, small_contract
 
+from isthmus.sequence import sequence_contract
 from isthmus_policies.export import export_graph
+from isthmus_policies.replay import Batch
 from isthmus_policies.sequence_actor import SequenceActor, SequencePolicy
 from isthmus_policies.srl import Srl, SrlConfig, srl_config
 from isthmus_sim.suites import get_suite_task
 
 CONTRACT = small_contract(actions=2, size=3)
+PLANNED = sequence_contract(CONTRACT, 30)
 SMALL = SrlConfig(hidden=16, critic_hidden=(16, 16), model_hidden=(16, 16), batch_size=32, sequence=3)
 
 
@@ -86,32 +89,60 @@ def test_the_loss_of_the_actor_sums_over_the_sequence_and_takes_the_smaller_crit
 
 
 def gradients(learner, scored):
-    """Of the mean's bias and the recurrence, where the critic scores only some of the actions; and of the first action."""
+    """Of the mean's bias and the recurrence, where the critic scores only some of the actions."""
     state, previous, noise = torch.randn(8, 3), torch.zeros(8, 2), torch.randn(8, 3, 2)
     actions, density = learner.actor(state, previous, noise)
     states = learner.recall(state, actions)
     weights = torch.tensor([float(k in scored) for k in range(3)])
     learner.critic = lambda inputs: (inputs[:, 3:].sum(dim=1) * weights.repeat(8)).expand(2, -1)[..., None]
     loss = learner.actor_loss(states, actions, 0 * density)
-    return torch.autograd.grad(loss, [learner.actor.mean.bias, learner.actor.cell.weight_hh, actions], retain_graph=True), (loss, actions)
+    return torch.autograd.grad(loss, [learner.actor.mean.bias, learner.actor.cell.weight_hh])
 
 
 def test_gradients_reach_the_actor_through_every_action_and_through_those_that_were_fed_back():
     torch.manual_seed(0)
     for scored in ((0, 1), (1,), (2,)):
-        (of_mean, of_recurrence, _), _ = gradients(Srl(CONTRACT, SMALL), scored)
+        of_mean, of_recurrence = gradients(Srl(CONTRACT, SMALL), scored)
         assert of_mean.abs().sum() > 0
         assert of_recurrence.abs().sum() > 0
+    noise = torch.randn(1, 2, 2, requires_grad=True)
+    actions, _ = actor()(torch.randn(1, 3), torch.zeros(1, 2), noise)
+    (of_noise,) = torch.autograd.grad(actions[0, 1].sum(), noise)
+    assert of_noise[0, 0].abs().sum() > 0  # the first action's noise reaches the second through nothing but the first action
+
+
+def test_the_target_is_that_of_the_first_action_after_what_was_executed():
     learner = Srl(CONTRACT, SMALL)
-    first = torch.zeros(1, 2, requires_grad=True)
-    hidden = learner.actor.start(torch.randn(1, 3))
-    second = torch.tanh(learner.actor.mean(learner.actor.advance(first, learner.actor.advance(torch.zeros(1, 2), hidden))))
-    assert torch.autograd.grad(second.sum(), first)[0].abs().sum() > 0
+    with torch.no_grad():
+        learner.log_alpha.fill_(np.log(0.5))
+    density = torch.tensor([[1.0, 9.0], [-2.0, 9.0], [3.0, 9.0]])
+    learner.actor = lambda features, previous, noise: (torch.stack([features[:, :2] + previous, noise[:, 0]], dim=1), density)
+    learner.target = lambda inputs: torch.stack([inputs.sum(dim=1), inputs.sum(dim=1) + 1.0])[..., None]
+    after, executed = torch.randn(3, 3), torch.randn(3, 2)
+    zero, discount = torch.zeros(3, 2), torch.tensor([0.9, 0.9, 0.0])
+    batch = Batch(np.arange(3), {}, zero, 7 + zero, torch.full((3,), 0.5), discount)
+    value = after.sum(dim=1) + (after[:, :2] + executed).sum(dim=1) - 0.5 * density[:, 0]
+    torch.testing.assert_close(learner.soft_target(batch, after, executed, torch.randn(3, 1, 2)), 0.5 + discount * value)
+
+
+def test_what_was_executed_is_read_from_what_followed():
+    learner, replay = Srl(CONTRACT, SMALL), filled_replay(PLANNED)
+    batch = replay.sample(32, 0.9, 1, np.random.default_rng(0))
+    asked, target = [], learner.soft_target
+    learner.soft_target = lambda *inputs: asked.append(inputs[2]) or target(*inputs)
+    learner.update(lambda: batch, 1.0)
+    torch.testing.assert_close(asked[0], (batch.observation["previous_action"][32:, 0] - 1) / 2)  # from −1 … 3 to −1 … 1
+
+
+def test_the_temperature_rises_where_entropy_is_missing_and_follows_the_mean_over_the_sequence():
+    learner, density = Srl(CONTRACT, SMALL), torch.tensor([[4.0, 2.0, 3.0]])
+    (of_alpha,) = torch.autograd.grad(learner.temperature_loss(density), learner.log_alpha)
+    assert of_alpha.item() == pytest.approx(-(3.0 - 2))  # log π is above −H̄ = A = 2, so descent makes α larger
 
 
 def test_each_loss_moves_its_own_parameters_only():
     def updated(*silent):
-        learner, replay, generator = Srl(CONTRACT, SMALL), filled_replay(CONTRACT), np.random.default_rng(0)
+        learner, replay, generator = Srl(CONTRACT, SMALL), filled_replay(PLANNED), np.random.default_rng(0)
         for name in silent:
             original = getattr(learner, name)
             setattr(learner, name, lambda *inputs, original=original: 0 * original(*inputs))
@@ -130,7 +161,7 @@ def test_each_loss_moves_its_own_parameters_only():
 
 
 def test_targets_of_critics_and_model_move_by_tau():
-    learner, replay, generator = Srl(CONTRACT, SMALL), filled_replay(CONTRACT), np.random.default_rng(0)
+    learner, replay, generator = Srl(CONTRACT, SMALL), filled_replay(PLANNED), np.random.default_rng(0)
     before = {name: learner.state()[name].clone() for name in ("target", "target_model")}
     learner.update(lambda: replay.sample(32, 0.9, 1, generator), 1.0)
     after = learner.state()
@@ -141,7 +172,7 @@ def test_targets_of_critics_and_model_move_by_tau():
 def test_the_actor_moves_only_when_it_is_due():
     learner, replay, generator = (
         Srl(CONTRACT, SrlConfig(hidden=8, sequence=2, actor_every=3)),
-        filled_replay(CONTRACT),
+        filled_replay(PLANNED),
         np.random.default_rng(0),
     )
     vectors = [learner.state()["actor.vector"].clone()]

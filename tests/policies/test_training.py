@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -12,13 +13,16 @@ from hypothesis import strategies as st
 import isthmus_sim
 from isthmus.artifact import Artifact
 from isthmus_policies.checkpoint import load_checkpoint, save_checkpoint
+from isthmus_policies.dsac_t import DsacT, DsacTConfig
 from isthmus_policies.identity import check_resumable
-from isthmus_policies.learner import DivergedError
+from isthmus_policies.learner import DivergedError, LearnerConfig
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.sac import Sac, SacConfig
+from isthmus_policies.srl import Srl, SrlConfig
 from isthmus_policies.training import train
-from isthmus_sim.randomization import load_randomization
+from isthmus_sim.randomization import load_randomization, randomized_plant
 from isthmus_sim.tasks import get_task
+from isthmus_sim.vector_env import TaskVectorEnv
 
 TASK = get_task("pendulum")
 SMALL = SacConfig(
@@ -111,6 +115,51 @@ def test_ctrl_c_leaves_a_checkpoint_and_a_policy(tmp_path):
     assert Artifact.load(result.policy).training["steps"] == 60
 
 
+def test_ctrl_c_soon_after_a_resumption_leaves_the_policy_that_is_there(tmp_path):
+    never = SacConfig(**{**FIELDS, "checkpoint_every": 180})
+    with pytest.raises(Killed):
+        trained(tmp_path, config=never, progress=killed_at(130))
+
+    def interrupt(step, total, evaluation):
+        if step == 20:
+            raise KeyboardInterrupt
+
+    result = trained(tmp_path, config=never, resume=True, progress=interrupt)
+    assert (result.steps, result.best) == (20, None)
+    assert Artifact.load(result.policy).training["steps"] == 120
+
+
+OTHERS = {
+    "dsac-t": (DsacT, DsacTConfig(**{name: FIELDS[name] for name in LearnerConfig.__dataclass_fields__}, hidden=(16, 16))),
+    "srl": (
+        Srl,
+        SrlConfig(
+            **{name: FIELDS[name] for name in LearnerConfig.__dataclass_fields__ if name != "n_step"},
+            hidden=8,
+            critic_hidden=(16, 16),
+            model_hidden=(16, 16),
+            sequence=3,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_other_learners_go_on_half_way_as_if_nothing_had_happened(tmp_path, name):
+    kind, config = OTHERS[name]
+
+    def run(out, moment=999):
+        learner = kind(get_task("reach").contract, config, 0)
+        task = dataclasses.replace(get_task("reach"), contract=learner.contract)
+        env = TaskVectorEnv(task, randomized_plant("mujoco", task, 1, None)[0])
+        score = lambda policy: Evaluation(0.0, 0.0)  # noqa: E731
+        return train(learner, env, score, out, config=config, seed=0, resume=True, progress=killed_at(moment))
+
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", 137)
+    assert equal(tensors(run(tmp_path / "killed")), tensors(run(tmp_path / "whole")))
+
+
 def target(**settings):
     return SacConfig(**{**FIELDS, **settings})
 
@@ -197,11 +246,13 @@ def test_films_are_of_the_policy_of_the_moment_and_change_nothing(tmp_path):
 
 
 def test_another_training_is_not_resumed(tmp_path):
-    trained(tmp_path)
+    trained(tmp_path, notes={"plant": "mujoco"})
     with pytest.raises(
         ValueError, match=r"holds another training, which cannot be resumed with seed 1 \(there: 0\), gamma 0.5 \(there: 0.99\)"
     ):
-        check_resumable(tmp_path, "sac", 1, SacConfig(**{**FIELDS, "gamma": 0.5}))
+        check_resumable(tmp_path, "sac", 1, SacConfig(**{**FIELDS, "gamma": 0.5}), {"plant": "mujoco"})
+    with pytest.raises(ValueError, match=r"with plant 'pybullet' \(there: 'mujoco'\), randomization 'some' \(there: None\)$"):
+        check_resumable(tmp_path, "sac", 0, SMALL, {"plant": "pybullet", "randomization": "some"})
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

@@ -19,13 +19,17 @@ def filled_replay(contract, periods=200, seed=0, episode=50):
     """One row of noise, whose episodes end by time limit."""
     generator = np.random.default_rng(seed)
     replay = Replay(contract, 4 * periods)
-    size, actions = len(contract.observation[0].elements), len(contract.action.elements)
-    before = generator.normal(size=(1, 1, size)).astype(np.float32)
+    actions = len(contract.action.elements)
+
+    def observation():
+        return {signal.name: generator.normal(size=(1, 1, *signal.shape)).astype(np.float32) for signal in contract.observation}
+
+    before = observation()
     for period in range(periods):
-        after = generator.normal(size=(1, 1, size)).astype(np.float32)
+        after = observation()
         action = generator.uniform(-1, 1, (1, actions)).astype(np.float32)
         ended = np.array([period % episode == episode - 1])
         reward = generator.normal(size=1)
-        replay.add({"state": before}, np.zeros_like(action), action, reward, np.zeros(1, bool), ended, {"state": after})
+        replay.add(before, np.zeros_like(action), action, reward, np.zeros(1, bool), ended, after)
         before = after
     return replay

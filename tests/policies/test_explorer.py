@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from transitions import small_contract
+
+from isthmus.guard import HOLD
+from isthmus.sequence import sequence_contract
+from isthmus_policies.explorer import Explorer
+
+CONTRACT = sequence_contract(small_contract(), 3)  # actions from −1 to 3
+
+
+class Script:
+    """Two rows: the first terminates in the third period, the second is truncated in the fourth; the guard holds the second in the second.
+
+    The observation is 10 × episode + period, and what the guard executes is half of what was asked.
+    """
+
+    num_envs = 2
+    progress = 0.0
+
+    def reset(self, *, seed):
+        self.episode, self.period, self.asked = np.zeros(2), np.zeros(2), np.ones((2, 1))
+        return self.seen(), {}
+
+    def seen(self):
+        state = (10 * self.episode + self.period)[:, None, None] * np.ones((2, 1, 2))
+        return {"state": state.astype(np.float32), "previous_action": (self.asked[:, None] / 2).astype(np.float32)}
+
+    def step(self, actions):
+        self.period += 1
+        self.asked = actions
+        terminated, truncated = (self.period == 3) & [True, False], (self.period == 4) & [False, True]
+        info = {"rung": np.where((self.period == 2) & (self.episode == 0) & [False, True], HOLD, 0), "final_obs": self.seen()}
+        ended = terminated | truncated
+        self.episode, self.period = self.episode + ended, np.where(ended, 0, self.period)
+        self.asked = np.where(ended[:, None], 2.0, self.asked)  # after a reset the middle of the range was executed
+        return self.seen(), self.period + 100 * ended, terminated, truncated, info
+
+
+class Tape:
+    """A learner and a replay that write down what they are given."""
+
+    contract = CONTRACT
+
+    def __init__(self):
+        self.acted, self.added = [], []
+
+    def act(self, observation, previous, fresh):
+        self.acted.append((observation["state"][:, 0, 0].tolist(), previous[:, 0].tolist(), fresh.tolist()))
+        return np.full((2, 1), -0.5 if len(self.acted) % 2 else 0.5, dtype=np.float32)  # 0 and 2 in SI units
+
+    def add(self, observation, previous, action, reward, terminated, truncated, following):
+        told = (observation["state"][:, 0, 0], previous[:, 0], action[:, 0], reward, terminated, truncated, following["state"][:, 0, 0])
+        self.added.append([values.tolist() for values in told])
+
+
+@pytest.fixture
+def tape():
+    made = Tape()
+    explorer = Explorer(made, Script(), made, np.random.default_rng(0))
+    explorer.begin_episodes(0, 0.0)
+    for _ in range(5):
+        explorer.advance(0.0, at_random=False)
+    made.explorer = explorer
+    return made
+
+
+def test_the_learner_sees_what_was_executed_and_where_a_plan_no_longer_holds(tape):
+    states, previous, fresh = zip(*tape.acted, strict=True)
+    assert states == ([0, 0], [1, 1], [2, 2], [10, 3], [11, 10])
+    # Executed: half of what was asked, 0 and 1 in SI units, are −0.5 and 0; 1 after a reset is 0; at the very beginning it is 0.5, that is −0.25.
+    assert previous == ([-0.25, -0.25], [-0.5, -0.5], [0, 0], [0, -0.5], [0, 0])
+    assert fresh == ([True, True], [False, False], [False, True], [True, False], [False, True])
+
+
+def test_the_replay_gets_the_final_observation_and_how_each_episode_ended(tape):
+    observation, previous, action, reward, terminated, truncated, following = zip(*tape.added, strict=True)
+    assert observation == ([0, 0], [1, 1], [2, 2], [10, 3], [11, 10])
+    assert following == ([1, 1], [2, 2], [3, 3], [11, 4], [12, 11])
+    assert terminated == ([False] * 2, [False] * 2, [True, False], [False] * 2, [False] * 2)
+    assert truncated == ([False] * 2, [False] * 2, [False] * 2, [False, True], [False] * 2)
+    assert action == ([-0.5, -0.5], [0.5, 0.5], [-0.5, -0.5], [0.5, 0.5], [-0.5, -0.5])
+    assert previous[1:] == tuple(values for _, values, _ in tape.acted[1:])
+    assert reward == ([1, 1], [2, 2], [100, 3], [1, 100], [2, 1])
+    assert tape.explorer.recent_return == pytest.approx((103 + 106) / 2)
