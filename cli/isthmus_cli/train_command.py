@@ -113,7 +113,16 @@ def run_training(
             offline=offline,
             offline_share=offline_share,
         )
-        return train_seeds(one_seed, chosen, out, jobs=jobs, steps=config.steps, algorithm=algorithm, task=task_name)
+        return train_seeds(
+            one_seed,
+            chosen,
+            out,
+            jobs=jobs,
+            steps=config.steps,
+            algorithm=algorithm,
+            task=task_name,
+            resumable=engine == "isthmus",
+        )
     if jobs is not None:
         raise ValueError(f"--jobs goes with --seeds, got --jobs {jobs}")
     if seed < 0:

@@ -149,6 +149,26 @@ def test_a_seed_that_fails_is_named_and_the_others_are_summed_up(trained, isthmu
     assert json.loads((tmp_path / "run" / "aggregate.json").read_text())["seeds"] == [5]
 
 
+def test_the_reference_engine_has_seeds_too(isthmus, tmp_path):
+    words = ("train", "sac", "pendulum", "--engine", "sb3", "--seeds", "1", "--steps", 150, "--out", tmp_path, *SMALL)
+    assert isthmus(*words)[0] == 0
+    found = json.loads((tmp_path / "aggregate.json").read_text())
+    assert (found["seeds"], found["steps"]) == ([1], [100, 150])
+    assert found["trained"] == {"1": {"steps": 150, "reached_target": False}}
+
+
+@pytest.mark.parametrize(("engine", "goes_on"), [("isthmus", True), ("sb3", False)])
+def test_only_what_can_be_resumed_is_said_to_go_on(isthmus, tmp_path, monkeypatch, engine, goes_on):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isthmus_cli.seeds._run", interrupted)
+    code, out, _ = isthmus("train", "sac", "pendulum", "--engine", engine, "--seeds", "0-1", "--out", tmp_path)
+    assert code == 130
+    assert "interrupted" in out
+    assert ("--resume goes on" in out) is goes_on
+
+
 PROGRAM = "import sys; from isthmus_cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
