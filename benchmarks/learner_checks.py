@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from scipy import stats
 
-import isthmus_sim
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus.records import Array
@@ -36,22 +35,26 @@ from isthmus_policies.outcome import Evaluation
 from isthmus_policies.sac import Sac, SacConfig, sac_config
 from isthmus_policies.srl import Srl, SrlConfig
 from isthmus_policies.training import train
-from isthmus_sim.suites import get_suite_task
+from isthmus_sim.suites import SuiteVectorEnv, get_suite_task
 
 LENGTH = 8
 """Control periods per decision on the double integrator."""
 
 
 class DoubleIntegrator(gymnasium.Env[Array, Array]):
-    """A mass on a line, pushed for 10 s: costs of distance, speed and force are quadratic. State (m, m/s), force ±10 N, mass 1 kg."""
+    """A mass of 1 kg on a rail, pushed for 10 s: costs of distance, speed and force are quadratic.
+
+    State (m, m/s), force ±10 N. The rail ends at ±2 m, where the mass stops; the optimum never comes there.
+    """
 
     STEP = 0.05  # s
     COST = np.diag([1.0, 0.1])
     EFFORT = 0.01
+    END = np.array([2.0, 4.0])
     A = np.array([[1.0, STEP], [0.0, 1.0]])
     B = np.array([STEP**2 / 2, STEP])
 
-    metadata = {"render_fps": 20}  # noqa: RUF012 - Gymnasium's name and type
+    metadata = {"render_fps": 20, "render_modes": []}  # noqa: RUF012 - Gymnasium's name and type
 
     def __init__(self) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
@@ -68,7 +71,8 @@ class DoubleIntegrator(gymnasium.Env[Array, Array]):
         """The cost is that of the state before the step and of the force."""
         force = float(np.clip(action[0], -10, 10))
         cost = self.state @ self.COST @ self.state + self.EFFORT * force**2
-        self.state = self.A @ self.state + self.B * force
+        self.state = np.clip(self.A @ self.state + self.B * force, -self.END, self.END)
+        self.state[1] *= abs(self.state[0]) < self.END[0]
         return self.state, -float(cost), False, False, {}
 
     @classmethod
@@ -105,7 +109,7 @@ def main() -> None:
 
 def trained(name: str, learner: Learner, config: LearnerConfig, seed: int, out: Path) -> Policy:
     """Train a learner on a task of Gymnasium; gives the policy of the best evaluation."""
-    env = isthmus_sim.make_vec(name, 1)
+    env = SuiteVectorEnv(dataclasses.replace(get_suite_task(name), contract=learner.contract), 1)
 
     def score(policy: Policy) -> Evaluation:
         replan = config.sequence if isinstance(config, SrlConfig) else None

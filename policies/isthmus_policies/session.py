@@ -228,7 +228,7 @@ class Session:
         self._replay.load(parts["replay"])
         self.step, self._updates = state["step"], state["updates"]
         self.best = Evaluation(**state["best"]) if state["best"] else None
-        self.reached = state.get("reached", False)  # older checkpoints knew no target
+        self.reached = state["reached"]
         self._generator.bit_generator.state = state["generator"]
         self._seconds, self._began = state["seconds"], time.monotonic()
         self.checkpoint = path

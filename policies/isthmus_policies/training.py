@@ -51,7 +51,8 @@ def train(
         resume: continue from the newest checkpoint in `out`, if there is one.
         progress: told about every step.
         git: state of the source tree, for the manifest.
-        notes: what else makes it this training, such as engine and randomisation, plain data: said in the manifest, and not to change when it is resumed.
+        notes: what else makes it this training, such as engine and randomisation; plain data. The manifest says it, and a resumed training has the
+            same.
         film: films an exported policy; told the control periods done.
         film_every: control periods between two films.
         offline: recorded experience that each batch has its share of.
