@@ -1,8 +1,8 @@
 """A training in progress: explore, learn, evaluate, and be able to go on after anything.
 
 At step 0 and every `checkpoint_every` control periods all rows of the environment begin new episodes, seeded by the training's seed and the step.
-So the environment has no state worth saving there, the checkpoint holds everything else (networks, optimisers, replay, generators, counters), and a
-training that was killed and resumed does bit for bit what an uninterrupted one does.
+So the environment has no state worth saving there, the checkpoint holds all else that learning depends on (networks, optimisers, replay,
+generators, counters), and a training that was killed and resumed does bit for bit what an uninterrupted one does.
 """
 
 from __future__ import annotations
