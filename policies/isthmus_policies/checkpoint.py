@@ -41,7 +41,7 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], stat
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write tensors and plain data into one file, atomically; see `save_checkpoint`."""
-    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = strict.canonical_json(state).decode()
     partial = path.with_suffix(".partial")
     save_file(whole, partial, metadata={"state": text, "sha256": _digest(whole, text)})

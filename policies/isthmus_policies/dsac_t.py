@@ -21,7 +21,7 @@ from torch.nn import functional
 from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus_policies.features import FeatureEncoder
-from isthmus_policies.learner import LearnerConfig, Second, check_finite, task_config
+from isthmus_policies.learner import LearnerConfig, Second, check_finite, find_device, task_config
 from isthmus_policies.networks import TwinMlp, mlp, polyak, squash
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.replay import Batch
@@ -103,8 +103,11 @@ class DsacT:
             self.critic, self.target = (TwinMlp((size + actions, *config.hidden, 2), functional.gelu) for _ in range(2))
         self.target_actor.load_state_dict(self.actor.state_dict())
         self.target.load_state_dict(self.critic.state_dict())
-        self.log_alpha = torch.tensor(config.initial_temperature).log().requires_grad_()
-        self.spread = torch.zeros(2)
+        self._device = find_device(config.device)
+        for network in (self.encoder, self.actor, self.target_actor, self.critic, self.target):
+            network.to(self._device)
+        self.log_alpha = torch.tensor(config.initial_temperature, device=self._device).log().requires_grad_()
+        self.spread = torch.zeros(2, device=self._device)
         self._updates = torch.zeros((), dtype=torch.int64)
         self._target_entropy = -float(actions)
         self._critic_adam = FlatAdam([*self.critic.parameters(), *self.encoder.parameters()], config.critic_rate)
@@ -117,18 +120,18 @@ class DsacT:
     def act(self, observation: Mapping[str, Array], previous: Array, fresh: Array) -> Array:
         """A draw from the policy; see `Learner.act`."""
         with torch.no_grad():
-            features = self.encoder({name: torch.from_numpy(value) for name, value in observation.items()})
+            features = self.encoder({name: torch.from_numpy(value).to(self._device) for name, value in observation.items()})
             mean, log_std = gaussian(self.actor, features)
-            noise = torch.randn(mean.shape, generator=self._generator)
-            return torch.tanh(mean + log_std.exp() * noise).numpy()
+            noise = torch.randn(mean.shape, generator=self._generator).to(self._device)
+            return torch.tanh(mean + log_std.exp() * noise).numpy(force=True)
 
     def update(self, draw: Callable[[], Batch], rate: float) -> Mapping[str, float]:
         """One step of the critics, and every second time one of actor, temperature and targets; see `Learner.update`."""
-        batch = draw()
+        batch = draw().to(self._device)
         with torch.set_grad_enabled(self._learns_features):
             now, after = self.encoder(batch.observation).chunk(2)
-        noise = torch.randn(2, *batch.action.shape, generator=self._generator)
-        chance = torch.randn(2, len(batch.reward), generator=self._generator).clamp(-3, 3)
+        noise = torch.randn(2, *batch.action.shape, generator=self._generator).to(self._device)
+        chance = torch.randn(2, len(batch.reward), generator=self._generator).clamp(-3, 3).to(self._device)
         improves = int(self._updates) % DELAY == DELAY - 1
 
         def improve() -> tuple[Tensor, Tensor, Sequence[Tensor], Sequence[Tensor]]:

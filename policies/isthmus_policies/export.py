@@ -49,7 +49,7 @@ def export_graph(
 
     Args:
         contract: what the module consumes and produces.
-        module: mapping of `[B, history, *shape]` per signal → `[B, H, A]`.
+        module: on any device, mapping of `[B, history, *shape]` per signal → `[B, H, A]`.
         observations: up to `PARITY_SAMPLES` observations from training, on which exported and eager are compared.
         training: summary for the manifest.
         git: state of the source tree, for the manifest.
@@ -60,7 +60,7 @@ def export_graph(
     names = tuple(signal.name for signal in contract.observation)
     samples = {name: np.ascontiguousarray(observations[name][:PARITY_SAMPLES]) for name in names}
     example = tuple(torch.from_numpy(samples[name][:2]) for name in names)
-    module = module.eval()
+    module = copy.deepcopy(module).cpu().eval()
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations

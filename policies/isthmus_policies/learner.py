@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from isthmus.records import Array
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.replay import Batch
 
-__all__ = ["DivergedError", "Learner", "LearnerConfig", "Second", "check_finite", "task_config"]
+__all__ = ["DivergedError", "Learner", "LearnerConfig", "Second", "check_finite", "find_device", "task_config"]
 
 Config = TypeVar("Config", bound="LearnerConfig")
 
@@ -42,6 +43,7 @@ class LearnerConfig:
         checkpoint_every: control periods between checkpoints. At each one all rows begin new episodes, so that a resumed training is the same.
         stop_at: mean return at which the training ends: as soon as an evaluation has it, that policy is the result.
         stop_at_success: likewise for the share of successes, 0 … 1; with both, both are asked for.
+        device: where the networks are and learn: cpu, or cuda, cuda:1, … with an NVIDIA card. Environments and replay stay in main memory.
     """
 
     steps: int = 100_000
@@ -58,6 +60,7 @@ class LearnerConfig:
     checkpoint_every: int = 10_000
     stop_at: float | None = None
     stop_at_success: float | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate_decay <= 1:
@@ -79,6 +82,8 @@ class LearnerConfig:
             raise ValueError(f"stop_at must be finite, got {self.stop_at}")
         if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
             raise ValueError(f"stop_at_success must be in (0, 1], got {self.stop_at_success}")
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise ValueError(f"device must be cpu, cuda or cuda:N, got {self.device!r}")
 
     @property
     def has_target(self) -> bool:
@@ -163,6 +168,20 @@ class Learner(Protocol):
 
 class DivergedError(ValueError):
     """A loss is not finite."""
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: it is not there; the message says what is.
+    """
+    device = torch.device(name)
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        there = f"cuda:0 … cuda:{count - 1}" if count else f"no NVIDIA card that PyTorch {torch.__version__} can use"
+        raise ValueError(f"device {name!r} is not there: this machine has cpu and {there}")
+    return device
 
 
 def check_finite(losses: Mapping[str, float]) -> None:

@@ -38,7 +38,7 @@ class FlatAdam:
         self.vector = flatten(self.parameters)
         self._learning_rate = learning_rate
         self._gradient, self._mean, self._square = (torch.zeros_like(self.vector) for _ in range(3))
-        self._steps = torch.zeros(())
+        self._steps = self.vector.new_zeros(())
 
     def step(self, gradients: Sequence[Tensor], rate: float) -> None:
         """Descend.

@@ -42,6 +42,13 @@ class Batch:
     reward: Tensor
     discount: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device; itself if it is there."""
+        if self.reward.device == device:
+            return self
+        observation = {name: values.to(device) for name, values in self.observation.items()}
+        return Batch(self.slots, observation, *(values.to(device) for values in (self.previous, self.action, self.reward, self.discount)))
+
 
 class Replay:
     """A ring of control periods per row.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus_policies.features import FeatureEncoder
-from isthmus_policies.learner import LearnerConfig, Second, check_finite, task_config
+from isthmus_policies.learner import LearnerConfig, Second, check_finite, find_device, task_config
 from isthmus_policies.networks import LOG_STD, TwinMlp, mlp, polyak, squash
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.replay import Batch
@@ -96,7 +96,10 @@ class Sac:
             self.actor = mlp((size, *config.hidden, 2 * actions))
             self.critic, self.target = (TwinMlp((size + actions, *config.hidden, 1)) for _ in range(2))
         self.target.load_state_dict(self.critic.state_dict())
-        self.log_alpha = torch.zeros((), requires_grad=True)
+        self._device = find_device(config.device)
+        for network in (self.encoder, self.actor, self.critic, self.target):
+            network.to(self._device)
+        self.log_alpha = torch.zeros((), device=self._device, requires_grad=True)
         self._target_entropy = -float(actions)
         self._critic_adam = FlatAdam([*self.critic.parameters(), *self.encoder.parameters()], config.learning_rate)
         self._actor_adam = FlatAdam([*self.actor.parameters(), self.log_alpha], config.learning_rate)
@@ -107,10 +110,10 @@ class Sac:
     def act(self, observation: Mapping[str, Array], previous: Array, fresh: Array) -> Array:
         """A draw from the policy; see `Learner.act`."""
         with torch.no_grad():
-            features = self.encoder({name: torch.from_numpy(value) for name, value in observation.items()})
+            features = self.encoder({name: torch.from_numpy(value).to(self._device) for name, value in observation.items()})
             mean, log_std = self.gaussian(features)
-            noise = torch.randn(mean.shape, generator=self._generator)
-            return torch.tanh(mean + log_std.exp() * noise).numpy()
+            noise = torch.randn(mean.shape, generator=self._generator).to(self._device)
+            return torch.tanh(mean + log_std.exp() * noise).numpy(force=True)
 
     def gaussian(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """μ and log σ before the tanh, `[…, A]` each."""
@@ -119,10 +122,10 @@ class Sac:
 
     def update(self, draw: Callable[[], Batch], rate: float) -> Mapping[str, float]:
         """One step of critics, actor, temperature and targets; see `Learner.update`."""
-        batch = draw()
+        batch = draw().to(self._device)
         with torch.set_grad_enabled(self._learns_features):
             now, after = self.encoder(batch.observation).chunk(2)
-        noise = torch.randn(2, *batch.action.shape, generator=self._generator)
+        noise = torch.randn(2, *batch.action.shape, generator=self._generator).to(self._device)
         alpha = self.log_alpha.detach().exp()
 
         def improve() -> tuple[Tensor, Tensor, Sequence[Tensor]]:

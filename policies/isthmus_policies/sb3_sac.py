@@ -29,6 +29,7 @@ from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus_policies.export import PARITY_SAMPLES, export_graph
 from isthmus_policies.features import FeatureEncoder
+from isthmus_policies.learner import find_device
 from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
 from isthmus_policies.sac import SacConfig, check_reactive
 
@@ -92,7 +93,7 @@ def train_sb3_sac(
             "features_extractor_kwargs": {"contract": contract},
         },
         seed=seed,
-        device="cpu",
+        device=find_device(config.device),
     )
     model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
     session = _Session(model, contract, evaluate, out, config, seed, progress, git, notes or {})

@@ -23,7 +23,7 @@ from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus.sequence import sequence_contract
 from isthmus_policies.features import FeatureEncoder
-from isthmus_policies.learner import LearnerConfig, Second, check_finite, task_config
+from isthmus_policies.learner import LearnerConfig, Second, check_finite, find_device, task_config
 from isthmus_policies.networks import TwinMlp, mlp, polyak, xavier
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.replay import Batch
@@ -118,14 +118,17 @@ class Srl:
             xavier(self.critic, self.model)
         self.target.load_state_dict(self.critic.state_dict())
         self.target_model.load_state_dict(self.model.state_dict())
-        self.log_alpha = torch.zeros((), requires_grad=True)
+        self._executed = ExecutedAction(self.contract)
+        self._device = find_device(config.device)
+        for network in (self.encoder, self.actor, self.critic, self.target, self.model, self.target_model, self._executed):
+            network.to(self._device)
+        self.log_alpha = torch.zeros((), device=self._device, requires_grad=True)
         self._target_entropy = -float(actions)
         self._critic_adam = FlatAdam([*self.critic.parameters()], config.learning_rate)
         self._model_adam = FlatAdam([*self.model.parameters()], config.learning_rate)
         self._actor_adam = FlatAdam([*self.actor.parameters(), self.log_alpha], config.learning_rate)
         self._target_vector, self._target_model_vector = (flatten([*network.parameters()]) for network in (self.target, self.target_model))
         self._updates = torch.zeros((), dtype=torch.int64)
-        self._executed = ExecutedAction(self.contract)
         self._second = Second()
         self._planned: Array = np.zeros((0, config.sequence, actions), dtype=np.float32)
         self._used: Array = np.zeros(0, dtype=np.int64)
@@ -139,22 +142,22 @@ class Srl:
         rows = np.flatnonzero(fresh | (self._used >= length))
         if rows.size:
             with torch.no_grad():
-                features = self.encoder({name: torch.from_numpy(value[rows]) for name, value in observation.items()})
-                noise = torch.randn(len(rows), length, previous.shape[1], generator=self._generator)
-                actions, _ = self.actor(features, torch.from_numpy(previous[rows]), noise)
-            self._planned[rows], self._used[rows] = actions.numpy(), 0
+                features = self.encoder({name: torch.from_numpy(value[rows]).to(self._device) for name, value in observation.items()})
+                noise = torch.randn(len(rows), length, previous.shape[1], generator=self._generator).to(self._device)
+                actions, _ = self.actor(features, torch.from_numpy(previous[rows]).to(self._device), noise)
+            self._planned[rows], self._used[rows] = actions.numpy(force=True), 0
         action = self._planned[np.arange(len(fresh)), self._used]
         self._used += 1
         return action
 
     def update(self, draw: Callable[[], Batch], rate: float) -> Mapping[str, float]:
         """One step of critics, model and targets, and if due of actor and temperature; see `Learner.update`."""
-        batch, other = draw(), draw()
+        batch, other = draw().to(self._device), draw().to(self._device)
         with torch.no_grad():
             now, after = self.encoder(batch.observation).chunk(2)
             start, successor = self.encoder(other.observation).chunk(2)
         size = (*batch.action.shape[:1], self._config.sequence, *batch.action.shape[1:])
-        noise, noise_after = (torch.randn(shape, generator=self._generator) for shape in (size, (size[0], 1, size[2])))
+        noise, noise_after = (torch.randn(shape, generator=self._generator).to(self._device) for shape in (size, (size[0], 1, size[2])))
         improves = int(self._updates) % self._config.actor_every == self._config.actor_every - 1
 
         def improve() -> tuple[Tensor, Tensor, Sequence[Tensor]]:
