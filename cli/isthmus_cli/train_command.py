@@ -18,7 +18,7 @@ from isthmus_cli.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.training import score_text, train_shown, training_notes
 from isthmus_cli.training_tasks import find_task
 from isthmus_policies.identity import check_resumable
-from isthmus_policies.learner import LearnerConfig
+from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import load_randomization
@@ -76,6 +76,7 @@ def run_training(
     task = find_task(task_name)
     if plant not in plant_names():
         raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
+    find_device(config.device)
     recordings = find_recordings(offline, offline_share) if offline else None
     if recordings and engine == "sb3":
         raise ValueError("--engine sb3 cannot learn from recordings; leave --offline or --engine out")

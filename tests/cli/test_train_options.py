@@ -4,6 +4,7 @@ import json
 
 import imageio
 import pytest
+import torch
 
 from isthmus.artifact import Artifact
 
@@ -24,6 +25,14 @@ def test_a_suite_that_takes_no_pictures_of_a_task_says_so_before_the_training(re
     words = ("train", "sac", "gym:Pendulum-v1", "--out", tmp_path, *SMALL, "--video-every", 200)
     assert "gym:Pendulum-v1 cannot be made here with pictures of 400 × 400" in refuse(*words)
     assert not (tmp_path / "config.json").exists()
+
+
+@pytest.mark.parametrize("engine", ["isthmus", "sb3"])
+def test_a_card_that_is_not_there_is_told_before_anything_is_written(refuse, tmp_path, engine):
+    device = f"cuda:{torch.cuda.device_count()}"
+    said = refuse("train", "sac", "pendulum", "--out", tmp_path / "run", *SMALL, "--device", device, "--engine", engine)
+    assert f"device {device!r} is not there" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_film_shows_the_parameters_that_are_drawn(isthmus, tmp_path):
