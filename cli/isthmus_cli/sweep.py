@@ -119,10 +119,12 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
             conclude(trial)
 
     def conclude(trial: _Trial) -> None:
-        value = trial.value(plan)
-        search.conclude(trial.suggestion.number, value)
-        done[trial.suggestion.number] = _told(plan, out, trial)
-        del trials[trial.suggestion.number]
+        number = trial.suggestion.number
+        done[number] = _told(plan, out, trial)
+        del trials[number]
+        # Told to the search last: until then it counts as unfinished, and is begun again from its results.
+        write()
+        search.conclude(number, trial.value(plan))
 
     def write() -> list[dict[str, Any]]:
         told = [*done.values(), *(_told(plan, out, trial) for trial in trials.values())]

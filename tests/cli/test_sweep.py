@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import yaml
 
 from isthmus.artifact import Artifact
 from isthmus_cli.sweep import run_sweep
 from isthmus_cli.sweep_plan import load_plan
+from isthmus_cli.sweep_search import Search
 from isthmus_cli.sweep_training import Training, locked
 
 SETTINGS = {"steps": 400, "learning_starts": 50, "batch_size": 16, "hidden": [16], "evaluate_every": 400, "checkpoint_every": 50}
@@ -123,6 +125,49 @@ def test_a_driver_that_died_continues_and_repeats_nothing(plan, tmp_path, base):
     third = Inline(result)
     assert run_sweep(made, tmp_path, third, quiet=True) == trials
     assert third.ran == []
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_trial_whose_conclusion_was_cut_short_by_death_is_not_lost(plan, tmp_path, monkeypatch, told):
+    made, conclude = plan(trials=3), Search.conclude
+
+    def die(search, number, value):
+        if told:
+            conclude(search, number, value)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "conclude", die)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(made, tmp_path, Inline(parabola), quiet=True)
+    monkeypatch.undo()
+    assert report(tmp_path)["trials"][0]["state"] == "finished"
+    pool = Inline(parabola)
+    trials = run_sweep(made, tmp_path, pool, quiet=True)
+    assert [(trial["number"], trial["state"]) for trial in trials] == [(0, "finished"), (1, "finished"), (2, "finished")]
+    assert len(pool.ran) == 2
+    assert Search(made, tmp_path / "optuna.journal").unfinished == []
+
+
+@pytest.mark.parametrize("base", [PLAN, GRID])
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_trial_whose_settings_were_not_all_drawn_at_death_gets_the_rest(plan, tmp_path, monkeypatch, base, most):
+    made, drawn, draw = plan(base), {}, optuna.trial.Trial._suggest
+
+    def die(trial, name, distribution):
+        if len(drawn) == most:
+            raise KeyboardInterrupt
+        return drawn.setdefault(name, draw(trial, name, distribution))
+
+    pool = Inline(lambda training: {"return": 0.0, "success": None, "step": 1})
+    monkeypatch.setattr(optuna.trial.Trial, "_suggest", die)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(made, tmp_path, pool, quiet=True)
+    monkeypatch.undo()
+    trials = run_sweep(made, tmp_path, pool, quiet=True)
+    assert [(trial["number"], trial["state"]) for trial in trials] == [(number, "finished") for number in range(made.count)]
+    assert len({json.dumps(trial["settings"]) for trial in trials}) == made.count
+    for name, value in drawn.items():
+        assert trials[0]["settings"][name] == (json.loads(value) if made.space[name].choice else value)
 
 
 def test_more_trials_continue_a_finished_sweep(plan, tmp_path):
