@@ -51,7 +51,7 @@ class Sweep:
         """Run the command.
 
         Returns:
-            0, or 1 if no trial succeeded or a process died again and again.
+            0, or 1 if no trial succeeded or one was lost.
 
         Raises:
             ValueError: the file is no sweep, or the folder holds another one.
@@ -79,7 +79,11 @@ class _Trial:
 
     suggestion: Suggestion
     results: dict[int, dict[str, Any]] = field(default_factory=dict)
-    lost: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether a training ended for a reason that does not lie in the settings."""
+        return any("lost" in result for result in self.results.values())
 
     def value(self, plan: SweepPlan) -> float | None:
         """The objective, mean over the seeds; None if a seed is missing or failed."""
@@ -100,7 +104,7 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
         the trials, as in sweep.json.
 
     Raises:
-        Exception: what a training raised, beside what lies in its settings; the sweep can be resumed.
+        Exception: what a training met that others would meet, too; the sweep can be resumed.
     """
     search = Search(plan, out / "optuna.journal")
     done = _concluded(out)
@@ -153,12 +157,10 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
             handle, result = pool.wait(list(running))
             number, seed = running.pop(handle)
             trial = trials[number]
-            if result is None:
-                trial.lost = True
-                complain(f"the process of {_folder(out, number, seed)} died again and again; --resume tries it once more")
-                continue
             trial.results[seed] = result
-            if len(trial.results) == len(plan.seeds):
+            if "lost" in result:
+                complain(f"{_folder(out, number, seed)} is lost: {result['lost']}; --resume tries it once more")
+            if len(trial.results) == len(plan.seeds) and not trial.lost:
                 conclude(trial)
 
 
@@ -215,8 +217,8 @@ def _conclusion(plan: SweepPlan, trials: list[dict[str, Any]], out: Path) -> int
     show_table(f"{plan.algorithm} on {plan.task}", ("trial", "state", f"mean {plan.objective}", *plan.space), rows)
     for trial in trials:
         for seed, result in trial["seeds"].items():
-            if "failed" in result:
-                complain(f"trial {trial['number']}, seed {seed}: {result['failed']}")
+            for state in result.keys() & {"failed", "lost"}:
+                complain(f"trial {trial['number']}, seed {seed}, {state}: {result[state]}")
     best = _best(trials)
     if best:
         say(f"best: trial {best['number']} with {plan.objective} {best['value']:.4g}; {out / 'best.json'}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from isthmus import strict
 from isthmus_cli.sweep_plan import SweepPlan
+from isthmus_policies.learner import DivergedError
 
 __all__ = ["Training", "locked", "result_of"]
 
@@ -35,13 +36,16 @@ class Training:
     folder: str
 
     def run(self) -> dict[str, Any]:
-        """Train from the newest checkpoint in the folder, or from the beginning; what came of it is kept as result.json.
+        """Train from the newest checkpoint in the folder, or from the beginning.
 
         Returns:
-            `return` and `success` of the evaluation with the highest return, or `failed`, the reason why there is none.
+            `return` and `success` of the evaluation with the highest return, or `failed`, why these settings have none; either is kept as
+            result.json. Or `lost`, what else ended the training, which is not kept: another try may do better.
 
         Raises:
             KeyboardInterrupt: the training was interrupted.
+            OSError: a file cannot be read or written, as other trainings would find, too.
+            ImportError: this machine lacks a package, likewise.
         """
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,15 +54,19 @@ class Training:
             if (found := result_of(folder)) is not None:
                 return found
             try:
-                if self.plan.command(self.chosen, self.seed, folder).run():
+                command = self.plan.command(self.chosen, self.seed, folder)
+            except ValueError as error:  # settings that do not fit each other
+                return _kept(folder, {"failed": str(error)})
+            try:
+                if command.run():
                     raise KeyboardInterrupt
-                result = _best(folder)
-            except ValueError as error:
-                result = {"failed": str(error)}
-            partial = folder / f"{_RESULT}.partial"
-            partial.write_bytes(strict.canonical_json(result))
-            partial.replace(folder / _RESULT)
-            return result
+            except DivergedError as error:
+                return _kept(folder, {"failed": str(error)})
+            except (OSError, ImportError):
+                raise
+            except Exception as error:  # whatever else PyTorch, an engine or a suite raises
+                return {"lost": str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"}
+            return _kept(folder, _best(folder))
 
 
 def result_of(folder: Path) -> dict[str, Any] | None:
@@ -78,6 +86,13 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
+
+
+def _kept(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    partial = folder / f"{_RESULT}.partial"
+    partial.write_bytes(strict.canonical_json(result))
+    partial.replace(folder / _RESULT)
+    return result
 
 
 def _best(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from isthmus_cli.sweep import run_sweep
 from isthmus_cli.sweep_plan import load_plan
 from isthmus_cli.sweep_search import Search
 from isthmus_cli.sweep_training import Training, locked
+from isthmus_cli.train_sac import TrainSac
+from isthmus_policies.identity import write_identity
+from isthmus_policies.learner import DivergedError
 
 SETTINGS = {"steps": 400, "learning_starts": 50, "batch_size": 16, "hidden": [16], "evaluate_every": 400, "checkpoint_every": 50}
 PLAN = {
@@ -64,7 +67,7 @@ class Inline:
             raise KeyboardInterrupt
         training = self._open.pop(min(handles))
         result = self._result(training)
-        if result is not None:
+        if "lost" not in result:
             folder = Path(training.folder)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "result.json").write_text(json.dumps(result))
@@ -192,24 +195,60 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(plan, tmp_path):
     assert run_sweep(plan(GRID), tmp_path, Inline(result), quiet=True) == trials
 
 
-def test_a_training_whose_process_dies_again_and_again_is_tried_by_the_next_resume(plan, tmp_path, capfd):
-    made, missing = plan(trials=3), [True]
+def test_a_training_that_is_lost_does_not_end_the_others_and_is_tried_by_the_next_resume(plan, tmp_path, capfd):
+    made = plan(trials=3, seeds=[0, 1])
 
     def result(training):
-        return None if training.folder.endswith("trial_001/seed_0") and missing.pop() else parabola(training)
+        return {"lost": "out of memory"} if training.folder.endswith("trial_001/seed_0") else parabola(training)
 
-    assert [trial["state"] for trial in run_sweep(made, tmp_path, Inline(result), quiet=True)] == ["finished", "lost", "finished"]
-    assert "trial_001/seed_0 died again and again" in capfd.readouterr().err
+    trials = run_sweep(made, tmp_path, Inline(result), quiet=True)
+    assert [trial["state"] for trial in trials] == ["finished", "lost", "finished"]
+    assert trials[1]["seeds"]["0"] == {"lost": "out of memory"}
+    assert "trial_001/seed_0 is lost: out of memory; --resume tries it once more" in capfd.readouterr().err
     pool = Inline(parabola)
     assert [trial["state"] for trial in run_sweep(made, tmp_path, pool, quiet=True)] == ["finished"] * 3
     assert len(pool.ran) == 1
 
 
-def test_settings_that_fail_in_training_are_a_result_and_kept(plan, tmp_path):
-    training = Training(plan(), {"learning_rate": 1e-3, "gamma": 2.0}, 0, str(tmp_path / "run"))
-    result = training.run()
+def fails_with(error):
+    def run(command):
+        raise error
+
+    return run
+
+
+CHOSEN = {"learning_rate": 1e-3, "gamma": 0.9}
+
+
+def test_settings_that_do_not_fit_are_a_result_and_kept(plan, tmp_path):
+    result = Training(plan(), {**CHOSEN, "gamma": 2.0}, 0, str(tmp_path)).run()
     assert "gamma must be in [0, 1), got 2.0" in result["failed"]
-    assert report(tmp_path / "run", "result.json") == result
+    assert report(tmp_path, "result.json") == result
+
+
+def test_a_training_that_diverged_is_a_result_and_kept(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(TrainSac, "run", fails_with(DivergedError("critic_loss is nan in update 7")))
+    assert Training(plan(), CHOSEN, 0, str(tmp_path)).run() == {"failed": "critic_loss is nan in update 7"}
+    assert report(tmp_path, "result.json") == {"failed": "critic_loss is nan in update 7"}
+
+
+def test_what_a_resume_may_mend_is_told_but_not_kept(plan, tmp_path):
+    made = plan()
+    write_identity(tmp_path, "sac", 5, made.config(CHOSEN), None)
+    result = Training(made, CHOSEN, 0, str(tmp_path)).run()
+    assert result["lost"].endswith("holds another training, which cannot be resumed with seed 0 (there: 5)")
+    result = Training(made, {**CHOSEN, "hidden": [10**13]}, 0, str(tmp_path / "wide")).run()
+    assert result["lost"].startswith("RuntimeError: ")
+    assert not (tmp_path / "result.json").exists()
+    assert not (tmp_path / "wide" / "result.json").exists()
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), ModuleNotFoundError("no module named 'pybullet'")])
+def test_what_every_training_would_meet_ends_the_sweep(plan, tmp_path, monkeypatch, error):
+    monkeypatch.setattr(TrainSac, "run", fails_with(error))
+    with pytest.raises(type(error), match=str(error)):
+        Training(plan(), CHOSEN, 0, str(tmp_path)).run()
+    assert not (tmp_path / "result.json").exists()
 
 
 @pytest.mark.parametrize(
