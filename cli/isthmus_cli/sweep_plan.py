@@ -77,7 +77,7 @@ class SweepPlan:
         seeds: every trial is trained with each of them.
         search: tpe (tree-structured Parzen estimator, Bergstra et al. 2011), random or grid.
         trials: how many settings are tried; a grid has its own number.
-        objective: return or success of the best evaluation, mean over the seeds; it is maximised.
+        objective: return or success of the evaluation whose policy is kept, mean over the seeds; it is maximised.
         seed: of the search.
         plant: engine to train in.
         randomize: file of parameters to draw for each episode, relative to the sweep's file.

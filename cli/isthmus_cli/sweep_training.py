@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
+from isthmus.artifact import Artifact
 from isthmus_cli.sweep_plan import SweepPlan
 from isthmus_policies.learner import DivergedError
 
@@ -39,7 +40,7 @@ class Training:
         """Train from the newest checkpoint in the folder, or from the beginning.
 
         Returns:
-            `return` and `success` of the evaluation with the highest return, or `failed`, why these settings have none; either is kept as
+            `return` and `success` of the evaluation whose policy was kept, or `failed`, why these settings have none; either is kept as
             result.json. Or `lost`, what else ended the training, which is not kept: another try may do better.
 
         Raises:
@@ -60,13 +61,13 @@ class Training:
             try:
                 if command.run():
                     raise KeyboardInterrupt
+                return _kept(folder, _evaluation(folder))
             except DivergedError as error:
                 return _kept(folder, {"failed": str(error)})
             except (OSError, ImportError):
                 raise
             except Exception as error:  # whatever else PyTorch, an engine or a suite raises
                 return {"lost": str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"}
-            return _kept(folder, _best(folder))
 
 
 def result_of(folder: Path) -> dict[str, Any] | None:
@@ -95,8 +96,9 @@ def _kept(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _best(folder: Path) -> dict[str, Any]:
-    """The evaluation whose policy was kept: of equal returns the last."""
+def _evaluation(folder: Path) -> dict[str, Any]:
+    """That of policy.isthmus: the one that reached a target, or else the best."""
+    steps = Artifact.load(folder / "policy.isthmus").training["steps"]
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    best = max(reversed(rows), key=lambda row: row["return"])
-    return {"return": best["return"], "success": best.get("success"), "step": best["step"]}
+    (kept,) = [row for row in rows if row["step"] == steps]
+    return {"return": kept["return"], "success": kept.get("success"), "step": steps}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -241,6 +242,18 @@ def test_what_a_resume_may_mend_is_told_but_not_kept(plan, tmp_path):
     assert result["lost"].startswith("RuntimeError: ")
     assert not (tmp_path / "result.json").exists()
     assert not (tmp_path / "wide" / "result.json").exists()
+
+
+def test_the_result_is_the_evaluation_whose_policy_was_kept(plan, policies, tmp_path, monkeypatch):
+    def run(command):
+        artifact = Artifact.load(policies / "pendulum.isthmus")
+        replace(artifact, training={"steps": 200, "reached_target": True}).save(command.out / "policy.isthmus")
+        rows = [{"step": 100, "return": 5.0, "success": 0.2}, {"step": 200, "return": 3.0, "success": 1.0}]
+        (command.out / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return 0
+
+    monkeypatch.setattr(TrainSac, "run", run)
+    assert Training(plan(), CHOSEN, 0, str(tmp_path)).run() == {"return": 3.0, "success": 1.0, "step": 200}
 
 
 @pytest.mark.parametrize("error", [OSError("no space left"), ModuleNotFoundError("no module named 'pybullet'")])
