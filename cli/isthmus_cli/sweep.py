@@ -106,6 +106,7 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
     Raises:
         Exception: what a training met that others would meet, too; the sweep can be resumed.
     """
+    plain = plan.plain()
     search = Search(plan, out / "optuna.journal")
     done = _concluded(out)
     trials: dict[int, _Trial] = {}
@@ -133,7 +134,7 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
     def write() -> list[dict[str, Any]]:
         told = [*done.values(), *(_told(plan, out, trial) for trial in trials.values())]
         told.sort(key=lambda trial: trial["number"])
-        _write(out / "sweep.json", {"plan": plan, "trials": told})
+        _write(out / "sweep.json", {"plan": plain, "trials": told})
         if best := _best(told):
             _write(out / "best.json", best)
         return told
@@ -171,7 +172,7 @@ def _check_folder(out: Path, plan: SweepPlan, resume: bool) -> None:
     if not resume:
         raise ValueError(f"{out} already holds a sweep; continue it with --resume, remove it or choose another --out")
     there = strict.load_json(path.read_bytes(), str(path))["plan"]
-    here = strict.encode(plan)
+    here = plan.plain()
     if differing := [
         f"{name} {json.dumps(here[name])} (there: {json.dumps(there.get(name))})"
         for name in here

@@ -18,6 +18,7 @@ from isthmus_cli.training_tasks import find_task
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.sac import check_reactive
 from isthmus_sim.plants import plant_names
+from isthmus_sim.randomization import load_randomization
 
 __all__ = ["Range", "SweepPlan", "load_plan"]
 
@@ -124,6 +125,16 @@ class SweepPlan:
     def count(self) -> int:
         """Number of trials."""
         return self.trials if self.trials is not None else sum(1 for _ in self.grid())
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data; of `randomize` what the file says, wherever it lies.
+
+        Raises:
+            ValueError: the file is no randomisation; the message names the place.
+            OSError: it cannot be read.
+        """
+        drawn = load_randomization(Path(self.randomize)).plain() if self.randomize else None
+        return {**strict.encode(self), "randomize": drawn}
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """All combinations; the last setting changes fastest."""

@@ -327,6 +327,22 @@ def test_a_folder_with_another_sweep_is_not_continued(plan, tmp_path, refuse):
     assert "workers must be >= 1, got 0" in refuse("sweep", file, "--out", tmp_path / "new", "--workers", 0)
 
 
+def test_a_randomisation_may_move_but_not_change(plan, tmp_path, refuse):
+    out, draws = tmp_path / "out", "parameters: {joint_damping: {uniform: {low: 0.0, high: %s}}}"
+    out.mkdir()
+    (tmp_path / "draws.yaml").write_text(draws % 1.0)
+    run_sweep(plan(trials=1, randomize="draws.yaml"), out, Inline(parabola), quiet=True)
+    (tmp_path / "draws.yaml").write_text(draws % 2.0)
+    told = refuse("sweep", tmp_path / "plan.yaml", "--out", out, "--resume")
+    assert "cannot be resumed with randomize" in told
+    assert '"high": 2.0' in told
+    assert '"high": 1.0' in told
+    (tmp_path / "moved.yaml").write_text(draws % 1.0)
+    plan(trials=1, randomize="moved.yaml")
+    with locked(out / "lock", wait=False):
+        assert "another sweep is running" in refuse("sweep", tmp_path / "plan.yaml", "--out", out, "--resume")
+
+
 PROGRAM = "import sys; from isthmus_cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
