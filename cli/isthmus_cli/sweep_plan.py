@@ -52,6 +52,8 @@ class Range:
             raise ValueError("choice must have at least one entry, got []")
         if name != "choice" and not values[0] < values[1]:
             raise ValueError(f"{name} must go from a number to a larger one, got {list(values)}")
+        if repeated := [value for value in values if values.count(value) > 1]:
+            raise ValueError(f"{name} must have different entries, got {json.dumps(repeated[0])} twice")
         if self.log_uniform and not self.log_uniform[0] > 0:
             raise ValueError(f"log_uniform must be > 0, got {list(self.log_uniform)}")
 

@@ -290,6 +290,7 @@ def test_what_every_training_would_meet_ends_the_sweep(plan, tmp_path, monkeypat
         ({"space": {"n_step": {"uniform": [1, 3]}}}, "space.n_step: 1.0 cannot be: settings of sac.n_step must be an integer, got 1.0"),
         ({"space": {"gamma": {"uniform": [0.9, 0.5]}}}, "uniform must go from a number to a larger one, got [0.9, 0.5]"),
         ({"space": {"tau": {"log_uniform": [0.0, 0.5]}}}, "log_uniform must be > 0, got [0.0, 0.5]"),
+        ({"space": {"hidden": {"choice": [[16], [8], [16]]}}}, "space.hidden: choice must have different entries, got [16] twice"),
         ({"space": {"tau": {"choice": []}}}, "choice must have at least one entry, got []"),
         ({"space": {"tau": {"uniform": [0.1, 0.5], "choice": [1]}}}, "exactly one of uniform, log_uniform, integer, choice must be given"),
         ({"randomize": "none.yaml"}, "randomize: there is no file"),
