@@ -19,6 +19,8 @@ from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.sac import check_reactive
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import load_randomization
+from isthmus_sim.suites import SuiteTask, reports_success
+from isthmus_sim.task import Task
 
 __all__ = ["Range", "SweepPlan", "load_plan"]
 
@@ -168,7 +170,8 @@ def load_plan(path: Path) -> SweepPlan:
     """Read and check a file.
 
     Raises:
-        ValueError: not a sweep, or a range whose ends the learner or the task refuses; the message names the key and what is valid.
+        ValueError: not a sweep, a range whose ends the learner or the task refuses, or success is asked of a task that never reports it; the
+            message names the key and what is valid.
         OSError: the file cannot be read.
     """
     plan = strict.decode(SweepPlan, strict.load_yaml(path), str(path))
@@ -186,4 +189,13 @@ def load_plan(path: Path) -> SweepPlan:
                 plan.config({**first, name: end})
             except ValueError as error:
                 raise ValueError(f"{path}.space.{name}: {json.dumps(end)} cannot be: {error}") from None
+    _check_success(plan, task, path)
     return plan
+
+
+def _check_success(plan: SweepPlan, task: Task | SuiteTask, path: Path) -> None:
+    """See that the task reports success if it is asked for."""
+    is_target = plan.settings.get("stop_at_success") is not None or "stop_at_success" in plan.space
+    asked = "objective success" if plan.objective == "success" else "stop_at_success" if is_target else None
+    if asked and isinstance(task, SuiteTask) and not reports_success(task):
+        raise ValueError(f"{path}: {asked} cannot be used with {plan.task!r}, which never reports success; use the return")

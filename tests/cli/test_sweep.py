@@ -294,6 +294,14 @@ def test_what_every_training_would_meet_ends_the_sweep(plan, tmp_path, monkeypat
         ({"space": {"tau": {"choice": []}}}, "choice must have at least one entry, got []"),
         ({"space": {"tau": {"uniform": [0.1, 0.5], "choice": [1]}}}, "exactly one of uniform, log_uniform, integer, choice must be given"),
         ({"randomize": "none.yaml"}, "randomize: there is no file"),
+        (
+            {"task": "gym:Pendulum-v1", "objective": "success"},
+            "objective success cannot be used with 'gym:Pendulum-v1', which never reports success; use the return",
+        ),
+        (
+            {"task": "gym:Pendulum-v1", "settings": {**SETTINGS, "stop_at_success": 0.9}},
+            "stop_at_success cannot be used with 'gym:Pendulum-v1', which never reports success; use the return",
+        ),
         ({"algorithm": "sac", "task": "slide"}, "SAC decides every control period; task 'slide' decides once per 80 actions"),
     ],
 )
