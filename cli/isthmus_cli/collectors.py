@@ -18,6 +18,8 @@ from isthmus.records import Array
 from isthmus_cli.ray_session import connect
 from isthmus_cli.training_tasks import find_task, training_environment
 from isthmus_sim.randomization import Randomization
+from isthmus_sim.suites import SuiteVectorEnv
+from isthmus_sim.vector_env import TaskVectorEnv
 
 __all__ = ["CollectorEnv", "Collectors", "chosen_collectors"]
 
@@ -86,17 +88,21 @@ class CollectorEnv:
             collectors: the processes.
 
         Raises:
-            ValueError: the rows cannot be divided, or the cluster cannot be reached.
+            ValueError: the rows cannot be divided, the cluster cannot be reached, or an environment cannot be made where its process is.
+            ModuleNotFoundError: the engine is not installed there.
         """
         collectors.check(rows)
         self.num_envs, self.progress, self.diverged = rows, 1.0, 0
         self._rows = rows // collectors.count
         self._ray = connect(collectors.address, collectors.count)
         actor = self._ray.remote(num_cpus=1)(_Collector)
-        self._actors = [
-            actor.remote(task, contract.to_json(), plant, self._rows, randomization, str(dumps / f"collector_{number}"))
-            for number in range(collectors.count)
-        ]
+        self._actors = [actor.remote() for _ in range(collectors.count)]
+        made = (task, contract.to_json(), plant, self._rows, randomization)
+        try:
+            self._ask(lambda number, actor: actor.make.remote(*made, str(dumps / f"collector_{number}")))
+        except BaseException:
+            self.close()
+            raise
 
     def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
         """Begin all episodes; row i that of seed + i.
@@ -138,9 +144,11 @@ class CollectorEnv:
 
 
 class _Collector:
-    """Some of the rows."""
+    """Some of the rows. What a constructor raises, Ray only quotes; so the environment is made by a method."""
 
-    def __init__(self, task: str, contract: bytes, plant: str, rows: int, randomization: Randomization | None, dumps: str) -> None:
+    _env: TaskVectorEnv | SuiteVectorEnv
+
+    def make(self, task: str, contract: bytes, plant: str, rows: int, randomization: Randomization | None, dumps: str) -> None:
         asked = replace(find_task(task), contract=Contract.from_json(contract, "the learner's contract"))
         self._env = training_environment(asked, plant, rows, randomization, Path(dumps))
 

@@ -28,7 +28,7 @@ def connect(address: str | None, cores: int) -> Any:
 
     told: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        told |= {"address": "local", "num_cpus": max(os.cpu_count() or 1, cores)}
+        told |= {"address": "local", "num_cpus": max(len(os.sched_getaffinity(0)), cores)}
         told |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     else:
         told["address"] = address

@@ -51,7 +51,7 @@ class Sweep:
         """Run the command.
 
         Returns:
-            0, or 1 if no trial succeeded or a process died again and again.
+            0, or 1 if no trial succeeded or one was lost.
 
         Raises:
             ValueError: the file is no sweep, or the folder holds another one.
@@ -79,7 +79,11 @@ class _Trial:
 
     suggestion: Suggestion
     results: dict[int, dict[str, Any]] = field(default_factory=dict)
-    lost: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether a training ended for a reason that does not lie in the settings."""
+        return any("lost" in result for result in self.results.values())
 
     def value(self, plan: SweepPlan) -> float | None:
         """The objective, mean over the seeds; None if a seed is missing or failed."""
@@ -100,8 +104,9 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
         the trials, as in sweep.json.
 
     Raises:
-        Exception: what a training raised, beside what lies in its settings; the sweep can be resumed.
+        Exception: what a training met that others would meet, too; the sweep can be resumed.
     """
+    plain = plan.plain()
     search = Search(plan, out / "optuna.journal")
     done = _concluded(out)
     trials: dict[int, _Trial] = {}
@@ -119,15 +124,17 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
             conclude(trial)
 
     def conclude(trial: _Trial) -> None:
-        value = trial.value(plan)
-        search.conclude(trial.suggestion.number, value)
-        done[trial.suggestion.number] = _told(plan, out, trial)
-        del trials[trial.suggestion.number]
+        number = trial.suggestion.number
+        done[number] = _told(plan, out, trial)
+        del trials[number]
+        # Told to the search last: until then it counts as unfinished, and is begun again from its results.
+        write()
+        search.conclude(number, trial.value(plan))
 
     def write() -> list[dict[str, Any]]:
         told = [*done.values(), *(_told(plan, out, trial) for trial in trials.values())]
         told.sort(key=lambda trial: trial["number"])
-        _write(out / "sweep.json", {"plan": plan, "trials": told})
+        _write(out / "sweep.json", {"plan": plain, "trials": told})
         if best := _best(told):
             _write(out / "best.json", best)
         return told
@@ -151,12 +158,10 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
             handle, result = pool.wait(list(running))
             number, seed = running.pop(handle)
             trial = trials[number]
-            if result is None:
-                trial.lost = True
-                complain(f"the process of {_folder(out, number, seed)} died again and again; --resume tries it once more")
-                continue
             trial.results[seed] = result
-            if len(trial.results) == len(plan.seeds):
+            if "lost" in result:
+                complain(f"{_folder(out, number, seed)} is lost: {result['lost']}; --resume tries it once more")
+            if len(trial.results) == len(plan.seeds) and not trial.lost:
                 conclude(trial)
 
 
@@ -167,7 +172,7 @@ def _check_folder(out: Path, plan: SweepPlan, resume: bool) -> None:
     if not resume:
         raise ValueError(f"{out} already holds a sweep; continue it with --resume, remove it or choose another --out")
     there = strict.load_json(path.read_bytes(), str(path))["plan"]
-    here = strict.encode(plan)
+    here = plan.plain()
     if differing := [
         f"{name} {json.dumps(here[name])} (there: {json.dumps(there.get(name))})"
         for name in here
@@ -213,8 +218,8 @@ def _conclusion(plan: SweepPlan, trials: list[dict[str, Any]], out: Path) -> int
     show_table(f"{plan.algorithm} on {plan.task}", ("trial", "state", f"mean {plan.objective}", *plan.space), rows)
     for trial in trials:
         for seed, result in trial["seeds"].items():
-            if "failed" in result:
-                complain(f"trial {trial['number']}, seed {seed}: {result['failed']}")
+            for state in result.keys() & {"failed", "lost"}:
+                complain(f"trial {trial['number']}, seed {seed}, {state}: {result[state]}")
     best = _best(trials)
     if best:
         say(f"best: trial {best['number']} with {plan.objective} {best['value']:.4g}; {out / 'best.json'}")

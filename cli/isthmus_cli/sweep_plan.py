@@ -18,6 +18,9 @@ from isthmus_cli.training_tasks import find_task
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.sac import check_reactive
 from isthmus_sim.plants import plant_names
+from isthmus_sim.randomization import load_randomization
+from isthmus_sim.suites import SuiteTask, reports_success
+from isthmus_sim.task import Task
 
 __all__ = ["Range", "SweepPlan", "load_plan"]
 
@@ -51,6 +54,8 @@ class Range:
             raise ValueError("choice must have at least one entry, got []")
         if name != "choice" and not values[0] < values[1]:
             raise ValueError(f"{name} must go from a number to a larger one, got {list(values)}")
+        if repeated := [value for value in values if values.count(value) > 1]:
+            raise ValueError(f"{name} must have different entries, got {json.dumps(repeated[0])} twice")
         if self.log_uniform and not self.log_uniform[0] > 0:
             raise ValueError(f"log_uniform must be > 0, got {list(self.log_uniform)}")
 
@@ -77,7 +82,7 @@ class SweepPlan:
         seeds: every trial is trained with each of them.
         search: tpe (tree-structured Parzen estimator, Bergstra et al. 2011), random or grid.
         trials: how many settings are tried; a grid has its own number.
-        objective: return or success of the best evaluation, mean over the seeds; it is maximised.
+        objective: return or success of the evaluation whose policy is kept, mean over the seeds; it is maximised.
         seed: of the search.
         plant: engine to train in.
         randomize: file of parameters to draw for each episode, relative to the sweep's file.
@@ -125,6 +130,16 @@ class SweepPlan:
         """Number of trials."""
         return self.trials if self.trials is not None else sum(1 for _ in self.grid())
 
+    def plain(self) -> dict[str, Any]:
+        """Plain data; of `randomize` what the file says, wherever it lies.
+
+        Raises:
+            ValueError: the file is no randomisation; the message names the place.
+            OSError: it cannot be read.
+        """
+        drawn = load_randomization(Path(self.randomize)).plain() if self.randomize else None
+        return {**strict.encode(self), "randomize": drawn}
+
     def grid(self) -> Iterator[dict[str, Any]]:
         """All combinations; the last setting changes fastest."""
         for values in itertools.product(*(found.grid or () for found in self.space.values())):
@@ -155,7 +170,8 @@ def load_plan(path: Path) -> SweepPlan:
     """Read and check a file.
 
     Raises:
-        ValueError: not a sweep, or a range whose ends the learner or the task refuses; the message names the key and what is valid.
+        ValueError: not a sweep, a range whose ends the learner or the task refuses, or success is asked of a task that never reports it; the
+            message names the key and what is valid.
         OSError: the file cannot be read.
     """
     plan = strict.decode(SweepPlan, strict.load_yaml(path), str(path))
@@ -173,4 +189,13 @@ def load_plan(path: Path) -> SweepPlan:
                 plan.config({**first, name: end})
             except ValueError as error:
                 raise ValueError(f"{path}.space.{name}: {json.dumps(end)} cannot be: {error}") from None
+    _check_success(plan, task, path)
     return plan
+
+
+def _check_success(plan: SweepPlan, task: Task | SuiteTask, path: Path) -> None:
+    """See that the task reports success if it is asked for."""
+    is_target = plan.settings.get("stop_at_success") is not None or "stop_at_success" in plan.space
+    asked = "objective success" if plan.objective == "success" else "stop_at_success" if is_target else None
+    if asked and isinstance(task, SuiteTask) and not reports_success(task):
+        raise ValueError(f"{path}: {asked} cannot be used with {plan.task!r}, which never reports success; use the return")

@@ -27,8 +27,8 @@ class Pool(Protocol):
         """Start one; returns a handle."""
         ...
 
-    def wait(self, handles: list[Any]) -> tuple[Any, dict[str, Any] | None]:
-        """Wait for one of them; returns its handle and what came of it, None if its process died again and again."""
+    def wait(self, handles: list[Any]) -> tuple[Any, dict[str, Any]]:
+        """Wait for one of them; returns its handle and what came of it, as `Training.run` does, or `lost` if its process died again and again."""
         ...
 
 
@@ -61,7 +61,7 @@ class RayPool:
         """See `Pool.submit`."""
         return self._run(training)
 
-    def wait(self, handles: list[Any]) -> tuple[Any, dict[str, Any] | None]:
+    def wait(self, handles: list[Any]) -> tuple[Any, dict[str, Any]]:
         """See `Pool.wait`.
 
         Raises:
@@ -73,7 +73,7 @@ class RayPool:
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except (self._ray.exceptions.WorkerCrashedError, self._ray.exceptions.OutOfMemoryError, self._ray.exceptions.NodeDiedError):
-            return done, None
+            return done, {"lost": "its process died again and again"}
 
 
 def _run(training: Training) -> dict[str, Any]:

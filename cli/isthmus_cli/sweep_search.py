@@ -48,7 +48,6 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._plan, self._states = plan, optuna.trial.TrialState
-        self._distributions = {name: _distribution(values) for name, values in plan.space.items()}
         self._study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(file))), study_name=_NAME, direction="maximize", load_if_exists=True
         )
@@ -60,7 +59,9 @@ class Search:
         if plan.search == "grid":
             for values in plan.grid():
                 self._study.enqueue_trial({name: _stored(plan.space[name], value) for name, value in values.items()}, skip_if_exists=True)
-        self.unfinished = [self._suggestion(trial) for trial in self._study.trials if trial.state == self._states.RUNNING]
+        # Optuna keeps a trial before it draws its settings, one by one: what a driver that died had not drawn is drawn now.
+        running = [trial for trial in self._study.trials if trial.state == self._states.RUNNING]
+        self.unfinished = [self._drawn(optuna.trial.Trial(self._study, trial._trial_id)) for trial in running]
 
     @property
     def left(self) -> int:
@@ -69,7 +70,7 @@ class Search:
 
     def suggest(self) -> Suggestion:
         """The next trial."""
-        return self._suggestion(self._study.ask(self._distributions))
+        return self._drawn(self._study.ask())
 
     def conclude(self, number: int, value: float | None) -> None:
         """Tell what came of a trial; None if it failed."""
@@ -78,19 +79,17 @@ class Search:
         else:
             self._study.tell(number, value)
 
-    def _suggestion(self, trial: Any) -> Suggestion:
-        chosen = {name: json.loads(value) if self._plan.space[name].choice else value for name, value in trial.params.items()}
-        return Suggestion(trial.number, {name: chosen[name] for name in self._plan.space})
+    def _drawn(self, trial: Any) -> Suggestion:
+        return Suggestion(trial.number, {name: _draw(trial, name, values) for name, values in self._plan.space.items()})
 
 
-def _distribution(values: Range) -> Any:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
+def _draw(trial: Any, name: str, values: Range) -> Any:
+    """A setting's value in a trial, drawn unless it is there already."""
     if values.choice:
-        return CategoricalDistribution([_stored(values, value) for value in values.choice])
+        return json.loads(trial.suggest_categorical(name, [_stored(values, value) for value in values.choice]))
     if values.integer:
-        return IntDistribution(*values.integer)
-    return FloatDistribution(*values.ends, log=values.log_uniform is not None)
+        return trial.suggest_int(name, *values.integer)
+    return trial.suggest_float(name, *values.ends, log=values.log_uniform is not None)
 
 
 def _stored(values: Range, value: Any) -> Any:

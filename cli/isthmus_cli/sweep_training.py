@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
+from isthmus.artifact import Artifact
 from isthmus_cli.sweep_plan import SweepPlan
+from isthmus_policies.learner import DivergedError
 
 __all__ = ["Training", "locked", "result_of"]
 
@@ -35,13 +37,16 @@ class Training:
     folder: str
 
     def run(self) -> dict[str, Any]:
-        """Train from the newest checkpoint in the folder, or from the beginning; what came of it is kept as result.json.
+        """Train from the newest checkpoint in the folder, or from the beginning.
 
         Returns:
-            `return` and `success` of the evaluation with the highest return, or `failed`, the reason why there is none.
+            `return` and `success` of the evaluation whose policy was kept, or `failed`, why these settings have none; either is kept as
+            result.json. Or `lost`, what else ended the training, which is not kept: another try may do better.
 
         Raises:
             KeyboardInterrupt: the training was interrupted.
+            OSError: a file cannot be read or written, as other trainings would find, too.
+            ImportError: this machine lacks a package, likewise.
         """
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,15 +55,19 @@ class Training:
             if (found := result_of(folder)) is not None:
                 return found
             try:
-                if self.plan.command(self.chosen, self.seed, folder).run():
+                command = self.plan.command(self.chosen, self.seed, folder)
+            except ValueError as error:  # settings that do not fit each other
+                return _kept(folder, {"failed": str(error)})
+            try:
+                if command.run():
                     raise KeyboardInterrupt
-                result = _best(folder)
-            except ValueError as error:
-                result = {"failed": str(error)}
-            partial = folder / f"{_RESULT}.partial"
-            partial.write_bytes(strict.canonical_json(result))
-            partial.replace(folder / _RESULT)
-            return result
+                return _kept(folder, _evaluation(folder))
+            except DivergedError as error:
+                return _kept(folder, {"failed": str(error)})
+            except (OSError, ImportError):
+                raise
+            except Exception as error:  # whatever else PyTorch, an engine or a suite raises
+                return {"lost": str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"}
 
 
 def result_of(folder: Path) -> dict[str, Any] | None:
@@ -80,8 +89,16 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
         yield
 
 
-def _best(folder: Path) -> dict[str, Any]:
-    """The evaluation whose policy was kept: of equal returns the last."""
+def _kept(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    partial = folder / f"{_RESULT}.partial"
+    partial.write_bytes(strict.canonical_json(result))
+    partial.replace(folder / _RESULT)
+    return result
+
+
+def _evaluation(folder: Path) -> dict[str, Any]:
+    """That of policy.isthmus: the one that reached a target, or else the best."""
+    steps = Artifact.load(folder / "policy.isthmus").training["steps"]
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    best = max(reversed(rows), key=lambda row: row["return"])
-    return {"return": best["return"], "success": best.get("success"), "step": best["step"]}
+    (kept,) = [row for row in rows if row["step"] == steps]
+    return {"return": kept["return"], "success": kept.get("success"), "step": steps}

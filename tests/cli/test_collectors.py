@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 
 from isthmus.artifact import Artifact
 from isthmus_cli.collectors import CollectorEnv, Collectors
 from isthmus_cli.training_tasks import training_environment
-from isthmus_sim.randomization import load_randomization
+from isthmus_sim.randomization import Entry, Randomization, Uniform, load_randomization
 from isthmus_sim.tasks import get_task
 
 RANDOM = Path(__file__).parents[2] / "examples" / "randomize" / "reach.yaml"
@@ -51,6 +52,13 @@ def test_rows_in_several_processes_do_what_they_do_in_one_and_a_dead_process_is_
     env._ray.kill(env._actors[1])
     with pytest.raises(ValueError, match="a collector died; continue with --resume"):
         env.step(actions)
+
+
+def test_an_environment_that_cannot_be_made_is_told_with_its_cause(tmp_path):
+    randomization = Randomization((Entry("payloat", Uniform(0.0, 1.0)),))
+    with pytest.raises(ValueError, match=r"^unknown parameter 'payloat'; did you mean 'payload'\?"):
+        CollectorEnv("reach", get_task("reach").contract, "mujoco", 2, randomization, tmp_path, Collectors(1))
+    assert not ray.is_initialized()
 
 
 def test_a_training_with_collectors_ends_with_the_weights_of_one_without(isthmus, tmp_path):

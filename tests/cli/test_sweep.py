@@ -6,16 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import yaml
 
 from isthmus.artifact import Artifact
 from isthmus_cli.sweep import run_sweep
 from isthmus_cli.sweep_plan import load_plan
+from isthmus_cli.sweep_search import Search
 from isthmus_cli.sweep_training import Training, locked
+from isthmus_cli.train_sac import TrainSac
+from isthmus_policies.identity import write_identity
+from isthmus_policies.learner import DivergedError
 
 SETTINGS = {"steps": 400, "learning_starts": 50, "batch_size": 16, "hidden": [16], "evaluate_every": 400, "checkpoint_every": 50}
 PLAN = {
@@ -62,7 +68,7 @@ class Inline:
             raise KeyboardInterrupt
         training = self._open.pop(min(handles))
         result = self._result(training)
-        if result is not None:
+        if "lost" not in result:
             folder = Path(training.folder)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "result.json").write_text(json.dumps(result))
@@ -125,6 +131,49 @@ def test_a_driver_that_died_continues_and_repeats_nothing(plan, tmp_path, base):
     assert third.ran == []
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_a_trial_whose_conclusion_was_cut_short_by_death_is_not_lost(plan, tmp_path, monkeypatch, told):
+    made, conclude = plan(trials=3), Search.conclude
+
+    def die(search, number, value):
+        if told:
+            conclude(search, number, value)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "conclude", die)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(made, tmp_path, Inline(parabola), quiet=True)
+    monkeypatch.undo()
+    assert report(tmp_path)["trials"][0]["state"] == "finished"
+    pool = Inline(parabola)
+    trials = run_sweep(made, tmp_path, pool, quiet=True)
+    assert [(trial["number"], trial["state"]) for trial in trials] == [(0, "finished"), (1, "finished"), (2, "finished")]
+    assert len(pool.ran) == 2
+    assert Search(made, tmp_path / "optuna.journal").unfinished == []
+
+
+@pytest.mark.parametrize("base", [PLAN, GRID])
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_trial_whose_settings_were_not_all_drawn_at_death_gets_the_rest(plan, tmp_path, monkeypatch, base, most):
+    made, drawn, draw = plan(base), {}, optuna.trial.Trial._suggest
+
+    def die(trial, name, distribution):
+        if len(drawn) == most:
+            raise KeyboardInterrupt
+        return drawn.setdefault(name, draw(trial, name, distribution))
+
+    pool = Inline(lambda training: {"return": 0.0, "success": None, "step": 1})
+    monkeypatch.setattr(optuna.trial.Trial, "_suggest", die)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(made, tmp_path, pool, quiet=True)
+    monkeypatch.undo()
+    trials = run_sweep(made, tmp_path, pool, quiet=True)
+    assert [(trial["number"], trial["state"]) for trial in trials] == [(number, "finished") for number in range(made.count)]
+    assert len({json.dumps(trial["settings"]) for trial in trials}) == made.count
+    for name, value in drawn.items():
+        assert trials[0]["settings"][name] == (json.loads(value) if made.space[name].choice else value)
+
+
 def test_more_trials_continue_a_finished_sweep(plan, tmp_path):
     first = run_sweep(plan(trials=2), tmp_path, Inline(parabola), quiet=True)
     pool = Inline(parabola)
@@ -147,24 +196,72 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(plan, tmp_path):
     assert run_sweep(plan(GRID), tmp_path, Inline(result), quiet=True) == trials
 
 
-def test_a_training_whose_process_dies_again_and_again_is_tried_by_the_next_resume(plan, tmp_path, capfd):
-    made, missing = plan(trials=3), [True]
+def test_a_training_that_is_lost_does_not_end_the_others_and_is_tried_by_the_next_resume(plan, tmp_path, capfd):
+    made = plan(trials=3, seeds=[0, 1])
 
     def result(training):
-        return None if training.folder.endswith("trial_001/seed_0") and missing.pop() else parabola(training)
+        return {"lost": "out of memory"} if training.folder.endswith("trial_001/seed_0") else parabola(training)
 
-    assert [trial["state"] for trial in run_sweep(made, tmp_path, Inline(result), quiet=True)] == ["finished", "lost", "finished"]
-    assert "trial_001/seed_0 died again and again" in capfd.readouterr().err
+    trials = run_sweep(made, tmp_path, Inline(result), quiet=True)
+    assert [trial["state"] for trial in trials] == ["finished", "lost", "finished"]
+    assert trials[1]["seeds"]["0"] == {"lost": "out of memory"}
+    assert "trial_001/seed_0 is lost: out of memory; --resume tries it once more" in capfd.readouterr().err
     pool = Inline(parabola)
     assert [trial["state"] for trial in run_sweep(made, tmp_path, pool, quiet=True)] == ["finished"] * 3
     assert len(pool.ran) == 1
 
 
-def test_settings_that_fail_in_training_are_a_result_and_kept(plan, tmp_path):
-    training = Training(plan(), {"learning_rate": 1e-3, "gamma": 2.0}, 0, str(tmp_path / "run"))
-    result = training.run()
+def fails_with(error):
+    def run(command):
+        raise error
+
+    return run
+
+
+CHOSEN = {"learning_rate": 1e-3, "gamma": 0.9}
+
+
+def test_settings_that_do_not_fit_are_a_result_and_kept(plan, tmp_path):
+    result = Training(plan(), {**CHOSEN, "gamma": 2.0}, 0, str(tmp_path)).run()
     assert "gamma must be in [0, 1), got 2.0" in result["failed"]
-    assert report(tmp_path / "run", "result.json") == result
+    assert report(tmp_path, "result.json") == result
+
+
+def test_a_training_that_diverged_is_a_result_and_kept(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(TrainSac, "run", fails_with(DivergedError("critic_loss is nan in update 7")))
+    assert Training(plan(), CHOSEN, 0, str(tmp_path)).run() == {"failed": "critic_loss is nan in update 7"}
+    assert report(tmp_path, "result.json") == {"failed": "critic_loss is nan in update 7"}
+
+
+def test_what_a_resume_may_mend_is_told_but_not_kept(plan, tmp_path):
+    made = plan()
+    write_identity(tmp_path, "sac", 5, made.config(CHOSEN), None)
+    result = Training(made, CHOSEN, 0, str(tmp_path)).run()
+    assert result["lost"].endswith("holds another training, which cannot be resumed with seed 0 (there: 5)")
+    result = Training(made, {**CHOSEN, "hidden": [10**13]}, 0, str(tmp_path / "wide")).run()
+    assert result["lost"].startswith("RuntimeError: ")
+    assert not (tmp_path / "result.json").exists()
+    assert not (tmp_path / "wide" / "result.json").exists()
+
+
+def test_the_result_is_the_evaluation_whose_policy_was_kept(plan, policies, tmp_path, monkeypatch):
+    def run(command):
+        artifact = Artifact.load(policies / "pendulum.isthmus")
+        replace(artifact, training={"steps": 200, "reached_target": True}).save(command.out / "policy.isthmus")
+        rows = [{"step": 100, "return": 5.0, "success": 0.2}, {"step": 200, "return": 3.0, "success": 1.0}]
+        (command.out / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return 0
+
+    monkeypatch.setattr(TrainSac, "run", run)
+    assert Training(plan(), CHOSEN, 0, str(tmp_path)).run() == {"return": 3.0, "success": 1.0, "step": 200}
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), ModuleNotFoundError("no module named 'pybullet'")])
+def test_what_every_training_would_meet_ends_the_sweep(plan, tmp_path, monkeypatch, error):
+    monkeypatch.setattr(TrainSac, "run", fails_with(error))
+    with pytest.raises(type(error), match=str(error)):
+        Training(plan(), CHOSEN, 0, str(tmp_path)).run()
+    assert not (tmp_path / "result.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -193,9 +290,18 @@ def test_settings_that_fail_in_training_are_a_result_and_kept(plan, tmp_path):
         ({"space": {"n_step": {"uniform": [1, 3]}}}, "space.n_step: 1.0 cannot be: settings of sac.n_step must be an integer, got 1.0"),
         ({"space": {"gamma": {"uniform": [0.9, 0.5]}}}, "uniform must go from a number to a larger one, got [0.9, 0.5]"),
         ({"space": {"tau": {"log_uniform": [0.0, 0.5]}}}, "log_uniform must be > 0, got [0.0, 0.5]"),
+        ({"space": {"hidden": {"choice": [[16], [8], [16]]}}}, "space.hidden: choice must have different entries, got [16] twice"),
         ({"space": {"tau": {"choice": []}}}, "choice must have at least one entry, got []"),
         ({"space": {"tau": {"uniform": [0.1, 0.5], "choice": [1]}}}, "exactly one of uniform, log_uniform, integer, choice must be given"),
         ({"randomize": "none.yaml"}, "randomize: there is no file"),
+        (
+            {"task": "gym:Pendulum-v1", "objective": "success"},
+            "objective success cannot be used with 'gym:Pendulum-v1', which never reports success; use the return",
+        ),
+        (
+            {"task": "gym:Pendulum-v1", "settings": {**SETTINGS, "stop_at_success": 0.9}},
+            "stop_at_success cannot be used with 'gym:Pendulum-v1', which never reports success; use the return",
+        ),
         ({"algorithm": "sac", "task": "slide"}, "SAC decides every control period; task 'slide' decides once per 80 actions"),
     ],
 )
@@ -228,6 +334,22 @@ def test_a_folder_with_another_sweep_is_not_continued(plan, tmp_path, refuse):
     with locked(out / "lock", wait=False):
         assert f"another sweep is running in {out}" in refuse("sweep", file, "--out", out, "--resume")
     assert "workers must be >= 1, got 0" in refuse("sweep", file, "--out", tmp_path / "new", "--workers", 0)
+
+
+def test_a_randomisation_may_move_but_not_change(plan, tmp_path, refuse):
+    out, draws = tmp_path / "out", "parameters: {joint_damping: {uniform: {low: 0.0, high: %s}}}"
+    out.mkdir()
+    (tmp_path / "draws.yaml").write_text(draws % 1.0)
+    run_sweep(plan(trials=1, randomize="draws.yaml"), out, Inline(parabola), quiet=True)
+    (tmp_path / "draws.yaml").write_text(draws % 2.0)
+    told = refuse("sweep", tmp_path / "plan.yaml", "--out", out, "--resume")
+    assert "cannot be resumed with randomize" in told
+    assert '"high": 2.0' in told
+    assert '"high": 1.0' in told
+    (tmp_path / "moved.yaml").write_text(draws % 1.0)
+    plan(trials=1, randomize="moved.yaml")
+    with locked(out / "lock", wait=False):
+        assert "another sweep is running" in refuse("sweep", tmp_path / "plan.yaml", "--out", out, "--resume")
 
 
 PROGRAM = "import sys; from isthmus_cli.main import main; sys.exit(main(sys.argv[1:]))"
