@@ -13,6 +13,7 @@ from isthmus_policies.learner import LearnerConfig
 __all__ = ["check_resumable", "write_identity"]
 
 _FILE = "config.json"
+_LONGEST = 60  # characters of a value in a message
 
 
 def write_identity(out: Path, algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any]) -> None:
@@ -33,9 +34,16 @@ def check_resumable(out: Path, algorithm: str, seed: int, config: LearnerConfig,
         for data in (here, there)
     )
     if differing := [
-        f"{name} {own.get(name)!r} (there: {other.get(name)!r})" for name in {**own, **other} if own.get(name) != other.get(name)
+        f"{name} {_short(own.get(name))} (there: {_short(other.get(name))})"
+        for name in {**own, **other}
+        if own.get(name) != other.get(name)
     ]:
         raise ValueError(f"{out} holds another training, which cannot be resumed with {', '.join(differing)}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _identity(algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any]) -> dict[str, Any]:
