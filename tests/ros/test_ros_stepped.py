@@ -11,6 +11,8 @@ from ros_policies import resolved_rate
 from isthmus.artifact import Artifact
 from isthmus.recording import read_trace
 from isthmus.robot import load_robot
+from isthmus_policies.export import export_graph
+from isthmus_policies.srl import Srl, SrlConfig
 from isthmus_ros.coordinator import evaluate_over_ros
 from isthmus_sim.episodes import episode_start, run_episodes
 from isthmus_sim.plants import make_plant
@@ -53,8 +55,9 @@ def assert_same(path, ticks):
     np.testing.assert_array_equal(trace.position, np.concatenate([tick.measurement.position for tick in ticks]))
     np.testing.assert_array_equal(trace.velocity, np.concatenate([tick.measurement.velocity for tick in ticks]))
     np.testing.assert_array_equal(trace.executed, np.concatenate([tick.decision.command.values for tick in ticks]))
+    decided = [tick.observation for tick in ticks if tick.chunk is not None]
     for name, values in trace.observations.items():
-        np.testing.assert_array_equal(values, np.concatenate([tick.observation[name] for tick in ticks]))
+        np.testing.assert_array_equal(values, np.concatenate([observation[name] for observation in decided]))
 
 
 def test_stepped_run_over_topics_equals_the_run_in_one_process_bit_for_bit(task, policy_file, in_process, tmp_path):
@@ -65,6 +68,25 @@ def test_stepped_run_over_topics_equals_the_run_in_one_process_bit_for_bit(task,
         assert_same(tmp_path / f"trace-{number:03d}.mcap", ticks)
         assert (episode.seed, episode.success, episode.steps, episode.stopped_by_guard) == (seed, True, 100, "")
         assert episode.total_reward == pytest.approx(expected.total_reward, abs=1.0)  # executed instead of asked actions
+
+
+@pytest.mark.parametrize("guard", ["inline", "external"])
+def test_a_sequence_is_played_out_between_decisions_and_begins_after_what_was_executed(tmp_path, guard):
+    learner = Srl(get_task("reach").contract, SrlConfig(hidden=16, critic_hidden=(8,), model_hidden=(8,), sequence=8), seed=1)
+    task = dataclasses.replace(get_task("reach"), contract=learner.contract)
+    draw = np.random.default_rng(0)
+    samples = {s.name: draw.uniform(-1, 1, (9, s.history, *s.shape)).astype(np.float32) for s in learner.contract.observation}
+    path = tmp_path / "policy.isthmus"
+    export_graph(learner.contract, learner.policy(), samples).save(path)
+    evaluate_over_ros(task, path, [5], replan=8, guard=guard, record=tmp_path / "trace")
+    ticks = []
+    plant = make_plant("pybullet", load_robot("ur5e"), mode="velocity", period=task.contract.control_period)
+    run_episodes(task, Artifact.load(path).policy(), plant, [5], replan=8, on_tick=ticks.append)
+    assert_same(tmp_path / "trace-000.mcap", ticks)
+    trace = read_trace(tmp_path / "trace-000.mcap")
+    assert trace.decisions.tolist() == list(range(0, len(ticks), 8))  # 2.5 Hz of 20 Hz
+    np.testing.assert_allclose(trace.observations["previous_action"][1:, 0], trace.executed[7:-1:8], atol=1e-7)
+    assert np.abs(np.diff(trace.executed, axis=0)).max(axis=1).min() > 0  # no action twice
 
 
 def test_swapped_and_additional_joints_change_nothing(task, policy_file, in_process, tmp_path):
