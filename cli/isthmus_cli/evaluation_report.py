@@ -27,6 +27,9 @@ def show_evaluation(summary: Mapping[str, Any]) -> None:
             say(f"the physics of episode {episode['seed']} exploded after {episode['steps']} steps")
         if episode.get("stopped_by_guard"):
             say(f"the guard stopped episode {episode['seed']} after {episode['steps']} steps: {episode['stopped_by_guard']}")
+    if dropped := {episode["seed"]: episode["dropped"] for episode in summary["per_episode"] if episode.get("dropped")}:
+        told = ", ".join(f"{count} in episode {seed}" for seed, count in dropped.items())
+        say(f"commands that came too late, or too soon after another, and were dropped by the guard: {told}")
 
 
 def _show_scores(summary: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from isthmus_ros.processes import RosError
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.task import Scorer, Task, Transition
 
-__all__ = ["Course", "RosEpisode"]
+__all__ = ["Course", "RosEpisode", "commands_in_force"]
 
 _HOME = -1  # `episode_seed` of the home pose
 _PATIENCE = 20.0  # s for discovery, arming and standstill
@@ -29,6 +30,8 @@ _RESET = 5.0  # s within which the guard must be reset: a state may be late
 _STAMP_TOLERANCE = 1000  # ns
 _ROUNDING = 1e-9
 _MONITOR = 2.0  # s that a monitor may need for what it has heard
+_DROPPED = 0.05  # share of the commands of an episode that may be missing; beyond it, it is not the policy's episode any more
+_LAST = 0.2  # s that the last messages of an episode may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class RosEpisode:
         stopped_by_guard: cause of the guard's stop, "" if there was none.
         robustness: exact robustness of the task's specification, None if it has none.
         monitored: interval of robustness that a `monitor_node` had decided on at the end, None if there is none.
+        dropped: control periods whose command the guard dropped, because it came too late or too soon after another; the one before stayed in force.
     """
 
     seed: int
@@ -52,6 +56,7 @@ class RosEpisode:
     stopped_by_guard: str
     robustness: float | None = None
     monitored: tuple[float, float] | None = None
+    dropped: int = 0
 
     @property
     def agrees(self) -> bool:
@@ -62,6 +67,34 @@ class RosEpisode:
         if not low - _ROUNDING <= self.robustness <= high + _ROUNDING:
             return False
         return (low >= 0) == (self.robustness >= 0) if low >= 0 or high < 0 else bool(self.stopped_by_guard)
+
+
+def commands_in_force(executed: Mapping[int, Any], first: int, last: int, period: int) -> tuple[list[Any], list[int]]:
+    """The command in force in each control period, and when these began: one that was dropped leaves the one before it in force.
+
+    Args:
+        executed: messages of guard/executed by sequence number.
+        first: number of the first command.
+        last: of the last.
+        period: control period, ns.
+
+    Returns:
+        messages, and ns; both of length last - first + 1.
+
+    Raises:
+        RosError: the first command is missing, or too many are.
+    """
+    count = last - first + 1
+    missing = sum(number not in executed for number in range(first, last + 1))
+    if first not in executed or missing > _DROPPED * count:
+        raise RosError(f"{missing} of {count} commands were dropped by the guard, or lost on guard/executed; the episode cannot be scored")
+    commands: list[Any] = []
+    times: list[int] = []
+    for number in range(first, last + 1):
+        there = number in executed
+        commands.append(executed[number] if there else commands[-1])
+        times.append(wire.nanoseconds_of(commands[-1].header.stamp) if there else times[-1] + period)
+    return commands, times
 
 
 class Course:
@@ -78,6 +111,7 @@ class Course:
         self._task = task
         self._robot = robot
         self._monitored = monitored
+        self._period = round(task.contract.control_period * 1e9)  # ns
         bound = stl.BoundSpecification(task.specification, task.contract) if task.specification else None
         self._formula = bound.formula if bound else None
         self._signals = stl.MeasuredSignals(bound, task.contract, robot, 1) if bound else None
@@ -144,15 +178,14 @@ class Course:
         if link.status.get("failure") or link.number("stop_sequence") >= 0:
             return link.status.get("policy") == "idle"
         last = first + self._task.episode_steps - 1
-        return first >= 0 and last in link.executed and max(link.states, default=-1) >= self._end(last)
-
-    def _end(self, last: int) -> int:
-        """When the control period of command `last` ends, ns."""
-        return (
-            int(wire.nanoseconds_of(self._link.executed[last].header.stamp))
-            + round(self._task.contract.control_period * 1e9)
-            - _STAMP_TOLERANCE
-        )
+        if first < 0:
+            return False
+        if last in link.executed:
+            end = wire.nanoseconds_of(link.executed[last].header.stamp) + self._period - _STAMP_TOLERANCE
+            return max(link.states, default=-1) >= end
+        if over := link.status.get("policy") == "idle":  # the last command was dropped, or is on its way
+            link.spin(_LAST)
+        return over
 
     def _score(self, seed: int, inputs: Mapping[str, Array]) -> RosEpisode:
         link, task = self._link, self._task
@@ -160,13 +193,13 @@ class Course:
         cause = link.status.get("cause", "") if stopped >= 0 and stopped < first + task.episode_steps else ""
         if first < 0:  # stopped on the way to the start pose
             return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run", None if self._formula is None else -np.inf)
-        last = stopped if cause else first + task.episode_steps - 1
-        commands = [link.executed[number] for number in range(first, last + 1) if number in link.executed]
-        if len(commands) != last - first + 1:
-            raise RosError(
-                f"{last - first + 1 - len(commands)} of {last - first + 1} messages on guard/executed were lost; the episode cannot be scored"
-            )
-        truth = self._states([wire.nanoseconds_of(command.header.stamp) for command in commands] + [self._end(last)])
+        # What was asked for last before a stop may have met a guard that had stopped already.
+        last = max((number for number in link.executed if number <= stopped), default=-1) if cause else first + task.episode_steps - 1
+        if last < first:
+            return RosEpisode(seed, 0.0, False, 0, cause, None if self._formula is None else -np.inf)
+        commands, times = commands_in_force(link.executed, first, last, self._period)
+        dropped = sum(number not in link.executed for number in range(first, last + 1))
+        truth = self._states([*times, times[-1] + self._period - _STAMP_TOLERANCE])
         scorer = Scorer(task, 1)
         field = wire.COMMANDED.get(task.contract.mode, task.contract.mode)
         total, success, steps = 0.0, False, 0
@@ -182,7 +215,8 @@ class Course:
                 success = False
                 break
         self.steps += len(commands)
-        return RosEpisode(seed, total, success and not cause, steps, cause, self._robustness(truth[1:], inputs), self._known_to_monitor())
+        robustness = self._robustness(truth[1:], inputs)
+        return RosEpisode(seed, total, success and not cause, steps, cause, robustness, self._known_to_monitor(), dropped)
 
     def _robustness(self, states: Sequence[Measurement], inputs: Mapping[str, Array]) -> float | None:
         """Exact robustness of the specification over the whole episode; what falls beyond its end is left out."""
