@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from ros_bench import Late, backwards, bench, delayed, lagging, punctual, without
+from ros_bench import Late, backwards, bench, delayed, in_time, lagging, punctual, without
 from ros_policies import resolved_rate
 
 from isthmus.recording import read_trace
@@ -206,8 +206,10 @@ def begin_motion(nodes, task, goal):
     nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.2 for message in nodes.link.executed.values()), "motion")
 
 
+@punctual
 def test_episode_in_wall_time_is_scored_and_its_cadence_reported(task, policy_file):
     found = evaluate_over_ros(task, policy_file, [0], clock="wall", plant="mujoco")
+    in_time(found.episodes[0].stopped_by_guard)
     assert found.episodes[0].success
     assert found.episodes[0].steps == found.cadence["steps"] == task.episode_steps
     assert found.cadence["realtime"]
