@@ -235,7 +235,7 @@ def test_a_training_that_diverged_is_a_result_and_kept(plan, tmp_path, monkeypat
 
 def test_what_a_resume_may_mend_is_told_but_not_kept(plan, tmp_path):
     made = plan()
-    write_identity(tmp_path, "sac", 5, made.config(CHOSEN), None)
+    write_identity(tmp_path, "sac", 5, made.config(CHOSEN), {"plant": "mujoco"})
     result = Training(made, CHOSEN, 0, str(tmp_path)).run()
     assert result["lost"].endswith("holds another training, which cannot be resumed with seed 0 (there: 5)")
     result = Training(made, {**CHOSEN, "hidden": [10**13]}, 0, str(tmp_path / "wide")).run()

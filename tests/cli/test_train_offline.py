@@ -232,4 +232,4 @@ def test_a_training_with_recordings_is_resumed_exactly_and_only_with_the_same_on
     assert "cannot be resumed with offline None (there: '0.5 of each batch from 2 recordings" in refuse(*without)
     one = recorded / "pendulum" / "mujoco-000007.mcap"
     assert "cannot be resumed with offline '0.5 of each batch from 1 recordings" in refuse(*without, "--offline", one)
-    assert json.loads((tmp_path / "whole" / "config.json").read_bytes())["offline"].startswith("0.5 of each batch")
+    assert json.loads((tmp_path / "whole" / "config.json").read_bytes())["notes"]["offline"].startswith("0.5 of each batch")
