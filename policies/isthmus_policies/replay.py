@@ -207,9 +207,8 @@ class Replay:
         missing = np.arange(count)
         while missing.size:
             rows = generator.integers(0, self._rows, missing.size)
-            most = np.full(
-                missing.size, max(int(self._used.max()), 1)
-            )  # the same for all rows, so that no transition is likelier than others
+            # The same bound for all rows, so that no transition is likelier than others.
+            most = np.full(missing.size, max(int(self._used.max()), 1))
             slots[missing] = self._first[rows] + generator.integers(0, most)
             missing = missing[self._end[slots[missing]] == _ONLY_OBSERVED]
         return slots

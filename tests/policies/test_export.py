@@ -73,7 +73,7 @@ def test_a_graph_may_differ_more_where_precision_does_and_in_what_follows_from_t
     contract = dataclasses.replace(CONTRACT, horizon=2)
     export_graph(contract, Sequences(1, 5e-5, 1, 2e-5), observations())
     export_graph(contract, Sequences(1, 5e-5, 0, 2e-5), observations())
-    for module in (Sequences(1, 5e-5, 1, 0.0), Sequences(0, 5e-5, 1, 2e-5), Sequences(1, 5e-4, 1, 2e-5)):
+    for module in (Sequences(1, 5e-5, 1, 0.0), Sequences(0, 5e-5, 1, 2e-5), Sequences(1, 5e-4, 1, 2e-5), Sequences(1, 2e-2, 1, 1e-2)):
         with pytest.raises(ValueError, match="exported graph differs"):
             export_graph(contract, module, observations())
 

@@ -152,8 +152,7 @@ def test_the_other_learners_go_on_half_way_as_if_nothing_had_happened(tmp_path, 
         learner = kind(get_task("reach").contract, config, 0)
         task = dataclasses.replace(get_task("reach"), contract=learner.contract)
         env = TaskVectorEnv(task, randomized_plant("mujoco", task, 1, None)[0])
-        score = lambda policy: Evaluation(0.0, 0.0)  # noqa: E731
-        return train(learner, env, score, out, config=config, seed=0, resume=True, progress=killed_at(moment))
+        return train(learner, env, lambda policy: Evaluation(0.0, 0.0), out, config=config, seed=0, resume=True, progress=killed_at(moment))
 
     with pytest.raises(Killed):
         run(tmp_path / "killed", 137)

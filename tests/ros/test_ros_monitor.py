@@ -42,17 +42,22 @@ def state(stamp, pan):
     return message
 
 
+def feed(watch, event):
+    """Tell a watch what came in, and let it look."""
+    match event:
+        case ("state", tick, pan):
+            watch.history.add(state(tick * PERIOD, pan))
+        case ("executed", sequence, tick):
+            watch.execute(sequence, tick * PERIOD)
+        case ("status", motion, first, last):
+            watch.follow(motion, first, last)
+    watch.advance()
+
+
 def fed(events, specification=STEPS):
     watch = RunWatch(specification, CONTRACT, ROBOT, dict)
     for event in events:
-        match event:
-            case ("state", tick, pan):
-                watch.history.add(state(tick * PERIOD, pan))
-            case ("executed", sequence, tick):
-                watch.execute(sequence, tick * PERIOD)
-            case ("status", motion, first, last):
-                watch.follow(motion, first, last)
-        watch.advance()
+        feed(watch, event)
     return watch
 
 
@@ -128,14 +133,7 @@ def test_an_input_may_come_late_but_not_for_ever():
     asked, inputs = Specification("always[0,0.2] (goal.x >= 0)"), {}
     watch = RunWatch(asked, CONTRACT, ROBOT, lambda: inputs)
     for event in run_of([0] * 10):
-        match event:
-            case ("state", tick, pan):
-                watch.history.add(state(tick * PERIOD, pan))
-            case ("executed", sequence, tick):
-                watch.execute(sequence, tick * PERIOD)
-            case ("status", motion, first, last):
-                watch.follow(motion, first, last)
-        watch.advance()
+        feed(watch, event)
     assert (watch.verdict.sample, watch.problem) == (-1, "")
     watch.execute(7 + 40, 40 * PERIOD)
     assert watch.advance()

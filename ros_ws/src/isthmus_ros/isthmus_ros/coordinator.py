@@ -120,7 +120,7 @@ def evaluate_over_ros(
             guard = link.text("policy_node", "guard")
         for name in (*(["guard_node"] if guard == "external" else []), "policy_node"):
             _bring_up(link, name, processes)
-        course = Course(link, task, robot, monitored=monitor)
+        course = Course(link, task, robot, wall=clock == "wall", monitored=monitor)
         episodes = []
         for seed in seeds:
             episodes.append(course.run(seed))

@@ -30,7 +30,9 @@ _RESET = 5.0  # s within which the guard must be reset: a state may be late
 _STAMP_TOLERANCE = 1000  # ns
 _ROUNDING = 1e-9
 _MONITOR = 2.0  # s that a monitor may need for what it has heard
-_DROPPED = 0.05  # share of the commands of an episode that may be missing; beyond it, it is not the policy's episode any more
+_DROPPED = (
+    0.05  # share of the commands of an episode that a guard in wall-clock time may drop; beyond it, it is not the policy's episode any more
+)
 _LAST = 0.2  # s that the last messages of an episode may take
 
 
@@ -69,7 +71,7 @@ class RosEpisode:
         return (low >= 0) == (self.robustness >= 0) if low >= 0 or high < 0 else bool(self.stopped_by_guard)
 
 
-def commands_in_force(executed: Mapping[int, Any], first: int, last: int, period: int) -> tuple[list[Any], list[int]]:
+def commands_in_force(executed: Mapping[int, Any], first: int, last: int, period: int, share: float) -> tuple[list[Any], list[int]]:
     """The command in force in each control period, and when these began: one that was dropped leaves the one before it in force.
 
     Args:
@@ -77,6 +79,7 @@ def commands_in_force(executed: Mapping[int, Any], first: int, last: int, period
         first: number of the first command.
         last: of the last.
         period: control period, ns.
+        share: of the commands that may be missing.
 
     Returns:
         messages, and ns; both of length last - first + 1.
@@ -86,7 +89,7 @@ def commands_in_force(executed: Mapping[int, Any], first: int, last: int, period
     """
     count = last - first + 1
     missing = sum(number not in executed for number in range(first, last + 1))
-    if first not in executed or missing > _DROPPED * count:
+    if first not in executed or missing > share * count:
         raise RosError(f"{missing} of {count} commands were dropped by the guard, or lost on guard/executed; the episode cannot be scored")
     commands: list[Any] = []
     times: list[int] = []
@@ -105,12 +108,21 @@ class Course:
         seconds: that they took, from start to the last state.
     """
 
-    def __init__(self, link: Link, task: Task, robot: Robot, *, monitored: bool = False) -> None:
-        """Drive the nodes that the link reaches; with `monitored`, a `monitor_node` is among them."""
+    def __init__(self, link: Link, task: Task, robot: Robot, *, wall: bool = False, monitored: bool = False) -> None:
+        """Drive the nodes that the link reaches.
+
+        Args:
+            link: to the nodes.
+            task: scores; gives starts and inputs.
+            robot: its profile.
+            wall: the nodes run in wall-clock time, where commands may come too late; in stepped time every one is executed.
+            monitored: a `monitor_node` is among them.
+        """
         self._link = link
         self._task = task
         self._robot = robot
         self._monitored = monitored
+        self._wall = wall
         self._period = round(task.contract.control_period * 1e9)  # ns
         bound = stl.BoundSpecification(task.specification, task.contract) if task.specification else None
         self._formula = bound.formula if bound else None
@@ -193,11 +205,12 @@ class Course:
         cause = link.status.get("cause", "") if stopped >= 0 and stopped < first + task.episode_steps else ""
         if first < 0:  # stopped on the way to the start pose
             return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run", None if self._formula is None else -np.inf)
-        # What was asked for last before a stop may have met a guard that had stopped already.
-        last = max((number for number in link.executed if number <= stopped), default=-1) if cause else first + task.episode_steps - 1
+        last = stopped if cause else first + task.episode_steps - 1
+        if cause and self._wall:  # what was asked for last may have met a guard that had stopped already
+            last = max((number for number in link.executed if number <= stopped), default=-1)
         if last < first:
             return RosEpisode(seed, 0.0, False, 0, cause, None if self._formula is None else -np.inf)
-        commands, times = commands_in_force(link.executed, first, last, self._period)
+        commands, times = commands_in_force(link.executed, first, last, self._period, _DROPPED if self._wall else 0.0)
         dropped = sum(number not in link.executed for number in range(first, last + 1))
         truth = self._states([*times, times[-1] + self._period - _STAMP_TOLERANCE])
         scorer = Scorer(task, 1)
