@@ -14,7 +14,7 @@ from isthmus import strict
 from isthmus_cli.train_dsac_t import TrainDsacT
 from isthmus_cli.train_sac import TrainSac
 from isthmus_cli.train_srl import TrainSrl
-from isthmus_cli.training_tasks import find_task
+from isthmus_cli.training_tasks import check_simulation, find_task
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.sac import check_reactive
 from isthmus_sim.plants import plant_names
@@ -176,6 +176,7 @@ def load_plan(path: Path) -> SweepPlan:
     """
     plan = strict.decode(SweepPlan, strict.load_yaml(path), str(path))
     task = find_task(plan.task)
+    check_simulation(task, plan.plant, plan.randomize is not None, "plant and randomize")
     if plan.algorithm != "srl":
         check_reactive(task.contract)
     if plan.randomize:

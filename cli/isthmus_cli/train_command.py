@@ -16,7 +16,7 @@ from isthmus_cli.film import check_format
 from isthmus_cli.offline import find_recordings
 from isthmus_cli.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.training import score_text, train_shown, training_notes
-from isthmus_cli.training_tasks import find_task
+from isthmus_cli.training_tasks import check_simulation, find_task
 from isthmus_policies.identity import check_resumable
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
@@ -88,8 +88,7 @@ def run_training(
             raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
     randomization = load_randomization(randomize) if randomize else None
     notes = training_notes(task, plant, randomization, recordings)
-    if isinstance(task, SuiteTask) and (plant != "mujoco" or randomize):
-        raise ValueError(f"{task_name!r} runs in a suite's own simulation, so --plant and --randomize cannot be used with it")
+    check_simulation(task, plant, randomize is not None, "--plant and --randomize")
     if config.stop_at_success is not None:
         _check_reports_success(task, config.stop_at_success)
     if video_every is not None:

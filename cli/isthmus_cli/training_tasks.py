@@ -12,7 +12,7 @@ from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["find_task", "named_task", "training_environment"]
+__all__ = ["check_simulation", "find_task", "named_task", "training_environment"]
 
 
 def find_task(name: str) -> Task | SuiteTask:
@@ -35,6 +35,16 @@ def named_task(words: Sequence[str]) -> str | None:
     if words and not words[0].startswith("-") and (is_system(words[0]) or not is_suite_task(words[0])):
         find_task(words[0])
     return next((word for word in words if word in task_names()), None)
+
+
+def check_simulation(task: Task | SuiteTask, plant: str, randomized: bool, options: str) -> None:
+    """See that a suite's task is left in its own simulation.
+
+    Raises:
+        ValueError: another engine or randomisation is asked for; the message names the `options`.
+    """
+    if isinstance(task, SuiteTask) and (plant != "mujoco" or randomized):
+        raise ValueError(f"{task.name!r} runs in a suite's own simulation, so {options} cannot be used with it")
 
 
 def training_environment(

@@ -273,6 +273,10 @@ def test_what_every_training_would_meet_ends_the_sweep(plan, tmp_path, monkeypat
         ({"search": "bayes"}, "unknown search 'bayes'; Known: grid, random, tpe"),
         ({"objective": "loss"}, "unknown objective 'loss'; Known: return, success"),
         ({"plant": "mujocco"}, "unknown plant 'mujocco'; did you mean 'mujoco'?"),
+        (
+            {"task": "gym:Pendulum-v1", "plant": "pybullet"},
+            "'gym:Pendulum-v1' runs in a suite's own simulation, so plant and randomize cannot be",
+        ),
         ({"seeds": [0, 0]}, "seeds must be different integers >= 0, got [0, 0]"),
         ({"seed": -1}, "seed must be >= 0, got -1"),
         ({"cpus": 0}, "cpus must be >= 1, got 0"),

@@ -131,6 +131,15 @@ def test_what_does_not_exist_is_refused_in_one_sentence(name, message):
         get_suite_task(name)
 
 
+def test_an_environment_that_fails_without_a_word_is_named_with_the_place(monkeypatch):
+    def fail(*_, **__):
+        raise NotImplementedError
+
+    monkeypatch.setattr(gymnasium, "make", fail)
+    with pytest.raises(ValueError, match=r"gym:Pendulum-v1 cannot be made here: NotImplementedError in .*test_suites.py, line \d+"):
+        get_suite_task("gym:Pendulum-v1")
+
+
 def test_a_missing_suite_names_its_extra(monkeypatch):
     monkeypatch.setitem(isthmus_sim.suites.SUITES, "dmc", ("DeepMind control suite", "no_such_package", "pip install 'isthmus[suites]'"))
     with pytest.raises(

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import io
 import os
+import traceback
 from typing import Any
 
 import gymnasium
@@ -49,9 +50,16 @@ def make(name: str, size: int | None) -> SuiteEnv:
             env = gymnasium.make(name, disable_env_checker=True, **pictures)
     except Exception as error:  # every environment fails in its own way
         where = f" with pictures of {size} × {size}" if size else ""
-        reason = str(error).strip() or type(error).__name__
-        raise ValueError(f"gym:{name} cannot be made here{where}: {reason.splitlines()[0]}") from error
+        raise ValueError(f"gym:{name} cannot be made here{where}: {_reason(error)}") from error
     if size is not None and hasattr(env.unwrapped, "model"):
         fast_pictures(env.unwrapped.model)
     period = float(getattr(env.unwrapped, "dt", 0) or 1 / (env.metadata.get("render_fps") or 1))
     return SuiteEnv(env, period, (env.spec.max_episode_steps if env.spec else None) or DEFAULT_STEPS)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong; of an error without a message its name and place."""
+    if message := str(error).strip():
+        return message.splitlines()[0]
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.filename}, line {place.lineno}"
