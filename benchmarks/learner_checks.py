@@ -156,7 +156,7 @@ def _with(name: str, policy: Policy) -> Any:
 
 
 def check_scales(seed: int, steps: int, folder: Path) -> None:
-    """Returns of the last evaluation, in the units of Pendulum-v1."""
+    """Returns of the policy that was kept, in the units of Pendulum-v1."""
     for algorithm in ("sac", "dsac-t"):
         found = {}
         for factor in (0.1, 1, 10):

@@ -63,7 +63,7 @@ class Eval:
         fas: frequency-averaged score (Patel & Siegelmann 2025): the mean return at 1, 2, 4, … 30 actions per decision, where a reactive policy
             repeats its one, and the area below that curve; not with ros.
         fas_range: with --fas: returns LOW and HIGH that count as 0 and 1; by default those published for the task.
-        clock: with ros: stepped (simulated time, reproducible) or wall (real time).
+        clock: with ros: stepped (simulated time, reproducible) or wall (real time); with --attach that of the nodes counts.
         engine: with ros: the engine behind the simulated robot, mujoco or pybullet.
         attach: with ros: use the nodes that already run, instead of starting some.
         monitor: with ros: a monitor node watches the task's specification, and is compared with the evaluation of the whole run.

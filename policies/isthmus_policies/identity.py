@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,23 @@ def check_resumable(out: Path, algorithm: str, seed: int, config: LearnerConfig,
         ValueError: it holds another one; the message names what differs.
     """
     there = strict.load_json((out / _FILE).read_bytes(), str(out / _FILE))
-    here = strict.encode(_identity(algorithm, seed, config, notes))
+    here = strict.load_json(strict.canonical_json(_identity(algorithm, seed, config, notes)), "the training")
     own, other = (
         {**{name: data[name] for name in ("algorithm", "engine", "seed")}, **data.get("notes", {}), **data["config"]}
         for data in (here, there)
     )
-    if differing := [
-        f"{name} {_short(own.get(name))} (there: {_short(other.get(name))})"
-        for name in {**own, **other}
-        if own.get(name) != other.get(name)
-    ]:
+    if differing := list(_differing("", own, other)):
         raise ValueError(f"{out} holds another training, which cannot be resumed with {', '.join(differing)}")
+
+
+def _differing(prefix: str, own: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """What is not the same, down to the innermost keys that both have."""
+    for name in {**own, **other}:
+        here, there = own.get(name), other.get(name)
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            yield from _differing(f"{prefix}{name}.", here, there)
+        elif here != there:
+            yield f"{prefix}{name} {_short(here)} (there: {_short(there)})"
 
 
 def _short(value: object) -> str:

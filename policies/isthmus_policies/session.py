@@ -65,7 +65,8 @@ class Session:
         self.best: Evaluation | None = None
         self.reached = False
         self._learner, self._evaluate, self._out, self._config = learner, evaluate, out, config
-        self._seed, self._progress, self._git, self._notes = seed, progress, git, notes
+        self._seed, self._progress, self._git = seed, progress, git
+        self._notes = {**notes, **({"offline": offline.identity} if offline else {})}
         self._rows = env.num_envs
         self._generator = np.random.default_rng(seed)
         self._replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), self._rows)
@@ -75,8 +76,8 @@ class Session:
         self._seconds, self._began = 0.0, time.monotonic()
         self._losses: list[Mapping[str, float]] = []
 
-    def begin(self, resume: bool) -> None:
-        """Start at the beginning, or where the newest checkpoint was taken."""
+    def begin(self, resume: bool) -> bool:
+        """Start where the newest checkpoint was taken, if it is to be resumed and there is one (True), or else at the beginning (False)."""
         self._out.mkdir(parents=True, exist_ok=True)
         newest = newest_checkpoint(self._out / "checkpoints") if resume else None
         told = (self._learner.algorithm, self._seed, self._config, self._notes)
@@ -88,6 +89,7 @@ class Session:
             self._load(newest)
         self._journal = Journal(self._out, self.step)
         self._begin_episodes()
+        return newest is not None
 
     @property
     def finished(self) -> bool:

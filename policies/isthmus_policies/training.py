@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus_policies.environment import TrainingEnv
 from isthmus_policies.learner import Learner, LearnerConfig
@@ -65,7 +66,7 @@ def train(
     torch.set_num_threads(1)
     session = Session(learner, env, evaluate, out, config, seed, progress, git, notes or {}, offline)
     interrupted = False
-    session.begin(resume)
+    resumed = session.begin(resume)
     try:
         while not session.finished:
             session.advance()
@@ -77,8 +78,11 @@ def train(
         session.close()
     session.export().save(out / "last.isthmus")
     policy = out / "policy.isthmus"
-    if (
-        session.best is None and not policy.exists()
-    ):  # one that is there was better, and its evaluation is done again when the training is resumed
+    if session.best is None and not (resumed and _is_ahead(policy, session.step)):
         session.export().save(policy)
     return TrainingResult(policy, session.step, session.best, interrupted, session.checkpoint, session.reached)
+
+
+def _is_ahead(policy: Path, step: int) -> bool:
+    """Whether a policy comes from an evaluation that a resumed training has not come to again."""
+    return policy.exists() and Artifact.load(policy).training["steps"] > step

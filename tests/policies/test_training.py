@@ -16,11 +16,13 @@ from isthmus_policies.checkpoint import load_checkpoint, save_checkpoint
 from isthmus_policies.dsac_t import DsacT, DsacTConfig
 from isthmus_policies.identity import check_resumable
 from isthmus_policies.learner import DivergedError, LearnerConfig
+from isthmus_policies.offline import Offline, recorded_replay
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.sac import Sac, SacConfig
 from isthmus_policies.srl import Srl, SrlConfig
 from isthmus_policies.training import train
 from isthmus_sim.randomization import load_randomization, randomized_plant
+from isthmus_sim.recordings import RecordedEpisode
 from isthmus_sim.tasks import get_task
 from isthmus_sim.vector_env import TaskVectorEnv
 
@@ -71,6 +73,14 @@ class Killed(Exception):
     pass
 
 
+def interrupted_at(moment):
+    def progress(step, total, evaluation):
+        if step == moment:
+            raise KeyboardInterrupt
+
+    return progress
+
+
 def killed_at(step):
     def progress(done, total, evaluation):
         if done >= step:
@@ -105,11 +115,7 @@ def test_a_killed_and_resumed_training_ends_as_an_uninterrupted_one(uninterrupte
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_a_policy(tmp_path):
-    def interrupt(step, total, evaluation):
-        if step == 90:
-            raise KeyboardInterrupt
-
-    result = trained(tmp_path, progress=interrupt)
+    result = trained(tmp_path, progress=interrupted_at(90))
     assert result.interrupted
     assert result.checkpoint.name == "step_000000080.safetensors"
     assert Artifact.load(result.policy).training["steps"] == 60
@@ -119,14 +125,20 @@ def test_ctrl_c_soon_after_a_resumption_leaves_the_policy_that_is_there(tmp_path
     never = SacConfig(**{**FIELDS, "checkpoint_every": 180})
     with pytest.raises(Killed):
         trained(tmp_path, config=never, progress=killed_at(130))
-
-    def interrupt(step, total, evaluation):
-        if step == 20:
-            raise KeyboardInterrupt
-
-    result = trained(tmp_path, config=never, resume=True, progress=interrupt)
+    result = trained(tmp_path, config=never, resume=True, progress=interrupted_at(20))
     assert (result.steps, result.best) == (20, None)
     assert Artifact.load(result.policy).training["steps"] == 120
+
+
+def test_ctrl_c_before_the_first_evaluation_leaves_the_policy_of_the_moment_whatever_is_there(tmp_path):
+    late = SacConfig(**{**FIELDS, "evaluate_every": 150})
+    result = trained(tmp_path, config=late, progress=interrupted_at(45))
+    assert Artifact.load(result.policy).training["steps"] == 45
+    result = trained(tmp_path, config=late, progress=interrupted_at(130), resume=True)
+    assert Artifact.load(result.policy).training["steps"] == 130
+    (tmp_path / "config.json").unlink()
+    result = trained(tmp_path, config=late, seed=5, progress=interrupted_at(45))
+    assert [Artifact.load(result.policy).training[name] for name in ("seed", "steps")] == [5, 45]
 
 
 OTHERS = {
@@ -252,6 +264,29 @@ def test_another_training_is_not_resumed(tmp_path):
         check_resumable(tmp_path, "sac", 1, SacConfig(**{**FIELDS, "gamma": 0.5}), {"plant": "mujoco"})
     with pytest.raises(ValueError, match=r"with plant 'pybullet' \(there: 'mujoco'\), randomization 'some' \(there: None\)$"):
         check_resumable(tmp_path, "sac", 0, SMALL, {"plant": "pybullet", "randomization": "some"})
+
+
+def test_of_a_changed_randomization_the_message_names_what_changed(tmp_path):
+    def notes(high):
+        return {"randomization": {"content": {"parameters": {"damping": {"low": 0.0, "high": high}}, "plants": []}}}
+
+    trained(tmp_path, notes=notes(1.0))
+    check_resumable(tmp_path, "sac", 0, SMALL, notes(1.0))
+    with pytest.raises(ValueError, match=r"with randomization.content.parameters.damping.high 2.0 \(there: 1.0\)$"):
+        check_resumable(tmp_path, "sac", 0, SMALL, notes(2.0))
+
+
+def test_recordings_belong_to_a_training_whoever_calls_it(tmp_path):
+    names = {signal.name: (51, signal.history, *signal.shape) for signal in TASK.contract.observation}
+    episode = RecordedEpisode({name: np.zeros(shape) for name, shape in names.items()}, np.zeros((50, 1)), np.zeros(50), False)
+    offline = [Offline(recorded_replay(TASK.contract, [episode]), 0.5, name) for name in ("recordings A", "recordings B")]
+    config = SacConfig(**{**FIELDS, "n_step": 1})
+    with pytest.raises(Killed):
+        trained(tmp_path, config=config, offline=offline[0], progress=killed_at(100))
+    with pytest.raises(ValueError, match=r"with offline 'recordings B' \(there: 'recordings A'\)$"):
+        trained(tmp_path, config=config, offline=offline[1], resume=True)
+    result = trained(tmp_path, config=config, offline=offline[0], resume=True)
+    assert Artifact.load(result.policy).training["offline"] == "recordings A"
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

@@ -1,45 +1,118 @@
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
 
-from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState
 
-from isthmus_ros.course import commands_in_force
+from isthmus.robot import load_robot
+from isthmus_ros import wire
+from isthmus_ros.course import Course, commands_in_force
 from isthmus_ros.processes import RosError
+from isthmus_sim.episodes import episode_start
+from isthmus_sim.tasks import get_task
 
 pytestmark = pytest.mark.ros
 
 BEGAN, PERIOD = 7_500_000_000, 50_000_000  # ns
+ROBOT, TASK = load_robot("ur5e"), get_task("reach")
+FIRST = 10
+LAST = FIRST + TASK.episode_steps - 1
 
 
-def executed(*missing, count=100):
-    messages = {}
-    for number in set(range(count)) - set(missing):
-        messages[number] = JointState(velocity=[float(number)])
-        seconds, rest = divmod(BEGAN + number * PERIOD, 10**9)
-        messages[number].header.stamp = Time(sec=seconds, nanosec=rest)
-    return messages
+def message(time, **values):
+    sent = JointState(name=list(ROBOT.joint_names), **values)
+    sent.header.stamp = wire.time_of(time)
+    return sent
 
 
-def test_a_dropped_command_leaves_the_one_before_in_force():
-    commands, times = commands_in_force(executed(5, 6), 0, 99, PERIOD, 0.05)
-    assert [command.velocity[0] for command in commands[4:8]] == [4, 4, 4, 7]
-    assert times == [BEGAN + number * PERIOD for number in range(100)]
+def sent(*missing, count=100):
+    return {number: message(BEGAN + number * PERIOD, velocity=[float(number)]) for number in set(range(count)) - set(missing)}
 
 
-@pytest.mark.parametrize(("missing", "found"), [((0,), "1 of 100"), ((99, 3, 4, 5, 6, 7), "6 of 100")])
-def test_an_episode_without_its_first_command_or_with_many_missing_is_not_scored(missing, found):
+def in_force(answers, executed=None, first=0, share=0.05):
+    commands, times = commands_in_force(answers, executed or answers, first, 99, PERIOD, share)
+    assert len(times) == len(commands) + 1
+    return [command.velocity[0] for command in commands], times
+
+
+def test_a_dropped_command_leaves_in_force_what_the_guard_sent_last():
+    answers = sent(5, 6)
+    braking = {4: message(BEGAN + 5 * PERIOD + 7, velocity=[0.5])}
+    asked, times = in_force(answers, answers | braking)
+    assert asked[3:8] == [3, 4, 0.5, 0.5, 7]
+    assert times == [BEGAN + number * PERIOD for number in range(101)]
+
+
+def test_a_period_whose_command_was_dropped_began_between_its_neighbours():
+    answers = sent(5)
+    answers[4] = message(BEGAN + 4 * PERIOD + 49_000_000, velocity=[4.0])  # so late that the next came too soon after it
+    times = in_force(answers)[1]
+    assert times[4:7] == [BEGAN + 4 * PERIOD + 49_000_000, BEGAN + 5 * PERIOD + 24_500_000, BEGAN + 6 * PERIOD]
+    assert np.all(np.diff(times) > 0)
+
+
+def test_the_first_and_the_last_command_may_be_missing():
+    asked, times = in_force(sent(5, 99), first=5)
+    assert (asked[0], asked[-1]) == (4, 98)
+    assert times == [BEGAN + number * PERIOD for number in range(5, 101)]
+
+
+@pytest.mark.parametrize(
+    ("missing", "share", "found"), [((99, 3, 4, 5, 6, 7), 0.05, "6 of 100"), ((50,), 0.0, "1 of 100"), (range(100), 1.0, "100 of 100")]
+)
+def test_an_episode_of_which_too_much_is_missing_is_not_scored(missing, share, found):
     with pytest.raises(RosError, match=f"{found} commands were dropped by the guard, or lost on guard/executed"):
-        commands_in_force(executed(*missing), 0, 99, PERIOD, 0.05)
+        in_force(sent(*missing), share=share)
 
 
-def test_in_stepped_time_none_may_be_missing():
-    assert len(commands_in_force(executed(), 0, 99, PERIOD, 0.0)[0]) == 100
-    with pytest.raises(RosError, match="1 of 100 commands were dropped"):
-        commands_in_force(executed(50), 0, 99, PERIOD, 0.0)
+class Heard:
+    """What a link has heard of one episode."""
+
+    def __init__(self, numbers, stopped=-1):
+        self.answers = self.executed = {
+            number: message(BEGAN + number * PERIOD, velocity=[0.1] * len(ROBOT.joint_names)) for number in numbers
+        }
+        times = [BEGAN + number * PERIOD for number in range(LAST + 60)]
+        rest = [0.0] * len(ROBOT.joint_names)
+        self.states = {time: message(time, position=ROBOT.home.tolist(), velocity=rest) for time in times}
+        self.odometry = {}
+        self.status = {"cause": "tracking error" if stopped >= 0 else "", "policy": "run"}
+        self._numbers = {"run_sequence": FIRST, "stop_sequence": stopped}
+
+    def number(self, key):
+        return self._numbers[key]
 
 
-def test_the_last_command_may_be_missing():
-    commands, times = commands_in_force(executed(99), 0, 99, PERIOD, 0.05)
-    assert (len(commands), times[-1]) == (100, BEGAN + 99 * PERIOD)
+def score(numbers, stopped=-1, wall=True):
+    return Course(Heard(numbers, stopped), TASK, ROBOT, wall=wall)._score(0, episode_start(TASK, [0]).inputs)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "stopped", "steps"),
+    [
+        ([*range(FIRST, 15), *range(16, 26)], 25, 16),  # 1 of 16 dropped
+        ([*range(FIRST, 20), *range(20, 60, 2)], 60, 49),  # commands that come too fast
+        (range(FIRST + 1, 61), 60, 50),  # the first one came too late
+        (range(FIRST, 25), 25, 15),  # the last one met a guard that had stopped
+        ([], 25, 0),
+    ],
+)
+def test_an_episode_that_the_guard_ended_is_a_failure_whatever_it_dropped(numbers, stopped, steps):
+    episode = score(numbers, stopped)
+    assert (episode.success, episode.steps, episode.stopped_by_guard) == (False, steps, "tracking error")
+
+
+def test_in_stepped_time_only_the_command_that_met_a_stop_may_be_missing():
+    assert score(range(FIRST, 25), 25, wall=False).steps == 15
+    with pytest.raises(RosError, match="1 of 16 commands"):
+        score([*range(FIRST, 15), *range(16, 26)], 25, wall=False)
+    with pytest.raises(RosError, match="1 of 200 commands".replace("200", str(TASK.episode_steps))):
+        score(range(FIRST, LAST), wall=False)
+
+
+@pytest.mark.parametrize("missing", [50, LAST])
+def test_an_episode_of_nodes_that_run_on_ends_although_its_last_command_was_dropped(missing):
+    course = Course(Heard(set(range(FIRST, LAST + 40)) - {missing}), TASK, ROBOT, wall=True)
+    assert course._ended()
+    assert not Course(Heard(range(FIRST, LAST)), TASK, ROBOT, wall=True)._ended()

@@ -94,6 +94,30 @@ def test_a_command_that_was_not_heard_costs_no_sample():
     assert watch.verdict.low == watch.verdict.high == offline(pans[1:8])
 
 
+def test_a_sample_belongs_to_the_answer_to_a_command_and_not_to_the_braking_under_its_number():
+    pans = [0, 1, 2, -3, 4, 5, 6, 7, 8]
+    events = run_of(pans)
+    late = events.index(("executed", 9, 2)) + 1
+    events[late:late] = [("executed", 9, 3)]  # the guard brakes before the state of tick 3 is here
+    events.remove(("state", 2, 2))
+    events.insert(late + 3, ("state", 2, 2))
+    watch = fed(events)
+    assert watch.missed == 0
+    assert watch.verdict.low == watch.verdict.high == offline(pans[1:8])
+
+
+def test_a_command_that_was_not_heard_was_sent_between_its_neighbours():
+    watch = fed([("status", 1, 7, -1), ("state", 0, 0.0), ("executed", 7, 0)])
+    watch.execute(7, 3 * PERIOD // 4)  # braking, because nothing came
+    watch.execute(9, 3 * PERIOD)
+    for tick in (1, 2, 3):
+        watch.history.add(state(tick * PERIOD, tick))
+    watch.history.add(state(PERIOD + PERIOD // 2, 1.5))
+    watch.advance()
+    assert (watch.verdict.sample, watch.missed) == (1, 1)
+    assert watch._executed[8] == 3 * PERIOD // 2
+
+
 def test_what_happens_after_the_run_does_not_count():
     early = run_of([1, 1, 1, 1])
     after = [("status", 1, 7, 9), *[("executed", 7 + tick, tick) for tick in range(4, 12)], *[("state", tick, -3) for tick in range(4, 12)]]

@@ -288,7 +288,8 @@ def test_an_evaluation_attaches_to_the_planned_nodes(guard, policy):
     domain = free_domain()
     planned = plan("evaluate", {"policy": policy, "clock": "stepped", "guard": guard})
     with isolated(domain), NodeGraph(planned, "/joint_states") as graph:
-        result = evaluate_over_ros(get_task("reach"), Path(policy), [3], attach=True, domain_id=domain)
+        result = evaluate_over_ros(get_task("reach"), Path(policy), [3], attach=True, clock="wall", domain_id=domain)
+    assert result.clock == "stepped", "the clock is that of the nodes, whatever is asked for"
     assert [episode.stopped_by_guard for episode in result.episodes] == [""]
     assert result.episodes[0].success
     assert not graph.failures

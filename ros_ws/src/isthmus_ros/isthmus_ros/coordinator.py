@@ -76,7 +76,7 @@ def evaluate_over_ros(
         guard: "inline", in the policy node, or "external", in a process of its own.
         monitor: a `monitor_node` watches, and each episode says what it found.
         attach: use nodes that already run, `sim_node` and an unconfigured or inactive `policy_node`, and `guard_node` if that asks one; then
-            `plant`, `parameters`, `guard` and `record` are theirs.
+            `plant`, `parameters`, `guard`, `clock` and `record` are theirs.
         domain_id: ROS domain; None means a free one, or the environment's with `attach`.
         progress: called after each episode.
 
@@ -117,7 +117,7 @@ def evaluate_over_ros(
         link = Link(state_topic, domain_id, processes, odometry_topic=odometry_topic)
         stack.callback(link.close)
         if attach:
-            guard = link.text("policy_node", "guard")
+            guard, clock = link.text("policy_node", "guard"), link.text("policy_node", "clock")
         for name in (*(["guard_node"] if guard == "external" else []), "policy_node"):
             _bring_up(link, name, processes)
         course = Course(link, task, robot, wall=clock == "wall", monitored=monitor)

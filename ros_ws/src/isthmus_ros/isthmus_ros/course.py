@@ -48,7 +48,7 @@ class RosEpisode:
         stopped_by_guard: cause of the guard's stop, "" if there was none.
         robustness: exact robustness of the task's specification, None if it has none.
         monitored: interval of robustness that a `monitor_node` had decided on at the end, None if there is none.
-        dropped: control periods whose command the guard dropped, because it came too late or too soon after another; the one before stayed in force.
+        dropped: control periods whose command the guard dropped, too late or too soon after another; it braked, or kept the one before.
     """
 
     seed: int
@@ -71,33 +71,45 @@ class RosEpisode:
         return (low >= 0) == (self.robustness >= 0) if low >= 0 or high < 0 else bool(self.stopped_by_guard)
 
 
-def commands_in_force(executed: Mapping[int, Any], first: int, last: int, period: int, share: float) -> tuple[list[Any], list[int]]:
-    """The command in force in each control period, and when these began: one that was dropped leaves the one before it in force.
+def commands_in_force(
+    answers: Mapping[int, Any], executed: Mapping[int, Any], first: int, last: int, period: int, share: float
+) -> tuple[list[Any], list[int]]:
+    """The command in force in each control period, and when these began.
+
+    Where a command was dropped, that is what the guard sent last under the number before, and the period began between its neighbours.
 
     Args:
-        executed: messages of guard/executed by sequence number.
+        answers: what the guard sent for each command, messages of guard/executed by sequence number.
+        executed: the newest that it sent under each number.
         first: number of the first command.
         last: of the last.
         period: control period, ns.
         share: of the commands that may be missing.
 
     Returns:
-        messages, and ns; both of length last - first + 1.
+        messages, last - first + 1 of them, and ns, one more: the end of the last period.
 
     Raises:
-        RosError: the first command is missing, or too many are.
+        RosError: too many commands are missing, or all.
     """
-    count = last - first + 1
-    missing = sum(number not in executed for number in range(first, last + 1))
-    if first not in executed or missing > share * count:
-        raise RosError(f"{missing} of {count} commands were dropped by the guard, or lost on guard/executed; the episode cannot be scored")
+    numbers = range(first, last + 1)
+    heard = [number for number in numbers if number in answers]
+    missing = len(numbers) - len(heard)
+    before = max((number for number in executed if number < first), default=None)
+    if not heard or missing > share * len(numbers) or (heard[0] > first and before is None):
+        raise RosError(
+            f"{missing} of {len(numbers)} commands were dropped by the guard, or lost on guard/executed; the episode cannot be scored"
+        )
     commands: list[Any] = []
-    times: list[int] = []
-    for number in range(first, last + 1):
-        there = number in executed
-        commands.append(executed[number] if there else commands[-1])
-        times.append(wire.nanoseconds_of(commands[-1].header.stamp) if there else times[-1] + period)
-    return commands, times
+    newest = None if before is None else executed[before]
+    for number in numbers:
+        commands.append(answers.get(number, newest))
+        newest = executed.get(number, newest)
+    stamps = {number: wire.nanoseconds_of(answers[number].header.stamp) for number in heard}
+    began = stamps[heard[0]]
+    knots = {first: began - (heard[0] - first) * period, **stamps, last + 1: stamps[heard[-1]] + (last + 1 - heard[-1]) * period}
+    since = np.interp(np.arange(first, last + 2), list(knots), [stamp - began for stamp in knots.values()])
+    return commands, [began + round(time) for time in since]
 
 
 class Course:
@@ -189,11 +201,12 @@ class Course:
         link, first = self._link, self._link.number("run_sequence")
         if link.status.get("failure") or link.number("stop_sequence") >= 0:
             return link.status.get("policy") == "idle"
-        last = first + self._task.episode_steps - 1
         if first < 0:
             return False
-        if last in link.executed:
-            end = wire.nanoseconds_of(link.executed[last].header.stamp) + self._period - _STAMP_TOLERANCE
+        last = first + self._task.episode_steps - 1
+        reached = min((number for number in link.answers if number >= last), default=None)  # nodes that already ran may go on beyond it
+        if reached is not None:
+            end = wire.nanoseconds_of(link.answers[reached].header.stamp) + self._period - _STAMP_TOLERANCE
             return max(link.states, default=-1) >= end
         if over := link.status.get("policy") == "idle":  # the last command was dropped, or is on its way
             link.spin(_LAST)
@@ -205,14 +218,17 @@ class Course:
         cause = link.status.get("cause", "") if stopped >= 0 and stopped < first + task.episode_steps else ""
         if first < 0:  # stopped on the way to the start pose
             return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run", None if self._formula is None else -np.inf)
-        last = stopped if cause else first + task.episode_steps - 1
-        if cause and self._wall:  # what was asked for last may have met a guard that had stopped already
-            last = max((number for number in link.executed if number <= stopped), default=-1)
+        last = first + task.episode_steps - 1
+        if cause:  # what was asked for last may have met a guard that had stopped already
+            last = max((number for number in link.answers if number <= stopped), default=-1)
+            if self._wall:  # and what was asked for first may have come too late
+                first = min((number for number in link.answers if number >= first), default=first)
         if last < first:
             return RosEpisode(seed, 0.0, False, 0, cause, None if self._formula is None else -np.inf)
-        commands, times = commands_in_force(link.executed, first, last, self._period, _DROPPED if self._wall else 0.0)
-        dropped = sum(number not in link.executed for number in range(first, last + 1))
-        truth = self._states([*times, times[-1] + self._period - _STAMP_TOLERANCE])
+        share = 0.0 if not self._wall else 1.0 if cause else _DROPPED  # an episode that the guard ended is a failure, whatever it dropped
+        commands, times = commands_in_force(link.answers, link.executed, first, last, self._period, share)
+        dropped = sum(number not in link.answers for number in range(first, last + 1))
+        truth = self._states([*times[:-1], times[-1] - _STAMP_TOLERANCE])
         scorer = Scorer(task, 1)
         field = wire.COMMANDED.get(task.contract.mode, task.contract.mode)
         total, success, steps = 0.0, False, 0

@@ -45,7 +45,8 @@ class Link:
 
     Attributes:
         states: stamp in ns → joint state, since the last `forget`.
-        executed: sequence number → what the guard let through, since the last `forget`.
+        answers: sequence number → what the guard sent for that command, since the last `forget`.
+        executed: sequence number → the newest that the guard sent under it, its own braking too, likewise.
         odometry: stamp in ns → odometry, likewise.
         status: newest `guard/status`, `policy/status` and `monitor/status`, key → value; empty before the first.
         cadence: newest diagnostics of the policy node, key → value.
@@ -70,6 +71,7 @@ class Link:
         self._executor = executor(context)
         self._executor.add_node(self._node)
         self.states: dict[int, Any] = {}
+        self.answers: dict[int, Any] = {}
         self.executed: dict[int, Any] = {}
         self.odometry: dict[int, Any] = {}
         self.status: dict[str, str] = {}
@@ -89,6 +91,7 @@ class Link:
     def forget(self) -> None:
         """Drop the states and commands collected so far."""
         self.states.clear()
+        self.answers.clear()
         self.executed.clear()
         self.odometry.clear()
 
@@ -204,7 +207,9 @@ class Link:
         self.odometry.setdefault(wire.nanoseconds_of(message.header.stamp), message)
 
     def _receive_executed(self, message: Any) -> None:
-        self.executed[wire.sequence_of(message)] = message
+        sequence = wire.sequence_of(message)
+        self.answers.setdefault(sequence, message)
+        self.executed[sequence] = message
 
     def _receive_status(self, message: Any) -> None:
         self.status = {**self.status, **_values(message)}

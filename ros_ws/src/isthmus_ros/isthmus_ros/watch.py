@@ -32,7 +32,7 @@ class RunWatch:
         motion: number of the motion that is watched, as in the policy's status; -1 before the first.
         verdict: what is known.
         values: the formula's signals at the newest sample.
-        missed: commands that were not heard, whose time was taken from the contract's period.
+        missed: commands that were not heard, whose time was taken from those around them.
         problem: why this run cannot be watched any further, such as a measurement that is no number; "" if it can.
     """
 
@@ -58,6 +58,7 @@ class RunWatch:
         }
         self._period = round(contract.control_period * 1e9)
         self._executed: dict[int, int] = {}  # sequence number → stamp in ns
+        self._newest = 0  # ns
         self.motion = self._first = self._last = _NOWHERE
         self.values: dict[str, float] = {}
         self.missed = 0
@@ -75,7 +76,8 @@ class RunWatch:
 
     def execute(self, sequence: int, stamp: int) -> None:
         """Take a command: its sequence number, and when it was sent (ns)."""
-        self._executed[sequence] = stamp
+        self._executed.setdefault(sequence, stamp)  # what follows under the same number is the guard's own braking
+        self._newest = stamp
 
     def follow(self, motion: int, first: int, last: int) -> None:
         """Take what the policy says of its run.
@@ -99,7 +101,7 @@ class RunWatch:
         while not (self.finished or self.problem) and (time := self._next()) is not None:
             inputs = self._inputs()
             if not self.history.reaches(time) or (missing := self._needed - inputs.keys()):
-                if self._newest() - time <= _PATIENCE:
+                if self._newest - time <= _PATIENCE:
                     break
                 silent = f"input {min(missing)!r}" if self.history.reaches(time) else "the robot's state"
                 self.problem = f"{silent} has been missing for {_PATIENCE / 1e9:g} s of the run"
@@ -117,10 +119,6 @@ class RunWatch:
         self._forget()
         return changed
 
-    def _newest(self) -> int:
-        """When the newest command was sent, ns."""
-        return self._executed[next(reversed(self._executed))]
-
     def _next(self) -> int | None:
         """When the next sample was taken (ns); None if that is not known yet, or the run has no more."""
         if self._first < 0:
@@ -131,10 +129,12 @@ class RunWatch:
         if number in self._executed:
             return self._executed[number]
         over = self._last == number - 1
-        if number - 1 not in self._executed or not (over or next(reversed(self._executed)) > number):
+        later = min((other for other in self._executed if other > number), default=None)
+        if number - 1 not in self._executed or not (over or later):
             return None
         self.missed += not over
-        self._executed[number] = self._executed[number - 1] + self._period
+        before = self._executed[number - 1]
+        self._executed[number] = before + (self._period if later is None else (self._executed[later] - before) // (later - number + 1))
         return self._executed[number]
 
     def _forget(self) -> None:
