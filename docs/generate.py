@@ -123,7 +123,7 @@ def task_section(task: Task) -> list[str]:
         "",
     ]
     if task.identifiable:
-        lines += ["Unknown to a robot, and searched by identification:\n", *parameter_table(task.identifiable), ""]
+        lines += ["Unknown to a robot, with the range that an identification would search:\n", *parameter_table(task.identifiable), ""]
     if task.specification:
         lines.append(f"Specification: `{task.specification.formula}`, where\n")
         lines += [f"* `{name}` is `{text}`" for name, text in task.specification.signals.items()] + [""]
@@ -164,8 +164,9 @@ def commands_page() -> str:
 def bringup_page() -> str:
     lines = [
         NOTE + "# Launch arguments\n",
-        "One table, `isthmus_bringup.arguments`, feeds the launch files, `isthmus deploy` and this page. In ROS an argument is `name:=value`, with "
-        "`isthmus deploy` it is `--name value`.\n",
+        "One table, `isthmus_bringup.arguments`, feeds the launch files, `isthmus deploy` and this page. In ROS an argument is `name:=value`. With "
+        "`isthmus deploy` it is `--name value`, with `-` for `_`; the switches `--record`, `--shadow`, `--use-sim-time` and `--accept-no-deadman` take no value, and "
+        "there is no `autostart`.\n",
         *(f"* `ros2 launch isthmus_bringup {use}.launch.py`: {description}" for use, description in USES.items()),
         "\n| argument | default | in | what it is |\n|---|---|---|---|",
     ]

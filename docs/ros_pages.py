@@ -26,7 +26,8 @@ Row = tuple[str, str, str, str, str, str]
 def nodes_page(note: str) -> str:
     """The README of the nodes, and a table of all their parameters, as declared."""
     lines = [
-        note + '--8<-- "ros_ws/src/isthmus_ros/README.md"\n',
+        note + "The nodes, from `ros_ws/src/isthmus_ros/README.md`:\n",
+        '--8<-- "ros_ws/src/isthmus_ros/README.md"\n',
         "## Parameters\n",
         "As the nodes declare them; `ros2 param describe /policy_node NAME` says the same. Every node also has ROS's own, such as `use_sim_time`. "
         "A read-only parameter can only be set when the node starts.\n",
