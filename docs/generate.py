@@ -165,8 +165,8 @@ def bringup_page() -> str:
     lines = [
         NOTE + "# Launch arguments\n",
         "One table, `isthmus_bringup.arguments`, feeds the launch files, `isthmus deploy` and this page. In ROS an argument is `name:=value`. With "
-        "`isthmus deploy` it is `--name value`, with `-` for `_`; the switches `--record`, `--shadow`, `--use-sim-time` and `--accept-no-deadman` take no value, and "
-        "there is no `autostart`.\n",
+        "`isthmus deploy` it is `--name value`, with `-` for `_`; the switches `--record`, `--shadow`, "
+        "`--use-sim-time` and `--accept-no-deadman` take no value, and there is no `autostart`.\n",
         *(f"* `ros2 launch isthmus_bringup {use}.launch.py`: {description}" for use, description in USES.items()),
         "\n| argument | default | in | what it is |\n|---|---|---|---|",
     ]
