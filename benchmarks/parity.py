@@ -83,7 +83,7 @@ def draw(found: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
             axes.plot(steps, score["iqm"], color=colour, linewidth=2, label=name)
             axes.fill_between(steps, score["low"], score["high"], color=colour, alpha=0.2)
         axes.set(title=f"{task}, {len(engines['isthmus']['seeds'])} seeds", xlabel="thousand control periods", ylabel="return")
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
 
