@@ -8,13 +8,15 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from isthmus.kinds.excitation import MultiSine, excitation_artifact
 from isthmus.signals import Signal
 from isthmus_sim.tasks import get_task
 
 
 def main() -> None:
-    """Write the file."""
+    """Write the file, and say how far it moves the joints."""
     reach = get_task("reach").contract
     joints = len(reach.action.elements)
     clock = Signal("time", "time", ("t",), "s", (0.0,), (float("inf"),))
@@ -26,7 +28,11 @@ def main() -> None:
         fade=1.0,  # s
         duration=20.0,
     )
-    excitation_artifact(dataclasses.replace(reach, observation=(clock,)), wave).save(Path("excitation.isthmus"))
+    path = Path("excitation.isthmus")
+    excitation_artifact(dataclasses.replace(reach, observation=(clock,)), wave).save(path)
+    time = np.arange(0, wave.duration, reach.control_period)
+    way = np.cumsum(wave.sample(time, np.zeros(joints)), axis=0) * reach.control_period
+    print(f"{path}: {wave.duration:g} s; every joint stays within {np.abs(way).max():.2f} rad of where it begins")
 
 
 if __name__ == "__main__":

@@ -220,8 +220,9 @@ class Course:
             return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run", None if self._formula is None else -np.inf)
         last = first + task.episode_steps - 1
         if cause:  # what was asked for last may have met a guard that had stopped already
-            last = max((number for number in link.answers if number <= stopped), default=-1)
-            if self._wall:  # and what was asked for first may have come too late
+            last = stopped if stopped in link.answers else stopped - 1
+            if self._wall:  # where what was asked for before that, and first, may have come too late
+                last = max((number for number in link.answers if number <= stopped), default=-1)
                 first = min((number for number in link.answers if number >= first), default=first)
         if last < first:
             return RosEpisode(seed, 0.0, False, 0, cause, None if self._formula is None else -np.inf)
