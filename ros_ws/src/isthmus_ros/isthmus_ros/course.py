@@ -152,6 +152,8 @@ class Course:
         stamp = self._reset(seed)
         start = episode_start(task, [seed])
         self._publish_inputs({name: values[0] for name, values in start.inputs.items()}, stamp)
+        if self._monitored:
+            link.until(lambda: link.status.get("listening") == "true", _PATIENCE, "the monitor does not hear guard/executed")
         before = link.number("motion")
         began = time.perf_counter()
         self._insist(lambda: link.trigger("policy/start"), _START)

@@ -125,6 +125,7 @@ class MonitorNode(CarefulNode):
             "monitored_motion": str(watch.motion),
             "monitored_samples": str(known.sample + 1),
             "missed_commands": str(watch.missed),
+            "listening": str(bool(self.count_publishers("guard/executed"))).lower(),  # before that, commands go by unheard
             "problem": watch.problem,
             "decided": str(watch.finished).lower(),
             **{f"signal.{name}": f"{value:.6g}" for name, value in sorted(watch.values.items())},
