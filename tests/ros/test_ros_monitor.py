@@ -104,6 +104,15 @@ def test_a_sample_belongs_to_the_answer_to_a_command_and_not_to_the_braking_unde
     assert watch.verdict.low == watch.verdict.high == offline(pans[1:8])
 
 
+def test_numbers_that_begin_anew_belong_to_another_run():
+    before = [*run_of([1] * 12), ("status", 1, 7, 18)]
+    watch = fed([*before, ("executed", 3, 100), ("status", 2, 3, -1)])
+    for tick, pan in enumerate([0, 1, 2, 3, 4, 5, 6, 7, 8]):
+        feed(watch, ("state", 100 + tick, pan))
+        feed(watch, ("executed", 3 + tick, 100 + tick))
+    assert watch.verdict.low == watch.verdict.high == offline(range(1, 8))
+
+
 def test_a_command_that_was_not_heard_was_sent_between_its_neighbours():
     watch = fed([("status", 1, 7, -1), ("state", 0, 0.0), ("executed", 7, 0)])
     watch.execute(7, 3 * PERIOD // 4)  # braking, because nothing came

@@ -58,7 +58,7 @@ class RunWatch:
         }
         self._period = round(contract.control_period * 1e9)
         self._executed: dict[int, int] = {}  # sequence number → stamp in ns
-        self._newest = 0  # ns
+        self._newest = _NOWHERE, 0  # sequence number and stamp
         self.motion = self._first = self._last = _NOWHERE
         self.values: dict[str, float] = {}
         self.missed = 0
@@ -76,8 +76,10 @@ class RunWatch:
 
     def execute(self, sequence: int, stamp: int) -> None:
         """Take a command: its sequence number, and when it was sent (ns)."""
+        if sequence < self._newest[0]:  # the policy's process has begun anew, and so have its numbers
+            self._executed.clear()
         self._executed.setdefault(sequence, stamp)  # what follows under the same number is the guard's own braking
-        self._newest = stamp
+        self._newest = sequence, stamp
 
     def follow(self, motion: int, first: int, last: int) -> None:
         """Take what the policy says of its run.
@@ -101,7 +103,7 @@ class RunWatch:
         while not (self.finished or self.problem) and (time := self._next()) is not None:
             inputs = self._inputs()
             if not self.history.reaches(time) or (missing := self._needed - inputs.keys()):
-                if self._newest - time <= _PATIENCE:
+                if self._newest[1] - time <= _PATIENCE:
                     break
                 silent = f"input {min(missing)!r}" if self.history.reaches(time) else "the robot's state"
                 self.problem = f"{silent} has been missing for {_PATIENCE / 1e9:g} s of the run"
@@ -129,11 +131,11 @@ class RunWatch:
         if number in self._executed:
             return self._executed[number]
         over = self._last == number - 1
-        later = min((other for other in self._executed if other > number), default=None)
-        if number - 1 not in self._executed or not (over or later):
+        if number - 1 not in self._executed or not (over or self._newest[0] > number):
             return None
         self.missed += not over
         before = self._executed[number - 1]
+        later = min((other for other in self._executed if other > number), default=None)
         self._executed[number] = before + (self._period if later is None else (self._executed[later] - before) // (later - number + 1))
         return self._executed[number]
 
