@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,10 @@ class Heard:
     def number(self, key):
         return self._numbers[key]
 
+    def until(self, condition, seconds, otherwise):
+        if not condition():
+            raise RosError(otherwise)
+
 
 def score(numbers, stopped=-1, wall=True):
     return Course(Heard(numbers, stopped), TASK, ROBOT, wall=wall)._score(0, episode_start(TASK, [0]).inputs)
@@ -119,3 +125,19 @@ def test_an_episode_of_nodes_that_run_on_ends_although_its_last_command_was_drop
     course = Course(Heard(set(range(FIRST, LAST + 40)) - {missing}), TASK, ROBOT, wall=True)
     assert course._ended()
     assert not Course(Heard(range(FIRST, LAST)), TASK, ROBOT, wall=True)._ended()
+
+
+@pytest.mark.parametrize("listening", ["true", "false"])
+@pytest.mark.parametrize("goal", ["new", "old", None])
+def test_an_episode_begins_when_its_monitor_hears_the_guard_and_has_the_inputs_of_this_episode(listening, goal):
+    heard = Heard([])
+    inputs = {seed: episode_start(TASK, [seed]).inputs for seed in (0, 1)}
+    heard.status = {"listening": listening}
+    if goal:
+        heard.status["monitored_input.goal"] = json.dumps(inputs[0 if goal == "old" else 1]["goal"][0].tolist())
+    wait = Course(heard, TASK, ROBOT, monitored=True)._wait_for_monitor
+    if (listening, goal) == ("true", "new"):
+        wait(inputs[1])
+    else:
+        with pytest.raises(RosError, match="the monitor hears no guard/executed, or did not accept the inputs goal of the episode"):
+            wait(inputs[1])

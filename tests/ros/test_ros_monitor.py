@@ -104,9 +104,32 @@ def test_a_sample_belongs_to_the_answer_to_a_command_and_not_to_the_braking_unde
     assert watch.verdict.low == watch.verdict.high == offline(pans[1:8])
 
 
+def test_a_run_whose_beginning_was_not_heard_is_a_problem():
+    pans = [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert fed([event for event in run_of(pans) if event != ("executed", 7, 0)]).verdict.low == offline(pans[1:8])
+    watch = RunWatch(STEPS, CONTRACT, ROBOT, dict)
+    status, *events = (event for event in run_of(pans) if event not in {("executed", 7, 0), ("executed", 8, 1)})
+    for event in events:
+        feed(watch, event)
+    watch.follow(*status[1:])
+    assert not watch.advance()  # these commands may be those of a process before
+    over = fed(("executed", sequence, 0) for sequence in (11, 11))
+    over.follow(1, 7, 11)
+    over.execute(12, PERIOD)
+    assert not over.advance()  # what is over need not be watched
+    watch.execute(16, 9 * PERIOD)
+    assert watch.advance()
+    assert watch.problem == "its first two commands were not heard"
+    assert not watch.advance()  # it is told once
+    watch.follow(2, 50, -1)
+    assert not watch.problem
+
+
 def test_numbers_that_begin_anew_belong_to_another_run():
     before = [*run_of([1] * 12), ("status", 1, 7, 18)]
-    watch = fed([*before, ("executed", 3, 100), ("status", 2, 3, -1)])
+    for early in ([("executed", 3, 100), ("status", 2, 3, -1)], [("status", 2, 3, -1), ("executed", 3, 100)]):
+        watch = fed([*before, *early])
+        assert not watch.problem
     for tick, pan in enumerate([0, 1, 2, 3, 4, 5, 6, 7, 8]):
         feed(watch, ("state", 100 + tick, pan))
         feed(watch, ("executed", 3 + tick, 100 + tick))
@@ -207,6 +230,7 @@ def test_a_violation_is_told_and_the_robot_goes_on(reacher):
         found.wait(lambda: found.link.status.get("verdict") == "violated", "violation")
         assert float(found.link.status["robustness.high"]) < 0
         assert "always[0,40] (away >= 0.15)" in found.link.status["specification"]
+        assert json.loads(found.link.status["monitored_input.goal"]) == list(GOAL)
         found.link.spin(0.5)
         found.punctual()
         assert found.link.status["rung"] in ("pass", "clamp")

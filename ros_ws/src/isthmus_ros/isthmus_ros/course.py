@@ -153,7 +153,7 @@ class Course:
         start = episode_start(task, [seed])
         self._publish_inputs({name: values[0] for name, values in start.inputs.items()}, stamp)
         if self._monitored:
-            link.until(lambda: link.status.get("listening") == "true", _PATIENCE, "the monitor does not hear guard/executed")
+            self._wait_for_monitor(start.inputs)
         before = link.number("motion")
         began = time.perf_counter()
         self._insist(lambda: link.trigger("policy/start"), _START)
@@ -190,7 +190,7 @@ class Course:
     def _publish_inputs(self, inputs: Mapping[str, Array], stamp: int) -> None:
         """Publish the inputs and wait until the policy node has them and a state of this episode."""
         link = self._link
-        wanted = {f"input.{name}": json.dumps([float(value) for value in values]) for name, values in inputs.items()}
+        wanted = {f"input.{name}": json.dumps(values.tolist()) for name, values in inputs.items()}
         for signal in self._task.contract.inputs:
             link.publish_input(signal, inputs[signal.name].tolist(), self._robot.base_frame)
 
@@ -198,6 +198,16 @@ class Course:
             return link.number("state_stamp") >= stamp and all(link.status.get(key) == value for key, value in wanted.items())
 
         link.until(arrived, _PATIENCE, f"the policy node did not accept the inputs {', '.join(inputs) or '(none)'} of the episode")
+
+    def _wait_for_monitor(self, inputs: Mapping[str, Array]) -> None:
+        """Wait until the monitor hears the guard and has the inputs, `[1, elements]` each: it could not tell the first samples otherwise."""
+        link = self._link
+        wanted = {f"monitored_input.{name}": json.dumps(values[0].tolist()) for name, values in inputs.items()} | {"listening": "true"}
+        link.until(
+            lambda: all(link.status.get(key) == value for key, value in wanted.items()),
+            _PATIENCE,
+            f"the monitor hears no guard/executed, or did not accept the inputs {', '.join(inputs) or '(none)'} of the episode",
+        )
 
     def _ended(self) -> bool:
         link, first = self._link, self._link.number("run_sequence")

@@ -7,6 +7,7 @@ when it cannot be watched any further.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class MonitorNode(CarefulNode):
         declare(self, "autostart", True, "configure and activate without being asked")
         self._watch: RunWatch | None = None
         self._robot: Robot | None = None
+        self._inputs: InputTopics | None = None
         self._acted = -1  # the motion in which something had to be said or done
         self._service: Any = None
         self._owned: list[Callable[[], object]] = []
@@ -76,7 +78,7 @@ class MonitorNode(CarefulNode):
         if robot.ros is None:
             raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
         self.clean_up()
-        inputs = InputTopics(self, contract, robot.base_frame, lambda: None)
+        self._inputs = inputs = InputTopics(self, contract, robot.base_frame, self.published)
         self._owned.append(inputs.close)
         self._watch, self._robot = RunWatch(specification, contract, robot, inputs.values, self.text("joint_prefix")), robot
         if action in _SERVICES:
@@ -95,7 +97,7 @@ class MonitorNode(CarefulNode):
         """Release the topics."""
         for release in self._owned:
             release()
-        self._owned, self._watch, self._robot, self._service, self._acted = [], None, None, None, -1
+        self._owned, self._watch, self._robot, self._inputs, self._service, self._acted = [], None, None, None, None, -1
 
     def rest(self) -> bool:
         """It is always at rest."""
@@ -112,8 +114,8 @@ class MonitorNode(CarefulNode):
         self._publish(self._diagnostics, f"{self.get_fully_qualified_name()}: specification")
 
     def _publish(self, publisher: Any, name: str) -> None:
-        watch, robot = self._watch, self._robot
-        if watch is None or robot is None:
+        watch, robot, inputs = self._watch, self._robot, self._inputs
+        if watch is None or robot is None or inputs is None:
             return
         known = watch.verdict
         word = "violated" if self._violates(watch) else known.verdict
@@ -128,6 +130,7 @@ class MonitorNode(CarefulNode):
             "listening": str(bool(self.count_publishers("guard/executed"))).lower(),  # before that, commands go by unheard
             "problem": watch.problem,
             "decided": str(watch.finished).lower(),
+            **{f"monitored_input.{name}": json.dumps(value[0].tolist()) for name, value in sorted(inputs.values().items())},
             **{f"signal.{name}": f"{value:.6g}" for name, value in sorted(watch.values.items())},
         }
         level = _ERROR if word == "violated" or watch.problem else _OK

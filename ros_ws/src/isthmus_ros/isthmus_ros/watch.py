@@ -59,6 +59,7 @@ class RunWatch:
         self._period = round(contract.control_period * 1e9)
         self._executed: dict[int, int] = {}  # sequence number → stamp in ns
         self._newest = _NOWHERE, 0  # sequence number and stamp
+        self._told_at = _NOWHERE  # number of the newest command when the run's beginning was told: it may be that of a process before
         self.motion = self._first = self._last = _NOWHERE
         self.values: dict[str, float] = {}
         self.missed = 0
@@ -78,6 +79,7 @@ class RunWatch:
         """Take a command: its sequence number, and when it was sent (ns)."""
         if sequence < self._newest[0]:  # the policy's process has begun anew, and so have its numbers
             self._executed.clear()
+            self._told_at = _NOWHERE
         self._executed.setdefault(sequence, stamp)  # what follows under the same number is the guard's own braking
         self._newest = sequence, stamp
 
@@ -90,7 +92,7 @@ class RunWatch:
             last: of its last command, negative while it goes on.
         """
         if first >= 0 and (motion, first) != (self.motion, self._first):
-            self.motion, self._first = motion, first
+            self.motion, self._first, self._told_at = motion, first, self._newest[0]
             self._monitor.reset()
             self._signals.reset()
             self.values, self.missed, self.problem = {}, 0, ""
@@ -99,7 +101,7 @@ class RunWatch:
 
     def advance(self) -> bool:
         """Take all samples that are complete; True if what is known has changed, or a problem has come up."""
-        changed = False
+        changed, known_problem = False, self.problem
         while not (self.finished or self.problem) and (time := self._next()) is not None:
             inputs = self._inputs()
             if not self.history.reaches(time) or (missing := self._needed - inputs.keys()):
@@ -117,9 +119,8 @@ class RunWatch:
                     self.problem = str(error.args[0])
                 else:
                     changed |= (after.low, after.high) != (before.low, before.high)
-            changed |= bool(self.problem)
         self._forget()
-        return changed
+        return changed or self.problem != known_problem
 
     def _next(self) -> int | None:
         """When the next sample was taken (ns); None if that is not known yet, or the run has no more."""
@@ -131,7 +132,11 @@ class RunWatch:
         if number in self._executed:
             return self._executed[number]
         over = self._last == number - 1
-        if number - 1 not in self._executed or not (over or self._newest[0] > number):
+        if not (over or self._newest[0] > number):
+            return None
+        if number - 1 not in self._executed:  # so this is the first sample: of all others the command before is known, or was made up
+            if self._last < 0 and self._newest[0] > max(number, self._told_at):
+                self.problem = "its first two commands were not heard"
             return None
         self.missed += not over
         before = self._executed[number - 1]
