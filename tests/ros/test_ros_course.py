@@ -9,7 +9,7 @@ from sensor_msgs.msg import JointState
 
 from isthmus.robot import load_robot
 from isthmus_ros import wire
-from isthmus_ros.course import Course, commands_in_force
+from isthmus_ros.course import Course, _told, commands_in_force
 from isthmus_ros.processes import RosError
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.tasks import get_task
@@ -125,6 +125,10 @@ def test_an_episode_of_nodes_that_run_on_ends_although_its_last_command_was_drop
     course = Course(Heard(set(range(FIRST, LAST + 40)) - {missing}), TASK, ROBOT, wall=True)
     assert course._ended()
     assert not Course(Heard(range(FIRST, LAST)), TASK, ROBOT, wall=True)._ended()
+
+
+def test_inputs_that_are_whole_numbers_are_told_as_nodes_tell_them():
+    assert _told(np.array([0, 1])) == _told(np.array([0, 1], dtype=np.float32)) == json.dumps(np.array([0.0, 1.0]).tolist())
 
 
 @pytest.mark.parametrize("listening", ["true", "false"])

@@ -136,6 +136,19 @@ def test_numbers_that_begin_anew_belong_to_another_run():
     assert watch.verdict.low == watch.verdict.high == offline(range(1, 8))
 
 
+@pytest.mark.parametrize("status_first", [True, False])
+def test_a_process_that_begins_anew_may_use_the_same_numbers(status_first):
+    watch = fed([*run_of([1] * 12), ("status", 1, 7, 18)])
+    begin = [("status", 1, 7, -1), ("executed", 7, 100)]
+    for event in begin if status_first else reversed(begin):
+        feed(watch, event)
+    for tick, pan in enumerate([0, 1, 2, 3, 4, 5, 6, 7, 8]):
+        feed(watch, ("state", 100 + tick, pan))
+        feed(watch, ("executed", 7 + tick, 100 + tick))
+        feed(watch, ("status", 1, 7, -1))
+    assert watch.verdict.low == watch.verdict.high == offline(range(1, 8))
+
+
 def test_a_command_that_was_not_heard_was_sent_between_its_neighbours():
     watch = fed([("status", 1, 7, -1), ("state", 0, 0.0), ("executed", 7, 0)])
     watch.execute(7, 3 * PERIOD // 4)  # braking, because nothing came

@@ -112,6 +112,11 @@ def commands_in_force(
     return commands, [began + round(time) for time in since]
 
 
+def _told(values: Array) -> str:
+    """How nodes tell the values `[elements]` of an input."""
+    return json.dumps([float(value) for value in values])
+
+
 class Course:
     """One episode after the other on the same nodes.
 
@@ -190,7 +195,7 @@ class Course:
     def _publish_inputs(self, inputs: Mapping[str, Array], stamp: int) -> None:
         """Publish the inputs and wait until the policy node has them and a state of this episode."""
         link = self._link
-        wanted = {f"input.{name}": json.dumps(values.tolist()) for name, values in inputs.items()}
+        wanted = {f"input.{name}": _told(values) for name, values in inputs.items()}
         for signal in self._task.contract.inputs:
             link.publish_input(signal, inputs[signal.name].tolist(), self._robot.base_frame)
 
@@ -202,7 +207,7 @@ class Course:
     def _wait_for_monitor(self, inputs: Mapping[str, Array]) -> None:
         """Wait until the monitor hears the guard and has the inputs, `[1, elements]` each: it could not tell the first samples otherwise."""
         link = self._link
-        wanted = {f"monitored_input.{name}": json.dumps(values[0].tolist()) for name, values in inputs.items()} | {"listening": "true"}
+        wanted = {f"monitored_input.{name}": _told(values[0]) for name, values in inputs.items()} | {"listening": "true"}
         link.until(
             lambda: all(link.status.get(key) == value for key, value in wanted.items()),
             _PATIENCE,

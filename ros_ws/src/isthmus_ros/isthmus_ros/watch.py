@@ -79,6 +79,8 @@ class RunWatch:
         """Take a command: its sequence number, and when it was sent (ns)."""
         if sequence < self._newest[0]:  # the policy's process has begun anew, and so have its numbers
             self._executed.clear()
+            if self._newest[0] > self._told_at:  # the run that is watched was the old process's; its next one may have the same numbers
+                self.motion = self._first = self._last = _NOWHERE
             self._told_at = _NOWHERE
         self._executed.setdefault(sequence, stamp)  # what follows under the same number is the guard's own braking
         self._newest = sequence, stamp
