@@ -2,7 +2,7 @@
 
 Steps of SAC on HalfCheetah-v5 with batches of 256 and one update per environment step, all in turns, so that a busy machine slows all of them; the
 load is printed because it still matters. sbx is raced where it is installed (`pip install sbx-rl`). Run with `python benchmarks/learn.py [--quick]`;
-`--targets pendulum reach` measures the time until tasks are solved instead, against stable-baselines3 with its own defaults, which takes long.
+`--targets pendulum reach` measures the time until tasks are solved instead, against both with their own defaults, which takes long.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +21,7 @@ import gymnasium
 import numpy as np
 import torch
 from rivals import Loop, Race
+from sbx_sac import train_sbx_sac
 
 import isthmus_sim
 from isthmus.sequence import sequence_contract
@@ -188,13 +189,19 @@ def products_loop(updates: int, features: int = 17, actions: int = 6) -> Loop:
 
 def race_to_target(task: str, seeds: int) -> None:
     """Seconds of training, without those of evaluations, until a task is solved; a seed that never gets there counts with all of its time."""
-    found = {engine: [seconds_to_target(task, engine, seed) for seed in range(seeds)] for engine in ("isthmus", "sb3")}
+    rivals = {"sb3": "stable-baselines3", "sbx": "sbx"} if find_spec("sbx") else {"sb3": "stable-baselines3"}
+    found: dict[str, list[tuple[float, bool]]] = {engine: [] for engine in ("isthmus", *rivals)}
+    for seed, engine in itertools.product(range(seeds), found):
+        found[engine].append(seconds_to_target(task, engine, seed))
+        seconds, solved = found[engine][-1]
+        print(f"  seed {seed}, {rivals.get(engine, 'here')}: {seconds:.0f} s{'' if solved else ', not reached'}", flush=True)
     measure, level, _ = TARGETS[task]
     times = {engine: median(seconds for seconds, _ in runs) for engine, runs in found.items()}
     missed = {engine: sum(not solved for _, solved in runs) for engine, runs in found.items()}
-    what = f"{task}: time to {measure} {level:g}, median of {seeds} seeds / stable-baselines3"
-    cells = [f"{times[engine]:.0f} s{f' ({missed[engine]} missed)' if missed[engine] else ''}" for engine in ("isthmus", "sb3")]
-    print(f"{what:64} {cells[0]:>12} {cells[1]:>12} {times['isthmus'] / times['sb3']:>7.2f} {'≤ 0.5':>7}", flush=True)
+    cells = {engine: f"{times[engine]:.0f} s{f' ({missed[engine]} missed)' if missed[engine] else ''}" for engine in found}
+    for engine, rival in rivals.items():
+        what, target = f"{task}: time to {measure} {level:g}, median of {seeds} seeds / {rival}", "≤ 0.5" if engine == "sb3" else ""
+        print(f"{what:64} {cells['isthmus']:>12} {cells[engine]:>12} {times['isthmus'] / times[engine]:>7.2f} {target:>7}", flush=True)
 
 
 class _SolvedError(Exception):
@@ -220,13 +227,15 @@ def seconds_to_target(task: str, engine: str, seed: int) -> tuple[float, bool]:
             raise _SolvedError
         return Evaluation(summary["return"]["mean"], summary["success"]["rate"])
 
-    run: Callable[[Path], object]
-    if engine == "isthmus":
-        run = lambda out: train(Sac(made.contract, config, seed), env, score, out, config=config, seed=seed)  # noqa: E731
-    else:
-        from isthmus_policies.sb3_sac import train_sb3_sac
+    def run(out: Path) -> object:
+        if engine == "isthmus":
+            return train(Sac(made.contract, config, seed), env, score, out, config=config, seed=seed)
+        if engine == "sb3":
+            from isthmus_policies.sb3_sac import train_sb3_sac
 
-        run = lambda out: train_sb3_sac(made.contract, Sb3VecEnv(env, seed), score, out, config=config, seed=seed)  # noqa: E731
+            return train_sb3_sac(made.contract, Sb3VecEnv(env, seed), score, out, config=config, seed=seed)
+        return train_sbx_sac(made.contract, Sb3VecEnv(env, seed), score, steps=most, every=EVERY[task], seed=seed)
+
     try:
         with tempfile.TemporaryDirectory() as out:
             run(Path(out))
