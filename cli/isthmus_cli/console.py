@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
 from isthmus import strict
 
-__all__ = ["OUT", "complain", "say", "show_table", "write_json"]
+__all__ = ["OUT", "complain", "made", "say", "show_table", "write_json"]
+
+Made = TypeVar("Made")
 
 # Square brackets are shapes and extras here, not markup. A pipe has no width; 80 columns would cut tables.
 OUT = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -28,6 +30,22 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """Print one line to stderr, never wrapped."""
     _ERRORS.print(" ".join(text.split()), soft_wrap=True)
+
+
+def made(names: Iterable[str], make: Callable[[str], Made]) -> tuple[list[Made], int]:
+    """Make one thing of each name, and complain of those of which that cannot be done: what is installed beside isthmus may be broken.
+
+    Returns:
+        the things, and the exit code: 1 if any could not be made.
+    """
+    things, code = [], 0
+    for name in names:
+        try:
+            things.append(make(name))
+        except ValueError as error:
+            complain(f"isthmus: {error}")
+            code = 1
+    return things, code
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

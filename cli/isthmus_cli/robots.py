@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import tyro
 
 from isthmus.robot import Robot, load_robot, robot_names
 from isthmus.robot_import import ImportedRobot, import_urdf, is_mjcf
-from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.console import made, say, show_table, write_json
 
 __all__ = ["NOT_RUN", "ImportRobot", "Robots", "robot_folders"]
 
@@ -46,7 +47,7 @@ class Robots:
             else:
                 _show(robot)
             return 0
-        robots = [load_robot(name, folders) for name in robot_names(folders)]
+        robots, code = made(robot_names(folders), functools.partial(load_robot, folders=folders))
         if self.json:
             write_json([_facts(robot) for robot in robots])
         else:
@@ -55,7 +56,7 @@ class Robots:
                 for robot in robots
             ]
             show_table("", ("robot", "joints", "command modes", "description", "on hardware"), rows)
-        return 0
+        return code
 
 
 @dataclass(frozen=True, slots=True)

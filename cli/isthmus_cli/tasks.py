@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.console import made, say, show_table, write_json
 from isthmus_cli.signals import show_signals
 from isthmus_controllers import stl
 from isthmus_sim.parameters import Parameter
@@ -50,7 +50,7 @@ class Tasks:
             else:
                 _show(task)
             return 0
-        tasks = [get_task(name) for name in task_names()]
+        tasks, code = made(task_names(), get_task)
         if self.json:
             write_json([_facts(task) for task in tasks])
         else:
@@ -60,7 +60,7 @@ class Tasks:
             show_table("outside suites", ("task", "suite", "command that lists its tasks"), suites)
             systems = [(name, get_system(name).description) for name in system_names()]
             show_table("analytic models with a specification", ("task", "description"), systems)
-        return 0
+        return code
 
     def _system(self, name: str) -> int:
         if name == PREFIX:

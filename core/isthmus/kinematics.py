@@ -139,6 +139,23 @@ class Kinematics:
             point = _carry(self._joints[index], point, turns.get(self._joints[index].name))
         return point
 
+    def reach(self, link: str) -> tuple[Array, float]:
+        """Where the first joint that turns on the way to a link is, and how far from there the link can never be.
+
+        Returns:
+            position `[3]` in the base frame, m, and the length of everything behind it in a straight line, m; of joints that turn only.
+
+        Raises:
+            ValueError: an unknown link, or nothing moves it.
+        """
+        self._check_links([link])
+        chain = [self._joints[index] for index in self._chains[link]]
+        first = next((number for number, joint in enumerate(chain) if joint.type != "fixed"), None)
+        if first is None:
+            raise ValueError(f"no joint moves link {link!r}")
+        place = self.poses((), np.zeros((1, 0)), [chain[first].child])[chain[first].child].position[0]
+        return place, float(sum(np.linalg.norm(joint.offset) for joint in chain[first + 1 :]))
+
     def jacobian(self, joints: Sequence[str], position: Array, link: str) -> Array:
         """Geometric Jacobian of a link's origin in the base frame (Siciliano et al., "Robotics", eq. 3.30).
 
@@ -191,11 +208,14 @@ class Kinematics:
         return effort
 
     def _turns(self, joints: Sequence[str], position: Array, links: Sequence[str]) -> dict[str, _Turn]:
+        self._check_links(links)
+        angle = np.ascontiguousarray(position.T)
+        return dict(zip(joints, zip(angle, np.cos(angle), np.sin(angle), strict=True), strict=True))
+
+    def _check_links(self, links: Sequence[str]) -> None:
         for link in links:
             if link not in self._chains:
                 raise ValueError(f"unknown link {link!r}; known: {', '.join(self.links)}")
-        angle = np.ascontiguousarray(position.T)
-        return dict(zip(joints, zip(angle, np.cos(angle), np.sin(angle), strict=True), strict=True))
 
     def _chain(self, link: str) -> tuple[int, ...]:
         by_child = {joint.child: index for index, joint in enumerate(self._joints)}

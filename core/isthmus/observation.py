@@ -6,7 +6,6 @@ executed action, the elapsed time and the recurrences of a task; policies hold n
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -14,12 +13,15 @@ import numpy as np
 
 from isthmus import strict
 from isthmus.contract import Contract
+from isthmus.installed import find_installed, installed_names, load_installed
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement, reorder
 from isthmus.robot import Robot
 from isthmus.signals import COMPONENTS, SOURCES, Signal
 
 __all__ = ["ObservationBuilder", "Recurrence", "register_recurrence"]
+
+_GROUP = "isthmus.recurrences"
 
 
 class Recurrence(Protocol):
@@ -255,8 +257,8 @@ def _components(vector: Array, signal: Signal) -> Array:
 def _find_recurrence(name: str) -> Recurrence:
     if name in _recurrences:
         return _recurrences[name]
-    installed = {entry.name: entry for entry in importlib.metadata.entry_points(group="isthmus.recurrences")}
-    if name in installed:
-        recurrence: Recurrence = installed[name].load()
+    if entry := find_installed(_GROUP, name):
+        recurrence: Recurrence = load_installed(entry)
         return recurrence
-    raise ValueError(f"unknown source or recurrence {name!r}; {strict.suggest(name, {*SOURCES, *_recurrences, *installed})}")
+    known = {*SOURCES, *_recurrences, *installed_names(_GROUP)}
+    raise ValueError(f"unknown source or recurrence {name!r}; {strict.suggest(name, known)}")

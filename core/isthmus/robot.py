@@ -1,7 +1,8 @@
 """A robot as data: joints in hardware order, limits, servo, cameras, frames and its ROS topics.
 
 A profile is a folder `<name>/` with `robot.yaml` and a URDF. The robot's computer needs it too, so the profiles shipped here are package data;
-a user's own folder is searched first (`load_robot(name, folders)`, `--robots DIR` on the command line).
+a user's own folder is searched first (`load_robot(name, folders)`, `--robots DIR` on the command line), and other packages may offer more
+(entry-point group `isthmus.robots`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import strict
+from isthmus.installed import find_installed, installed_names, load_installed
 from isthmus.limits import Box, Limits
 from isthmus.records import Array
 from isthmus.signals import CameraSpec
@@ -378,8 +380,9 @@ class Robot:
 
 
 def robot_names(folders: Sequence[Path] = ()) -> list[str]:
-    """Names of the profiles in `folders` and in the package, sorted."""
-    return sorted({path.parent.name for folder in (*folders, _PACKAGED) for path in folder.glob("*/robot.yaml")})
+    """Names of the profiles in `folders`, in this package and in others that are installed, sorted."""
+    found = {path.parent.name for folder in (*folders, _PACKAGED) for path in folder.glob("*/robot.yaml")}
+    return sorted(found.union(installed_names(_GROUP)))
 
 
 def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
@@ -387,22 +390,37 @@ def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
 
     Args:
         name: name of the profile's folder.
-        folders: searched before the profiles of the package.
+        folders: searched before the profiles of this package and of others that are installed.
 
     Raises:
-        ValueError: no such robot (the message lists the known ones), or its file is wrong.
+        ValueError: no such robot (the message lists the known ones), two packages have one of that name, or its file is wrong.
     """
-    for folder in (*folders, _PACKAGED):
-        path = folder / name / "robot.yaml"
-        if path.is_file():
-            robot = strict.decode(Robot, strict.load_yaml(path), str(path))
-            if robot.name != name:
-                raise ValueError(f"{path}: name is {robot.name!r}, the folder is {name!r}")
-            robot = dataclasses.replace(robot, folder=str(path.parent))
-            if not robot.urdf_path.is_file():
-                raise ValueError(f"{path}: URDF {robot.urdf!r} is not beside it")
-            return robot
-    raise ValueError(f"unknown robot {name!r}; {strict.suggest(name, robot_names(folders))}")
+    path = _profile(name, folders)
+    robot = strict.decode(Robot, strict.load_yaml(path), str(path))
+    if robot.name != name:
+        raise ValueError(f"{path}: name is {robot.name!r}, the folder is {name!r}")
+    robot = dataclasses.replace(robot, folder=str(path.parent))
+    if not robot.urdf_path.is_file():
+        raise ValueError(f"{path}: URDF {robot.urdf!r} is not beside it")
+    return robot
 
 
+def _profile(name: str, folders: Sequence[Path]) -> Path:
+    """Where the profile is."""
+    for folder in folders:
+        if (path := folder / name / "robot.yaml").is_file():
+            return path
+    own = _PACKAGED / name / "robot.yaml"
+    entry = find_installed(_GROUP, name, own=own.is_file())
+    if entry is None:
+        if own.is_file():
+            return own
+        raise ValueError(f"unknown robot {name!r}; {strict.suggest(name, robot_names(folders))}")
+    for place in getattr(load_installed(entry), "__path__", ()):
+        if (path := Path(place) / name / "robot.yaml").is_file():
+            return path
+    raise ValueError(f"{_GROUP}: {name!r} is {entry.value}, but there is no {name}/robot.yaml in that package")
+
+
+_GROUP = "isthmus.robots"
 _PACKAGED = Path(__file__).parent / "robots"

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,8 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sample_contract import PENDULUM, UR5E
 
+from isthmus import load_robot
 from isthmus.kinematics import GRAVITY, Kinematics, quaternion
 
+DESK = Path(__file__).parents[2] / "examples" / "my_lab" / "my_lab" / "robots"
 ARM, ROD = Kinematics(UR5E.urdf_path), Kinematics(PENDULUM.urdf_path)
 JOINTS = UR5E.joint_names
 angles = arrays(np.float64, (3, 6), elements=st.floats(-6, 6))
@@ -184,3 +188,18 @@ def test_any_axis_turns_like_the_rotation_formula(tmp_path):
     axis = np.array([0.3, -0.5, 0.8]) / np.sqrt(0.98)
     skew = np.cross(np.eye(3), axis)
     np.testing.assert_allclose(still.T @ turned, np.eye(3) + np.sin(0.7) * skew + (1 - np.cos(0.7)) * skew @ skew, atol=1e-12)
+
+
+def test_reach_bounds_every_pose_and_is_reached_by_a_stretched_arm():
+    robot = load_robot("desk_arm", [DESK])
+    kinematics = Kinematics(robot.urdf_path)
+    shoulder, length = kinematics.reach("tool0")
+    position = np.random.default_rng(0).uniform(-3, 3, (2000, 4))
+    position[0] = 0  # upright
+    tools = kinematics.poses(robot.joint_names, position, ["tool0"])["tool0"].position
+    distance = np.linalg.norm(tools - shoulder, axis=1)
+    assert distance.max() == pytest.approx(distance[0]) == pytest.approx(length)
+    with pytest.raises(ValueError, match="no joint moves link 'base_link'"):
+        kinematics.reach("base_link")
+    with pytest.raises(ValueError, match="unknown link 'tol0'; known: base_link, "):
+        kinematics.reach("tol0")

@@ -1,6 +1,7 @@
 """Every shipped profile inherits the suite; profiles are discovered, so a new folder under robots/ is tested without a line here."""
 
 import dataclasses
+from pathlib import Path
 from types import new_class
 
 import pytest
@@ -12,6 +13,10 @@ from isthmus.testing import RobotProfileSuite
 for _name in robot_names():
     _title = "Test" + _name.title().replace("_", "")
     globals()[_title] = new_class(_title, (RobotProfileSuite,), {}, lambda members, name=_name: members.update(robot=load_robot(name)))
+
+
+class TestDeskArm(RobotProfileSuite):
+    robot = load_robot("desk_arm", [Path(__file__).parents[2] / "examples" / "my_lab" / "my_lab" / "robots"])
 
 
 def suite(robot, **changes):

@@ -1,12 +1,17 @@
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 
 import isthmus_sim
 from isthmus import Measurement, load_robot
+from isthmus.testing import plant_conformance
 from isthmus_sim.episodes import episode_start, run_episodes
 from isthmus_sim.plants import make_plant
 from isthmus_sim.task import Scorer, Transition
 from isthmus_sim.tasks import get_task, task_names
+from isthmus_sim.tasks.reach import reach_with
 
 
 class Still:
@@ -183,3 +188,72 @@ def test_sb3_adapter_marks_time_limits_and_keeps_the_last_observation():
         assert info["TimeLimit.truncated"]
         assert not np.array_equal(info["terminal_observation"]["joint_position"], observation["joint_position"][row])
     env.close()
+
+
+@pytest.mark.parametrize("engine", ["mujoco", "pybullet"])
+def test_a_task_and_a_robot_of_another_package_are_like_any_other(my_lab, engine):
+    assert "desk-reach" in task_names()
+    task = get_task("desk-reach")
+    assert (task.contract.robot, task.contract.action.elements[0]) == ("desk_arm", "yaw_joint")
+    plant_conformance(lambda batch: make_plant(engine, load_robot("desk_arm"), mode="velocity", period=0.05, batch=batch), mode="velocity")
+    assert not task.contract.fits(load_robot("desk_arm"))
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("lab_stuff:CONSTANT", "a int"), ("lab_stuff:nothing", "a NoneType"), ("lab_stuff:reach", "the task 'reach'")],
+)
+def test_what_a_package_offers_as_a_task_must_be_one_of_that_name(offer, value, found):
+    source = "from isthmus_sim.tasks.reach import reach\ndef nothing(): pass\n"
+    offer({"isthmus.tasks": {"mine": value, "reach": value}}, source=source)
+    assert "mine" in task_names()
+    with pytest.raises(ValueError, match=f"^isthmus.tasks: 'mine' is {value}, which must be a function .* Task of that name, got {found}$"):
+        get_task("mine")
+    with pytest.raises(ValueError, match=f"'reach' is offered by isthmus and {value}; one of them needs another name"):
+        get_task("reach")
+
+
+def test_reach_with_an_arm_of_its_own_modes_and_limits():
+    arm = load_robot("ros2_control_arm")
+    slow = dataclasses.replace(arm, joints=tuple(dataclasses.replace(joint, velocity=0.5) for joint in arm.joints))
+    task = reach_with(slow, "mine", half_box=(0.1, 0.1, 0.1))
+    assert task.contract.action.high == task.contract.limits.velocity == (0.5,) * 6
+    goal = task.contract.signal("goal")
+    np.testing.assert_allclose(np.array(goal.high) - goal.low, 0.2, atol=1e-9)
+    tight = dataclasses.replace(
+        arm, joints=tuple(dataclasses.replace(joint, position=(joint.home - 0.1, joint.home + 0.1)) for joint in arm.joints)
+    )
+    begin = reach_with(tight, "mine", mode="position")
+    assert np.abs(np.array(begin.contract.action.high) - tight.home).max() <= 0.1 + 1e-12
+    start = begin.start([np.random.default_rng(seed) for seed in range(20)]).state["position"]
+    assert np.abs(start - tight.home).max() == pytest.approx(0.1)
+    quick = dataclasses.replace(arm, control_period=(0.002, 0.02))
+    assert reach_with(quick, "mine").contract.fits(quick) == []
+
+
+@pytest.mark.parametrize(
+    ("robot", "options", "sentence"),
+    [
+        ("ros2_control_arm", {"mode": "effort"}, "mode of robot 'ros2_control_arm' must be one of velocity, position, got 'effort'"),
+        ("ur5e", {"half_box": (0.1, 0.1)}, "half_box must be three lengths > 0 m, got (0.1, 0.1)"),
+        ("ur5e", {"half_box": (0.1, 0.1, 0)}, "half_box must be three lengths > 0 m, got (0.1, 0.1, 0)"),
+        ("ur5e", {"half_box": (1, 0.1, 0.1)}, "m is beyond reachable = 1.1 m"),
+        ("ur5e", {"half_box": (1, 0.1, 0.1), "reachable": 3}, "m from the first joint, but robot 'ur5e' reaches 1."),
+        ("ur5e", {"reachable": 0.1}, "m is beyond reachable = 0.1 m"),
+        ("ur5e_gripper", {}, "robot 'ur5e_gripper' is no arm whose joints all turn"),
+        ("quadruped", {"mode": "position"}, "robot 'quadruped' is no arm whose joints all turn"),
+        ("diffbot", {"mode": "twist"}, "robot 'diffbot' is no arm whose joints all turn"),
+    ],
+)
+def test_reach_is_refused_where_it_cannot_be_done(robot, options, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        reach_with(load_robot(robot), "mine", **options)
+
+
+def test_a_stretched_arm_has_no_box_around_its_tool():
+    arm = load_robot("ur5e")
+    upright = dataclasses.replace(
+        arm, joints=tuple(dataclasses.replace(joint, home=-np.pi / 2 * (number in (1, 3))) for number, joint in enumerate(arm.joints))
+    )
+    with pytest.raises(ValueError, match="or the robot a home pose with a bent arm"):
+        reach_with(upright, "mine", reachable=2.0)

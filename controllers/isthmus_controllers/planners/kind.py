@@ -6,7 +6,6 @@ the task's name and the parameters. A file chooses among them and brings no code
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,10 +13,13 @@ from typing import Any, ClassVar
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
+from isthmus.installed import find_installed, installed_names, load_installed
 from isthmus.policy import Policy
 from isthmus_controllers.npc.model import Model
 
 __all__ = ["MpcKind", "MpcSettings", "installed_model", "mpc_artifact"]
+
+_MODELS = "isthmus.models"
 
 _MEMBER = "mpc.json"
 
@@ -79,11 +81,11 @@ def installed_model(task: str, parameters: Mapping[str, Any]) -> Model:
     Raises:
         ValueError: there is none, or it does not take these parameters.
     """
-    installed = {entry.name: entry for entry in importlib.metadata.entry_points(group="isthmus.models")}
     name = task.partition(":")[0]
-    if name not in installed:
-        raise ValueError(f"there is no installed model of task {task!r}; {strict.suggest(name, installed)}")
-    model: Model = installed[name].load()(task, parameters)
+    entry = find_installed(_MODELS, name)
+    if entry is None:
+        raise ValueError(f"there is no installed model of task {task!r}; {strict.suggest(name, installed_names(_MODELS))}")
+    model: Model = load_installed(entry)(task, parameters)
     return model
 
 

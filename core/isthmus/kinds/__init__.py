@@ -5,18 +5,19 @@ Each is installed by name in the entry-point group `isthmus.kinds`; a file only 
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from isthmus import strict
+from isthmus.installed import find_installed, installed_names
 from isthmus.policy import Policy
 
 if TYPE_CHECKING:
     from isthmus.artifact import Artifact
 
 __all__ = ["Kind", "kind_names", "load_kind"]
+
+_GROUP = "isthmus.kinds"
 
 
 class Kind(Protocol):
@@ -49,24 +50,21 @@ class Kind(Protocol):
 
 def kind_names() -> list[str]:
     """Names of the installed kinds, sorted."""
-    return sorted(_installed())
+    return installed_names(_GROUP)
 
 
 def load_kind(name: str) -> type[Kind]:
     """The installed kind of that name.
 
     Raises:
-        ValueError: there is none (the message lists those that exist), or a package that it needs is not installed.
+        ValueError: there is none (the message lists those that exist), two packages have one of that name, or a package that it needs is not
+            installed.
     """
-    if name not in _installed():
+    entry = find_installed(_GROUP, name)
+    if entry is None:
         raise ValueError(f"unknown kind {name!r}; {strict.suggest(name, kind_names())}")
     try:
-        kind: type[Kind] = _installed()[name].load()
+        kind: type[Kind] = entry.load()
     except ImportError as error:
         raise ValueError(f"kind {name!r} needs a package that is not installed: {error}") from None
     return kind
-
-
-@functools.cache
-def _installed() -> dict[str, importlib.metadata.EntryPoint]:
-    return {entry.name: entry for entry in importlib.metadata.entry_points(group="isthmus.kinds")}

@@ -1,4 +1,4 @@
-"""The tasks that come with isthmus."""
+"""The tasks that come with isthmus, and those of other packages: entry points of the group `isthmus.tasks`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 
 from isthmus import strict
+from isthmus.installed import find_installed, installed_names, make_installed
 from isthmus_sim.task import Task
 from isthmus_sim.tasks.dodge import dodge
 from isthmus_sim.tasks.door import door
@@ -20,6 +21,7 @@ from isthmus_sim.tasks.walk import walk, walk_rough
 
 __all__ = ["get_task", "task_names"]
 
+_GROUP = "isthmus.tasks"
 _TASKS: dict[str, Callable[[], Task]] = {
     "pendulum": pendulum,
     "reach": reach,
@@ -45,15 +47,22 @@ _TASKS: dict[str, Callable[[], Task]] = {
 
 def task_names() -> list[str]:
     """Names of all tasks, sorted."""
-    return sorted(_TASKS)
+    return sorted({*_TASKS, *installed_names(_GROUP)})
 
 
 def get_task(name: str) -> Task:
     """The task of that name.
 
     Raises:
-        ValueError: there is none; the message lists the known ones.
+        ValueError: there is none (the message lists the known ones), two packages have one of that name, or what is installed is no task.
     """
-    if name not in _TASKS:
-        raise ValueError(f"unknown task {name!r}; {strict.suggest(name, _TASKS)}")
-    return _TASKS[name]()
+    entry = find_installed(_GROUP, name, own=name in _TASKS)
+    if entry is None:
+        if name not in _TASKS:
+            raise ValueError(f"unknown task {name!r}; {strict.suggest(name, task_names())}")
+        return _TASKS[name]()
+    task = make_installed(entry)
+    if not isinstance(task, Task) or task.name != name:
+        found = f"the task {task.name!r}" if isinstance(task, Task) else f"a {type(task).__name__}"
+        raise ValueError(f"{_GROUP}: {name!r} is {entry.value}, which must be a function that returns a Task of that name, got {found}")
+    return task

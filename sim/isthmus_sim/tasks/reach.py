@@ -1,4 +1,4 @@
-"""Bring the tool of a UR5e to a goal: with joint velocities or positions at 20 Hz, or with joint efforts at 50 Hz.
+"""Bring the tool of a UR5e, or of an arm of your own, to a goal: with joint velocities or positions at 20 Hz, or with joint efforts at 50 Hz.
 
 The same commands, replayed open loop in MuJoCo and PyBullet, leave the tool within 2 cm (measured over 20 episodes of the scripted policy,
 `tests/sim/test_arm_tasks.py`): MuJoCo's servo sags under the weight of the arm, PyBullet's does not. Efforts run on MuJoCo only: with them the
@@ -19,12 +19,14 @@ from isthmus.robot import Robot, load_robot
 from isthmus.signals import Signal
 from isthmus_sim.task import EpisodeStart, Task, Term, Transition, shared
 
-__all__ = ["reach", "reach_effort", "reach_position", "reach_wide"]
+__all__ = ["reach", "reach_effort", "reach_position", "reach_wide", "reach_with"]
 
-SPEED = 1.5  # rad/s
+SPEED = 1.5  # rad/s at most
 PERTURBATION = 0.2  # rad, of each joint of the home pose
 TOLERANCE = 0.03  # m
-HALF_BOX = np.array([0.25, 0.25, 0.2])  # m
+HALF_BOX = (0.25, 0.25, 0.2)  # m
+REACHABLE = 1.1  # m
+MODES = ("velocity", "position", "effort")
 AXES = ("x", "y", "z")
 TRAVEL = 1.2  # rad, of position commands around the home pose; goals need up to 1.05
 
@@ -33,17 +35,17 @@ Draw = Callable[[np.random.Generator], Array]
 
 def reach() -> Task:
     """Goals in a box of 0.5 × 0.5 × 0.4 m around the tool's home position."""
-    return _near("reach", "bring the tool of a UR5e to a goal near its home position", "velocity")
+    return reach_with(load_robot("ur5e"), "reach", description="bring the tool of a UR5e to a goal near its home position")
 
 
 def reach_position() -> Task:
     """As `reach`, with joint position commands; the guard bounds the speed of the set-points."""
-    return _near("reach-position", "reach with joint position commands", "position")
+    return reach_with(load_robot("ur5e"), "reach-position", mode="position", description="reach with joint position commands")
 
 
 def reach_effort() -> Task:
     """As `reach`, with joint efforts: the policy carries the arm's weight."""
-    return _near("reach-effort", "reach with joint efforts", "effort")
+    return reach_with(load_robot("ur5e"), "reach-effort", mode="effort", description="reach with joint efforts")
 
 
 def reach_wide() -> Task:
@@ -66,44 +68,95 @@ def reach_wide() -> Task:
     )
 
 
-def _near(name: str, description: str, mode: str) -> Task:
-    robot = load_robot("ur5e")
+def reach_with(
+    robot: Robot,
+    name: str,
+    half_box: Sequence[float] = HALF_BOX,
+    *,
+    mode: str = "velocity",
+    reachable: float = REACHABLE,
+    description: str = "",
+) -> Task:
+    """As `reach`, for any arm with rotational joints: goals in a box around the tool's home position.
+
+    Args:
+        robot: the arm; its home pose must let every joint turn a little to both sides.
+        name: of the task.
+        half_box: half the length of the box's sides along x, y, z of the base frame, m; the arm must reach all of it, but only its length is checked.
+        mode: of the commands: velocity, position or effort.
+        reachable: bound of the tool's coordinates in the base frame, m.
+        description: one line.
+
+    Raises:
+        ValueError: no such arm, commands that it does not take, or a box that is out of its reach.
+    """
+    if robot.base.kind != "fixed" or any(joint.type == "prismatic" for joint in robot.joints):
+        raise ValueError(f"robot {robot.name!r} is no arm whose joints all turn")
+    if mode not in (known := [mode for mode in robot.command_modes if mode in MODES]):
+        raise ValueError(f"mode of robot {robot.name!r} must be one of {', '.join(known)}, got {mode!r}")
+    sides = np.array(half_box, dtype=np.float64)
+    if sides.shape != (3,) or not (sides > 0).all():
+        raise ValueError(f"half_box must be three lengths > 0 m, got {half_box}")
     center = _home_tool(robot)
     # Rounded to a tenth of a millimetre: a contract must not hang on the last bits of the kinematics.
-    low, high = np.round(center - HALF_BOX, 4), np.round(center + HALF_BOX, 4)
+    low, high = np.round(center - sides, 4), np.round(center + sides, 4)
+    _check_box(robot, low, high, reachable)
 
     def goal(generator: np.random.Generator) -> Array:
         return generator.uniform(low, high)
 
-    return _task(name, description, robot, low, high, goal, smoothness=0.05, mode=mode)
+    description = description or f"bring the tool of {robot.name} to a goal near its home position"
+    return _task(name, description, robot, low, high, goal, smoothness=0.05, mode=mode, reachable=reachable)
+
+
+def _check_box(robot: Robot, low: Array, high: Array, reachable: float) -> None:
+    """Refuse goals that are certainly too far away."""
+    box = f"goals from {low.tolist()} to {high.tolist()} m around the tool's home position"
+    if (furthest := np.abs([low, high]).max()) > reachable:
+        raise ValueError(f"{box}: {furthest:g} m is beyond reachable = {reachable:g} m")
+    shoulder, length = Kinematics(robot.urdf_path).reach(robot.tool_frame)
+    corner = np.where(np.abs(low - shoulder) > np.abs(high - shoulder), low, high)
+    if (distance := np.linalg.norm(corner - shoulder)) > length:
+        raise ValueError(
+            f"{box}: a corner is {distance:.3f} m from the first joint, but robot {robot.name!r} reaches {length:.3f} m at most; "
+            f"give a smaller half_box, or the robot a home pose with a bent arm"
+        )
 
 
 def _task(
-    name: str, description: str, robot: Robot, low: Array, high: Array, goal: Draw, *, smoothness: float, mode: str = "velocity"
+    name: str,
+    description: str,
+    robot: Robot,
+    low: Array,
+    high: Array,
+    goal: Draw,
+    *,
+    smoothness: float,
+    mode: str = "velocity",
+    reachable: float = REACHABLE,
 ) -> Task:
     joints = robot.joint_names
-    count = len(joints)
     own = robot.limits()
+    speed = _speed(robot)
+    nearest, furthest = np.array(own.position_low), np.array(own.position_high)
     limits = Limits(
         joints=joints,
         position_low=own.position_low,
         position_high=own.position_high,
-        velocity=(SPEED,) * count,
+        velocity=tuple(speed.tolist()),
         acceleration=own.acceleration,
         stop_acceleration=own.stop_acceleration,
         effort=own.effort,
     )
-    slow, fast = (-SPEED,) * count, (SPEED,) * count
     action = _action(robot, mode)
-    period = 0.02 if mode == "effort" else 0.05
+    period = float(np.clip(0.02 if mode == "effort" else 0.05, *robot.control_period))
     seconds = round(1 / period)
-    reachable = 1.1  # m, of the tool from the base
     contract = Contract(
         robot=robot.name,
         task=name,
         observation=(
             Signal("joint_position", "joint_position", joints, "rad", own.position_low, own.position_high),
-            Signal("joint_velocity", "joint_velocity", joints, "rad/s", slow, fast),
+            Signal("joint_velocity", "joint_velocity", joints, "rad/s", tuple((-speed).tolist()), tuple(speed.tolist())),
             Signal(robot.tool_frame, "pose", AXES, "m", (-reachable,) * 3, (reachable,) * 3),
             Signal("goal", "input", AXES, "m", tuple(low.tolist()), tuple(high.tolist())),
             Signal("previous_action", "previous_action", joints, action.unit, action.low, action.high),
@@ -114,6 +167,7 @@ def _task(
         start={joint.name: (joint.home, PERTURBATION + 0.05) for joint in robot.joints},
     )
 
+    size = reachable / REACHABLE
     effort, roughness = _expenses(robot, mode)
 
     @shared
@@ -121,7 +175,8 @@ def _task(
         return np.asarray(np.sqrt(_squared(step.after.poses[robot.tool_frame][:, :3] - step.inputs["goal"])))
 
     def start(generators: Sequence[np.random.Generator]) -> EpisodeStart:
-        position = np.array([robot.home + generator.uniform(-PERTURBATION, PERTURBATION, count) for generator in generators])
+        away = np.array([generator.uniform(-PERTURBATION, PERTURBATION, len(joints)) for generator in generators])
+        position = np.clip(robot.home + away, nearest, furthest)
         goals = np.array([goal(generator) for generator in generators])
         return EpisodeStart({"position": position, "velocity": np.zeros_like(position)}, {"goal": goals})
 
@@ -141,33 +196,41 @@ def _task(
         success=f"tool within {TOLERANCE} m of the goal",
         success_steps=seconds // 2,
         plants=("mujoco",) if mode == "effort" else ("mujoco", "pybullet"),
-        look_at=(0.0, -0.2, 0.4),
-        camera_distance=1.8,
+        look_at=(0.0, -0.2 * size, 0.4 * size),
+        camera_distance=1.8 * size,
     )
 
 
 def _action(robot: Robot, mode: str) -> Signal:
-    joints, home = robot.joint_names, robot.home
+    joints, home, own = robot.joint_names, robot.home, robot.limits()
     largest = {
-        "velocity": np.full(len(joints), SPEED),
+        "velocity": _speed(robot),
         "position": np.full(len(joints), TRAVEL),
         "effort": np.array([joint.effort for joint in robot.joints]),
     }[mode]
     middle = home if mode == "position" else np.zeros(len(joints))
     unit = {"velocity": "rad/s", "position": "rad", "effort": "N*m"}[mode]
-    low, high = (middle - largest).tolist(), (middle + largest).tolist()
-    return Signal(f"joint_{mode}", f"joint_{mode}", joints, unit, tuple(low), tuple(high))
+    low, high = middle - largest, middle + largest
+    if mode == "position":
+        low, high = np.maximum(low, own.position_low), np.minimum(high, own.position_high)
+    return Signal(f"joint_{mode}", f"joint_{mode}", joints, unit, tuple(low.tolist()), tuple(high.tolist()))
+
+
+def _speed(robot: Robot) -> Array:
+    """Speed limits of the joints in these tasks, `[J]`, rad/s."""
+    return np.minimum(SPEED, robot.limits().velocity)
 
 
 def _expenses(robot: Robot, mode: str) -> tuple[Callable[[Transition], Array], Callable[[Transition], Array]]:
     """How hard the arm works, and how rough its commands are; `[B]` each, without unit."""
+    speed = _speed(robot)
     if mode == "velocity":
         # Commands far from the present motion chatter at the control rate, which the guard takes for a limit cycle.
-        return lambda step: _squared(step.action / SPEED), lambda step: _squared((step.action - step.before.velocity) / SPEED)
+        return lambda step: _squared(step.action / speed), lambda step: _squared((step.action - step.before.velocity) / speed)
     if mode == "position":
-        return lambda step: _squared(step.after.velocity / SPEED), lambda step: _squared((step.action - step.before.position) / TRAVEL)
+        return lambda step: _squared(step.after.velocity / speed), lambda step: _squared((step.action - step.before.position) / TRAVEL)
     largest = np.array([joint.effort for joint in robot.joints])
-    return lambda step: _squared(step.action / largest), lambda step: _squared(step.after.velocity / SPEED)
+    return lambda step: _squared(step.action / largest), lambda step: _squared(step.after.velocity / speed)
 
 
 def _squared(vectors: Array) -> Array:

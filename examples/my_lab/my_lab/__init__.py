@@ -1,0 +1,1 @@
+"""Robots and tasks of a lab, for isthmus; `pyproject.toml` gives them their names."""
