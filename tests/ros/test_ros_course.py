@@ -9,7 +9,8 @@ from sensor_msgs.msg import JointState
 
 from isthmus.robot import load_robot
 from isthmus_ros import wire
-from isthmus_ros.course import Course, _told, commands_in_force
+from isthmus_ros.course import Course, commands_in_force
+from isthmus_ros.inputs import input_report
 from isthmus_ros.processes import RosError
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.tasks import get_task
@@ -128,7 +129,8 @@ def test_an_episode_of_nodes_that_run_on_ends_although_its_last_command_was_drop
 
 
 def test_inputs_that_are_whole_numbers_are_told_as_nodes_tell_them():
-    assert _told(np.array([0, 1])) == _told(np.array([0, 1], dtype=np.float32)) == json.dumps(np.array([0.0, 1.0]).tolist())
+    told = [input_report("input", {"goal": np.array([[0, 1]], dtype=kind)}) for kind in (np.int64, np.float32, np.float64)]
+    assert told == 3 * [{"input.goal": "[0.0, 1.0]"}]
 
 
 @pytest.mark.parametrize("listening", ["true", "false"])

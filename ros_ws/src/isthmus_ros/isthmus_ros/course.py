@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from isthmus.robot import Robot
 from isthmus_controllers import stl
 from isthmus_ros import wire
 from isthmus_ros.history import StateHistory
+from isthmus_ros.inputs import input_report
 from isthmus_ros.link import Link
 from isthmus_ros.processes import RosError
 from isthmus_sim.episodes import episode_start
@@ -112,11 +112,6 @@ def commands_in_force(
     return commands, [began + round(time) for time in since]
 
 
-def _told(values: Array) -> str:
-    """How nodes tell the values `[elements]` of an input."""
-    return json.dumps([float(value) for value in values])
-
-
 class Course:
     """One episode after the other on the same nodes.
 
@@ -156,7 +151,7 @@ class Course:
         link.forget()
         stamp = self._reset(seed)
         start = episode_start(task, [seed])
-        self._publish_inputs({name: values[0] for name, values in start.inputs.items()}, stamp)
+        self._publish_inputs(start.inputs, stamp)
         if self._monitored:
             self._wait_for_monitor(start.inputs)
         before = link.number("motion")
@@ -193,11 +188,11 @@ class Course:
                 self._link.spin(0.1)
 
     def _publish_inputs(self, inputs: Mapping[str, Array], stamp: int) -> None:
-        """Publish the inputs and wait until the policy node has them and a state of this episode."""
+        """Publish the inputs, `[1, elements]` each, and wait until the policy node has them and a state of this episode."""
         link = self._link
-        wanted = {f"input.{name}": _told(values) for name, values in inputs.items()}
+        wanted = input_report("input", inputs)
         for signal in self._task.contract.inputs:
-            link.publish_input(signal, inputs[signal.name].tolist(), self._robot.base_frame)
+            link.publish_input(signal, inputs[signal.name][0].tolist(), self._robot.base_frame)
 
         def arrived() -> bool:
             return link.number("state_stamp") >= stamp and all(link.status.get(key) == value for key, value in wanted.items())
@@ -207,7 +202,7 @@ class Course:
     def _wait_for_monitor(self, inputs: Mapping[str, Array]) -> None:
         """Wait until the monitor hears the guard and has the inputs, `[1, elements]` each: it could not tell the first samples otherwise."""
         link = self._link
-        wanted = {f"monitored_input.{name}": _told(values[0]) for name, values in inputs.items()} | {"listening": "true"}
+        wanted = input_report("monitored_input", inputs) | {"listening": "true"}
         link.until(
             lambda: all(link.status.get(key) == value for key, value in wanted.items()),
             _PATIENCE,

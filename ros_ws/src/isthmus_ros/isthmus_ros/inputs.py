@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from isthmus.records import Array
 from isthmus.signals import Signal
 from isthmus_ros import wire
 
-__all__ = ["InputTopics", "input_kind", "input_message", "input_topic"]
+__all__ = ["InputTopics", "input_kind", "input_message", "input_report", "input_topic"]
 
 _POINT = ("x", "y", "z")
 
@@ -38,6 +39,11 @@ def input_message(signal: Signal, values: Sequence[float], base_frame: str, time
     message.header.frame_id = signal.frame or base_frame
     message.point.x, message.point.y, message.point.z = (float(value) for value in values)
     return message
+
+
+def input_report(key: str, inputs: Mapping[str, Array]) -> dict[str, str]:
+    """How a status tells the inputs that a node has, `[1, elements]` each: `key.NAME` → a JSON list."""
+    return {f"{key}.{name}": json.dumps([float(value) for value in values[0]]) for name, values in inputs.items()}
 
 
 class InputTopics:

@@ -7,7 +7,6 @@ when it cannot be watched any further.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from isthmus.robot import Robot, load_robot
 from isthmus.specification import Specification
 from isthmus_ros import wire
 from isthmus_ros.contract_file import read_contract, read_specification
-from isthmus_ros.inputs import InputTopics
+from isthmus_ros.inputs import InputTopics, input_report
 from isthmus_ros.lifecycle import CarefulNode
 from isthmus_ros.parameters import choice, declare
 from isthmus_ros.recorded import SAID, SENSED
@@ -130,7 +129,7 @@ class MonitorNode(CarefulNode):
             "listening": str(bool(self.count_publishers("guard/executed"))).lower(),  # before that, commands go by unheard
             "problem": watch.problem,
             "decided": str(watch.finished).lower(),
-            **{f"monitored_input.{name}": json.dumps(value[0].tolist()) for name, value in sorted(inputs.values().items())},
+            **input_report("monitored_input", inputs.values()),
             **{f"signal.{name}": f"{value:.6g}" for name, value in sorted(watch.values.items())},
         }
         level = _ERROR if word == "violated" or watch.problem else _OK

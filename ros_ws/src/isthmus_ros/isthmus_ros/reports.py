@@ -7,7 +7,7 @@ from typing import Any
 
 from isthmus.guard import CLAMP, HOLD, RUNGS
 from isthmus_ros import wire
-from isthmus_ros.inputs import InputTopics
+from isthmus_ros.inputs import InputTopics, input_report
 from isthmus_ros.motion import Motion
 from isthmus_ros.shadow import ShadowStep
 from isthmus_ros.states import StateTopic
@@ -60,7 +60,7 @@ def _motion_values(motion: Motion, plant: StateTopic, inputs: InputTopics) -> di
         "state_stamp": str(plant.stamp),
         "failure": motion.failure,
     }
-    return values | {f"input.{name}": json.dumps(value[0].tolist()) for name, value in inputs.values().items()}
+    return values | input_report("input", inputs.values())
 
 
 def cadence_report(motion: Motion, digest: str, node: str, robot: str, time: Any) -> Any:
