@@ -20,7 +20,7 @@ from isthmus.kinds.graph import graph_artifact
 from isthmus.sequence import sequence_contract
 from isthmus_cli.evaluation import return_interval, success_interval
 from isthmus_cli.sequences import task_for
-from isthmus_ros.coordinator import evaluate_over_ros
+from isthmus_ros.evaluation.coordinator import evaluate_over_ros
 from isthmus_sim.tasks import get_task
 
 

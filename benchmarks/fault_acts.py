@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from fault_course import Course, Seen
 
-from isthmus_ros.processes import RosError
+from isthmus_ros.evaluation.processes import RosError
 
 __all__ = ["Act", "kill", "killed", "says"]
 
@@ -75,7 +75,7 @@ def guard_restarts(run: Course) -> Seen:
     run.link.spin(1.0)
     run.reset(-1)  # the policy has ended external control
     folder = run.nodes["guard_node"]._folder.name
-    command = [sys.executable, "-m", "isthmus_ros.guard_node", "--ros-args", "--params-file", f"{folder}/parameters.yaml"]
+    command = [sys.executable, "-m", "isthmus_ros", "guard_node", "--ros-args", "--params-file", f"{folder}/parameters.yaml"]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         run.witness.clear()

@@ -26,9 +26,9 @@ from sensor_msgs.msg import JointState
 
 from isthmus.records import Array
 from isthmus.robot import load_robot
-from isthmus_ros import wire
-from isthmus_ros.link import Link
-from isthmus_ros.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_ros.common import wire
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "ros"))
 from ros_bench import Bench

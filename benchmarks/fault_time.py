@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 
-from isthmus_ros import wire
+from isthmus_ros.common import wire
 
 __all__ = ["TIME_ROWS"]
 

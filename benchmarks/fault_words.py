@@ -21,9 +21,9 @@ from std_msgs.msg import Bool, Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from isthmus.kinematics import Kinematics
-from isthmus_ros import wire
-from isthmus_ros.processes import RosError
-from isthmus_ros.transports import transport_of
+from isthmus_ros.common import wire
+from isthmus_ros.evaluation.processes import RosError
+from isthmus_ros.guard.transports import transport_of
 
 SAG = 0.020  # rad by which the simulated servo sags below its set-point under the arm's weight
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.kinds.graph import GraphPolicy
 from isthmus.records import ActionChunk
-from isthmus_ros.policy_node import main
+from isthmus_ros.policy.policy_node import main
 
 LATE = 0.12  # s: more than two periods of 0.05 s, less than half a second
 

@@ -19,8 +19,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from isthmus.cadence import Cadence
-from isthmus_ros import wire
-from isthmus_ros.spin import run_node
+from isthmus_ros.common import wire
+from isthmus_ros.common.spin import run_node
 
 __all__ = ["start_echo", "start_loop"]
 

@@ -22,10 +22,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64, Float64MultiArray
 
 from isthmus.robot import load_robot
-from isthmus_ros import wire
-from isthmus_ros.link import Link
-from isthmus_ros.processes import NodeProcess, RosError, free_domain, isolated
-from isthmus_ros.spin import executor, leave
+from isthmus_ros.common import wire
+from isthmus_ros.common.spin import executor, leave
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 
 __all__ = ["Chain", "bring_up", "chain", "patiently"]
 

@@ -13,7 +13,7 @@ from ros_policies import resolved_rate
 from isthmus.artifact import Artifact
 from isthmus.recording import read_trace
 from isthmus.robot import load_robot
-from isthmus_ros.coordinator import RosError, evaluate_over_ros
+from isthmus_ros.evaluation.coordinator import RosError, evaluate_over_ros
 from isthmus_sim.episodes import run_episodes
 from isthmus_sim.plants import make_plant
 from isthmus_sim.tasks import get_task

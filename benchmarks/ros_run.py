@@ -20,8 +20,8 @@ from ros_bare import start_loop
 from ros_chain import ROBOT, bring_up, patiently
 
 from isthmus.kinds.graph import graph_artifact
-from isthmus_ros.link import Link
-from isthmus_ros.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 
 __all__ = ["Kept", "run", "swinging"]
 

@@ -47,7 +47,8 @@ def declared(name: str) -> list[Row]:
     import rclpy
     from rclpy.lifecycle import LifecycleNode
 
-    from isthmus_ros.processes import free_domain, isolated
+    from isthmus_ros.__main__ import NODES as MODULES
+    from isthmus_ros.evaluation.processes import free_domain, isolated
 
     rows: list[Row] = []
     original = LifecycleNode.declare_parameter
@@ -61,7 +62,7 @@ def declared(name: str) -> list[Row]:
         rclpy.init(args=["--ros-args", "-p", "autostart:=false"])
         LifecycleNode.declare_parameter = listen
         try:
-            getattr(importlib.import_module(f"isthmus_ros.{name}"), NODES[name])().destroy_node()
+            getattr(importlib.import_module(MODULES[name]), NODES[name])().destroy_node()
         finally:
             LifecycleNode.declare_parameter = original
             rclpy.shutdown()

@@ -134,7 +134,7 @@ def _train(task: Task, steps: int, seed: int, out: Path) -> str:
 
 def _over_ros(task: Task, file: Path, episodes: int, out: Path) -> dict[str, Any]:
     """Two processes, real topics, wall-clock time; raises RuntimeError where a node failed."""
-    from isthmus_ros.coordinator import RosEpisode, evaluate_over_ros
+    from isthmus_ros.evaluation.coordinator import RosEpisode, evaluate_over_ros
 
     finished: list[RosEpisode] = []
     with Progress("    over ROS 2", "episodes", quiet=not OUT.is_terminal) as progress:

@@ -82,8 +82,8 @@ def _run(command: Any) -> int:
     if robot.ros is None:
         raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
     from isthmus_cli.node_graph import NodeGraph
-    from isthmus_ros import wire
-    from isthmus_ros.processes import RosError
+    from isthmus_ros.common import wire
+    from isthmus_ros.evaluation.processes import RosError
 
     state_topic = wire.joined(command.robot_namespace or "/", robot.ros.state_topic)
     failed = False
@@ -209,7 +209,7 @@ def _start(graph: Any) -> None:
 
 def _explain(contract: Contract, robot: Robot, given: set[str], *, shadow: bool) -> None:
     """Say how to begin from another terminal."""
-    from isthmus_ros.inputs import input_topic
+    from isthmus_ros.common.inputs import input_topic
 
     say(
         f"{'nothing is commanded; decisions begin when you start' if shadow else 'nothing moves before you arm and start'}, from another terminal:"

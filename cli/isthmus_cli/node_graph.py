@@ -16,8 +16,8 @@ from types import TracebackType
 from lifecycle_msgs.msg import Transition
 
 from isthmus_bringup.plan import STOP_PATIENCE, Plan, Process
-from isthmus_ros.link import Link, Watched
-from isthmus_ros.processes import RosError
+from isthmus_ros.evaluation.link import Link, Watched
+from isthmus_ros.evaluation.processes import RosError
 
 __all__ = ["COMMANDING", "NodeGraph", "PlannedProcess", "insist"]
 
@@ -41,7 +41,7 @@ class PlannedProcess:
         self.plan, self.name = process, process.name
         file = folder / f"{process.name}.yaml"
         file.write_text(process.parameters_yaml(), encoding="utf-8")
-        self.command = [sys.executable, "-m", f"{process.package}.{process.executable}", *process.ros_arguments(file)]
+        self.command = [sys.executable, "-m", process.package, process.executable, *process.ros_arguments(file)]
         self._process = subprocess.Popen(self.command, env={**os.environ, **process.environment}, start_new_session=True)
 
     @property

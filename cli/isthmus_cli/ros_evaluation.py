@@ -58,7 +58,7 @@ def evaluate_ros(
         raise ValueError(f"unknown engine {engine!r}; {strict.suggest(engine, task.plants)}")
     if episodes < 1 or seed < 0:
         raise ValueError(f"episodes must be >= 1 and seed >= 0, got {episodes} and {seed}")
-    from isthmus_ros.coordinator import RosError, evaluate_over_ros
+    from isthmus_ros.evaluation.coordinator import RosError, evaluate_over_ros
 
     done = 0
 

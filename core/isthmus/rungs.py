@@ -12,7 +12,7 @@ import numpy as np
 from isthmus.monitors import MonitorState
 from isthmus.records import Array, Command
 
-__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "Findings", "GuardState", "renew"]
+__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "Findings", "GuardState", "passing", "renew"]
 
 PASS, CLAMP, HOLD, STOP = range(4)
 RUNGS = ("pass", "clamp", "hold", "stop")
@@ -122,6 +122,17 @@ class Findings:
             "" if rung < HOLD else "; ".join(dict.fromkeys(self._causes.get(row, [before[row]])))
             for row, rung in enumerate(demand.tolist())
         )
+
+
+def passing(state: GuardState) -> GuardState:
+    """The state without its hold; the set-point stays, and what is armed stays armed."""
+    return dataclasses.replace(
+        state,
+        rung=np.zeros_like(state.rung),
+        good=np.zeros_like(state.good),
+        held=np.zeros_like(state.held),
+        cause=("",) * len(state.cause),
+    )
 
 
 def renew(state: GuardState, fresh: GuardState, rows: Array) -> GuardState:

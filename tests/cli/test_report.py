@@ -285,7 +285,7 @@ def untrained(policies, monkeypatch):
 
 
 def test_a_failed_run_over_ros_still_leaves_a_report(untrained, isthmus, tmp_path, monkeypatch):
-    coordinator = pytest.importorskip("isthmus_ros.coordinator")
+    coordinator = pytest.importorskip("isthmus_ros.evaluation.coordinator")
 
     def fail(*_, **__):
         raise coordinator.RosError("sim_node ended with exit code 1: no joint states")

@@ -14,10 +14,10 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 
-from isthmus_ros import wire
-from isthmus_ros.link import Link
-from isthmus_ros.processes import NodeProcess, RosError, free_domain, isolated
-from isthmus_ros.spin import executor, leave
+from isthmus_ros.common import wire
+from isthmus_ros.common.spin import executor, leave
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 
 
 class Late(Exception):

@@ -13,9 +13,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from isthmus_ros import wire
-from isthmus_ros.processes import NodeProcess, free_domain, isolated
-from isthmus_ros.spin import executor, leave
+from isthmus_ros.common import wire
+from isthmus_ros.common.spin import executor, leave
+from isthmus_ros.evaluation.processes import NodeProcess, free_domain, isolated
 
 
 class SimBench:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus_ros.faults import FAULTS, Faults, parse_faults
-from isthmus_ros.motion_faults import FaultyMotion
-from isthmus_ros.state_faults import FaultyClock, FaultyStates, LateQueue, StateSample
+from isthmus_ros.robot_sim.faults import FAULTS, Faults, parse_faults
+from isthmus_ros.robot_sim.motion_faults import FaultyMotion
+from isthmus_ros.robot_sim.state_faults import FaultyClock, FaultyStates, LateQueue, StateSample
 
 JOINTS = ("a", "b", "c")
 SAMPLE = StateSample(5_000_000_000, JOINTS, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0), (7.0, 8.0, 9.0))

@@ -17,9 +17,9 @@ from isthmus.records import Measurement
 from isthmus.robot import Camera, RosCamera, load_robot
 from isthmus.signals import CameraSpec
 from isthmus.trace import read_trace
-from isthmus_ros.camera_inputs import CameraInputs
-from isthmus_ros.processes import RosError
-from isthmus_ros.sim_cameras import image_message
+from isthmus_ros.evaluation.processes import RosError
+from isthmus_ros.policy.camera_inputs import CameraInputs
+from isthmus_ros.robot_sim.cameras import image_message
 from isthmus_sim.tasks import get_task
 
 BLIND = get_task("reach").contract
@@ -57,7 +57,7 @@ class Seen:
 
     def __init__(self, monkeypatch, robot=ROBOT, contract=CONTRACT, namespace="/"):
         self.now, self.stamp, self.camera = 100.0, 0, robot.cameras[0]
-        monkeypatch.setattr("isthmus_ros.camera_inputs.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("isthmus_ros.policy.camera_inputs.time.monotonic", lambda: self.now)
         self.node = FakeNode()
         self.inputs = CameraInputs(self.node, contract, robot, namespace, PATIENCE)
 

@@ -8,10 +8,10 @@ pytest.importorskip("rclpy")
 from sensor_msgs.msg import JointState
 
 from isthmus.robot import load_robot
-from isthmus_ros import wire
-from isthmus_ros.course import Course, commands_in_force
-from isthmus_ros.inputs import input_report
-from isthmus_ros.processes import RosError
+from isthmus_ros.common import wire
+from isthmus_ros.common.inputs import input_report
+from isthmus_ros.evaluation.course import Course, commands_in_force
+from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.tasks import get_task
 

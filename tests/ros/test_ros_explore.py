@@ -17,7 +17,7 @@ from isthmus import Signal, load_robot
 from isthmus.kinds.excitation import MultiSine, excitation_artifact
 from isthmus_bringup.plan import plan
 from isthmus_cli.node_graph import NodeGraph, insist
-from isthmus_ros.processes import RosError, free_domain, isolated
+from isthmus_ros.evaluation.processes import RosError, free_domain, isolated
 from isthmus_sim.tasks import get_task
 
 pytestmark = pytest.mark.ros

@@ -12,7 +12,7 @@ from ros_bench import Late, backwards, bench, delayed, in_time, lagging, punctua
 from ros_policies import resolved_rate
 
 from isthmus.recording import read_trace
-from isthmus_ros.coordinator import RosError, evaluate_over_ros
+from isthmus_ros.evaluation.coordinator import RosError, evaluate_over_ros
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.tasks import get_task
 
@@ -38,7 +38,7 @@ def policy_file(task, tmp_path_factory):
 
 def test_policy_node_imports_no_simulator_and_no_learner():
     unwanted = {"mujoco", "pybullet", "torch", "gymnasium", "isthmus_sim", "isthmus_policies"}
-    code = f"import isthmus_ros.policy_node, sys; print(sorted({unwanted!r} & set(sys.modules)))"
+    code = f"import isthmus_ros.policy.policy_node, sys; print(sorted({unwanted!r} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 

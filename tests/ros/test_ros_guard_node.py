@@ -16,8 +16,8 @@ from std_msgs.msg import Bool
 
 from isthmus.robot import load_robot
 from isthmus.signals import Signal
-from isthmus_ros import wire
-from isthmus_ros.processes import RosError
+from isthmus_ros.common import wire
+from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.tasks import get_task
 
 pytestmark = pytest.mark.ros
@@ -83,7 +83,7 @@ def test_guard_node_imports_no_model_code():
         "isthmus_sim",
         "isthmus_policies",
     }
-    code = f"import isthmus_ros.guard_node, sys; print(sorted({unwanted!r} & set(sys.modules)))"
+    code = f"import isthmus_ros.guard.guard_node, sys; print(sorted({unwanted!r} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 

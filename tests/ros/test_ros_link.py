@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from isthmus_ros.link import Link
-from isthmus_ros.processes import _reserved, free_domain, isolated
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import _reserved, free_domain, isolated
 
 pytestmark = pytest.mark.ros
 
@@ -31,7 +31,7 @@ def test_a_closed_link_leaves_no_participant():
 
 
 def test_a_domain_is_kept_from_others_until_it_is_left():
-    code = "from isthmus_ros.processes import free_domain; print(*[free_domain() for _ in range(98)])"
+    code = "from isthmus_ros.evaluation.processes import free_domain; print(*[free_domain() for _ in range(98)])"
     first, second = free_domain(), free_domain()
     others = {int(word) for word in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()}
     assert first != second

@@ -22,9 +22,9 @@ from isthmus.robot import load_robot
 from isthmus.specification import Specification
 from isthmus_controllers import stl
 from isthmus_controllers.scripted import scripted_artifact
-from isthmus_ros.coordinator import RosEpisode, evaluate_over_ros
-from isthmus_ros.processes import NodeProcess, free_domain, isolated
-from isthmus_ros.watch import RunWatch
+from isthmus_ros.evaluation.coordinator import RosEpisode, evaluate_over_ros
+from isthmus_ros.evaluation.processes import NodeProcess, free_domain, isolated
+from isthmus_ros.monitoring.watch import RunWatch
 from isthmus_sim.tasks import get_task
 
 pytestmark = pytest.mark.ros

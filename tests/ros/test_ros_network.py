@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from isthmus_ros.processes import free_domain, isolated
+from isthmus_ros.evaluation.processes import free_domain, isolated
 
 SHARES = """
 import time, rclpy
-from isthmus_ros import checks
+from isthmus_ros.common import checks
 rclpy.init()
 node = rclpy.create_node("alone")
 time.sleep(0.5)

@@ -6,7 +6,7 @@ pytest.importorskip("rclpy")
 
 from ros_policies import resolved_rate
 
-from isthmus_ros.coordinator import evaluate_over_ros
+from isthmus_ros.evaluation.coordinator import evaluate_over_ros
 from isthmus_sim.tasks import get_task
 
 pytestmark = pytest.mark.ros

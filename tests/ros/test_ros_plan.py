@@ -28,8 +28,9 @@ from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
 from isthmus_bringup.plan import CONFIG, plan
 from isthmus_cli.main import main
 from isthmus_cli.node_graph import NodeGraph, insist
-from isthmus_ros.coordinator import evaluate_over_ros
-from isthmus_ros.processes import free_domain, isolated
+from isthmus_ros.__main__ import NODES
+from isthmus_ros.evaluation.coordinator import evaluate_over_ros
+from isthmus_ros.evaluation.processes import free_domain, isolated
 from isthmus_sim.tasks import get_task
 
 ROOT = Path(__file__).parents[2]
@@ -230,8 +231,8 @@ def texts_of(folder):
 def test_executables_are_installed_by_their_package(policy):
     scripts = (BRINGUP.parent / "isthmus_ros/setup.py").read_text(encoding="utf-8")
     for process in (*processes_of("sim", policy=policy, record="true").values(), *processes_of("identify", policy=policy).values()):
-        assert importlib.util.find_spec(f"{process.package}.{process.executable}")
-        assert f"{process.executable} = {process.package}.{process.executable}:main" in scripts
+        assert importlib.util.find_spec(NODES[process.executable])
+        assert f"{process.executable} = {NODES[process.executable]}:main" in scripts
 
 
 @pytest.mark.ros

@@ -24,12 +24,12 @@ from std_msgs.msg import Bool
 
 from isthmus.messages import SCHEMAS
 from isthmus.robot import load_robot
-from isthmus_ros import wire
-from isthmus_ros.bag import Bag, BagTopic
-from isthmus_ros.bag_thread import BagThread
-from isthmus_ros.definitions import definition_of, type_name
-from isthmus_ros.processes import RosError
-from isthmus_ros.recorded import recorded_topics
+from isthmus_ros.common import wire
+from isthmus_ros.common.definitions import definition_of, type_name
+from isthmus_ros.evaluation.processes import RosError
+from isthmus_ros.recording.bag import Bag, BagTopic
+from isthmus_ros.recording.bag_thread import BagThread
+from isthmus_ros.recording.recorded import recorded_topics
 from isthmus_sim.tasks import get_task
 
 CONTRACT = get_task("reach").contract

@@ -21,8 +21,8 @@ from isthmus.kinematics import Kinematics
 from isthmus.records import reorder
 from isthmus.robot import load_robot
 from isthmus.trace import read_trace
-from isthmus_ros import wire
-from isthmus_ros.processes import RosError, free_domain, isolated
+from isthmus_ros.common import wire
+from isthmus_ros.evaluation.processes import RosError, free_domain, isolated
 from isthmus_sim.tasks import get_task
 
 CONTRACT = get_task("reach").contract
@@ -129,7 +129,7 @@ def test_the_previous_action_of_a_shadow_is_what_the_robot_does(policy, tmp_path
 @pytest.mark.parametrize(("asked", "rung"), [(0.3, 0), (40.0, 1), (np.nan, 2)])
 def test_opinions_are_those_of_the_guard_on_the_robot_as_it_moves(asked, rung):
     """At 2 rad/s, 2.3 rad/s passes, though an arm at rest could not reach it within a period."""
-    from isthmus_ros.shadow import ShadowStep
+    from isthmus_ros.policy.shadow import ShadowStep
 
     robot = load_robot("ur5e")
     guard = LimitGuard(robot, CONTRACT.limits.tightest(robot.limits()), CONTRACT.mode)

@@ -12,7 +12,7 @@ from sim_bench import pan, sim_bench
 from std_msgs.msg import Bool, Float64, Float64MultiArray
 
 from isthmus.robot import load_robot
-from isthmus_ros import wire
+from isthmus_ros.common import wire
 
 pytestmark = pytest.mark.ros
 

@@ -14,7 +14,7 @@ from sim_bench import pan, sim_bench
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from isthmus.robot import load_robot
-from isthmus_ros import wire
+from isthmus_ros.common import wire
 
 pytestmark = pytest.mark.ros
 

@@ -13,7 +13,7 @@ from isthmus.recording import read_trace
 from isthmus.robot import load_robot
 from isthmus_policies.export import export_graph
 from isthmus_policies.srl import Srl, SrlConfig
-from isthmus_ros.coordinator import evaluate_over_ros
+from isthmus_ros.evaluation.coordinator import evaluate_over_ros
 from isthmus_sim.episodes import episode_start, run_episodes
 from isthmus_sim.plants import make_plant
 from isthmus_sim.tasks import get_task

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensor_msgs.msg import JointState
 
+from isthmus import stream as module
 from isthmus.guard import LimitGuard
 from isthmus.records import Command, Measurement
 from isthmus.robot import load_robot
-from isthmus_ros import stream as module
-from isthmus_ros import wire
-from isthmus_ros.stream import Asked, GuardedStream
+from isthmus.stream import Asked, GuardedStream
+from isthmus_ros.common import wire
 
 pytestmark = pytest.mark.ros
 

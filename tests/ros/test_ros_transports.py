@@ -15,9 +15,9 @@ from ros_policies import resolved_rate
 
 from isthmus.records import Command
 from isthmus.robot import load_robot
-from isthmus_ros.processes import RosError
-from isthmus_ros.states import travelled
-from isthmus_ros.transports import keeps_moving, make_transport, tail, transport_of
+from isthmus_ros.common.states import travelled
+from isthmus_ros.evaluation.processes import RosError
+from isthmus_ros.guard.transports import keeps_moving, make_transport, tail, transport_of
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.plants.base import wheel_speeds
 from isthmus_sim.tasks import get_task

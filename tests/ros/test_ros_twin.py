@@ -9,8 +9,8 @@ from ros_policies import resolved_rate
 from std_msgs.msg import Float64MultiArray
 
 from isthmus.robot import load_robot
-from isthmus_ros import wire
-from isthmus_ros.processes import RosError
+from isthmus_ros.common import wire
+from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.tasks import get_task
 
 pytestmark = pytest.mark.ros

@@ -14,9 +14,9 @@ from isthmus.records import ActionChunk
 from isthmus.robot import load_robot
 from isthmus.signals import Signal
 from isthmus.testing.fake import FakePlant
-from isthmus_ros.motion import IDLE, Motion
-from isthmus_ros.ramp import PEAK_SPEED
-from isthmus_ros.supervision import SupervisedStep
+from isthmus_ros.policy.motion import IDLE, Motion
+from isthmus_ros.policy.ramp import PEAK_SPEED
+from isthmus_ros.policy.supervision import SupervisedStep
 from isthmus_sim.tasks import get_task
 
 ROBOT, PERIOD, SPEED = load_robot("ur5e"), 0.05, 0.3

@@ -12,10 +12,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from isthmus.signals import Signal
-from isthmus_ros import wire
-from isthmus_ros.inputs import InputTopics
-from isthmus_ros.ramp import PEAK_SPEED, Ramp
-from isthmus_ros.sim_node import parse_physical
+from isthmus_ros.common import wire
+from isthmus_ros.common.inputs import InputTopics
+from isthmus_ros.policy.ramp import PEAK_SPEED, Ramp
+from isthmus_ros.robot_sim.sim_node import parse_physical
 
 angles = arrays(np.float64, 3, elements=st.floats(-1, 1))
 

@@ -13,8 +13,8 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from isthmus.robot import load_robot
-from isthmus_ros.sim_commands import forward_values, listening, trajectory_points
-from isthmus_ros.sim_controllers import HeldCommand, Points, TrajectoryFollower
+from isthmus_ros.robot_sim.commands import forward_values, listening, trajectory_points
+from isthmus_ros.robot_sim.controllers import HeldCommand, Points, TrajectoryFollower
 
 ROBOT, PERIOD = load_robot("ur5e"), 0.01
 JOINTS = ROBOT.joint_names

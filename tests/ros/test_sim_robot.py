@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from isthmus.robot import load_robot
-from isthmus_ros.faults import parse_faults
-from isthmus_ros.sim_controllers import HeldCommand
-from isthmus_ros.sim_robot import HOME, SimRobot
+from isthmus_ros.robot_sim.controllers import HeldCommand
+from isthmus_ros.robot_sim.faults import parse_faults
+from isthmus_ros.robot_sim.robot import HOME, SimRobot
 from isthmus_sim.plants import make_plant
 from isthmus_sim.tasks import get_task
 

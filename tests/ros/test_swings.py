@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 pytest.importorskip("rclpy")
 
 from isthmus.robot import load_robot
-from isthmus_ros.swings import Swings
+from isthmus_ros.common.swings import Swings
 
 ROBOT = load_robot("ur5e")
 RATE = 500

@@ -1,13 +1,13 @@
 """Installs the nodes for `ros2 run` and `ros2 launch`; `pip install isthmus[ros]` installs the same Python package without them."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 NAME = "isthmus_ros"
 
 setup(
     name=NAME,
     version="0.1.0",
-    packages=[NAME],
+    packages=find_packages(include=["isthmus_ros*"]),
     package_data={NAME: ["loopback.xml", "py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
@@ -18,12 +18,12 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "explore_node = isthmus_ros.explore_node:main",
-            "guard_node = isthmus_ros.guard_node:main",
-            "monitor_node = isthmus_ros.monitor_node:main",
-            "policy_node = isthmus_ros.policy_node:main",
-            "record_node = isthmus_ros.record_node:main",
-            "sim_node = isthmus_ros.sim_node:main",
+            "explore_node = isthmus_ros.policy.explore_node:main",
+            "guard_node = isthmus_ros.guard.guard_node:main",
+            "monitor_node = isthmus_ros.monitoring.monitor_node:main",
+            "policy_node = isthmus_ros.policy.policy_node:main",
+            "record_node = isthmus_ros.recording.record_node:main",
+            "sim_node = isthmus_ros.robot_sim.sim_node:main",
         ],
     },
 )

@@ -33,7 +33,7 @@ class Process:
 
     Attributes:
         package: ROS package that installs the executable.
-        executable: its name, which is also that of a module of the package.
+        executable: its name, as behind `python -m PACKAGE`.
         name: of the node.
         namespace: of the node, absolute.
         parameters_files: YAML files of parameters; a later one wins over an earlier one.

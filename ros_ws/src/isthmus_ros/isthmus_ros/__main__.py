@@ -1,0 +1,32 @@
+"""`python -m isthmus_ros NODE --ros-args …`: the nodes without a ROS workspace; with one, `ros2 run isthmus_ros NODE`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from isthmus import strict
+
+NODES = {
+    "explore_node": "isthmus_ros.policy.explore_node",
+    "guard_node": "isthmus_ros.guard.guard_node",
+    "monitor_node": "isthmus_ros.monitoring.monitor_node",
+    "policy_node": "isthmus_ros.policy.policy_node",
+    "record_node": "isthmus_ros.recording.record_node",
+    "sim_node": "isthmus_ros.robot_sim.sim_node",
+}
+"""Executable → module with its `main`."""
+
+
+def main() -> int:
+    """Run the node that the first argument names; its own arguments follow."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in NODES:
+        sys.stderr.write(f"isthmus_ros: unknown node {name!r}; {strict.suggest(name, NODES)}\n")
+        return 2
+    del sys.argv[1]
+    return int(importlib.import_module(NODES[name]).main())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,71 @@
+"""Why a robot may not be armed nor a policy started, as far as its joint states tell: sentences, none if it may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.limits import Limits
+from isthmus.monitors import time_out
+from isthmus.records import Array, Measurement, reorder
+from isthmus_ros.common.states import StateTopic
+
+__all__ = [
+    "arming_problems",
+    "shared_memory",
+    "state_problems",
+]
+
+_STEPPED_AGE = 1.0  # s: a stepped robot repeats its state ten times a second
+
+
+def shared_memory() -> str:
+    """A warning if this process shares memory with others through Fast DDS; "" if it does not, or if that cannot be told."""
+    maps = Path("/proc/self/maps")
+    if not (maps.is_file() and "/dev/shm/fast" in maps.read_text()):  # noqa: S108
+        return ""
+    return (
+        "DDS uses shared memory: a process on this computer that is killed or suspended can hold up this one for a second. "
+        "Set FASTDDS_BUILTIN_TRANSPORTS=UDPv4, and ROS_AUTOMATIC_DISCOVERY_RANGE to anything but LOCALHOST, which ignores it"
+    )
+
+
+def state_problems(plant: StateTopic) -> list[str]:
+    """What is wrong with the newest sample: none, stale, a joint missing or a value not finite."""
+    if plant.stamp < 0:
+        return [f"no joint state was received on {plant.state_topic}"]
+    if plant.missing:
+        return [f"joint {plant.missing[0]!r} is missing in {plant.state_topic}"]
+    allowed = time_out(plant.period) if plant.realtime else _STEPPED_AGE
+    if plant.age > allowed:
+        return [f"the joint state on {plant.state_topic} is {plant.age:.2f} s old, {allowed:.2f} s are allowed"]
+    measurement = plant.read()
+    problems = [problem] if (problem := plant.delay_problem()) else []
+    for field in ("position", "velocity"):
+        bad = np.flatnonzero(~np.isfinite(getattr(measurement, field)[0]))
+        problems += [f"{field} of joint {measurement.joints[bad[0]]!r} is missing or not finite in {plant.state_topic}"] if bad.size else []
+    return problems
+
+
+def arming_problems(plant: StateTopic, limits: Limits, *, at_rest: bool = True) -> list[str]:
+    """Why the guard may not be armed, apart from its own latch; `at_rest`: whether the robot must stand still."""
+    if problems := state_problems(plant):
+        return problems
+    measurement, still = plant.read(), plant.robot.monitors.standstill
+    problems = []
+    fastest = int(np.abs(measurement.velocity[0]).argmax())
+    if at_rest and not abs(measurement.velocity[0, fastest]) < still:
+        problems.append(
+            f"{measurement.joints[fastest]} moves at {measurement.velocity[0, fastest]:.3f} rad/s; standstill is below {still:g}"
+        )
+    return problems + _position_problems(measurement, limits)
+
+
+def _position_problems(measurement: Measurement, limits: Limits) -> list[str]:
+    position: Array = reorder(measurement.position, measurement.joints, limits.joints)[0]
+    return [
+        f"{joint} is at {value:.3f} rad, outside its limits {low:g} … {high:g}"
+        for joint, value, low, high in zip(limits.joints, position, limits.position_low, limits.position_high, strict=True)
+        if not low <= value <= high
+    ]

@@ -1,0 +1,1 @@
+"""Episodes and services across topics, and nodes as child processes."""

@@ -1,0 +1,286 @@
+"""Episodes over topics, one after the other: arm, reset, inputs, start, collect, stop, score. It never commands joints."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isthmus.records import Array, Measurement, reorder
+from isthmus.robot import Robot
+from isthmus_controllers import stl
+from isthmus_ros.common import wire
+from isthmus_ros.common.history import StateHistory
+from isthmus_ros.common.inputs import input_report
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import RosError
+from isthmus_sim.episodes import episode_start
+from isthmus_sim.task import Scorer, Task, Transition
+
+__all__ = ["Course", "RosEpisode", "commands_in_force"]
+
+_HOME = -1  # `episode_seed` of the home pose
+_PATIENCE = 20.0  # s for discovery, arming and standstill
+_START = 2.0  # s within which a start must be accepted
+_RESET = 5.0  # s within which the guard must be reset: a state may be late
+_STAMP_TOLERANCE = 1000  # ns
+_ROUNDING = 1e-9
+_MONITOR = 2.0  # s that a monitor may need for what it has heard
+_DROPPED = (
+    0.05  # share of the commands of an episode that a guard in wall-clock time may drop; beyond it, it is not the policy's episode any more
+)
+_LAST = 0.2  # s that the last messages of an episode may take
+
+
+@dataclass(frozen=True, slots=True)
+class RosEpisode:
+    """One episode over topics.
+
+    Attributes:
+        seed: of its start state and inputs.
+        total_reward: undiscounted return, from joint states and executed commands.
+        success: the task's condition held at the end, and the guard did not stop it.
+        steps: control periods until its end.
+        stopped_by_guard: cause of the guard's stop, "" if there was none.
+        robustness: exact robustness of the task's specification, None if it has none.
+        monitored: interval of robustness that a `monitor_node` had decided on at the end, None if there is none.
+        dropped: control periods whose command the guard dropped, too late or too soon after another; it braked, or kept the one before.
+    """
+
+    seed: int
+    total_reward: float
+    success: bool
+    steps: int
+    stopped_by_guard: str
+    robustness: float | None = None
+    monitored: tuple[float, float] | None = None
+    dropped: int = 0
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the monitor's interval holds the robustness, and it came to the same verdict; of a run that was cut short it may know none."""
+        if self.robustness is None or self.monitored is None:
+            return False
+        low, high = self.monitored
+        if not low - _ROUNDING <= self.robustness <= high + _ROUNDING:
+            return False
+        return (low >= 0) == (self.robustness >= 0) if low >= 0 or high < 0 else bool(self.stopped_by_guard)
+
+
+def commands_in_force(
+    answers: Mapping[int, Any], executed: Mapping[int, Any], first: int, last: int, period: int, share: float
+) -> tuple[list[Any], list[int]]:
+    """The command in force in each control period, and when these began.
+
+    Where a command was dropped, that is what the guard sent last under the number before, and the period began between its neighbours.
+
+    Args:
+        answers: what the guard sent for each command, messages of guard/executed by sequence number.
+        executed: the newest that it sent under each number.
+        first: number of the first command.
+        last: of the last.
+        period: control period, ns.
+        share: of the commands that may be missing.
+
+    Returns:
+        messages, last - first + 1 of them, and ns, one more: the end of the last period.
+
+    Raises:
+        RosError: too many commands are missing, or all.
+    """
+    numbers = range(first, last + 1)
+    heard = [number for number in numbers if number in answers]
+    missing = len(numbers) - len(heard)
+    before = max((number for number in executed if number < first), default=None)
+    if not heard or missing > share * len(numbers) or (heard[0] > first and before is None):
+        raise RosError(
+            f"{missing} of {len(numbers)} commands were dropped by the guard, or lost on guard/executed; the episode cannot be scored"
+        )
+    commands: list[Any] = []
+    newest = None if before is None else executed[before]
+    for number in numbers:
+        commands.append(answers.get(number, newest))
+        newest = executed.get(number, newest)
+    stamps = {number: wire.nanoseconds_of(answers[number].header.stamp) for number in heard}
+    began = stamps[heard[0]]
+    knots = {first: began - (heard[0] - first) * period, **stamps, last + 1: stamps[heard[-1]] + (last + 1 - heard[-1]) * period}
+    since = np.interp(np.arange(first, last + 2), list(knots), [stamp - began for stamp in knots.values()])
+    return commands, [began + round(time) for time in since]
+
+
+class Course:
+    """One episode after the other on the same nodes.
+
+    Attributes:
+        steps: control periods of all episodes so far.
+        seconds: that they took, from start to the last state.
+    """
+
+    def __init__(self, link: Link, task: Task, robot: Robot, *, wall: bool = False, monitored: bool = False) -> None:
+        """Drive the nodes that the link reaches.
+
+        Args:
+            link: to the nodes.
+            task: scores; gives starts and inputs.
+            robot: its profile.
+            wall: the nodes run in wall-clock time, where commands may come too late; in stepped time every one is executed.
+            monitored: a `monitor_node` is among them.
+        """
+        self._link = link
+        self._task = task
+        self._robot = robot
+        self._monitored = monitored
+        self._wall = wall
+        self._period = round(task.contract.control_period * 1e9)  # ns
+        bound = stl.BoundSpecification(task.specification, task.contract) if task.specification else None
+        self._formula = bound.formula if bound else None
+        self._signals = stl.MeasuredSignals(bound, task.contract, robot, 1) if bound else None
+        self.steps = 0
+        self.seconds = 0.0
+
+    def run(self, seed: int) -> RosEpisode:
+        """One episode: arm at home, reset, inputs, start, collect, stop, score."""
+        link, task = self._link, self._task
+        self._reset(_HOME)
+        self._insist(lambda: link.trigger("guard/reset"), _RESET)
+        self._insist(link.arm, _PATIENCE)
+        link.forget()
+        stamp = self._reset(seed)
+        start = episode_start(task, [seed])
+        self._publish_inputs(start.inputs, stamp)
+        if self._monitored:
+            self._wait_for_monitor(start.inputs)
+        before = link.number("motion")
+        began = time.perf_counter()
+        self._insist(lambda: link.trigger("policy/start"), _START)
+        limit = 60.0 + 2 * task.episode_steps * task.contract.control_period
+        link.until(
+            lambda: link.number("motion") > before and self._ended(),
+            limit,
+            f"episode {seed} did not end within {limit:g} s; guard: {link.status.get('cause') or 'no cause'}",
+        )
+        self.seconds += time.perf_counter() - began
+        link.trigger("policy/stop")
+        link.until(lambda: link.status.get("policy") == "idle", _PATIENCE, "the robot did not come to rest after policy/stop")
+        if link.status.get("failure"):
+            raise RosError(f"policy_node: {link.status['failure']}")
+        return self._score(seed, start.inputs)
+
+    def _reset(self, seed: int) -> int:
+        """Stamp of the state after the reset, ns."""
+        self._link.set_integer("sim_node", "episode_seed", seed)
+        return int(self._link.trigger("sim_node/reset"))
+
+    def _insist(self, call: Callable[[], object], seconds: float) -> None:
+        """Repeat a call that is refused until the nodes have found each other, or while a state is late."""
+        patience = time.monotonic() + seconds
+        while True:
+            try:
+                call()
+                return
+            except RosError:
+                if time.monotonic() > patience:
+                    raise
+                self._link.spin(0.1)
+
+    def _publish_inputs(self, inputs: Mapping[str, Array], stamp: int) -> None:
+        """Publish the inputs, `[1, elements]` each, and wait until the policy node has them and a state of this episode."""
+        link = self._link
+        wanted = input_report("input", inputs)
+        for signal in self._task.contract.inputs:
+            link.publish_input(signal, inputs[signal.name][0].tolist(), self._robot.base_frame)
+
+        def arrived() -> bool:
+            return link.number("state_stamp") >= stamp and all(link.status.get(key) == value for key, value in wanted.items())
+
+        link.until(arrived, _PATIENCE, f"the policy node did not accept the inputs {', '.join(inputs) or '(none)'} of the episode")
+
+    def _wait_for_monitor(self, inputs: Mapping[str, Array]) -> None:
+        """Wait until the monitor hears the guard and has the inputs, `[1, elements]` each: it could not tell the first samples otherwise."""
+        link = self._link
+        wanted = input_report("monitored_input", inputs) | {"listening": "true"}
+        link.until(
+            lambda: all(link.status.get(key) == value for key, value in wanted.items()),
+            _PATIENCE,
+            f"the monitor hears no guard/executed, or did not accept the inputs {', '.join(inputs) or '(none)'} of the episode",
+        )
+
+    def _ended(self) -> bool:
+        link, first = self._link, self._link.number("run_sequence")
+        if link.status.get("failure") or link.number("stop_sequence") >= 0:
+            return link.status.get("policy") == "idle"
+        if first < 0:
+            return False
+        last = first + self._task.episode_steps - 1
+        reached = min((number for number in link.answers if number >= last), default=None)  # nodes that already ran may go on beyond it
+        if reached is not None:
+            end = wire.nanoseconds_of(link.answers[reached].header.stamp) + self._period - _STAMP_TOLERANCE
+            return max(link.states, default=-1) >= end
+        if over := link.status.get("policy") == "idle":  # the last command was dropped, or is on its way
+            link.spin(_LAST)
+        return over
+
+    def _score(self, seed: int, inputs: Mapping[str, Array]) -> RosEpisode:
+        link, task = self._link, self._task
+        first, stopped = link.number("run_sequence"), link.number("stop_sequence")
+        cause = link.status.get("cause", "") if stopped >= 0 and stopped < first + task.episode_steps else ""
+        if first < 0:  # stopped on the way to the start pose
+            return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run", None if self._formula is None else -np.inf)
+        last = first + task.episode_steps - 1
+        if cause:  # what was asked for last may have met a guard that had stopped already
+            last = stopped if stopped in link.answers else stopped - 1
+            if self._wall:  # where what was asked for before that, and first, may have come too late
+                last = max((number for number in link.answers if number <= stopped), default=-1)
+                first = min((number for number in link.answers if number >= first), default=first)
+        if last < first:
+            return RosEpisode(seed, 0.0, False, 0, cause, None if self._formula is None else -np.inf)
+        share = 0.0 if not self._wall else 1.0 if cause else _DROPPED  # an episode that the guard ended is a failure, whatever it dropped
+        commands, times = commands_in_force(link.answers, link.executed, first, last, self._period, share)
+        dropped = sum(number not in link.answers for number in range(first, last + 1))
+        truth = self._states([*times[:-1], times[-1] - _STAMP_TOLERANCE])
+        scorer = Scorer(task, 1)
+        field = wire.COMMANDED.get(task.contract.mode, task.contract.mode)
+        total, success, steps = 0.0, False, 0
+        for number, command in enumerate(commands):
+            asked = reorder(np.array([getattr(command, field)]), tuple(command.name), task.contract.action.elements)
+            transition = Transition(
+                truth[number], truth[number + 1], asked, inputs, np.array([(number + 1) * task.contract.control_period])
+            )
+            outcome = scorer.score(transition)
+            total, steps = total + float(outcome.reward[0]), steps + 1
+            success = bool(outcome.success[0])
+            if task.fallen is not None and task.fallen(transition)[0]:
+                success = False
+                break
+        self.steps += len(commands)
+        robustness = self._robustness(truth[1:], inputs)
+        return RosEpisode(seed, total, success and not cause, steps, cause, robustness, self._known_to_monitor(), dropped)
+
+    def _robustness(self, states: Sequence[Measurement], inputs: Mapping[str, Array]) -> float | None:
+        """Exact robustness of the specification over the whole episode; what falls beyond its end is left out."""
+        if self._formula is None or self._signals is None:
+            return None
+        self._signals.reset()
+        samples = [self._signals.read(state, inputs) for state in states]
+        trace = {name: np.stack([sample[name] for sample in samples], axis=1) for name in samples[0]}
+        return float(self._formula.robustness(trace, end="truncate")[0])
+
+    def _known_to_monitor(self) -> tuple[float, float] | None:
+        """What the monitor knows of this motion, once it knows all, or after it has had the time to."""
+        link = self._link
+        if not self._monitored:
+            return None
+        with contextlib.suppress(RosError):
+            link.until(lambda: link.number("monitored_motion") == link.number("motion") and link.status["decided"] == "true", _MONITOR, "")
+        if link.number("monitored_motion") != link.number("motion"):
+            return -np.inf, np.inf
+        return float(link.status["robustness.low"]), float(link.status["robustness.high"])
+
+    def _states(self, times: Sequence[int]) -> list[Measurement]:
+        """The newest state at each time, ns."""
+        history = StateHistory(self._robot, states=self._link.states.values(), odometry=self._link.odometry.values())
+        return [history.at(time) for time in times]

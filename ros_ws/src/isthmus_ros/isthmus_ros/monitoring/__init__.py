@@ -1,0 +1,1 @@
+"""The process that watches a specification; it only listens."""

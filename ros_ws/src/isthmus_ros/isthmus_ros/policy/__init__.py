@@ -1,0 +1,1 @@
+"""The process that decides: it asks a guard, never the robot."""

@@ -1,0 +1,1 @@
+"""The process that writes everything down; it only listens."""

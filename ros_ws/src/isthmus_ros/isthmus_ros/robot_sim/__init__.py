@@ -1,0 +1,1 @@
+"""A simulation behaving as the robot."""
