@@ -83,7 +83,7 @@ def repeated(run: Course) -> Seen:
         def again(message: JointState) -> JointState:
             commander._publisher.publish(message)
             if commander.sequence % 3 == 0:
-                number = wire.frame_id(commander.contract.digest(), 0)
+                number = wire.frame_id(commander.contract.digest(), commander.epoch, 0)
                 commander._publisher.publish(
                     JointState(
                         header=type(message.header)(stamp=message.header.stamp, frame_id=number),

@@ -72,12 +72,14 @@ class Asked:
     """One command from the wire.
 
     Attributes:
+        epoch: of the policy process that asks.
         sequence: its number.
         stamp: of the decision, ns.
         age: of the decision when the command arrived, s.
         command: what is asked for.
     """
 
+    epoch: str
     sequence: int
     stamp: int
     age: float

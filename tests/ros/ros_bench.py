@@ -240,7 +240,7 @@ class Commander:
     def __init__(self, domain, contract, speed, period=None):
         self.contract, self.speed, self.period = contract, speed, period or contract.control_period
         self.change = lambda message: message
-        self.sequence = -1
+        self.sequence, self.epoch = -1, wire.new_epoch()
         self.times = []
         context = rclpy.Context()
         rclpy.init(args=[], context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
@@ -274,7 +274,7 @@ class Commander:
         field = wire.COMMANDED.get(self.contract.mode, self.contract.mode)
         message = JointState(name=names, **{field: [float(value) for value in values]})
         message.header.stamp = wire.time_of(self._node.get_clock().now().nanoseconds - round(age * 1e9))
-        message.header.frame_id = wire.frame_id(self.contract.digest(), sequence)
+        message.header.frame_id = wire.frame_id(self.contract.digest(), self.epoch, sequence)
         self._publisher.publish(self.change(message))
 
     def _run(self):

@@ -77,7 +77,7 @@ def run(arm, monkeypatch, arrivals, ticks, values=lambda number: np.full(COUNT, 
         arm.pass_time()
         while pending and began + pending[0] <= arm.now:
             pending.pop(0)
-            stream.accept(Asked(number, 0, 0.0, Command(arm.mode, JOINTS, values(number)[None])))
+            stream.accept(Asked("0a1b2c3d", number, 0, 0.0, Command(arm.mode, JOINTS, values(number)[None])))
             number += 1
         stream.watch()
     return stream
@@ -138,7 +138,7 @@ def test_robot_that_falls_silent_is_braked_for_at_once(monkeypatch):
     while arm.now < began + 0.5:
         arm.pass_time()
         if (arm.now - began) % PERIOD < TICK:
-            stream.accept(Asked(number, 0, 0.0, Command("velocity", JOINTS, values(number)[None])))
+            stream.accept(Asked("0a1b2c3d", number, 0, 0.0, Command("velocity", JOINTS, values(number)[None])))
             number += 1
         stream.watch()
     assert "the joint state on /joint_states is" in stream.cause
@@ -188,7 +188,7 @@ def test_effort_is_never_held_constant_at_rest(monkeypatch):
 @given(order=st.permutations(list(JOINTS)), number=st.integers(0, 2**40))
 def test_commands_are_read_by_name(order, number):
     message = JointState(name=order, velocity=[float(JOINTS.index(joint)) for joint in order])
-    message.header.frame_id = wire.frame_id("0123456789abcdef", number)
-    sequence, command = wire.asked(message, "0123456789abcdef", "velocity", JOINTS)
-    assert sequence == number
+    message.header.frame_id = wire.frame_id("0123456789abcdef", "0a1b2c3d", number)
+    epoch, sequence, command = wire.asked(message, "0123456789abcdef", "velocity", JOINTS)
+    assert (epoch, sequence) == ("0a1b2c3d", number)
     assert dict(zip(command.joints, command.values[0], strict=True)) == {joint: float(index) for index, joint in enumerate(JOINTS)}

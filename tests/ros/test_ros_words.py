@@ -40,8 +40,8 @@ def test_missing_joints_and_empty_fields_are_nan():
 
 def test_sequence_numbers_survive_the_frame_id():
     message = JointState()
-    message.header.frame_id = wire.frame_id("0123456789abcdef", 42)
-    assert message.header.frame_id == "0123456789ab:42"
+    message.header.frame_id = wire.frame_id("0123456789abcdef", "0a1b2c3d", 42)
+    assert message.header.frame_id == "0123456789ab:0a1b2c3d:42"
     assert wire.sequence_of(message) == 42
     assert wire.sequence_of(JointState()) == -1
 

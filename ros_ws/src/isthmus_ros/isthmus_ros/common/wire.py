@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,10 +26,12 @@ __all__ = [
     "asked",
     "column",
     "diagnostics",
+    "epoch_of",
     "frame_id",
     "joined",
     "joint_command",
     "nanoseconds_of",
+    "new_epoch",
     "pairs",
     "seconds_of",
     "sequence_of",
@@ -41,6 +45,9 @@ EXECUTED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SENSORS = qos_profile_sensor_data
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+_EPOCH = re.compile(r"[0-9a-f]{8}")
+_NUMBER = re.compile(r"[0-9]{1,15}")  # not \d, which takes digits of every script
 
 COMMANDED = {"twist": "velocity"}
 """Field of a JointState that carries a command, where it is not called as the mode."""
@@ -61,15 +68,26 @@ def seconds_of(time: Any) -> float:
     return seconds(nanoseconds_of(time))
 
 
-def frame_id(digest: str, sequence: int) -> str:
-    """The frame_id that carries a command's origin: first 12 characters of the contract's digest and the sequence number."""
-    return f"{digest[:12]}:{sequence}"
+def new_epoch() -> str:
+    """A name for one policy process, in the frame_id of its commands: 8 random hexadecimal digits."""
+    return secrets.token_hex(4)
+
+
+def frame_id(digest: str, epoch: str, sequence: int) -> str:
+    """The frame_id that carries a command's origin: first 12 characters of the contract's digest, the sender's epoch, and the sequence number."""
+    return f"{digest[:12]}:{epoch}:{sequence}"
 
 
 def sequence_of(message: Any) -> int:
     """Sequence number in the frame_id of a command; -1 if there is none."""
     _, _, number = message.header.frame_id.rpartition(":")
-    return int(number) if number.isdigit() else -1
+    return int(number) if _NUMBER.fullmatch(number) else -1
+
+
+def epoch_of(message: Any) -> str:
+    """Epoch of the sender in the frame_id of a command; "" if there is none."""
+    parts = message.header.frame_id.split(":")
+    return parts[1] if len(parts) == 3 else ""
 
 
 def joined(namespace: str, topic: str) -> str:
@@ -106,15 +124,18 @@ def diagnostics(time: Any, level: int, name: str, message: str, hardware: str, v
     return array
 
 
-def asked(message: JointState, digest: str, mode: str, joints: tuple[str, ...]) -> tuple[int, Command]:
-    """Sequence number and command of a message on `guard/command`.
+def asked(message: JointState, digest: str, mode: str, joints: tuple[str, ...]) -> tuple[str, int, Command]:
+    """Epoch, sequence number and command of a message on `guard/command`.
 
     Raises:
         ValueError: it is for another contract, names other joints, or does not fill the commanded field alone.
     """
-    origin, _, number = message.header.frame_id.rpartition(":")
-    if origin != digest[:12] or not number.isdecimal():
-        raise ValueError(f"a command must be marked {digest[:12]}:<sequence>, the contract's digest, got {message.header.frame_id!r}")
+    origin, _, rest = message.header.frame_id.partition(":")
+    epoch, _, number = rest.partition(":")
+    if origin != digest[:12] or not _EPOCH.fullmatch(epoch) or not _NUMBER.fullmatch(number):
+        raise ValueError(
+            f"a command must be marked {digest[:12]}:<epoch>:<sequence>, with the contract's digest, got {message.header.frame_id!r}"
+        )
     names = tuple(message.name)
     for name in names:
         if name not in joints or names.count(name) > 1:
@@ -127,4 +148,4 @@ def asked(message: JointState, digest: str, mode: str, joints: tuple[str, ...]) 
         wanted = len(names) if field == commanded else 0
         if (count := len(getattr(message, field))) != wanted:
             raise ValueError(f"a command must have {wanted} values of {field}, got {count}")
-    return int(number), Command(mode, names, np.array([getattr(message, commanded)]))
+    return epoch, int(number), Command(mode, names, np.array([getattr(message, commanded)]))

@@ -204,14 +204,14 @@ class GuardNode(CarefulNode):
             return
         contract, stream = self._contract, self._stream
         try:
-            sequence, command = wire.asked(message, self._digest, contract.mode, contract.action.elements)
+            epoch, sequence, command = wire.asked(message, self._digest, contract.mode, contract.action.elements)
         except ValueError as error:
             if stream.armed:
                 stream.stop(str(error))
             return
         stamp = wire.nanoseconds_of(message.header.stamp)
         age = (self.get_clock().now().nanoseconds - stamp) / 1e9
-        stream.accept(Asked(sequence, stamp, age, command))
+        stream.accept(Asked(epoch, sequence, stamp, age, command))
 
     def _receive_emergency(self, message: Any) -> None:
         self._emergency, self._heard = bool(message.data), time.monotonic()

@@ -17,6 +17,9 @@ from isthmus_ros.guard.transports import Transport, make_transport, transport_of
 
 __all__ = ["STEADY_ABORT", "RosPlant"]
 
+NOBODY = "00000000"
+"""Epoch of what is sent before any policy has asked."""
+
 
 class RosPlant(StateTopic):
     """One robot on its profile's topics; the only thing that ever publishes on the robot's command topic.
@@ -86,7 +89,7 @@ class RosPlant(StateTopic):
         """Send the command with the next sequence number; see `send`."""
         self.send(command, self.sequence + 1)
 
-    def send(self, command: Command, sequence: int) -> None:
+    def send(self, command: Command, sequence: int, epoch: str = NOBODY) -> None:
         """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp and sequence number."""
         self.sequence = sequence
         self._last = command
@@ -96,7 +99,7 @@ class RosPlant(StateTopic):
         self._sent = now
         executed = wire.joint_command(command)
         executed.header.stamp = decided
-        executed.header.frame_id = wire.frame_id(self._digest, sequence)
+        executed.header.frame_id = wire.frame_id(self._digest, epoch, sequence)
         self._executed.publish(executed)
 
     def stop(self, reason: str) -> None:

@@ -35,6 +35,7 @@ class RemotePlant(StateTopic):
     """The robot as a policy sees it that another process guards. It never publishes on the robot's own topics.
 
     Attributes:
+        epoch: of this policy process, in the frame_id of its commands.
         executed: what the guard sent last, `[1, J]`; None before the first.
         answered: sequence number of the newest command that the guard has sent on; -1 before the first.
         heard: when the guard's process was heard last, on the steady clock, s.
@@ -42,6 +43,7 @@ class RemotePlant(StateTopic):
 
     def __init__(self, node: Any, robot: Robot, contract: Contract, *, realtime: bool, **listening: Any) -> None:
         """Create the topics; see `StateTopic` for `listening`."""
+        self.epoch = wire.new_epoch()
         self.executed: Command | None = None
         self.answered = -1
         self.heard = -np.inf
@@ -94,7 +96,7 @@ class RemotePlant(StateTopic):
         self.sequence += 1
         asked = wire.joint_command(command)
         asked.header.stamp = self._decided if self.realtime else self._time()
-        asked.header.frame_id = wire.frame_id(self._digest, self.sequence)
+        asked.header.frame_id = wire.frame_id(self._digest, self.epoch, self.sequence)
         self._commands.publish(asked)
 
     def read(self) -> Measurement:

@@ -35,7 +35,7 @@ class ShadowPlant(StateTopic):
         if not realtime:
             raise ValueError("shadow:=true needs clock:=wall: a stepped robot waits for commands, and a shadow sends none")
         super().__init__(node, robot, contract.control_period, realtime=realtime, **listening)
-        self._digest = contract.digest()
+        self._digest, self._epoch = contract.digest(), wire.new_epoch()
         self._decisions = node.create_publisher(JointState, "policy/shadow", wire.EXECUTED)
 
     def write(self, command: Command) -> None:
@@ -43,7 +43,7 @@ class ShadowPlant(StateTopic):
         self.sequence += 1
         decided = wire.joint_command(command)
         decided.header.stamp = self._time()
-        decided.header.frame_id = wire.frame_id(self._digest, self.sequence)
+        decided.header.frame_id = wire.frame_id(self._digest, self._epoch, self.sequence)
         self._decisions.publish(decided)
 
     def stop(self, reason: str) -> None:
