@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus.phases import Phase, diagram
 from isthmus.robot import Joint, Robot, load_robot, robot_names
 
 NODES = {
@@ -28,6 +29,7 @@ def nodes_page(note: str) -> str:
     lines = [
         note + "The nodes, from `ros_ws/src/isthmus_ros/README.md`:\n",
         '--8<-- "ros_ws/src/isthmus_ros/README.md"\n',
+        *_phases(),
         "## Parameters\n",
         "As the nodes declare them; `ros2 param describe /policy_node NAME` says the same. Every node also has ROS's own, such as `use_sim_time`. "
         "A read-only parameter can only be set when the node starts.\n",
@@ -40,6 +42,18 @@ def nodes_page(note: str) -> str:
     for (name, kind, default, bounds, fixed, meaning), nodes in sorted(found.items()):
         lines.append(f"| `{name}` | {kind} | {default} | {bounds} | {fixed} | {', '.join(nodes)} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def _phases() -> list[str]:
+    """The state machine of a guarded motion, from the table that the guard lives by."""
+    lines = [
+        "## Phases of a motion\n",
+        "The table of `isthmus.phases`, by which `guard_node` lives; `guard/status` says the phase. What is not drawn changes nothing, or is refused.\n",
+        f"```mermaid\n{diagram()}\n```\n",
+        "| phase | what it means |\n|---|---|",
+    ]
+    lines += [f"| `{phase.name.lower()}` | {phase.value.partition(': ')[2]} |" for phase in Phase]
+    return ["\n".join(lines) + "\n"]
 
 
 def declared(name: str) -> list[Row]:

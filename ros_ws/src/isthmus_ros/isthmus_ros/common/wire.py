@@ -22,6 +22,7 @@ __all__ = [
     "COMMANDED",
     "EXECUTED",
     "LATCHED",
+    "NOBODY",
     "SENSORS",
     "asked",
     "column",
@@ -48,6 +49,9 @@ CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 _EPOCH = re.compile(r"[0-9a-f]{8}")
 _NUMBER = re.compile(r"[0-9]{1,15}")  # not \d, which takes digits of every script
+
+NOBODY = "00000000"
+"""Epoch of what is sent before any policy has asked."""
 
 COMMANDED = {"twist": "velocity"}
 """Field of a JointState that carries a command, where it is not called as the mode."""

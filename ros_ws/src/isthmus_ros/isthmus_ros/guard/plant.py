@@ -1,4 +1,4 @@
-"""A robot behind ROS 2 topics as a `Plant`: joint states in, commands out."""
+"""The guarded robot behind ROS 2 topics: joint states in, commands out. Nothing else ever publishes on the robot's command topic."""
 
 from __future__ import annotations
 
@@ -9,108 +9,86 @@ import numpy as np
 from sensor_msgs.msg import JointState
 
 from isthmus.limits import Limits
-from isthmus.records import Command, reorder
-from isthmus.robot import Robot
+from isthmus.records import Array, Command, reorder
 from isthmus_ros.common import wire
-from isthmus_ros.common.states import STEADY_ABORT, StateTopic
+from isthmus_ros.common.setup import Setup
+from isthmus_ros.common.states import StateTopic
 from isthmus_ros.guard.transports import Transport, make_transport, transport_of
 
-__all__ = ["STEADY_ABORT", "RosPlant"]
-
-NOBODY = "00000000"
-"""Epoch of what is sent before any policy has asked."""
+__all__ = ["RosPlant"]
 
 
 class RosPlant(StateTopic):
-    """One robot on its profile's topics; the only thing that ever publishes on the robot's command topic.
+    """One robot on its profile's topics; see `isthmus.robotic.Robotic`.
 
     Attributes:
         command_topic: absolute name of the topic that the robot's controller listens to.
+        transport: name of how commands reach it.
     """
 
-    def __init__(
-        self,
-        node: Any,
-        robot: Robot,
-        mode: str,
-        period: float,
-        digest: str,
-        *,
-        realtime: bool,
-        transport: str = "",
-        limits: Limits | None = None,
-        namespace: str = "/",
-        stamp_check: str = "absolute",
-        prefix: str = "",
-    ) -> None:
-        """Create the subscription and the publishers; nothing is published yet.
+    def __init__(self, node: Any, setup: Setup, transport: str, limits: Limits) -> None:
+        """Create the subscriptions and the publishers; nothing is published yet.
 
         Args:
             node: rclpy node that owns them.
-            robot: the profile; needs a `ros` block.
-            mode: command mode.
-            period: control period, s.
-            digest: of the contract, for the frame_id of what is executed.
-            realtime: False for stepped time.
-            transport: key of `TRANSPORTS`; "" is the topic of the mode in the profile's `command_topics`.
-            limits: of the guard, for the braking tail of trajectories; None means the robot's own.
-            namespace: the robot's namespace, in which the profile's topics are resolved.
-            stamp_check: see `StateTopic`.
-            prefix: of the joints' names on topics.
+            setup: contract and robot.
+            transport: key of `TRANSPORTS`; "" is the profile's own.
+            limits: what goes over the wire keeps, the braking tail of trajectories too.
 
         Raises:
-            ValueError: the robot has no ROS interface, or not this transport.
+            ValueError: the robot has not this transport.
         """
-        super().__init__(node, robot, period, realtime=realtime, namespace=namespace, stamp_check=stamp_check, prefix=prefix)
-        topic = self.profile.command_topics.get(mode, "")
-        if transport:
-            transport, topic = transport_of(transport, self.profile, mode)
-        elif not topic:
-            raise ValueError(f"robot {robot.name!r} takes {mode} commands as trajectories alone, which need guard:=external")
-        self.command_topic = wire.joined(namespace, topic)
-        self._mode = mode
-        self._digest = digest
+        contract = setup.contract
+        super().__init__(node, setup.robot, contract.control_period, **setup.listening)
+        self.transport, topic = transport_of(transport, self.profile, contract.mode)
+        self.command_topic = wire.joined(setup.namespace, topic)
+        self._mode, self._digest = contract.mode, setup.digest
         self._last: Command | None = None
-        self._sent = -np.inf
-        carrier = transport or {"twist": "cmd_vel"}.get(mode, f"forward_{mode}")
-        self._transport: Transport = make_transport(node, carrier, self.command_topic, robot, limits or robot.limits(), period, prefix)
+        self._transport: Transport = make_transport(
+            node, self.transport, self.command_topic, setup.robot, limits, contract.control_period, setup.prefix
+        )
         self._executed = node.create_publisher(JointState, "guard/executed", wire.EXECUTED)
 
     @property
     def listeners(self) -> int:
-        """How many subscriptions receive the commands."""
+        """How many subscriptions receive the commands and may obey."""
         return self._transport.listeners
 
     def begin(self) -> None:
         """The next command begins where the robot is, whatever was sent before."""
+        self._last = None
         self._transport.begin()
 
-    def write(self, command: Command) -> None:
-        """Send the command with the next sequence number; see `send`."""
-        self.send(command, self.sequence + 1)
+    def place(self, joints: tuple[str, ...]) -> Array | None:
+        """Where the robot was told to be by now, `[1, J]`; None where velocities or efforts alone were sent."""
+        if self._last is None:
+            return None
+        if self._mode == "position":
+            return reorder(self._last.values, self._last.joints, joints)
+        return self._transport.place(joints, time.monotonic())
 
-    def send(self, command: Command, sequence: int, epoch: str = NOBODY) -> None:
-        """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp and sequence number."""
-        self.sequence = sequence
-        self._last = command
-        now, decided = time.monotonic(), self._time()
-        elapsed = now - self._sent if self.realtime else self.period
-        self._transport.send(command, lambda: reorder(self.read().position, self.robot.joint_names, command.joints), elapsed, decided)
-        self._sent = now
+    def send(self, command: Command, sequence: int, epoch: str, *, braking: bool) -> None:
+        """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp, its sender and its number."""
+        self.sequence, self._last = sequence, command
+        decided = self._time()
+        self._transport.send(command, position=lambda: self._measured(command.joints), now=time.monotonic(), braking=braking, time=decided)
         executed = wire.joint_command(command)
         executed.header.stamp = decided
-        executed.header.frame_id = wire.frame_id(self._digest, epoch, sequence)
+        executed.header.frame_id = wire.frame_id(self._digest, epoch or wire.NOBODY, sequence)
         self._executed.publish(executed)
 
-    def stop(self, reason: str) -> None:
-        """Send the resting command at once, without braking: zero, or the last position; the guard brakes, not the plant."""
-        self._node.get_logger().warning(f"robot stopped: {reason}")
+    def rest(self) -> None:
+        """Send the resting command at once, without braking: zero, or the last position. The last resort of a guard that must end."""
         if self._last is not None:
             values = self._last.values if self._mode == "position" else np.zeros_like(self._last.values)
-            self.write(Command(self._mode, self._last.joints, values))
+            self.send(Command(self._mode, self._last.joints, values), self.sequence, "", braking=True)
 
     def close(self) -> None:
-        """Destroy publishers and subscription."""
+        """Destroy publishers and subscriptions."""
         super().close()
         self._transport.close()
         self._node.destroy_publisher(self._executed)
+
+    def _measured(self, joints: tuple[str, ...]) -> Array:
+        sample = self.read()
+        return reorder(sample.position, sample.joints, joints)

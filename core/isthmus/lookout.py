@@ -1,0 +1,150 @@
+"""Always watching: what the guard looks at on every sample from arming to disarming, whether anything is commanded or not.
+
+Watching is not commanding: nothing is sent from here. What is found is told, and `GuardedStream` acts on it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from isthmus.guard import STOP, GuardState, LimitGuard
+from isthmus.monitors import time_out
+from isthmus.phases import Phase
+from isthmus.records import Array, Measurement, reorder
+from isthmus.robotic import Robotic
+from isthmus.timing import Timing
+
+__all__ = ["Lookout", "Sight"]
+
+_SILENCE = 1.0  # s at rest without a fresh state, after which nothing is sent any more
+_IDLE_TRAVEL = 0.05  # rad or m by which an idle robot may be moved from outside
+_CHASE = 0.5  # s in which a robot that has strayed must have stopped, or it is a runaway
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one look has found.
+
+    Attributes:
+        state: of the guard, with the rung that the monitors ask for.
+        stray: why the robot is not where it was left; "" if it is.
+        silent: it has been at rest for a second without a fresh state.
+        helpless: why commands are not enough to stop it; "" if they are.
+        hurry: a hold was asked for, which need not wait for the next command.
+    """
+
+    state: GuardState
+    stray: str = ""
+    silent: bool = False
+    helpless: str = ""
+    hurry: bool = False
+
+
+class Lookout:
+    """Watches one robot in time that passes by itself."""
+
+    def __init__(self, robot: Robotic, guard: LimitGuard, period: float) -> None:
+        """Nothing has been seen yet; `period` is the control period, s."""
+        self._robot, self._guard, self._period = robot, guard, period
+        self._allowed = time_out(period)
+        self.begin(-math.inf)
+
+    def begin(self, now: float) -> None:
+        """Forget everything: the robot has been armed at `now`, s."""
+        self._looked = now
+        self._faulty = self._resting = math.inf  # since when
+        self._gap = False
+        self._origin: Array | None = None
+        self._chase: tuple[float, Array] | None = None
+
+    def leave(self) -> None:
+        """Nothing is commanded from now on: where the robot is at the next look is where it has to stay."""
+        self._origin = None
+
+    def timing(self, since: float, now: float) -> Timing:
+        """Times of a look at `now`, be it by a check or by `look`; `since` is the time since the last command, s."""
+        looked, self._looked = now - self._looked, now
+        return Timing(self._period, since, looked, self._robot.delay)
+
+    def look(self, state: GuardState, phase: Phase, timing: Timing, now: float) -> Sight:
+        """Let every monitor look at the newest sample of an armed robot at `now`, s."""
+        robot, guard = self._robot, self._guard
+        sample = robot.read()
+        state, hurry = self._judge_time(guard.watch(state, sample, timing), now)
+        stray = ""
+        if robot.age > self._allowed:
+            self._gap = True
+            cause = f"the joint state on {robot.state_topic} is {robot.age:.3f} s old, {self._allowed:.3f} s are allowed"
+            state = guard.stop(state, cause)
+        elif self._gap:
+            stray = self._found_again(sample)
+        helpless = state.cause[0] if state.runaway[0] or (self._gap and guard.mode == "effort") else ""
+        if phase is Phase.IDLE and not stray:
+            stray = self._moved(sample, now)
+        return Sight(state, stray, self._silent(state, now), helpless, hurry)
+
+    def after(self, now: float) -> str:
+        """Why a robot that strayed, and was let go, is a runaway; "" if it is not."""
+        if self._chase is None:
+            return ""
+        until, origin = self._chase
+        sample = self._robot.read()
+        away = np.nan_to_num(np.abs(sample.position - origin)[0])
+        far = int(away.argmax())
+        if now > until:
+            self._chase = None
+        elif away[far] > self._guard.thresholds.runaway_travel:
+            self._chase = None
+            return f"{sample.joints[far]} runs away though nothing is commanded"
+        return ""
+
+    def _judge_time(self, state: GuardState, now: float) -> tuple[GuardState, bool]:
+        """A sample whose time is wrong is a hold, and a stop once that lasts for a control period."""
+        cause = self._robot.fault()
+        self._faulty = min(self._faulty, now) if cause else math.inf
+        if not cause:
+            return state, False
+        if now - self._faulty >= self._period:
+            return self._guard.stop(state, cause), True
+        return self._guard.hold(state, cause), True
+
+    def _found_again(self, sample: Measurement) -> str:
+        """After a gap of states: why the robot is not where it was told to be."""
+        joints = self._guard.joints
+        place = self._robot.place(joints)
+        if place is None:
+            self._gap = False
+            return ""
+        away = np.abs(reorder(sample.position, sample.joints, joints) - place)[0]
+        if np.isnan(away).any():
+            return ""
+        self._gap = False
+        far = int(away.argmax())
+        if away[far] <= self._guard.thresholds.tracking_tolerance:
+            return ""
+        return f"{joints[far]} came back {away[far]:.2f} rad from where it was told to be"
+
+    def _moved(self, sample: Measurement, now: float) -> str:
+        """An idle robot that somebody moves is let go, and never pulled back."""
+        if not np.isfinite(sample.position).all():
+            return ""
+        if self._origin is None:
+            self._origin = sample.position
+        away = np.abs(sample.position - self._origin)[0]
+        far = int(away.argmax())
+        if away[far] <= _IDLE_TRAVEL:
+            return ""
+        self._chase = (now + _CHASE, self._origin)
+        return f"{sample.joints[far]} was moved by {away[far]:.2f} rad while nothing was commanded"
+
+    def _silent(self, state: GuardState, now: float) -> bool:
+        """A robot that comes back later must not find a command waiting."""
+        over = self._guard.mode == "effort" or bool(self._guard.resting(state).all())  # an effort fades by itself
+        if state.rung[0] < STOP or self._robot.age <= self._allowed or not over:
+            self._resting = math.inf
+            return False
+        self._resting = min(self._resting, now)
+        return now - self._resting > _SILENCE

@@ -1,0 +1,126 @@
+"""Who may command, and which of the commands count: one sender from arming on, in its own sequence, in time, at the rate of the contract."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from isthmus.monitors import time_out
+from isthmus.records import Command
+
+__all__ = ["AHEAD", "Asked", "Gate", "Verdict"]
+
+AHEAD = 0.05
+"""Seconds that a stamp may be ahead of the clock."""
+_AT_ONCE = 1.5  # periods of credit that a stream can save up: commands may jitter by half a period
+_SURPLUS = 1.0  # s of commands beyond the rate of the contract after which the guard stops
+_LULL = 5  # periods without a surplus command that begin the count anew
+_LEAP = 1000  # numbers that a sequence may leave out
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One command from the wire.
+
+    Attributes:
+        epoch: of the policy process that asks.
+        sequence: its number.
+        stamp: of the decision, ns.
+        age: of the decision when the command arrived, s; negative if it is stamped ahead.
+        command: what is asked for.
+    """
+
+    epoch: str
+    sequence: int
+    stamp: int
+    age: float
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a command.
+
+    Attributes:
+        dropped: why it is dropped and counted; "" if it counts.
+        stop: why the guard has to stop for it; "" if it need not.
+    """
+
+    dropped: str = ""
+    stop: str = ""
+
+
+class Gate:
+    """Judges who sends and when; what is asked for is the guard's business.
+
+    Attributes:
+        epoch: of the sender that is bound; "" until the first command after arming.
+        counts: commands that were dropped, by reason.
+        reason: why the newest command was dropped; "" if it was not.
+    """
+
+    def __init__(self, period: float, *, realtime: bool) -> None:
+        """Nobody is bound.
+
+        Args:
+            period: control period, s.
+            realtime: time passes by itself; in stepped time commands are neither early nor late.
+        """
+        self.epoch = ""
+        self.counts: Counter[str] = Counter()
+        self.reason = ""
+        self._period, self._realtime = period, realtime
+        self._allowed = time_out(period)
+        self.open()
+
+    def open(self) -> None:
+        """Bind the sender of the next command, beginning with any number."""
+        self.epoch, self.reason = "", ""
+        self._newest = -1
+        self._credit, self._credited = _AT_ONCE, -math.inf
+        self._surplus = self._since = -math.inf
+
+    def drop(self, reason: str) -> Verdict:
+        """Count a command that cannot count."""
+        self.counts[reason] += 1
+        self.reason = reason
+        return Verdict(dropped=reason)
+
+    def judge(self, asked: Asked, now: float) -> Verdict:
+        """One command at `now`, s."""
+        if self.epoch and asked.epoch != self.epoch:
+            self.drop("another sender")
+            return Verdict(
+                "another sender",
+                f"a second sender ({asked.epoch}) commands on guard/command; the guard was armed for {self.epoch}",
+            )
+        if self._realtime and asked.age < -AHEAD:
+            return self.drop("stamped ahead")
+        if self._realtime and asked.age > self._allowed:
+            return self.drop("old")
+        if asked.sequence <= self._newest:
+            return self.drop("out of sequence")
+        if self.epoch and asked.sequence - self._newest > _LEAP:
+            self.drop("out of sequence")
+            return Verdict("out of sequence", f"the sequence leaps from {self._newest} to {asked.sequence}")
+        self.epoch, self._newest = asked.epoch, asked.sequence
+        if self._realtime and self._spend(now):
+            verdict = self.drop("surplus")
+            return Verdict(verdict.dropped, self._persists(now))
+        self.reason = ""
+        return Verdict()
+
+    def _spend(self, now: float) -> bool:
+        """Whether a command comes sooner than the rate of the contract allows."""
+        self._credit, self._credited = min(_AT_ONCE, self._credit + (now - self._credited) / self._period), now
+        if self._credit < 1:
+            return True
+        self._credit -= 1
+        return False
+
+    def _persists(self, now: float) -> str:
+        if now - self._surplus > _LULL * self._period:
+            self._since = now
+        self._surplus = now
+        return f"commands come faster than every {self._period:g} s" if now - self._since >= _SURPLUS else ""

@@ -1,0 +1,138 @@
+"""Always watching: from arming to disarming every sample is looked at, whether anything is commanded or not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from stream_bench import COUNT, ELBOW, JOINTS, PERIOD, ROBOT, Bench
+
+from isthmus.guard import STOP
+from isthmus.phases import Phase
+
+MODES = ["velocity", "position"]
+
+
+def elbow(speed):
+    values = np.zeros(COUNT)
+    values[ELBOW] = speed
+    return values
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_idle_arm_that_runs_away_is_let_go_and_its_driver_is_called(mode):
+    bench = Bench(mode).armed().run(0.5)
+    bench.arm.pushed = elbow(-1.5)
+    bench.run(0.4)
+    assert bench.phase is Phase.STOPPED
+    assert bench.helped == ["elbow_joint runs away though nothing is commanded"]
+    assert abs(bench.arm.position[0, ELBOW] - ROBOT.home[ELBOW]) < 0.65
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_idle_arm_that_is_pushed_is_disarmed_with_the_cause_and_never_pulled_back(mode):
+    bench = Bench(mode).armed().run(0.5)
+    bench.arm.pushed = elbow(0.2)
+    bench.run(0.4)
+    sent = len(bench.arm.sent)
+    bench.arm.pushed = elbow(0.0)
+    bench.run(2.0)
+    assert (bench.phase, bench.helped) == (Phase.DISARMED, [])
+    assert "elbow_joint was moved by 0.05 rad while nothing was commanded" in bench.stream.cause
+    assert len(bench.arm.sent) == sent
+    bench.armed()
+    assert bench.stream.cause == ""
+
+
+def nan(sample):
+    return dataclasses.replace(sample, position=np.full_like(sample.position, np.nan))
+
+
+def jump(sample):
+    return dataclasses.replace(sample, position=sample.position + 1.0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("spoil", "cause"), [(nan, "is not finite"), (jump, "jumped")], ids=["NaN", "jump"])
+def test_an_idle_arm_whose_samples_are_wrong_is_stopped(mode, spoil, cause):
+    bench = Bench(mode).armed().run(0.5)
+    bench.arm.tell = spoil
+    bench.run(1.0)
+    assert bench.stream.rung == STOP
+    assert cause in bench.stream.cause
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_idle_arm_whose_stamps_stand_still_is_stopped(mode):
+    bench = Bench(mode).armed().run(0.5)
+    bench.arm.frozen = True
+    bench.run(0.3)
+    assert bench.stream.rung == STOP
+
+
+def test_a_wrong_time_of_the_sample_holds_first_and_stops_a_period_later():
+    bench = Bench().armed().cruise()
+    bench.arm.trouble = "stamped ahead"
+    bench.run(0.02)
+    assert bench.phase is Phase.HOLDING
+    bench.run(2 * PERIOD)
+    assert bench.phase is Phase.BRAKING
+    assert "stamped ahead" in bench.stream.cause
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_states_that_stop_brake_open_loop_and_are_followed_by_silence(mode):
+    bench = Bench(mode).armed().cruise()
+    bench.arm.silent = True
+    bench.run(3.0)
+    assert bench.phase is Phase.STOPPED
+    assert "the joint state on /joint_states is" in bench.stream.cause
+    np.testing.assert_allclose(bench.arm.velocity, 0.0, atol=1e-9)
+    sent = len(bench.arm.sent)
+    bench.run(5.0)
+    assert len(bench.arm.sent) == sent
+
+
+def test_an_idle_guard_falls_silent_when_states_stop():
+    bench = Bench("position").armed().run(0.5)
+    bench.arm.silent = True
+    bench.run(1.5)
+    sent = len(bench.arm.sent)
+    bench.run(8.5)
+    assert (bench.phase, len(bench.arm.sent)) == (Phase.STOPPED, sent)
+
+
+def test_a_robot_that_comes_back_elsewhere_is_told_nothing():
+    bench = Bench("position").armed().cruise()
+    bench.arm.silent = True
+    bench.run(0.5)
+    bench.arm.position = bench.arm.position + 0.5
+    sent = len(bench.arm.sent)
+    bench.arm.silent = False
+    bench.run(0.02).run(3.0)
+    assert bench.phase is Phase.STOPPED
+    assert "rad from where it was told to be" in bench.stream._ended
+    assert len(bench.arm.sent) == sent
+
+
+def test_an_effort_fades_when_states_stop_and_the_driver_is_called():
+    bench = Bench("effort").armed().run(0.5)
+    bench.arm.silent = True
+    bench.run(0.2)
+    assert len(bench.helped) == 1
+    assert bench.stream.rung == STOP
+    bench.run(3.0)
+    assert bench.phase is Phase.STOPPED
+    np.testing.assert_allclose(bench.arm.sent[-1][2], 0.0, atol=1.0)
+    assert len(bench.helped) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_joint_that_runs_away_in_motion_is_found_within_its_bound(mode):
+    bench = Bench(mode).armed().cruise()
+    began = bench.arm.position[0, ELBOW]
+    bench.arm.pushed = elbow(-2.0)
+    while not bench.helped:
+        bench.run(0.01)
+        assert abs(bench.arm.position[0, ELBOW] - began) < 0.6
+    assert bench.stream.rung == STOP
+    assert JOINTS[ELBOW] in bench.stream.cause

@@ -1,0 +1,74 @@
+"""Who may command: one epoch from arming on, in sequence, in time, at the rate of the contract."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.records import Command
+from isthmus.senders import Asked, Gate
+
+PERIOD = 0.05
+COMMAND = Command("velocity", ("a",), np.zeros((1, 1)))
+
+
+def asked(sequence, epoch="0a1b2c3d", age=0.0):
+    return Asked(epoch, sequence, 0, age, COMMAND)
+
+
+def gate(realtime=True):
+    return Gate(PERIOD, realtime=realtime)
+
+
+def test_the_first_command_after_opening_binds_its_sender_whatever_its_number():
+    found = gate()
+    assert found.judge(asked(83), 0.0).dropped == ""
+    assert found.epoch == "0a1b2c3d"
+    found.open()
+    assert found.epoch == ""
+    assert found.judge(asked(0, "ffffffff"), 1.0).dropped == ""
+
+
+def test_a_second_sender_is_dropped_and_is_a_reason_to_stop():
+    found = gate()
+    found.judge(asked(3), 0.0)
+    verdict = found.judge(asked(4, "ffffffff"), 0.05)
+    assert verdict.dropped == "another sender"
+    assert "a second sender (ffffffff) commands on guard/command; the guard was armed for 0a1b2c3d" in verdict.stop
+    assert found.judge(asked(4), 0.10) .dropped == ""
+
+
+def test_one_message_with_a_huge_number_stops_instead_of_muting_the_sender():
+    found = gate()
+    found.judge(asked(3), 0.0)
+    assert "the sequence leaps from 3 to 1000000000" in found.judge(asked(10**9), 0.05).stop
+    assert found.judge(asked(4), 0.10).dropped == ""
+
+
+@pytest.mark.parametrize(("age", "reason"), [(0.086, "old"), (-0.051, "stamped ahead"), (3600.0, "old"), (-3600.0, "stamped ahead")])
+def test_stamps_too_old_or_ahead_are_dropped_in_passing_time_only(age, reason):
+    found = gate()
+    assert found.judge(asked(0, age=age), 0.0).dropped == reason
+    assert found.epoch == ""  # what does not count binds nobody
+    assert gate(realtime=False).judge(asked(0, age=age), 0.0).dropped == ""
+
+
+def test_repeated_and_old_numbers_are_dropped_and_counted():
+    found = gate()
+    for sequence in (0, 1, 1, 0, 2):
+        found.judge(asked(sequence), 0.05 * sequence)
+    assert dict(found.counts) == {"out of sequence": 2}
+
+
+@given(st.lists(st.floats(-0.24, 0.24), min_size=30, max_size=30))
+def test_jitter_of_half_a_period_lets_every_command_in(jitter):
+    found = gate()
+    times = sorted(PERIOD * (1 + number + shift) for number, shift in enumerate(jitter))
+    assert [found.judge(asked(number), now).dropped for number, now in enumerate(times)] == [""] * 30
+
+
+def test_twice_the_rate_is_halved_and_stops_after_a_second():
+    found = gate()
+    verdicts = [found.judge(asked(number), number * PERIOD / 2) for number in range(60)]
+    assert sum(verdict.dropped == "surplus" for verdict in verdicts) in range(28, 31)
+    assert [bool(verdict.stop) for verdict in verdicts].index(True) * PERIOD / 2 == pytest.approx(1.0, abs=0.1)

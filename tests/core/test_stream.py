@@ -1,0 +1,177 @@
+"""The guarded stream in simulated time: following, missing commands, braking, and who may command."""
+
+import numpy as np
+import pytest
+from stream_bench import COUNT, PERIOD, ROBOT, TICK, Bench
+
+from isthmus.guard import HOLD, PASS, STOP
+from isthmus.phases import Phase
+
+MODES = ["velocity", "position"]
+STOPPING = np.array(ROBOT.limits().stop_acceleration)
+
+
+def test_before_arming_nothing_is_sent_and_commands_are_counted():
+    bench = Bench().run(1.0, lambda t: np.ones(COUNT))
+    assert bench.arm.sent == []
+    assert bench.stream.gate.counts["unarmed"] == 20
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_armed_guard_sends_the_robots_rest_until_a_command_comes(mode):
+    bench = Bench(mode).armed().run(0.5)
+    assert len(bench.arm.sent) >= 9
+    rest = np.zeros(COUNT) if mode == "velocity" else ROBOT.home
+    np.testing.assert_allclose(bench.arm.values, np.tile(rest, (len(bench.arm.sent), 1)))
+
+
+def test_every_command_is_sent_once_under_its_number():
+    bench = Bench().armed().cruise()
+    numbers = [number for _, number, _ in bench.arm.sent if number >= 0]
+    assert numbers == list(range(1, 21))
+    assert (bench.phase, bench.stream.rung) == (Phase.FOLLOWING, PASS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_silence_in_motion_holds_then_stops_within_the_limits_and_ends_disarmed(mode):
+    bench = Bench(mode).armed().cruise()
+    bench.run(2.0)
+    assert bench.phase is Phase.STOPPED
+    assert "no command came within 0.085 s" in bench.stream.cause
+    assert [phase for phase in bench.changes if phase is not Phase.IDLE] == [
+        Phase.FOLLOWING,
+        Phase.HOLDING,
+        Phase.BRAKING,
+        Phase.STOPPED,
+    ]
+    speed = bench.arm.values if mode == "velocity" else np.diff(bench.arm.values, axis=0) / PERIOD
+    assert (np.abs(np.diff(speed, axis=0)) <= STOPPING * PERIOD + 1e-9).all()
+    np.testing.assert_allclose(speed[-1], 0.0, atol=1e-9)
+    sent = len(bench.arm.sent)
+    bench.run(1.0)
+    assert len(bench.arm.sent) == sent
+
+
+def test_a_hold_becomes_a_stop_after_half_a_second_however_often_bad_commands_come():
+    bench = Bench().armed().cruise()
+    began = bench.arm.now
+    while bench.stream.rung < STOP:
+        for _ in range(16):  # a bad command every 80 ms
+            bench.run(TICK)
+        bench.ask(np.full(COUNT, np.nan))
+        assert bench.arm.now < began + 1.0
+    assert bench.arm.now - began == pytest.approx(0.6, abs=0.11)
+
+
+def test_five_good_commands_clear_a_hold():
+    bench = Bench().armed().cruise()
+    bench.run(0.15)
+    assert bench.phase is Phase.HOLDING
+    bench.cruise(seconds=0.4)
+    assert (bench.phase, bench.stream.rung) == (Phase.FOLLOWING, PASS)
+
+
+def test_silence_at_rest_ends_the_motion_and_keeps_the_guard_armed():
+    bench = Bench().armed().cruise(seconds=0.5)
+    bench.run(0.5, lambda t: np.zeros(COUNT)).run(1.0)
+    assert (bench.phase, bench.stream.moving, bench.stream.rung) == (Phase.IDLE, False, PASS)
+
+
+@pytest.mark.parametrize("wait", [1, 4, 7])
+def test_a_stop_brakes_at_the_next_look_and_no_harder_than_its_share_of_the_period(wait):
+    bench = Bench().armed().cruise()
+    bench.run(wait * TICK)
+    last, _, before = bench.arm.sent[-1]
+    bench.stream.stop("told to")
+    bench.run(TICK)
+    moment, _, values = bench.arm.sent[-1]
+    assert moment == bench.arm.now > last
+    np.testing.assert_allclose(before - values, np.minimum(STOPPING * min(moment - last, PERIOD), 0.5), atol=1e-9)
+
+
+def test_an_urgent_stop_in_position_mode_does_not_leap_to_where_a_whole_period_would_lead():
+    bench = Bench("position").armed().cruise()
+    bench.run(TICK)
+    bench.stream.stop("told to")
+    bench.run(0.5)
+    moments, values = bench.arm.moments, bench.arm.values
+    speed = np.diff(values, axis=0) / np.diff(moments)[:, None]
+    assert np.abs(speed).max() <= 0.5 + 1e-6
+
+
+def test_a_guard_that_did_not_run_stops_in_motion_and_counts_what_is_shorter():
+    bench = Bench().armed().cruise()
+    bench.arm.pass_time(0.04)
+    bench.stream.watch()
+    assert bench.stream.late_looks == 1
+    bench.cruise(seconds=0.3)
+    assert bench.stream.rung < HOLD
+    bench.arm.pass_time(0.19)
+    bench.stream.watch()
+    assert "the guard itself did not run for 0.19 s" in bench.stream.cause
+    assert bench.phase is Phase.BRAKING
+
+
+def test_a_policy_that_was_restarted_moves_nothing_without_a_fresh_arm():
+    bench = Bench().armed().cruise(seconds=4.15)
+    bench.run(0.5, lambda t: np.zeros(COUNT)).run(0.5)
+    assert bench.phase is Phase.IDLE
+    bench.number = -1
+    bench.run(6.0, lambda t: np.full(COUNT, 0.5), epoch="ffffffff")
+    np.testing.assert_allclose(bench.arm.velocity, 0.0)
+    assert bench.phase is Phase.STOPPED
+    assert "a second sender (ffffffff)" in bench.stream.cause
+
+
+def test_arming_an_armed_guard_renews_it_for_a_new_sender_at_once():
+    bench = Bench().armed().cruise()
+    bench.run(0.5, lambda t: np.zeros(COUNT)).run(0.5)
+    bench.armed()
+    bench.number = -1
+    bench.run(0.2, lambda t: np.full(COUNT, 0.5), epoch="ffffffff")
+    assert bench.stream.gate.epoch == "ffffffff"
+    assert bench.arm.velocity.min() > 0.4
+
+
+def test_a_second_sender_in_motion_stops():
+    bench = Bench().armed().cruise()
+    bench.ask(np.full(COUNT, -0.5), epoch="ffffffff")
+    assert bench.phase is Phase.BRAKING
+
+
+def test_only_old_numbers_hold_with_that_cause():
+    bench = Bench().armed().cruise()
+    bench.run(0.2, lambda t: np.full(COUNT, 0.5), sequence=1)
+    assert bench.stream.rung == HOLD
+    assert "what came is out of sequence" in bench.stream.cause
+
+
+def test_commands_stamped_ahead_hold_then_stop():
+    bench = Bench().armed().cruise()
+    bench.run(1.0, lambda t: np.full(COUNT, 0.5), age=-3600.0)
+    assert bench.stream.rung == STOP
+    assert "what came is stamped ahead" in bench.stream.cause
+
+
+def test_a_stop_while_disarmed_is_latched_until_a_reset():
+    bench = Bench()
+    bench.stream.stop("emergency_stop is true")
+    assert bench.phase is Phase.STOPPED
+    bench.stream.arm()
+    assert (bench.phase, bench.arm.sent) == (Phase.STOPPED, [])
+    bench.stream.reset()
+    bench.armed()
+
+
+def test_effort_holds_after_a_stop_until_a_person_resets_it():
+    bench = Bench("effort").armed().run(0.3)
+    bench.stream.stop("told to")
+    bench.run(3.0)
+    assert bench.phase is Phase.HELD
+    sent = len(bench.arm.sent)
+    bench.stream.disarm()
+    bench.run(0.5)
+    assert (bench.phase, bench.stream.moving) == (Phase.HELD, True)
+    assert len(bench.arm.sent) > sent + 8
+    bench.stream.reset()
+    assert bench.phase is Phase.DISARMED
