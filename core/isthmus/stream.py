@@ -317,7 +317,11 @@ class GuardedStream:
                 self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
         else:
             self._acted = time.monotonic()
-            self._robot.send(self.decision.command, self.sequence)
+            self._send(self.decision)
+
+    def _send(self, decision: Decision) -> None:
+        if decision.command is not None:
+            self._robot.send(decision.command, self.sequence)
 
     def _at_rest(self) -> bool:
         return bool(self.guard.at_rest(self.state, self._robot.read()).all())
@@ -332,7 +336,7 @@ class GuardedStream:
         except ValueError as error:  # nothing was sent since arming, and where the robot is, is unknown
             self.state = self.guard.disarm(self.guard.stop(self.state, str(error)))
         else:
-            self._robot.send(self.decision.command, self.sequence)
+            self._send(self.decision)
         if max(self.rung, before) >= HOLD and self.rung != before:
             self._on_change()
 
