@@ -65,6 +65,7 @@ class EpisodeTraces:
     def record(self, tick: Tick) -> None:
         """Append one control period to each row."""
         mode, joints = self._contract.mode, self._contract.action.elements
+        sent = tick.decision.command
         for row, writer in enumerate(self._writers):
             if self._stopped[row]:
                 continue
@@ -74,7 +75,7 @@ class EpisodeTraces:
                     sequence=tick.index,
                     measurement=row_of(tick.measurement, row),
                     command=None if tick.asked is None else Command(mode, joints, tick.asked[cut]),
-                    executed=row_of(tick.decision.command, row),
+                    executed=None if sent is None else row_of(sent, row),
                     rung=int(tick.decision.rung[row]),
                     cause=tick.decision.cause[row],
                     inputs=row_of(tick.inputs, row),

@@ -75,7 +75,11 @@ class ControlStep:
     ) -> None:
         """Begin episodes in simulation: reset the plant (see `Plant.reset`), forget all memory of the rows, arm them and take the first sample."""
         self.plant.reset(rows, seeds, state, parameters)
-        self.state = self.guard.reset(self.state, rows, armed=True)
+        begun = None
+        if rows is not None:
+            begun = np.zeros(self.plant.batch, dtype=bool)
+            begun[rows] = True
+        self.state = self.guard.reset(self.state, begun, armed=True)
         self._builder.reset(rows)
         self.measurement = self.plant.read()
         self._builder.push(self.measurement, None, rows)
@@ -112,11 +116,19 @@ class ControlStep:
         return decision
 
     def decide(self, action: Array | None) -> Decision:
-        """As `act`, but time does not pass: guard and write only."""
+        """As `act`, but time does not pass: guard and write only. A plant that was never armed is not written to.
+
+        Raises:
+            ValueError: some rows were armed and others were not, but a plant is written to as a whole.
+        """
         asked = None if action is None else Command(self.contract.mode, self.contract.action.elements, action)
         decision, self.state = self.guard.check(self.state, asked, self.measurement, self.contract.control_period)
         self._executed = decision.command
-        self.plant.write(decision.command)
+        if decision.command is not None:
+            if not decision.armed.all():
+                unarmed = ", ".join(str(row) for row in np.flatnonzero(~decision.armed))
+                raise ValueError(f"rows {unarmed} of the plant are not armed, the others are: reset all of them first")
+            self.plant.write(decision.command)
         return decision
 
 

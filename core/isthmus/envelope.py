@@ -16,11 +16,15 @@ from isthmus.limits import Limits
 from isthmus.monitors import time_out
 from isthmus.records import Array
 from isthmus.robot import Robot
+from isthmus.timing import Timing
 
-__all__ = ["EffortEnvelope", "Envelope", "MotionEnvelope", "Situation"]
+__all__ = ["EffortEnvelope", "Envelope", "MotionEnvelope", "Situation", "Trail"]
+
+Trail = tuple[tuple[float, Array], ...]
 
 _MARGIN = 1 + 1e-9  # for rounding
 _ENDLESS = 1e300  # rad or m of room, whose product with a deceleration is still a number
+_FADE = 1.0  # s in which the gravity effort of a joint that is no longer seen goes to zero
 
 
 @dataclass(slots=True)
@@ -31,10 +35,11 @@ class Situation:
         executed: last executed command, `[B, J]`, in the unit of the mode.
         rate: commanded velocity of the last period, `[B, J]`, rad/s.
         anchor: position that an effort-controlled robot is held at, `[B, J]`, rad.
-        position: measured, `[B, J]`, rad.
+        position: last measured, `[B, J]`, rad.
         velocity: measured, `[B, J]`, rad/s.
-        age: seconds since the measurement last advanced, `[B]`.
-        dt: control period, s.
+        age: seconds since each position was measured, `[B, J]`.
+        timing: of this check.
+        trail: commands before `executed`, newest first: seconds that each was in force, and its rates `[B, J]`; only kept while samples are late.
     """
 
     executed: Array
@@ -43,7 +48,13 @@ class Situation:
     position: Array
     velocity: Array
     age: Array
-    dt: float
+    timing: Timing
+    trail: Trail = ()
+
+    @property
+    def step(self) -> float:
+        """Seconds over which speed may change: since the last command, and never more than a period, because lost time is not made up for."""
+        return min(self.timing.since, self.timing.period)
 
 
 class Envelope(Protocol):
@@ -66,7 +77,8 @@ class MotionEnvelope:
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
         self._velocity = np.array(limits.velocity) * rate_scale
         self._acceleration = np.array(limits.acceleration) * rate_scale
-        self._braking = np.array(limits.stop_acceleration)
+        self._braking = np.array(limits.stop_acceleration)  # of looking ahead
+        self._hardest = robots_own(robot, limits, "stop_acceleration")  # of braking
         self._stopping = self._velocity**2 / (2 * self._braking)
         self._lag = robot.monitors.tracking_lag
         self._joints = limits.joints
@@ -76,35 +88,35 @@ class MotionEnvelope:
 
     def clamp(self, asked: Array, now: Situation) -> Array:
         """See `Envelope.clamp`. The way to a stop, one period at the new velocity and braking after it, ends before every position limit."""
-        dt = now.dt
+        period = now.timing.period
         slowest = self._slowest(now)
-        reach = self._acceleration * dt
+        reach = self._acceleration * now.step
         low = np.maximum(now.rate - reach, -self._velocity)
         high = np.minimum(now.rate + reach, self._velocity)
         reference = self._reference(now)
         room_low, room_high = reference - self._low, self._high - reference
         # Farther than this from both limits they cannot bind; the margin keeps that true after rounding, whatever the other rows do.
-        far = (self._velocity * dt + self._stopping) * _MARGIN
+        far = (self._velocity * period + self._stopping) * _MARGIN
         if np.count_nonzero(np.minimum(room_low, room_high) <= far):
-            low = np.maximum(low, -_stoppable(room_low, self._braking, dt))
-            high = np.minimum(high, _stoppable(room_high, self._braking, dt))
-        # Braking is always allowed, and braking harder than stop_acceleration is never asked for, even if it comes too late.
+            low = np.maximum(low, -_stoppable(room_low, self._braking, period))
+            high = np.minimum(high, _stoppable(room_high, self._braking, period))
+        # Braking is always allowed, and braking harder than the robot can is never asked for, even if it comes too late.
         low, high = np.minimum(low, slowest), np.maximum(high, slowest)
         if self._positions:
-            low, high, slowest = now.executed + low * dt, now.executed + high * dt, now.executed + slowest * dt
+            low, high, slowest = now.executed + low * period, now.executed + high * period, now.executed + slowest * period
         values = np.minimum(np.maximum(asked, low), high)
         if self._kinematics is not None:
-            chosen = (values - now.executed) / dt if self._positions else values
-            values = np.where(self._leaves_box(self._kinematics, reference, chosen, dt)[:, None], slowest, values)
+            chosen = (values - now.executed) / period if self._positions else values
+            values = np.where(self._leaves_box(self._kinematics, reference, chosen, period)[:, None], slowest, values)
         return values
 
     def brake(self, now: Situation) -> Array:
-        """See `Envelope.brake`: from the last executed command at `stop_acceleration`, then constant."""
+        """See `Envelope.brake`: from the last executed command at the robot's own `stop_acceleration`, then constant."""
         slowest = self._slowest(now)
-        return now.executed + slowest * now.dt if self._positions else slowest
+        return now.executed + slowest * now.timing.period if self._positions else slowest
 
     def _slowest(self, now: Situation) -> Array:
-        step = self._braking * now.dt
+        step = self._hardest * now.step
         return np.asarray(now.rate - np.minimum(np.maximum(now.rate, -step), step))
 
     def _reference(self, now: Situation) -> Array:
@@ -114,10 +126,10 @@ class MotionEnvelope:
         # A lagging servo has yet to travel this far, and a late sample does not show what was commanded since.
         reference = now.position + now.velocity * self._lag
         if np.count_nonzero(now.age):
-            reference = reference + now.executed * now.age[:, None]
+            reference = reference + _commanded(now)
         return reference
 
-    def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, dt: float) -> Array:
+    def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, period: float) -> Array:
         """Rows `[B]` whose way to the predicted stopping point leaves the box, and is nowhere nearer to it than now.
 
         One period at the velocity, then every joint brakes by itself: the slower ones rest while the fastest still moves. Looked at are the end of
@@ -126,7 +138,7 @@ class MotionEnvelope:
         speed = np.abs(velocity)
         stop = speed / self._braking  # s
         half = np.minimum(stop, stop.max(axis=1, keepdims=True) / 2)
-        moving = velocity * dt
+        moving = velocity * period
         ways = (moving, moving + velocity * half * (1 - half / np.maximum(2 * stop, 1e-12)), moving + velocity * stop / 2)
         now = self._beyond(kinematics, reference)
         then = np.maximum.reduce([self._beyond(kinematics, reference + way) for way in ways])
@@ -161,18 +173,41 @@ class EffortEnvelope:
         return np.asarray(np.minimum(np.maximum(asked, low), high))
 
     def brake(self, now: Situation) -> Array:
-        """See `Envelope.brake`: kp (anchor − q) − kd q̇ plus gravity; no damping once the velocity is stale, nothing where no position is known."""
-        velocity = np.where((now.age > time_out(now.dt))[:, None], 0.0, now.velocity)
-        effort = self._kp * (now.anchor - now.position) - self._kd * velocity
+        """See `Envelope.brake`: kp (anchor − q) − kd q̇ plus gravity; nothing where no position is known.
+
+        A joint that has not been seen for longer than the time-out is given its gravity at the last known positions alone, which fades to zero within
+        a second: gains on a position of long ago would push for ever.
+        """
+        unseen = now.age - time_out(now.timing.period)  # s
+        effort = np.where(unseen > 0, 0.0, self._kp * (now.anchor - now.position) - self._kd * now.velocity)
         if self._kinematics is not None:
-            effort = effort + self._kinematics.gravity(self._joints, now.position)
+            left = np.minimum(np.maximum(1 - unseen / _FADE, 0.0), 1.0)
+            effort = effort + left * self._kinematics.gravity(self._joints, now.position)
         return self.clamp(np.where(np.isfinite(effort), effort, 0.0), now)
 
 
-def _stoppable(room: Array, braking: Array, dt: float) -> Array:
-    """Largest speed v with v dt + v² / (2 b) <= room: one period at v, then braking at b, ends before the limit."""
+def robots_own(robot: Robot, limits: Limits, name: str) -> Array:
+    """A limit of the robot itself for the joints of `limits`, `[J]`."""
+    own = robot.limits()
+    return np.array([getattr(own, name)[own.joints.index(joint)] for joint in limits.joints])
+
+
+def _commanded(now: Situation) -> Array:
+    """Motion that was commanded since each joint was measured, `[B, J]`; what was in force before the trail begins counts as its oldest command."""
+    if not now.trail:
+        return now.executed * now.age
+    part = np.minimum(now.age, now.timing.since)
+    way, left, rates = now.executed * part, now.age - part, now.executed
+    for lasted, rates in now.trail:  # `rates` ends as the oldest
+        part = np.minimum(left, lasted)
+        way, left = way + rates * part, left - part
+    return np.asarray(way + rates * left)
+
+
+def _stoppable(room: Array, braking: Array, period: float) -> Array:
+    """Largest speed v with v T + v² / (2 b) <= room: one period T at v, then braking at b, ends before the limit."""
     room = np.maximum(room, 0.0)
-    step = braking * dt
+    step = braking * period
     root = np.sqrt(step * step + 2 * braking * room)
     # The root minus the step, without the cancellation that would overshoot the limit by a rounding error; room may be infinite.
     return np.asarray(np.where(np.isfinite(root), 2 * braking * np.minimum(room, _ENDLESS) / (root + step), np.inf))

@@ -1,10 +1,11 @@
 """The last step before a command reaches a robot: pass, clamp, hold or stop.
 
-`LimitGuard.check` is a pure function of its state, the command, the measurement and the period, vectorised over the batch, and the same code in
-training, in evaluation and on the robot. What it promises:
+`LimitGuard.check` is a pure function of its state, the command, the measurement and the time, vectorised over the batch, and the same code in
+training, in evaluation and on the robot. `LimitGuard.watch` is its first half, without a command, for every sample in between. What it promises:
 
 * No command is ever NaN or beyond a limit of velocity, acceleration or position (`isthmus.envelope`); motion towards a position limit or the
   workspace box brakes in time and is never cut off at the wall. In effort mode the limits are those of effort and velocity.
+* Braking is the robot's: a task with a lower `stop_acceleration` looks further ahead, and hold and stop brake no less for it.
 * `hold` brakes from the last executed command and then keeps one latched set-point; re-publishing the measured position would let a servo sag.
   It clears by itself after five good commands within half a second, otherwise it becomes `stop`.
 * `stop` brakes the same way and latches until `reset`.
@@ -19,14 +20,15 @@ import dataclasses
 
 import numpy as np
 
-from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation
+from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation, Trail, robots_own
 from isthmus.limits import Limits
-from isthmus.monitors import Monitors, MonitorState, finite
+from isthmus.monitors import Monitors, MonitorState, finite, time_out
 from isthmus.records import Array, Command, Measurement, reorder
 from isthmus.robot import Robot
 from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, renew
+from isthmus.timing import Timing
 
-__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "GuardState", "LimitGuard"]
+__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "GuardState", "LimitGuard", "Timing"]
 
 
 class LimitGuard:
@@ -36,6 +38,7 @@ class LimitGuard:
         limits: what it lets pass; never looser than the robot's own.
         joints: commanded joints, in the order of the commands it emits.
         mode: command mode.
+        thresholds: of its monitors, from the robot's profile.
     """
 
     def __init__(self, robot: Robot, limits: Limits, mode: str, rate_scale: float = 1.0) -> None:
@@ -65,15 +68,15 @@ class LimitGuard:
         self.limits = limits
         self.joints = limits.joints
         self.mode = mode
+        self.thresholds = robot.monitors
         self._standstill = robot.monitors.standstill
-        self._braking = np.array(limits.stop_acceleration)
+        self._braking = robots_own(robot, limits, "stop_acceleration")
         self._envelope: Envelope
         if mode == "effort":
             self._envelope = EffortEnvelope(robot, limits, rate_scale)
         else:
             self._envelope = MotionEnvelope(robot, limits, mode, rate_scale)
-        fastest = np.array([own.velocity[own.joints.index(joint)] for joint in self.joints])
-        self._monitors = Monitors(robot.monitors, mode, self.joints, fastest)
+        self._monitors = Monitors(robot.monitors, mode, self.joints, robots_own(robot, limits, "velocity"))
         self._fresh = {armed: self.initial(1, armed=armed) for armed in (False, True)}
 
     def initial(self, batch: int, *, armed: bool = False) -> GuardState:
@@ -90,64 +93,89 @@ class LimitGuard:
             started=no,
             good=np.zeros(batch, dtype=np.int64),
             held=np.zeros(batch),
+            runaway=no,
             cause=("",) * batch,
             monitors=self._monitors.initial(batch),
         )
 
     def reset(self, state: GuardState, rows: Array | None = None, *, armed: bool = False) -> GuardState:
-        """Clear the latch and all memory of the given rows (None: all); they are armed only if `armed`."""
+        """Clear the latch and all memory of the rows of a mask `[B]` (None: all); they are armed only if `armed`.
+
+        Raises:
+            ValueError: `rows` is no mask.
+        """
         if rows is None:
             return self.initial(state.armed.shape[0], armed=armed)
-        return renew(state, self._fresh[armed], np.asarray(rows))
+        return renew(state, self._fresh[armed], _mask(rows, state))
 
     def arm(self, state: GuardState) -> GuardState:
         """Let commands through from now on; rows that are stopped stay unarmed until `reset`."""
-        rows = np.flatnonzero(~state.armed & (state.rung != STOP))
-        return renew(state, self._fresh[True], rows)
+        return renew(state, self._fresh[True], ~state.armed & (state.rung != STOP))
 
     def disarm(self, state: GuardState) -> GuardState:
         """Let nothing through any more; only sensible at standstill."""
         return dataclasses.replace(state, armed=np.zeros_like(state.armed))
 
     def hold(self, state: GuardState, cause: str, rows: Array | None = None) -> GuardState:
-        """Ask for a hold, for a reason that the guard itself cannot see; `rows` is a mask `[B]`, None means all. Only armed rows can hold."""
-        return self._demand(state, HOLD, cause, state.armed if rows is None else state.armed & rows)
+        """Ask for a hold, for a reason that the guard itself cannot see; `rows` is a mask `[B]`, None means all. Only armed rows can hold.
+
+        Raises:
+            ValueError: `rows` is no mask.
+        """
+        return self._demand(state, HOLD, cause, state.armed if rows is None else state.armed & _mask(rows, state))
 
     def stop(self, state: GuardState, cause: str) -> GuardState:
         """Ask for a latched stop of all rows."""
         return self._demand(state, STOP, cause, True)
 
-    def check(self, state: GuardState, command: Command | None, measurement: Measurement, dt: float) -> tuple[Decision, GuardState]:
-        """Judge one command per row.
+    def watch(self, state: GuardState, measurement: Measurement, timing: float | Timing) -> GuardState:
+        """Look at a sample without judging a command: whatever is wrong raises the rung of the armed rows, as `check` would.
+
+        For samples that come between two commands, and for a robot that is armed and idle. Looks and checks may follow each other in any order, as
+        long as `timing.looked` is the time since the one before.
+
+        Args:
+            state: what this guard returned last.
+            measurement: the newest sample of the sensors, or the last one again.
+            timing: of this look; a number is the control period of a loop that looks once in each.
+
+        Returns:
+            the next state; `executed`, `rate` and the count of good commands are those of before.
+
+        Raises:
+            KeyError: as `check`.
+            ValueError: a time is not finite or not positive.
+        """
+        timing, findings = Timing.of(timing), Findings(state)
+        monitors, _, runaway = self._look(state, measurement, timing, findings)
+        rung, good, held = findings.settle(timing.looked, commanded=False)
+        cause = findings.explain(rung)
+        return dataclasses.replace(state, rung=rung, good=good, held=held, runaway=runaway, cause=cause, monitors=monitors)
+
+    def check(
+        self, state: GuardState, command: Command | None, measurement: Measurement, timing: float | Timing
+    ) -> tuple[Decision, GuardState]:
+        """Look at a sample, and judge one command per row.
 
         Args:
             state: what this guard returned last.
             command: what is asked for, `[B, J]`; None where no fresh command came, which is a reason to hold.
             measurement: the newest sample of the sensors.
-            dt: control period in seconds.
+            timing: of this check; a number is the control period of a loop that checks once in each.
 
         Returns:
             the decision and the next state.
 
         Raises:
             KeyError: the measurement lacks a joint; a plant that lost one says so with NaN.
-            ValueError: position commands, and a position is unknown although nothing was executed since arming: any set-point would be a jump.
+            ValueError: a time is not finite or not positive; or, for position commands, a position is unknown although nothing was executed since
+                arming: any set-point would be a jump.
         """
-        findings = Findings(state)
+        timing, findings = Timing.of(timing), Findings(state)
         asked = self._asked(command, findings)
-        position = np.asarray(reorder(measurement.position, measurement.joints, self.joints), dtype=np.float64)
-        velocity = np.asarray(reorder(measurement.velocity, measurement.joints, self.joints), dtype=np.float64)
-        for what, values in (("joint position", position), ("joint velocity", velocity)):
-            if not finite(values):
-                self._find_bad(what, values, findings)
-        if not finite(velocity):
-            velocity = np.where(np.isfinite(velocity), velocity, 0.0)
-        monitors, alarms = self._monitors.update(state.monitors, measurement.stamp, state.executed, state.rate, position, velocity, dt)
-        for alarm in alarms:
-            findings.add(alarm.rows & state.started, STOP if alarm.fatal else HOLD, alarm.causes)
-
-        now = self._situation(state, monitors, velocity, dt)
-        demand, good, held = findings.settle(dt)
+        monitors, velocity, runaway = self._look(state, measurement, timing, findings)
+        now = self._situation(state, monitors, velocity, timing)
+        demand, good, held = findings.settle(timing.looked, commanded=True)
         braking = demand >= HOLD
         emitted = self._envelope.clamp(asked, now)
         rung = np.logical_or.reduce(emitted != asked, axis=1).view(np.int8)  # CLAMP where something was changed, else PASS
@@ -156,33 +184,50 @@ class LimitGuard:
             if self.mode == "effort":
                 now.anchor = self._latch(state, braking, now)
             emitted = np.where(braking[:, None], self._envelope.brake(now), emitted)
-        if np.count_nonzero(~state.armed):
-            rest = now.executed if self.mode == "position" else 0.0
-            emitted = np.where(state.armed[:, None], emitted, rest)
+        values, executed = emitted, emitted
+        armed = np.count_nonzero(state.armed)
+        if armed < len(state.armed):
+            ready = state.armed[:, None]
+            values = np.where(ready, emitted, np.nan)
+            executed = np.where(ready, emitted, now.executed if self.mode == "position" else 0.0)
             rung = np.where(state.armed, rung, np.maximum(demand, HOLD)).astype(np.int8)
         following = GuardState(
             armed=state.armed,
             rung=demand,
-            executed=emitted,
-            rate=(emitted - now.executed) / dt if self.mode == "position" else emitted,
+            executed=executed,
+            rate=(executed - now.executed) / timing.period if self.mode == "position" else executed,
             anchor=now.anchor,
             braking=braking,
             started=state.started | state.armed,
             good=good,
             held=held,
+            runaway=runaway,
             cause=findings.explain(demand),
             monitors=monitors,
+            trail=self._trail(state, timing) if timing.late else (),
         )
-        return Decision(Command(self.mode, self.joints, emitted), rung, state.armed, following.cause), following
+        sent = Command(self.mode, self.joints, values) if armed else None
+        return Decision(sent, rung, state.armed, following.cause), following
 
     def at_rest(self, state: GuardState, measurement: Measurement) -> Array:
-        """Rows `[B]` whose command has reached rest and whose measured speed is below standstill."""
+        """Rows `[B]` whose command has reached rest and whose measured speed is below standstill; never in effort mode, see `resting`."""
+        return self.still(measurement) & self.resting(state)
+
+    def still(self, measurement: Measurement) -> Array:
+        """Rows `[B]` whose measured speed is below standstill, whatever is commanded."""
         velocity = reorder(measurement.velocity, measurement.joints, self.joints)
-        return np.asarray(np.abs(velocity).max(axis=1) < self._standstill) & self.resting(state)
+        return np.asarray(np.abs(velocity).max(axis=1) < self._standstill)
 
     def resting(self, state: GuardState) -> Array:
-        """Rows `[B]` whose command has reached rest; an effort says nothing about that, so it always counts as such."""
-        return np.ones_like(state.armed) if self.mode == "effort" else np.asarray((state.rate == 0).all(axis=1))
+        """Rows `[B]` whose command has reached rest, so that it may end; never in effort mode, where a joint that is no longer held falls."""
+        return np.zeros_like(state.armed) if self.mode == "effort" else np.asarray((state.rate == 0).all(axis=1))
+
+    def strayed(self, state: GuardState, measurement: Measurement) -> Array:
+        """How far each joint is from where it last moved along with its command, `[B, J]`, rad or m; NaN where that is not known.
+
+        For a robot that is told to rest: how far it has moved since, with the last bit of its braking. In effort mode nothing is known of that.
+        """
+        return np.asarray(reorder(measurement.position, measurement.joints, self.joints) - state.monitors.origin)
 
     def _demand(self, state: GuardState, rung: int, cause: str, rows: Array | bool) -> GuardState:
         rises = rows & (state.rung < rung)
@@ -217,9 +262,34 @@ class LimitGuard:
         rows = np.asarray(bad.any(axis=1))
         findings.add(rows, HOLD, [f"{what} of {self.joints[joint]} is not finite" for joint in bad.argmax(axis=1)])
 
-    def _situation(self, state: GuardState, monitors: MonitorState, velocity: Array, dt: float) -> Situation:
+    def _look(self, state: GuardState, measurement: Measurement, timing: Timing, findings: Findings) -> tuple[MonitorState, Array, Array]:
+        """What both halves of a check need of a sample: the monitors' memory, velocities `[B, J]` with 0 for unknown, and runaway rows `[B]`."""
+        position = np.asarray(reorder(measurement.position, measurement.joints, self.joints), dtype=np.float64)
+        velocity = np.asarray(reorder(measurement.velocity, measurement.joints, self.joints), dtype=np.float64)
+        for what, values in (("joint position", position), ("joint velocity", velocity)):
+            if not finite(values):
+                self._find_bad(what, values, findings)
+        if not finite(velocity):
+            velocity = np.where(np.isfinite(velocity), velocity, 0.0)
+        executed, runaway = self._set_point(state, timing), state.runaway
+        if self.mode == "position" and not state.started.all():
+            executed = np.where(state.started[:, None], executed, np.nan)
+        monitors, alarms = self._monitors.update(state.monitors, measurement.stamp, executed, state.rate, position, velocity, timing)
+        for alarm in alarms:
+            findings.add(alarm.rows, STOP if alarm.fatal else HOLD, alarm.causes)
+            if alarm.runaway:
+                runaway = runaway | (alarm.rows & state.armed)
+        return monitors, velocity, runaway
+
+    def _set_point(self, state: GuardState, timing: Timing) -> Array:
+        """The last executed command; of positions, how far it has come by now on its way of one period."""
+        if self.mode != "position" or timing.since >= timing.period:
+            return state.executed
+        return np.asarray(state.executed - state.rate * (timing.period - timing.since))
+
+    def _situation(self, state: GuardState, monitors: MonitorState, velocity: Array, timing: Timing) -> Situation:
         """What bounds the next command; measured positions seed the set-point only where nothing has been executed since arming."""
-        executed, waiting = state.executed, ~state.started
+        executed, waiting = self._set_point(state, timing), ~state.started
         if self.mode == "position" and np.count_nonzero(waiting):
             known = np.isfinite(monitors.position)
             blind = np.logical_or.reduce((state.armed & waiting)[:, None] & ~known)
@@ -227,10 +297,29 @@ class LimitGuard:
                 unknown = self.joints[int(np.argmax(blind))]
                 raise ValueError(f"position of {unknown} is unknown and nothing was executed since arming, so there is nothing to hold")
             executed = np.where(waiting[:, None] & known, monitors.position, executed)
-        return Situation(executed, state.rate, state.anchor, monitors.position, velocity, monitors.age, dt)
+        age = np.maximum(monitors.unseen, np.reshape(timing.delay, (-1, 1))) if timing.late else monitors.unseen
+        return Situation(executed, state.rate, state.anchor, monitors.position, velocity, age, timing, state.trail)
+
+    def _trail(self, state: GuardState, timing: Timing) -> Trail:
+        """The commands of the last moments, as far back as a sample may be late."""
+        trail, lasted = [(timing.since, state.rate)], timing.since
+        for entry in state.trail:
+            if lasted > time_out(timing.period):
+                break
+            trail.append(entry)
+            lasted += entry[0]
+        return tuple(trail)
 
     def _latch(self, state: GuardState, braking: Array, now: Situation) -> Array:
         """Where an effort-controlled robot is held: its predicted stopping point, latched when braking begins."""
         stopping_point = now.position + now.velocity * np.abs(now.velocity) / (2 * self._braking)
         begins = (braking & ~state.braking)[:, None] | np.isnan(now.anchor)
         return np.where(begins, stopping_point, now.anchor)
+
+
+def _mask(rows: Array, state: GuardState) -> Array:
+    """`rows` if it is a mask of the batch: indices and masks of one shape would be taken for each other in silence."""
+    rows = np.asarray(rows)
+    if rows.dtype != bool or rows.shape != state.armed.shape:
+        raise ValueError(f"rows must be a boolean mask of shape {list(state.armed.shape)}, got {rows.dtype} of shape {list(rows.shape)}")
+    return rows

@@ -1,8 +1,9 @@
 """What the guard watches besides limits: stale or jumping sensors, dead or runaway motors, limit cycles.
 
-All monitors work on the guard's own ticks and need neither a clock nor ROS. Thresholds are data of the robot profile.
+All monitors work on the looks of the guard, once a period or at every sample, and need neither a clock nor ROS. Thresholds are data of the robot
+profile.
 
-Two of them compare motion with commands:
+Three of them compare motion with commands:
 
 * Lead: commanded minus measured motion. Position commands are compared directly. For velocity commands the lead is a sum, forgotten with the
   commanded distance (over 2 rad) and slowly with time (over 20 s). So a dead motor leads by up to 2 rad at any speed that matters, one that is 1 %
@@ -10,6 +11,9 @@ Two of them compare motion with commands:
 * Frozen: a sensor that repeats one number bit for bit while the command moves on. A joint that moves changes its number long before
   `frozen_travel`, however slow it is and however coarse its encoder; a joint at rest is not commanded that far. The command of the newest period
   does not count, because the answer to it may still be on its way, nor does a sample that is not new or not a number.
+* Runaway: how far a joint has come from where it last moved along with its command, no faster than it can. Against a command, or at rest, nothing
+  is along with it, so that servo lag, sag and oscillation count by their distance and not by their number. An effort commands no motion: only speed
+  counts there.
 """
 
 from __future__ import annotations
@@ -22,12 +26,16 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus.robot import Thresholds
+from isthmus.timing import Timing
 
 __all__ = ["Alarm", "MonitorState", "Monitors", "finite", "time_out"]
 
 TRACKING_DISTANCE = 2.0  # rad or m of commanded motion over which a lead is forgotten
 TRACKING_MEMORY = 20.0  # s over which a lead is forgotten besides, so that creep below the standstill speed does not add up
+OVERSPEED = 1.1  # times the velocity limit: a servo overshoots by less
 SMALL = 4096  # numbers
+
+_JUST_UNDER = 1 - 1e-9  # for rounding
 
 
 def time_out(period: float) -> float:
@@ -48,8 +56,12 @@ class MonitorState:
         stamp: `[B]`, latest stamp, s; -inf before the first sample.
         age: `[B]`, seconds since the stamp last advanced.
         position: `[B, J]`, last finite measured position; NaN before the first.
+        unseen: `[B, J]`, seconds since each position was measured.
+        ordered: `[B, J]`, commanded motion since the stamp last advanced, rad.
+        origin: `[B, J]`, measured position at which the joint last moved along with its command, rad; NaN before the first.
         lead: `[B, J]`, commanded minus measured motion, slowly forgotten, rad.
         travel: `[B, J]`, commanded motion since the measured position last changed, rad.
+        waited: `[B, J]`, seconds for which the measured position has not answered to more travel than a joint may have without.
         swing: `[B, J]`, last velocity that was fast enough to count as a swing, rad/s.
         reversals: `[B, J]`, changes of direction, forgotten over a second.
     """
@@ -57,8 +69,12 @@ class MonitorState:
     stamp: Array
     age: Array
     position: Array
+    unseen: Array
+    ordered: Array
+    origin: Array
     lead: Array
     travel: Array
+    waited: Array
     swing: Array
     reversals: Array
 
@@ -71,11 +87,13 @@ class Alarm:
         rows: `[B]` bool, rows concerned.
         fatal: whether it calls for a stop rather than a hold.
         causes: one sentence per row.
+        runaway: whether a stop alone may not help, because a joint does not do what it is told.
     """
 
     rows: Array
     fatal: bool
     causes: Sequence[str]
+    runaway: bool = False
 
 
 class Monitors:
@@ -94,68 +112,93 @@ class Monitors:
         self._mode = mode
         self._joints = joints
         self._twice_fastest = 2 * velocity
+        self._overspeed = OVERSPEED * velocity
 
     def initial(self, batch: int) -> MonitorState:
         """Memory of `batch` rows that have seen nothing."""
-        zeros = np.zeros((batch, len(self._joints)))
-        return MonitorState(np.full(batch, -np.inf), np.zeros(batch), np.full_like(zeros, np.nan), zeros, zeros, zeros, zeros)
+        zeros, unknown = np.zeros((batch, len(self._joints))), np.full((batch, len(self._joints)), np.nan)
+        return MonitorState(np.full(batch, -np.inf), np.zeros(batch), unknown, zeros, zeros, unknown, zeros, zeros, zeros, zeros, zeros)
 
     def update(
-        self, state: MonitorState, stamp: Array, executed: Array, rate: Array, position: Array, velocity: Array, dt: float
+        self, state: MonitorState, stamp: Array, executed: Array, rate: Array, position: Array, velocity: Array, timing: Timing
     ) -> tuple[MonitorState, list[Alarm]]:
-        """Take one sample.
+        """Take one sample, or look at the last one again.
 
         Args:
             state: memory.
             stamp: stamps of the sample, `[B]`, s.
-            executed: command of the period that has just ended, `[B, J]`.
-            rate: commanded velocity of that period, `[B, J]`, rad/s; not used in effort mode.
+            executed: set-point of positions at this moment, `[B, J]`; NaN where there is none. Not used in other modes.
+            rate: commanded velocity since the last look, `[B, J]`, rad/s; not used in effort mode.
             position: measured, `[B, J]`, rad; not finite where a sensor failed, which is not these monitors' business.
             velocity: measured, `[B, J]`, rad/s, likewise.
-            dt: control period, s.
+            timing: of this look.
         """
         found: list[Alarm] = []
-        age = np.where(stamp > state.stamp, 0.0, state.age + dt)
-        if np.count_nonzero(age):
+        period, looked = timing.period, timing.looked
+        zeros = np.zeros(position.shape)
+        age = np.where(stamp > state.stamp, 0.0, state.age + looked)
+        stale = bool(np.count_nonzero(age))
+        if stale or timing.late:
             self._add_rows(found, stamp < state.stamp, False, "stamps of the joint state go backwards")
-            self._add_rows(found, age > time_out(dt), True, "joint state is stale")
+            self._add_rows(found, np.maximum(age, timing.delay) > time_out(period), True, "joint state is stale")
             stamp = np.where(np.isnan(stamp), state.stamp, stamp)
-        known = None
+        known, unseen = None, zeros
         if not finite(position):
             known = np.isfinite(position)
             position = np.where(known, position, state.position)
+        if stale or known is not None:
+            seen = (age == 0)[:, None] if known is None else known & (age == 0)[:, None]
+            unseen = np.where(seen, 0.0, state.unseen + looked)
         moved = position - state.position  # NaN for a first sample, which compares as no jump
-        # A sample that follows lost ones may have moved further than one period allows.
-        elapsed = np.maximum(stamp - state.stamp, dt)
-        self._add_joints(found, np.abs(moved) > self._twice_fastest * elapsed[:, None], "measured position of {} jumped")
-        lead, travel = state.lead, state.travel
+        distance = np.abs(moved)
+        # A sample that follows lost ones may have moved further than one period allows, and stamps of one that follows at once may be rounded.
+        elapsed = np.maximum(stamp - state.stamp, looked)
+        longest = elapsed if looked >= period else np.maximum(elapsed, period)
+        self._add_joints(found, distance > self._twice_fastest * longest[:, None], "measured position of {} jumped")
+        lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
+        astray = distance > self._overspeed * elapsed[:, None]
         if self._mode != "effort":
-            commanded = rate * dt
+            commanded = rate * self._in_force(timing)
             still = moved == 0
-            travel = np.zeros(travel.shape)
             if np.count_nonzero(still):
                 travel = np.where(still, state.travel + commanded, 0.0)
-                frozen = still & (np.abs(state.travel) > self._thresholds.frozen_travel) & (age == 0)[:, None]
-                frozen = frozen if known is None else frozen & known
-                self._add_joints(found, frozen, "{} does not follow its command: its measured position is frozen")
-            lead = executed - position if self._mode == "position" else self._lead(state, commanded, moved, dt)
+                unanswered = still & (np.abs(state.travel) > self._thresholds.frozen_travel)
+                if np.count_nonzero(unanswered):
+                    waited = np.where(unanswered, state.waited + looked, 0.0)
+                    frozen = (waited > _JUST_UNDER * period) & (age == 0)[:, None]
+                    frozen = frozen if known is None else frozen & known
+                    self._add_joints(found, frozen, "{} does not follow its command: its measured position is frozen")
+            lead = executed - position if self._mode == "position" else self._lead(state, commanded, moved, timing)
             self._add_joints(found, np.abs(lead) > self._thresholds.tracking_tolerance, "{} does not follow its command")
+            ordered = commanded
+            if np.count_nonzero(state.age):  # the last look saw nothing new
+                ordered = commanded + np.where((state.age > 0)[:, None], state.ordered, 0.0)
+            astray = astray | (moved * ordered <= 0)
+        origin = np.where(astray, state.origin, position)
+        away = np.abs(position - origin) > self._thresholds.runaway_travel
+        self._add_joints(found, away, "{} runs away from its command", runaway=True)
         swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, state.swing)
-        reversals = state.reversals * math.exp(-dt) + (swing * state.swing < 0)  # those of about a second
+        reversals = state.reversals * math.exp(-looked) + (swing * state.swing < 0)  # those of about a second
         self._add_joints(found, reversals > self._thresholds.oscillation, "{} oscillates")
-        return MonitorState(stamp, age, position, lead, travel, swing, reversals), found
+        return MonitorState(stamp, age, position, unseen, ordered, origin, lead, travel, waited, swing, reversals), found
 
-    def _lead(self, state: MonitorState, commanded: Array, moved: Array, dt: float) -> Array:
+    def _in_force(self, timing: Timing) -> float:
+        """Seconds since the last look in which the command moved on; a set-point that has been reached rests until the next one."""
+        if self._mode != "position" or timing.since <= timing.period:
+            return timing.looked
+        return max(timing.looked - (timing.since - timing.period), 0.0)
+
+    def _lead(self, state: MonitorState, commanded: Array, moved: Array, timing: Timing) -> Array:
         if not finite(moved):
             moved = np.where(np.isfinite(moved), moved, commanded)
-        lead: Array = (state.lead + commanded - moved) / (np.abs(commanded) / TRACKING_DISTANCE + (1 + dt / TRACKING_MEMORY))
-        return lead
+        forgotten = np.abs(commanded) / TRACKING_DISTANCE + (1 + timing.looked / TRACKING_MEMORY)
+        return np.asarray((state.lead + commanded - moved) / forgotten)
 
     def _add_rows(self, found: list[Alarm], rows: Array, fatal: bool, cause: str) -> None:
         if np.count_nonzero(rows):
             found.append(Alarm(rows, fatal, [cause] * rows.shape[0]))
 
-    def _add_joints(self, found: list[Alarm], cells: Array, cause: str) -> None:
+    def _add_joints(self, found: list[Alarm], cells: Array, cause: str, *, runaway: bool = False) -> None:
         if np.count_nonzero(cells):
             rows = np.asarray(cells.any(axis=1))
-            found.append(Alarm(rows, True, [cause.format(self._joints[joint]) for joint in cells.argmax(axis=1)]))
+            found.append(Alarm(rows, True, [cause.format(self._joints[joint]) for joint in cells.argmax(axis=1)], runaway))

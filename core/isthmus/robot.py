@@ -107,6 +107,8 @@ class Thresholds:
         oscillation: sign changes of a joint's velocity per second that count as a limit cycle; "inf" for none.
         oscillation_speed: slower motion is not counted, rad/s.
         standstill: speed below which the robot counts as at rest, rad/s.
+        runaway_travel: motion against its command, while it is told to rest, or faster than its velocity limit, after which a joint counts as run
+            away, rad or m: more than servo lag, sag under gravity and oscillation; "inf" for none.
     """
 
     tracking_lag: float = 0.0
@@ -115,6 +117,7 @@ class Thresholds:
     oscillation: float = 18.0
     oscillation_speed: float = 0.3
     standstill: float = 0.02
+    runaway_travel: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.envelope import Trail
 from isthmus.monitors import MonitorState
 from isthmus.records import Array, Command
 
@@ -28,7 +29,7 @@ class GuardState:
     """Everything the guard remembers, one row per robot. Treat the arrays as read-only.
 
     Attributes:
-        armed: `[B]`, nothing but the resting command leaves an unarmed guard.
+        armed: `[B]`, no command leaves an unarmed guard.
         rung: `[B]`, rung that persists: `HOLD` or `STOP`, else `PASS`.
         executed: `[B, J]`, last executed command in the unit of the mode.
         rate: `[B, J]`, commanded velocity of the last period, rad/s (position mode; equals `executed` otherwise).
@@ -37,8 +38,10 @@ class GuardState:
         started: `[B]`, a command was executed since arming.
         good: `[B]`, good commands in a row while holding.
         held: `[B]`, seconds spent holding.
+        runaway: `[B]`, a joint moved against its command or faster than it can, which calls for more than a stop; until `arm` or `reset`.
         cause: why each row holds or stops, "" where it does not.
         monitors: what the monitors remember.
+        trail: earlier commands, see `Situation.trail`.
     """
 
     armed: Array
@@ -50,8 +53,10 @@ class GuardState:
     started: Array
     good: Array
     held: Array
+    runaway: Array
     cause: tuple[str, ...]
     monitors: MonitorState
+    trail: Trail = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,13 @@ class Decision:
     """What the guard lets through.
 
     Attributes:
-        command: the command to execute, all finite and within limits.
+        command: the command to execute, finite and within limits in every armed row and NaN in the others; None if no row is armed.
         rung: `[B]` int: `PASS`, `CLAMP`, `HOLD` or `STOP`; an unarmed row holds.
-        armed: `[B]`, rows that commands may leave.
+        armed: `[B]`, rows that carry a command.
         kept: causes of the rows that hold or stop, "" elsewhere.
     """
 
-    command: Command
+    command: Command | None
     rung: Array
     armed: Array
     kept: tuple[str, ...]
@@ -97,15 +102,20 @@ class Findings:
             self._demand[row] = max(self._demand[row], rung)
             self._causes.setdefault(row, []).append(causes[row])
 
-    def settle(self, dt: float) -> tuple[Array, Array, Array]:
-        """Let holds clear or expire: the final demand, the count of good commands and the seconds held, `[B]` each."""
+    def settle(self, looked: float, *, commanded: bool) -> tuple[Array, Array, Array]:
+        """Let holds clear or expire: the final demand, the count of good commands and the seconds held, `[B]` each.
+
+        Args:
+            looked: seconds since the last look, which holds have lasted longer; how many looks there were does not matter.
+            commanded: whether a command was judged, which may be a good one.
+        """
         state = self.state
         if not np.count_nonzero(state.rung):
             return self._demand, state.good, state.held
         good = True if self._good is None else self._good
         holding = (state.rung == HOLD) & (self._demand == HOLD) & state.armed
-        count = np.where(holding & good, state.good + 1, 0)
-        held = np.where(holding, state.held + dt, 0.0)
+        count = np.where(holding & good, state.good + commanded, 0)
+        held = np.where(holding, state.held + looked, 0.0)
         released = holding & (count >= GOOD_COMMANDS)
         expired = holding & ~released & (held > HOLD_SECONDS - 1e-9)
         self._demand = np.where(released, PASS, np.where(expired, STOP, self._demand)).astype(np.int8)
@@ -136,7 +146,7 @@ def passing(state: GuardState) -> GuardState:
 
 
 def renew(state: GuardState, fresh: GuardState, rows: Array) -> GuardState:
-    """`state` with the rows `[n]` (indices) as the only row of `fresh`."""
+    """`state` with the rows of a mask `[B]` as the only row of `fresh`."""
 
     def pick(now: Any, new: Any, names: list[str]) -> dict[str, Array]:
         values = {}
@@ -147,11 +157,11 @@ def renew(state: GuardState, fresh: GuardState, rows: Array) -> GuardState:
 
     cause = state.cause
     if any(cause):
-        begun = set(rows.tolist())
-        cause = tuple("" if row in begun else old for row, old in enumerate(cause))
+        cause = tuple("" if begun else old for begun, old in zip(rows.tolist(), cause, strict=True))
+    trail = tuple((lasted, np.where(rows[:, None], 0.0, rates)) for lasted, rates in state.trail)
     monitors = MonitorState(**pick(state.monitors, fresh.monitors, _MONITORED))
-    return GuardState(cause=cause, monitors=monitors, **pick(state, fresh, _REMEMBERED))
+    return GuardState(cause=cause, monitors=monitors, trail=trail, **pick(state, fresh, _REMEMBERED))
 
 
 _MONITORED = [field.name for field in dataclasses.fields(MonitorState)]
-_REMEMBERED = [field.name for field in dataclasses.fields(GuardState) if field.name not in ("cause", "monitors")]
+_REMEMBERED = [field.name for field in dataclasses.fields(GuardState) if field.name not in ("cause", "monitors", "trail")]

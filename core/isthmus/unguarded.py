@@ -8,6 +8,7 @@ from isthmus.contract import Contract
 from isthmus.guard import PASS, Decision, GuardState, LimitGuard
 from isthmus.monitors import MonitorState
 from isthmus.records import Array, Command, Measurement
+from isthmus.timing import Timing
 
 __all__ = ["Unguarded"]
 
@@ -29,9 +30,9 @@ class Unguarded(LimitGuard):
     def initial(self, batch: int, *, armed: bool = True) -> GuardState:
         """State of `batch` rows, always armed."""
         zeros, no, none = np.zeros((batch, len(self.joints))), np.zeros(batch, dtype=bool), np.zeros(batch)
-        monitors = MonitorState(none, none, zeros, zeros, zeros, zeros, zeros)
+        monitors = MonitorState(none, none, *(zeros,) * 9)
         rung = np.full(batch, PASS, dtype=np.int8)
-        return GuardState(~no, rung, zeros, zeros, zeros, no, no, none, none, ("",) * batch, monitors)
+        return GuardState(~no, rung, zeros, zeros, zeros, no, no, none, none, no, ("",) * batch, monitors)
 
     def reset(self, state: GuardState, rows: Array | None = None, *, armed: bool = True) -> GuardState:
         """Nothing is remembered, so nothing is forgotten."""
@@ -49,7 +50,13 @@ class Unguarded(LimitGuard):
         """
         raise RuntimeError("there is no guard that could stop")
 
-    def check(self, state: GuardState, command: Command | None, measurement: Measurement, dt: float) -> tuple[Decision, GuardState]:
+    def watch(self, state: GuardState, measurement: Measurement, timing: float | Timing) -> GuardState:
+        """Nothing is looked at."""
+        return state
+
+    def check(
+        self, state: GuardState, command: Command | None, measurement: Measurement, timing: float | Timing
+    ) -> tuple[Decision, GuardState]:
         """Pass the command as it is.
 
         Raises:

@@ -103,7 +103,9 @@ def run_episodes(
         nonlocal before, success, taken
         after = plant.truth()
         taken += 1
-        asked = tick.decision.command.values if tick.asked is None else tick.asked
+        sent = tick.decision.command
+        assert sent is not None  # noqa: S101 - `step.reset` has armed every row
+        asked = sent.values if tick.asked is None else tick.asked
         transition = Transition(before, after, asked, start.inputs, np.full(plant.batch, taken * task.contract.control_period))
         outcome = scorer.score(transition)
         before = after

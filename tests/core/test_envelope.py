@@ -13,6 +13,7 @@ from isthmus import Box
 from isthmus.envelope import EffortEnvelope, MotionEnvelope, Situation
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Hold, Joint, Robot
+from isthmus.timing import Timing
 
 SEEDS = st.integers(0, 2**32)
 ROWS = 40
@@ -56,7 +57,9 @@ def situation(generator, limits, dt, *, rows=ROWS, mode="velocity", age=True):
     late = np.where(generator.random(rows) < 0.5, generator.uniform(0, 0.1, rows), 0.0) if age else np.zeros(rows)
     executed = position + generator.normal(0, 0.01, (rows, count)) if mode == "position" else rate
     velocity = rate + generator.normal(0, 0.1, (rows, count))
-    return Situation(executed, rate, np.zeros((rows, count)), position, velocity, late, dt)
+    return Situation(
+        executed, rate, np.zeros((rows, count)), position, velocity, np.broadcast_to(late[:, None], (rows, count)), Timing.of(dt)
+    )
 
 
 def stoppable(room, braking, dt):
@@ -105,7 +108,7 @@ def test_a_command_is_moved_to_the_nearest_one_that_keeps_every_limit(seed, mode
             reach = acceleration * scale * dt
             place = now.executed[row, joint] if mode == "position" else now.position[row, joint] + now.velocity[row, joint] * lag
             if mode == "velocity":
-                place += now.executed[row, joint] * now.age[row]
+                place += now.executed[row, joint] * now.age[row, joint]
             low = max(rate - reach, -fastest, -stoppable(place - limits.position_low[joint], braking, dt))
             high = min(rate + reach, fastest, stoppable(limits.position_high[joint] - place, braking, dt))
             low, high = min(low, slowest), max(high, slowest)
@@ -136,7 +139,7 @@ def test_the_speed_towards_a_wall_is_the_fastest_that_still_stops_before_it(brak
     limits = dataclasses.replace(one.limits(), position_high=(room,), velocity=endless, acceleration=endless, stop_acceleration=(braking,))
     zero = np.zeros((1, 1))
     speed = MotionEnvelope(one, limits, "velocity", 1.0).clamp(
-        np.full((1, 1), 1e308), Situation(zero, zero, zero, zero, zero, np.zeros(1), dt)
+        np.full((1, 1), 1e308), Situation(zero, zero, zero, zero, zero, np.zeros((1, 1)), Timing.of(dt))
     )[0, 0]
     if room <= 0:
         assert speed == 0
@@ -169,8 +172,8 @@ def test_a_joint_alone_is_bounded_as_soon_as_a_wall_can_bind_and_bit_for_bit_as_
     )
     envelope, asked = MotionEnvelope(one, limits, "velocity", 1.0), np.full((2, 1), 9.0 * sign)
     zeros, near = np.zeros((2, 1)), np.array([[0.0], [room * sign]])
-    alone = envelope.clamp(asked[:1], Situation(zeros[:1], zeros[:1], zeros[:1], near[:1], zeros[:1], np.zeros(1), dt))
-    both = envelope.clamp(asked, Situation(zeros, zeros, zeros, near, zeros, np.zeros(2), dt))
+    alone = envelope.clamp(asked[:1], Situation(zeros[:1], zeros[:1], zeros[:1], near[:1], zeros[:1], np.zeros((1, 1)), Timing.of(dt)))
+    both = envelope.clamp(asked, Situation(zeros, zeros, zeros, near, zeros, np.zeros((2, 1)), Timing.of(dt)))
     assert alone[0, 0] == both[0, 0]
     assert abs(alone[0, 0]) == pytest.approx(min(fastest, stoppable(room, braking, dt)), rel=1e-8)
 
@@ -200,7 +203,7 @@ def test_what_leaves_the_box_on_its_way_to_rest_is_braked_for_and_nothing_else_i
     position = np.column_stack([generator.uniform(-3, 3, rows), generator.uniform(-0.6, 0.3, rows), generator.uniform(-0.35, 0.45, rows)])
     rate = generator.uniform(-1, 1, (rows, 3)) * [3, 2, 1] * (generator.random((rows, 3)) < 0.7)
     executed = position if mode == "position" else rate
-    now = Situation(executed, rate, position, position, rate, np.zeros(rows), dt)
+    now = Situation(executed, rate, position, position, rate, np.zeros((rows, 1)), Timing.of(dt))
     asked = generator.uniform(-1, 1, (rows, 3)) * [3, 2, 1] * (generator.random((rows, 3)) < 0.8)
     free = MotionEnvelope(planar, dataclasses.replace(limits, workspace=None), mode, 1.0)
     kept = MotionEnvelope(planar, limits, mode, 1.0)
@@ -237,14 +240,14 @@ def test_an_arc_that_leaves_the_box_in_the_middle_and_comes_back_is_braked_for(p
     limits = dataclasses.replace(planar.limits(), workspace=box)
     position, rate = np.array([[-start * turn**2 / (2 * braking[0]), 0.0, 0.0]]), np.array([velocity])
     found = MotionEnvelope(planar, limits, "velocity", 1.0)
-    now = Situation(rate, rate, position, position, rate, np.zeros(1), dt)
+    now = Situation(rate, rate, position, position, rate, np.zeros((1, 1)), Timing.of(dt))
     np.testing.assert_array_equal(found.clamp(rate, now), rate if inside else found.brake(now))
 
 
 def test_standing_outside_the_box_is_braked_for_too(planar):
     limits = dataclasses.replace(planar.limits(), workspace=Box((-2, -2, -0.1), (2, 2, 0.1)))
     position, rate = np.array([[0.0, 0, 0.3]]), np.array([[0.0, 0, -0.9]])
-    now = Situation(rate, rate, position, position, rate, np.zeros(1), 0.05)
+    now = Situation(rate, rate, position, position, rate, np.zeros((1, 1)), Timing.of(0.05))
     found = MotionEnvelope(planar, limits, "velocity", 1.0).clamp(np.zeros((1, 3)), now)
     np.testing.assert_allclose(found, [[0, 0, -0.45]])  # not at once: that would be more than stop_acceleration
 
@@ -252,7 +255,7 @@ def test_standing_outside_the_box_is_braked_for_too(planar):
 def test_every_checked_point_counts_and_without_any_it_is_the_tool(planar):
     limits = dataclasses.replace(planar.limits(), workspace=Box((-2, -2, -1), (2, 2, 0.1)))
     position, rest = np.array([[0.0, 0, 0.09]]), np.zeros((1, 3))
-    now, up = Situation(rest, rest, rest, position, rest, np.zeros(1), 0.05), np.array([[0.0, 0, 0.5]])
+    now, up = Situation(rest, rest, rest, position, rest, np.zeros((1, 1)), Timing.of(0.05)), np.array([[0.0, 0, 0.5]])
     np.testing.assert_array_equal(MotionEnvelope(planar, limits, "velocity", 1.0).clamp(up, now), rest)
     lower = dataclasses.replace(planar, workspace_points=("slid",))
     np.testing.assert_array_equal(MotionEnvelope(lower, limits, "velocity", 1.0).clamp(up, now), up)
@@ -285,7 +288,7 @@ def test_no_effort_is_beyond_its_limit_or_speeds_up_what_is_too_fast(seed, scale
         velocity *= 0.1
     asked = generator.uniform(-1.5, 1.5, (ROWS, 3)) * limits.effort
     zeros = np.zeros((ROWS, 3))
-    found = EffortEnvelope(ARM, limits, scale).clamp(asked, Situation(zeros, zeros, zeros, zeros, velocity, np.zeros(ROWS), 0.01))
+    found = EffortEnvelope(ARM, limits, scale).clamp(asked, Situation(zeros, zeros, zeros, zeros, velocity, zeros, Timing.of(0.01)))
     for row in range(ROWS):
         for joint in range(3):
             bound, fastest = limits.effort[joint], limits.velocity[joint] * scale
@@ -304,7 +307,9 @@ def test_an_effort_holds_with_the_gains_of_the_profile(seed, gravity):
     blind = generator.random((ROWS, 3)) < 0.1
     age = generator.choice([0.0, 0.03, 0.030001, 1.0], ROWS)  # 30 ms are allowed at 10 ms
     zeros = np.zeros((ROWS, 3))
-    now = Situation(zeros, zeros, anchor, np.where(blind, np.nan, position), velocity, age, 0.01)
+    now = Situation(
+        zeros, zeros, anchor, np.where(blind, np.nan, position), velocity, np.broadcast_to(age[:, None], (ROWS, 3)), Timing.of(0.01)
+    )
     found = EffortEnvelope(robot, limits, 1.0).brake(now)
     lift = Kinematics(robot.urdf_path).gravity(JOINTS, position) if gravity else zeros
     columns = [ARM.joint_names.index(joint) for joint in JOINTS]

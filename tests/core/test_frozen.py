@@ -11,6 +11,7 @@ from isthmus.guard import HOLD, STOP
 from isthmus.monitors import Monitors
 from isthmus.robot import Thresholds
 from isthmus.testing import FakePlant
+from isthmus.timing import Timing
 
 LAG = UR5E.monitors.tracking_lag
 
@@ -46,7 +47,7 @@ def alarms(monitors, commands, positions, dt):
     still = np.zeros(commands.shape[1:])
     for tick, position in enumerate(positions):
         executed = commands[tick - 1] if tick else still
-        state, new = monitors.update(state, np.full(len(position), tick * dt), executed, executed, position, still, dt)
+        state, new = monitors.update(state, np.full(len(position), tick * dt), executed, executed, position, still, Timing.of(dt))
         for alarm in new:
             for row in np.flatnonzero(alarm.rows):
                 found.setdefault(int(row), (tick, alarm.causes[row]))
@@ -101,5 +102,5 @@ def test_lost_and_unreadable_samples_are_not_frozen_ones():
         state = monitors.initial(1)
         for tick in range(4):
             sample = np.full((1, 1), 0.0 if tick == 0 else position)
-            state, found = monitors.update(state, np.array([tick * step]), executed, executed, sample, 0 * executed, 0.05)
+            state, found = monitors.update(state, np.array([tick * step]), executed, executed, sample, 0 * executed, Timing.of(0.05))
             assert not any("frozen" in cause for alarm in found for cause in alarm.causes)

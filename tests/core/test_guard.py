@@ -505,7 +505,7 @@ def test_rate_scale_scales_velocity_and_acceleration_only():
 def test_reset_by_rows_leaves_other_rows_alone():
     guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT, 3)
     _, state = drive(guard, plant, command(UR5E, "velocity", np.full((3, 6), 0.5)), 5)
-    state = guard.reset(guard.stop(state, "test"), np.array([1]), armed=True)
+    state = guard.reset(guard.stop(state, "test"), np.arange(3) == 1, armed=True)
     assert state.rung.tolist() == [STOP, PASS, STOP]
     assert state.executed[:, 0].tolist() == [0.5, 0.0, 0.5]
 

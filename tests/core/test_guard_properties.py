@@ -88,7 +88,7 @@ def happen(guard, state, ladders, name, mask):
         return guard.arm(state)
     for ladder in chosen:
         ladder.begin(name == "reset armed")
-    return guard.reset(state, np.flatnonzero(mask), armed=name == "reset armed")
+    return guard.reset(state, mask, armed=name == "reset armed")
 
 
 @settings(QUICK, max_examples=40)
@@ -223,8 +223,8 @@ def test_a_reset_of_all_rows_is_the_beginning(armed):
     assert fresh.rung.tolist() == [PASS] * 3
     assert fresh.armed.tolist() == [armed] * 3
     assert not guard.reset(state).armed.any()
-    assert guard.reset(state, [0], armed=True).rung.tolist() == [PASS, STOP, STOP]
-    assert guard.reset(state, [0], armed=True).cause == ("", "test", "test")
+    assert guard.reset(state, np.arange(3) < 1, armed=True).rung.tolist() == [PASS, STOP, STOP]
+    assert guard.reset(state, np.arange(3) < 1, armed=True).cause == ("", "test", "test")
 
 
 def test_the_jump_monitor_uses_the_robots_own_speed_by_name():
@@ -307,7 +307,7 @@ def test_an_unknown_position_stops_nobody_who_does_not_begin_there():
     known = Measurement(np.zeros(2), NAMES, np.stack([UR5E.home, UR5E.home]), np.zeros((2, 6)))
     _, state = guard.check(guard.initial(2, armed=True), None, known, 0.05)
     with pytest.raises(ValueError, match=r"position of wrist_1_joint is unknown"):
-        guard.check(guard.reset(state, np.array([1]), armed=True), None, dataclasses.replace(sample, stamp=np.full(2, 0.05)), 0.05)
+        guard.check(guard.reset(state, np.arange(2) == 1, armed=True), None, dataclasses.replace(sample, stamp=np.full(2, 0.05)), 0.05)
 
 
 @settings(QUICK, max_examples=20)

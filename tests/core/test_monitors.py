@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from isthmus.monitors import Monitors, finite, time_out
 from isthmus.robot import Thresholds
+from isthmus.timing import Timing
 
 DT = 0.05
 JOINTS = ("shoulder", "elbow")
@@ -19,7 +20,7 @@ def watch(samples, mode="velocity", executed=0.0, **thresholds):
     for stamp, position, velocity in samples:
         command = np.full((1, 2), executed)
         state, alarms = monitors.update(
-            state, np.array([stamp]), command, command, np.array([position], dtype=float), np.array([velocity], dtype=float), DT
+            state, np.array([stamp]), command, command, np.array([position], dtype=float), np.array([velocity], dtype=float), Timing.of(DT)
         )
         causes.append([(alarm.causes[0], alarm.fatal) for alarm in alarms if alarm.rows[0]])
     return causes
@@ -176,7 +177,7 @@ def test_every_row_is_judged_as_the_documentation_says(seed, mode, dt, oscillati
         blind = generator.random((rows, 2)) < trouble * 0.3
         measured = np.where(blind, generator.choice([np.nan, np.inf], (rows, 2)), position)
         velocity = np.where(generator.random((rows, 2)) < 0.2, -rate, rate) + generator.normal(0, 0.1, (rows, 2))
-        state, alarms = monitors.update(state, told, executed, rate, measured, velocity, dt)
+        state, alarms = monitors.update(state, told, executed, rate, measured, velocity, Timing.of(dt))
         for row in range(rows):
             wanted = written[row].update(told[row], executed[row], rate[row], measured[row], velocity[row], dt)
             assert [(alarm.causes[row], alarm.fatal) for alarm in alarms if alarm.rows[row]] == wanted

@@ -68,6 +68,7 @@ class RobotProfileSuite:
                 for _ in range(self._ticks(period)):
                     decision, state = guard.check(state, asked, plant.read(), period)
                     assert (decision.rung < HOLD).all(), f"{where}: the guard gives up, {max(decision.kept)}"
+                    assert decision.command is not None
                     values, before = decision.command.values, rate
                     rate = (values - executed) / period if mode == "position" else values
                     executed = values
@@ -95,13 +96,14 @@ class RobotProfileSuite:
             asked: Command | None = Command(mode, robot.joint_names, away[None])
             for _ in range(max(1, int(0.5 / period))):
                 decision, state = guard.check(state, asked, plant.read(), period)
+                assert decision.command is not None
                 plant.write(decision.command)
                 plant.advance()
             state, speed = guard.stop(state, "the test says so"), np.abs(state.rate[0])
             for _ in range(math.ceil(float((speed / (braking * period)).max()) - 1e-9)):
                 before = state.rate[0]
                 decision, state = guard.check(state, None, plant.read(), period)
-                assert decision.rung[0] == STOP
+                assert decision.command is not None and decision.rung[0] == STOP
                 self._compare("stop_acceleration", np.abs(state.rate[0] - before) / (braking * period), f"{mode} mode, {period:g} s")
                 plant.write(decision.command)
                 plant.advance()
@@ -116,6 +118,7 @@ class RobotProfileSuite:
         plant = FakePlant(robot, "effort", period)
         for asked in (Command("effort", robot.joint_names, np.full((1, len(robot.joints)), 1e6)), None):
             decision, _ = guard.check(guard.initial(1, armed=True), asked, plant.read(), period)
+            assert decision.command is not None
             self._compare("effort", np.abs(decision.command.values[0]) / np.array(limits.effort), "effort mode")
 
     def test_the_workspace_box_holds_the_home_pose(self) -> None:

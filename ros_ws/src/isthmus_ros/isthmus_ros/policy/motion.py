@@ -229,7 +229,7 @@ class Motion:
             if self.step.guard.mode == "position":
                 wanted = np.clip(wanted, sent - PEAK_SPEED * period, sent + PEAK_SPEED * period)
             decision = self._cycle(wanted[None])
-            sent = decision.command.values[0]
+            sent = sent if decision.command is None else decision.command.values[0]
             if (decision.rung < HOLD).all():  # the plan waits while the guard holds
                 elapsed += period
 

@@ -291,7 +291,7 @@ class RemoteStep(SupervisedStep):
 
 def answered(decision: Decision, executed: Command | None) -> Decision:
     """What was asked for, together with what the guard sent for it; as it is if nothing was sent."""
-    if executed is None:
+    if executed is None or decision.command is None:
         return decision
     same = np.array_equal(reorder(executed.values, executed.joints, decision.command.joints), decision.command.values)
     rung = decision.rung if decision.rung[0] >= HOLD else np.array([PASS if same else CLAMP], dtype=np.int8)

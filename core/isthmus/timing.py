@@ -1,0 +1,61 @@
+"""When a check happens: what the one period of a regular loop stands for, told apart.
+
+A training loop looks, commands and advances by one control period, so that a single number answers every question about time. A real robot's guard
+looks at each sample, brakes between two commands, and has commands that come late. Each question then has an answer of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from isthmus.records import Array
+
+__all__ = ["Timing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Spans of time around one check, s.
+
+    Attributes:
+        period: control period, > 0: how long the new command will be in force. Set-points advance by it, look-ahead runs over it, and time-outs are
+            made of it.
+        since: seconds since the last command was executed, >= 0: how long speed may have changed. What is beyond one period is lost and is not made
+            up for; a command that comes early, as an urgent stop does, changes speed by less.
+        looked: seconds since the monitors last looked, >= 0: by this much samples have aged, motion was commanded and holds have lasted.
+        delay: seconds from the stamp of the sample until now, `[B]` or one for all rows; 0 where the clocks cannot be compared, and less counts as 0.
+            A sample is as old as this, even if it has only just come.
+    """
+
+    period: float
+    since: float
+    looked: float
+    delay: float | Array = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.period) and self.period > 0):
+            raise ValueError(f"control period must be finite and > 0 s, got {self.period} s")
+        for name in ("since", "looked"):
+            if not (math.isfinite(value := getattr(self, name)) and value >= 0):
+                raise ValueError(f"{name} must be finite and >= 0 s, got {value} s")
+        if not np.isfinite(self.delay).all():
+            raise ValueError(f"delay must be finite, got {self.delay} s")
+
+    @classmethod
+    def of(cls, given: float | Timing) -> Timing:
+        """The timing of a regular loop with a control period in seconds; what is a timing already stays as it is."""
+        return given if isinstance(given, Timing) else _regular(given)
+
+    @property
+    def late(self) -> bool:
+        """Whether some sample has a delay."""
+        return bool(self.delay > 0) if isinstance(self.delay, float) else bool(np.any(self.delay > 0))
+
+
+@functools.lru_cache(maxsize=64)
+def _regular(period: float) -> Timing:
+    return Timing(period, period, period)
