@@ -28,7 +28,11 @@ from isthmus.robot import Robot
 from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, renew
 from isthmus.timing import Timing
 
-__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "GuardState", "LimitGuard", "Timing"]
+__all__ = ["CLAMP", "HOLD", "NOTHING", "PASS", "RUNGS", "STOP", "Decision", "GuardState", "LimitGuard", "Timing"]
+
+
+NOTHING = "no command"
+"""Cause of a hold for which nothing but the lack of a command is the reason."""
 
 
 class LimitGuard:
@@ -241,7 +245,7 @@ class LimitGuard:
         shape = findings.state.executed.shape
         rung = STOP
         if command is None:
-            rung, reason = HOLD, "no command"
+            rung, reason = HOLD, NOTHING
         elif command.mode != self.mode:
             reason = f"command is {command.mode}, the guard expects {self.mode}"
         elif command.joints != self.joints and sorted(command.joints) != sorted(self.joints):

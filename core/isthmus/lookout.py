@@ -72,15 +72,13 @@ class Lookout:
     def look(self, state: GuardState, phase: Phase, timing: Timing, now: float) -> Sight:
         """Let every monitor look at the newest sample of an armed robot at `now`, s."""
         robot, guard = self._robot, self._guard
-        sample = robot.read()
-        state, hurry = self._judge_time(guard.watch(state, sample, timing), now)
-        stray = ""
-        if robot.age > self._allowed:
+        sample, age, stray = robot.read(), robot.age, ""
+        if age > self._allowed:
             self._gap = True
-            cause = f"the joint state on {robot.state_topic} is {robot.age:.3f} s old, {self._allowed:.3f} s are allowed"
-            state = guard.stop(state, cause)
+            state = guard.stop(state, f"the joint state on {robot.state_topic} is {age:.3f} s old, {self._allowed:.3f} s are allowed")
         elif self._gap:
             stray = self._found_again(sample)
+        state, hurry = self._judge_time(guard.watch(state, sample, timing), now)
         helpless = state.cause[0] if state.runaway[0] or (self._gap and guard.mode == "effort") else ""
         if phase is Phase.IDLE and not stray:
             stray = self._moved(sample, now)

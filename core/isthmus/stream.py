@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 
-from isthmus.guard import HOLD, STOP, Decision, LimitGuard
+from isthmus.guard import HOLD, NOTHING, STOP, Decision, LimitGuard
 from isthmus.lookout import Lookout
 from isthmus.monitors import time_out
 from isthmus.phases import ARMED, Event, Phase, following
@@ -277,10 +276,7 @@ class GuardedStream:
         if self.decision is not None and self.decision.command is not None and self.guard.mode != "effort":
             self._send(self.decision.command)
             return
-        self._judge(None)
-        if self.decision is not None and self.state.rung[0] < STOP:
-            self.state = passing(self.state)
-            self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
+        self._judge(None, resting=True)
 
     def _at_rest(self) -> bool:
         """Whether the robot stands still; where commands tell, they must have come to rest, too."""
@@ -288,8 +284,8 @@ class GuardedStream:
         rest = self.guard.still(sample) if self.guard.mode == "effort" else self.guard.at_rest(self.state, sample)
         return bool(rest.all())
 
-    def _judge(self, command: Command | None) -> None:
-        """Let the guard decide, on a command or on none, and send what it decides."""
+    def _judge(self, command: Command | None, *, resting: bool = False) -> None:
+        """Let the guard decide, on a command or on none, and send that; while `resting`, to be asked for nothing is no reason to hold."""
         now = self._clock()
         self._hurry = False
         self._stamp = self._robot.stamp
@@ -300,6 +296,9 @@ class GuardedStream:
             self._ended = f"disarmed: {error}"
             self._leave(Event.STRAY)
             return
+        if resting and self.state.cause[0] == NOTHING:
+            self.state = passing(self.state)
+            self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
         if self.decision.command is not None:
             self._send(self.decision.command)
         self._settle()

@@ -26,7 +26,7 @@ class Arm:
         self.said = (self.position.copy(), self.velocity.copy())
         self.sent, self.trouble = [], ""
         self.silent, self.frozen, self.delay = False, False, 0.0
-        self.pushed = np.zeros(COUNT)  # rad/s, whatever is commanded
+        self.driven = None  # joint velocities `[J]`, rad/s, whatever is commanded
         self.tell = lambda measurement: measurement
 
     @property
@@ -56,16 +56,17 @@ class Arm:
             self.velocity = command.values.copy()
         elif self.mode == "position":
             self.velocity = (command.values - self.position) / PERIOD
-            self.goal = command.values.copy()
 
     def pass_time(self, seconds=TICK):
         self.now += seconds
-        self.position = self.position + (self.velocity + self.pushed) * seconds
-        if self.mode == "position" and self.sent and self.now - self.sent[-1][0] >= PERIOD - 1e-9:
+        if self.driven is not None:
+            self.velocity = self.driven[None].copy()
+        self.position = self.position + self.velocity * seconds
+        if self.mode == "position" and self.driven is None and self.sent and self.now - self.sent[-1][0] >= PERIOD - 1e-9:
             self.velocity = np.zeros((1, COUNT))
         if not self.silent:
             self.seen = self.now
-            self.said = (self.position.copy(), self.velocity + self.pushed)
+            self.said = (self.position.copy(), self.velocity.copy())
 
     @property
     def moments(self):
@@ -100,12 +101,14 @@ class Bench:
 
     def ask(self, values, *, sequence=None, epoch=EPOCH, age=0.0):
         self.number = self.number + 1 if sequence is None else sequence
-        self.stream.accept(Asked(epoch, self.number, self.arm.stamp, age, Command(self.arm.mode, JOINTS, np.array(values, dtype=float)[None])))
+        self.stream.accept(
+            Asked(epoch, self.number, self.arm.stamp, age, Command(self.arm.mode, JOINTS, np.array(values, dtype=float)[None]))
+        )
 
     def run(self, seconds, values=None, **asked):
         """Let time pass, tick by tick; `values(seconds)` gives one command per period."""
         end, began = self.arm.now + seconds - 1e-9, self.arm.now
-        due = self.arm.now
+        due = self.arm.now + PERIOD
         while self.arm.now < end:
             self.arm.pass_time()
             if values is not None and self.arm.now >= due - 1e-9:

@@ -35,7 +35,7 @@ def test_a_second_sender_is_dropped_and_is_a_reason_to_stop():
     verdict = found.judge(asked(4, "ffffffff"), 0.05)
     assert verdict.dropped == "another sender"
     assert "a second sender (ffffffff) commands on guard/command; the guard was armed for 0a1b2c3d" in verdict.stop
-    assert found.judge(asked(4), 0.10) .dropped == ""
+    assert found.judge(asked(4), 0.10).dropped == ""
 
 
 def test_one_message_with_a_huge_number_stops_instead_of_muting_the_sender():
