@@ -89,7 +89,9 @@ class RosPlant(StateTopic):
         """Send the command with the next sequence number; see `send`."""
         self.send(command, self.sequence + 1)
 
-    def send(self, command: Command, sequence: int, epoch: str = NOBODY) -> None:
+    epoch = NOBODY
+
+    def send(self, command: Command, sequence: int) -> None:
         """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp and sequence number."""
         self.sequence = sequence
         self._last = command
@@ -99,7 +101,7 @@ class RosPlant(StateTopic):
         self._sent = now
         executed = wire.joint_command(command)
         executed.header.stamp = decided
-        executed.header.frame_id = wire.frame_id(self._digest, epoch, sequence)
+        executed.header.frame_id = wire.frame_id(self._digest, self.epoch, sequence)
         self._executed.publish(executed)
 
     def stop(self, reason: str) -> None:
