@@ -102,8 +102,12 @@ class ControlStep:
         for name, values in observation.items():
             if values.dtype != np.uint8 and not finite(values):
                 rows = np.asarray(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
-                self.state = self.guard.hold(self.state, f"signal {name!r} is not finite", rows)
+                self.hold(f"signal {name!r} is not finite", rows)
         return observation
+
+    def hold(self, cause: str, rows: Array | None = None) -> None:
+        """Let the guard hold in this period, for a reason that it cannot see itself; `rows` is a mask `[B]`, None means all."""
+        self.state = self.guard.hold(self.state, cause, rows)
 
     def act(self, action: Array | None) -> Decision:
         """Guard one primitive action, write what is left of it and advance the plant by one period.

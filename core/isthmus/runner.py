@@ -134,7 +134,7 @@ class Runner:
                 if not self.step.plant.realtime:
                     raise
                 self._chunk = None
-                self.step.state = self.step.guard.hold(self.step.state, f"policy failed: {type(error).__name__}: {error}")
+                self.step.hold(f"policy failed: {type(error).__name__}: {error}")
             else:
                 if self.cadence.work:
                     self.cadence.inference.append(time.perf_counter() - thinking)
@@ -198,6 +198,6 @@ class Runner:
         try:
             self.step.sense()
         except Exception as error:
-            self.step.state = self.step.guard.hold(self.step.state, f"the robot cannot be read: {type(error).__name__}: {error}")
+            self.step.hold(f"the robot cannot be read: {type(error).__name__}: {error}")
             return False
         return True

@@ -6,7 +6,9 @@ import functools
 import signal
 import threading
 import time
+from types import MappingProxyType
 
+import pytest
 import rclpy
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -130,6 +132,27 @@ class Bench:
                     raise
             self.link.spin(0.05)
 
+    def start(self, patience=5.0):
+        """Start, as soon as the policy has heard that the guard is armed."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self.link.trigger("policy/start")
+            except RosError:
+                if time.monotonic() > end:
+                    raise
+            self.link.spin(0.05)
+
+    def start_refusal(self, patience=5.0):
+        """Why policy/start is refused, once the policy has heard its guard."""
+        end = time.monotonic() + patience
+        while True:
+            with pytest.raises(RosError) as refused:
+                self.link.trigger("policy/start")
+            if "nothing is heard of the guard" not in str(refused.value) or time.monotonic() > end:
+                return str(refused.value)
+            self.link.spin(0.05)
+
     def fault(self, *entries):
         """Switch exactly these faults of the simulated robot on."""
         value = ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=list(entries) or [""])
@@ -188,18 +211,18 @@ def bench(
     clock="stepped",
     simulator=None,
     relayed=False,
-    guarding=None,
+    guarding=MappingProxyType({}),
     recording=None,
     monitoring=None,
     alone=False,
     state_topic="/joint_states",
     **parameters,
 ):
-    """policy_node, with sim_node if `simulator` holds its parameters, and guard_node, record_node and monitor_node likewise.
+    """guard_node and policy_node, with sim_node if `simulator` holds its parameters, and record_node and monitor_node likewise.
 
     SIGINT ends them, with exit code 0.
 
-    With `alone` there is a guard and no policy.
+    With `alone` there is a guard and no policy; without `guarding` (None), as in a shadow, a policy and no guard.
     """
     domain = free_domain()
     shared = {"policy": str(policy), "clock": clock}
@@ -216,9 +239,8 @@ def bench(
             nodes.append(
                 NodeProcess("guard_node", {**shared, "transport": "forward_velocity", "accept_no_deadman": True, **guarding}, environment)
             )
-            parameters["guard"] = "external"
         if not alone:
-            nodes.append(NodeProcess("policy_node", {**shared, "accept_no_deadman": True, **parameters}, environment))
+            nodes.append(NodeProcess("policy_node", {**shared, **parameters}, environment))
         if simulator is not None:
             remappings = {"/joint_states": "/true_joint_states"} if relayed else None
             nodes.append(NodeProcess("sim_node", {"task": "reach", "clock": clock, **simulator}, environment, remappings))

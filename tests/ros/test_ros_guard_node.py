@@ -50,7 +50,7 @@ def swing(count):
 @contextlib.contextmanager
 def guarded(policy_file, contract, speed=swing, period=None, **parameters):
     """An armed guard in wall time, and somebody who is ready to command."""
-    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True, **parameters) as nodes:
+    with bench(policy_file, clock="wall", simulator={}, alone=True, **parameters) as nodes:
         assert nodes.configure()
         nodes.activate()
         nodes.arm()
@@ -89,7 +89,7 @@ def test_guard_node_imports_no_model_code():
 
 @punctual
 def test_nothing_is_published_before_arming_and_rest_afterwards(policy_file, contract):
-    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
+    with bench(policy_file, clock="wall", simulator={}, alone=True) as nodes:
         assert nodes.configure()
         nodes.activate()
         with Commander(nodes.domain, contract, swing) as commander:

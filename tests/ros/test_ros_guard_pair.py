@@ -41,7 +41,7 @@ def policy_file(task, tmp_path_factory):
 
 
 def test_stepped_run_through_guard_and_policy_equals_the_run_in_one_process_bit_for_bit(task, policy_file, tmp_path):
-    found = evaluate_over_ros(task, policy_file, SEEDS, guard="external", record=tmp_path / "trace")
+    found = evaluate_over_ros(task, policy_file, SEEDS, record=tmp_path / "trace")
     plant = make_plant("pybullet", load_robot("ur5e"), mode="velocity", period=task.contract.control_period)
     policy = Artifact.load(policy_file).policy()
     for number, (seed, episode) in enumerate(zip(SEEDS, found.episodes, strict=True)):
@@ -64,23 +64,11 @@ def ready(nodes, task, goal):
     nodes.reach_for(task.contract, goal)
 
 
-def start(nodes, patience=5.0):
-    """Start, as soon as the policy has heard that the guard is armed."""
-    end = time.monotonic() + patience
-    while True:
-        try:
-            return nodes.link.trigger("policy/start")
-        except RosError:
-            if time.monotonic() > end:
-                raise
-        nodes.link.spin(0.05)
-
-
 def begin_motion(nodes, task, goal):
     """Run the policy until the arm moves."""
     ready(nodes, task, goal)
     nodes.arm()
-    start(nodes)
+    nodes.start()
     nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.2 for message in nodes.link.executed.values()), "motion")
 
 
@@ -90,12 +78,11 @@ def at_rest(nodes):
 
 @punctual
 def test_start_needs_an_armed_guard_and_stop_leaves_it_armed(task, policy_file, goal):
-    with bench(policy_file, clock="wall", simulator={}, guarding={}) as nodes:
+    with bench(policy_file, clock="wall", simulator={}) as nodes:
         ready(nodes, task, goal)
-        with pytest.raises(RosError, match="the guard is not armed; call guard/arm first"):
-            nodes.link.trigger("policy/start")
+        assert nodes.start_refusal() == "policy/start refused: the guard is not armed; call guard/arm first"
         nodes.arm()
-        start(nodes)
+        nodes.start()
         nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.2 for message in nodes.link.executed.values()), "motion")
         with pytest.raises(RosError, match="the robot moves"):
             nodes.link.arm()
@@ -109,7 +96,7 @@ def test_start_needs_an_armed_guard_and_stop_leaves_it_armed(task, policy_file, 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 @punctual
 def test_policy_that_dies_in_motion_is_braked_for(task, policy_file, goal, number):
-    with bench(policy_file, clock="wall", simulator={}, guarding={}) as nodes:
+    with bench(policy_file, clock="wall", simulator={}) as nodes:
         begin_motion(nodes, task, goal)
         if number == signal.SIGKILL:
             nodes.kill("policy_node")
@@ -127,7 +114,7 @@ def test_policy_that_dies_in_motion_is_braked_for(task, policy_file, goal, numbe
 
 @punctual
 def test_guard_stop_ends_the_policys_motion(task, policy_file, goal, tmp_path):
-    with bench(policy_file, clock="wall", simulator={}, guarding={}, record=str(tmp_path / "trace")) as nodes:
+    with bench(policy_file, clock="wall", simulator={}, record=str(tmp_path / "trace")) as nodes:
         begin_motion(nodes, task, goal)
         nodes.link.trigger("guard/stop")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle" and nodes.link.status["armed"] == "false", "standstill")
@@ -143,7 +130,7 @@ def test_guard_stop_ends_the_policys_motion(task, policy_file, goal, tmp_path):
 
 @punctual
 def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file, goal):
-    with bench(policy_file, clock="wall", simulator={}, guarding={}) as nodes:
+    with bench(policy_file, clock="wall", simulator={}) as nodes:
         begin_motion(nodes, task, goal)
         nodes.kill("guard_node")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
@@ -157,7 +144,7 @@ def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file,
 @pytest.mark.parametrize("watched", [True, False])
 def test_guard_stop_in_stepped_time_brakes_the_arm(task, policy_file, goal, watched):
     """Whether the policy sees every state of the braking or, suspended, only the last."""
-    with bench(policy_file, simulator={}, guarding={}) as nodes:
+    with bench(policy_file, simulator={}) as nodes:
         begin_motion(nodes, task, goal)
         if not watched:
             nodes.policy.send(signal.SIGSTOP)

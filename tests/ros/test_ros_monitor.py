@@ -228,7 +228,7 @@ def reacher(tmp_path_factory):
 
 @contextlib.contextmanager
 def moving(policy, **monitoring):
-    with bench(policy, clock="wall", simulator={"plant": "mujoco"}, guarding={}, monitoring=monitoring) as found:
+    with bench(policy, clock="wall", simulator={"plant": "mujoco"}, monitoring=monitoring) as found:
         assert found.configure()
         found.activate()
         found.reach_for(CONTRACT, GOAL)

@@ -203,7 +203,7 @@ def test_the_pictures_that_a_policy_sees_are_recorded():
 @contextlib.contextmanager
 def moving(policy, **recording):
     """A simulated arm that reaches for a goal far away, guarded in a process of its own and recorded."""
-    with bench(policy, clock="wall", simulator={}, guarding={}, recording=recording) as nodes:
+    with bench(policy, clock="wall", simulator={}, recording=recording) as nodes:
         recorder = nodes.nodes["record_node"]
         nodes.wait(lambda: "recording " in recorder.log or recorder.exit_code is not None, "recording")
         assert nodes.configure()
@@ -335,9 +335,7 @@ def test_a_recording_that_is_full_is_a_warning_and_nothing_else(policy, tmp_path
 @pytest.mark.ros
 def test_a_recorder_is_nobody_who_could_obey(policy, tmp_path):
     """Row 44 with a recording: it subscribes the command topic, and arming is refused all the same."""
-    with bench(
-        policy, clock="wall", simulator={"fault": ["no_subscriber:=true"]}, guarding={}, recording={"folder": str(tmp_path)}
-    ) as nodes:
+    with bench(policy, clock="wall", simulator={"fault": ["no_subscriber:=true"]}, recording={"folder": str(tmp_path)}) as nodes:
         recorder = nodes.nodes["record_node"]
         nodes.wait(lambda: "recording " in recorder.log, "recording")
         assert nodes.configure()

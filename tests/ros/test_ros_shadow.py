@@ -51,11 +51,10 @@ def listen(nodes, kind, topic):
 
 
 @pytest.mark.ros
-@pytest.mark.parametrize("guard", ["inline", "external"])
 @punctual
-def test_decisions_appear_and_no_command_does(guard, policy, tmp_path_factory):
+def test_decisions_appear_and_no_command_does(policy, tmp_path_factory):
     prefix = tmp_path_factory.mktemp("trace") / "trace"
-    with bench(policy, clock="wall", simulator={}, shadow=True, guard=guard, record=str(prefix)) as nodes:
+    with bench(policy, clock="wall", simulator={}, guarding=None, shadow=True, record=str(prefix)) as nodes:
         decisions = listen(nodes, JointState, "policy/shadow")
         commands = {topic: listen(nodes, kind, topic) for topic, kind in COMMANDS.items()}
         assert nodes.configure()
@@ -98,7 +97,7 @@ def proportional(position):
 def test_the_previous_action_of_a_shadow_is_what_the_robot_does(policy, tmp_path_factory):
     """Somebody else drives: the shadow sees it, does not disturb it, and tells what the guard would make of its own decisions."""
     prefix = tmp_path_factory.mktemp("trace") / "trace"
-    with bench(policy, clock="wall", simulator={}, shadow=True, record=str(prefix)) as nodes:
+    with bench(policy, clock="wall", simulator={}, guarding=None, shadow=True, record=str(prefix)) as nodes:
         node = nodes.link._node
         driver = node.create_publisher(Float64MultiArray, "/forward_velocity_controller/commands", wire.COMMAND)
         nodes.wait(driver.get_subscription_count, "the robot")
@@ -129,7 +128,7 @@ def test_the_previous_action_of_a_shadow_is_what_the_robot_does(policy, tmp_path
 @pytest.mark.parametrize(("asked", "rung"), [(0.3, 0), (40.0, 1), (np.nan, 2)])
 def test_opinions_are_those_of_the_guard_on_the_robot_as_it_moves(asked, rung):
     """At 2 rad/s, 2.3 rad/s passes, though an arm at rest could not reach it within a period."""
-    from isthmus_ros.policy.shadow import ShadowStep
+    from isthmus_ros.policy.shadow import ShadowDrive
 
     robot = load_robot("ur5e")
     guard = LimitGuard(robot, CONTRACT.limits.tightest(robot.limits()), CONTRACT.mode)
@@ -156,7 +155,7 @@ def test_opinions_are_those_of_the_guard_on_the_robot_as_it_moves(asked, rung):
             self.written = (*self.written, command)
 
     plant = Standing()
-    step = ShadowStep(plant, CONTRACT, guard)
+    step = ShadowDrive(plant, CONTRACT)
     step.sense()
     action = np.zeros((1, 6))
     action[0, 0] = speed + asked

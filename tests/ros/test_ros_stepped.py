@@ -70,15 +70,14 @@ def test_stepped_run_over_topics_equals_the_run_in_one_process_bit_for_bit(task,
         assert episode.total_reward == pytest.approx(expected.total_reward, abs=1.0)  # executed instead of asked actions
 
 
-@pytest.mark.parametrize("guard", ["inline", "external"])
-def test_a_sequence_is_played_out_between_decisions_and_begins_after_what_was_executed(tmp_path, guard):
+def test_a_sequence_is_played_out_between_decisions_and_begins_after_what_was_executed(tmp_path):
     learner = Srl(get_task("reach").contract, SrlConfig(hidden=16, critic_hidden=(8,), model_hidden=(8,), sequence=8), seed=1)
     task = dataclasses.replace(get_task("reach"), contract=learner.contract)
     draw = np.random.default_rng(0)
     samples = {s.name: draw.uniform(-1, 1, (9, s.history, *s.shape)).astype(np.float32) for s in learner.contract.observation}
     path = tmp_path / "policy.isthmus"
     export_graph(learner.contract, learner.policy(), samples).save(path)
-    evaluate_over_ros(task, path, [5], replan=8, guard=guard, record=tmp_path / "trace")
+    evaluate_over_ros(task, path, [5], replan=8, record=tmp_path / "trace")
     ticks = []
     plant = make_plant("pybullet", load_robot("ur5e"), mode="velocity", period=task.contract.control_period)
     run_episodes(task, Artifact.load(path).policy(), plant, [5], replan=8, on_tick=ticks.append)
@@ -110,7 +109,7 @@ def test_start_ramps_slowly_to_the_start_pose(task, tmp_path):
         nodes.arm()
         nodes.reach_for(contract, goal)
         nodes.link.forget()
-        nodes.link.trigger("policy/start")
+        nodes.start()
         nodes.wait(lambda: nodes.link.number("run_sequence") >= 0 and nodes.link.status["policy"] == "idle", "the run")
         first = nodes.link.number("run_sequence")
         ramp = np.array([message.velocity for number, message in nodes.link.executed.items() if number < first])

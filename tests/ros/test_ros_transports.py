@@ -154,7 +154,7 @@ def test_robot_stops_on_the_braking_tail_when_guard_and_policy_are_killed(task, 
 @punctual
 def test_forward_velocity_keeps_moving_until_the_policy_calls_the_stop_services(task, policy_file):
     goal = episode_start(task, [0]).inputs["goal"][0].tolist()
-    with bench(policy_file, clock="wall", simulator={"command_timeout": 0.0}, guarding={}) as nodes:
+    with bench(policy_file, clock="wall", simulator={"command_timeout": 0.0}) as nodes:
         assert nodes.configure()
         nodes.activate()
         nodes.arm()
@@ -199,7 +199,7 @@ def test_prefixed_joints_and_a_namespace_reach_the_robot(task, policy_file):
 )
 @punctual
 def test_robot_that_is_not_ready_refuses_arming_and_stops_in_motion(task, policy_file, fault, cause):
-    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
+    with bench(policy_file, clock="wall", simulator={}, alone=True) as nodes:
         assert nodes.configure()
         nodes.activate()
         nodes.arm()
@@ -217,7 +217,7 @@ def test_robot_that_is_not_ready_refuses_arming_and_stops_in_motion(task, policy
 
 @punctual
 def test_robot_that_moves_against_its_commands_is_stopped_by_its_driver(task, policy_file):
-    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
+    with bench(policy_file, clock="wall", simulator={}, alone=True) as nodes:
         assert nodes.configure()
         nodes.activate()
         nodes.arm()
@@ -231,7 +231,7 @@ def test_robot_that_moves_against_its_commands_is_stopped_by_its_driver(task, po
 
 @punctual
 def test_listener_with_another_quality_of_service_is_none(policy_file):
-    with bench(policy_file, clock="wall", simulator={}, guarding={}, alone=True) as nodes:
+    with bench(policy_file, clock="wall", simulator={}, alone=True) as nodes:
         assert nodes.configure()
         nodes.activate()
         nodes.fault("command_qos:=true")

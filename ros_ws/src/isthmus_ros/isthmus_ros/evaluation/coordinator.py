@@ -1,6 +1,6 @@
 """Evaluates a policy file across ROS 2 topics: resets the robot, publishes inputs, starts and stops the policy, and scores from topics.
 
-The robot is a simulator behind the robot's own topics, started here together with the policy node, or nodes that already run.
+The robot is a simulator behind the robot's own topics, started here together with policy and guard, or nodes that already run.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ def evaluate_over_ros(
     parameters: Mapping[str, float] | None = None,
     replan: int | None = None,
     record: Path | None = None,
-    guard: str = "inline",
     monitor: bool = False,
     attach: bool = False,
     domain_id: int | None = None,
@@ -73,21 +72,18 @@ def evaluate_over_ros(
         parameters: physical parameters that differ from the task's own.
         replan: actions of a chunk to execute before deciding again; None means all.
         record: path prefix of MCAP traces, `<prefix>-000.mcap` and so on, written by the policy node.
-        guard: "inline", in the policy node, or "external", in a process of its own.
         monitor: a `monitor_node` watches, and each episode says what it found.
-        attach: use nodes that already run, `sim_node` and an unconfigured or inactive `policy_node`, and `guard_node` if that asks one; then
-            `plant`, `parameters`, `guard`, `clock` and `record` are theirs.
+        attach: use nodes that already run, `sim_node` and an unconfigured or inactive `guard_node` and `policy_node`; then `plant`,
+            `parameters`, `clock` and `record` are theirs.
         domain_id: ROS domain; None means a free one, or the environment's with `attach`.
         progress: called after each episode.
 
     Raises:
         RosError: a node refused, failed or ended; the message is its own complaint.
-        ValueError: an unknown clock or guard, or there is nothing to monitor.
+        ValueError: an unknown clock, or there is nothing to monitor.
     """
     if clock not in ("stepped", "wall"):
         raise ValueError(f"clock must be stepped or wall, got {clock!r}")
-    if guard not in ("inline", "external"):
-        raise ValueError(f"guard must be inline or external, got {guard!r}")
     if monitor and task.specification is None:
         raise ValueError(f"task {task.name!r} has no specification, so there is nothing to monitor")
     robot = load_robot(task.contract.robot)
@@ -101,24 +97,28 @@ def evaluate_over_ros(
             environment = stack.enter_context(isolated(domain_id))
             physical = [f"{name}:={value!r}" for name, value in (parameters or {}).items()] or [""]
             simulator = {"task": task.name, "plant": plant, "clock": clock, "parameters": physical}
-            policy = {"policy": str(Path(policy_path).resolve()), "clock": clock, "max_steps": task.episode_steps, "replan": replan or 0}
-            policy |= {"record": str(record.resolve()) if record else "", "accept_no_deadman": True}  # sim_node has a time-out of its own
-            policy["guard"] = guard
-            nodes: dict[str, dict[str, Any]] = {"sim_node": simulator, "policy_node": policy}
-            if guard == "external":
-                guarding = {name: policy[name] for name in ("policy", "clock", "accept_no_deadman")}
-                nodes["guard_node"] = {**guarding, "transport": _held(task.contract.mode)}
+            told = {"policy": str(Path(policy_path).resolve()), "clock": clock}
+            nodes: dict[str, dict[str, Any]] = {
+                "sim_node": simulator,
+                "guard_node": {**told, "transport": _held(task.contract.mode), "accept_no_deadman": True},  # sim_node has a time-out of its own
+                "policy_node": {
+                    **told,
+                    "max_steps": task.episode_steps,
+                    "replan": replan or 0,
+                    "record": str(record.resolve()) if record else "",
+                },
+            }
             if monitor:
                 own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="specification-"))) / "specification.json"
                 own.write_bytes(strict.canonical_json(task.specification))
-                nodes["monitor_node"] = {"policy": policy["policy"], "specification": str(own)}
+                nodes["monitor_node"] = {"policy": told["policy"], "specification": str(own)}
             processes = stack.enter_context(_processes(nodes, environment))
         odometry_topic = wire.joined("/", robot.ros.odometry_topic) if robot.ros.odometry_topic else ""
         link = Link(state_topic, domain_id, processes, odometry_topic=odometry_topic)
         stack.callback(link.close)
         if attach:
-            guard, clock = link.text("policy_node", "guard"), link.text("policy_node", "clock")
-        for name in (*(["guard_node"] if guard == "external" else []), "policy_node"):
+            clock = link.text("policy_node", "clock")
+        for name in ("guard_node", "policy_node"):
             _bring_up(link, name, processes)
         course = Course(link, task, robot, wall=clock == "wall", monitored=monitor)
         episodes = []

@@ -192,6 +192,8 @@ class GuardNode(CarefulNode):
             return
         stamp = wire.nanoseconds_of(message.header.stamp)
         age = (self.get_clock().now().nanoseconds - stamp) / 1e9
+        if self._plant is not None:
+            self._plant.epoch = epoch
         stream.accept(Asked(epoch, sequence, stamp, age, command))
 
     def _feel(self) -> None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isthmus.guard import GuardState
 from isthmus_ros.policy.motion import Motion
 from isthmus_ros.policy.ramp import MAX_RAMP
+from isthmus_ros.policy.transitions import PARK, WITH_PARKING
 
-__all__ = ["PARK", "Exploration"]
-
-PARK = "park"
-"""State of an exploration that ramps back."""
+__all__ = ["Exploration"]
 
 
 class Exploration(Motion):
-    """As `Motion`, but a run that ends by itself is followed by a guarded ramp back, and the guard is disarmed at standstill.
+    """As `Motion`, but a run that ends by itself is followed by a guarded ramp back; whoever owns the motion then disarms the guard.
 
     What the contract's start pose names goes back there, other joints to where they were when the run began. A run that is stopped is not followed
     by a ramp: whoever stopped it had a reason, and the arm stays where it came to rest.
@@ -24,6 +21,7 @@ class Exploration(Motion):
         outcome: "waiting", "exploring", "parking", "parked", "not parked" (`failure` says why) or "interrupted".
     """
 
+    transitions = WITH_PARKING
     outcome = "waiting"
 
     @property
@@ -37,15 +35,16 @@ class Exploration(Motion):
         super().start(goal)
 
     def _run(self) -> None:
-        joints = self.step.guard.joints
-        here = dict(zip(joints, self._position(joints).tolist(), strict=True))
-        goal = here | {name: value for name, (value, _) in self.step.contract.start.items() if name in here}
+        contract = self.step.contract
+        joints = contract.action.elements
+        here = dict(zip(joints, self._position().tolist(), strict=True))
+        goal = here | {name: value for name, (value, _) in contract.start.items() if name in here}
         self.outcome = "interrupted"  # unless it gets to its end
         super()._run()
         if self._halt.is_set():
             return
         self.outcome = "not parked"
-        away = {name: place - goal[name] for name, place in zip(joints, self._position(joints).tolist(), strict=True)}
+        away = {name: place - goal[name] for name, place in zip(joints, self._position().tolist(), strict=True)}
         far = max(away, key=lambda name: abs(away[name]))
         if not abs(away[far]) <= MAX_RAMP:
             self.failure = f"not parked: {far} is {away[far]:+.3f} rad from where it began; at most {MAX_RAMP:g} rad are ramped"
@@ -58,7 +57,3 @@ class Exploration(Motion):
             self.outcome = "not parked"
             raise
         self.outcome = "interrupted" if self._halt.is_set() else "parked"
-
-    def _settle(self, state: GuardState) -> GuardState:
-        settled = super()._settle(state)
-        return self.step.guard.disarm(settled) if self.outcome in ("parked", "not parked") else settled

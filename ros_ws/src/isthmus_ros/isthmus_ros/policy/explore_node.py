@@ -15,13 +15,10 @@ from std_srvs.srv import SetBool
 from isthmus.kinds.excitation import ExcitationPolicy
 from isthmus.policy import Policy
 from isthmus_ros.common import wire
-from isthmus_ros.common.inputs import InputTopics
 from isthmus_ros.common.spin import run_node
-from isthmus_ros.common.states import StateTopic
 from isthmus_ros.policy.exploration import Exploration
 from isthmus_ros.policy.motion import Motion
 from isthmus_ros.policy.policy_node import PolicyNode
-from isthmus_ros.policy.remote import RemotePlant
 
 __all__ = ["ExploreNode", "main"]
 
@@ -35,9 +32,9 @@ class ExploreNode(PolicyNode):
     def __init__(self) -> None:
         super().__init__("explore_node")
         # A shadow commands nothing, so there is nothing to park.
-        self.motion_type = Motion if self._shadow else Exploration
+        self.motion_type = Motion if self.shadow else Exploration
         self._told = ""
-        self._disarming: Any = self.create_client(SetBool, "guard/arm") if self._external else None
+        self._disarming: Any = None if self.shadow else self.create_client(SetBool, "guard/arm")
         self.create_timer(_ASK, self._tidy_up, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def longest(self, policy: Policy) -> int | None:
@@ -55,22 +52,22 @@ class ExploreNode(PolicyNode):
             return math.ceil(policy.excitation.duration / policy.contract.control_period)
         raise ValueError("the policy has no end of its own, as one of kind excitation has; give the length of its run: max_steps:=…")
 
-    def report(self, motion: Motion, plant: StateTopic, inputs: InputTopics, time: Any) -> Any:
+    def report(self) -> Any:
         """As `PolicyNode.report`, with the outcome of the exploration."""
-        message = super().report(motion, plant, inputs, time)
-        if isinstance(motion, Exploration):
-            message.status[0].values.extend(wire.pairs({"exploration": motion.outcome}))
+        message = super().report()
+        if message is not None and isinstance(self.motion, Exploration):
+            message.status[0].values.extend(wire.pairs({"exploration": self.motion.outcome}))
         return message
 
     def _tidy_up(self) -> None:
-        """Say how the exploration has ended, and have the guard's process disarm; with the guard in this node it has."""
-        motion, plant = self._motion, self._plant
+        """Have the guard disarm once the exploration is over, and then say how it has ended."""
+        motion, guarded = self.motion, self.bound.guarded if self.bound else None
         if not isinstance(motion, Exploration) or motion.moving:
             self._told = ""
             return
         if not motion.over or self._told == motion.outcome:
             return
-        if isinstance(plant, RemotePlant) and plant.armed and self._disarming is not None:
+        if guarded is not None and guarded.guard.armed:
             if self._disarming.service_is_ready():
                 self._disarming.call_async(SetBool.Request(data=False))
             return

@@ -1,53 +1,51 @@
 """How motion starts and ends: IDLE, RAMP to the start pose, RUN the policy, STOPPING until standstill is confirmed.
 
-One thread per motion drives the control step from `start` to standstill. On a plant whose time passes by itself a second one watches it: when no
-command was decided in time it brakes in its place, and it ends the motion if the first one never comes back. Nothing here knows ROS.
+One thread per motion drives the control step from `start` to standstill. Whoever owns the motion calls `look` often: it ends one whose thread hangs
+in the policy, once the guard has stopped the robot without it. Nothing here knows ROS.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from isthmus.guard import HOLD, STOP, Decision, GuardState
+from isthmus.guard import HOLD, STOP, Decision
 from isthmus.policy import Policy
 from isthmus.records import Array, reorder
-from isthmus.rungs import passing
 from isthmus.runner import Runner, Tick
+from isthmus_ros.policy.drive import Drive, MotionEnded
 from isthmus_ros.policy.ramp import PEAK_SPEED, Ramp
-from isthmus_ros.policy.supervision import MotionEnded, SupervisedStep
+from isthmus_ros.policy.transitions import IDLE, RAMP, RUN, STOPPING, TRANSITIONS
 
-__all__ = ["IDLE", "RAMP", "RUN", "STOPPING", "Motion", "SupervisedStep"]
-
-IDLE, RAMP, RUN, STOPPING = "idle", "ramp", "run", "stopping"
+__all__ = ["Motion"]
 
 _LOG = logging.getLogger("isthmus")
-_SETTLING = 3.0  # s after the ramp's end within which the start pose must be reached
 _STILL_TICKS = 2  # control periods at rest in a row that confirm standstill
-_WATCH = 0.005  # s between two looks of the watching thread
 
 
 class Motion:
     """Runs one policy on one robot, once or many times.
 
     Attributes:
+        transitions: every change of state that it makes, (from, to) → why.
         state: `IDLE`, `RAMP`, `RUN` or `STOPPING`.
         step: the control step.
         runner: owns the loop while the policy runs.
         starts: number of motions begun.
         first: sequence number of the first command of the newest RUN; -1 before it.
-        stopped: sequence number of the command with which the guard stopped the newest motion; -1 if it did not.
+        stopped: sequence number of the last command when the guard stopped the newest motion, or it failed; -1 if neither happened.
         failure: why the newest motion ended by itself; empty if it did not.
     """
 
+    transitions: Mapping[tuple[str, str], str] = TRANSITIONS
+
     def __init__(
         self,
-        step: SupervisedStep,
+        step: Drive,
         policy: Policy,
         *,
         sequence: Callable[[], int],
@@ -68,9 +66,9 @@ class Motion:
             inputs: external signals, `[1, n]` per name.
             replan: see `Runner`.
             longest: control periods after which a run ends by itself; None for no end.
-            on_change: called when the state or the guard's rung has changed; from the motion's threads too.
-            on_tick: called after each control period of a run; with index -1 for those in which the guard acted because nothing was decided.
-            on_end: called after the last control period of a run.
+            on_change: called when the state or the rung of the decisions has changed; from the motion's thread too.
+            on_tick: called after each control period of a run.
+            on_end: called after the last control period of a run; from any thread, and sometimes twice.
             log: takes what the three above raise; it never disturbs the motion.
         """
         self.step = step
@@ -84,15 +82,15 @@ class Motion:
         self._on_change, self._on_tick, self._on_end = on_change, on_tick, on_end
         self._log = log
         self._logged: set[str] = set()
-        self._halt, self._over = threading.Event(), threading.Event()
+        self._halt = threading.Event()
+        self._turn = threading.Lock()  # held while it is decided whose motion it is
         self._thread: threading.Thread | None = None
         self._left: threading.Thread | None = None
-        self._deadline = 0.0
         self._rung = 0
 
     @property
     def moving(self) -> bool:
-        """Whether commands are being sent."""
+        """Whether a motion is under way."""
         return self.state != IDLE
 
     @property
@@ -106,100 +104,67 @@ class Motion:
         self.first = self.stopped = -1
         self.failure = ""
         self._rung = 0
-        self.state = RAMP if goal else RUN
         self.starts += 1
-        self._over = threading.Event()
+        self._change(RAMP if goal else RUN)
         self._thread = threading.Thread(target=self._drive, args=(goal,), name="control loop", daemon=True)
         self.step.drive(self._thread)
-        if self.step.plant.realtime:
-            threading.Thread(target=self._watch, args=(self._over,), name="watchdog", daemon=True).start()
 
     def stop(self) -> None:
         """Ask for braking to standstill; the guard stays armed. Returns at once."""
         self._halt.set()
 
-    def hold(self, cause: str) -> None:
-        """Ask the guard for a hold, which clears by itself as every hold does."""
-        self.step.demand(lambda state: self.step.guard.hold(state, cause))
-        self._call(self._on_change)
+    def look(self) -> None:
+        """End a motion whose thread hangs once nothing moves any more, if it has been stopped: nobody else would."""
+        stopped = self.step.plant.realtime and self.moving and (self._halt.is_set() or self.step.stopped)
+        if stopped and self.step.hanging and self.step.at_rest():
+            self.stopped = self._sequence() if self.stopped < 0 else self.stopped
+            self._finish()
 
-    def latch(self, cause: str) -> None:
-        """Ask the guard for a latched stop; braking to standstill follows if there is motion."""
-        self.step.demand(lambda state: self.step.guard.stop(state, cause))
-        self._halt.set()
-        self._call(self._on_change)
-
-    def give_up(self, cause: str) -> None:
-        """End the motion without braking: the plant is told to rest, and the guard latches."""
-        if not self.moving:
-            return
-        self._halt.set()
-        self.failure = self.failure or cause
-        self.stopped = self._sequence() if self.stopped < 0 else self.stopped
-        if problem := self.step.give_up(cause):
-            self._log(f"the resting command could not be sent either: {problem}")
-        self._finish()
+    def end(self, cause: str) -> None:
+        """End the motion at once: nothing is asked for any more, and the guard brakes."""
+        if self.moving:
+            self._fail(cause)
+            self.step.plant.stop(cause)
+            self._finish()
 
     def _drive(self, goal: Mapping[str, float] | None) -> None:
         try:
-            try:
-                self.step.sample()
-                if goal:
-                    self._ramp(goal)
-                if not self._halt.is_set():
-                    self._run()
-            except (TimeoutError, MotionEnded):
-                raise
-            except Exception as error:  # whatever went wrong, the robot is braked
-                self._fail(f"{type(error).__name__}: {error}")
+            self._move(goal)
             self._brake()
         except MotionEnded:
             return
-        except TimeoutError as error:  # time stands still, and so does the robot
+        except TimeoutError as error:  # time stands still, or the guard executes nothing: so does the robot
             self._fail(str(error))
         except Exception as error:
-            self.give_up(f"braking failed: {type(error).__name__}: {error}")
+            self.end(f"braking failed: {type(error).__name__}: {error}")
         self._finish()
 
-    def _watch(self, over: threading.Event) -> None:
-        """Brake when nothing was decided in time; end the motion at standstill after a stop if its own thread does not."""
-        still = 0
-        while not over.wait(_WATCH):
-            try:
-                decision = self.step.overtake()
-                at_rest = decision is not None and self.step.at_rest()
-            except Exception as error:
-                self.give_up(f"braking failed: {type(error).__name__}: {error}")
-                return
-            if decision is None:
-                still = still if self.step.taken else 0
-                continue
-            self._judge(decision)
-            if self.state == RUN:
-                self._call(self._on_tick, Tick(-1, self.step.measurement, {}, None, None, None, decision))
-            still = still + 1 if at_rest and (decision.rung == STOP).any() else 0
-            if still >= _STILL_TICKS:
-                self._finish()
-                return
+    def _move(self, goal: Mapping[str, float] | None) -> None:
+        try:
+            self.step.sample()
+            if goal:
+                self._ramp(goal)
+            if not self._halt.is_set():
+                self._run()
+        except (TimeoutError, MotionEnded):
+            raise
+        except Exception as error:  # whatever went wrong, the robot is braked
+            self._fail(f"{type(error).__name__}: {error}")
 
     def _finish(self) -> None:
-        """Nothing is commanded any more; for whichever thread comes first."""
-        ran = self.state == RUN
-        if not self.step.release(self._settle):
-            return
+        """Nothing is asked for any more; for whichever thread comes first."""
+        with self._turn:
+            if not self.step.release():
+                return
         if threading.current_thread() is not self._thread:
             self._left = self._thread
-            if ran:
-                self._call(self._on_end)
-        self._over.set()
-        self._enter(IDLE)
-
-    def _settle(self, state: GuardState) -> GuardState:
-        return self.step.guard.disarm(state) if (state.rung == STOP).any() else passing(state)
+        self._halt.set()
+        self._call(self._on_end)
+        self._change(IDLE)
+        self._call(self._on_change)
 
     def _fail(self, cause: str) -> None:
-        self.failure = cause
-        self.step.demand(lambda state: self.step.guard.stop(state, cause))
+        self.failure = self.failure or cause
         self.stopped = self._sequence() if self.stopped < 0 else self.stopped
 
     def _call(self, callback: Callable[..., object], *arguments: Any) -> None:
@@ -212,33 +177,27 @@ class Motion:
                 self._log(f"a callback of the motion raised {problem}")
 
     def _ramp(self, goal: Mapping[str, float]) -> None:
-        joints, tolerance = self.step.guard.joints, {name: bound for name, (_, bound) in self.step.contract.start.items()}
-        position = self._position(joints)
-        target = np.array([goal.get(joint, value) for joint, value in zip(joints, position, strict=True)])
-        ramp = Ramp(position, target)
-        allowed = np.array([tolerance.get(joint, np.inf) for joint in joints])
-        elapsed, period = 0.0, self.step.contract.control_period
-        sent = self.step.state.executed[0] if self.step.state.started[0] else position
-        while not self._halt.is_set():
-            position = self._position(joints)
-            if elapsed >= ramp.duration and (np.abs(target - position) <= allowed).all():
-                return
-            if elapsed > ramp.duration + _SETTLING:
-                raise RuntimeError(f"the start pose was not reached within {elapsed:.1f} s")
-            wanted = ramp.command(self.step.guard.mode, elapsed, position)
-            if self.step.guard.mode == "position":
-                wanted = np.clip(wanted, sent - PEAK_SPEED * period, sent + PEAK_SPEED * period)
+        contract = self.step.contract
+        ramp = Ramp.to(goal, contract, self._position())
+        elapsed, sent = 0.0, self.step.set_point()
+        while not (self._halt.is_set() or ramp.reached(elapsed, self._position())):
+            position = self._position()
+            wanted = ramp.command(contract.mode, elapsed, position)
+            if contract.mode == "position":
+                sent = position if sent is None else sent
+                furthest = PEAK_SPEED * contract.control_period
+                wanted = np.clip(wanted, sent - furthest, sent + furthest)
             decision = self._cycle(wanted[None])
             sent = sent if decision.command is None else decision.command.values[0]
             if (decision.rung < HOLD).all():  # the plan waits while the guard holds
-                elapsed += period
+                elapsed += contract.control_period
 
     def _run(self) -> None:
         self.first = self._sequence() + 1
         self._enter(RUN)
         self.step.begin()
         self.runner.begin()
-        self._pace()
+        self.step.pace()
         try:
             if not self.step.plant.realtime:
                 self.step.sense()
@@ -254,35 +213,17 @@ class Motion:
             still = still + 1 if self.step.at_rest() else 0
 
     def _cycle(self, action: Array | None) -> Decision:
-        """One control period outside a run: without observations, which may be what has failed."""
-        self._pace()
-        if self.step.plant.realtime:
-            self.step.sample()
-        decision = self.step.act(action)
+        decision = self.step.cycle(action)
         self._judge(decision)
-        if not self.step.plant.realtime:
-            self.step.sample()
         return decision
 
-    def _position(self, joints: tuple[str, ...]) -> Array:
-        return np.asarray(reorder(self.step.measurement.position, self.step.measurement.joints, joints)[0])
-
-    def _pace(self) -> None:
-        """Wait for the next deadline; the first one of a phase follows the last command by one period."""
-        if not self.step.plant.realtime:
-            return
-        period, now = self.step.contract.control_period, time.monotonic()
-        if not self.step.acted - period < self._deadline <= self.step.acted:
-            self._deadline = self.step.acted
-        self._deadline += period
-        if self._deadline < now - period:  # missed ticks are skipped
-            self._deadline = now
-        time.sleep(max(self._deadline - now, 0.0))
+    def _position(self) -> Array:
+        sample = self.step.measurement
+        return np.asarray(reorder(sample.position, sample.joints, self.step.contract.action.elements)[0])
 
     def _ticked(self, tick: Tick) -> None:
-        if not self.step.overtaken:  # else the watching thread has reported what was sent
-            self._call(self._on_tick, tick)
-            self._judge(tick.decision)
+        self._call(self._on_tick, tick)
+        self._judge(tick.decision)
 
     def _judge(self, decision: Decision) -> None:
         rung = int(decision.rung[0])
@@ -294,6 +235,14 @@ class Motion:
         self._rung = rung
 
     def _enter(self, state: str) -> None:
-        if self.state != state or state == RUN:
-            self.state = state
-            self._call(self._on_change)
+        """Change the state, as the thread that drives; one that was left behind changes nothing."""
+        with self._turn:
+            if not self.step.driving:
+                raise MotionEnded("the motion has ended without this thread")
+            self._change(state)
+        self._call(self._on_change)
+
+    def _change(self, state: str) -> None:
+        if state != self.state and (self.state, state) not in self.transitions:
+            raise RuntimeError(f"a motion does not go from {self.state} to {state}")
+        self.state = state

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from isthmus.contract import Contract
@@ -17,6 +19,7 @@ PEAK_SPEED = 0.25
 _PLANNED_SPEED = 0.2  # leaves room for the correction of the servo's lag
 _PEAK = 15 / 8  # of the unit quintic's velocity, at half time
 _GAIN = 2.0  # 1/s
+_SETTLING = 3.0  # s after the ramp's end within which the goal must be reached
 
 
 class Ramp:
@@ -26,10 +29,29 @@ class Ramp:
         duration: seconds.
     """
 
-    def __init__(self, start: Array, goal: Array) -> None:
-        """Plan the move; its fastest joint peaks below `PEAK_SPEED`."""
-        self._start, self._step = start, goal - start
+    def __init__(self, start: Array, goal: Array, tolerance: Array | float = np.inf) -> None:
+        """Plan the move; its fastest joint peaks below `PEAK_SPEED`, and it is over within `tolerance`, `[J]`, of the goal."""
+        self._start, self._goal, self._step, self._tolerance = start, goal, goal - start, tolerance
         self.duration = _PEAK * float(np.abs(self._step).max(initial=0.0)) / _PLANNED_SPEED
+
+    @classmethod
+    def to(cls, goal: Mapping[str, float], contract: Contract, position: Array) -> Ramp:
+        """From `position`, `[J]` in the order of the actions, to `goal`; joints that it does not name stay, and only start poses must be met."""
+        joints = contract.action.elements
+        target = np.array([goal.get(joint, value) for joint, value in zip(joints, position, strict=True)])
+        return cls(position, target, np.array([contract.start.get(joint, (0.0, np.inf))[1] for joint in joints]))
+
+    def reached(self, time: float, position: Array) -> bool:
+        """Whether the move is over at `time`, s, with the robot at `position`, `[J]`.
+
+        Raises:
+            RuntimeError: it should have been for 3 s.
+        """
+        if time >= self.duration and (np.abs(self._goal - position) <= self._tolerance).all():
+            return True
+        if time > self.duration + _SETTLING:
+            raise RuntimeError(f"the start pose was not reached within {time:.1f} s")
+        return False
 
     def command(self, mode: str, time: float, position: Array) -> Array:
         """What to ask the guard for.

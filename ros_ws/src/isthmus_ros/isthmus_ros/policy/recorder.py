@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +13,46 @@ from isthmus.contract import Contract
 from isthmus.records import Command
 from isthmus.runner import Tick
 from isthmus.trace import TraceStep, TraceWriter
+from isthmus_ros.policy.remote import answered
 
 __all__ = ["Recorder"]
 
-_PATIENCE = 1.0  # s
+_PATIENCE = 0.1  # s
 
 
 class Recorder:
     """Writes `<prefix>-000.mcap`, `<prefix>-001.mcap`, …; existing files are replaced."""
 
-    def __init__(self, prefix: str, contract: Contract, base_frame: str, metadata: dict[str, str], log: Any) -> None:
-        """Prepare; without a prefix nothing is ever written."""
+    def __init__(
+        self,
+        prefix: str,
+        contract: Contract,
+        base_frame: str,
+        metadata: dict[str, str],
+        log: Any,
+        *,
+        answer: Callable[[int], Command | None] | None = None,
+        executed: bool = True,
+    ) -> None:
+        """Prepare; without a prefix nothing is ever written.
+
+        Args:
+            prefix: of the files' paths.
+            contract: of the policy.
+            base_frame: of the robot.
+            metadata: of every file.
+            log: takes warnings.
+            answer: gives what was executed for a sequence number, once the next period has begun; None where the decision itself says so.
+            executed: whether the robot gets what is decided.
+        """
         self._prefix = prefix
         self._contract = contract
         self._frame = base_frame
         self._metadata = metadata
         self._log = log
+        self._answer = answer
+        self._executed = executed
+        self._waiting: tuple[Tick, int] | None = None
         self._count = 0
         self._fresh = True
         self._lock = threading.Lock()
@@ -34,30 +60,23 @@ class Recorder:
         if prefix:  # the first file of a process costs imports, which would take a control period in motion
             TraceWriter(Path(os.devnull), contract, metadata, base_frame).close()
 
-    def record(self, tick: Tick, sequence: int, *, executed: bool = True) -> None:
-        """Append one control period; the first one of a run opens a new file. `executed`: whether the robot got what was decided.
-
-        Two threads may call it; neither waits for the other's disk, so the guard's line is left out rather than late.
-        """
-        if not self._prefix or not self._lock.acquire(blocking=tick.index >= 0):
+    def record(self, tick: Tick, sequence: int) -> None:
+        """Append one control period; the first one of a run opens a new file. One that waits for its answer is written with the next."""
+        if not self._prefix:
             return
-        try:
-            if self._fresh:
-                self._fresh = False
-                self._open()
-            if self._writer is not None:
-                self._writer.record(_step(tick, sequence, self._contract, executed))
-        except (OSError, ValueError) as error:
-            self._log.warning(f"recording ended: {error}")
-            self._writer = None
-        finally:
-            self._lock.release()
+        with self._lock:
+            if self._answer is None:
+                self._write(tick, sequence)
+            else:
+                self._flush()
+                self._waiting = (tick, sequence)
 
     def end(self) -> None:
         """Finish the file of the run; one whose disk hangs is left alone."""
-        if not self._lock.acquire(timeout=_PATIENCE):
+        if not self._prefix or not self._lock.acquire(timeout=_PATIENCE):
             return
         try:
+            self._flush()
             if self._writer is not None:
                 self._writer.close()
         except OSError as error:
@@ -65,6 +84,23 @@ class Recorder:
         finally:
             self._writer, self._fresh = None, True
             self._lock.release()
+
+    def _flush(self) -> None:
+        if self._waiting is not None and self._answer is not None:
+            tick, sequence = self._waiting
+            self._waiting = None
+            self._write(dataclasses.replace(tick, decision=answered(tick.decision, self._answer(sequence))), sequence)
+
+    def _write(self, tick: Tick, sequence: int) -> None:
+        try:
+            if self._fresh:
+                self._fresh = False
+                self._open()
+            if self._writer is not None:
+                self._writer.record(_step(tick, sequence, self._contract, self._executed))
+        except (OSError, ValueError) as error:
+            self._log.warning(f"recording ended: {error}")
+            self._writer = None
 
     def _open(self) -> None:
         path = Path(f"{self._prefix}-{self._count:03d}.mcap")

@@ -13,29 +13,34 @@ import numpy as np
 from sensor_msgs.msg import JointState
 
 from isthmus.contract import Contract
-from isthmus.guard import HOLD, RUNGS, Decision, GuardState, LimitGuard
+from isthmus.guard import HOLD, RUNGS, Decision, GuardState
 from isthmus.records import Array, Command, Measurement, reorder
-from isthmus.robot import Robot
 from isthmus_ros.common import wire
+from isthmus_ros.common.setup import Setup
 from isthmus_ros.common.states import StateTopic
-from isthmus_ros.policy.supervision import Change, SupervisedStep
+from isthmus_ros.policy.drive import Drive
 
-__all__ = ["ShadowPlant", "ShadowStep"]
+__all__ = ["ShadowDrive", "ShadowPlant"]
 
 
 class ShadowPlant(StateTopic):
-    """The robot as a policy sees it that only looks on."""
+    """The robot as a policy sees it that only looks on.
 
-    def __init__(self, node: Any, robot: Robot, contract: Contract, *, realtime: bool, **listening: Any) -> None:
-        """Create the topics; see `StateTopic` for `listening`.
+    Attributes:
+        epoch: of this policy process, in the frame_id of its decisions.
+    """
+
+    def __init__(self, node: Any, setup: Setup) -> None:
+        """Create the topics.
 
         Raises:
             ValueError: time is stepped, so that it would wait for commands for ever.
         """
-        if not realtime:
+        if not setup.realtime:
             raise ValueError("shadow:=true needs clock:=wall: a stepped robot waits for commands, and a shadow sends none")
-        super().__init__(node, robot, contract.control_period, realtime=realtime, **listening)
-        self._digest, self._epoch = contract.digest(), wire.new_epoch()
+        super().__init__(node, setup.robot, setup.contract.control_period, **setup.listening)
+        self.epoch = wire.new_epoch()
+        self._digest = setup.digest
         self._decisions = node.create_publisher(JointState, "policy/shadow", wire.EXECUTED)
 
     def write(self, command: Command) -> None:
@@ -43,7 +48,7 @@ class ShadowPlant(StateTopic):
         self.sequence += 1
         decided = wire.joint_command(command)
         decided.header.stamp = self._time()
-        decided.header.frame_id = wire.frame_id(self._digest, self._epoch, self.sequence)
+        decided.header.frame_id = wire.frame_id(self._digest, self.epoch, self.sequence)
         self._decisions.publish(decided)
 
     def stop(self, reason: str) -> None:
@@ -55,8 +60,8 @@ class ShadowPlant(StateTopic):
         self._node.destroy_publisher(self._decisions)
 
 
-class ShadowStep(SupervisedStep):
-    """As `SupervisedStep`, but the guard only gives its opinion of each decision, as if it had just been armed on the robot as it moves.
+class ShadowDrive(Drive):
+    """Says what it would ask for; a guard only gives its opinion of it, as if it had just been armed on the robot as it moves.
 
     What another controller makes the robot do counts as the previous action, as measured: its velocity, position or effort.
 
@@ -66,37 +71,11 @@ class ShadowStep(SupervisedStep):
 
     plant: ShadowPlant
 
-    def __init__(self, plant: ShadowPlant, contract: Contract, guard: LimitGuard) -> None:
+    def __init__(self, plant: ShadowPlant, contract: Contract) -> None:
         """See `ControlStep`."""
-        super().__init__(plant, contract, guard, fault=plant.fault)
+        super().__init__(plant, contract)
         self.opinions: Counter[str] = Counter()
-        self._armed = self._state = guard.arm(guard.initial(plant.batch))
-
-    def begin(self) -> None:
-        """As `ControlStep.begin`; opinions are counted anew."""
-        super().begin()
-        self.opinions.clear()
-
-    def sense(self) -> Measurement:
-        """As `ControlStep.sense`; the previous action is what the robot does."""
-        with self._lock:
-            self._executed = self._driven(self.plant.read())
-            return super().sense()
-
-    def decide(self, action: Array | None) -> Decision:
-        """Say what would be asked of the guard, and return what it would make of it; the robot gets neither."""
-        own, self._state = self._state, self._armed
-        joints = self.contract.action.elements
-        if action is None or own.rung[0] >= HOLD:
-            nothing = Command(self.contract.mode, joints, np.zeros((1, len(joints))))
-            rung = np.maximum(own.rung, HOLD).astype(np.int8)
-            decision = Decision(nothing, rung, np.array([False]), (own.cause[0] or "no decision",))
-        else:
-            asked = Command(self.contract.mode, joints, action)
-            decision, _ = self.guard.check(self._as_it_moves(), asked, self.measurement, self.contract.control_period)
-            self.plant.write(asked)
-        self.opinions[RUNGS[int(decision.rung[0])]] += 1
-        return decision
+        self._armed = self.guard.arm(self.guard.initial(plant.batch))
 
     def at_rest(self) -> bool:
         """Whoever drives the robot may go on: there is nothing to wait for."""
@@ -106,18 +85,29 @@ class ShadowStep(SupervisedStep):
         """Nothing is asked for."""
         return None
 
-    def demand(self, change: Change) -> None:
-        """Withhold the coming decision, if the change is to a hold or a stop."""
-        with self._lock:
-            self._state = change(self._state)
+    def begin(self) -> None:
+        """As `ControlStep.begin`; opinions are counted anew."""
+        super().begin()
+        self.opinions.clear()
 
-    def release(self, settle: Change) -> bool:
-        """As `SupervisedStep.release`; demands are over."""
-        return super().release(lambda state: self._armed)
+    def sense(self) -> Measurement:
+        """As `Drive.sense`; the previous action is what the robot does."""
+        self._executed = self._driven(self.plant.read())
+        return super().sense()
 
-    def overtake(self) -> Decision | None:
-        """Nothing needs to be braked when the policy is late."""
-        return None
+    def decide(self, action: Array | None) -> Decision:
+        """Say what would be asked of the guard, and return what it would make of it; the robot gets neither."""
+        joints = self.contract.action.elements
+        cause = self.withheld() or self.plant.fault()
+        if action is None or cause:
+            nothing = Command(self.contract.mode, joints, np.zeros((1, len(joints))))
+            decision = Decision(nothing, np.array([HOLD], dtype=np.int8), np.array([False]), (cause or "no decision",))
+        else:
+            asked = Command(self.contract.mode, joints, action)
+            decision, _ = self.guard.check(self._as_it_moves(), asked, self.measurement, self.contract.control_period)
+            self.plant.write(asked)
+        self.opinions[RUNGS[int(decision.rung[0])]] += 1
+        return decision
 
     def _as_it_moves(self) -> GuardState:
         measured = self.measurement
