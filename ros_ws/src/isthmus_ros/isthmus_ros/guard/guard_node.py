@@ -6,7 +6,6 @@ No model code runs in this process: of the policy file it reads the contract alo
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
 from isthmus.contract import Contract
@@ -27,6 +25,7 @@ from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import choice, declare
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.guard.checks import nobody_listens, other_publishers, require_deadman, topic_problems
+from isthmus_ros.guard.emergency import HEARTBEAT, EmergencyStop, emergency_topic, full_names
 from isthmus_ros.guard.plant import RosPlant
 from isthmus_ros.guard.preconditions import Preconditions
 from isthmus_ros.guard.stop_services import StopServices
@@ -36,8 +35,6 @@ __all__ = ["GuardNode", "main"]
 
 _TICK = 0.005  # s between two looks of the watch, at most
 _LOOK_ROUND = 0.2  # s between two looks at who else is on the command topic
-_HEARTBEAT = 0.5  # s that a required emergency_stop may be silent
-_PULSE = 0.05  # s between two looks whether it is
 
 
 class GuardNode(CarefulNode):
@@ -65,10 +62,13 @@ class GuardNode(CarefulNode):
             False,
             "accept that a velocity or effort goes on if this process dies, unless the robot has a time-out",
         )
-        declare(self, "estop_required", False, f"stop when emergency_stop has not been heard for {_HEARTBEAT:g} s, and refuse to arm")
+        declare(
+            self,
+            "estop_required",
+            [""],
+            f"names of the nodes that must be heard on emergency_stop: stop when one has been silent for {HEARTBEAT:g} s, and refuse to arm",
+        )
         self._active = False
-        self._emergency = False
-        self._heard = -float("inf")
         self._contract: Contract | None = None
         self._digest = ""  # of the contract; making it takes longer than judging a command
         self._plant: RosPlant | None = None
@@ -80,8 +80,9 @@ class GuardNode(CarefulNode):
         self._status = self.create_publisher(DiagnosticArray, "guard/status", wire.LATCHED)
         self.create_timer(0.1, self.published, clock=self._steady)
         self.create_timer(_LOOK_ROUND, self._look_round, clock=self._steady)
-        self.create_timer(_PULSE, self._feel_pulse, clock=self._steady)
-        self.create_subscription(Bool, "emergency_stop", self._receive_emergency, wire.LATCHED)
+        self._buttons = emergency_topic(self)
+        self._emergency = EmergencyStop(self._buttons, full_names(self, self.get_parameter("estop_required").value))
+        self.create_timer(_TICK, self._listen, clock=self._steady)
         self.serve(SetBool, "guard/arm", lambda request: self._arm() if request.data else self._disarm())
         for name, action in (("guard/hold", self._hold), ("guard/stop", self._stop), ("guard/reset", self._reset)):
             self.serve(Trigger, name, functools.partial(_ignoring_request, action))
@@ -127,7 +128,7 @@ class GuardNode(CarefulNode):
         tick = min(_TICK, contract.control_period / 2)
         self._stream = stream = GuardedStream(plant, guard, contract.control_period, tick=tick, on_change=self.published)
         self._stops = StopServices(self, plant.profile, self.text("robot_namespace"))
-        self._preconditions = Preconditions(self, plant.profile, self.text("robot_namespace"), self._lose_precondition)
+        self._preconditions = Preconditions(self, plant.profile, self.text("robot_namespace"), realtime=realtime)
         commands = self.create_subscription(JointState, "guard/command", self._receive, wire.COMMAND)
         timer = self.create_timer(tick, stream.watch, clock=self._steady)
         self._owned = [
@@ -213,29 +214,24 @@ class GuardNode(CarefulNode):
         age = (self.get_clock().now().nanoseconds - stamp) / 1e9
         stream.accept(Asked(epoch, sequence, stamp, age, command))
 
-    def _receive_emergency(self, message: Any) -> None:
-        self._emergency, self._heard = bool(message.data), time.monotonic()
-        if self._emergency and self._stream is not None:
-            self._stream.stop("emergency_stop is true")
+    def _listen(self) -> None:
+        """Stop for what others say; also unarmed for an emergency stop."""
+        pressed, stream = self._emergency.poll(), self._stream
+        lost = self._preconditions.poll() if self._preconditions is not None else ""
+        if stream is None:
+            return
+        if pressed:
+            stream.stop(pressed)
+        elif stream.armed and (causes := [lost] if lost else self._emergency.problems() + self._missing_preconditions()):
+            stream.stop(causes[0])
 
-    def _alarm(self) -> list[str]:
-        """Why the emergency stop forbids motion."""
-        if self._emergency:
-            return ["emergency_stop is true"]
-        if self.get_parameter("estop_required").value and time.monotonic() - self._heard > _HEARTBEAT:
-            return [f"emergency_stop is required and was not heard for {_HEARTBEAT:g} s"]
-        return []
-
-    def _feel_pulse(self) -> None:
-        if self._stream is not None and self._stream.armed and (alarm := self._alarm()):
-            self._stream.stop(alarm[0])
-
-    def _lose_precondition(self, problem: str) -> None:
-        if self._stream is not None and self._stream.armed:
-            self._stream.stop(problem)
+    def destroy_node(self) -> None:
+        """Release what belongs to a node of its own, too."""
+        self._buttons.close()
+        super().destroy_node()
 
     def _missing_preconditions(self) -> list[str]:
-        return self._preconditions.problems if self._preconditions is not None else []
+        return self._preconditions.problems() if self._preconditions is not None else []
 
     def _look_round(self) -> None:
         """Somebody else on the command topic, or nobody to listen, ends the motion; a robot that goes on moving against its commands is a runaway."""
@@ -255,7 +251,7 @@ class GuardNode(CarefulNode):
 
     def _arm(self) -> str:
         stream, plant = self._ready()
-        if alarm := self._alarm():
+        if alarm := self._emergency.problems():
             return alarm[0]
         if stream.state.rung[0] == STOP:
             return f"the guard is stopped ({stream.state.cause[0]}); call guard/reset first"
@@ -290,7 +286,7 @@ class GuardNode(CarefulNode):
     def _reset(self) -> str:
         stream, plant = self._ready()
         self._refuse_motion(stream)
-        problems = checks.state_problems(plant) + self._missing_preconditions() + self._alarm()
+        problems = checks.state_problems(plant) + self._missing_preconditions() + self._emergency.problems()
         if problems:
             return f"the cause is still there: {'; '.join(problems)}"
         stream.reset()

@@ -109,6 +109,7 @@ class PolicyNode(CarefulNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.1, self.published, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self.create_timer(0.005, self._lose_precondition, clock=steady)
         services = {"policy/start": self._start, "policy/stop": self._stop}
         if self._report is guard_status:
             self.serve(SetBool, "guard/arm", lambda request: self._arm() if request.data else self._disarm())
@@ -173,7 +174,7 @@ class PolicyNode(CarefulNode):
         else:
             self._plant = RosPlant(self, robot, contract.mode, contract.control_period, self._digest, **listening)
             step = SupervisedStep(self._plant, contract, guard, fault=self._plant.fault)
-            self._preconditions = Preconditions(self, self._plant.profile, self.text("robot_namespace"), self._lose_precondition)
+            self._preconditions = Preconditions(self, self._plant.profile, self.text("robot_namespace"), realtime=realtime)
         self._see(self._plant, step)
         self._inputs = InputTopics(self, contract, robot.base_frame, self.published)
         self._recorder = self._make_recorder(artifact, robot)
@@ -251,8 +252,9 @@ class PolicyNode(CarefulNode):
                 topics.close()
         self._plant = self._motion = self._inputs = self._recorder = self._stops = self._preconditions = self._cameras = None
 
-    def _lose_precondition(self, problem: str) -> None:
-        if self._motion is not None and self._motion.moving:
+    def _lose_precondition(self) -> None:
+        problem = self._preconditions.poll() if self._preconditions is not None else ""
+        if problem and self._motion is not None and self._motion.moving:
             self._motion.latch(problem)
 
     def _lose_guard(self, cause: str) -> None:
@@ -303,7 +305,7 @@ class PolicyNode(CarefulNode):
     def _arming_problems(self, motion: Motion, plant: RosPlant | RemotePlant | ShadowPlant, *, at_rest: bool = True) -> list[str]:
         problems = checks.arming_problems(plant, motion.step.guard.limits, at_rest=at_rest)
         if isinstance(plant, RosPlant) and self._preconditions is not None:
-            problems += topic_problems(self, plant) + self._preconditions.problems
+            problems += topic_problems(self, plant) + self._preconditions.problems()
         return problems
 
     def _stop(self) -> str:
