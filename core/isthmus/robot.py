@@ -38,6 +38,8 @@ __all__ = [
 
 MODES = ("position", "velocity", "effort", "twist")
 BASES = ("fixed", "floating", "differential")
+TRANSPORTS = ("forward_position", "forward_velocity", "forward_effort", "cmd_vel", "trajectory")
+"""How commands may reach a robot."""
 TWIST = {"vx": "prismatic", "wz": "continuous"}
 """Commanded degrees of freedom of a differential drive and the joint types that give them their units."""
 
@@ -208,12 +210,18 @@ class SpeedScaling:
     Attributes:
         topic: relative, as those of `RosProfile`.
         full: what it says at full speed.
-        tolerance: less than full by more than this is below full speed.
+        tolerance: anything that differs from full by more than this is not full speed.
+        timeout: silence after which it is not believed any more, s; "inf" for never.
     """
 
     topic: str
     full: float = 100.0
     tolerance: float = 1.0
+    timeout: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.timeout > 0:
+            raise ValueError(f"speed_scaling: timeout must be > 0 s, got {self.timeout} s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +255,8 @@ class RosProfile:
         odometry_topic: nav_msgs/Odometry of a mobile robot; "" for none.
         transports: transport → topic, of transports that `command_topics` does not name: `trajectory` is a trajectory_msgs/JointTrajectory.
         transport: the one that guard_node uses unless told otherwise, where it carries the mode; "" is the topic in `command_topics`.
+        controllers: transport → name of the node that obeys it, where that is not what its topic begins with (see `controller_of`); "*" for any
+            node that does more than look on.
         speed_scaling: how fast the robot may go; None if it does not say.
         program_running: std_msgs/Bool, latched: whether the robot's program runs, so that it obeys; "" if it does not say.
         cameras: camera → its raw pictures, where they are not as `RosCamera` assumes.
@@ -260,9 +270,22 @@ class RosProfile:
     odometry_topic: str = ""
     transports: Mapping[str, str] = field(default_factory=dict)
     transport: str = ""
+    controllers: Mapping[str, str] = field(default_factory=dict)
     speed_scaling: SpeedScaling | None = None
     program_running: str = ""
     cameras: Mapping[str, RosCamera] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for transport in self.controllers:
+            if transport not in TRANSPORTS:
+                raise ValueError(f"ros.controllers: unknown transport {transport!r}; {strict.suggest(transport, TRANSPORTS)}")
+
+    def controller_of(self, transport: str, topic: str) -> str:
+        """Name of the node that obeys commands on a relative topic; "*" for any that does more than look on.
+
+        It is what the profile says, else what the topic begins with, as those of ros2_control do; a topic that is a single name tells nothing.
+        """
+        return self.controllers.get(transport) or (topic.strip("/").split("/")[0] if "/" in topic.strip("/") else "*")
 
     def camera_topic(self, name: str) -> str:
         """Relative topic of a camera's raw pictures."""

@@ -25,7 +25,7 @@ from isthmus_ros.common.parameters import declare
 from isthmus_ros.common.setup import Setup, declare_setup, policy_path, read_setup
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.guard.checks import require_deadman
-from isthmus_ros.guard.emergency import EmergencyStop
+from isthmus_ros.guard.emergency import HEARTBEAT, EmergencyStop, emergency_topic, full_names
 from isthmus_ros.guard.plant import RosPlant
 from isthmus_ros.guard.surroundings import Surroundings
 from isthmus_ros.guard.transports import TRANSPORTS, keeps_moving, transport_of
@@ -51,6 +51,12 @@ class GuardNode(CarefulNode):
             False,
             "accept that a velocity or effort goes on if this process dies, unless the robot has a time-out",
         )
+        declare(
+            self,
+            "estop_required",
+            [""],
+            f"names of the nodes that must be heard on emergency_stop: stop when one has been silent for {HEARTBEAT:g} s, and refuse to arm",
+        )
         self._active = False
         self._latched = ""  # cause of a stop that outlives the stream
         self._setup: Setup | None = None
@@ -60,7 +66,8 @@ class GuardNode(CarefulNode):
         self._owned: list[Callable[[], object]] = []
         self._told = ""
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._emergency = EmergencyStop(self)
+        self._buttons = emergency_topic(self)
+        self._emergency = EmergencyStop(self._buttons, full_names(self, self.get_parameter("estop_required").value))
         self._status = self.create_publisher(DiagnosticArray, "guard/status", wire.LATCHED)
         self.create_timer(_STATUS, self.published, clock=self._steady)
         self.create_timer(_LOOK_ROUND, self._look_round, clock=self._steady)
@@ -88,7 +95,7 @@ class GuardNode(CarefulNode):
         self._setup = setup
         self._plant = plant = RosPlant(self, setup, transport, guard.wire_limits)
         tick = min(_TICK, contract.control_period / 2)
-        self._around = around = Surroundings(self, setup, plant, self._lose_precondition)
+        self._around = around = Surroundings(self, setup, plant)
         self._stream = stream = GuardedStream(
             plant, guard, contract.control_period, tick=tick, on_change=self._changed, last_resort=around.call_for_help
         )
@@ -192,20 +199,23 @@ class GuardNode(CarefulNode):
             return
         stamp = wire.nanoseconds_of(message.header.stamp)
         age = (self.get_clock().now().nanoseconds - stamp) / 1e9
-        if self._plant is not None:
-            self._plant.epoch = epoch
         stream.accept(Asked(epoch, sequence, stamp, age, command))
 
     def _feel(self) -> None:
-        """An emergency stop counts whatever the node's state, and stays latched."""
+        """What buttons and driver say counts at once; an emergency stop whatever the node's state, and stays latched."""
+        stream, around = self._stream, self._around
         if cause := self._emergency.poll():
             self._latched = cause
-            if self._stream is not None:
-                self._stream.stop(cause)
+            if stream is not None:
+                stream.stop(cause)
+        if stream is not None and around is not None and (lost := around.poll()) and stream.armed:
+            stream.stop(lost)
 
-    def _lose_precondition(self, problem: str) -> None:
-        if self._stream is not None and self._stream.armed:
-            self._stream.stop(problem)
+    def destroy_node(self) -> None:
+        """Leave the graph."""
+        self.clean_up()
+        self._buttons.close()
+        super().destroy_node()
 
     def _look_round(self) -> None:
         """Somebody else who commands, nobody to listen, a driver that has fallen silent, a required button that is gone: each ends the motion."""

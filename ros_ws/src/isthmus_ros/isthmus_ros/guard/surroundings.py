@@ -5,7 +5,6 @@ What is wrong is told in sentences; `guard_node` refuses to arm for them, or sto
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from isthmus_ros.common import checks
@@ -21,25 +20,29 @@ __all__ = ["Surroundings"]
 class Surroundings:
     """The graph around one guarded robot."""
 
-    def __init__(self, node: Any, setup: Setup, plant: RosPlant, on_problem: Callable[[str], object]) -> None:
-        """Subscribe what the robot's driver says; `on_problem` is called at once with whatever does not let the robot move."""
+    def __init__(self, node: Any, setup: Setup, plant: RosPlant) -> None:
+        """Subscribe what the robot's driver says."""
         self._node, self._plant = node, plant
-        self._preconditions = Preconditions(node, setup.profile, setup.namespace, on_problem)
+        self._preconditions = Preconditions(node, setup.profile, setup.namespace, realtime=setup.realtime)
         self._stops = StopServices(node, setup.profile, setup.namespace)
 
     def arming_problems(self) -> list[str]:
         """Why nobody may arm, as far as topics tell."""
         problems = nobody_listens(self._plant) + other_publishers(self._node, self._plant.command_topic) + command_senders(self._node)
-        return [*problems, *self._plant.doubled(), *self._preconditions.problems, *filter(None, [checks.shared_memory()])]
+        return [*problems, *self._plant.doubled(), *self._preconditions.problems(), *filter(None, [checks.shared_memory()])]
 
     def resetting_problems(self) -> list[str]:
         """Why the cause of a stop is still there."""
-        return list(self._preconditions.problems)
+        return self._preconditions.problems()
+
+    def poll(self) -> str:
+        """What the driver has said since the last call that does not let the robot move; "" if nothing. To be called every tick."""
+        return self._preconditions.poll()
 
     def look_round(self) -> tuple[str, bool]:
         """What has come into the graph in motion: why to stop, and whether the stop services are needed too, as somebody else commands the robot."""
         others = other_publishers(self._node, self._plant.command_topic)
-        found = [*others, *nobody_listens(self._plant), *self._plant.doubled(), *self._preconditions.problems]
+        found = [*others, *nobody_listens(self._plant), *self._plant.doubled(), *self._preconditions.problems()]
         return "; ".join(found), bool(others)
 
     def call_for_help(self, cause: str) -> None:

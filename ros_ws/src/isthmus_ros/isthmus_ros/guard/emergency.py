@@ -1,0 +1,87 @@
+"""The emergency stop: what anybody says on `emergency_stop`, whatever the quality of service, and who has not taken it back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from std_msgs.msg import Bool
+
+from isthmus_ros.common.attributed import Attributed, AttributedTopic, Speakers, Word
+
+__all__ = ["HEARTBEAT", "TOPIC", "EmergencyStop", "emergency_topic", "full_names"]
+
+TOPIC = "emergency_stop"
+HEARTBEAT = 0.5
+"""Seconds that a required publisher may be silent."""
+
+
+def emergency_topic(node: Any) -> AttributedTopic:
+    """`emergency_stop` in a node's namespace, with readers for every writer."""
+    return AttributedTopic(node, Bool, TOPIC)
+
+
+def full_names(node: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of nodes, absolute ones as they are and relative ones in a node's namespace; empty ones are left out."""
+    namespace = str(node.get_namespace()).rstrip("/")
+    return tuple(name if name.startswith("/") else f"{namespace}/{name}" for name in names if name)
+
+
+class EmergencyStop:
+    """Hears every `true`, and remembers the last word of each publisher.
+
+    Any `true` is reported, even if the next sample is `false`: `false` never ends a stop. As long as the last word of any publisher is `true`, the
+    guard may be neither reset nor armed. A publisher that has died cannot have been released: its `true` counts until a node of the same name says
+    `false`, or until guard_node is started anew, both of which a person must do on purpose.
+    """
+
+    def __init__(self, topic: Attributed, required: Sequence[str] = (), clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing has been heard.
+
+        Args:
+            topic: see `emergency_topic`.
+            required: full names of the nodes that must be heard all the time.
+            clock: steady, s.
+        """
+        self._speakers = Speakers(topic, clock)
+        self._required = tuple(required)
+        self._clock = clock
+
+    def poll(self) -> str:
+        """Why to stop, once, if anybody has said `true` since the last call; "" if nobody has. To be called every tick, armed or not."""
+        pressed = [word for word, message in self._speakers.listen() if message.data]
+        return f"{TOPIC} is true, says {pressed[0].speaker}" if pressed else ""
+
+    def problems(self) -> list[str]:
+        """Why the guard may be neither reset nor armed, and must stop if it is: who has said `true` last, and who is required and silent."""
+        self._speakers.look()
+        self._take_back()
+        words, now = self._speakers.words, self._clock()
+        problems = [_complaint(word, self._speakers.topic.name) for word in words if word.message.data]
+        for name in self._required:
+            heard = max((word.arrived for word in words if word.node == name), default=-float("inf"))
+            if now - heard > HEARTBEAT:
+                problems.append(f"{TOPIC} is required from {name} and was not heard for {HEARTBEAT:g} s")
+        return problems
+
+    def _take_back(self) -> None:
+        """Forget the dead whose `true` a namesake has taken back since, and those who left with `false`."""
+        words = self._speakers.words
+        for word in words:
+            namesakes = [other for other in words if word.node and other.node == word.node and other is not word]
+            if word.message.data:
+                over = any(not other.message.data and other.arrived > word.arrived for other in namesakes)
+            else:
+                over = not any(other.message.data for other in namesakes)
+            if over and not word.present:
+                self._speakers.forget(word)
+
+
+def _complaint(word: Word, topic: str) -> str:
+    if word.present:
+        return f"{TOPIC} is true, says {word.speaker}"
+    namespace, _, name = word.node.rpartition("/")
+    line = f' (ros2 topic pub --once --node-name {name} {topic} std_msgs/msg/Bool "{{data: false}}")' if name and not namespace else ""
+    way = f"a node of that name says false{line}, or " if name else ""
+    return f"{TOPIC} is true, said {word.speaker} before it went; this counts until {way}guard_node is started anew"
