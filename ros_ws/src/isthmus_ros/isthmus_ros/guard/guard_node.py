@@ -25,6 +25,7 @@ from isthmus_ros.common import checks, wire
 from isthmus_ros.common.contract_file import read_contract
 from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import choice, declare
+from isthmus_ros.common.setup import namespace_of
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.guard.checks import nobody_listens, other_publishers, require_deadman, topic_problems
 from isthmus_ros.guard.plant import RosPlant
@@ -48,7 +49,7 @@ class GuardNode(CarefulNode):
         declare(self, "policy", "", "path of the policy file whose contract gives limits, mode, period and digest")
         declare(self, "robot", "", "name of the robot profile; empty means the one that the policy names")
         declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
-        declare(self, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
+        declare(self, "robot_namespace", "", "namespace in which the profile's topics are resolved; empty means the node's own")
         declare(self, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
         declare(self, "transport", "", f"how commands reach the robot: {', '.join(TRANSPORTS)}; empty means the profile's own")
         declare(self, "clock", "wall", "wall: watches and brakes by itself; stepped: answers each joint state once")
@@ -120,14 +121,14 @@ class GuardNode(CarefulNode):
             realtime=realtime,
             transport=transport,
             limits=guard.limits,
-            namespace=self.text("robot_namespace"),
+            namespace=namespace_of(self),
             stamp_check=stamp_check,
             prefix=self.text("joint_prefix"),
         )
         tick = min(_TICK, contract.control_period / 2)
         self._stream = stream = GuardedStream(plant, guard, contract.control_period, tick=tick, on_change=self.published)
-        self._stops = StopServices(self, plant.profile, self.text("robot_namespace"))
-        self._preconditions = Preconditions(self, plant.profile, self.text("robot_namespace"), self._lose_precondition)
+        self._stops = StopServices(self, plant.profile, namespace_of(self))
+        self._preconditions = Preconditions(self, plant.profile, namespace_of(self), self._lose_precondition)
         commands = self.create_subscription(JointState, "guard/command", self._receive, wire.COMMAND)
         timer = self.create_timer(tick, stream.watch, clock=self._steady)
         self._owned = [

@@ -27,6 +27,7 @@ from isthmus_ros.common import checks, wire
 from isthmus_ros.common.inputs import InputTopics
 from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import choice, declare
+from isthmus_ros.common.setup import namespace_of
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.common.states import StateTopic
 from isthmus_ros.guard.checks import require_deadman, topic_problems
@@ -59,9 +60,9 @@ class PolicyNode(CarefulNode):
         declare(self, "policy", "", "path of the policy file (policy.isthmus)")
         declare(self, "robot", "", "name of the robot profile; empty means the one that the policy names")
         declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
-        declare(self, "robot_namespace", "/", "namespace in which the profile's topics are resolved")
+        declare(self, "robot_namespace", "", "namespace in which the profile's topics are resolved; empty means the node's own")
         declare(self, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
-        declare(self, "guard", "inline", "inline: the guard acts in this node; external: in guard_node, and this node only asks it")
+        declare(self, "guard", "external", "inline: the guard acts in this node; external: in guard_node, and this node only asks it")
         declare(self, "shadow", False, "decide and record, but command nothing: decisions go to policy/shadow, and nothing is armed")
         declare(self, "clock", "wall", "wall: own deadlines; stepped: one control period per joint state")
         declare(
@@ -160,7 +161,7 @@ class PolicyNode(CarefulNode):
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
         self.clean_up()
         self._digest = contract.digest()
-        listening: dict[str, Any] = {"namespace": self.text("robot_namespace"), "prefix": self.text("joint_prefix")}
+        listening: dict[str, Any] = {"namespace": namespace_of(self), "prefix": self.text("joint_prefix")}
         listening |= {"realtime": realtime, "stamp_check": stamp_check}
         step: SupervisedStep
         if self._shadow:
@@ -168,12 +169,12 @@ class PolicyNode(CarefulNode):
             step = ShadowStep(shadow, contract, guard)
         elif self._external:
             self._plant = remote = RemotePlant(self, robot, contract, **listening)
-            self._stops = StopServices(self, remote.profile, self.text("robot_namespace"))
+            self._stops = StopServices(self, remote.profile, namespace_of(self))
             step = RemoteStep(remote, contract, guard, on_lost=self._lose_guard)
         else:
             self._plant = RosPlant(self, robot, contract.mode, contract.control_period, self._digest, **listening)
             step = SupervisedStep(self._plant, contract, guard, fault=self._plant.fault)
-            self._preconditions = Preconditions(self, self._plant.profile, self.text("robot_namespace"), self._lose_precondition)
+            self._preconditions = Preconditions(self, self._plant.profile, namespace_of(self), self._lose_precondition)
         self._see(self._plant, step)
         self._inputs = InputTopics(self, contract, robot.base_frame, self.published)
         self._recorder = self._make_recorder(artifact, robot)
@@ -203,7 +204,7 @@ class PolicyNode(CarefulNode):
         if not plant.realtime:
             raise ValueError("a policy that sees needs clock:=wall: in stepped time pictures and joint states would have to come together")
         patience = float(self.get_parameter("camera_timeout").value)
-        self._cameras = cameras = CameraInputs(self, step.contract, plant.robot, self.text("robot_namespace"), patience)
+        self._cameras = cameras = CameraInputs(self, step.contract, plant.robot, namespace_of(self), patience)
         plant.images, step.sight = cameras.images, cameras.fault
 
     def longest(self, policy: Policy) -> int | None:
