@@ -38,12 +38,9 @@ def _option(argument: Argument) -> tuple[str, Any, Any]:
     """A field of the command's dataclass; None means that the use's own default holds."""
     if isinstance(argument.default, bool):
         return argument.name, Annotated[bool, tyro.conf.arg(help=f"{argument.description}.")], dataclasses.field(default=False)
-    choices = f"; one of {', '.join(filter(None, argument.choices))}" if argument.choices else ""
-    default = f"; by default {argument.default:g}" if isinstance(argument.default, float) else ""
-    default = f"; by default {argument.default}" if isinstance(argument.default, str) and argument.default else default
     kind: Any = float if isinstance(argument.default, float) else str
-    only = " With --sim only." if "deploy" not in argument.uses else ""
-    described = Annotated[kind | None, tyro.conf.arg(help=f"{argument.description}{choices}{default}.{only}")]
+    use, only = ("deploy", "") if "deploy" in argument.uses else ("sim", " With --sim only.")
+    described = Annotated[kind | None, tyro.conf.arg(help=f"{argument.help_for(use)}.{only}")]
     return argument.name, described, dataclasses.field(default=None)
 
 
@@ -79,13 +76,12 @@ def _run(command: Any) -> int:
     inputs = read_inputs(command.inputs, artifact.contract)
     if command.start and (missing := [found.name for found in artifact.contract.inputs if found.name not in inputs]):
         raise ValueError(f"--start needs a value of input {missing[0]!r}: --inputs {missing[0]}=…")
-    if robot.ros is None:
-        raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
+    assert robot.ros is not None, "the plan has seen to it"  # noqa: S101
     from isthmus_cli.node_graph import NodeGraph
     from isthmus_ros.common import wire
     from isthmus_ros.evaluation.processes import RosError
 
-    state_topic = wire.joined(command.robot_namespace or "/", robot.ros.state_topic)
+    state_topic = wire.joined(planned.namespace, robot.ros.state_topic)
     failed = False
     with _interruptible() as interruption, NodeGraph(planned, state_topic, [interruption]) as graph:
         try:
@@ -96,7 +92,7 @@ def _run(command: Any) -> int:
             if command.start:
                 _start(graph)
             else:
-                _explain(artifact.contract, robot, set(inputs), shadow=graph.shadow)
+                _explain(artifact.contract, robot, set(inputs), planned.namespace, shadow=graph.shadow)
             failed = not _watch(graph, until_explored=command.explore and command.start)
         except _Ended:
             say("coming down: policy, guard, robot")
@@ -202,13 +198,12 @@ def _start(graph: Any) -> None:
     if not graph.shadow:
         insist(graph, graph.link.arm, _ACCEPT)
     insist(graph, lambda: graph.link.trigger("policy/start"), _ACCEPT)
-    say(
-        "started; decisions go to /policy/shadow, nothing is commanded; Ctrl-C stops" if graph.shadow else "armed and started; Ctrl-C stops"
-    )
+    say("started; decisions go to policy/shadow, nothing is commanded; Ctrl-C stops" if graph.shadow else "armed and started; Ctrl-C stops")
 
 
-def _explain(contract: Contract, robot: Robot, given: set[str], *, shadow: bool) -> None:
+def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, *, shadow: bool) -> None:
     """Say how to begin from another terminal."""
+    from isthmus_ros.common import wire
     from isthmus_ros.common.inputs import input_topic
 
     say(
@@ -220,11 +215,11 @@ def _explain(contract: Contract, robot: Robot, given: set[str], *, shadow: bool)
             if found.elements == ("x", "y", "z"):
                 frame = found.frame or robot.base_frame
                 kind, example = "geometry_msgs/msg/PointStamped", f"{{header: {{frame_id: {frame}}}, point: {{x: …, y: …, z: …}}}}"
-            say(f'  ros2 topic pub -1 --qos-durability transient_local /{input_topic(found)} {kind} "{example}"')
+            say(f'  ros2 topic pub -1 --qos-durability transient_local {wire.joined(namespace, input_topic(found))} {kind} "{example}"')
     for name, service in _SERVICES:
         if shadow and name == "arm":
             continue
-        say(f"  ros2 service call /{service}")
+        say(f"  ros2 service call {wire.joined(namespace, service)}")
     say("or begin here with --start; Ctrl-C stops")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ COMMANDING = ("policy_node", "explore_node")
 """Nodes that offer `policy/start` and `policy/stop`; a plan has one at most."""
 _PATIENCE = 20.0  # s for discovery and for the first joint states
 _SETTLE = 10.0  # s for standstill
+_SILENCE = 1.0  # s without a joint state after which nobody knows whether the robot stands still
 
 
 class PlannedProcess:
@@ -94,7 +96,8 @@ class NodeGraph:
         self._folder = tempfile.TemporaryDirectory(prefix="isthmus-")
         self.processes = [PlannedProcess(process, Path(self._folder.name)) for process in plan.processes]
         self._watched: list[Watched] = [*self.processes, *watched]
-        self.link = Link(state_topic, None, self._watched)
+        self.link = Link(state_topic, None, self._watched, namespace=plan.namespace)
+        self._state_topic = state_topic
         self.failures: list[str] = []
         self._active: list[str] = []
 
@@ -110,6 +113,13 @@ class NodeGraph:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Come down in the safe order."""
         self.down()
+
+    @property
+    def _unknown(self) -> str:
+        """Why nobody knows whether the robot stands still; "" if its joint states come."""
+        silent = time.monotonic() - self.link.heard
+        since = f"for {silent:.1f} s" if silent < math.inf else "yet"
+        return f"the robot's state is unknown: nothing on {self._state_topic} {since}" if silent > _SILENCE else ""
 
     def wait(self, seconds: float) -> None:
         """Take in messages for a while.
@@ -141,22 +151,28 @@ class NodeGraph:
             self._active.append(process.name)
 
     def down(self) -> None:
-        """Stop the policy, wait for standstill, disarm, deactivate and end, the processes in reverse order."""
+        """Stop the policy, wait for standstill, disarm, deactivate and end, the processes in reverse order.
+
+        Of a robot that says nothing nobody can wait for standstill: the nodes then end at once, each braking blindly as it does.
+        """
         self._watched.clear()  # the death of one must not keep the others from being brought to rest
         running = {process.name for process in self.processes if process.exit_code is None}
-        if running.intersection(self._active, COMMANDING):
+        commanding = running.intersection(self._active, COMMANDING)
+        if commanding:
             with contextlib.suppress(RosError):
                 self.link.trigger("policy/stop")
             with contextlib.suppress(RosError):
-                self.link.until(lambda: self.link.status.get("policy", "idle") == "idle", _SETTLE, "no standstill")
-        external = any(process.name == "guard_node" for process in self.processes)
-        if running.intersection(self._active, ("guard_node",) if external else COMMANDING) and not self.shadow:
+                self.link.until(lambda: self.link.status.get("policy", "idle") == "idle" or bool(self._unknown), _SETTLE, "no standstill")
+        if "guard_node" in running.intersection(self._active):
             try:
-                insist(self, lambda: self.link.arm(False), _SETTLE)  # refused until standstill
+                insist(self, lambda: self.link.arm(False), _SETTLE, unless=lambda: self._unknown)  # refused until standstill
             except RosError as error:
-                self.failures.append(str(error))
+                self.failures.append(self._unknown or str(error))
+        unknown = bool(self._unknown)
+        for process in self.processes if unknown else ():
+            process.interrupt()
         for process in reversed(self.processes):
-            if process.name in self._active and process.exit_code is None:
+            if process.name in self._active and process.exit_code is None and not unknown:
                 with contextlib.suppress(RosError):
                     self.link.transition(process.plan.full_name, Transition.TRANSITION_DEACTIVATE)
             if (code := process.end()) != 0 and process.name in running:
@@ -165,11 +181,17 @@ class NodeGraph:
         self._folder.cleanup()
 
 
-def insist(graph: NodeGraph, call: Callable[[], object], seconds: float) -> None:
+def insist(graph: NodeGraph, call: Callable[[], object], seconds: float, unless: Callable[[], object] = lambda: False) -> None:
     """Repeat a call that is refused until nodes have found each other.
 
+    Args:
+        graph: waits between two calls.
+        call: raises a RosError if it is refused.
+        seconds: to go on for.
+        unless: true once there is no sense in going on.
+
     Raises:
-        RosError: it is still refused after `seconds`; the message is the node's.
+        RosError: it is still refused; the message is the node's.
     """
     patience = time.monotonic() + seconds
     while True:
@@ -177,6 +199,6 @@ def insist(graph: NodeGraph, call: Callable[[], object], seconds: float) -> None
             call()
             return
         except RosError:
-            if time.monotonic() > patience:
+            if time.monotonic() > patience or unless():
                 raise
         graph.wait(0.2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from isthmus import strict
 
-__all__ = ["ARGUMENTS", "USES", "Argument", "Value", "arguments_of", "read_arguments"]
+__all__ = ["ARGUMENTS", "USES", "Argument", "Value", "arguments_of", "defaults_of", "read_arguments"]
 
 Value = str | bool | float
 
@@ -50,6 +50,13 @@ class Argument:
         """The default in one use."""
         return self.defaults.get(use, self.default)
 
+    def help_for(self, use: str) -> str:
+        """One line: description, choices and default in one use."""
+        default = self.default_for(use)
+        shown = f"{default:g}" if isinstance(default, float) else str(default).lower() if isinstance(default, bool) else default
+        choices = f"; one of {', '.join(filter(None, self.choices))}" if self.choices else ""
+        return self.description + choices + (f"; by default {shown}" if shown else "")
+
     def read(self, value: Value) -> Value:
         """A value of this argument's type, from one or from its text.
 
@@ -84,13 +91,6 @@ ARGUMENTS = (
     Argument("robot", "", "robot profile; empty means the one that the policy names"),
     Argument("robots_dir", "", "folder with robot profiles of your own, searched first"),
     Argument(
-        "guard",
-        "external",
-        "where the guard acts: external in guard_node, a process of its own; inline in policy_node",
-        ("external", "inline"),
-        uses=_COMMANDING,
-    ),
-    Argument(
         "transport",
         "",
         "how commands reach the robot; empty means the profile's way",
@@ -105,7 +105,9 @@ ARGUMENTS = (
     ),
     Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING),
     Argument("use_sim_time", False, "take the time from /clock"),
-    Argument("robot_namespace", "/", "namespace in which the topics of the robot's profile are resolved"),
+    Argument(
+        "robot_namespace", "", "namespace of the nodes and of the robot's topics; empty means the one that a launch file pushes, else /"
+    ),
     Argument("joint_prefix", "", "prefix of the joint names on the robot's topics (ur_robot_driver: tf_prefix)", uses=_COMMANDING),
     Argument("clock", "wall", "wall: real time; stepped: one control period per joint state", ("wall", "stepped"), uses=_SIMULATED),
     Argument("sim", False, "simulate the robot too", uses=("identify",)),
@@ -129,7 +131,7 @@ ARGUMENTS = (
     ),
     Argument("traces", "", "path prefix of the policy's own MCAP traces, one file per run; empty means none", uses=_COMMANDING),
     Argument("log_dir", "", "folder for the nodes' log files and for recordings; empty means ROS's own, and recordings/ here"),
-    Argument("params_file", "", "YAML file of further node parameters; the arguments given here win over it"),
+    Argument("params_file", "", "YAML file of node parameters; the arguments given here win over it"),
     Argument(
         "autostart",
         True,
@@ -140,9 +142,8 @@ ARGUMENTS = (
     Argument(
         "accept_no_deadman",
         False,
-        "accept that a velocity or effort goes on if the commanding process dies, unless the robot has a time-out",
+        "accept that a velocity or effort goes on if the commanding process dies; a simulated robot has a time-out",
         uses=_COMMANDING,
-        defaults=dict.fromkeys(_SIMULATED, True),  # sim_node has one
     ),
 )
 
@@ -158,8 +159,23 @@ def arguments_of(use: str) -> tuple[Argument, ...]:
     return tuple(argument for argument in ARGUMENTS if use in argument.uses)
 
 
+def defaults_of(use: str) -> dict[str, Value]:
+    """What holds in one use where nothing is given.
+
+    Raises:
+        ValueError: there is no such use.
+    """
+    return {argument.name: argument.default_for(use) for argument in arguments_of(use)}
+
+
 def read_arguments(use: str, given: Mapping[str, Value]) -> dict[str, Value]:
-    """All arguments of a use: those given, as values or texts, and the defaults of the rest.
+    """What was given, as values; an empty text counts as not given.
+
+    Defaults are left out: who passes on a default that nobody asked for overrides what somebody did ask for in a file.
+
+    Args:
+        use: key of `USES`.
+        given: argument → value, or its text.
 
     Raises:
         ValueError: an unknown use or argument, or a value that is not valid.
@@ -168,4 +184,4 @@ def read_arguments(use: str, given: Mapping[str, Value]) -> dict[str, Value]:
     for name in given:
         if name not in table:
             raise ValueError(f"{use} has no argument {name!r}; {strict.suggest(name, table)}")
-    return {name: argument.read(given.get(name, argument.default_for(use))) for name, argument in table.items()}
+    return {name: table[name].read(value) for name, value in given.items() if value != ""}

@@ -5,17 +5,18 @@ Nothing of ROS is imported, so the plan can be made, printed and tested on any m
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
-from isthmus.robot import load_robot
-from isthmus_bringup.arguments import Value, read_arguments
+from isthmus.robot import Robot, load_robot
+from isthmus_bringup.arguments import Value, defaults_of, read_arguments
+from isthmus_bringup.parameters import read_parameters
 
 __all__ = ["CONFIG", "STOP_PATIENCE", "Plan", "Process", "plan"]
 
@@ -23,7 +24,6 @@ CONFIG = Path(__file__).parent / "config"
 """Folder with one parameter file per node."""
 STOP_PATIENCE = 10.0
 """Seconds from SIGINT to SIGTERM: a node brakes its robot to standstill first."""
-_TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 _SET_POINTS = ("position", "velocity")  # command modes for which a profile's transport may be a trajectory
 
 
@@ -36,8 +36,8 @@ class Process:
         executable: its name, as behind `python -m PACKAGE`.
         name: of the node.
         namespace: of the node, absolute.
-        parameters_files: YAML files of parameters; a later one wins over an earlier one.
-        parameters: name → value; they win over the files.
+        parameters_files: YAML files of parameters that are shipped.
+        parameters: name → value, for this node alone; they win over the files.
         remappings: topic → topic.
         environment: variables added to the process's environment.
         lifecycle: whether it is a lifecycle node, which is configured and activated after those before it in the plan.
@@ -49,7 +49,7 @@ class Process:
     name: str
     namespace: str = "/"
     parameters_files: tuple[Path, ...] = ()
-    parameters: Mapping[str, Value] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     remappings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     lifecycle: bool = True
@@ -86,117 +86,155 @@ class Plan:
         use: what it is for, a key of `arguments.USES`.
         processes: in starting order.
         autostart: whether lifecycle nodes are configured and activated, one after the other.
+        namespace: in which its nodes live, absolute.
     """
 
     use: str
     processes: tuple[Process, ...]
     autostart: bool
+    namespace: str = "/"
 
 
-def plan(use: str, given: Mapping[str, Value]) -> Plan:
+def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     """Plan the processes of a use.
+
+    What was given wins over the `params_file`, and both over what a node does by itself: a default of the table never becomes a parameter.
 
     Args:
         use: key of `arguments.USES`.
-        given: argument → value or text; the rest take their defaults.
+        given: argument → value or text; the rest is left to the file and to the nodes.
+        within: namespace that a launch file has pushed, absolute.
 
     Raises:
-        ValueError: an unknown use or argument, a value that is not valid, or one that no node supports; one sentence.
+        ValueError: an unknown use, argument or robot, a value that is not valid, or one that no node supports; one sentence.
         OSError: the policy file cannot be read.
     """
-    values = read_arguments(use, given)
+    told = read_arguments(use, given)
+    values = defaults_of(use) | told
     path = Path(str(values["policy"])).expanduser().resolve() if values["policy"] else None
     if use != "sim" and path is None:
         raise ValueError(f"{use} needs a policy file: policy:=…/policy.isthmus")
+    namespace = _namespace(str(values["robot_namespace"]), within)
     _refuse_unsupported(values)
     artifact = Artifact.load(path) if path else None
-    contract = artifact.contract if artifact else None
-    if contract and contract.no_robot:
-        raise ValueError(contract.no_robot)
-    watched = values.get("monitor", "off") != "off"
-    if artifact and watched and artifact.specification is None and not values["params_file"]:
+    robot = _robot(values, artifact.contract if artifact else None)
+    nodes = _nodes(use, values, told, artifact.contract if artifact else None, robot)
+    places = {node.name: f"{namespace.rstrip('/')}/{node.name}" for node in nodes}
+    file = Path(str(values["params_file"])).expanduser().resolve() if values["params_file"] else None
+    filed = read_parameters(file, places) if file else {node: {} for node in places}
+    if artifact and "monitor_node" in filed and artifact.specification is None and not filed["monitor_node"].get("specification"):
         raise ValueError(f"monitor:={values['monitor']} has nothing to watch: {path} has no specification; a params_file can name one")
-    everywhere = _chosen(values, "robot_namespace", "joint_prefix", "clock")
-    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
-    transport = _transport(use, values, contract if simulating else None)
+    environment = {"ROS_LOG_DIR": str(_folder(values))} if values["log_dir"] else {}
     processes = []
-    shadow = bool(values.get("shadow"))
-    if path and (use == "record" or values.get("record") or shadow):
-        processes.append(_recorder(values, path))
-    if path and watched:
-        processes.append(_monitor(values, path))
+    for node in nodes:
+        asked = node.given | ({"policy": str(path)} if path and node.name != "sim_node" else {})
+        processes.append(
+            Process(
+                "isthmus_ros",
+                node.name,
+                node.name,
+                namespace,
+                (CONFIG / f"{node.name}.yaml",),
+                {**node.own, **filed[node.name], **asked},
+                environment=environment,
+                lifecycle=node.lifecycle,
+                required=node.required,
+            )
+        )
+    return Plan(use, tuple(processes), bool(values.get("autostart", False)), namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A node before the parameter file is read: what the plan says by itself, which yields to the file, and what was given, which wins."""
+
+    name: str
+    own: Mapping[str, Value]
+    given: dict[str, Value]
+    lifecycle: bool = True
+    required: bool = True
+
+
+def _nodes(use: str, values: Mapping[str, Value], told: Mapping[str, Value], contract: Contract | None, robot: Robot | None) -> list[_Node]:
+    """The nodes of a use in starting order."""
+
+    def given(*names: str) -> dict[str, Value]:
+        return {name: told[name] for name in names if name in told}
+
+    profile, shadow = ("robot", "robots_dir", "use_sim_time"), bool(values.get("shadow"))
+    nodes = []
+    if contract and (use == "record" or values.get("record") or shadow):
+        # It comes up by itself and first, so that nothing of the control path waits for it; its end ends nothing.
+        folder: dict[str, Value] = {"folder": str(_folder(values))} if values["log_dir"] else {}
+        nodes.append(_Node("record_node", {"autostart": True}, {**given(*profile), **folder}, lifecycle=False, required=False))
+    if contract and values.get("monitor", "off") != "off":
+        # Nothing waits for it either; a motion that it may end ends with it.
+        watching = {**given(*profile, "joint_prefix"), "on_violation": values["monitor"]}
+        nodes.append(_Node("monitor_node", {"autostart": True}, watching, lifecycle=False, required=values["monitor"] != "report"))
+    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
+    agreed = _transport(use, values, contract, robot) if simulating else {}
     if simulating:
-        task = values["task"] or (contract.task if contract else "")
+        task = str(values["task"]) or (contract.task if contract else "")
         if not task:
             raise ValueError("without a policy the simulated robot needs a task: task:=reach")
         # The coordinator of an evaluation brings up the policy alone.
-        simulated = {**everywhere, **transport, **_chosen(values, "plant"), "task": task, "autostart": use == "evaluate"}
-        processes.append(_node("sim_node", values, simulated))
-    if path and use != "record":
-        command = {**everywhere, **_chosen(values, "robot", "robots_dir", "rate_scale", "accept_no_deadman", "use_sim_time")}
-        command["policy"] = str(path)
-        if values.get("sim"):
-            command["accept_no_deadman"] = True  # sim_node has one
-        if values.get("guard") == "external" and not shadow:
-            processes.append(_node("guard_node", values, {**command, **transport}))
-        name = "explore_node" if use == "identify" else "policy_node"
-        processes.append(_node(name, values, {**command, **_chosen(values, "guard", "shadow"), "record": values["traces"]}))
-    return Plan(use, tuple(processes), bool(values.get("autostart", False)))
+        own = {**agreed, "task": task, "autostart": use == "evaluate"}
+        nodes.append(_Node("sim_node", own, given("plant", "task", "transport", "joint_prefix", "clock")))
+    if contract and use != "record":
+        asked = given(*profile, "joint_prefix", "clock")
+        if not shadow:
+            own = {**agreed, "accept_no_deadman": True} if simulating else {}  # sim_node has one
+            nodes.append(_Node("guard_node", own, {**asked, **given("transport", "rate_scale", "accept_no_deadman")}))
+        traces = {"record": told["traces"]} if "traces" in told else {}
+        nodes.append(_Node("explore_node" if use == "identify" else "policy_node", {}, {**asked, **given("shadow"), **traces}))
+    return nodes
 
 
-def _transport(use: str, values: Mapping[str, Value], simulated: Contract | None) -> dict[str, Value]:
+def _transport(use: str, values: Mapping[str, Value], contract: Contract | None, robot: Robot | None) -> dict[str, Value]:
     """The parameter of guard_node and of a simulated robot, which must agree, though left to themselves they choose differently.
 
     It is the profile's transport; an evaluation takes the one that holds commands, with which it equals the run in one process.
     """
-    name = str(values.get("transport", ""))
-    if not name and simulated and values["guard"] == "external":
+    name = str(values["transport"])
+    if not name and contract:
         if use == "evaluate":
-            name = {"twist": "cmd_vel"}.get(simulated.mode, f"forward_{simulated.mode}")
-        elif simulated.mode in _SET_POINTS:
-            folders = [Path(str(values["robots_dir"]))] if values["robots_dir"] else []
-            profile = load_robot(str(values["robot"]) or simulated.robot, folders).ros
-            name = profile.transport if profile else ""
+            name = {"twist": "cmd_vel"}.get(contract.mode, f"forward_{contract.mode}")
+        elif contract.mode in _SET_POINTS and robot and robot.ros:
+            name = robot.ros.transport
     return {"transport": name} if name else {}
 
 
-def _recorder(values: Mapping[str, Value], path: Path) -> Process:
-    """It comes up by itself and first, so that nothing of the control path waits for it; its end ends nothing."""
-    listening = {**_chosen(values, "robot", "robots_dir", "robot_namespace", "use_sim_time"), "policy": str(path)}
-    folder = Path(str(values["log_dir"]) or "recordings").expanduser().resolve()
-    node = _node("record_node", values, {**listening, "folder": str(folder), "autostart": True})
-    return dataclasses.replace(node, lifecycle=False, required=False)
+def _robot(values: Mapping[str, Value], contract: Contract | None) -> Robot | None:
+    """The robot that was named, else the policy's; None for a simulated robot alone."""
+    if contract and contract.no_robot:
+        raise ValueError(contract.no_robot)
+    folders = [Path(str(values["robots_dir"])).expanduser()] if values["robots_dir"] else []
+    if folders and not folders[0].is_dir():
+        raise ValueError(f"robots_dir: there is no folder {folders[0]}")
+    name = str(values["robot"]) or (contract.robot if contract else "")
+    if not name:
+        return None
+    robot = load_robot(name, folders)
+    if contract and (problems := contract.fits(robot)):
+        raise ValueError(f"the policy does not fit the robot: {'; '.join(problems)}")
+    if robot.ros is None:
+        raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
+    return robot
 
 
-def _monitor(values: Mapping[str, Value], path: Path) -> Process:
-    """It only listens; it comes up by itself, and its end ends nothing."""
-    listening = {**_chosen(values, "robot", "robots_dir", "robot_namespace", "joint_prefix", "use_sim_time"), "policy": str(path)}
-    node = _node("monitor_node", values, {**listening, "on_violation": str(values["monitor"]), "autostart": True})
-    return dataclasses.replace(node, lifecycle=False, required=False)
+def _namespace(name: str, within: str) -> str:
+    """The namespace of the nodes, absolute: a relative name is below that of the launch file."""
+    if name != "/" and not re.fullmatch(r"(/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?", name):
+        raise ValueError(f"robot_namespace: letters, digits and _ only, and no digit first, got {name!r}")
+    return "/" + (name if name.startswith("/") else f"{within.strip('/')}/{name}").strip("/")
 
 
-def _node(name: str, values: Mapping[str, Value], parameters: Mapping[str, Value]) -> Process:
-    files = [CONFIG / f"{name}.yaml"]
-    if values["params_file"]:
-        files.append(Path(str(values["params_file"])).expanduser().resolve())
-    for file in files:
-        if not file.is_file():
-            raise ValueError(f"there is no parameter file {file}")
-    environment = {} if _TRANSPORTS in os.environ else {_TRANSPORTS: "UDPv4"}  # over shared memory a dead process can hold up the guard
-    if values["log_dir"]:
-        environment["ROS_LOG_DIR"] = str(Path(str(values["log_dir"])).expanduser().resolve())
-    return Process("isthmus_ros", name, name, "/", tuple(files), parameters, environment=environment)
-
-
-def _chosen(values: Mapping[str, Value], *names: str) -> dict[str, Value]:
-    """Those of the named arguments that this use has."""
-    return {name: values[name] for name in names if name in values}
+def _folder(values: Mapping[str, Value]) -> Path:
+    return Path(str(values["log_dir"])).expanduser().resolve()
 
 
 def _refuse_unsupported(values: Mapping[str, Value]) -> None:
     """Refuse what no node does: a parameter that a node ignores silently would be worse."""
-    if values.get("transport") and values["guard"] == "inline" and values["policy"]:
-        raise ValueError(f"transport:={values['transport']} needs guard:=external; an inline guard commands a forward controller")
     if values.get("monitor", "off") != "off" and not values["policy"]:
         raise ValueError(f"monitor:={values['monitor']} needs a policy: policy:=…/policy.isthmus")
     for name in ("record", "shadow"):

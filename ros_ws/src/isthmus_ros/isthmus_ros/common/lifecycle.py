@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,16 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 __all__ = ["CarefulNode"]
 
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 class CarefulNode(LifecycleNode):
     """A lifecycle node with plain methods as transitions; what they raise is logged, and the transition fails."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._said: dict[str, str] = {}
 
     def configure(self) -> None:
         """Load and check; publish nothing."""
@@ -69,8 +75,34 @@ class CarefulNode(LifecycleNode):
         """A parameter as text."""
         return str(self.get_parameter(name).value)
 
+    def say_change(self, subject: str, state: str, level: str = "info") -> None:
+        """Log the state of a subject in one line, unless it is what was said of it last.
+
+        Args:
+            subject: what the line is about.
+            state: the line; "" is never said, and lets the same line be said again.
+            level: "info", "warning", "error" or "fatal".
+        """
+        if state == self._said.get(subject, ""):
+            return
+        self._said[subject] = state
+        if not state:
+            return
+        log = self.get_logger()  # rclpy lets one line of code speak with one severity
+        if level == "info":
+            log.info(state)
+        elif level == "warning":
+            log.warning(state)
+        elif level == "error":
+            log.error(state)
+        else:
+            log.fatal(state)
+
     def serve(self, kind: Any, name: str, action: Callable[[Any], str]) -> None:
-        """Offer a service; `action` takes the request and returns why it is refused, "" if it is done. A ValueError refuses too."""
+        """Offer a service; `action` takes the request and returns why it is refused, "" if it is done. A ValueError refuses too.
+
+        Who asks is answered each time; the log has a line of every call that is done, and of a refusal that is repeated one.
+        """
 
         def answer(request: Any, response: Any) -> Any:
             try:
@@ -79,20 +111,24 @@ class CarefulNode(LifecycleNode):
                 refusal = str(error)
             response.success = not refusal
             response.message = f"{name} refused: {refusal}" if refusal else "ok"
-            if refusal:
-                self.get_logger().warning(response.message)
+            self.say_change(name, response.message if refusal else "", "warning")
+            if not refusal:
+                asked = f": {str(request.data).lower()}" if hasattr(request, "data") else ""
+                self.get_logger().info(f"{name}{asked}")
             self.published()
             return response
 
         self.create_service(kind, name, answer)
 
     def _transition(self, name: str, work: Callable[[], None]) -> Any:
+        problem, level = "", "error"
         try:
             work()
         except (ValueError, OSError) as error:
-            self.get_logger().error(f"cannot {name}: {error}")
-            return _FAILURE
+            problem = f"cannot {name}: {error}"
         except Exception:
-            self.get_logger().fatal(f"cannot {name}: {traceback.format_exc()}")
-            return _FAILURE
-        return _SUCCESS
+            problem, level = f"cannot {name}: {traceback.format_exc()}", "fatal"
+        # It is tried again and again; that the last state is older each time is nothing new.
+        if not problem or _NUMBER.sub("", problem) != _NUMBER.sub("", self._said.get(name, "")):
+            self.say_change(name, problem, level)
+        return _FAILURE if problem else _SUCCESS

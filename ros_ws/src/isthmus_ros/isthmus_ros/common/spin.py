@@ -1,16 +1,22 @@
-"""The main function of a node: it survives two SIGINTs, brings its robot to rest and exits with code 0."""
+"""The main function of a node: it brings its robot to rest before it ends, with code 0 after one SIGINT or two, and 1 after an error."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
+
+from isthmus_ros.common.network import without_shared_memory
 
 __all__ = ["Restful", "executor", "leave", "run_node"]
 
@@ -55,37 +61,65 @@ def leave(spinner: Any, node: Any) -> None:
 def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) -> int:
     """Create a node, spin it until SIGINT or SIGTERM, let it come to rest and tear it down.
 
-    rclpy's own signal handlers would shut the context down first, and no last command could be sent.
+    rclpy's own signal handlers would shut the context down first, and no last command could be sent. An exception in any callback of the node
+    is the last thing that it does: it brakes, and ends.
 
     Args:
         create: makes the node; a ValueError is a user's error and becomes one line.
         arguments: command line; None means `sys.argv`.
 
     Returns:
-        exit code: 0, or 1 if the node could not be made.
+        exit code: 0, or 1 if the node could not be made or failed.
     """
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     sys.setswitchinterval(_SWITCH)
+    os.environ.update(without_shared_memory(os.environ))
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = create()
-    except (ValueError, ModuleNotFoundError) as error:
+    except (ValueError, ModuleNotFoundError, ParameterException) as error:
         rclpy.logging.get_logger("isthmus").error(str(error))
         rclpy.try_shutdown()
         return 1
     spinner = executor()
     spinner.add_node(node)
-    while not ended.is_set():
-        spinner.spin_once(timeout_sec=0.1)
-    patience = time.monotonic() + SETTLE
-    while not (rested := node.rest()) and time.monotonic() < patience:
-        spinner.spin_once(timeout_sec=0.02)
-    if not rested:
-        node.give_up(f"no standstill within {SETTLE:g} s of the signal to end")
+    failed = False
+    try:
+        while not ended.is_set():
+            spinner.spin_once(timeout_sec=0.1)
+    except Exception as error:
+        failed = True
+        node.get_logger().fatal(f"a callback failed, so this node brakes and ends: {error!r}\n{traceback.format_exc()}")
+    failed |= not _come_to_rest(node, spinner)
     # A second signal must not hit the interpreter's exit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     leave(spinner, node)
-    return 0
+    return int(failed)
+
+
+def _come_to_rest(node: Any, spinner: Any) -> bool:
+    """Let the node come to rest, or give up; False if even that failed.
+
+    A callback that fails once fails again with the next message, and the others must go on braking meanwhile.
+    """
+    patience = time.monotonic() + SETTLE
+    cause = f"no standstill within {SETTLE:g} s of the signal to end"
+    try:
+        while not node.rest():
+            if time.monotonic() > patience:
+                node.give_up(cause)
+                break
+            with contextlib.suppress(Exception):
+                spinner.spin_once(timeout_sec=0.02)
+        return True
+    except Exception as error:
+        cause = f"coming to rest failed: {error!r}"
+        node.get_logger().fatal(f"{cause}\n{traceback.format_exc()}")
+    try:
+        node.give_up(cause)
+    except Exception:
+        node.get_logger().fatal(f"giving up failed: {traceback.format_exc()}")
+    return False

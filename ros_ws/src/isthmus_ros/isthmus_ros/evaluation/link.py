@@ -50,10 +50,18 @@ class Link:
         odometry: stamp in ns → odometry, likewise.
         status: newest `guard/status`, `policy/status` and `monitor/status`, key → value; empty before the first.
         cadence: newest diagnostics of the policy node, key → value.
+        heard: when the newest joint state came, on the monotonic clock; -inf before the first.
     """
 
     def __init__(
-        self, state_topic: str, domain: int | None, processes: Sequence[Watched] = (), *, commands: bool = True, odometry_topic: str = ""
+        self,
+        state_topic: str,
+        domain: int | None,
+        processes: Sequence[Watched] = (),
+        *,
+        commands: bool = True,
+        odometry_topic: str = "",
+        namespace: str = "/",
     ) -> None:
         """Join the domain.
 
@@ -63,11 +71,14 @@ class Link:
             processes: children whose death ends every wait; the list may change meanwhile.
             commands: collect what is executed; False for whoever must not disturb.
             odometry_topic: absolute name of a mobile robot's odometry.
+            namespace: of the nodes; services and topics without a leading / are theirs.
         """
         self._processes = processes
         context = rclpy.Context()
         rclpy.init(args=[], context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node("coordinator", context=context, start_parameter_services=False, enable_rosout=False)
+        self._node = rclpy.create_node(
+            "coordinator", context=context, namespace=namespace, start_parameter_services=False, enable_rosout=False
+        )
         self._executor = executor(context)
         self._executor.add_node(self._node)
         self.states: dict[int, Any] = {}
@@ -75,6 +86,7 @@ class Link:
         self.executed: dict[int, Any] = {}
         self.odometry: dict[int, Any] = {}
         self.status: dict[str, str] = {}
+        self.heard = -float("inf")
         self.cadence: dict[str, str] = {}
         self._clients: dict[str, Any] = {}
         self._publishers: dict[str, Any] = {}
@@ -201,6 +213,7 @@ class Link:
         leave(self._executor, self._node)
 
     def _receive_state(self, message: Any) -> None:
+        self.heard = time.monotonic()
         self.states.setdefault(wire.nanoseconds_of(message.header.stamp), message)
 
     def _receive_odometry(self, message: Any) -> None:

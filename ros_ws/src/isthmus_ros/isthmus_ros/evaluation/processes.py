@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus_ros.common.network import LOOPBACK
+
 __all__ = ["NodeProcess", "RosError", "free_domain", "isolated"]
 
 _PATIENCE = 15.0  # s from SIGINT to the end of a process
@@ -50,8 +52,11 @@ def isolated(domain: int) -> Iterator[dict[str, str]]:
 
     They meet over UDP on this computer alone, not over shared memory: see `loopback.xml`.
     """
-    profile = str(Path(__file__).parents[1] / "loopback.xml")
-    settings = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT", "FASTDDS_DEFAULT_PROFILES_FILE": profile}
+    settings = {
+        "ROS_DOMAIN_ID": str(domain),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
+        "FASTDDS_DEFAULT_PROFILES_FILE": str(LOOPBACK),
+    }
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
