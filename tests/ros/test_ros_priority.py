@@ -26,4 +26,7 @@ def test_what_is_written(tmp_path):
 
 def test_refusals_are_sentences(tmp_path):
     assert "is not -900 (Is a directory): when memory" in protect_from_oom(tmp_path)
-    assert protect_from_oom(tmp_path / "proc" / "score") == "this operating system does not tell which process it ends first when memory runs out"
+    assert (
+        protect_from_oom(tmp_path / "proc" / "score")
+        == "this operating system does not tell which process it ends first when memory runs out"
+    )
