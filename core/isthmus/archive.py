@@ -21,6 +21,7 @@ ARCHIVE_LIMIT = 320 * 2**20
 
 _GRAPH_LIMIT = 256 * 2**20
 _TEXT_LIMIT = 4 * 2**20
+_MEMBERS = 1000
 
 
 def member_limit(name: str) -> int:
@@ -44,8 +45,8 @@ def read_archive(archive: bytes) -> dict[str, bytes]:
     """The members of an archive, in its order. `check_canonical` must follow, once the names are known to be right.
 
     Raises:
-        ValueError: not a zip archive, truncated, or it has directories, links, unsafe or repeated names, encryption, compression or members over
-            `member_limit`. The message names the member.
+        ValueError: not a zip archive, truncated, or it has directories, links, unsafe or repeated names, encryption, compression, members over
+            `member_limit`, members that share bytes, or more than 1000 of them. The message names the member.
     """
     if len(archive) > ARCHIVE_LIMIT:
         raise ValueError(f"has {len(archive)} bytes; at most {ARCHIVE_LIMIT} are allowed")
@@ -53,8 +54,12 @@ def read_archive(archive: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as reader:
             entries = reader.infolist()
+            if len(entries) > _MEMBERS:
+                raise ValueError(f"has {len(entries)} members; at most {_MEMBERS} are allowed")
             for entry in entries:
                 _check_entry(entry, [other.orig_filename for other in entries])
+            if (total := sum(entry.file_size for entry in entries)) > len(archive):
+                raise ValueError(f"has members of {total} bytes in {len(archive)} bytes; members do not overlap")
             for entry in entries:
                 members[entry.orig_filename] = _read_entry(reader, entry)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OverflowError, struct.error) as error:

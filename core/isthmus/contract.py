@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus import strict
 from isthmus.limits import Limits
-from isthmus.signals import Signal
+from isthmus.signals import MEMORY_LIMIT, Signal
 
 if TYPE_CHECKING:
     from isthmus.robot import Robot
 
 __all__ = ["Contract"]
 
+_CHUNK = 100_000  # numbers in one decision
 ACTION_MODES = {"joint_position": "position", "joint_velocity": "velocity", "joint_effort": "effort", "twist": "twist", "raw": "raw"}
 
 
@@ -37,7 +38,10 @@ class Contract:
         start: joint → (position, tolerance): the pose from which the policy may run.
         limits: the guard's limits in training; deployment may be tighter, never looser.
         control_period: seconds between primitive actions.
-        horizon: primitive actions per decision; 1 for a reactive policy.
+        horizon: primitive actions per decision; 1 for a reactive policy; times the elements of the action, at most 100 000.
+
+    Raises:
+        ValueError: a field does not fit the others, the signals together need more than `MEMORY_LIMIT`, or a decision is too long.
     """
 
     robot: str
@@ -53,9 +57,14 @@ class Contract:
         names = [signal.name for signal in self.observation]
         if not names:
             raise ValueError("a contract needs at least one observation signal")
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"signal name {name!r} appears twice")
+        if len(set(names)) < len(names):
+            raise ValueError(f"signal name {next(name for name in names if names.count(name) > 1)!r} appears twice")
+        if (memory := sum(signal.memory for signal in self.observation)) > MEMORY_LIMIT:
+            largest = max(self.observation, key=lambda signal: signal.memory)
+            raise ValueError(
+                f"the observation needs {memory / 1e6:.0f} MB, most of it for signal {largest.name!r} ({largest.memory / 1e6:.0f} MB); "
+                f"at most {MEMORY_LIMIT / 1e6:.0f} MB are allowed"
+            )
         if self.action.source not in ACTION_MODES:
             raise ValueError(f"source of the action must be one of {', '.join(ACTION_MODES)}, got {self.action.source!r}")
         if not all(math.isfinite(bound) for bound in (*self.action.low, *self.action.high)):
@@ -73,6 +82,8 @@ class Contract:
             raise ValueError(f"control_period must be > 0 s, got {self.control_period} s")
         if self.horizon < 1:
             raise ValueError(f"horizon must be >= 1, got {self.horizon}")
+        if self.horizon * len(self.action.elements) > _CHUNK:
+            raise ValueError(f"horizon × actions must be <= {_CHUNK}, got {self.horizon} × {len(self.action.elements)}")
         for joint, (value, tolerance) in self.start.items():
             if not (math.isfinite(value) and tolerance > 0):
                 raise ValueError(f"start of {joint} must be a finite position and a tolerance > 0, got {value} and {tolerance}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ import numpy as np
 
 from isthmus import messages
 from isthmus.contract import Contract
+from isthmus.mcap_records import Allowance, has_footer, read_records
+from isthmus.recorded_messages import VECTORS, JointSample, MessageDecoder
 from isthmus.records import Array, Command, Measurement
 
 __all__ = ["Trace", "read_trace"]
-
-_MAGIC = b"\x89MCAP0\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,37 +100,29 @@ def read_trace(path: Path) -> Trace:
     """Read an episode that `TraceWriter` wrote, all of it into memory.
 
     Raises:
-        ValueError: not an MCAP file, damaged, or without the metadata of isthmus.
+        ValueError: not an MCAP file, damaged, without the metadata of isthmus, or it unpacks to more memory than a file of its size may ask for.
         OSError: the file cannot be opened.
     """
     from mcap.records import Channel, Message, Metadata, Schema, Statistics
-    from mcap_ros2.decoder import DecoderFactory
 
-    complete = _has_footer(path)
-    decoders = DecoderFactory()
+    complete, allowance, decoder = has_footer(path), Allowance.of(path), MessageDecoder(path)
     found: dict[str, dict[str, str]] = {}
-    schemas: dict[int, Any] = {}
-    channels: dict[int, Any] = {}
     by_topic: dict[str, dict[int, Any]] = defaultdict(dict)
     sequences: list[int] = []
     count = 0
-    for record in _records(path, complete):
+    for record in read_records(allowance, complete):
         if isinstance(record, Metadata):
             found[record.name] = record.metadata
-        elif isinstance(record, Schema):
-            schemas[record.id] = record
-        elif isinstance(record, Channel):
-            channels[record.id] = record
+        elif isinstance(record, Schema | Channel):
+            decoder.learn(record)
         elif isinstance(record, Message) and "isthmus.contract" not in found:
             break
-        elif isinstance(record, Message) and record.channel_id in channels:
+        elif isinstance(record, Message) and (topic := decoder.topic(record)):
             count += 1
-            channel = channels[record.channel_id]
-            if channel.topic == "/joint_states":  # the first message of every period
+            if topic == "/joint_states":  # the first message of every period
                 sequences.append(record.sequence)
-            decode = decoders.decoder_for(channel.message_encoding, schemas.get(channel.schema_id))
-            if decode is not None:
-                by_topic[channel.topic][len(sequences) - 1] = decode(record.data)
+            if (value := decoder.value(record)) is not None:
+                by_topic[topic][len(sequences) - 1] = value
         elif isinstance(record, Statistics) and record.message_count != count:
             raise ValueError(f"{path} is damaged: {count} of {record.message_count} messages can be read")
     written = found.get("isthmus.contract", {})
@@ -141,45 +132,83 @@ def read_trace(path: Path) -> Trace:
     if contract.digest() != written["digest"]:
         raise ValueError(f"{path}: the contract does not have the digest that stands beside it; the file was changed")
     metadata = {**found.get("isthmus.episode", {}), **found.get("isthmus.outcome", {})}
-    return _assemble(contract, metadata, complete, sequences if complete else sequences[:-1], by_topic)
+    steps = sequences if complete else sequences[:-1]
+    return _assemble(contract, metadata, complete, steps, by_topic, _Table(len(steps), allowance))
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Makes arrays over the periods of a recording.
+
+    Attributes:
+        length: number of periods T.
+        allowance: what they are paid from.
+    """
+
+    length: int
+    allowance: Allowance
+
+    def dense(self, steps: Mapping[int, Array], shape: tuple[int, ...] = (0,), length: int | None = None) -> Array:
+        """`[length, *shape]`, NaN (or 0 for pixels) where there is no value; `shape` counts only if there is none at all."""
+        length = self.length if length is None else length
+        first = next(iter(steps.values()), np.zeros(shape))
+        self.allowance.take(length * first.nbytes)
+        dense = np.full((length, *first.shape), np.nan if first.dtype.kind == "f" else 0, dtype=first.dtype)
+        for step, value in steps.items():
+            dense[step] = value
+        return dense
+
+    def columns(self, steps: Mapping[int, JointSample], field: str, joints: Sequence[str]) -> Array:
+        """One field of joint states by joint name, `[T, J]`."""
+        self.allowance.take(self.length * len(joints) * 8)
+        values = np.full((self.length, len(joints)), np.nan)
+        for step, state in steps.items():
+            known = dict(zip(state.name, state.fields[field].tolist(), strict=False))  # an empty field is legal
+            values[step] = [known.get(joint, np.nan) for joint in joints]
+        return values
 
 
 def _assemble(
-    contract: Contract, metadata: Mapping[str, str], complete: bool, sequences: list[int], by_topic: Mapping[str, dict[int, Any]]
+    contract: Contract,
+    metadata: Mapping[str, str],
+    complete: bool,
+    sequences: list[int],
+    by_topic: Mapping[str, dict[int, Any]],
+    table: _Table,
 ) -> Trace:
     length, joints, commanded = len(sequences), contract.action.elements, messages.command_field(contract.mode)
-    topics = {topic: {step: message for step, message in steps.items() if step < length} for topic, steps in by_topic.items()}
+    topics = {topic: {step: value for step, value in steps.items() if step < length} for topic, steps in by_topic.items()}
     states = topics.get("/joint_states", {})
-    measured = tuple(states[0].name) if states else ()
-    vectors = {
-        group: {
-            name: _dense({k: messages.vector_of(m, kind) for k, m in steps.items()}, length) for name, steps in _under(topics, f"/{group}/")
-        }
-        for group, kind in (("poses", "pose"), ("twists", "twist"), ("wrenches", "wrench"))
-    }
-    images = {name.removesuffix("/image_raw"): {k: _pixels(m) for k, m in steps.items()} for name, steps in _under(topics, "/camera/")}
-    inputs = {name: {k: _input(m) for k, m in steps.items()} for name, steps in _under(topics, "/policy/input/")}
-    observations = {name: {k: messages.array_of(m) for k, m in steps.items()} for name, steps in _under(topics, "/policy/observation/")}
-    actions = {k: messages.array_of(m) for k, m in topics.get("/policy/action", {}).items()}
-    decisions = sorted({*actions, *(k for steps in observations.values() for k in steps)})
-    status = _hold({k: {pair.key: pair.value for pair in m.status[0].values} for k, m in topics.get("/guard/status", {}).items()}, length)
+    measured = states[0].name if states else ()
+    observations = dict(_under(topics, "/policy/observation/"))
+    actions = topics.get("/policy/action", {})
+    decisions = sorted({*actions, *(step for steps in observations.values() for step in steps)})
+    place = {step: index for index, step in enumerate(decisions)}
+
+    def decided(steps: Mapping[int, Array], shape: tuple[int, ...] = (0,)) -> Array:
+        return table.dense({place[step]: value for step, value in steps.items()}, shape, len(decisions))
+
+    status = _hold(topics.get("/guard/status", {}), length)
+    if len(status) < length:
+        raise ValueError(f"{table.allowance.path} does not begin with a message of /guard/status: isthmus did not write it")
+    vectors = {group: {name: table.dense(steps) for name, steps in _under(topics, f"/{group}/")} for group in VECTORS}
     return Trace(
         contract=contract,
         metadata=metadata,
         complete=complete,
         sequences=np.array(sequences, dtype=np.int64),
-        stamps=np.array([messages.seconds(m.header.stamp.sec * 10**9 + m.header.stamp.nanosec) for m in states.values()], dtype=np.float64),
+        stamps=np.array([messages.seconds(state.stamp) for state in states.values()], dtype=np.float64),
         joints=measured,
-        position=_columns(states, "position", measured, length),
-        velocity=_columns(states, "velocity", measured, length),
-        effort=_columns(states, "effort", measured, length) if any(len(m.effort) for m in states.values()) else None,
-        images={name: _dense(steps, length) for name, steps in images.items()},
-        inputs={name: _dense(_hold(steps, length), length) for name, steps in inputs.items()},
-        command=_columns(topics.get("/guard/command", {}), commanded, joints, length),
-        executed=_columns(topics.get("/guard/executed", {}), commanded, joints, length),
+        position=table.columns(states, "position", measured),
+        velocity=table.columns(states, "velocity", measured),
+        effort=table.columns(states, "effort", measured) if any(len(state.fields["effort"]) for state in states.values()) else None,
+        images={name.removesuffix("/image_raw"): table.dense(steps) for name, steps in _under(topics, "/camera/")},
+        inputs={name: table.dense(_hold(steps, length)) for name, steps in _under(topics, "/policy/input/")},
+        command=table.columns(topics.get("/guard/command", {}), commanded, joints),
+        executed=table.columns(topics.get("/guard/executed", {}), commanded, joints),
         decisions=np.array(decisions, dtype=np.int64),
-        observations={name: _dense(steps, length)[decisions].astype(contract.signal(name).dtype) for name, steps in observations.items()},
-        actions=_dense(actions, length, (contract.horizon, len(joints)))[decisions],
+        observations={name: decided(steps).astype(contract.signal(name).dtype) for name, steps in observations.items()},
+        actions=decided(actions, (contract.horizon, len(joints))),
         rungs=tuple(status[k]["rung"] for k in range(length)),
         causes=tuple(status[k]["cause"] for k in range(length)),
         **vectors,
@@ -197,50 +226,3 @@ def _hold(steps: Mapping[int, Any], length: int) -> dict[int, Any]:
         if step in steps or step - 1 in held:
             held[step] = steps[step] if step in steps else held[step - 1]
     return held
-
-
-def _dense(steps: Mapping[int, Array], length: int, shape: tuple[int, ...] = (0,)) -> Array:
-    """`[length, *shape]`, NaN (or 0 for pixels) where there is no value; `shape` counts only if there is none at all."""
-    first = next(iter(steps.values()), np.zeros(shape))
-    dense = np.full((length, *first.shape), np.nan if first.dtype.kind == "f" else 0, dtype=first.dtype)
-    for step, value in steps.items():
-        dense[step] = value
-    return dense
-
-
-def _columns(steps: Mapping[int, Any], field: str, joints: Sequence[str], length: int) -> Array:
-    """One field of joint states by joint name, `[length, J]`."""
-    values = np.full((length, len(joints)), np.nan)
-    for step, message in steps.items():
-        known = dict(zip(message.name, getattr(message, field), strict=False))  # an empty field is legal
-        values[step] = [known.get(joint, np.nan) for joint in joints]
-    return values
-
-
-def _input(message: Any) -> Array:
-    return messages.vector_of(message, "point") if hasattr(message, "point") else messages.array_of(message)
-
-
-def _pixels(message: Any) -> Array:
-    return np.frombuffer(bytes(message.data), dtype=np.uint8).reshape(message.height, message.width, -1)
-
-
-def _has_footer(path: Path) -> bool:
-    with path.open("rb") as content:
-        size = content.seek(0, 2)
-        content.seek(max(size - len(_MAGIC), 0))
-        return size > len(_MAGIC) and content.read() == _MAGIC
-
-
-def _records(path: Path, complete: bool) -> Iterator[Any]:
-    """Records in file order; those of an unfinished file as far as they are whole."""
-    from mcap.exceptions import InvalidMagic, McapError
-    from mcap.stream_reader import StreamReader
-    from zstandard import ZstdError
-
-    with path.open("rb") as stream:
-        try:
-            yield from StreamReader(stream, validate_crcs=True, record_size_limit=path.stat().st_size).records
-        except (McapError, ZstdError, struct.error, ValueError, MemoryError, OverflowError) as error:  # the last two: a damaged length
-            if complete or isinstance(error, InvalidMagic):
-                raise ValueError(f"{path} is not a readable MCAP file: {error or type(error).__name__}") from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from isthmus import strict
 
-__all__ = ["COMPONENTS", "SOURCES", "CameraSpec", "Signal"]
+__all__ = ["COMPONENTS", "MEMORY_LIMIT", "SOURCES", "CameraSpec", "Signal"]
 
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "joint_position": ("rad", "m"),
@@ -34,6 +35,10 @@ COMPONENTS = {
 }
 UNITS = tuple(sorted({unit for units in SOURCES.values() for unit in units}))
 DTYPES = ("float32", "float64", "uint8")
+MEMORY_LIMIT = 256 * 10**6
+"""Largest memory of an observation for one row, bytes."""
+
+_WINDOW = 100_000  # control periods that a history may reach over
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,12 @@ class Signal:
         high: upper bound per element.
         frame: frame of the values; empty means the robot's base frame, or that no frame applies.
         dtype: "float32", "float64" or "uint8" (images).
-        history: number of samples, oldest first.
+        history: number of samples, oldest first; times `stride`, at most 100 000 control periods.
         stride: control periods between samples.
         camera: geometry of an image signal.
+
+    Raises:
+        ValueError: a field does not fit the others, or the samples in between need more than `MEMORY_LIMIT`; the message names the signal.
     """
 
     name: str
@@ -127,6 +135,18 @@ class Signal:
                 raise ValueError(f"{at}: low must be < high, got {low} and {high} for {element}")
         if self.history < 1 or self.stride < 1:
             raise ValueError(f"{at}: history and stride must be >= 1, got {self.history} and {self.stride}")
+        if self.history * self.stride > _WINDOW:
+            raise ValueError(
+                f"{at}: history × stride must be <= {_WINDOW} control periods, got {self.history} × {self.stride} = {self.history * self.stride}"
+            )
+        if self.memory > MEMORY_LIMIT:
+            size = f"history {self.history}, stride {self.stride} and samples of {' × '.join(map(str, self.shape))} {self.dtype}"
+            raise ValueError(f"{at}: {size} need {self.memory / 1e6:.0f} MB; at most {MEMORY_LIMIT / 1e6:.0f} MB are allowed")
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all samples from the oldest to the newest, which are kept whether they are shown or not."""
+        return ((self.history - 1) * self.stride + 1) * math.prod(self.shape) * {"float32": 4, "float64": 8, "uint8": 1}[self.dtype]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -20,14 +20,15 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
-from isthmus.kinds.graph import GraphPolicy, start_session
+from isthmus.kinds.graph import GraphPolicy
+from isthmus.kinds.session import start_session
 from isthmus.onnx_audit import audit_onnx
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers import stl
@@ -39,6 +40,7 @@ NONE, FULL, SAFE, FAIL_SAFE = range(4)
 only; none of them."""
 
 _FIRST = 256  # candidates that are tried before the others
+_NUMBERS = 10**7  # of all beginnings together
 _POLICY, _DYNAMICS, _FORMULA, _SETTINGS = "policy.onnx", "dynamics.onnx", "specification.txt", "npc.json"
 
 
@@ -73,6 +75,11 @@ class BackupSettings:
             raise ValueError(f"prefix must be >= 0, candidates and hold >= 1, got {self.prefix}, {self.candidates} and {self.hold}")
         if len(self.choices) != len(self.fail_safe) or not all(self.choices):
             raise ValueError(f"choices need values for each of {len(self.fail_safe)} controls, got {[len(row) for row in self.choices]}")
+        numbers = max(math.prod(len(row) for row in self.choices), self.candidates * self.prefix * self.hold) * len(self.choices)
+        if numbers > _NUMBERS:
+            raise ValueError(
+                f"the search may keep {_NUMBERS} numbers (choices and candidates × prefix × hold), these settings need {numbers}"
+            )
 
     def beginnings(self) -> Array:
         """What the search tries, `[K, prefix * hold, m]`."""
@@ -110,12 +117,13 @@ class NpcPolicy:
                 raise ValueError(
                     f"the formula names signal {name!r}, which the model does not have; {strict.suggest(name, settings.signals)}"
                 )
-        self._network = GraphPolicy(contract, policy)
-        self._dynamics = start_session(dynamics, _DYNAMICS)
         if settings.prefix * settings.hold > contract.horizon:
             raise ValueError(f"the search chooses {settings.prefix * settings.hold} steps, a plan has {contract.horizon}")
-        self._check_dynamics()
         self._beginnings = settings.beginnings() if settings.prefix else np.zeros((0, 0, len(settings.fail_safe)))
+        rows = max(1, *(len(part) for part in np.split(self._beginnings, [_FIRST])))
+        self._network = GraphPolicy(contract, policy, rows)
+        self._dynamics = self._opened(dynamics, rows)
+        self._check_dynamics()
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> NpcPolicy:
@@ -153,11 +161,20 @@ class NpcPolicy:
         spent = np.full(len(plans), (time.perf_counter() - began) / len(plans))
         return ActionChunk(plans, {"robustness": robustness, "backup": backup, "solve_time": spent})
 
-    def _check_dynamics(self) -> None:
-        """Run the model once, so that what does not fit is refused before anything moves."""
+    def _opened(self, dynamics: bytes, rows: int) -> Any:
+        """The session of the model, once it is known to run on as many rows as the search asks for."""
         states, controls = sum(math.prod(signal.shape) for signal in self.contract.observation), len(self.contract.action.elements)
         if len(self.settings.fail_safe) != controls:
             raise ValueError(f"member {_SETTINGS!r}: fail_safe must have {controls} values, got {len(self.settings.fail_safe)}")
+        shapes = {"state": (rows, states), "actions": (rows, self.contract.horizon, controls)}
+        session, complaint = start_session(dynamics, _DYNAMICS, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+        if complaint:
+            raise ValueError(f"member {_DYNAMICS!r} cannot predict from {states} states and {controls} controls: {complaint}")
+        return session
+
+    def _check_dynamics(self) -> None:
+        """Run the model once, so that what does not fit is refused before anything moves."""
+        states, controls = sum(math.prod(signal.shape) for signal in self.contract.observation), len(self.contract.action.elements)
         try:
             found = self.predict(np.zeros((1, states), dtype=np.float32), np.zeros((1, self.contract.horizon, controls)))
         except Exception as error:  # onnxruntime's errors have no common class

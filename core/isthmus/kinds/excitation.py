@@ -22,6 +22,7 @@ from isthmus.records import ActionChunk, Array
 __all__ = ["ExcitationPolicy", "MultiSine", "excitation_artifact"]
 
 _MEMBER = "excitation.json"
+_SINES = 10**6  # that one decision adds up
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ class ExcitationPolicy:
         excitation: the waveform.
 
     Raises:
-        ValueError: the contract has no time signal, another number of joints, or bounds that the waveform or rest could leave.
+        ValueError: the contract has no time signal, another number of joints, bounds that the waveform or rest could leave, or a horizon for which a
+            decision adds up more than 1 000 000 sines.
     """
 
     members: ClassVar[tuple[str, ...]] = (_MEMBER,)
@@ -109,6 +111,9 @@ class ExcitationPolicy:
         joints = len(action.elements)
         if len(excitation.base) != joints:
             raise ValueError(f"member {_MEMBER!r}: base must have {joints} entries, one per joint, got {len(excitation.base)}")
+        if (sines := contract.horizon * joints * len(excitation.frequency)) > _SINES:
+            shown = f"{contract.horizon} × {joints} × {len(excitation.frequency)} = {sines}"
+            raise ValueError(f"member {_MEMBER!r}: horizon × joints × frequencies must be <= {_SINES}, got {shown}")
         self.contract = contract
         self.excitation = excitation
         self._clock = clocks[0]

@@ -13,10 +13,11 @@ import numpy as np
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
+from isthmus.kinds.session import start_session
 from isthmus.onnx_audit import audit_onnx
 from isthmus.records import ActionChunk, Array
 
-__all__ = ["GraphPolicy", "graph_artifact", "start_session"]
+__all__ = ["GraphPolicy", "graph_artifact"]
 
 _MEMBER = "policy.onnx"
 _OUTPUT = "actions"
@@ -33,17 +34,27 @@ class GraphPolicy:
         contract: what the graph consumes and produces.
 
     Raises:
-        ValueError: onnxruntime cannot run the graph, or its inputs or output are not those of the contract.
+        ValueError: onnxruntime cannot run the graph, it needs too much memory or time, or its inputs or output are not those of the contract.
     """
 
     members: ClassVar[tuple[str, ...]] = (_MEMBER,)
 
-    def __init__(self, contract: Contract, graph: bytes) -> None:
-        session = start_session(graph, _MEMBER)
+    def __init__(self, contract: Contract, graph: bytes, rows: int = 1) -> None:
+        """Rehearse and open the graph, see `isthmus.kinds.rehearsal`.
+
+        Args:
+            contract: what the graph consumes and produces.
+            graph: a serialised ModelProto.
+            rows: of the observation that it is rehearsed with.
+        """
+        neutral = {signal.name: np.zeros((rows, signal.history, *signal.shape), dtype=signal.dtype) for signal in contract.observation}
+        session, complaint = start_session(graph, _MEMBER, neutral)
         self.contract = contract
         self._session = session
         _check_inputs(contract, session.get_inputs())
         _check_outputs(contract, session.get_outputs())
+        if complaint:
+            raise ValueError(f"member {_MEMBER!r} cannot run on an observation of zeros: {complaint}")
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> GraphPolicy:
@@ -52,7 +63,7 @@ class GraphPolicy:
 
     @classmethod
     def audit(cls, members: Mapping[str, bytes]) -> None:
-        """Refuse graphs with external data, custom operators or functions."""
+        """Refuse graphs that are not closed or have no bound, see `audit_onnx`."""
         audit_onnx(members[_MEMBER], f"member {_MEMBER!r}")
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
@@ -104,30 +115,6 @@ def graph_artifact(contract: Contract, graph: bytes, training: Mapping[str, Any]
     artifact = Artifact(contract, "graph", {_MEMBER: graph}, training or {}, git=git)
     artifact.policy()
     return artifact
-
-
-def start_session(graph: bytes, member: str) -> Any:
-    """An onnxruntime session on one CPU thread.
-
-    Args:
-        graph: that has been audited.
-        member: its name in the policy file, for messages.
-
-    Raises:
-        ValueError: onnxruntime cannot run the graph.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # what was audited; never guess another format from the bytes
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class
-        raise ValueError(f"member {member!r}: onnxruntime cannot run the graph: {error}") from None
 
 
 def _check_inputs(contract: Contract, inputs: list[Any]) -> None:
