@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Contract"]
 
 _CHUNK = 100_000  # numbers in one decision
+_LEAST_BRAKING = 0.5  # share of the robot's own stop_acceleration
+
 ACTION_MODES = {"joint_position": "position", "joint_velocity": "velocity", "joint_effort": "effort", "twist": "twist", "raw": "raw"}
 
 
@@ -196,11 +198,28 @@ class Contract:
                 f"policy runs every {self.control_period:g} s; robot {robot.name!r} can be commanded every {low:g} to {high:g} s"
             )
         if not problems:
+            problems += [
+                f"policy does not command joint {name!r}, but robot {robot.name!r} is commanded in all its joints at once"
+                for name in joints
+                if name not in self.action.elements
+            ]
+            problems += _braking_problems(self.limits, robot)
             try:
                 self.limits.tightest(robot.limits())
             except ValueError as error:
                 problems.append(f"nothing is left of the limits of training within the robot's: {error}")
         return list(dict.fromkeys(problems))
+
+
+def _braking_problems(limits: Limits, robot: Robot) -> list[str]:
+    """A file that looks further ahead than the robot needs is careful; one that is far from the robot was made for another."""
+    own = robot.limits()
+    allowed = {joint: _LEAST_BRAKING * value for joint, value in zip(own.joints, own.stop_acceleration, strict=True)}
+    return [
+        f"stop_acceleration of {joint} is {value:g}, allowed is {allowed[joint]:g} or more, half of that of robot {robot.name!r}"
+        for joint, value in zip(limits.joints, limits.stop_acceleration, strict=True)
+        if value < allowed[joint]
+    ]
 
 
 def _unit_problems(signal: Signal, robot: Robot, mode: str) -> list[str]:

@@ -40,6 +40,7 @@ class LimitGuard:
 
     Attributes:
         limits: what it lets pass; never looser than the robot's own.
+        wire_limits: what everything that is sent keeps, `rate_scale` included; its braking is the robot's own.
         joints: commanded joints, in the order of the commands it emits.
         mode: command mode.
         thresholds: of its monitors, from the robot's profile.
@@ -70,6 +71,7 @@ class LimitGuard:
         if problems := limits.looser_than(own):
             raise ValueError(f"guard limits are looser than those of robot {robot.name!r}: {'; '.join(problems)}")
         self.limits = limits
+        self.wire_limits = _scaled(robot, limits, rate_scale)
         self.joints = limits.joints
         self.mode = mode
         self.thresholds = robot.monitors
@@ -319,6 +321,13 @@ class LimitGuard:
         stopping_point = now.position + now.velocity * np.abs(now.velocity) / (2 * self._braking)
         begins = (braking & ~state.braking)[:, None] | np.isnan(now.anchor)
         return np.where(begins, stopping_point, now.anchor)
+
+
+def _scaled(robot: Robot, limits: Limits, rate_scale: float) -> Limits:
+    """Limits with the robot's own braking, and all rates scaled."""
+    rates = {"velocity": limits.velocity, "acceleration": limits.acceleration}
+    rates["stop_acceleration"] = tuple(robots_own(robot, limits, "stop_acceleration").tolist())
+    return dataclasses.replace(limits, **{name: tuple(rate_scale * value for value in values) for name, values in rates.items()})
 
 
 def _mask(rows: Array, state: GuardState) -> Array:

@@ -154,7 +154,8 @@ class Monitors:
         # A sample that follows lost ones may have moved further than one period allows, and stamps of one that follows at once may be rounded.
         elapsed = np.maximum(stamp - state.stamp, looked)
         longest = elapsed if looked >= period else np.maximum(elapsed, period)
-        self._add_joints(found, distance > self._twice_fastest * longest[:, None], "measured position of {} jumped")
+        jumped = distance > self._twice_fastest * longest[:, None]
+        self._add_joints(found, jumped, "measured position of {} jumped")
         lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
         astray = distance > self._overspeed * elapsed[:, None]
         if self._mode != "effort":
@@ -174,6 +175,8 @@ class Monitors:
             if np.count_nonzero(state.age):  # the last look saw nothing new
                 ordered = commanded + np.where((state.age > 0)[:, None], state.ordered, 0.0)
             astray = astray | (moved * ordered <= 0)
+        if found and np.count_nonzero(jumped):  # what jumps has not moved there
+            astray = astray & ~jumped
         origin = np.where(astray, state.origin, position)
         away = np.abs(position - origin) > self._thresholds.runaway_travel
         self._add_joints(found, away, "{} runs away from its command", runaway=True)

@@ -260,6 +260,7 @@ class RosProfile:
         speed_scaling: how fast the robot may go; None if it does not say.
         program_running: std_msgs/Bool, latched: whether the robot's program runs, so that it obeys; "" if it does not say.
         cameras: camera → its raw pictures, where they are not as `RosCamera` assumes.
+        effort_holds: whether the driver holds the robot by itself when efforts stop coming; without it efforts are refused.
     """
 
     command_topics: Mapping[str, str]

@@ -175,6 +175,22 @@ def test_units_and_limits_are_part_of_the_fit():
     ]
 
 
+def test_a_file_that_brakes_less_than_half_as_hard_as_its_robot_does_not_fit():
+    """Issue 14, line 9."""
+    limits = UR5E.limits()
+    half = make_contract(limits=dataclasses.replace(limits, stop_acceleration=(7.5,) * 6))
+    assert half.fits(UR5E) == []
+    weak = make_contract(limits=dataclasses.replace(limits, stop_acceleration=(15.0, 0.01, *(15.0,) * 4)))
+    assert weak.fits(UR5E) == ["stop_acceleration of shoulder_lift_joint is 0.01, allowed is 7.5 or more, half of that of robot 'ur5e'"]
+
+
+def test_a_policy_that_leaves_a_joint_out_does_not_fit():
+    """Issue 14, line 11: it passed, and the first command ended guard_node with a KeyError."""
+    five = dataclasses.replace(UR5E, joints=UR5E.joints[:5], hold=None, ros=None)
+    contract = make_contract(robot=five)
+    assert contract.fits(UR5E) == ["policy does not command joint 'wrist_3_joint', but robot 'ur5e' is commanded in all its joints at once"]
+
+
 def test_a_signal_of_turning_and_sliding_joints_is_in_the_unit_of_those_that_turn():
     robot = load_robot("ur5e_gripper")
     fingers = dataclasses.replace(robot, joints=robot.joints[6:])

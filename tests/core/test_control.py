@@ -73,6 +73,27 @@ def test_a_signal_that_is_not_finite_holds_its_row_and_is_named():
     assert decision.cause == ("", "hold lasted 0.5 s: signal 'goal' is not finite")
 
 
+def test_a_step_that_was_never_armed_writes_nothing():
+    """Issue 14, line 11: it wrote 0.0 to all joints."""
+    step = control()
+    for action in (np.full((1, 6), 0.5), None):
+        step.sense()
+        decision = step.act(action)
+        assert decision.command is None
+        assert decision.cause == ("not armed",)
+    assert step.plant.written == []
+    step.sense()
+    assert (step.observe(GOAL)["previous"] == 0).all()
+
+
+def test_a_plant_of_which_some_rows_were_never_reset_is_not_commanded():
+    step = control(batch=3)
+    step.reset(np.array([1]))
+    with pytest.raises(ValueError, match=r"^rows 0, 2 of the plant are not armed, the others are: reset all of them first$"):
+        step.act(np.zeros((3, 6)))
+    assert step.plant.written == []
+
+
 def test_what_does_not_fit_is_refused_before_anything_moves():
     with pytest.raises(ValueError, match="'action' expects joint 'shoulder_pan_joint', which robot 'pendulum' does not have"):
         ControlStep(FakePlant(PENDULUM, "effort", 0.05), CONTRACT)

@@ -99,12 +99,13 @@ def test_a_command_is_moved_to_the_nearest_one_that_keeps_every_limit(seed, mode
     now = situation(generator, limits, dt, mode=mode, age=late)
     rates = generator.uniform(-2, 2, (ROWS, 6)) * limits.velocity
     asked = now.executed + rates * dt if mode == "position" else rates
+    hardest = ARM.joints[0].stop_acceleration  # of the robot itself
     found = MotionEnvelope(robot, limits, mode, scale).clamp(asked, now)
     found = (found - now.executed) / dt if mode == "position" else found
     for row in range(ROWS):
         for joint in range(6):
             rate, fastest, braking = now.rate[row, joint], limits.velocity[joint] * scale, limits.stop_acceleration[joint]
-            slowest = math.copysign(max(abs(rate) - braking * dt, 0.0), rate)
+            slowest = math.copysign(max(abs(rate) - hardest * dt, 0.0), rate)
             reach = acceleration * scale * dt
             place = now.executed[row, joint] if mode == "position" else now.position[row, joint] + now.velocity[row, joint] * lag
             if mode == "velocity":
@@ -116,15 +117,19 @@ def test_a_command_is_moved_to_the_nearest_one_that_keeps_every_limit(seed, mode
 
 
 @pytest.mark.parametrize("mode", ["velocity", "position"])
-def test_braking_goes_towards_rest_at_stop_acceleration_and_no_further(mode):
-    limits = dataclasses.replace(ARM.limits(), stop_acceleration=(1.0, 2, 3, 4, 5, 6))
+def test_braking_goes_towards_rest_at_the_robots_own_stop_acceleration_and_no_further(mode):
+    own = (2.0, 4, 6, 8, 10, 12)
+    robot = dataclasses.replace(
+        ARM, joints=tuple(dataclasses.replace(joint, stop_acceleration=b) for joint, b in zip(ARM.joints, own, strict=True))
+    )
+    limits = dataclasses.replace(robot.limits(), stop_acceleration=(1.0, 2, 3, 4, 5, 6))
     now = situation(np.random.default_rng(0), limits, 0.02, mode=mode)
     now.rate[:2] = [[0.01, -0.01, 0, 1, -1, 3], [0.02, 0.04, 0.06, -0.08, 0.1, 0.12]]
-    found = MotionEnvelope(ARM, limits, mode, 0.1).brake(now)
+    found = MotionEnvelope(robot, limits, mode, 0.1).brake(now)
     rate = (found - now.executed) / 0.02 if mode == "position" else found
-    step = np.array(limits.stop_acceleration) * 0.02
+    step = np.array(own) * 0.02
     np.testing.assert_allclose(rate, np.sign(now.rate) * np.maximum(np.abs(now.rate) - step, 0), atol=1e-9)
-    clamped = MotionEnvelope(ARM, limits, mode, 0.1).clamp(found, now)
+    clamped = MotionEnvelope(robot, limits, mode, 0.1).clamp(found, now)
     np.testing.assert_array_equal(clamped, found)
 
 
@@ -305,7 +310,7 @@ def test_an_effort_holds_with_the_gains_of_the_profile(seed, gravity):
     anchor = generator.uniform(-1, 1, (ROWS, 3))
     position, velocity = anchor + generator.normal(0, 0.1, (ROWS, 3)), generator.normal(0, 0.5, (ROWS, 3))
     blind = generator.random((ROWS, 3)) < 0.1
-    age = generator.choice([0.0, 0.03, 0.030001, 1.0], ROWS)  # 30 ms are allowed at 10 ms
+    age = generator.choice([0.0, 0.03, 0.030001, 0.4, 1.03, 9.0], ROWS)  # 30 ms are allowed at 10 ms
     zeros = np.zeros((ROWS, 3))
     now = Situation(
         zeros, zeros, anchor, np.where(blind, np.nan, position), velocity, np.broadcast_to(age[:, None], (ROWS, 3)), Timing.of(0.01)
@@ -318,8 +323,9 @@ def test_an_effort_holds_with_the_gains_of_the_profile(seed, gravity):
         if gravity and blind[row].any():  # a load that depends on a joint that is not known
             continue
         for joint in range(3):
-            damping = 0.0 if age[row] > 0.03 else kd[joint] * velocity[row, joint]
-            wanted = 0.0 if blind[row, joint] else kp[joint] * (anchor[row, joint] - position[row, joint]) - damping + lift[row, joint]
+            held = kp[joint] * (anchor[row, joint] - position[row, joint]) - kd[joint] * velocity[row, joint]
+            wanted = (held if age[row] <= 0.03 else 0.0) + min(max(1 - (age[row] - 0.03), 0.0), 1.0) * lift[row, joint]
+            wanted = 0.0 if blind[row, joint] else wanted
             low = 0.0 if velocity[row, joint] < -limits.velocity[joint] else -limits.effort[joint]
             high = 0.0 if velocity[row, joint] > limits.velocity[joint] else limits.effort[joint]
             assert found[row, joint] == pytest.approx(min(max(wanted, low), high), abs=1e-9)

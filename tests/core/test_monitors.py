@@ -38,7 +38,7 @@ def test_nothing_is_raised_by_steady_motion():
 
 def test_a_jump_is_measured_against_the_time_since_the_last_sample():
     assert watch([(0.0, [0, 0], [0, 0]), (DT, [0, 0.31], [0, 0])])[1] == [("measured position of elbow jumped", True)]
-    assert watch([(0.0, [0, 0], [0, 0]), (4 * DT, [0, 0.31], [0, 0])])[1] == []
+    assert watch([(0.0, [0, 0], [0, 0]), (4 * DT, [0, 0.31], [0, 0])], runaway_travel=np.inf)[1] == []
 
 
 def test_a_stamp_that_is_no_number_counts_as_no_sample():
@@ -68,7 +68,7 @@ def test_no_robot_is_without_monitors_by_default():
     still = [(tick * DT, [0, 0], [0, 0]) for tick in range(20)]
     assert watch(still, executed=1.0)[-1] != []
     runaway = [(tick * DT, [0, 0.1 * tick], [0, 2]) for tick in range(20)]
-    assert watch(runaway)[-1] == [("elbow does not follow its command", True)]
+    assert watch(runaway)[-1] == [("elbow does not follow its command", True), ("elbow runs away from its command", True)]
 
 
 def test_reversals_count_only_above_the_speed_that_matters():
@@ -109,12 +109,13 @@ class Written:
         self.stamp, self.age = -math.inf, 0.0
         count = len(fastest)
         self.position, self.lead, self.travel = [math.nan] * count, [0.0] * count, [0.0] * count
+        self.origin, self.unseen, self.ordered, self.waited = [math.nan] * count, [0.0] * count, [0.0] * count, [0.0] * count
         self.swing, self.reversals = [0.0] * count, [0.0] * count
 
     def update(self, stamp, executed, rate, position, velocity, dt):
         """Alarms as (sentence, fatal); the first joint of each kind is named."""
         found, seen = [], {}
-        new = stamp > self.stamp
+        new, again = stamp > self.stamp, self.age > 0
         self.age = 0.0 if new else self.age + dt
         if stamp < self.stamp:
             found.append(("stamps of the joint state go backwards", False))
@@ -125,12 +126,17 @@ class Written:
         for j, name in enumerate(JOINTS):
             known = math.isfinite(position[j])
             place = position[j] if known else self.position[j]
+            self.unseen[j] = 0.0 if known and new else self.unseen[j] + dt
             moved, commanded = place - self.position[j], rate[j] * dt
-            if abs(moved) > 2 * self.fastest[j] * elapsed:
+            jumped, along = abs(moved) > 2 * self.fastest[j] * elapsed, not abs(moved) > 1.1 * self.fastest[j] * elapsed
+            if jumped:
                 seen.setdefault("jump", f"measured position of {name} jumped")
             if self.mode != "effort":
-                if moved == 0 and abs(self.travel[j]) > self.thresholds.frozen_travel and new and known:
+                self.waited[j] = self.waited[j] + dt if moved == 0 and abs(self.travel[j]) > self.thresholds.frozen_travel else 0.0
+                if self.waited[j] > 0 and new and known:
                     seen.setdefault("frozen", f"{name} does not follow its command: its measured position is frozen")
+                self.ordered[j] = commanded + (self.ordered[j] if again else 0.0)
+                along = along and not moved * self.ordered[j] <= 0
                 self.travel[j] = self.travel[j] + commanded if moved == 0 else 0.0
                 if self.mode == "position":
                     self.lead[j] = executed[j] - place
@@ -139,6 +145,9 @@ class Written:
                     self.lead[j] = (self.lead[j] + commanded - step) / (1 + abs(commanded) / 2.0 + dt / 20.0)
                 if abs(self.lead[j]) > self.thresholds.tracking_tolerance:
                     seen.setdefault("lead", f"{name} does not follow its command")
+            self.origin[j] = place if along or jumped else self.origin[j]
+            if abs(place - self.origin[j]) > self.thresholds.runaway_travel:
+                seen.setdefault("away", f"{name} runs away from its command")
             before = self.swing[j]
             if abs(velocity[j]) > self.thresholds.oscillation_speed:
                 self.swing[j] = velocity[j]
@@ -147,7 +156,7 @@ class Written:
                 seen.setdefault("swing", f"{name} oscillates")
             self.position[j] = place
         self.stamp = stamp
-        return found + [(seen[kind], True) for kind in ("jump", "frozen", "lead", "swing") if kind in seen]
+        return found + [(seen[kind], True) for kind in ("jump", "frozen", "lead", "away", "swing") if kind in seen]
 
 
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
@@ -158,10 +167,13 @@ class Written:
     oscillation=st.sampled_from([2.0, math.inf]),
     frozen=st.sampled_from([0.03, 0.2]),
     trouble=st.sampled_from([0.0, 0.2]),
+    runaway=st.sampled_from([0.05, 0.3]),
 )
-def test_every_row_is_judged_as_the_documentation_says(seed, mode, dt, oscillation, frozen, trouble):
+def test_every_row_is_judged_as_the_documentation_says(seed, mode, dt, oscillation, frozen, trouble, runaway):
     generator, rows, fastest = np.random.default_rng(seed), 3, np.array([1.0, 3.0])
-    thresholds = Thresholds(tracking_tolerance=0.25, frozen_travel=frozen, oscillation=oscillation, oscillation_speed=0.3)
+    thresholds = Thresholds(
+        tracking_tolerance=0.25, frozen_travel=frozen, oscillation=oscillation, oscillation_speed=0.3, runaway_travel=runaway
+    )
     monitors = Monitors(thresholds, mode, JOINTS, fastest)
     state, written = monitors.initial(rows), [Written(thresholds, mode, fastest) for _ in range(rows)]
     position, rate, stamp = generator.uniform(-1, 1, (rows, 2)), np.zeros((rows, 2)), np.zeros(rows)
@@ -181,7 +193,9 @@ def test_every_row_is_judged_as_the_documentation_says(seed, mode, dt, oscillati
         for row in range(rows):
             wanted = written[row].update(told[row], executed[row], rate[row], measured[row], velocity[row], dt)
             assert [(alarm.causes[row], alarm.fatal) for alarm in alarms if alarm.rows[row]] == wanted
-            for name in ("stamp", "age", "position", "lead", "travel", "swing", "reversals"):
+            for alarm in alarms:
+                assert alarm.runaway == alarm.causes[row].endswith("runs away from its command")
+            for name in ("stamp", "age", "position", "unseen", "ordered", "origin", "lead", "travel", "waited", "swing", "reversals"):
                 np.testing.assert_allclose(getattr(state, name)[row], getattr(written[row], name), atol=1e-9, err_msg=name)
         rate = np.clip(rate + generator.uniform(-0.5, 0.5, (rows, 2)), -fastest, fastest) * (generator.random((rows, 2)) < 0.95)
         executed = executed + rate * dt if mode == "position" else rate
@@ -199,7 +213,8 @@ def test_finite_is_right_for_any_size(size):
 
 def test_a_threshold_must_be_passed_not_met():
     exactly = [(0.0, [0, 0], [0, 0]), (DT, [6 * DT, 0], [0, 0])]  # at twice 3 rad/s
-    assert not any(watch(exactly, tracking_tolerance=np.inf))
+    assert not any(watch(exactly, tracking_tolerance=np.inf, runaway_travel=6 * DT))
+    assert any(watch(exactly, tracking_tolerance=np.inf, runaway_travel=6 * DT - 1e-9))
     led = [(0.0, [0, 0], [0, 0]), (DT, [0, 0], [0, 0])]
     assert not any(watch(led, "position", executed=0.25, tracking_tolerance=0.25))
     assert watch(led, "position", executed=0.250001, tracking_tolerance=0.25)[-1] == [("shoulder does not follow its command", True)]

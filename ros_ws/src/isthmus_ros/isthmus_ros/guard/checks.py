@@ -48,3 +48,7 @@ def _node_of(endpoint: Any) -> str:
     if "UNKNOWN" in endpoint.node_name:
         return "a node of which only the publisher has been discovered"
     return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"
+
+
+def command_senders(node: Any) -> list[str]:
+    return []

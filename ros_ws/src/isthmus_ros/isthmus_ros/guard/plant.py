@@ -54,6 +54,13 @@ class RosPlant(StateTopic):
         """How many subscriptions receive the commands and may obey."""
         return self._transport.listeners
 
+    @property
+    def delay(self) -> float:  # until states lands
+        return max(self._delay - self._offset, 0.0) if self.realtime else 0.0
+
+    def doubled(self) -> list[str]:
+        return []
+
     def begin(self) -> None:
         """The next command begins where the robot is, whatever was sent before."""
         self._last = None
@@ -65,13 +72,16 @@ class RosPlant(StateTopic):
             return None
         if self._mode == "position":
             return reorder(self._last.values, self._last.joints, joints)
-        return self._transport.place(joints, time.monotonic())
+        return None
 
     def send(self, command: Command, sequence: int, epoch: str, *, braking: bool) -> None:
         """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp, its sender and its number."""
         self.sequence, self._last = sequence, command
         decided = self._time()
-        self._transport.send(command, position=lambda: self._measured(command.joints), now=time.monotonic(), braking=braking, time=decided)
+        now = time.monotonic()
+        elapsed = now - getattr(self, "_sent", -np.inf) if self.realtime else self.period
+        self._sent = now
+        self._transport.send(command, lambda: self._measured(command.joints), elapsed, decided)
         executed = wire.joint_command(command)
         executed.header.stamp = decided
         executed.header.frame_id = wire.frame_id(self._digest, epoch or wire.NOBODY, sequence)
