@@ -325,9 +325,13 @@ class LimitGuard:
 
 def _scaled(robot: Robot, limits: Limits, rate_scale: float) -> Limits:
     """Limits with the robot's own braking, and all rates scaled."""
-    rates = {"velocity": limits.velocity, "acceleration": limits.acceleration}
-    rates["stop_acceleration"] = tuple(robots_own(robot, limits, "stop_acceleration").tolist())
-    return dataclasses.replace(limits, **{name: tuple(rate_scale * value for value in values) for name, values in rates.items()})
+    braking = robots_own(robot, limits, "stop_acceleration")
+    return dataclasses.replace(
+        limits,
+        velocity=tuple(rate_scale * value for value in limits.velocity),
+        acceleration=tuple(rate_scale * value for value in limits.acceleration),
+        stop_acceleration=tuple((rate_scale * braking).tolist()),
+    )
 
 
 def _mask(rows: Array, state: GuardState) -> Array:

@@ -275,6 +275,7 @@ class RosProfile:
     speed_scaling: SpeedScaling | None = None
     program_running: str = ""
     cameras: Mapping[str, RosCamera] = field(default_factory=dict)
+    effort_holds: bool = False
 
     def __post_init__(self) -> None:
         for transport in self.controllers:

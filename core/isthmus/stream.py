@@ -86,6 +86,8 @@ class GuardedStream:
     def _clear(self) -> None:
         self._urgent = self._hurry = self._waiting = self._helpless = False
         self._pending: Asked | None = None
+        self._deferred: list[Asked] = []
+        self._braked = -np.inf
         self._stamp, self._still, self._ended = -1, 0, ""
 
     @property
@@ -166,6 +168,12 @@ class GuardedStream:
     def accept(self, asked: Asked) -> None:
         """Filter one command, or drop and count it: unarmed, stopped, or not let in by the gate."""
         now = self._arrived = self._clock()
+        if self._robot.realtime and self.armed and now - self._watched > _LATE:
+            self._deferred.append(asked)  # the states of the time in which nobody looked come first
+            return
+        self._accept(asked, now)
+
+    def _accept(self, asked: Asked, now: float) -> None:
         if not self.armed or self.state.rung[0] == STOP:
             self.gate.drop("stopped" if self.state.rung[0] == STOP else "unarmed")
             return
@@ -211,6 +219,9 @@ class GuardedStream:
             self._waiting = slept > _LATE and not self._waiting
             if not self._waiting:
                 self._look(now)
+                deferred, self._deferred = self._deferred, []
+                for asked in deferred:
+                    self._accept(asked, now)
                 self._tend(now)
 
     def _look(self, now: float) -> None:
@@ -305,7 +316,10 @@ class GuardedStream:
 
     def _send(self, command: Command) -> None:
         self._acted = self._clock()
-        self._robot.send(command, self.sequence, self.gate.epoch, braking=self.rung >= HOLD or self.phase is not Phase.FOLLOWING)
+        braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING
+        if self.rung >= HOLD:
+            self._braked = self._acted
+        self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 
     def _go(self, event: Event) -> bool:
         """Enter the phase that an event leads to; False if it leads nowhere."""
@@ -347,4 +361,5 @@ class GuardedStream:
         if not self._robot.realtime:
             return self._period
         passed = min(now - self._acted, self._period)
-        return self._lookout.timing(self._period if command is not None and passed > self._period / 2 else passed, now)
+        whole = command is not None and now - self._braked > self._period / 2
+        return self._lookout.timing(self._period if whole else passed, now)

@@ -1,5 +1,4 @@
 import signal
-import time
 
 import numpy as np
 import pytest

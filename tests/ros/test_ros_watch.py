@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from isthmus_ros.policy.supervision import SupervisedStep
 from ros_bench import Late, punctual
 
 from isthmus.contract import Contract
@@ -16,7 +17,6 @@ from isthmus.signals import Signal
 from isthmus.testing.fake import FakePlant
 from isthmus_ros.policy.motion import IDLE, Motion
 from isthmus_ros.policy.ramp import PEAK_SPEED
-from isthmus_ros.policy.supervision import SupervisedStep
 from isthmus_sim.tasks import get_task
 
 ROBOT, PERIOD, SPEED = load_robot("ur5e"), 0.05, 0.3

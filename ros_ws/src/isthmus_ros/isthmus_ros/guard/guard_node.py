@@ -181,8 +181,12 @@ class GuardNode(CarefulNode):
         words = f"{stream.phase.name.lower()}, {RUNGS[stream.rung]}" + (f": {stream.cause}" if stream.cause else "")
         if words != self._told:
             self._told = words
-            log = self.get_logger()
-            (log.error if stream.rung == STOP else log.warning if stream.rung == HOLD else log.info)(f"guard {words}")
+            if stream.rung == STOP:  # a line of its own for each: a place in the code may log in one severity only
+                self.get_logger().error(f"guard {words}")
+            elif stream.rung == HOLD:
+                self.get_logger().warning(f"guard {words}")
+            else:
+                self.get_logger().info(f"guard {words}")
         self.published()
 
     def _receive(self, message: Any) -> None:
