@@ -100,7 +100,11 @@ def evaluate_over_ros(
             told = {"policy": str(Path(policy_path).resolve()), "clock": clock}
             nodes: dict[str, dict[str, Any]] = {
                 "sim_node": simulator,
-                "guard_node": {**told, "transport": _held(task.contract.mode), "accept_no_deadman": True},  # sim_node has a time-out of its own
+                "guard_node": {
+                    **told,
+                    "transport": _held(task.contract.mode),
+                    "accept_no_deadman": True,
+                },  # sim_node has a time-out of its own
                 "policy_node": {
                     **told,
                     "max_steps": task.episode_steps,
