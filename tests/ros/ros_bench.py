@@ -87,11 +87,23 @@ class Relay:
 class Bench:
     """Nodes and the link to them."""
 
-    def __init__(self, domain, link, nodes, relay, watched):
+    def __init__(self, domain, link, again, nodes, relay, watched):
+        self._again = again
         self.domain, self.link, self.relay, self.nodes = domain, link, relay, nodes
         self.killed, self._watched = [], watched
-        self.policy, self.guard, self.simulator = (nodes.get(name) for name in ("policy_node", "guard_node", "sim_node"))
         self.careful = [name for name in ("guard_node", "policy_node") if name in nodes]
+
+    @property
+    def policy(self):
+        return self.nodes.get("policy_node")
+
+    @property
+    def guard(self):
+        return self.nodes.get("guard_node")
+
+    @property
+    def simulator(self):
+        return self.nodes.get("sim_node")
 
     def kill(self, name):
         """Kill a node; from now on its death is no failure."""
@@ -99,6 +111,15 @@ class Bench:
         self._watched.remove(self.nodes[name])
         self.nodes[name].send(signal.SIGKILL)
         self.nodes[name].end()
+
+    def replace(self, name):
+        """Kill a node, and start another with the same parameters."""
+        self.kill(name)
+        old = self.nodes[name]
+        old.clean_up()
+        self.killed.remove(name)
+        self.nodes[name] = self._again[name]()
+        self._watched.append(self.nodes[name])
 
     def configure(self):
         return all(self.link.transition(name, Transition.TRANSITION_CONFIGURE) for name in self.careful)
@@ -230,29 +251,29 @@ def bench(
         environment = stack.enter_context(isolated(domain))
         relay = Relay(domain) if relayed else None
         stack.callback(relay.close if relay else lambda: None)
-        nodes = []
+        wanted = {}
         if recording is not None:
-            nodes.append(NodeProcess("record_node", {"policy": str(policy), **recording}, environment))
+            wanted["record_node"] = {"policy": str(policy), **recording}
         if monitoring is not None:
-            nodes.append(NodeProcess("monitor_node", {"policy": str(policy), **monitoring}, environment))
+            wanted["monitor_node"] = {"policy": str(policy), **monitoring}
         if guarding is not None:
-            nodes.append(
-                NodeProcess("guard_node", {**shared, "transport": "forward_velocity", "accept_no_deadman": True, **guarding}, environment)
-            )
+            wanted["guard_node"] = {**shared, "transport": "forward_velocity", "accept_no_deadman": True, **guarding}
         if not alone:
-            nodes.append(NodeProcess("policy_node", {**shared, **parameters}, environment))
+            wanted["policy_node"] = {**shared, **parameters}
         if simulator is not None:
-            remappings = {"/joint_states": "/true_joint_states"} if relayed else None
-            nodes.append(NodeProcess("sim_node", {"task": "reach", "clock": clock, **simulator}, environment, remappings))
-        stack.callback(lambda: [node.clean_up() for node in nodes])
-        watched = list(nodes)
+            wanted["sim_node"] = {"task": "reach", "clock": clock, **simulator}
+        moved = {"sim_node": {"/joint_states": "/true_joint_states"}} if relayed else {}
+        again = {name: functools.partial(NodeProcess, name, given, environment, moved.get(name)) for name, given in wanted.items()}
+        nodes = {name: start() for name, start in again.items()}
+        watched = list(nodes.values())
         link = Link(state_topic, domain, watched)
         stack.callback(link.close)
-        found = Bench(domain, link, {node.name: node for node in nodes}, relay, watched)
+        found = Bench(domain, link, again, nodes, relay, watched)
+        stack.callback(lambda: [node.clean_up() for node in found.nodes.values()])
         try:
             yield found
         finally:
-            codes = {node.name: node.end() for node in nodes if node.name not in found.killed}
+            codes = {name: node.end() for name, node in found.nodes.items() if name not in found.killed}
         assert set(codes.values()) <= {0}, {name: (code, found.nodes[name].log) for name, code in codes.items()}
 
 

@@ -140,6 +140,57 @@ def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file,
 
 
 @punctual
+@pytest.mark.parametrize("phase", ["braking for a stop", "idle"])
+def test_a_guard_that_falls_silent_without_motion_of_the_policy_makes_it_call_the_stop_services_too(task, policy_file, goal, phase):
+    """Line 6, row 78: on 0188891 nobody did, and the arm went on at 0.74 rad/s."""
+    with bench(policy_file, clock="wall", simulator={"command_timeout": 0.0}) as nodes:
+        if phase == "idle":
+            ready(nodes, task, goal)
+            nodes.arm()
+            nodes.wait(lambda: nodes.link.status["armed"] == "true", "arming")
+            nodes.link.spin(0.3)
+        else:
+            begin_motion(nodes, task, goal)
+            nodes.link.trigger("guard/stop")
+        nodes.kill("guard_node")
+        nodes.wait(lambda: "calling /io_and_status_controller/hand_back_control" in nodes.policy.log, "the stop services")
+        assert "the guard is armed and has been silent for" in nodes.policy.log or "without an answer" in nodes.policy.log
+        nodes.wait(lambda: nodes.speed < 0.02, "standstill", 3)
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
+        with pytest.raises(RosError, match="not active"):
+            nodes.link.trigger("policy/start")
+
+
+@punctual
+def test_a_policy_process_started_anew_under_an_armed_guard_moves_at_once_or_never(task, policy_file, goal):
+    """Line 2, row 76: on 0188891 the arm moved seconds after policy/start, when the sequence had caught up."""
+    with bench(policy_file, clock="wall", simulator={}) as nodes:
+        begin_motion(nodes, task, goal)
+        nodes.link.trigger("policy/stop")
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle", "standstill")
+        nodes.replace("policy_node")
+        nodes.careful = ["policy_node"]
+        assert nodes.configure()
+        nodes.activate()
+        nodes.link.status.pop("input.goal", None)
+        nodes.reach_for(task.contract, goal)
+        nodes.link.spin(0.5)
+        nodes.punctual()
+        assert nodes.link.status["armed"] == "true"
+        try:
+            nodes.link.trigger("policy/start")
+        except RosError as error:
+            assert "the guard was armed for another policy process; call guard/arm again" in str(error)
+        else:
+            nodes.wait(lambda: nodes.link.status.get("policy") == "idle", "the end of the motion")
+            assert "has executed nothing within 0.150 s of policy/start" in nodes.link.status["failure"]
+        nodes.link.forget()
+        nodes.link.spin(2.0)
+        assert not any(any(message.velocity) for message in nodes.link.executed.values())
+        nodes.arm()
+
+
+@punctual
 @pytest.mark.parametrize("watched", [True, False])
 def test_guard_stop_in_stepped_time_brakes_the_arm(task, policy_file, goal, watched):
     """Whether the policy sees every state of the braking or, suspended, only the last."""

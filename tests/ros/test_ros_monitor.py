@@ -233,7 +233,7 @@ def moving(policy, **monitoring):
         found.activate()
         found.reach_for(CONTRACT, GOAL)
         found.arm()
-        found.link.trigger("policy/start")
+        found.start()
         yield found
 
 

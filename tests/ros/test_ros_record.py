@@ -211,21 +211,9 @@ def moving(policy, **recording):
         nodes.reach_for(CONTRACT, GOAL)
         nodes.arm()
         nodes.link.forget()
-        started(nodes)
+        nodes.start()
         nodes.wait(lambda: nodes.link.status["policy"] == "run" and len(nodes.link.executed) > 20, "motion")
         yield nodes
-
-
-def started(nodes):
-    """Start the policy; tried again while a joint state is late because the computer is busy."""
-    end = time.monotonic() + 10
-    while True:
-        try:
-            return nodes.link.trigger("policy/start")
-        except RosError as error:
-            if "old" not in str(error) or time.monotonic() > end:
-                raise
-            nodes.link.spin(0.05)
 
 
 def unharmed(nodes, since):

@@ -161,7 +161,7 @@ def test_forward_velocity_keeps_moving_until_the_policy_calls_the_stop_services(
         nodes.reach_for(task.contract, goal)
         nodes.link.spin(0.3)
         try:
-            nodes.link.trigger("policy/start")
+            nodes.start()
         except RosError:
             nodes.punctual()
             raise

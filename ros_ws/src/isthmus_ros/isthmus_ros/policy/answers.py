@@ -31,6 +31,7 @@ class GuardAnswers:
     Attributes:
         executed: what the guard sent last, for whomever, `[1, J]`; None before the first.
         answered: sequence number of the newest command of this process that the guard has sent on; -1 before the first.
+        answered_at: when that came, on the steady clock, s.
         sent_on: stamp of what it sent last, ns; -1 before the first.
         heard: when it was heard last, on the steady clock, s.
     """
@@ -47,7 +48,7 @@ class GuardAnswers:
         """
         self.executed: Command | None = None
         self.answered = self.sent_on = -1
-        self.heard = -np.inf
+        self.heard = self.answered_at = -np.inf
         self._mode, self._period, self._epoch, self._changed = mode, period, epoch, changed
         self._before: Array | None = None
         self._answers: dict[int, Command] = {}
@@ -144,7 +145,9 @@ class GuardAnswers:
             self.executed = Command(self._mode, tuple(message.name), np.array([getattr(message, field)]))
             self.sent_on = wire.nanoseconds_of(message.header.stamp)
             if wire.epoch_of(message) == self._epoch:
-                self.answered = wire.sequence_of(message)
+                sequence = wire.sequence_of(message)
+                self.answered_at = self.heard if sequence != self.answered else self.answered_at
+                self.answered = sequence
                 self._answers.setdefault(self.answered, self.executed)  # what follows under the same number is the guard's own braking
                 if len(self._answers) > _REMEMBERED:
                     del self._answers[next(iter(self._answers))]

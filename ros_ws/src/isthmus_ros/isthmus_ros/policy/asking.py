@@ -48,8 +48,8 @@ class AskingDrive(Drive):
         self._patience = max(time_out(period), _MISSED * period, _PATIENCE)
         self._lull = time_out(period) + _LULL
         self._first = self._run = 0
-        self._newest, self._missed = -1, 0
-        self._complete = self._answered = -np.inf  # when the last command was answered, and when anything was
+        self._missed = 0
+        self._began = self._complete = -np.inf  # the motion, and when no command was waiting for its answer
         self._dropped: dict[str, int] = {}
         self._asked = False
         self._rest: Array | None = None
@@ -91,9 +91,9 @@ class AskingDrive(Drive):
     def drive(self, thread: threading.Thread) -> None:
         """See `Drive.drive`; only answers to commands that follow count."""
         self._first = self._run = self.plant.sequence + 1
-        self._newest, self._missed, self._asked, self._rest = self.plant.sequence, 0, False, None
+        self._missed, self._asked, self._rest = 0, False, None
         self._dropped = self.plant.guard.dropped
-        self._complete = self._answered = time.monotonic()
+        self._began = self._complete = time.monotonic()
         super().drive(thread)
 
     def begin(self) -> None:
@@ -131,7 +131,8 @@ class AskingDrive(Drive):
         if cause:
             return self._told(asked, HOLD, cause)
         self.plant.write(asked)
-        return self._told(asked, guard.rung, guard.cause) if guard.rung >= HOLD else self._told(asked, PASS, "")
+        rung = guard.rung
+        return self._told(asked, rung, guard.cause) if rung >= HOLD else self._told(asked, PASS, "")
 
     def act(self, action: Array | None) -> Decision:
         """As `Drive.act`; in stepped time the answer has come meanwhile, and the decision is the guard's own."""
@@ -146,17 +147,16 @@ class AskingDrive(Drive):
         missed = self._asked and guard.answered < self.plant.sequence
         self._missed = self._missed + 1 if missed else 0
         self._complete = self._complete if missed else now
-        if guard.answered > self._newest:
-            self._newest, self._answered = guard.answered, now
-        begun = self._newest >= self._first
+        begun = guard.answered >= self._first
         if begun and self._missed >= _MISSED and (not realtime or now - self._complete >= _PATIENCE):
             cause = f"the guard left {self._missed} commands in a row without an answer; it was last heard {now - guard.heard:.2f} s ago"
             self._on_silence(cause)
             raise MotionEnded(cause)
-        allowed = self._lull if begun else self._patience
-        if realtime and now - self._answered > allowed:
-            since = "its last answer" if begun else "policy/start"
-            raise UnansweredError(f"the guard has executed nothing within {allowed:.3f} s of {since}: {withheld or self._reason()}")
+        since, allowed, what = (
+            (guard.answered_at, self._lull, "its last answer") if begun else (self._began, self._patience, "policy/start")
+        )
+        if realtime and now - since > allowed:
+            raise UnansweredError(f"the guard has executed nothing within {allowed:.3f} s of {what}: {withheld or self._reason()}")
 
     def _reason(self) -> str:
         """Why the guard has not executed what was asked for in this motion, as far as it says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from isthmus_ros.policy.drive import MotionEnded
 from isthmus_ros.policy.motion import Motion
 from isthmus_ros.policy.ramp import MAX_RAMP
 from isthmus_ros.policy.transitions import PARK, WITH_PARKING
@@ -53,6 +54,9 @@ class Exploration(Motion):
         self._enter(PARK)
         try:
             self._ramp(goal)
+        except (TimeoutError, MotionEnded):
+            self.outcome = "interrupted"
+            raise
         except RuntimeError:
             self.outcome = "not parked"
             raise
