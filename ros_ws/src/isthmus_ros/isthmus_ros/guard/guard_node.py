@@ -24,6 +24,7 @@ from isthmus_ros.common.contract_file import read_contract
 from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import choice, declare
 from isthmus_ros.common.spin import run_node
+from isthmus_ros.guard.activity import ControllerActivity, list_controllers
 from isthmus_ros.guard.checks import nobody_listens, other_publishers, require_deadman, topic_problems
 from isthmus_ros.guard.emergency import HEARTBEAT, EmergencyStop, emergency_topic, full_names
 from isthmus_ros.guard.plant import RosPlant
@@ -75,6 +76,7 @@ class GuardNode(CarefulNode):
         self._stream: GuardedStream | None = None
         self._stops: StopServices | None = None
         self._preconditions: Preconditions | None = None
+        self._activity: ControllerActivity | None = None
         self._owned: list[Callable[[], object]] = []
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._status = self.create_publisher(DiagnosticArray, "guard/status", wire.LATCHED)
@@ -108,8 +110,6 @@ class GuardNode(CarefulNode):
             self.get_logger().warning(f"tighter than in training: {line}")
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
         stamp_check = choice(self, "stamp_check", ("absolute", "relative"))
-        if warning := checks.shared_memory():
-            self.get_logger().warning(warning)
         self.clean_up()
         self._contract, self._digest = contract, contract.digest()
         self._plant = plant = RosPlant(
@@ -127,13 +127,15 @@ class GuardNode(CarefulNode):
         )
         tick = min(_TICK, contract.control_period / 2)
         self._stream = stream = GuardedStream(plant, guard, contract.control_period, tick=tick, on_change=self.published)
-        self._stops = StopServices(self, plant.profile, self.text("robot_namespace"))
+        self._stops = StopServices(self, plant.profile, self.text("robot_namespace"), armed=lambda: stream.armed)
+        self._activity = ControllerActivity(self, self.text("robot_namespace"), plant.listeners.controller, list_controllers())
         self._preconditions = Preconditions(self, plant.profile, self.text("robot_namespace"), realtime=realtime)
         commands = self.create_subscription(JointState, "guard/command", self._receive, wire.COMMAND)
         timer = self.create_timer(tick, stream.watch, clock=self._steady)
         self._owned = [
             plant.close,
             self._stops.close,
+            self._activity.close,
             self._preconditions.close,
             functools.partial(self.destroy_subscription, commands),
             functools.partial(self.destroy_timer, timer),
@@ -165,7 +167,7 @@ class GuardNode(CarefulNode):
         for release in self._owned:
             release()
         self._owned = []
-        self._plant = self._stream = self._stops = self._contract = self._preconditions = None
+        self._plant = self._stream = self._stops = self._contract = self._preconditions = self._activity = None
 
     def rest(self) -> bool:
         """Brake to standstill; True once nothing is commanded any more."""
@@ -231,12 +233,19 @@ class GuardNode(CarefulNode):
         super().destroy_node()
 
     def _missing_preconditions(self) -> list[str]:
-        return self._preconditions.problems() if self._preconditions is not None else []
+        problems = self._preconditions.problems() if self._preconditions is not None else []
+        inactive = self._activity.problem() if self._activity is not None else ""
+        return [*problems, inactive] if inactive else problems
 
     def _look_round(self) -> None:
         """Somebody else on the command topic, or nobody to listen, ends the motion; a robot that goes on moving against its commands is a runaway."""
         stream, plant = self._stream, self._plant
-        if stream is None or plant is None or not stream.armed:
+        if stream is None or plant is None:
+            return
+        if self._activity is not None:
+            self._activity.look()
+        doubled = plant.doubled()
+        if not stream.armed:
             return
         if stream.state.rung[0] == STOP:
             if stream.disobeyed and self._stops is not None:
@@ -244,7 +253,7 @@ class GuardNode(CarefulNode):
                 stream.disobeyed = False
             return
         others, nobody = other_publishers(self, plant.command_topic), nobody_listens(plant)
-        if cause := "; ".join(others + nobody):
+        if cause := "; ".join(others + nobody + doubled):
             stream.stop(cause)
             if others and self._stops is not None:
                 self._stops.call(cause)

@@ -13,6 +13,7 @@ from isthmus.records import Command, reorder
 from isthmus.robot import Robot
 from isthmus_ros.common import wire
 from isthmus_ros.common.states import STEADY_ABORT, StateTopic
+from isthmus_ros.guard.listeners import Listeners
 from isthmus_ros.guard.transports import Transport, make_transport, transport_of
 
 __all__ = ["STEADY_ABORT", "RosPlant"]
@@ -26,6 +27,7 @@ class RosPlant(StateTopic):
 
     Attributes:
         command_topic: absolute name of the topic that the robot's controller listens to.
+        listeners: who receives the commands and obeys.
     """
 
     def __init__(
@@ -74,12 +76,8 @@ class RosPlant(StateTopic):
         self._sent = -np.inf
         carrier = transport or {"twist": "cmd_vel"}.get(mode, f"forward_{mode}")
         self._transport: Transport = make_transport(node, carrier, self.command_topic, robot, limits or robot.limits(), period, prefix)
+        self.listeners = Listeners(node, self._transport.publisher, self.profile.controller_of(carrier, topic))
         self._executed = node.create_publisher(JointState, "guard/executed", wire.EXECUTED)
-
-    @property
-    def listeners(self) -> int:
-        """How many subscriptions receive the commands."""
-        return self._transport.listeners
 
     def begin(self) -> None:
         """The next command begins where the robot is, whatever was sent before."""
