@@ -56,15 +56,16 @@ class Chain:
         self._answered = 0.0
         context = rclpy.Context()
         rclpy.init(args=[], context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node("chain", context=context, enable_rosout=False, start_parameter_services=False)
-        self._states = self._node.create_publisher(JointState, "/joint_states", 10)
         assert ROBOT.ros is not None
+        topic = ROBOT.ros.command_topics["velocity"]
+        name = ROBOT.ros.controller_of("forward_velocity", topic)
+        self._node = rclpy.create_node(name, context=context, enable_rosout=False, start_parameter_services=False)
+        self._states = self._node.create_publisher(JointState, "/joint_states", 10)
         assert ROBOT.ros.speed_scaling is not None
         self._running = self._node.create_publisher(Bool, wire.joined("/", ROBOT.ros.program_running), wire.LATCHED)
         self._scaling = self._node.create_publisher(Float64, wire.joined("/", ROBOT.ros.speed_scaling.topic), 1)
         self._full = float(ROBOT.ros.speed_scaling.full)
-        commands = wire.joined("/", ROBOT.ros.command_topics["velocity"])
-        self._node.create_subscription(Float64MultiArray, commands, self._receive, wire.COMMAND)
+        self._node.create_subscription(Float64MultiArray, wire.joined("/", topic), self._receive, wire.COMMAND)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._receive_diagnostics, 10)
         self._executor = executor(context)
         self._executor.add_node(self._node)

@@ -15,7 +15,7 @@ from ros_policies import resolved_rate
 
 from isthmus.records import Command
 from isthmus.robot import load_robot
-from isthmus_ros.common.states import travelled
+from isthmus_ros.common.joined import travelled
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_ros.guard.transports import keeps_moving, make_transport, tail, transport_of
 from isthmus_sim.episodes import episode_start

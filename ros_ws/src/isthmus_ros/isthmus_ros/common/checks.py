@@ -21,19 +21,24 @@ _STEPPED_AGE = 1.0  # s: a stepped robot repeats its state ten times a second
 
 
 def shared_memory() -> str:
-    """A warning if this process shares memory with others through Fast DDS; "" if it does not, or if that cannot be told."""
+    """Why this process may not move a robot, if it shares memory with others through Fast DDS; "" if it does not, or if that cannot be told.
+
+    A process that is killed while it holds a lock in that memory holds up all others for seconds.
+    """
     maps = Path("/proc/self/maps")
     if not (maps.is_file() and "/dev/shm/fast" in maps.read_text()):  # noqa: S108
         return ""
+    profile = Path(__file__).parents[1] / "loopback.xml"
     return (
-        "DDS uses shared memory: a process on this computer that is killed or suspended can hold up this one for a second. "
-        "Set FASTDDS_BUILTIN_TRANSPORTS=UDPv4, and ROS_AUTOMATIC_DISCOVERY_RANGE to anything but LOCALHOST, which ignores it"
+        "DDS uses shared memory, with which a process on this computer that is killed or suspended can hold up this one for seconds; start all nodes "
+        f"with export FASTDDS_DEFAULT_PROFILES_FILE={profile} ROS_AUTOMATIC_DISCOVERY_RANGE=SYSTEM_DEFAULT on one computer, or with "
+        "export FASTDDS_BUILTIN_TRANSPORTS=UDPv4 ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET on several"
     )
 
 
 def state_problems(plant: StateTopic) -> list[str]:
-    """What is wrong with the newest sample: none, stale, a joint missing or a value not finite."""
-    if plant.stamp < 0:
+    """What is wrong with the newest samples: none, stale, a joint missing, a value not finite, or the odometry of a mobile robot."""
+    if not plant.received:
         return [f"no joint state was received on {plant.state_topic}"]
     if plant.missing:
         return [f"joint {plant.missing[0]!r} is missing in {plant.state_topic}"]
@@ -41,7 +46,7 @@ def state_problems(plant: StateTopic) -> list[str]:
     if plant.age > allowed:
         return [f"the joint state on {plant.state_topic} is {plant.age:.2f} s old, {allowed:.2f} s are allowed"]
     measurement = plant.read()
-    problems = [problem] if (problem := plant.delay_problem()) else []
+    problems = [problem for problem in (plant.delay_problem(), plant.odometry_problem()) if problem]
     for field in ("position", "velocity"):
         bad = np.flatnonzero(~np.isfinite(getattr(measurement, field)[0]))
         problems += [f"{field} of joint {measurement.joints[bad[0]]!r} is missing or not finite in {plant.state_topic}"] if bad.size else []

@@ -13,6 +13,7 @@ from isthmus.kinematics import Kinematics
 from isthmus.records import Measurement
 from isthmus.robot import Robot
 from isthmus_ros.common import wire
+from isthmus_ros.common.joined import named_joints
 from isthmus_ros.common.states import measurement_of
 
 __all__ = ["StateHistory"]
@@ -50,6 +51,7 @@ class StateHistory:
     def __init__(self, robot: Robot, prefix: str = "", states: Iterable[Any] = (), odometry: Iterable[Any] = ()) -> None:
         """Begin with some messages, if there are any already; `prefix` is that of the joints' names on topics."""
         self._robot, self._prefix = robot, prefix
+        self._joints = frozenset(named_joints(robot, prefix))
         self._kinematics = Kinematics(robot.urdf_path) if robot.base.kind == "fixed" else None
         self._states, self._odometry = _Stamped(), _Stamped()
         for message in states:
@@ -58,7 +60,9 @@ class StateHistory:
             self.add_odometry(message)
 
     def add(self, message: Any) -> None:
-        """Take a JointState."""
+        """Take a JointState; one that names no joint of the robot, as of a gripper of its own, changes nothing."""
+        if self._joints.isdisjoint(message.name):
+            return
         self._states.add(wire.nanoseconds_of(message.header.stamp), message)
 
     def add_odometry(self, message: Any) -> None:

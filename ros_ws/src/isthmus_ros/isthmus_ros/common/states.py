@@ -1,4 +1,4 @@
-"""What a robot says on ROS 2 topics: the newest joint state, bound by joint name, and what is wrong with its time."""
+"""What a robot says on ROS 2 topics: the newest value of each joint, bound by name, and what is wrong with its time."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from sensor_msgs.msg import JointState
 
 from isthmus.monitors import time_out
 from isthmus.records import Array, Measurement
-from isthmus.robot import Base, Robot, RosProfile
+from isthmus.robot import Robot, RosProfile
 from isthmus_ros.common import wire
+from isthmus_ros.common.doubled import DoubledJoints, ear
+from isthmus_ros.common.joined import JoinedStates
+from isthmus_ros.common.odometry import OdometryInput
+from isthmus_ros.common.stamps import stamp_problem
 from isthmus_ros.common.swings import Swings
 
-__all__ = ["STEADY_ABORT", "StateTopic", "measurement_of", "travelled"]
+__all__ = ["STEADY_ABORT", "StateTopic", "measurement_of"]
 
 STEADY_ABORT = 5.0
 """Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up."""
 
-_AHEAD = 0.05  # s that a stamp may be ahead of the node's clock
 _STEP_TOLERANCE = 1e-6  # s
 
 
 class StateTopic:
     """The half of a `Plant` that listens.
 
-    With `realtime` the newest sample is read whenever it is asked for. Without it, time is stepped by whoever publishes the joint states: `advance`
-    waits for the sample with the next stamp. ROS callbacks only keep the newest message, so any executor may run them.
+    With `realtime` the newest samples are read whenever they are asked for, each joint's its own: an arm and its gripper may publish on one topic.
+    Without it, time is stepped by whoever publishes the joint states, all of them in one message: `advance` waits for the one with the next stamp.
+    ROS callbacks only keep what is newest, so any executor may run them, and no content of a message makes them raise.
 
     Attributes:
         robot: the profile.
@@ -79,57 +83,90 @@ class StateTopic:
         self.state_topic = wire.joined(namespace, robot.ros.state_topic)
         self._node = node
         self._prefix = prefix
-        self._named = _named(robot, prefix)
+        self._states = JoinedStates(robot, prefix)
+        self._allowed = time_out(period)
         self._swings = Swings(robot)
-        self._odometry: Any = None
         self._changed = threading.Condition()
-        self._newest: Any = None
-        self._arrival = -np.inf
         self._relative = stamp_check == "relative"
-        self._delay = self._offset = 0.0
         self._judged, self._verdict = -1, ""
-        self._read: Any = None
+        self._read: int | None = None
         self._interrupted = False
         self.on_state: Callable[[], None] = lambda: None
         self.images: Callable[[], Mapping[str, Array]] = dict
         self._subscriptions = [node.create_subscription(JointState, self.state_topic, self._receive, wire.SENSORS)]
+        self._odometry: OdometryInput | None = None
         if robot.ros.odometry_topic:
-            topic = wire.joined(namespace, robot.ros.odometry_topic)
-            self._subscriptions.append(node.create_subscription(Odometry, topic, self._receive_odometry, wire.SENSORS))
+            self._odometry = OdometryInput(wire.joined(namespace, robot.ros.odometry_topic), self._allowed)
+            self._subscriptions.append(node.create_subscription(Odometry, self._odometry.topic, self._receive_odometry, wire.SENSORS))
+        self._doubled = DoubledJoints(
+            self.state_topic,
+            self._states.joints,
+            lambda: int(node.count_publishers(self.state_topic)),
+            lambda: ear(node, self.state_topic),
+        )
 
     @property
     def age(self) -> float:
-        """Seconds on the steady clock since the newest sample arrived; infinite before the first."""
-        return time.monotonic() - self._arrival
+        """Seconds on the steady clock since the joint of the robot that has been silent longest was heard; infinite before all have been."""
+        with self._changed:
+            return time.monotonic() - self._states.oldest
+
+    @property
+    def received(self) -> bool:
+        """Whether any joint of the robot has been received."""
+        return self._states.newest > -np.inf
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Joints of the robot that the newest sample does not name."""
-        message = self._newest
-        return () if message is None else tuple(joint for joint in self._named if joint not in message.name)
+        """Joints of the robot that nobody names, while somebody names others; in stepped time, those that the newest sample does not name."""
+        with self._changed:
+            return self._states.missing(self._allowed)
 
     @property
     def stamp(self) -> int:
-        """Stamp of the newest sample, ns; -1 before the first."""
-        return -1 if self._newest is None else wire.nanoseconds_of(self._newest.header.stamp)
+        """Oldest of the stamps of the newest samples, ns; -1 before the first."""
+        with self._changed:
+            return self._states.stamp
+
+    @property
+    def delay(self) -> float:
+        """How old the newest samples were when they arrived, s: the oldest of them; 0 in stepped time, and for stamps that are ahead.
+
+        A constant offset of the clocks is taken off if stamps are checked relatively.
+        """
+        with self._changed:
+            return max(0.0, self._states.delays[0]) if self.realtime else 0.0
 
     def synchronise(self) -> None:
-        """Take the delay of the newest sample as the constant offset between the clocks, if stamps are checked relatively."""
-        self._offset = self._delay if self._relative else 0.0
+        """Take the delays of the newest samples as the constant offsets between the clocks, if stamps are checked relatively."""
+        with self._changed:
+            self._states.synchronise(relative=self._relative)
+        if self._odometry is not None:
+            self._odometry.synchronise(relative=self._relative)
         self._judged, self._verdict = -1, ""
 
     def delay_problem(self) -> str:
-        """Why the newest sample's stamp cannot be believed: older than the time-out or ahead of the node's clock when it arrived; "" if it can."""
-        delay, allowed = self._delay - self._offset, time_out(self.period)
-        if not self.realtime or -_AHEAD <= delay <= allowed:
+        """Why the newest stamps cannot be believed: older than the time-out or ahead of the node's clock when they arrived; "" if they can."""
+        if not self.realtime:
             return ""
-        if delay > allowed:
-            return f"the joint state on {self.state_topic} was {delay:.3f} s old when it arrived, {allowed:.3f} s are allowed"
-        return f"the joint state on {self.state_topic} is stamped {-delay:.3f} s ahead of this node's clock, {_AHEAD:.3f} s are allowed"
+        with self._changed:
+            oldest, newest = self._states.delays
+        return stamp_problem(f"the joint state on {self.state_topic}", oldest, newest, self._allowed)
+
+    def odometry_problem(self) -> str:
+        """Why the odometry of a mobile robot cannot be believed; "" if it can, or if there is none in the profile."""
+        return "" if self._odometry is None else self._odometry.problem(stepped=not self.realtime)
+
+    def doubled(self) -> list[str]:
+        """One sentence if two publishers name the same joint of the robot; to be asked about five times a second, so that a look costs little."""
+        return self._doubled.look()
 
     def fault(self) -> str:
-        """Who oscillates faster than the control rate shows, or `delay_problem`; stamps that do not advance are left to the guard's own monitors."""
-        if problem := self._swings.problem:
+        """Who oscillates faster than the control rate shows, or the problem of the odometry or of a delay.
+
+        Stamps that do not advance are left to the guard's own monitors.
+        """
+        if problem := self._swings.problem or self.odometry_problem():
             return problem
         stamp = self.stamp
         if stamp > self._judged:
@@ -154,12 +191,11 @@ class StateTopic:
             raise ValueError(f"a robot on ROS topics cannot be put into {name!r}")
 
     def read(self) -> Measurement:
-        """The newest sample; NaN for joints that it does not name, for an empty field, and everywhere before the first sample."""
-        message = self._read = self._newest
-        if message is None:
-            nothing = np.full((1, len(self.robot.joint_names)), np.nan)
-            return Measurement(np.zeros(1), self.robot.joint_names, nothing, nothing)
-        return measurement_of(self.robot, self._prefix, message, self._odometry, self.images())
+        """The newest samples; NaN for joints that are missing, for an empty field, and everywhere before the first sample."""
+        odometry = None if self._odometry is None else self._odometry.message
+        with self._changed:
+            self._read = self._states.stamp if self.received else None
+            return self._states.measurement(self._allowed, odometry, self.images())
 
     def advance(self) -> None:
         """Wait for the sample with the next stamp in stepped time; nothing to do otherwise.
@@ -170,7 +206,7 @@ class StateTopic:
         """
         if self.realtime:
             return
-        before = None if self._read is None else wire.nanoseconds_of(self._read.header.stamp)
+        before = self._read
         with self._changed:
             came = self._changed.wait_for(lambda: self._interrupted or self._advanced(before), STEADY_ABORT)
         if not came or self._interrupted:
@@ -190,6 +226,7 @@ class StateTopic:
     def close(self) -> None:
         """Destroy the subscriptions."""
         self.interrupt()
+        self._doubled.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
@@ -202,67 +239,35 @@ class StateTopic:
 
     def _time(self) -> Any:
         """Time of the decision on the sample read last: that of the sample itself in stepped time."""
-        stepped = not self.realtime and self._read is not None
-        return self._read.header.stamp if stepped else self._node.get_clock().now().to_msg()
+        if self.realtime or self._read is None:
+            return self._node.get_clock().now().to_msg()
+        return wire.time_of(self._read)
 
     def _receive_odometry(self, message: Any) -> None:
-        self._odometry = message
+        if self._odometry is not None:
+            self._odometry.receive(message, self._node.get_clock().now().nanoseconds)
 
     def _receive(self, message: Any) -> None:
-        now = self._node.get_clock().now().nanoseconds
-        if self.realtime:
-            self._swings.add(wire.seconds_of(message.header.stamp), wire.column(message, "velocity", self._named)[0].tolist())
+        now, arrival = self._node.get_clock().now().nanoseconds, time.monotonic()
         with self._changed:
-            self._delay = (now - wire.nanoseconds_of(message.header.stamp)) / 1e9
-            self._newest = message
-            self._arrival = time.monotonic()
+            part = self._states.add(message, arrival, now, alone=not self.realtime)
+            if part is None:
+                return
             self._changed.notify_all()
+        if self.realtime:
+            self._swings.add(arrival, part.velocities(len(self._states.joints)))
         self.on_state()
 
 
-def measurement_of(robot: Robot, prefix: str, message: Any, odometry: Any, images: Mapping[str, Array] | None = None) -> Measurement:
-    """What a joint state, and the odometry of a mobile robot, say.
+def measurement_of(robot: Robot, prefix: str, message: Any, odometry: Any) -> Measurement:
+    """What one joint state, and the odometry of a mobile robot, say.
 
     Args:
         robot: the profile.
         prefix: of the joints' names on topics.
         message: a JointState; what it does not name is NaN.
         odometry: an Odometry, or None.
-        images: newest picture of each camera, `[1, H, W, C]`.
     """
-    named = _named(robot, prefix)
-    position, velocity = (wire.column(message, field, named) for field in ("position", "velocity"))
-    effort = wire.column(message, "effort", named) if len(message.effort) else None
-    if robot.base.wheels:
-        position, velocity, effort = travelled(robot.base, position), travelled(robot.base, velocity), None
-    return Measurement(
-        stamp=np.array([wire.seconds_of(message.header.stamp)]),
-        joints=robot.joint_names,
-        position=position,
-        velocity=velocity,
-        effort=effort,
-        poses={} if odometry is None else {odometry.child_frame_id: _pose(odometry.pose.pose)},
-        twists={} if odometry is None else {odometry.child_frame_id: _twist(odometry.twist.twist)},
-        images={} if images is None else images,
-    )
-
-
-def _named(robot: Robot, prefix: str) -> tuple[str, ...]:
-    """Joints of the robot's topics: a differential drive's are its wheels."""
-    return tuple(prefix + joint for joint in robot.base.wheels or robot.joint_names)
-
-
-def travelled(base: Base, wheels: Array) -> Array:
-    """Distance along x and angle about z, `[1, 2]`, of a differential drive from the angles of its left and right wheel, or speeds from speeds."""
-    left, right = wheels[:, 0] * base.wheel_radius, wheels[:, 1] * base.wheel_radius
-    return np.stack([(left + right) / 2, (right - left) / base.wheel_separation], axis=1)
-
-
-def _pose(pose: Any) -> Array:
-    p, q = pose.position, pose.orientation
-    return np.array([[p.x, p.y, p.z, q.x, q.y, q.z, q.w]])
-
-
-def _twist(twist: Any) -> Array:
-    v, w = twist.linear, twist.angular
-    return np.array([[v.x, v.y, v.z, w.x, w.y, w.z]])
+    states = JoinedStates(robot, prefix)
+    states.add(message, 0.0, 0)
+    return states.measurement(np.inf, odometry)

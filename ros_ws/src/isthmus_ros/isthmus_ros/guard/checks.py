@@ -1,29 +1,38 @@
-"""Why the command topic is not the guard's alone, with somebody listening: sentences, none if it is."""
+"""Why the topics around the guard do not let it arm, in sentences: who else commands or publishes, who obeys, and how messages travel."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from isthmus_ros.common.attributed import node_of
+from isthmus_ros.common.checks import shared_memory
 from isthmus_ros.guard.plant import RosPlant
 
-__all__ = ["nobody_listens", "other_publishers", "require_deadman", "topic_problems"]
+__all__ = ["nobody_listens", "other_publishers", "require_deadman", "several_senders", "topic_problems"]
 
 
 def topic_problems(node: Any, plant: RosPlant) -> list[str]:
-    """Why the command topic is not ours alone, with somebody listening."""
-    return nobody_listens(plant) + other_publishers(node, plant.command_topic)
+    """Why the guard may not be armed: nobody obeys, there are two of what only one may be, or DDS shares memory."""
+    problems = nobody_listens(plant) + other_publishers(node, plant.command_topic) + several_senders(node) + plant.doubled()
+    return [*problems, problem] if (problem := shared_memory()) else problems
+
+
+def several_senders(node: Any, topic: str = "guard/command") -> list[str]:
+    """One sentence if more than one node asks the guard for motion."""
+    senders = [_speaker(info) for info in node.get_publishers_info_by_topic(node.resolve_topic_name(topic))]
+    if len(senders) < 2:
+        return []
+    return [f"{' and '.join(sorted(senders))} all publish {topic}, and only one may; a process that was killed stays listed for 20 s"]
 
 
 def nobody_listens(plant: RosPlant) -> list[str]:
-    """One sentence if nobody receives what is published on the command topic."""
-    if plant.listeners:
-        return []
-    return [f"nobody subscribes {plant.command_topic} with a matching QoS; is the robot's controller running?"]
+    """One sentence if nobody who obeys receives what is published on the command topic."""
+    return [problem] if (problem := plant.listeners.problem()) else []
 
 
 def other_publishers(node: Any, topic: str) -> list[str]:
     """One sentence per node that publishes the topic besides this one."""
-    others = [_node_of(info) for info in node.get_publishers_info_by_topic(topic)]
+    others = [_speaker(info) for info in node.get_publishers_info_by_topic(topic)]
     own = str(node.get_fully_qualified_name())
     if own in others:
         others.remove(own)  # once: a second one of our name is somebody else
@@ -43,12 +52,5 @@ def require_deadman(mode: str, accepted: bool) -> None:
         )
 
 
-def _node_of(endpoint: Any) -> str:
-    """Full name of an endpoint's node; a publisher is discovered a moment before its node's name is."""
-    if "UNKNOWN" in endpoint.node_name:
-        return "a node of which only the publisher has been discovered"
-    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"
-
-
-def command_senders(node: Any) -> list[str]:
-    return []
+def _speaker(endpoint: Any) -> str:
+    return node_of(endpoint) or "a node of which only the publisher has been discovered"

@@ -95,7 +95,7 @@ class GuardNode(CarefulNode):
         self._setup = setup
         self._plant = plant = RosPlant(self, setup, transport, guard.wire_limits)
         tick = min(_TICK, contract.control_period / 2)
-        self._around = around = Surroundings(self, setup, plant)
+        self._around = around = Surroundings(self, setup, plant, lambda: self._stream is not None and self._stream.armed)
         self._stream = stream = GuardedStream(
             plant, guard, contract.control_period, tick=tick, on_change=self._changed, last_resort=around.call_for_help
         )
@@ -224,9 +224,11 @@ class GuardNode(CarefulNode):
     def _look_round(self) -> None:
         """Somebody else who commands, nobody to listen, a driver that has fallen silent, a required button that is gone: each ends the motion."""
         stream, around = self._stream, self._around
-        if stream is None or around is None or not stream.armed:
+        if stream is None or around is None:
             return
         cause, foreign = around.look_round()
+        if not stream.armed:
+            return
         if alarm := "; ".join([*self._emergency.problems(), *filter(None, [cause])]):
             stream.stop(alarm)
         if foreign:
@@ -267,7 +269,7 @@ class GuardNode(CarefulNode):
         stream, plant, around = self._ready()
         if stream.phase is not Phase.HELD:
             self._refuse_motion(stream)
-        problems = checks.state_problems(plant) + around.resetting_problems() + self._emergency.problems()
+        problems = checks.state_problems(plant) + around.driver_problems() + self._emergency.problems()
         if problems:
             return f"the cause is still there: {'; '.join(problems)}"
         self._latched = ""

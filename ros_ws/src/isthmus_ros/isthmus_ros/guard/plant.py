@@ -13,6 +13,7 @@ from isthmus.records import Array, Command, reorder
 from isthmus_ros.common import wire
 from isthmus_ros.common.setup import Setup
 from isthmus_ros.common.states import StateTopic
+from isthmus_ros.guard.listeners import Listeners
 from isthmus_ros.guard.transports import Transport, make_transport, transport_of
 
 __all__ = ["RosPlant"]
@@ -24,6 +25,7 @@ class RosPlant(StateTopic):
     Attributes:
         command_topic: absolute name of the topic that the robot's controller listens to.
         transport: name of how commands reach it.
+        listeners: who receives the commands and obeys.
     """
 
     def __init__(self, node: Any, setup: Setup, transport: str, limits: Limits) -> None:
@@ -47,19 +49,8 @@ class RosPlant(StateTopic):
         self._transport: Transport = make_transport(
             node, self.transport, self.command_topic, setup.robot, limits, contract.control_period, setup.prefix
         )
+        self.listeners = Listeners(node, self._transport.publisher, self.profile.controller_of(self.transport, topic))
         self._executed = node.create_publisher(JointState, "guard/executed", wire.EXECUTED)
-
-    @property
-    def listeners(self) -> int:
-        """How many subscriptions receive the commands and may obey."""
-        return self._transport.listeners
-
-    @property
-    def delay(self) -> float:  # until states lands
-        return max(self._delay - self._offset, 0.0) if self.realtime else 0.0
-
-    def doubled(self) -> list[str]:
-        return []
 
     def begin(self) -> None:
         """The next command begins where the robot is, whatever was sent before."""

@@ -1,9 +1,13 @@
-"""The services with which a robot's driver ends external control, called when nothing else is left."""
+"""The services with which a robot's driver ends external control, asked until they answer when nothing else is left."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from isthmus.robot import RosProfile
@@ -11,27 +15,138 @@ from isthmus_ros.common import wire
 
 __all__ = ["StopServices"]
 
+_AGAIN = 0.2  # s between two calls of a service that has not answered
+_PATIENCE = 30.0  # s after which an unarmed guard gives up: a driver that is started anew later must not be told to stop
+_LULL = 1.0  # s in which another call changes nothing if the last one was answered
+_PENDING = 5  # calls of one service that may be on their way
+
 
 class StopServices:
-    """Clients of a profile's `stop_services`, made in advance so that they are discovered when they are needed."""
+    """Clients of a profile's `stop_services`, made in advance so that they are discovered when they are needed.
 
-    def __init__(self, node: Any, profile: RosProfile, namespace: str) -> None:
-        """Create the clients; nothing is called yet."""
-        self._node = node
-        self._clients = [node.create_client(Trigger, wire.joined(namespace, name)) for name in profile.stop_services]
+    A call is repeated by a timer until each service has answered that it succeeded. What is not offered yet is asked as soon as it is.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        profile: RosProfile,
+        namespace: str,
+        *,
+        armed: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Create the clients and the timer; nothing is called yet.
+
+        Args:
+            node: rclpy node that owns them.
+            profile: of the robot.
+            namespace: in which the profile's services are resolved.
+            armed: whether the guard is armed; as long as it is, nobody gives up.
+            clock: steady, s.
+        """
+        self._node, self._armed, self._clock = node, armed, clock
+        self._services = [_Service(node, wire.joined(namespace, name)) for name in profile.stop_services]
+        self._lock = threading.Lock()
+        self._called = self._begun = -float("inf")
+        self._timer = node.create_timer(_AGAIN, self.poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @property
+    def answered(self) -> bool:
+        """Whether everything that was asked for has been done; also before the first call."""
+        return not any(service.cause for service in self._services)
 
     def call(self, cause: str) -> None:
-        """Call all of them without waiting for an answer; any thread may do so."""
-        for client in self._clients:
-            if client.service_is_ready():
-                self._node.get_logger().error(f"{cause}: calling {client.srv_name}")
-                client.call_async(Trigger.Request())
-            else:
-                self._node.get_logger().error(f"{cause}, but nobody offers {client.srv_name}")
-        if not self._clients:
-            self._node.get_logger().error(f"{cause}, and the robot's profile names no stop_services")
+        """Call all of them without waiting for an answer; any thread may do so. While answers are pending, another call only renews the patience."""
+        with self._lock:
+            now = self._clock()
+            self._called = now
+            if not self.answered or now - self._begun < _LULL:
+                return
+            self._begun = now
+            if not self._services:
+                self._node.get_logger().error(f"{cause}, and the robot's profile names no stop_services")
+            for service in self._services:
+                service.begin(cause, now)
+
+    def poll(self) -> None:
+        """Look at the answers and call again where there are none; the timer does so five times a second."""
+        with self._lock:
+            now = self._clock()
+            for service in self._services:
+                if not service.cause:
+                    continue
+                if now - self._called > _PATIENCE and not self._armed():
+                    service.give_up(_PATIENCE)
+                else:
+                    service.look(now)
 
     def close(self) -> None:
-        """Destroy the clients."""
-        for client in self._clients:
-            self._node.destroy_client(client)
+        """Destroy the timer and the clients."""
+        self._node.destroy_timer(self._timer)
+        for service in self._services:
+            service.close()
+
+
+class _Service:
+    """One service.
+
+    Attributes:
+        name: absolute.
+        cause: why it is called; "" if nothing is pending.
+    """
+
+    def __init__(self, node: Any, name: str) -> None:
+        self.name, self.cause = name, ""
+        self._node = node
+        self._client = node.create_client(Trigger, name)
+        self._answers: list[Any] = []
+        self._sent = -float("inf")
+        self._complained = False
+
+    def begin(self, cause: str, now: float) -> None:
+        self.cause, self._sent, self._complained = cause, -float("inf"), False
+        self._node.get_logger().error(f"{cause}: calling {self.name}")
+        self._forget()
+        self.look(now)
+
+    def look(self, now: float) -> None:
+        if any(answer.done() and not answer.exception() and answer.result().success for answer in self._answers):
+            self._node.get_logger().warning(f"{self.name} has answered")
+            self._end()
+        elif now - self._sent >= _AGAIN * 0.9:  # a timer may come early
+            self._ask(now)
+
+    def give_up(self, patience: float) -> None:
+        self._node.get_logger().error(f"{self.name} has not answered within {patience:g} s; given up")
+        self._end()
+
+    def close(self) -> None:
+        self._node.destroy_client(self._client)
+
+    def _ask(self, now: float) -> None:
+        if not self._client.service_is_ready():
+            self._complain(f"nobody offers {self.name}; trying again until somebody does")
+            return
+        for answer in [answer for answer in self._answers if answer.done()]:
+            refusal = answer.exception() or answer.result().message
+            self._complain(f"{self.name} has failed ({refusal}); trying again until it succeeds")
+            self._answers.remove(answer)
+        if len(self._answers) >= _PENDING:
+            self._client.remove_pending_request(self._answers.pop(0))
+        self._answers.append(self._client.call_async(Trigger.Request()))
+        self._sent = now
+
+    def _complain(self, sentence: str) -> None:
+        if not self._complained:
+            self._node.get_logger().error(sentence)
+        self._complained = True
+
+    def _end(self) -> None:
+        self.cause = ""
+        self._forget()
+
+    def _forget(self) -> None:
+        for answer in self._answers:
+            self._client.remove_pending_request(answer)
+        self._answers.clear()

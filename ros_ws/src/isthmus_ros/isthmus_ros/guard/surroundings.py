@@ -1,15 +1,16 @@
-"""Everything that the guard hears besides commands and joint states: buttons, the driver's word, and who else is in the graph.
+"""Everything that the guard hears besides commands and joint states: the driver's word, and who else is in the graph.
 
 What is wrong is told in sentences; `guard_node` refuses to arm for them, or stops.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from isthmus_ros.common import checks
 from isthmus_ros.common.setup import Setup
-from isthmus_ros.guard.checks import command_senders, nobody_listens, other_publishers
+from isthmus_ros.guard.activity import ControllerActivity, list_controllers
+from isthmus_ros.guard.checks import nobody_listens, other_publishers, topic_problems
 from isthmus_ros.guard.plant import RosPlant
 from isthmus_ros.guard.preconditions import Preconditions
 from isthmus_ros.guard.stop_services import StopServices
@@ -20,30 +21,34 @@ __all__ = ["Surroundings"]
 class Surroundings:
     """The graph around one guarded robot."""
 
-    def __init__(self, node: Any, setup: Setup, plant: RosPlant) -> None:
-        """Subscribe what the robot's driver says."""
+    def __init__(self, node: Any, setup: Setup, plant: RosPlant, armed: Callable[[], bool]) -> None:
+        """Subscribe what the robot's driver says, and find its services; `armed` says whether the guard is."""
         self._node, self._plant = node, plant
         self._preconditions = Preconditions(node, setup.profile, setup.namespace, realtime=setup.realtime)
-        self._stops = StopServices(node, setup.profile, setup.namespace)
-
-    def arming_problems(self) -> list[str]:
-        """Why nobody may arm, as far as topics tell."""
-        problems = nobody_listens(self._plant) + other_publishers(self._node, self._plant.command_topic) + command_senders(self._node)
-        return [*problems, *self._plant.doubled(), *self._preconditions.problems(), *filter(None, [checks.shared_memory()])]
-
-    def resetting_problems(self) -> list[str]:
-        """Why the cause of a stop is still there."""
-        return self._preconditions.problems()
+        self._activity = ControllerActivity(node, setup.namespace, plant.listeners.controller, list_controllers())
+        self._stops = StopServices(node, setup.profile, setup.namespace, armed=armed)
 
     def poll(self) -> str:
         """What the driver has said since the last call that does not let the robot move; "" if nothing. To be called every tick."""
         return self._preconditions.poll()
 
+    def arming_problems(self) -> list[str]:
+        """Why nobody may arm, as far as topics tell."""
+        return topic_problems(self._node, self._plant) + self.driver_problems()
+
+    def driver_problems(self) -> list[str]:
+        """Why the robot may not move, as its driver says or does not say any more."""
+        return [*self._preconditions.problems(), *filter(None, [self._activity.problem()])]
+
     def look_round(self) -> tuple[str, bool]:
-        """What has come into the graph in motion: why to stop, and whether the stop services are needed too, as somebody else commands the robot."""
+        """What has come into the graph; to be called a few times a second.
+
+        Returns:
+            why to stop, "" if there is no reason; and whether the stop services are needed too, as somebody else commands the robot.
+        """
+        self._activity.look()
         others = other_publishers(self._node, self._plant.command_topic)
-        found = [*others, *nobody_listens(self._plant), *self._plant.doubled(), *self._preconditions.problems()]
-        return "; ".join(found), bool(others)
+        return "; ".join([*others, *nobody_listens(self._plant), *self._plant.doubled(), *self.driver_problems()]), bool(others)
 
     def call_for_help(self, cause: str) -> None:
         """Ask the robot's driver to end external control, until it answers."""
@@ -51,5 +56,5 @@ class Surroundings:
 
     def close(self) -> None:
         """Leave the graph."""
-        self._preconditions.close()
-        self._stops.close()
+        for part in (self._preconditions, self._activity, self._stops):
+            part.close()

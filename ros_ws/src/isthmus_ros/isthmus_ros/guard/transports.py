@@ -15,7 +15,6 @@ from isthmus.limits import Limits
 from isthmus.records import Array, Command, reorder
 from isthmus.robot import Robot, RosProfile
 from isthmus_ros.common import wire
-from isthmus_ros.guard.listeners import obeying
 
 __all__ = ["TRANSPORTS", "Transport", "keeps_moving", "make_transport", "tail", "transport_of"]
 
@@ -33,12 +32,13 @@ _SAME = 1e-6  # s between stopping times that are one
 
 
 class Transport(Protocol):
-    """Publishes commands to one controller."""
+    """Publishes commands to one controller.
 
-    @property
-    def listeners(self) -> int:
-        """Subscriptions that receive the commands; those with another quality of service do not, and those of recorders do not count."""
-        ...
+    Attributes:
+        publisher: of the commands.
+    """
+
+    publisher: Any
 
     def begin(self) -> None:
         """Forget what was sent: the next command begins where the robot is."""
@@ -122,23 +122,18 @@ class _Forward:
     def __init__(self, node: Any, topic: str, robot: Robot) -> None:
         self._order = (robot.ros and robot.ros.command_joints) or robot.joint_names
         self._node = node
-        self._publisher = node.create_publisher(Float64MultiArray, topic, wire.COMMAND)
-
-    @property
-    def listeners(self) -> int:
-        """See `Transport.listeners`."""
-        return obeying(self._node, self._publisher)
+        self.publisher = node.create_publisher(Float64MultiArray, topic, wire.COMMAND)
 
     def begin(self) -> None:
         """Nothing is remembered."""
 
     def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
         """See `Transport.send`."""
-        self._publisher.publish(Float64MultiArray(data=reorder(command.values, command.joints, self._order)[0].tolist()))
+        self.publisher.publish(Float64MultiArray(data=reorder(command.values, command.joints, self._order)[0].tolist()))
 
     def close(self) -> None:
         """See `Transport.close`."""
-        self._node.destroy_publisher(self._publisher)
+        self._node.destroy_publisher(self.publisher)
 
 
 class _Twist:
@@ -147,12 +142,7 @@ class _Twist:
     def __init__(self, node: Any, topic: str, robot: Robot) -> None:
         self._frame = robot.tool_frame
         self._node = node
-        self._publisher = node.create_publisher(TwistStamped, topic, wire.COMMAND)
-
-    @property
-    def listeners(self) -> int:
-        """See `Transport.listeners`."""
-        return obeying(self._node, self._publisher)
+        self.publisher = node.create_publisher(TwistStamped, topic, wire.COMMAND)
 
     def begin(self) -> None:
         """Nothing is remembered."""
@@ -162,11 +152,11 @@ class _Twist:
         message = TwistStamped()
         message.header.stamp, message.header.frame_id = time, self._frame
         message.twist.linear.x, message.twist.angular.z = reorder(command.values, command.joints, ("vx", "wz"))[0].tolist()
-        self._publisher.publish(message)
+        self.publisher.publish(message)
 
     def close(self) -> None:
         """See `Transport.close`."""
-        self._node.destroy_publisher(self._publisher)
+        self._node.destroy_publisher(self.publisher)
 
 
 class _Trajectory:
@@ -182,12 +172,7 @@ class _Trajectory:
         self._braking, self._period = np.array(limits.stop_acceleration), period
         self._set_point: Array | None = None
         self._node = node
-        self._publisher = node.create_publisher(JointTrajectory, topic, wire.COMMAND)
-
-    @property
-    def listeners(self) -> int:
-        """See `Transport.listeners`."""
-        return obeying(self._node, self._publisher)
+        self.publisher = node.create_publisher(JointTrajectory, topic, wire.COMMAND)
 
     def begin(self) -> None:
         """See `Transport.begin`."""
@@ -211,8 +196,8 @@ class _Trajectory:
             nanoseconds = round((self._period + moment) * 1e9)
             point.time_from_start.sec, point.time_from_start.nanosec = divmod(nanoseconds, 10**9)
             message.points.append(point)
-        self._publisher.publish(message)
+        self.publisher.publish(message)
 
     def close(self) -> None:
         """See `Transport.close`."""
-        self._node.destroy_publisher(self._publisher)
+        self._node.destroy_publisher(self.publisher)

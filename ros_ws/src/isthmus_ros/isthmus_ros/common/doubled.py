@@ -1,0 +1,97 @@
+"""Two publishers of the same joint: what is read jumps between them, and neither is wrong by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import JointState
+
+from isthmus_ros.common.attributed import AttributedTopic, Said
+
+__all__ = ["DoubledJoints", "Ear", "ear"]
+
+_SAMPLES = QoSProfile(depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)  # of half a second at 1 kHz
+_WINDOW = 1.0  # s in which two publishers must have named a joint
+
+
+class Ear(Protocol):
+    """What is heard of a topic of JointStates: raw samples; see `AttributedTopic`."""
+
+    def take(self) -> list[Said]:
+        """The samples that have come since the last call."""
+        ...
+
+    def publishers(self) -> Any:
+        """GID → full name of the node."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
+def ear(node: Any, topic: str) -> Ear:
+    """Raw samples of a topic."""
+    return AttributedTopic(node, JointState, topic, [_SAMPLES], raw=True)
+
+
+class DoubledJoints:
+    """Looks who names which joint, a few times a second and only while a topic has more than one publisher."""
+
+    def __init__(
+        self,
+        topic: str,
+        joints: Sequence[str],
+        count: Callable[[], int],
+        listen: Callable[[], Ear],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Listen to nothing yet.
+
+        Args:
+            topic: absolute name.
+            joints: their names on the topic.
+            count: how many publishers the topic has.
+            listen: begins to listen to it.
+            clock: steady, s.
+        """
+        self._topic, self._joints = topic, frozenset(joints)
+        self._count, self._listen, self._clock = count, listen, clock
+        self._ear: Ear | None = None
+        self._named: dict[tuple[str, bytes], float] = {}  # joint and publisher → when
+
+    def look(self) -> list[str]:
+        """One sentence for all joints that two publishers name; to be called about five times a second, from long before it matters."""
+        if self._count() < 2:
+            self.close()
+            return []
+        if self._ear is None:
+            self._ear = self._listen()
+        now = self._clock()
+        newest = {said.publisher: said.message for said in self._ear.take()}
+        for publisher, raw in newest.items():
+            for joint in self._joints.intersection(deserialize_message(raw, JointState).name):
+                self._named[joint, publisher] = now
+        self._named = {key: moment for key, moment in self._named.items() if now - moment <= _WINDOW}
+        return self._sentences()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._ear is not None:
+            self._ear.close()
+        self._ear = None
+        self._named.clear()
+
+    def _sentences(self) -> list[str]:
+        speakers: dict[str, set[bytes]] = {}
+        for joint, publisher in self._named:
+            speakers.setdefault(joint, set()).add(publisher)
+        doubled = {joint: gids for joint, gids in speakers.items() if len(gids) > 1}
+        if not doubled or self._ear is None:
+            return []
+        names, first = self._ear.publishers(), min(doubled)
+        both = " and ".join(sorted(names.get(gid) or "a node whose name is not known" for gid in doubled[first]))
+        return [f"{both} both publish joint {first!r} on {self._topic}; only one may"]
