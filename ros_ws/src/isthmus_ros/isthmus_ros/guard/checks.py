@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from isthmus.robot import RosProfile
 from isthmus_ros.common.attributed import node_of
 from isthmus_ros.common.checks import shared_memory
 from isthmus_ros.guard.plant import RosPlant
 
-__all__ = ["nobody_listens", "other_publishers", "require_deadman", "several_senders", "topic_problems"]
+__all__ = ["nobody_listens", "other_publishers", "require_deadman", "require_effort_holds", "several_senders", "topic_problems"]
 
 
 def topic_problems(node: Any, plant: RosPlant) -> list[str]:
@@ -49,6 +50,19 @@ def require_deadman(mode: str, accepted: bool) -> None:
         raise ValueError(
             f"the policy commands {mode}, and a robot behind a forward controller of ros2_control keeps its last {mode} "
             "for ever if this process dies; give accept_no_deadman:=true if the robot has a time-out of its own, or if you accept that"
+        )
+
+
+def require_effort_holds(profile: RosProfile, robot: str, mode: str) -> None:
+    """Refuse efforts on a robot that falls when they stop.
+
+    Raises:
+        ValueError: the profile does not say that its driver holds the robot by itself.
+    """
+    if mode == "effort" and not profile.effort_holds:
+        raise ValueError(
+            f"robot {robot!r} is not commanded by effort: its profile does not say that its driver holds it by itself when efforts stop "
+            "(ros: effort_holds: true)"
         )
 
 

@@ -22,11 +22,14 @@ from isthmus_ros.common import checks, wire
 from isthmus_ros.common.contract_file import read_contract
 from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import declare
+from isthmus_ros.common.priority import protect_from_oom
 from isthmus_ros.common.setup import Setup, declare_setup, policy_path, read_setup
 from isthmus_ros.common.spin import run_node
-from isthmus_ros.guard.checks import require_deadman
+from isthmus_ros.guard.arming import Arming
+from isthmus_ros.guard.checks import require_deadman, require_effort_holds
 from isthmus_ros.guard.emergency import HEARTBEAT, EmergencyStop, emergency_topic, full_names
 from isthmus_ros.guard.plant import RosPlant
+from isthmus_ros.guard.report import guard_status
 from isthmus_ros.guard.surroundings import Surroundings
 from isthmus_ros.guard.transports import TRANSPORTS, keeps_moving, transport_of
 
@@ -63,6 +66,7 @@ class GuardNode(CarefulNode):
         self._plant: RosPlant | None = None
         self._stream: GuardedStream | None = None
         self._around: Surroundings | None = None
+        self._arming: Arming | None = None
         self._owned: list[Callable[[], object]] = []
         self._told = ""
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -72,9 +76,9 @@ class GuardNode(CarefulNode):
         self.create_timer(_STATUS, self.published, clock=self._steady)
         self.create_timer(_LOOK_ROUND, self._look_round, clock=self._steady)
         self.create_timer(_TICK, self._feel, clock=self._steady)
-        self.serve(SetBool, "guard/arm", lambda request: self._arm() if request.data else self._disarm())
-        for name, action in (("guard/hold", self._hold), ("guard/stop", self._stop), ("guard/reset", self._reset)):
-            self.serve(Trigger, name, functools.partial(_ignoring_request, action))
+        self.serve(SetBool, "guard/arm", lambda request: self._ready().arm() if request.data else self._ready().disarm())
+        for name in ("hold", "stop", "reset"):
+            self.serve(Trigger, f"guard/{name}", functools.partial(self._serve, name))
 
     def configure(self) -> None:
         """Read the contract and check it against the robot; create the publishers."""
@@ -83,11 +87,7 @@ class GuardNode(CarefulNode):
         transport, _ = transport_of(self.text("transport"), setup.profile, contract.mode)
         if keeps_moving(transport):
             require_deadman(contract.mode, bool(self.get_parameter("accept_no_deadman").value))
-        if contract.mode == "effort" and not setup.profile.effort_holds:
-            raise ValueError(
-                f"robot {robot.name!r} is not commanded by effort: its profile does not say that its driver holds the robot by itself when "
-                "efforts stop (ros: effort_holds: true)"
-            )
+        require_effort_holds(setup.profile, robot.name, contract.mode)
         for line in contract.limits.looser_than(robot.limits()):
             self.get_logger().warning(f"tighter than in training: {line}")
         guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
@@ -99,6 +99,7 @@ class GuardNode(CarefulNode):
         self._stream = stream = GuardedStream(
             plant, guard, contract.control_period, tick=tick, on_change=self._changed, last_resort=around.call_for_help
         )
+        self._arming = Arming(stream, plant, around, self._emergency.problems)
         if self._latched:
             stream.stop(self._latched)
         commands = self.create_subscription(JointState, "guard/command", self._receive, wire.COMMAND)
@@ -126,9 +127,8 @@ class GuardNode(CarefulNode):
 
     def deactivate(self) -> None:
         """Refused in motion: stop the policy first."""
-        if self._stream is not None:
-            self._refuse_motion(self._stream)
-            self._stream.disarm()
+        if self._arming is not None and (refusal := self._arming.disarm()):
+            raise ValueError(refusal)
         self._active = False
 
     def clean_up(self) -> None:
@@ -138,7 +138,7 @@ class GuardNode(CarefulNode):
         for release in self._owned:
             release()
         self._owned = []
-        self._plant = self._stream = self._setup = self._around = None
+        self._plant = self._stream = self._setup = self._around = self._arming = None
 
     def rest(self) -> bool:
         """Brake to standstill; True once nothing is commanded any more."""
@@ -163,15 +163,7 @@ class GuardNode(CarefulNode):
         stream, plant = self._stream, self._plant
         if stream is None or plant is None:
             return
-        rung, cause = stream.rung, stream.cause
-        if rung >= HOLD and plant.missing:
-            cause = f"joint {plant.missing[0]!r} is missing in {plant.state_topic}; {cause}"
-        values = {"rung": RUNGS[rung], "cause": cause, "armed": str(stream.armed).lower(), "phase": stream.phase.name.lower()}
-        values |= {"executed": str(stream.sequence), "epoch": stream.gate.epoch, "late_looks": str(stream.late_looks)}
-        values |= {f"dropped.{reason}": str(count) for reason, count in stream.gate.counts.items()}
-        level = 0 if rung == 0 else (1 if rung < HOLD else 2)
-        now = self.get_clock().now().to_msg()
-        self._status.publish(wire.diagnostics(now, level, "guard", cause or RUNGS[rung], plant.robot.name, values))
+        self._status.publish(guard_status(stream, plant, self.get_clock().now().to_msg()))
 
     def _changed(self) -> None:
         """Publish, and leave a line in the log for every change of phase and every new cause."""
@@ -234,67 +226,28 @@ class GuardNode(CarefulNode):
         if foreign:
             around.call_for_help(cause)
 
-    def _arm(self) -> str:
-        stream, plant, around = self._ready()
-        if problems := self._emergency.problems():
-            return "; ".join(problems)
-        if stream.state.rung[0] == STOP:
-            return f"the guard is stopped ({stream.state.cause[0]}); call guard/reset first"
-        self._refuse_motion(stream)
-        if stream.streaming:
-            return "commands are coming in on guard/command already; stop whoever sends them first"
-        if problems := checks.arming_problems(plant, stream.guard.limits) + around.arming_problems():
-            return "; ".join(problems)
-        stream.arm()
-        return ""
+    def _serve(self, name: str, request: Any) -> str:
+        refusal: str = getattr(self._ready(), name)()
+        if name == "reset" and not refusal:
+            self._latched = ""
+        return refusal
 
-    def _disarm(self) -> str:
-        stream, _, _ = self._ready()
-        self._refuse_motion(stream)
-        stream.disarm()
-        return ""
-
-    def _hold(self) -> str:
-        stream, _, _ = self._ready()
-        if not stream.moving:
-            return "nothing moves"
-        stream.hold("guard/hold was called")
-        return ""
-
-    def _stop(self) -> str:
-        self._ready()[0].stop("guard/stop was called")
-        return ""
-
-    def _reset(self) -> str:
-        stream, plant, around = self._ready()
-        if stream.phase is not Phase.HELD:
-            self._refuse_motion(stream)
-        problems = checks.state_problems(plant) + around.driver_problems() + self._emergency.problems()
-        if problems:
-            return f"the cause is still there: {'; '.join(problems)}"
-        self._latched = ""
-        stream.reset()
-        return ""
-
-    def _ready(self) -> tuple[GuardedStream, RosPlant, Surroundings]:
-        if self._stream is None or self._plant is None or self._around is None or not self._active:
+    def _ready(self) -> Arming:
+        if self._arming is None or not self._active:
             raise ValueError("the node is not active")
-        return self._stream, self._plant, self._around
-
-    def _refuse_motion(self, stream: GuardedStream) -> None:
-        if stream.phase is Phase.HELD:
-            raise ValueError("the robot is held by effort after a stop; call guard/reset once it is supported otherwise")
-        if stream.moving:
-            raise ValueError("the robot moves; stop the policy and wait for standstill")
+        return self._arming
 
 
-def _ignoring_request(action: Callable[[], str], request: Any) -> str:
-    return action()
+def _protected() -> GuardNode:
+    node = GuardNode()
+    if problem := protect_from_oom():
+        node.get_logger().info(problem)
+    return node
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
-    return run_node(GuardNode, arguments)
+    return run_node(_protected, arguments)
 
 
 if __name__ == "__main__":
