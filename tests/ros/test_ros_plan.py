@@ -1,7 +1,8 @@
-"""The plan: as data, as files, as processes that really start with its arguments, and against ROS's own launch where that is installed."""
+"""The plan: as data, as files, and as processes that really start with its arguments; test_ros_launch.py has ROS's own launch."""
 
 import ast
 import dataclasses
+import importlib
 import importlib.util
 import re
 import signal
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy")
 
+import rclpy
 from rcl_interfaces.srv import GetParameters, ListParameters
 from ros_policies import resolved_rate
 
@@ -25,6 +27,7 @@ from isthmus.artifact import Artifact
 from isthmus.robot import load_robot
 from isthmus.specification import Specification
 from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
+from isthmus_bringup.parameters import PARAMETERS, read_parameters
 from isthmus_bringup.plan import CONFIG, plan
 from isthmus_cli.main import main
 from isthmus_cli.node_graph import NodeGraph, insist
@@ -72,7 +75,9 @@ def test_numbers_out_of_range_are_refused(value):
         ("fly", {}, "unknown use 'fly'"),
         ("deploy", {"polizy": "x"}, "did you mean 'policy'"),
         ("deploy", {"task": "reach", "policy": "x"}, "deploy has no argument 'task'"),
-        ("deploy", {"guard": "none"}, "guard must be one of 'external', 'inline', got 'none'"),
+        ("deploy", {"guard": "inline"}, "deploy has no argument 'guard'"),
+        ("deploy", {"plant": "mujoco"}, "deploy has no argument 'plant'"),
+        ("sim", {"plant": "bullet"}, "plant must be one of 'mujoco', 'pybullet', got 'bullet'"),
         ("deploy", {"autostart": "yes"}, "autostart must be true or false, got 'yes'"),
         ("deploy", {}, "deploy needs a policy file"),
         ("sim", {}, "needs a task"),
@@ -85,7 +90,6 @@ def test_numbers_out_of_range_are_refused(value):
         ("deploy", {"policy": "x", "monitor": "true"}, "monitor must be one of 'off', 'report', 'hold', 'stop', got 'true'"),
         ("deploy", {"policy": "x", "shadow": "true", "transport": "trajectory"}, "has no use with shadow:=true"),
         ("sim", {"policy": "x", "shadow": "true", "clock": "stepped"}, "shadow:=true needs clock:=wall"),
-        ("deploy", {"policy": "x", "guard": "inline", "transport": "trajectory"}, "transport:=trajectory needs guard:=external"),
         ("sim", {"task": "reach", "params_file": "nowhere.yaml"}, "there is no parameter file"),
     ],
 )
@@ -106,14 +110,13 @@ def test_a_simulated_robot_can_be_alone():
 def test_the_guard_is_a_process_of_its_own_between_robot_and_policy(policy):
     assert list(processes_of("sim", policy=policy)) == ["sim_node", "guard_node", "policy_node"]
     assert list(processes_of("deploy", policy=policy)) == ["guard_node", "policy_node"]
-    assert list(processes_of("deploy", policy=policy, guard="inline")) == ["policy_node"]
 
 
 def test_a_shadow_runs_without_a_guard_and_is_recorded(policy):
     planned = processes_of("deploy", policy=policy, shadow="true")
     assert list(planned) == ["record_node", "policy_node"]
     assert planned["policy_node"].parameters["shadow"] is True
-    assert processes_of("deploy", policy=policy)["policy_node"].parameters["shadow"] is False
+    assert "shadow" not in processes_of("deploy", policy=policy)["policy_node"].parameters
 
 
 def test_an_exploration_is_recorded_and_may_be_rehearsed(policy):
@@ -122,12 +125,12 @@ def test_an_exploration_is_recorded_and_may_be_rehearsed(policy):
     rehearsed = processes_of("identify", policy=policy, sim="true", record="false")
     assert list(rehearsed) == ["sim_node", "guard_node", "explore_node"]
     assert rehearsed["sim_node"].parameters["transport"] == rehearsed["guard_node"].parameters["transport"] == "trajectory"
-    given = [processes_of("identify", policy=policy, sim=sim)["explore_node"].parameters["accept_no_deadman"] for sim in (False, True)]
-    assert given == [False, True]
+    accepted = [processes_of("identify", policy=policy, sim=sim)["guard_node"].parameters.get("accept_no_deadman") for sim in (False, True)]
+    assert accepted == [None, True]
 
 
 @pytest.mark.parametrize(
-    "name", ["policy", "robot", "guard", "transport", "shadow", "rate_scale", "use_sim_time", "robot_namespace", "joint_prefix", "log_dir"]
+    "name", ["policy", "robot", "transport", "shadow", "rate_scale", "use_sim_time", "robot_namespace", "joint_prefix", "log_dir"]
 )
 def test_every_launch_file_that_commands_a_robot_has_the_common_arguments(name):
     uses = next(argument.uses for argument in ARGUMENTS if argument.name == name)
@@ -150,9 +153,21 @@ def test_nothing_waits_for_a_monitor_which_needs_something_to_watch(policy, tmp_
     artifact.save(tmp_path / "asked.isthmus")
     planned = processes_of("deploy", policy=str(tmp_path / "asked.isthmus"), monitor="hold")
     assert list(planned) == ["monitor_node", "guard_node", "policy_node"]
-    watching = planned["monitor_node"]
-    assert (watching.lifecycle, watching.required, watching.parameters["on_violation"]) == (False, False, "hold")
+    assert (planned["monitor_node"].lifecycle, planned["monitor_node"].parameters["on_violation"]) == (False, "hold")
     assert "monitor_node" not in processes_of("deploy", policy=str(tmp_path / "asked.isthmus"))
+    file = tmp_path / "watch.yaml"
+    file.write_text("monitor_node: {ros__parameters: {specification: own.yaml}}")
+    assert "monitor_node" in processes_of("deploy", policy=policy, monitor="hold", params_file=str(file))
+    file.write_text("/**: {ros__parameters: {margin: 0.1}}")
+    with pytest.raises(ValueError, match="has nothing to watch"):
+        plan("deploy", {"policy": policy, "monitor": "stop", "params_file": str(file)})
+
+
+@pytest.mark.parametrize(("reaction", "ends_all"), [("report", False), ("hold", True), ("stop", True)])
+def test_a_motion_does_not_outlive_the_monitor_that_may_end_it(reaction, ends_all, policy, tmp_path):
+    artifact = dataclasses.replace(Artifact.load(policy), specification=Specification("always[0,1] (goal.x <= 1)"))
+    artifact.save(tmp_path / "asked.isthmus")
+    assert processes_of("deploy", policy=str(tmp_path / "asked.isthmus"), monitor=reaction)["monitor_node"].required is ends_all
 
 
 @pytest.mark.parametrize("given", [{}, {"transport": "forward_velocity"}])
@@ -164,22 +179,89 @@ def test_a_simulated_robot_listens_to_the_guards_transport(given, policy):
 
 def test_nothing_is_activated_on_a_robot_by_default(policy):
     assert not plan("deploy", {"policy": policy}).autostart
-    assert not processes_of("deploy", policy=policy)["policy_node"].parameters["accept_no_deadman"]
+    assert "accept_no_deadman" not in processes_of("deploy", policy=policy)["guard_node"].parameters
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"robot": "ur5x"}, "unknown robot 'ur5x'; did you mean 'ur5e'?"),
+        ({"robot": "fr3"}, "the policy does not fit the robot"),
+        ({"robots_dir": "no_such_folder"}, "robots_dir: there is no folder no_such_folder"),
+        ({"robot_namespace": "robot-1"}, "robot_namespace: letters, digits and _ only, and no digit first, got 'robot-1'"),
+        ({"robot_namespace": "7"}, "robot_namespace: letters, digits and _ only, and no digit first, got '7'"),
+        ({"robot_namespace": "left//arm"}, "robot_namespace: letters, digits and _ only, and no digit first, got 'left//arm'"),
+    ],
+)
+@pytest.mark.parametrize("use", sorted(USES))
+def test_a_robot_that_cannot_be_is_refused_before_anything_starts(use, arguments, sentence, policy):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        plan(use, {"policy": policy, **arguments})
+
+
+@pytest.mark.parametrize("text", ["true", "True", "TRUE"])
+def test_a_switch_may_be_written_as_python_writes_it(text, policy):
+    assert plan("deploy", {"policy": policy, "autostart": text}).autostart
+
+
+@pytest.mark.parametrize(
+    ("given", "within", "namespace"),
+    [
+        ({}, "/", "/"),
+        ({}, "/cell", "/cell"),
+        ({"robot_namespace": "left"}, "/", "/left"),
+        ({"robot_namespace": "left/arm"}, "/cell", "/cell/left/arm"),
+        ({"robot_namespace": "/left"}, "/cell", "/left"),
+        ({"robot_namespace": "/"}, "/cell", "/"),
+    ],
+)
+@pytest.mark.parametrize("use", sorted(USES))
+def test_every_node_lives_in_the_robots_namespace(use, given, within, namespace, policy):
+    """So guard/command of two robots are two topics: on commit 0188891 every node was in /."""
+    planned = plan(use, {"policy": policy, **given}, within)
+    assert planned.namespace == namespace
+    assert {process.namespace for process in planned.processes} == {namespace}
+    assert {process.full_name for process in planned.processes} == {
+        f"{namespace.rstrip('/')}/{process.name}" for process in planned.processes
+    }
+    assert not any("robot_namespace" in process.parameters for process in planned.processes)
 
 
 def test_a_robot_is_never_simulated_beside_a_driver(policy):
     assert "sim_node" not in processes_of("deploy", policy=policy)
 
 
-def test_own_parameters_come_after_the_shipped_ones(policy, tmp_path):
-    own = tmp_path / "own.yaml"
-    own.write_text("/**: {ros__parameters: {replan: 1}}")
-    words = processes_of("deploy", policy=policy, params_file=str(own))["policy_node"].ros_arguments(Path("last.yaml"))
+def test_own_parameters_come_after_the_shipped_ones(policy):
+    words = processes_of("deploy", policy=policy)["policy_node"].ros_arguments(Path("last.yaml"))
     assert [words[index + 1] for index, word in enumerate(words) if word == "--params-file"] == [
         str(CONFIG / "policy_node.yaml"),
-        str(own),
         "last.yaml",
     ]
+
+
+@pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.stem)
+def test_shipped_parameters_exist(file):
+    said = read_parameters(file, {file.stem: f"/{file.stem}"})
+    assert set(said[file.stem]) <= PARAMETERS[file.stem]
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize("name", sorted(NODES))
+def test_the_plan_knows_the_parameters_that_a_node_declares(name):
+    kind = next(
+        found
+        for found in vars(importlib.import_module(NODES[name])).values()
+        if getattr(found, "__name__", "").lower() == name.replace("_", "")
+    )
+    with isolated(free_domain()):
+        rclpy.init(args=["--ros-args", "-p", "autostart:=false"])
+        try:
+            node = kind()
+            declared = {found for found in node.list_parameters([], 0).result.names if not found.startswith(("use_sim_time", "start_type"))}
+            node.destroy_node()
+        finally:
+            rclpy.shutdown()
+    assert declared == PARAMETERS[name]
 
 
 def test_there_is_a_launch_file_for_each_use():
@@ -236,10 +318,9 @@ def test_executables_are_installed_by_their_package(policy):
 
 
 @pytest.mark.ros
-@pytest.mark.parametrize("guard", ["inline", "external"])
-def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_sigints(guard, policy, tmp_path, monkeypatch):
+def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_sigints(policy, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    planned = plan("sim", {"policy": policy, "guard": guard, "rate_scale": 0.5, "record": True})
+    planned = plan("sim", {"policy": policy, "rate_scale": 0.5, "record": True})
     with isolated(free_domain()), NodeGraph(planned, "/joint_states") as graph:
         graph.up()
         for process in planned.processes:
@@ -257,10 +338,9 @@ def test_planned_processes_start_with_the_planned_parameters_and_end_after_two_s
 
 
 @pytest.mark.ros
-@pytest.mark.parametrize("guard", ["inline", "external"])
-def test_a_signal_to_all_processes_in_motion_ends_at_rest(guard, policy):
+def test_a_signal_to_all_processes_in_motion_ends_at_rest(policy):
     """Ctrl-C in the terminal of `ros2 launch` reaches every process at once."""
-    planned = plan("sim", {"policy": policy, "guard": guard})
+    planned = plan("sim", {"policy": policy})
     contract = get_task("reach").contract
     with isolated(free_domain()), NodeGraph(planned, "/joint_states") as graph:
         link = graph.link
@@ -284,10 +364,9 @@ def speed(link):
 
 
 @pytest.mark.ros
-@pytest.mark.parametrize("guard", ["inline", "external"])
-def test_an_evaluation_attaches_to_the_planned_nodes(guard, policy):
+def test_an_evaluation_attaches_to_the_planned_nodes(policy):
     domain = free_domain()
-    planned = plan("evaluate", {"policy": policy, "clock": "stepped", "guard": guard})
+    planned = plan("evaluate", {"policy": policy, "clock": "stepped"})
     with isolated(domain), NodeGraph(planned, "/joint_states") as graph:
         result = evaluate_over_ros(get_task("reach"), Path(policy), [3], attach=True, clock="wall", domain_id=domain)
     assert result.clock == "stepped", "the clock is that of the nodes, whatever is asked for"
@@ -307,10 +386,9 @@ def parameters_of(link, node, names):
 
 
 @pytest.mark.ros
-@pytest.mark.parametrize("guard", ["inline", "external"])
-def test_deploy_starts_a_policy_and_comes_down_after_two_sigints(guard, policy):
+def test_deploy_starts_a_policy_and_comes_down_after_two_sigints(policy):
     run = "import sys; from isthmus_cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", run, "deploy", policy, "--sim", "--guard", guard, "--start", "--inputs", "goal=0.1,-0.5,0.5"]
+    command = [sys.executable, "-c", run, "deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,-0.5,0.5"]
     with isolated(free_domain()) as environment:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         try:
@@ -336,53 +414,3 @@ def test_deploy_refuses_before_anything_starts(policy, capsys):
     assert "input 'goal' has 3 values (x, y, z), got 2" in capsys.readouterr().err
     assert main(["deploy", policy, "--task", "reach"]) == 2
     assert "deploy has no argument 'task'" in capsys.readouterr().err
-
-
-def real_launch():
-    """ROS's own launch: the folder of the same name in this checkout can be imported too, as an empty namespace."""
-    try:
-        import launch
-    except ModuleNotFoundError:
-        return False
-    return hasattr(launch, "LaunchDescription")
-
-
-@pytest.mark.ros
-@pytest.mark.ros_launch
-@pytest.mark.skipif(not real_launch(), reason="ROS's launch library is not installed")
-@pytest.mark.parametrize(
-    ("use", "arguments"),
-    [
-        ("sim", {"guard": "inline", "rate_scale": "0.5", "robot_namespace": "/arm"}),
-        ("sim", {"transport": "forward_velocity"}),
-        ("deploy", {"robot": "ur5e", "log_dir": "log", "record": "true"}),
-        ("record", {}),
-        ("identify", {"sim": "true"}),
-        ("evaluate", {"clock": "stepped"}),
-    ],
-)
-def test_launch_starts_what_is_planned(use, arguments, policy, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    arguments = {"policy": policy, **arguments}
-    planned = plan(use, arguments)
-    with isolated(free_domain()) as environment:
-        script = [sys.executable, str(ROOT / "tests/ros/launch_record.py"), str(ROOT / f"launch/{use}.launch.py")]
-        result = subprocess.run(
-            [*script, *(f"{name}:={value}" for name, value in arguments.items())],
-            env={**environment, "ISTHMUS_AWAITED": planned.processes[-1].name if planned.autostart else ""},
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=True,
-        )
-    record = yaml.safe_load(result.stdout)
-    assert [Path(command["words"][0]).name for command in record["started"]] == [process.executable for process in planned.processes]
-    for command, process in zip(record["started"], planned.processes, strict=True):
-        *_, own = (word for word in command["words"] if word.startswith("/") and "launch_params_" in word)
-        assert command["words"][1:] == process.ros_arguments(Path(own))
-        assert yaml.safe_load(command["files"][own]) == yaml.safe_load(process.parameters_yaml())
-        assert all(command["environment"][name] == value for name, value in process.environment.items())
-    if planned.autostart:  # else nobody is told, though a simulated robot may bring itself up
-        managed = [process.full_name for process in planned.processes if process.lifecycle]
-        assert list(dict.fromkeys(map(tuple, record["reached"]))) == [(name, state) for name in managed for state in ("inactive", "active")]
-    assert record["exit_codes"] == [0] * len(planned.processes)

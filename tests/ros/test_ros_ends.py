@@ -1,0 +1,153 @@
+"""How a node ends: at rest, with code 0 after a signal and 1 after an error. On commit 0188891 an exception in a callback ended it at once."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from isthmus_ros.evaluation.processes import free_domain, isolated
+
+pytestmark = pytest.mark.ros
+
+NODE = """
+import sys
+from std_srvs.srv import Trigger
+from isthmus_ros.common.lifecycle import CarefulNode
+from isthmus_ros.common.spin import run_node
+
+class Moving(CarefulNode):
+    "Brakes for five turns, in which its callback fails again."
+
+    def __init__(self):
+        super().__init__("moving")
+        self.left, self.fault = 5, sys.argv[1]
+        self.create_timer(0.05, self.tick)
+        print("made", flush=True)
+
+    def tick(self):
+        if self.fault in ("callback", "rest"):
+            raise KeyError("elbow")
+
+    def rest(self):
+        if self.fault == "rest":
+            raise ValueError("no state")
+        self.left -= 1
+        print("braking", self.left, flush=True)
+        return self.left == 0
+
+    def give_up(self, cause):
+        print("gave up:", cause, flush=True)
+
+sys.exit(run_node(Moving, []))
+"""
+
+
+def ended(fault, signals=()):
+    """Exit code and output of the node."""
+    with isolated(free_domain()) as environment:
+        process = subprocess.Popen(
+            [sys.executable, "-c", NODE, fault], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        first = process.stdout.readline()
+        for number in signals:
+            process.send_signal(number)
+        rest, _ = process.communicate(timeout=30)
+        return process.returncode, first + rest
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+def test_a_signal_ends_a_node_at_rest_with_code_0(signals):
+    code, said = ended("", signals)
+    assert (code, said.count("braking")) == (0, 5), said
+
+
+def test_an_exception_in_a_callback_brakes_first_and_ends_with_code_1():
+    code, said = ended("callback")
+    assert (code, said.count("braking")) == (1, 5), said
+    assert said.count("a callback failed, so this node brakes and ends: KeyError('elbow')") == 1
+
+
+def test_a_node_that_cannot_come_to_rest_gives_up_at_once():
+    code, said = ended("rest")
+    assert code == 1
+    assert said.count("gave up: coming to rest failed: ValueError('no state')") == 1
+
+
+def test_a_parameter_of_another_type_is_one_line():
+    with isolated(free_domain()) as environment:
+        command = [sys.executable, "-m", "isthmus_ros", "guard_node", "--ros-args", "-p", "rate_scale:=fast"]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert result.returncode == 1
+    assert "rate_scale" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_what_is_done_is_a_line_of_the_log_and_what_is_refused_again_is_none(capfd):
+    """On commit 0188891 a service that did as asked left no line."""
+    import rclpy
+    from std_srvs.srv import SetBool
+
+    from isthmus_ros.common.lifecycle import CarefulNode
+
+    class Node(CarefulNode):
+        def published(self):
+            pass
+
+        def activate(self):
+            raise ValueError(f"the joint state is {next(ages)} s old")
+
+    ages = iter(["0.2", "0.7", "1.2"])
+    answers = iter(["the robot moves", "the robot moves", "", "", "the robot moves"])
+    with isolated(free_domain()):
+        rclpy.init()
+        node = Node("guarded")
+        offered = []
+        node.create_service = lambda kind, name, answer: offered.append(answer)
+        node.serve(SetBool, "guard/arm", lambda request: next(answers))
+        responses = [offered[0](SetBool.Request(data=True), SetBool.Response()) for _ in range(5)]
+        for _ in range(3):
+            node.on_activate(None)
+        for state in ("pass", "hold: late", "hold: late", "pass"):
+            node.say_change("rung", state, "warning" if state != "pass" else "info")
+        node.destroy_node()
+        rclpy.shutdown()
+    assert [response.success for response in responses] == [False, False, True, True, False]
+    said = [line.partition("[guarded]: ")[2] for line in capfd.readouterr().err.splitlines() if "[guarded]: " in line]
+    refused = "guard/arm refused: the robot moves"
+    assert said == [
+        refused,
+        "guard/arm: true",
+        "guard/arm: true",
+        refused,
+        "cannot activate: the joint state is 0.2 s old",
+        "pass",
+        "hold: late",
+        "pass",
+    ]
+
+
+def test_of_a_silent_robot_nobody_waits_for_standstill(tmp_path):
+    """On commit 0188891 coming down took 30 s and 52 lines."""
+    from ros_policies import resolved_rate
+
+    from isthmus_bringup.plan import plan
+    from isthmus_cli.node_graph import NodeGraph, insist
+    from isthmus_sim.tasks import get_task
+
+    contract = get_task("reach").contract
+    policy = tmp_path / "policy.isthmus"
+    resolved_rate(contract).save(policy)
+    with isolated(free_domain()), NodeGraph(plan("sim", {"policy": str(policy)}), "/joint_states") as graph:
+        link = graph.link
+        graph.up()
+        link.publish_input(contract.signal("goal"), [0.3, -0.3, 0.3], "base_link")
+        insist(graph, link.arm, 10.0)
+        insist(graph, lambda: link.trigger("policy/start"), 10.0)
+        link.until(lambda: bool(link.states) and max(map(abs, link.states[max(link.states)].velocity)) > 0.2, 10.0, "no motion")
+        graph.processes[0]._process.kill()
+        link.spin(0.5)
+    assert [failure for failure in graph.failures if "state is unknown: nothing on /joint_states for" in failure] == graph.failures[:1]
+    assert len(graph.failures) == 1
