@@ -14,6 +14,8 @@ from isthmus.kinds.graph import GraphPolicy
 from isthmus.records import ActionChunk
 from isthmus_ros.policy.policy_node import main
 
+__all__ = ["LATE", "spoil"]
+
 LATE = 0.12  # s: more than two periods of 0.05 s, less than half a second
 
 

@@ -9,11 +9,24 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from fault_course import Course, Seen
 
-from isthmus_ros.evaluation.processes import RosError
+from isthmus_cli.faults.course import Course
+from isthmus_cli.faults.seen import NAN, Seen
 
-__all__ = ["Act", "kill", "killed", "says"]
+__all__ = [
+    "Act",
+    "frozen",
+    "guard_restarts",
+    "interrupted",
+    "killed",
+    "killed_in_ramp",
+    "left_alone",
+    "resumes",
+    "says",
+    "says_at_start",
+    "signalled",
+    "starved",
+]
 
 Act = Callable[[Course], Seen]
 
@@ -23,23 +36,16 @@ def killed(*names: str) -> Act:
 
     def act(run: Course) -> Seen:
         run.cruise()
-        return run.after(lambda: [kill(run, name) for name in names])
+        return run.after(lambda: run.kill(*names))
 
     return act
 
 
 def killed_in_ramp(run: Course) -> Seen:
+    """SIGKILL of the policy on its way to the start pose."""
     run.begin()
     run.link.until(lambda: run.link.status.get("policy") == "ramp" and run.witness.speed() > 0.1, 10, "no ramp")
-    return run.after(lambda: kill(run, "policy_node"))
-
-
-def kill(run: Course, name: str) -> None:
-    """SIGKILL; from now on the death of that process is no failure."""
-    run.killed.append(name)
-    if run.nodes[name] in run._watched:
-        run._watched.remove(run.nodes[name])
-    run.nodes[name].send(signal.SIGKILL)
+    return run.after(lambda: run.kill("policy_node"))
 
 
 def frozen(name: str, seconds: float, look: float = 1.4) -> Act:
@@ -47,12 +53,12 @@ def frozen(name: str, seconds: float, look: float = 1.4) -> Act:
 
     def act(run: Course) -> Seen:
         run.cruise()
-        began, before = time.monotonic(), len(run.witness.statuses)
+        began = time.monotonic()
         run.nodes[name].send(signal.SIGSTOP)
         run.link.spin(seconds)
         run.nodes[name].send(signal.SIGCONT)
         run.link.spin(look)
-        return run.judge(began, before)
+        return run.judge(began)
 
     return act
 
@@ -70,34 +76,20 @@ def signalled(name: str) -> Act:
 def guard_restarts(run: Course) -> Seen:
     """The new one is unarmed and commands nothing; what the dead one has left in the graph refuses everything for up to 20 s."""
     run.cruise()
-    kill(run, "guard_node")
+    run.kill("guard_node")
     died = time.monotonic()
     run.link.spin(1.0)
-    run.reset(-1)  # the policy has ended external control
-    folder = run.nodes["guard_node"]._folder.name
-    command = [sys.executable, "-m", "isthmus_ros", "guard_node", "--ros-args", "--params-file", f"{folder}/parameters.yaml"]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        run.witness.clear()
-        for number in (1, 3):
-            run._patiently(lambda number=number: _transition(run, "guard_node", number), 60.0)
-        ready = time.monotonic() - died
-        run.link.spin(1.0)
-        commands = len(run.witness.received)
-        run._patiently(run.link.arm, 40.0)
-        note = f"its services answer {ready:.0f} s after the kill, it is armed after {time.monotonic() - died:.0f} s"
-        return Seen("unarmed" if not commands else f"{commands} commands before arming", note=note)
-    finally:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-
-
-def _transition(run: Course, node: str, number: int) -> None:
-    if not run.link.transition(node, number):
-        raise RosError(f"{node} refused transition {number}")
+    run.reset()  # the policy has ended external control
+    run.restart("guard_node")
+    run.witness.clear()
+    run.patiently(lambda: run.configure("guard_node"), 60.0)
+    run.patiently(lambda: run.activate("guard_node"), 60.0)
+    ready = time.monotonic() - died
+    run.link.spin(1.0)
+    commands = len(run.witness.received)
+    run.patiently(run.link.arm, 40.0)
+    note = f"its services answer {ready:.0f} s after the kill, it is armed after {time.monotonic() - died:.0f} s"
+    return Seen("unarmed" if not commands else f"{commands} commands before arming", note=note)
 
 
 def interrupted(*names: str) -> Act:
@@ -108,9 +100,7 @@ def interrupted(*names: str) -> Act:
 
         def twice() -> None:
             for name in names:
-                if run.nodes[name] in run._watched:
-                    run._watched.remove(run.nodes[name])
-                run.killed.append(name)
+                run.forgo(name)
             for _ in range(2):
                 for name in names:
                     run.nodes[name].interrupt()
@@ -123,7 +113,7 @@ def interrupted(*names: str) -> Act:
         codes = [run.nodes[name].exit_code for name in names]
         speed = run.witness.speed() if "sim_node" not in names else 0.0
         times, speeds = run.witness.commanded()
-        last = float(np.abs(speeds[-1]).max()) if len(times) else float("nan")
+        last = float(np.abs(speeds[-1]).max()) if len(times) else NAN
         seen.note = f"exit codes {', '.join(map(str, codes))}; last command {last:.3f} rad/s"
         seen.outcome = "braked, exit 0" if set(codes) == {0} and speed < 0.02 and last < 1e-6 else "not at rest, or another exit code"
         return seen
@@ -146,15 +136,15 @@ def starved(run: Course) -> Seen:
 def left_alone(run: Course, *names: str) -> Seen:
     """What the robot does when nobody guards it any more."""
     run.cruise()
-    seen = run.after(lambda: [kill(run, name) for name in names], 2.5)
+    seen = run.after(lambda: run.kill(*names), 2.5)
     ended = any(name == "stop_service" for _, name in run.witness.events)
     if not np.isfinite(seen.still):
         seen.outcome = "moves on"
     else:
-        seen.outcome = "stop services" if ended and run.transport == "forward_velocity" else "stands"
+        seen.outcome = "stop services" if ended and run.setting.transport == "forward_velocity" else "stands"
     seen.note = "the policy called the stop services" if ended else ""
-    if run.transport == "trajectory":
-        seen.allowed = float("nan")  # no command brakes: the tail of the last one does
+    if run.setting.transport == "trajectory":
+        seen.allowed = NAN  # no command brakes: the tail of the last one does
     return seen
 
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from fault_acts import Act
-from fault_course import CRUISE, PERIOD, PUSH, ROBOT, Course, Seen
-from fault_policies import box, cruising_contract
 from geometry_msgs.msg import PointStamped
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from ros_bench import Commander
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
+from std_msgs.msg import Bool
 
 from isthmus.kinematics import Kinematics
+from isthmus.records import Array
+from isthmus_cli.faults.acts import Act
+from isthmus_cli.faults.commander import Commander
+from isthmus_cli.faults.course import Course
+from isthmus_cli.faults.policies import box, cruising_contract
+from isthmus_cli.faults.seen import NAN, Seen
+from isthmus_cli.faults.witness import command_kind
 from isthmus_ros.common import wire
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_ros.guard.transports import transport_of
@@ -32,28 +34,27 @@ def commanded(change: Callable[[JointState], JointState], seconds: float = 1.4) 
     """Somebody in the policy's place changes its commands in motion."""
 
     def act(run: Course) -> Seen:
-        with _commander(run) as commander:
+        with commanding(run) as commander:
             return run.after(lambda: setattr(commander, "change", change), seconds)
 
     return act
 
 
 @contextlib.contextmanager
-def _commander(run: Course, period: float = PERIOD) -> Any:
-    contract = cruising_contract(run.mode)
+def commanding(run: Course, period: float = 0.0) -> Iterator[Commander]:
+    """Somebody in the policy's place moves the robot, at its own period if one is given."""
+    contract, period = cruising_contract(run.subject, run.setting), period or run.setting.period
     run.home()
-    if run.link.status.get("rung") != "pass":
-        run.link.spin(0.2)
-    run.arm()
+    run.patiently(run.link.arm)
     run.witness.clear()
-    home = np.array(ROBOT.home)
+    home, step = run.subject.home, run.subject.push * run.speed
 
-    def values(count: int) -> Any:
-        return home + PUSH * CRUISE * period * (count + 1) if run.mode == "position" else PUSH * CRUISE
+    def values(count: int) -> Array:
+        return home + step * period * (count + 1) if run.mode == "position" else step
 
     with Commander(run.domain, contract, values, period) as commander:
-        run.link.until(lambda: run.witness.speed() > 0.9 * CRUISE * PERIOD / max(period, PERIOD), 10, "no motion")
-        run.link.spin(3 * PERIOD)
+        run.link.until(lambda: run.witness.speed() > 0.9 * run.speed, 10, "no motion")
+        run.link.spin(3 * run.setting.period)
         yield commander
     run.link.spin(0.3)
 
@@ -77,56 +78,50 @@ def foreign(message: JointState) -> JointState:
 
 def repeated(run: Course) -> Seen:
     """Every command twice, and old ones in between."""
-    with _commander(run) as commander:
-        before = _dropped(run)
+    with commanding(run) as commander:
+        before = dropped(run)
 
         def again(message: JointState) -> JointState:
-            commander._publisher.publish(message)
+            commander.send(message)
             if commander.sequence % 3 == 0:
-                number = wire.frame_id(commander.contract.digest(), commander.epoch, 0)
-                commander._publisher.publish(
-                    JointState(
-                        header=type(message.header)(stamp=message.header.stamp, frame_id=number),
-                        name=message.name,
-                        position=message.position,
-                        velocity=message.velocity,
-                    )
-                )
+                old = commander.command(0, commander.values(commander.sequence))
+                commander.send(old)
             return message
 
         seen = run.after(lambda: setattr(commander, "change", again))
-        seen.note = f"dropped {_dropped(run) - before}"
-        return seen if _dropped(run) > before else dataclasses.replace(seen, outcome="not dropped")
+        seen.note = f"dropped {dropped(run) - before}"
+        return seen if dropped(run) > before else dataclasses.replace(seen, outcome="not dropped")
 
 
-def _dropped(run: Course) -> int:
+def dropped(run: Course) -> int:
+    """Commands that the guard says it has not taken."""
     return sum(int(value) for key, value in run.link.status.items() if key.startswith("dropped."))
 
 
 def too_fast(run: Course) -> Seen:
     """Commands at twice the rate of the contract."""
-    with _commander(run, PERIOD / 2) as commander:
-        began, before = commander.times[0], 0
+    began = time.monotonic()
+    with commanding(run, run.setting.period / 2):
         run.link.spin(2.0)
-        seen = run.judge(began, before)
-        seen.note = f"dropped {_dropped(run)}"
-        seen.brake = seen.still = float("nan")
+        seen = run.judge(began)
+        seen.note = f"dropped {dropped(run)}"
+        seen.brake = seen.still = NAN
         return seen
 
 
 def beyond(run: Course) -> Seen:
     """Commands of 99 rad/s, or set-points a radian away."""
     run.home()
-    run.arm()
+    run.patiently(run.link.arm)
     run.witness.clear()
-    contract, start = cruising_contract(run.mode), np.array(ROBOT.home)
-    far = (lambda count: start + PUSH) if run.mode == "position" else (lambda count: 99 * PUSH)
+    contract, start, push = cruising_contract(run.subject, run.setting), run.subject.home, run.subject.push
+    far = (lambda count: start + push) if run.mode == "position" else (lambda count: 99 * push)
     began = time.monotonic()
     with Commander(run.domain, contract, far) as commander:
         run.link.spin(0.5)
-        commander.speed = (lambda count: start + PUSH) if run.mode == "position" else (lambda count: 0 * PUSH)
+        commander.values = (lambda count: start + push) if run.mode == "position" else (lambda count: 0 * push)
         seen = run.judge(began)
-        seen.brake = seen.still = seen.allowed = float("nan")
+        seen.brake = seen.still = seen.allowed = NAN
         run.link.spin(0.6)
     run.link.spin(0.3)
     return seen
@@ -136,12 +131,12 @@ def walled(run: Course) -> Seen:
     """The policy goes on towards a limit; it brakes short of it and stays."""
     run.begin()
     run.link.spin(2.5)
-    low, high = (ROBOT.home - 0.5), (ROBOT.home + 0.5)
+    low, high = run.subject.home - 0.5, run.subject.home + 0.5
     newest = run.link.states[max(run.link.states)]
-    position = wire.column(newest, "position", ROBOT.joint_names)[0]
+    position = wire.column(newest, "position", run.subject.robot.joint_names)[0]
     seen = run.judge(0.0)
     closest = float(np.minimum(position - low, high - position).min())
-    seen.brake = seen.still = seen.allowed = float("nan")
+    seen.brake = seen.still = seen.allowed = NAN
     seen.note = f"stands {1000 * closest:.1f} mrad short of the limit; the servo sags by up to {1000 * SAG:.0f}"
     return seen if closest > -SAG else dataclasses.replace(seen, outcome=f"{seen.outcome}, beyond")
 
@@ -150,13 +145,14 @@ def boxed(run: Course) -> Seen:
     """The same towards the workspace box."""
     run.begin()
     run.link.spin(2.0)
-    tree, allowed = Kinematics(ROBOT.urdf_path), box()
+    robot, allowed = run.subject.robot, box(run.subject)
+    tree = Kinematics(robot.urdf_path)
     newest = run.link.states[max(run.link.states)]
-    position = wire.column(newest, "position", ROBOT.joint_names)
-    points = np.concatenate([tree.positions(ROBOT.joint_names, position, [link])[link] for link in ROBOT.workspace_points])
+    position = wire.column(newest, "position", run.subject.robot.joint_names)
+    points = np.concatenate([tree.positions(robot.joint_names, position, [link])[link] for link in robot.workspace_points])
     outside = float(np.maximum(np.array(allowed.low) - points, points - np.array(allowed.high)).max())
     seen = run.judge(0.0)
-    seen.brake = seen.still = seen.allowed = float("nan")
+    seen.brake = seen.still = seen.allowed = NAN
     seen.note = f"{-1000 * outside:.1f} mm inside" if outside <= 0 else f"{1000 * outside:.1f} mm outside"
     return seen if outside < 0.01 else dataclasses.replace(seen, outcome=f"{seen.outcome}, outside")
 
@@ -164,30 +160,26 @@ def boxed(run: Course) -> Seen:
 def unarmed(run: Course) -> Seen:
     """A policy streams before arming."""
     run.home()
-    with contextlib.suppress(RosError):
-        run.link.arm(False)
     run.witness.clear()
-    contract = cruising_contract(run.mode)
-    with Commander(run.domain, contract, lambda count: ROBOT.home if run.mode == "position" else PUSH):
+    contract = cruising_contract(run.subject, run.setting)
+    with Commander(run.domain, contract, lambda count: run.subject.home if run.mode == "position" else run.subject.push):
         run.link.spin(1.0)
-    return Seen("nothing published" if not run.witness.received else "published", note=f"{_dropped(run)} commands dropped so far")
+    return Seen("nothing published" if not run.witness.received else "published", note=f"{dropped(run)} commands dropped so far")
 
 
-def _intruder(run: Course) -> Any:
-    transport, topic = transport_of(run.transport, ROBOT.ros, run.mode)
-    kind = JointTrajectory if transport == "trajectory" else Float64MultiArray
-    return run.link._node.create_publisher(kind, f"/{topic}", wire.COMMAND)
+def _intruding(run: Course) -> contextlib.AbstractContextManager[Any]:
+    profile = run.subject.robot.ros
+    assert profile is not None  # noqa: S101 - a subject has one
+    transport, topic = transport_of(run.setting.transport, profile, run.mode)
+    return run.witness.publisher(command_kind(transport), f"/{topic}", wire.COMMAND)
 
 
 def intruder_before(run: Course) -> Seen:
     """Somebody else publishes on the command topic."""
     run.home()
-    with contextlib.suppress(RosError):
-        run.link.arm(False)
-    other = _intruder(run)
-    run.link.spin(0.6)
-    seen = run.refusal(run.link.arm)
-    run.link._node.destroy_publisher(other)
+    with _intruding(run):
+        run.link.spin(0.6)
+        seen = run.refusal(run.link.arm)
     run.link.spin(0.6)
     return seen
 
@@ -195,9 +187,8 @@ def intruder_before(run: Course) -> Seen:
 def intruder_in_motion(run: Course) -> Seen:
     """The same in motion."""
     run.cruise()
-    found: list[Any] = []
-    seen = run.after(lambda: found.append(_intruder(run)), 2.0, foreign=True)
-    run.link._node.destroy_publisher(found[0])
+    with contextlib.ExitStack() as stack:
+        seen = run.after(lambda: stack.enter_context(_intruding(run)), 2.0, foreign=True)
     run.link.spin(0.6)
     return seen
 
@@ -215,31 +206,25 @@ def service(name: str) -> Act:
 def emergency(run: Course) -> Seen:
     """`true` stops; `false` does not clear it."""
     run.cruise()
-    alarm = run.link._node.create_publisher(Bool, "emergency_stop", wire.LATCHED)
-    run.link.spin(0.3)
-    seen = run.after(lambda: alarm.publish(Bool(data=True)))
-    alarm.publish(Bool(data=False))
-    run.link.spin(0.4)
-    kept = run.link.status.get("rung") == "stop"
-    run.link._node.destroy_publisher(alarm)
+    with run.witness.publisher(Bool, "/emergency_stop", wire.LATCHED) as alarm:
+        run.link.spin(0.3)
+        seen = run.after(lambda: alarm.publish(Bool(data=True)))
+        alarm.publish(Bool(data=False))
+        run.link.spin(0.4)
+        kept = run.link.status.get("rung") == "stop"
     seen.note = "false leaves it stopped" if kept else "false cleared it"
     return seen if kept else dataclasses.replace(seen, outcome="cleared by false")
 
 
-def corrupt(run: Course) -> Seen:
-    """The policy file has been damaged."""
-    return run.refusal(lambda: run.bring_up())
-
-
-def other_robot(run: Course) -> Seen:
-    """The nodes are told another robot than the policy's."""
-    return run.refusal(lambda: run.bring_up())
+def not_brought_up(run: Course) -> Seen:
+    """The nodes refuse their policy, or each other."""
+    return run.refusal(run.bring_up)
 
 
 def reset_too_early(run: Course) -> Seen:
     """`guard/reset` while the cause is still there."""
     run.cruise()
-    run.fault("nan_position:=elbow_joint")
+    run.fault("nan_position:={middle}")
     run.link.spin(1.4)
     seen = run.refusal(lambda: run.link.trigger("guard/reset"))
     run.fault()
@@ -264,13 +249,13 @@ def start_refused(run: Course) -> Seen:
 
 def armed_start(run: Course) -> Seen:
     """Arm where the robot is, and start."""
-    run.arm()
+    run.patiently(run.link.arm)
     run.link.spin(0.3)
     run.witness.clear()
     try:
         run.link.trigger("policy/start")
     except RosError as error:
-        still = run.witness.speed() < 0.02
+        still = run.witness.speed() < run.subject.robot.monitors.standstill
         return Seen("R" if still else "R, but it moves", str(error))
     return Seen("N", "not refused")
 
@@ -278,16 +263,15 @@ def armed_start(run: Course) -> Seen:
 def bad_input(run: Course) -> Seen:
     """An input out of range, then one in another frame, are not taken."""
     run.home()
-    run.arm()
-    topic = run.link._node.create_publisher(PointStamped, "/policy/input/goal", wire.LATCHED)
-    run.link.spin(0.5)
-    for frame, x in (("base_link", 9.0), ("camera_link", 0.1)):
-        message = PointStamped()
-        message.header.frame_id, message.point.x, message.point.y, message.point.z = frame, x, -0.5, 0.5
-        topic.publish(message)
-        run.link.spin(0.4)
-    seen = start_refused(run)
-    run.link._node.destroy_publisher(topic)
+    run.patiently(run.link.arm)
+    with run.witness.publisher(PointStamped, "/policy/input/goal", wire.LATCHED) as topic:
+        run.link.spin(0.5)
+        for frame, x in ((run.subject.robot.base_frame, 9.0), ("camera_link", 0.1)):
+            message = PointStamped()
+            message.header.frame_id, message.point.x, message.point.y, message.point.z = frame, x, -0.5, 0.5
+            topic.publish(message)
+            run.link.spin(0.4)
+        seen = armed_start(run)
     return dataclasses.replace(seen, words=f"{seen.words}; {run.nodes['policy_node'].complaint}")
 
 
@@ -295,5 +279,5 @@ def runtime_limit(run: Course) -> Seen:
     """A parameter of the guard is changed while it runs."""
     value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.5)
     request = SetParameters.Request(parameters=[Parameter(name="rate_scale", value=value)])
-    (result,) = run.link.call(SetParameters, "guard_node/set_parameters", request).results
+    (result,) = run.link.call(SetParameters, "/guard_node/set_parameters", request).results
     return Seen("N" if result.successful else "R", result.reason)

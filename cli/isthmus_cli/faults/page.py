@@ -1,0 +1,149 @@
+"""The measured fault table as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from isthmus_cli.faults.rows import Row
+from isthmus_cli.faults.subject import Subject
+
+__all__ = ["page"]
+
+_VELOCITY, _ACCELERATION = 1.01, 1.05  # shares of the limits that the wire may use
+_HEAD = """# Faults and what they lead to
+
+!!! warning "What has been run"
+    Every line below was measured with a simulated robot on one machine: `sim_node`, `guard_node` and `policy_node` as processes of their own,
+    connected by DDS. No hardware was involved.
+
+Written by `isthmus faults {robot}`, which runs what is missing in its result file; `--rows 1,20-30` picks rows. The robot (`{robot}`) moves all
+joints at {speed:g} rad/s at 20 Hz when the fault happens, unless the row says another rate or full speed. Outcomes:
+
+**N** no effect, counted · **C** clamped · **R** refused, nothing commanded · **H** braked and held, and recovered · **S** braked and latched; needs
+`guard/reset`, `guard/arm` and `policy/start` · **X** as S, and the driver's stop services were called · **H→S** held first, latched after half a
+second.
+
+*Brake* is the time from the fault to the first braking command that the robot receives, *still* that to standstill (below {standstill:g} rad/s), the
+largest of all repeats. The first braking command must come within two periods, and 50 ms at least (what only motion can show, such as a dead motor,
+has no such bound); standstill within the braking time at `stop_acceleration`, two more periods and the servo's own lag: with its time constant τ
+({lag:g} s), τ ln(min(v, a τ) / {standstill:g}). What is later is bold. *Limits* is the largest use of the limits of velocity and of acceleration on
+the robot's own command topic, where a trajectory is sampled as its controller interpolates it, and of velocity by the simulated joints; 1 is the
+limit, more than {velocity:g} and {acceleration:g} on the topic is bold. The next repeat resets, arms and starts the same processes again, unless the
+fault ended them: that is the recovery.
+"""
+
+
+def page(subject: Subject, speed: float, results: Mapping[str, Any], rows: Sequence[Row], notes: Mapping[str, str]) -> str:
+    """The page, Markdown.
+
+    Args:
+        subject: the robot.
+        speed: of its joints, in most settings.
+        results: of `measure`.
+        rows: in the order in which they are shown.
+        notes: number of a row → why it comes out otherwise than asked.
+    """
+    order = {(row.number, row.fault): index for index, row in enumerate(sorted(rows, key=lambda row: int(row.number)))}
+    entries = sorted(results.values(), key=lambda entry: (order.get((entry["number"], entry["fault"]), len(order)), entry["setting"]))
+    monitors = subject.robot.monitors
+    told = {"robot": subject.robot.name, "speed": speed, "standstill": monitors.standstill, "lag": monitors.tracking_lag}
+    lines = [_HEAD.format(**told, velocity=_VELOCITY, acceleration=_ACCELERATION), _summary(entries), "", *_table(entries)]
+    if wrong := [entry for entry in entries if any(run["outcome"] not in entry["expected"] for run in entry["runs"])]:
+        lines += ["", "## What came out otherwise", ""]
+        lines += [
+            f"* **{number}**: {notes.get(number, 'not explained yet')}." for number in dict.fromkeys(entry["number"] for entry in wrong)
+        ]
+    if late := [line for entry in entries for line in _late_lines(entry)]:
+        lines += ["", "## What missed its time bounds or a limit", "", *late]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(entries: Sequence[Mapping[str, Any]]) -> str:
+    runs = [(entry, run) for entry in entries for run in entry["runs"]]
+    right = sum(run["outcome"] in entry["expected"] for entry, run in runs)
+    timed = [(entry, run) for entry, run in runs if entry["timed"]]
+    prompt = sum(not _late(entry, run) for entry, run in timed)
+    limited = [run for _, run in runs if run["velocity"] is not None]
+    within = sum(not _excessive(run) for run in limited)
+    loads = [run["load"] for _, run in runs]
+    span = f" Load of the machine {min(loads):.1f} … {max(loads):.1f}." if loads else ""
+    return (
+        f"**{right} of {len(runs)} runs came out as the table of faults asks; {prompt} of {len(timed)} timed runs kept their time bounds; "
+        f"{within} of {len(limited)} runs kept the limits.**{span}"
+    )
+
+
+def _late(entry: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    """Whether a run braked too late, or stood too late after that."""
+    if not entry["timed"] or run["brake"] is None:
+        return False
+    if run["brake"] > entry["first"]:
+        return True
+    return None not in (run["still"], run["allowed"]) and run["still"] > run["brake"] + run["allowed"]
+
+
+def _excessive(run: Mapping[str, Any]) -> bool:
+    return (run["velocity"] or 0) > _VELOCITY or (run["acceleration"] or 0) > _ACCELERATION
+
+
+def _late_lines(entry: Mapping[str, Any]) -> list[str]:
+    missed = [run for run in entry["runs"] if _late(entry, run) or _excessive(run)]
+    if not missed:
+        return []
+    said = "; ".join(
+        f"brake {_milliseconds(run['brake'])}, still {_milliseconds(run['still'])}, limits {_share(run['velocity'])} and "
+        f"{_share(run['acceleration'])}, load {run['load']:.1f}"
+        for run in missed
+    )
+    return [f"* **{entry['number']}** {entry['fault']} ({entry['setting']}), {len(missed)} of {len(entry['runs'])}: {said}"]
+
+
+def _table(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "| # | fault | how | expected | outcome | brake, ms | still, ms | limits: velocity, acceleration, joints | cause, or what else was seen |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    return lines + [_line(entry) for entry in entries]
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    runs = entry["runs"]
+    outcomes: dict[str, int] = {}
+    for run in runs:
+        outcomes[run["outcome"]] = outcomes.get(run["outcome"], 0) + 1
+    outcome = ", ".join(f"{name} {count}×" for name, count in outcomes.items())
+    late = [run for run in runs if _late(entry, run)]
+    words = runs[-1]["note"] or runs[-1]["words"]
+    limits = ", ".join(_share(_largest(run[name] for run in runs)) for name in ("velocity", "acceleration", "joints"))
+    cells = [
+        entry["number"],
+        entry["fault"],
+        entry["setting"],
+        " or ".join(entry["expected"]),
+        _bold(outcome, all(run["outcome"] in entry["expected"] for run in runs)),
+        _bold(_milliseconds(_largest(run["brake"] for run in runs)), not any(run["brake"] > entry["first"] for run in late)),
+        _bold(_milliseconds(_largest(run["still"] for run in runs)), not late),
+        _bold(limits.strip(", "), not any(_excessive(run) for run in runs)),
+        words.replace("|", "/").replace("\n", " ")[:160],
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.max(known)) if known else None
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{1000 * value:.0f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _bold(text: str, right: bool) -> str:
+    return text if right or not text else f"**{text}**"

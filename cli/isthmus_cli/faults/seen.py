@@ -1,0 +1,163 @@
+"""What followed a fault, worked out from what a witness has recorded: plain arithmetic over arrays, without ROS."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from isthmus.limits import Limits
+from isthmus.records import Array
+from isthmus.spline import Spline
+
+__all__ = ["NAN", "Followed", "Seen", "letters", "stops", "use_of_commands", "use_of_joints", "use_of_splines"]
+
+NAN = float("nan")
+_ADJACENT = 0.6  # periods between two commands below which the later one is an urgent one
+
+
+@dataclasses.dataclass(slots=True)
+class Seen:
+    """What followed a fault.
+
+    Attributes:
+        outcome: letters of the fault table; "R" with `words` for a refusal.
+        words: the guard's cause, or the refusal.
+        brake: seconds from the fault to the first braking command at the robot; NaN if there was none.
+        still: seconds from the fault to the robot's standstill; NaN if it went on moving.
+        allowed: seconds that are allowed from the first braking command to standstill; NaN where nothing braked.
+        velocity: largest use of a velocity limit on the robot's own topic, 1 is the limit; NaN where others than the guard commanded.
+        acceleration: the same of acceleration.
+        joints: largest use of a velocity limit by the joints themselves; NaN where the fault moves them.
+        note: what else was measured.
+    """
+
+    outcome: str
+    words: str = ""
+    brake: float = NAN
+    still: float = NAN
+    allowed: float = NAN
+    velocity: float = NAN
+    acceleration: float = NAN
+    joints: float = NAN
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Followed:
+    """Times after a fault, s; NaN where something did not happen.
+
+    Attributes:
+        brake: to the first command that is slower than before.
+        still: to the last sample in which a joint moved.
+        speed: of the last command before that, per joint, `[J]`.
+    """
+
+    brake: float
+    still: float
+    speed: Array
+
+
+def letters(rungs: Sequence[str], events: Sequence[str]) -> str:
+    """The outcome in letters of the fault table, from the guard's rungs and the robot's events in order."""
+    if "stop" in rungs:
+        stop = "X" if "stop_service" in events else "S"
+        return f"H→{stop}" if "hold" in rungs[: rungs.index("stop")] else stop
+    if "hold" in rungs:
+        return "H" if rungs[-1] != "hold" else "H, not over"
+    return "C" if "clamp" in rungs else "N"
+
+
+def stops(began: float, commands: tuple[Array, Array], motion: tuple[Array, Array], standstill: float) -> Followed:
+    """When the robot was told to brake, and when it stood.
+
+    Args:
+        began: moment of the fault, s.
+        commands: times `[T]` and commanded velocities `[T, J]`.
+        motion: times `[N]` and measured velocities `[N, J]`.
+        standstill: speed below which it stands.
+    """
+    times, speeds = commands
+    fastest = np.abs(speeds).max(axis=1) if len(times) else np.zeros(0)
+    earlier = fastest[times <= began]
+    cruise = float(np.median(earlier[-3:])) if earlier.size else 0.0
+    slower = np.flatnonzero((times > began) & (fastest < 0.98 * cruise))
+    brake, speed = NAN, np.zeros(speeds.shape[1] if len(times) else 0)
+    if slower.size:
+        brake, speed = float(times[slower[0]] - began), np.abs(speeds[max(slower[0] - 1, 0)])
+    moments, velocities = motion
+    still = NAN
+    if len(moments):
+        moving = np.abs(velocities).max(axis=1) >= standstill
+        if not moving[-1]:
+            still = max(float((moments[moving][-1] if moving.any() else began) - began), 0.0)
+    return Followed(brake, still, speed)
+
+
+def use_of_splines(messages: Sequence[tuple[float, Spline]], limits: Limits, step: float = 0.001) -> tuple[float, float]:
+    """Largest use of the limits of velocity and acceleration by trajectories as a controller interpolates them, each until the next one came.
+
+    Args:
+        messages: when each came, s, and its motion; one that does not say where it begins, at time 0, begins in the motion before it.
+        limits: of the robot.
+        step: s between samples.
+
+    Returns:
+        two shares, 1 is the limit; NaN if there is nothing to look at.
+    """
+    if not messages:
+        return NAN, NAN
+    velocity, acceleration = np.array(limits.velocity), np.maximum(limits.acceleration, limits.stop_acceleration)
+    fastest = hardest = 0.0
+    before: tuple[float, Spline] | None = None
+    for index, (came, found) in enumerate(messages):
+        spline = found if found.times[0] == 0 or before is None else _joined(before[1], came - before[0], found)
+        end = messages[index + 1][0] - came if index + 1 < len(messages) else float(spline.times[-1])
+        for time in np.arange(0.0, min(end, float(spline.times[-1])), step):
+            _, speed, force = spline.sample(float(time))
+            fastest, hardest = (
+                max(fastest, float((np.abs(speed) / velocity).max())),
+                max(hardest, float((np.abs(force) / acceleration).max())),
+            )
+        before = (came, spline)
+    return fastest, hardest
+
+
+def _joined(before: Spline, elapsed: float, after: Spline) -> Spline:
+    """The motion that begins where the one before is."""
+    position, velocity, acceleration = before.sample(elapsed)
+    return Spline(
+        np.concatenate([[0.0], after.times]),
+        np.concatenate([position[None], after.positions]),
+        None if after.velocities is None else np.concatenate([velocity[None], after.velocities]),
+        None if after.accelerations is None else np.concatenate([acceleration[None], after.accelerations]),
+    )
+
+
+def use_of_commands(times: Array, values: Array, mode: str, period: float, limits: Limits) -> tuple[float, float]:
+    """The same of single commands, which a forward controller holds until the next one.
+
+    Args:
+        times: of the commands, `[T]`, s.
+        values: `[T, J]`, in the unit of the mode.
+        mode: "position" or "velocity" ("twist" likewise).
+        period: that a command is meant for, s: one on the beat comes early or late by some milliseconds, and is not judged by them.
+        limits: of the robot.
+    """
+    if len(times) < 3:
+        return NAN, NAN
+    elapsed = np.diff(times)
+    elapsed = np.where(elapsed > _ADJACENT * period, period, np.maximum(elapsed, 1e-3))
+    speeds = values
+    if mode == "position":
+        speeds = np.diff(values, axis=0) / elapsed[:, None]
+        elapsed = elapsed[1:]
+    changes = np.diff(speeds, axis=0) / elapsed[:, None]
+    allowed = np.maximum(limits.acceleration, limits.stop_acceleration)
+    return float((np.abs(speeds) / limits.velocity).max()), float((np.abs(changes) / allowed).max())
+
+
+def use_of_joints(velocities: Array, limits: Limits) -> float:
+    """Largest use of a velocity limit by the joints themselves, `[N, J]` rad/s or m/s; NaN if nothing was seen."""
+    return float((np.abs(velocities) / limits.velocity).max()) if len(velocities) else NAN
