@@ -221,11 +221,12 @@ class LimitGuard:
         return np.zeros_like(state.armed) if self.mode == "effort" else np.asarray((state.rate == 0).all(axis=1))
 
     def strayed(self, state: GuardState, measurement: Measurement) -> Array:
-        """How far each joint is from where it last moved along with its command, `[B, J]`, rad or m; NaN where that is not known.
+        """How far each joint has moved since it last moved along with its command, `[B, J]`, rad or m; NaN where that is not known.
 
         For a robot that is told to rest: how far it has moved since, with the last bit of its braking. In effort mode nothing is known of that.
         """
-        return np.asarray(reorder(measurement.position, measurement.joints, self.joints) - state.monitors.origin)
+        seen = reorder(measurement.position, measurement.joints, self.joints) - state.monitors.position
+        return np.asarray(state.monitors.away + seen)
 
     def _demand(self, state: GuardState, rung: int, cause: str, rows: Array | bool) -> GuardState:
         rises = rows & (state.rung < rung)
