@@ -265,10 +265,10 @@ class LimitGuard:
         """What both halves of a check need of a sample: the monitors' memory, velocities `[B, J]` with 0 for unknown, and runaway rows `[B]`."""
         position = np.asarray(reorder(measurement.position, measurement.joints, self.joints), dtype=np.float64)
         velocity = np.asarray(reorder(measurement.velocity, measurement.joints, self.joints), dtype=np.float64)
-        for what, values in (("joint position", position), ("joint velocity", velocity)):
-            if not finite(values):
-                self._find_bad(what, values, findings)
+        if not finite(position):
+            self._find_bad("joint position", position, findings)
         if not finite(velocity):
+            self._find_bad("joint velocity", velocity, findings)
             velocity = np.where(np.isfinite(velocity), velocity, 0.0)
         executed, runaway = self._set_point(state, timing), state.runaway
         if self.mode == "position" and not state.started.all():

@@ -161,7 +161,7 @@ class Monitors:
         lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
         astray = fast
         if self._mode != "effort":
-            commanded = rate * self._in_force(timing)
+            commanded = rate * (self._on_its_way(timing) if self._mode == "position" else looked)
             still = moved == 0
             if np.count_nonzero(still):
                 travel = np.where(still, state.travel + commanded, 0.0)
@@ -189,17 +189,16 @@ class Monitors:
             self._add_joints(found, reversals > self._thresholds.oscillation, "{} oscillates")
         return MonitorState(stamp, age, position, unseen, ordered, away, lead, travel, waited, swing, reversals), found
 
-    def _in_force(self, timing: Timing) -> float:
-        """Seconds since the last look in which the command moved on; a set-point that has been reached rests until the next one."""
-        if self._mode != "position" or timing.since <= timing.period:
-            return timing.looked
-        return max(timing.looked - (timing.since - timing.period), 0.0)
+    def _on_its_way(self, timing: Timing) -> float:
+        """Seconds since the last look in which a set-point of positions moved on; once it has been reached it rests until the next one."""
+        return max(timing.looked - max(timing.since - timing.period, 0.0), 0.0)
 
     def _lead(self, state: MonitorState, commanded: Array, moved: Array, timing: Timing) -> Array:
         if not finite(moved):
             moved = np.where(np.isfinite(moved), moved, commanded)
         forgotten = np.abs(commanded) / TRACKING_DISTANCE + (1 + timing.looked / TRACKING_MEMORY)
-        return np.asarray((state.lead + commanded - moved) / forgotten)
+        lead: Array = (state.lead + commanded - moved) / forgotten
+        return lead
 
     def _add_rows(self, found: list[Alarm], rows: Array, fatal: bool, cause: str) -> None:
         if np.count_nonzero(rows):
