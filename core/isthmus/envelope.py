@@ -51,11 +51,6 @@ class Situation:
     timing: Timing
     trail: Trail = ()
 
-    @property
-    def step(self) -> float:
-        """Seconds over which speed may change: since the last command, and never more than a period, because lost time is not made up for."""
-        return min(self.timing.since, self.timing.period)
-
 
 class Envelope(Protocol):
     """Bounds of one command mode."""
@@ -90,7 +85,7 @@ class MotionEnvelope:
         """See `Envelope.clamp`. The way to a stop, one period at the new velocity and braking after it, ends before every position limit."""
         period = now.timing.period
         slowest = self._slowest(now)
-        reach = self._acceleration * now.step
+        reach = self._acceleration * now.timing.step
         low = np.maximum(now.rate - reach, -self._velocity)
         high = np.minimum(now.rate + reach, self._velocity)
         reference = self._reference(now)
@@ -116,7 +111,7 @@ class MotionEnvelope:
         return now.executed + slowest * now.timing.period if self._positions else slowest
 
     def _slowest(self, now: Situation) -> Array:
-        step = self._hardest * now.step
+        step = self._hardest * now.timing.step
         return np.asarray(now.rate - np.minimum(np.maximum(now.rate, -step), step))
 
     def _reference(self, now: Situation) -> Array:

@@ -229,11 +229,12 @@ class LimitGuard:
         return np.zeros_like(state.armed) if self.mode == "effort" else np.asarray((state.rate == 0).all(axis=1))
 
     def strayed(self, state: GuardState, measurement: Measurement) -> Array:
-        """How far each joint is from where it last moved along with its command, `[B, J]`, rad or m; NaN where that is not known.
+        """How far each joint has moved since it last moved along with its command, `[B, J]`, rad or m; NaN where that is not known.
 
         For a robot that is told to rest: how far it has moved since, with the last bit of its braking. In effort mode nothing is known of that.
         """
-        return np.asarray(reorder(measurement.position, measurement.joints, self.joints) - state.monitors.origin)
+        seen = reorder(measurement.position, measurement.joints, self.joints) - state.monitors.position
+        return np.asarray(state.monitors.away + seen)
 
     def _demand(self, state: GuardState, rung: int, cause: str, rows: Array | bool) -> GuardState:
         rises = rows & (state.rung < rung)
@@ -272,10 +273,10 @@ class LimitGuard:
         """What both halves of a check need of a sample: the monitors' memory, velocities `[B, J]` with 0 for unknown, and runaway rows `[B]`."""
         position = np.asarray(reorder(measurement.position, measurement.joints, self.joints), dtype=np.float64)
         velocity = np.asarray(reorder(measurement.velocity, measurement.joints, self.joints), dtype=np.float64)
-        for what, values in (("joint position", position), ("joint velocity", velocity)):
-            if not finite(values):
-                self._find_bad(what, values, findings)
+        if not finite(position):
+            self._find_bad("joint position", position, findings)
         if not finite(velocity):
+            self._find_bad("joint velocity", velocity, findings)
             velocity = np.where(np.isfinite(velocity), velocity, 0.0)
         executed, runaway = self._set_point(state, timing), state.runaway
         if self.mode == "position" and not state.started.all():

@@ -34,6 +34,7 @@ TRACKING_DISTANCE = 2.0  # rad or m of commanded motion over which a lead is for
 TRACKING_MEMORY = 20.0  # s over which a lead is forgotten besides, so that creep below the standstill speed does not add up
 OVERSPEED = 1.1  # times the velocity limit: a servo overshoots by less
 SMALL = 4096  # numbers
+FEW = 64  # numbers
 
 _JUST_UNDER = 1 - 1e-9  # for rounding
 
@@ -58,7 +59,7 @@ class MonitorState:
         position: `[B, J]`, last finite measured position; NaN before the first.
         unseen: `[B, J]`, seconds since each position was measured.
         ordered: `[B, J]`, commanded motion since the stamp last advanced, rad.
-        origin: `[B, J]`, measured position at which the joint last moved along with its command, rad; NaN before the first.
+        away: `[B, J]`, measured motion since the joint last moved along with its command, rad.
         lead: `[B, J]`, commanded minus measured motion, slowly forgotten, rad.
         travel: `[B, J]`, commanded motion since the measured position last changed, rad.
         waited: `[B, J]`, seconds for which the measured position has not answered to more travel than a joint may have without.
@@ -71,7 +72,7 @@ class MonitorState:
     position: Array
     unseen: Array
     ordered: Array
-    origin: Array
+    away: Array
     lead: Array
     travel: Array
     waited: Array
@@ -116,8 +117,8 @@ class Monitors:
 
     def initial(self, batch: int) -> MonitorState:
         """Memory of `batch` rows that have seen nothing."""
-        zeros, unknown = np.zeros((batch, len(self._joints))), np.full((batch, len(self._joints)), np.nan)
-        return MonitorState(np.full(batch, -np.inf), np.zeros(batch), unknown, zeros, zeros, unknown, zeros, zeros, zeros, zeros, zeros)
+        zeros = np.zeros((batch, len(self._joints)))
+        return MonitorState(np.full(batch, -np.inf), np.zeros(batch), np.full_like(zeros, np.nan), *(zeros,) * 8)
 
     def update(
         self, state: MonitorState, stamp: Array, executed: Array, rate: Array, position: Array, velocity: Array, timing: Timing
@@ -153,13 +154,14 @@ class Monitors:
         distance = np.abs(moved)
         # A sample that follows lost ones may have moved further than one period allows, and stamps of one that follows at once may be rounded.
         elapsed = np.maximum(stamp - state.stamp, looked)
-        longest = elapsed if looked >= period else np.maximum(elapsed, period)
-        jumped = distance > self._twice_fastest * longest[:, None]
-        self._add_joints(found, jumped, "measured position of {} jumped")
+        fast, jumped = distance > self._overspeed * elapsed[:, None], None
+        if np.count_nonzero(fast):
+            jumped = distance > self._twice_fastest * np.maximum(elapsed, period)[:, None]
+            self._add_joints(found, jumped, "measured position of {} jumped")
         lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
-        astray = distance > self._overspeed * elapsed[:, None]
+        astray = fast
         if self._mode != "effort":
-            commanded = rate * self._in_force(timing)
+            commanded = rate * (self._on_its_way(timing) if self._mode == "position" else looked)
             still = moved == 0
             if np.count_nonzero(still):
                 travel = np.where(still, state.travel + commanded, 0.0)
@@ -170,32 +172,33 @@ class Monitors:
                     frozen = frozen if known is None else frozen & known
                     self._add_joints(found, frozen, "{} does not follow its command: its measured position is frozen")
             lead = executed - position if self._mode == "position" else self._lead(state, commanded, moved, timing)
-            self._add_joints(found, np.abs(lead) > self._thresholds.tracking_tolerance, "{} does not follow its command")
+            if not _within(lead, self._thresholds.tracking_tolerance):
+                self._add_joints(found, np.abs(lead) > self._thresholds.tracking_tolerance, "{} does not follow its command")
             ordered = commanded
             if np.count_nonzero(state.age):  # the last look saw nothing new
                 ordered = commanded + np.where((state.age > 0)[:, None], state.ordered, 0.0)
-            astray = astray | (moved * ordered <= 0)
-        if found and np.count_nonzero(jumped):  # what jumps has not moved there
-            astray = astray & ~jumped
-        origin = np.where(astray, state.origin, position)
-        away = np.abs(position - origin) > self._thresholds.runaway_travel
-        self._add_joints(found, away, "{} runs away from its command", runaway=True)
+            astray = moved * ordered <= 0
+        if jumped is not None:
+            astray = (astray | fast) & ~jumped  # what jumps has not moved there
+        away = np.where(astray, state.away + moved, 0.0)
+        if not _within(away, self._thresholds.runaway_travel):
+            self._add_joints(found, np.abs(away) > self._thresholds.runaway_travel, "{} runs away from its command", runaway=True)
         swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, state.swing)
         reversals = state.reversals * math.exp(-looked) + (swing * state.swing < 0)  # those of about a second
-        self._add_joints(found, reversals > self._thresholds.oscillation, "{} oscillates")
-        return MonitorState(stamp, age, position, unseen, ordered, origin, lead, travel, waited, swing, reversals), found
+        if not _within(reversals, self._thresholds.oscillation):
+            self._add_joints(found, reversals > self._thresholds.oscillation, "{} oscillates")
+        return MonitorState(stamp, age, position, unseen, ordered, away, lead, travel, waited, swing, reversals), found
 
-    def _in_force(self, timing: Timing) -> float:
-        """Seconds since the last look in which the command moved on; a set-point that has been reached rests until the next one."""
-        if self._mode != "position" or timing.since <= timing.period:
-            return timing.looked
-        return max(timing.looked - (timing.since - timing.period), 0.0)
+    def _on_its_way(self, timing: Timing) -> float:
+        """Seconds since the last look in which a set-point of positions moved on; once it has been reached it rests until the next one."""
+        return max(timing.looked - max(timing.since - timing.period, 0.0), 0.0)
 
     def _lead(self, state: MonitorState, commanded: Array, moved: Array, timing: Timing) -> Array:
         if not finite(moved):
             moved = np.where(np.isfinite(moved), moved, commanded)
         forgotten = np.abs(commanded) / TRACKING_DISTANCE + (1 + timing.looked / TRACKING_MEMORY)
-        return np.asarray((state.lead + commanded - moved) / forgotten)
+        lead: Array = (state.lead + commanded - moved) / forgotten
+        return lead
 
     def _add_rows(self, found: list[Alarm], rows: Array, fatal: bool, cause: str) -> None:
         if np.count_nonzero(rows):
@@ -205,3 +208,8 @@ class Monitors:
         if np.count_nonzero(cells):
             rows = np.asarray(cells.any(axis=1))
             found.append(Alarm(rows, True, [cause.format(self._joints[joint]) for joint in cells.argmax(axis=1)], runaway))
+
+
+def _within(values: Array, bound: float) -> bool:
+    """Whether no value can be beyond a bound, told by the sum of squares of a few; False says nothing."""
+    return values.size <= FEW and float(np.vdot(values, values)) <= bound * bound

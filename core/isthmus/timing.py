@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,12 +29,16 @@ class Timing:
         looked: seconds since the monitors last looked, >= 0: by this much samples have aged, motion was commanded and holds have lasted.
         delay: seconds from the stamp of the sample until now, `[B]` or one for all rows; 0 where the clocks cannot be compared, and less counts as 0.
             A sample is as old as this, even if it has only just come.
+        step: seconds over which speed may change: `since`, and never more than a period.
+        late: whether some sample has a delay.
     """
 
     period: float
     since: float
     looked: float
     delay: float | Array = 0.0
+    step: float = field(init=False)
+    late: bool = field(init=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.period) and self.period > 0):
@@ -44,16 +48,13 @@ class Timing:
                 raise ValueError(f"{name} must be finite and >= 0 s, got {value} s")
         if not np.isfinite(self.delay).all():
             raise ValueError(f"delay must be finite, got {self.delay} s")
+        object.__setattr__(self, "step", min(self.since, self.period))
+        object.__setattr__(self, "late", bool(np.any(np.asarray(self.delay) > 0)))
 
     @classmethod
     def of(cls, given: float | Timing) -> Timing:
         """The timing of a regular loop with a control period in seconds; what is a timing already stays as it is."""
         return given if isinstance(given, Timing) else _regular(given)
-
-    @property
-    def late(self) -> bool:
-        """Whether some sample has a delay."""
-        return bool(self.delay > 0) if isinstance(self.delay, float) else bool(np.any(self.delay > 0))
 
 
 @functools.lru_cache(maxsize=64)

@@ -162,7 +162,7 @@ def test_what_is_looked_at_between_two_commands_is_counted_once(seed, mode, rate
         np.testing.assert_array_equal(getattr(often.monitors, name), getattr(seldom.monitors, name), err_msg=name)
     tolerance = 0.03 if mode == "velocity" else 1e-9  # forgetting is not quite the same
     np.testing.assert_allclose(often.monitors.lead, seldom.monitors.lead, atol=tolerance)
-    assert (np.abs(often.monitors.origin - often.monitors.position) <= 0.1).all()
+    np.testing.assert_allclose(often.monitors.away, 0, atol=0.1)
 
 
 def test_the_same_look_twice_changes_nothing():

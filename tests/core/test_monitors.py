@@ -109,7 +109,7 @@ class Written:
         self.stamp, self.age = -math.inf, 0.0
         count = len(fastest)
         self.position, self.lead, self.travel = [math.nan] * count, [0.0] * count, [0.0] * count
-        self.origin, self.unseen, self.ordered, self.waited = [math.nan] * count, [0.0] * count, [0.0] * count, [0.0] * count
+        self.away, self.unseen, self.ordered, self.waited = [0.0] * count, [0.0] * count, [0.0] * count, [0.0] * count
         self.swing, self.reversals = [0.0] * count, [0.0] * count
 
     def update(self, stamp, executed, rate, position, velocity, dt):
@@ -145,8 +145,8 @@ class Written:
                     self.lead[j] = (self.lead[j] + commanded - step) / (1 + abs(commanded) / 2.0 + dt / 20.0)
                 if abs(self.lead[j]) > self.thresholds.tracking_tolerance:
                     seen.setdefault("lead", f"{name} does not follow its command")
-            self.origin[j] = place if along or jumped else self.origin[j]
-            if abs(place - self.origin[j]) > self.thresholds.runaway_travel:
+            self.away[j] = 0.0 if along or jumped or math.isnan(moved) else self.away[j] + moved
+            if abs(self.away[j]) > self.thresholds.runaway_travel:
                 seen.setdefault("away", f"{name} runs away from its command")
             before = self.swing[j]
             if abs(velocity[j]) > self.thresholds.oscillation_speed:
@@ -195,7 +195,7 @@ def test_every_row_is_judged_as_the_documentation_says(seed, mode, dt, oscillati
             assert [(alarm.causes[row], alarm.fatal) for alarm in alarms if alarm.rows[row]] == wanted
             for alarm in alarms:
                 assert alarm.runaway == alarm.causes[row].endswith("runs away from its command")
-            for name in ("stamp", "age", "position", "unseen", "ordered", "origin", "lead", "travel", "waited", "swing", "reversals"):
+            for name in ("stamp", "age", "position", "unseen", "ordered", "away", "lead", "travel", "waited", "swing", "reversals"):
                 np.testing.assert_allclose(getattr(state, name)[row], getattr(written[row], name), atol=1e-9, err_msg=name)
         rate = np.clip(rate + generator.uniform(-0.5, 0.5, (rows, 2)), -fastest, fastest) * (generator.random((rows, 2)) < 0.95)
         executed = executed + rate * dt if mode == "position" else rate

@@ -3,8 +3,6 @@
 The joint here is a second-order servo that is followed in small steps, and the guard looks at it as often as a real one would.
 """
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,7 +100,7 @@ def test_a_joint_that_moves_against_its_command_or_at_rest_is_one_after_the_trav
 def test_a_joint_that_is_told_to_move_along_but_is_faster_than_it_may_be_is_one():
     ticks = np.arange(200)
     assert runaways(1.09 * FASTEST * LOOK * ticks, np.full(200, FASTEST)) == []
-    assert runaways(1.11 * FASTEST * LOOK * ticks, np.full(200, FASTEST))[0] == 11  # 0.3 rad at 3.33 rad/s and one look
+    assert runaways(1.11 * FASTEST * LOOK * ticks, np.full(200, FASTEST))[0] == 10  # 0.3 rad at 3.33 rad/s
 
 
 def test_inf_is_no_bound():
@@ -118,7 +116,7 @@ def test_samples_that_come_seldom_or_not_at_all_are_no_runaway():
         where = np.full((1, 1), np.nan if tick % 50 == 10 else 2.0 * new * LOOK)
         state, alarms = monitors.update(state, np.array([new * LOOK]), told, told, where, still, Timing(PERIOD, PERIOD, LOOK))
         assert not any(alarm.runaway for alarm in alarms)
-    np.testing.assert_allclose(state.origin, state.position)
+    assert abs(state.away[0, 0]) == 0
 
 
 @pytest.mark.parametrize("mode", ["velocity", "position"])
@@ -169,9 +167,3 @@ def test_an_unarmed_robot_may_be_moved_by_hand():
         state = guard.watch(state, one, Timing(PERIOD, PERIOD, LOOK))
     assert (state.rung[0], state.runaway[0]) == (0, False)
     assert not guard.arm(state).runaway.any()
-
-
-def test_every_profile_tells_its_lag_from_a_runaway():
-    assert dataclasses.replace(UR5E.monitors).runaway_travel == 0.3
-    hardest = max(joint.stop_acceleration for joint in UR5E.joints)
-    assert 2 * hardest * UR5E.monitors.tracking_lag**2 < UR5E.monitors.runaway_travel

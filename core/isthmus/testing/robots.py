@@ -31,7 +31,7 @@ class RobotProfileSuite:
     robot: ClassVar[Robot]
 
     def test_limits_are_ordered_and_finite_where_they_must_be(self) -> None:
-        """Limits bound something, and slow motion is not mistaken for rest, nor lag for a dead motor."""
+        """Limits bound something, and slow motion is not mistaken for rest, nor lag for a dead motor or a runaway."""
         robot = self.robot
         low, high = robot.control_period
         assert 0 < low < high, f"control_period must be shortest and longest, > 0 s, got {low} and {high}"
@@ -49,6 +49,10 @@ class RobotProfileSuite:
             lead = monitors.tracking_lag * joint.velocity
             assert lead < monitors.tracking_tolerance, (
                 f"{joint.name} at full speed lags by {lead:g}, tolerated is {monitors.tracking_tolerance:g}"
+            )
+            tail = joint.stop_acceleration * monitors.tracking_lag**2  # the last bit of braking, when the command already rests
+            assert tail < monitors.runaway_travel, (
+                f"{joint.name} brakes by {tail:g} after its command, a runaway is {monitors.runaway_travel:g}"
             )
         assert monitors.standstill > 0 and monitors.frozen_travel > 0, f"standstill and frozen_travel must be > 0, got {monitors}"
 
