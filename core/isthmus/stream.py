@@ -63,8 +63,8 @@ class Robotic(Protocol):
     def begin(self) -> None:
         """The next command begins where the robot is."""
 
-    def send(self, command: Command, sequence: int) -> None:
-        """Send a command that has passed the guard."""
+    def send(self, command: Command, sequence: int, *, braking: bool) -> None:
+        """Send a command that has passed the guard, or that it brakes with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +317,7 @@ class GuardedStream:
                 self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
         else:
             self._acted = time.monotonic()
-            self._robot.send(self.decision.command, self.sequence)
+            self._robot.send(self.decision.command, self.sequence, braking=False)
 
     def _at_rest(self) -> bool:
         return bool(self.guard.at_rest(self.state, self._robot.read()).all())
@@ -332,7 +332,7 @@ class GuardedStream:
         except ValueError as error:  # nothing was sent since arming, and where the robot is, is unknown
             self.state = self.guard.disarm(self.guard.stop(self.state, str(error)))
         else:
-            self._robot.send(self.decision.command, self.sequence)
+            self._robot.send(self.decision.command, self.sequence, braking=bool(self.decision.rung[0] >= HOLD))
         if max(self.rung, before) >= HOLD and self.rung != before:
             self._on_change()
 

@@ -49,7 +49,7 @@ class Arm:
     def begin(self):
         pass
 
-    def send(self, command, sequence):
+    def send(self, command, sequence, *, braking):
         self.sent.append((self.now, sequence, command.values[0]))
         if self.mode == "velocity":
             self.velocity = command.values.copy()

@@ -105,7 +105,8 @@ class GuardNode(CarefulNode):
             require_deadman(contract.mode, bool(self.get_parameter("accept_no_deadman").value))
         for line in contract.limits.looser_than(robot.limits()):
             self.get_logger().warning(f"tighter than in training: {line}")
-        guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
+        rate_scale = float(self.get_parameter("rate_scale").value)
+        guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, rate_scale)
         stamp_check = choice(self, "stamp_check", ("absolute", "relative"))
         if warning := checks.shared_memory():
             self.get_logger().warning(warning)
@@ -119,7 +120,7 @@ class GuardNode(CarefulNode):
             self._digest,
             realtime=realtime,
             transport=transport,
-            limits=guard.limits,
+            limits=guard.limits.scaled(rate_scale),
             namespace=self.text("robot_namespace"),
             stamp_check=stamp_check,
             prefix=self.text("joint_prefix"),

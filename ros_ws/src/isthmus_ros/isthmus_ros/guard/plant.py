@@ -53,7 +53,7 @@ class RosPlant(StateTopic):
             digest: of the contract, for the frame_id of what is executed.
             realtime: False for stepped time.
             transport: key of `TRANSPORTS`; "" is the topic of the mode in the profile's `command_topics`.
-            limits: of the guard, for the braking tail of trajectories; None means the robot's own.
+            limits: that trajectories keep, scaled as the guard's are; None means the robot's own.
             namespace: the robot's namespace, in which the profile's topics are resolved.
             stamp_check: see `StateTopic`.
             prefix: of the joints' names on topics.
@@ -71,7 +71,6 @@ class RosPlant(StateTopic):
         self._mode = mode
         self._digest = digest
         self._last: Command | None = None
-        self._sent = -np.inf
         carrier = transport or {"twist": "cmd_vel"}.get(mode, f"forward_{mode}")
         self._transport: Transport = make_transport(node, carrier, self.command_topic, robot, limits or robot.limits(), period, prefix)
         self._executed = node.create_publisher(JointState, "guard/executed", wire.EXECUTED)
@@ -89,14 +88,25 @@ class RosPlant(StateTopic):
         """Send the command with the next sequence number; see `send`."""
         self.send(command, self.sequence + 1)
 
-    def send(self, command: Command, sequence: int, epoch: str = NOBODY) -> None:
-        """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp and sequence number."""
+    def send(self, command: Command, sequence: int, epoch: str = NOBODY, *, braking: bool = False) -> None:
+        """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp and sequence number.
+
+        Args:
+            command: `[1, J]`.
+            sequence: of the policy's command that it answers.
+            epoch: of that policy process.
+            braking: whether the guard brakes by itself, for a hold or a stop.
+        """
         self.sequence = sequence
         self._last = command
-        now, decided = time.monotonic(), self._time()
-        elapsed = now - self._sent if self.realtime else self.period
-        self._transport.send(command, lambda: reorder(self.read().position, self.robot.joint_names, command.joints), elapsed, decided)
-        self._sent = now
+        now, decided = time.monotonic() if self.realtime else self.stamp / 1e9, self._time()
+        self._transport.send(
+            command,
+            position=lambda: reorder(self.read().position, self.robot.joint_names, command.joints),
+            now=now,
+            braking=braking,
+            time=decided,
+        )
         executed = wire.joint_command(command)
         executed.header.stamp = decided
         executed.header.frame_id = wire.frame_id(self._digest, epoch, sequence)
@@ -107,7 +117,7 @@ class RosPlant(StateTopic):
         self._node.get_logger().warning(f"robot stopped: {reason}")
         if self._last is not None:
             values = self._last.values if self._mode == "position" else np.zeros_like(self._last.values)
-            self.write(Command(self._mode, self._last.joints, values))
+            self.send(Command(self._mode, self._last.joints, values), self.sequence + 1, braking=True)
 
     def close(self) -> None:
         """Destroy publishers and subscription."""
