@@ -12,9 +12,9 @@ In velocity mode the period ends at the commanded velocity. In position mode a s
 
     v₁ = (s - x) / T - v / 2
 
-from position x and velocity v. With commands on the beat that do not turn back, that is the quadratic B-spline of the set-points: its accelerations are
-those between the guard's samples, it never leaves their hull, and it reaches a constant set-point in two periods and rests there. A braking guard
-is not followed but obeyed: the tail begins at once, up to one period's way short of the guard's last set-point.
+from position x and velocity v. With commands on the beat that do not turn back, that is the quadratic B-spline of the set-points: its accelerations
+are those between the guard's samples, it never leaves their hull, and it reaches a constant set-point in two periods and rests there. A braking
+guard is not followed but obeyed: the tail begins at once, up to one period's way short of the guard's last set-point.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from follower import Follower
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from trajectory_bench import Follower
 
 from isthmus.spline import Spline
 

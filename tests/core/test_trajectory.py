@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from follower import TICK, Follower, Samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from trajectory_bench import TICK, Follower, Samples
 
 from isthmus.robot import load_robot
 from isthmus.trajectory import Reference
