@@ -72,8 +72,8 @@ class MotionEnvelope:
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
         self._velocity = np.array(limits.velocity) * rate_scale
         self._acceleration = np.array(limits.acceleration) * rate_scale
-        self._braking = np.array(limits.stop_acceleration)  # of looking ahead
-        self._hardest = robots_own(robot, limits, "stop_acceleration")  # of braking
+        self._braking = np.array(limits.stop_acceleration) * rate_scale  # of looking ahead
+        self._hardest = robots_own(robot, limits, "stop_acceleration") * rate_scale  # of braking
         self._stopping = self._velocity**2 / (2 * self._braking)
         self._lag = robot.monitors.tracking_lag
         self._joints = limits.joints

@@ -51,7 +51,7 @@ class LimitGuard:
 
         Args:
             robot: profile of the guarded robot.
-            limits: limits to enforce; `acceleration` and `velocity` are multiplied by `rate_scale`.
+            limits: limits to enforce; `velocity`, `acceleration` and `stop_acceleration` are multiplied by `rate_scale`.
             mode: command mode.
             rate_scale: 0 < scale <= 1, for first runs on hardware.
 
@@ -71,7 +71,8 @@ class LimitGuard:
         if problems := limits.looser_than(own):
             raise ValueError(f"guard limits are looser than those of robot {robot.name!r}: {'; '.join(problems)}")
         self.limits = limits
-        self.wire_limits = _scaled(robot, limits, rate_scale)
+        own_braking = tuple(robots_own(robot, limits, "stop_acceleration").tolist())
+        self.wire_limits = dataclasses.replace(limits, stop_acceleration=own_braking).scaled(rate_scale)
         self.joints = limits.joints
         self.mode = mode
         self.thresholds = robot.monitors
@@ -322,17 +323,6 @@ class LimitGuard:
         stopping_point = now.position + now.velocity * np.abs(now.velocity) / (2 * self._braking)
         begins = (braking & ~state.braking)[:, None] | np.isnan(now.anchor)
         return np.where(begins, stopping_point, now.anchor)
-
-
-def _scaled(robot: Robot, limits: Limits, rate_scale: float) -> Limits:
-    """Limits with the robot's own braking, and all rates scaled."""
-    braking = robots_own(robot, limits, "stop_acceleration")
-    return dataclasses.replace(
-        limits,
-        velocity=tuple(rate_scale * value for value in limits.velocity),
-        acceleration=tuple(rate_scale * value for value in limits.acceleration),
-        stop_acceleration=tuple((rate_scale * braking).tolist()),
-    )
 
 
 def _mask(rows: Array, state: GuardState) -> Array:

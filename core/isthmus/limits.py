@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -78,6 +79,13 @@ class Limits:
         for joint, stop in zip(self.joints, self.stop_acceleration, strict=True):
             if not math.isfinite(stop):
                 raise ValueError(f"limits: stop_acceleration must be finite, got {stop} for {joint}")
+
+    def scaled(self, rate: float) -> Limits:
+        """Limits of which velocity and both accelerations are multiplied by `rate`, 0 < rate <= 1; positions, effort and workspace stay."""
+        velocity, acceleration, braking = (
+            tuple(rate * value for value in values) for values in (self.velocity, self.acceleration, self.stop_acceleration)
+        )
+        return dataclasses.replace(self, velocity=velocity, acceleration=acceleration, stop_acceleration=braking)
 
     def tightest(self, other: Limits) -> Limits:
         """Limits of the joints here, each the tighter of the two, by name; a joint that `other` lacks keeps its own.

@@ -12,11 +12,15 @@ In velocity mode the period ends at the commanded velocity. In position mode a s
 
     v₁ = (s - x) / T - v / 2
 
-from position x and velocity v. With commands on the beat that is the quadratic B-spline of the set-points: its accelerations are those between the
-guard's samples, it never leaves their hull, and it reaches a constant set-point in two periods and rests there.
+from position x and velocity v. With commands on the beat that do not turn back, that is the quadratic B-spline of the set-points: its accelerations
+are those between the guard's samples, it never leaves their hull, and it reaches a constant set-point in two periods and rests there. A braking
+guard is not followed but obeyed: the tail begins at once, up to one period's way short of the guard's last set-point.
 """
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,6 +34,9 @@ _APART = 0.02  # of a turn, that two points are apart at least
 _PEAK = 1.005  # of the velocity limit, that the turn before the tail may reach
 _THERE = 1e-9  # rad or m to a set-point that are none
 _GRAIN = 1e-9  # s, of times on the wire
+
+_Tail = tuple[float, float, bool]
+"""Velocity at the end of the period, deceleration of the tail, and whether the joint takes the period there instead of the tail at once."""
 
 
 class Reference:
@@ -49,19 +56,18 @@ class Reference:
             braking: deceleration of tails, `[J]`, finite.
             period: that a command is meant for, s.
         """
-        self._period, self._turn = period, _TURN * period
-        self._acceleration, self._braking = acceleration, braking
-        # While the acceleration turns to that of the tail, the velocity is above its value at the end of the period by braking * turn / 2 at most.
-        self._velocity = np.minimum(velocity, np.maximum(_PEAK * velocity - braking * self._turn / 2, velocity / 2))
+        limits = zip(velocity.tolist(), acceleration.tolist(), braking.tolist(), strict=True)
+        self._joints = [_Joint(*limit, period, _TURN * period) for limit in limits]
+        self._apart = _APART * _TURN * period
         self.spline: Spline | None = None
-        self.began = -np.inf
-        self._asked = np.zeros(velocity.shape)
-        self._latched = np.zeros(velocity.shape, dtype=bool)
+        self.began = -math.inf
+        self._asked = [math.nan] * len(self._joints)
+        self._latched = [False] * len(self._joints)
 
     def begin(self, position: Array, now: float) -> None:
         """Rest at a position, `[J]`, rad or m."""
         self.spline, self.began = Spline(np.zeros(1), position[None].copy()), now
-        self._asked, self._latched = position, np.zeros(position.shape, dtype=bool)
+        self._asked, self._latched = position.tolist(), [False] * position.size
 
     def follow(self, mode: str, values: Array, now: float, *, braking: bool) -> Spline:
         """Plan from now on, which is time 0 of the plan.
@@ -78,114 +84,114 @@ class Reference:
         if self.spline is None:
             raise ValueError("a reference must begin at a position before it follows commands")
         position, velocity, _ = self.spline.sample(now - self.began)
-        self._latched = np.full(velocity.shape, True) if braking else self._latched & (values == self._asked)
-        if braking:
-            aim, moves, deceleration = velocity, np.zeros(velocity.shape, dtype=bool), self._braking
-        elif mode == "position":
-            aim, moves, deceleration = self._approach(position, velocity, values)
-        else:
-            aim = self._within(velocity, np.clip(values, -self._velocity, self._velocity))
-            moves, deceleration = np.ones(velocity.shape, dtype=bool), self._braking
-        self.spline, self.began = self._plan(position, velocity, aim, moves, deceleration), now
-        self._asked = values
+        asked, phases = values.tolist(), []
+        for column, (joint, x, v) in enumerate(zip(self._joints, position.tolist(), velocity.tolist(), strict=True)):
+            before, value = self._asked[column], asked[column]
+            latched = self._latched[column] = braking or (self._latched[column] and value == before)
+            if braking or (mode == "position" and latched and v == 0):
+                way = (v, joint.braking, False)
+            elif mode == "position":
+                way = joint.approach(x, v, value, (value - before) / joint.period)
+            else:
+                way = (joint.within(v, min(max(value, -joint.fastest), joint.fastest)), joint.braking, True)
+            phases.append(joint.phases(x, v, way, self._apart))
+        self._asked = asked
+        self.spline, self.began = _points(np.array(phases), self._apart), now
         return self.spline
 
-    def _approach(self, position: Array, velocity: Array, asked: Array) -> tuple[Array, Array, Array]:
-        """Towards set-points: velocities at the end of the period, joints that take a period instead of the tail at once, decelerations of the tail."""
-        period, hardest, way = self._period, self._braking, np.sign(velocity)
+
+@dataclass(frozen=True, slots=True)
+class _Joint:
+    """How one joint moves: limits and times in rad or m, and s."""
+
+    velocity: float
+    acceleration: float
+    braking: float
+    period: float
+    turn: float
+
+    @property
+    def fastest(self) -> float:
+        """The velocity that a period may end at: while the acceleration turns to that of the tail, the joint is still a little faster."""
+        return min(self.velocity, max(_PEAK * self.velocity - self.braking * self.turn / 2, self.velocity / 2))
+
+    def within(self, velocity: float, aim: float) -> float:
+        """The velocity nearest to `aim` that a period at the limits reaches; towards rest the joint may brake."""
+        step, reach = self.braking * self.period, self.acceleration * self.period
+        slow = velocity - min(max(velocity, -step), step)
+        return min(max(aim, min(velocity - reach, slow)), max(velocity + reach, slow))
+
+    def approach(self, position: float, velocity: float, asked: float, rate: float) -> _Tail:
+        """The way to a set-point that the guard moves at a rate."""
         gap = asked - position
-        gap = np.where((velocity == 0) & (self._latched | (np.abs(gap) < _THERE)), 0.0, gap)
-        aim = gap / period - velocity / 2
-        stops = (gap * way >= 0) & (aim * way < 0)  # within the period
-        # Never faster than what stops where the guard itself would stop, which goes on at the rate of its set-points and then brakes.
-        rate = (asked - self._asked) / period
-        further = np.sign(rate) * np.maximum(rate**2 / (2 * hardest) - np.abs(rate) * period / 2, 0.0)
-        half = velocity * period / 2
-        fastest = np.minimum(self._stoppable(gap + np.maximum(further, 0.0) - half), self._velocity)
-        slowest = -np.minimum(self._stoppable(half - gap - np.minimum(further, 0.0)), self._velocity)
-        aim = self._within(velocity, np.clip(aim, slowest, fastest))
-        speed = np.abs(np.where(stops, velocity, aim))
-        room = np.where(stops, gap * way, (gap - (velocity + aim) * period / 2) * np.sign(aim))
-        gentle = np.where(stops, 0.0, speed / period)
-        return aim, ~stops, np.minimum(np.maximum(self._stopping(speed, room), gentle), hardest)
+        if velocity == 0 and abs(gap) < _THERE:
+            return 0.0, self.braking, False
+        aim = gap / self.period - velocity / 2
+        if gap * velocity >= 0 and aim * velocity < 0:  # it stops within the period
+            return velocity, min(self._stopping(abs(velocity), abs(gap)), self.braking), False
+        # Never faster than what stops where the guard itself would stop, which goes on at the rate and then brakes.
+        further = math.copysign(max(rate * rate / (2 * self.braking) - abs(rate) * self.period / 2, 0.0), rate)
+        ahead = gap - velocity * self.period / 2
+        high = min(self._stoppable(ahead + max(further, 0.0)), self.fastest)
+        low = min(self._stoppable(-ahead - min(further, 0.0)), self.fastest)
+        aim = self.within(velocity, min(max(aim, -low), high))
+        room = math.copysign(1.0, aim) * (gap - (velocity + aim) * self.period / 2)
+        return aim, min(max(self._stopping(abs(aim), room), abs(aim) / self.period), self.braking), True
 
-    def _within(self, velocity: Array, aim: Array) -> Array:
-        """The velocity nearest to `aim` that a period at the limits reaches; towards rest the joints may brake."""
-        slow = velocity - np.clip(velocity, -self._braking * self._period, self._braking * self._period)
-        reach = self._acceleration * self._period
-        return np.clip(aim, np.minimum(velocity - reach, slow), np.maximum(velocity + reach, slow))
+    def _stoppable(self, room: float) -> float:
+        """Largest speed v with v T / 2 + v² / (2 b) <= room, where the turn adds itself to the period T."""
+        if room <= 0:
+            return 0.0
+        step = (self.period + self.turn) / 2
+        return 2 * room / (step + math.sqrt(step * step + 2 * room / self.braking))
 
-    def _stoppable(self, room: Array) -> Array:
-        """Largest speed v with v T / 2 + v² / (2 b) <= room, where the turn adds a quarter of itself to the period T."""
-        step = self._period / 2 + self._turn / 2
-        room = np.maximum(room, 0.0)
-        return 2 * room / (step + np.sqrt(step**2 + 2 * room / self._braking))
-
-    def _stopping(self, speed: Array, room: Array) -> Array:
+    def _stopping(self, speed: float, room: float) -> float:
         """The deceleration of a tail that ends after `room`; infinite if there is none."""
-        turn, ahead = self._turn, np.maximum(room, 1e-150)
-        root = np.sqrt(np.maximum(ahead**2 - (speed * turn) ** 2 / 12, 0.0))
-        with np.errstate(over="ignore"):
-            short = 2 * turn * speed**3 / (9 * ahead**2)  # no more than the taper
-            return np.where(room <= 0, np.inf, np.where(ahead < speed * turn / 3, short, speed**2 / (ahead + root)))
+        if room <= 0 or speed == 0:
+            return math.inf
+        if room < speed * self.turn / 3:  # no more than the taper
+            rate = speed / (3 * room)
+            return 2 * self.turn * speed * rate * rate
+        return speed * speed / (room + math.sqrt(max(room * room - (speed * self.turn) ** 2 / 12, 0.0)))
 
-    def _plan(self, position: Array, velocity: Array, aim: Array, moves: Array, deceleration: Array) -> Spline:
-        """One period to the velocity `aim` for joints that move, and the tail."""
-        period, turn = self._period, self._turn
-        leaving = np.where(moves, aim, velocity)  # where the tail begins
-        speed = np.abs(leaving)
-        deceleration = np.where(speed > 0, np.maximum(deceleration, 1e-12), 1.0)
-        long = speed >= deceleration * turn / 2
-        taper = np.where(long, turn, np.sqrt(2 * speed * turn / deceleration))
-        even = np.where(long, speed / deceleration - turn / 2, 0.0)
-        slowing = -np.sign(leaving) * np.where(long, deceleration, 2 * speed / np.maximum(taper, 1e-300))
-        change = np.where(moves, (aim - velocity - slowing * turn / 2) / (period - turn / 2), 0.0)
-        durations = np.stack([np.where(moves, period - turn, 0.0), np.where(moves, turn, 0.0), even, taper])
-        rests = ((velocity == 0) & (leaving == 0)) | (durations.sum(axis=0) < _APART * turn)
-        return _spline(
-            position,
-            np.where(rests, 0.0, velocity),
-            np.where(rests, 0.0, durations),
-            np.where(rests, 0.0, np.stack([change, change, slowing, slowing])),
-            np.where(rests, 0.0, np.stack([change, slowing, slowing, np.zeros_like(slowing)])),
-            _APART * turn,
-        )
-
-
-def _spline(position: Array, velocity: Array, durations: Array, first: Array, last: Array, apart: float) -> Spline:
-    """Points at the ends of phases of linear acceleration.
-
-    Args:
-        position: at the beginning, `[J]`.
-        velocity: there, `[J]`.
-        durations: of the phases that follow each other, each joint with its own, `[P, J]`, s; after them it rests.
-        first: accelerations at their beginnings, `[P, J]`.
-        last: accelerations at their ends, `[P, J]`.
-        apart: s that two points are apart at least.
-    """
-    ends = np.cumsum(durations, axis=0)
-    times = _moments(ends, apart)
-    at = times[:, None]
-    places, speeds = np.broadcast_to(position, (times.size, position.size)), np.broadcast_to(velocity, (times.size, position.size))
-    accelerations = np.zeros(places.shape)
-    for length, end, start, final in zip(durations, ends, first, last, strict=True):
-        here, lasts = at - (end - length), length > 0
-        slope = np.where(lasts, (final - start) / np.where(lasts, length, 1.0), 0.0)
-        within = lasts & (here >= 0)
-        h = np.minimum(here, length)
-        places = np.where(within, position + h * (velocity + h * (start / 2 + h * slope / 6)), places)
-        speeds = np.where(within, velocity + h * (start + h * slope / 2), speeds)
-        accelerations = np.where(within, start + h * slope, accelerations)
-        position = position + length * (velocity + length * (start / 2 + length * slope / 6))
-        velocity = velocity + length * (start + length * slope / 2)
-    over = at >= ends[-1] - _GRAIN
-    return Spline(times, np.where(over, position, places), np.where(over, 0.0, speeds), np.where(over, 0.0, accelerations))
+    def phases(self, position: float, velocity: float, way: _Tail, least: float) -> list[list[float]]:
+        """Beginning, position, velocity, acceleration and jerk of a plan's five phases; the last is rest, as is all of one shorter than `least` s."""
+        aim, deceleration, moves = way
+        speed, forward = abs(aim), math.copysign(1.0, aim)
+        if speed >= deceleration * self.turn / 2:
+            slowing, even, taper = -forward * deceleration, speed / deceleration - self.turn / 2, self.turn
+        else:
+            even, taper = 0.0, math.sqrt(2 * speed * self.turn / deceleration)
+            slowing = -forward * 2 * speed / taper if taper > 0 else 0.0
+        change = (aim - velocity - slowing * self.turn / 2) / (self.period - self.turn / 2)
+        pushes = [(self.period - self.turn, change, change), (self.turn, change, slowing)] if moves and (aim or velocity) else []
+        pushes += [(even, slowing, slowing), (taper, slowing, 0.0)]
+        begin, rows = 0.0, []
+        if sum(length for length, _, _ in pushes) > least:
+            for length, first, last in pushes:
+                if length > 0:
+                    jerk = (last - first) / length
+                    rows.append([begin, position, velocity, first, jerk])
+                    position += length * (velocity + length * (first / 2 + length * jerk / 6))
+                    velocity += length * (first + length * jerk / 2)
+                    begin += length
+        return rows + [[begin, position, 0.0, 0.0, 0.0]] * (5 - len(rows))
 
 
-def _moments(ends: Array, apart: float) -> Array:
-    """Times of points, in whole nanoseconds: 0, and of moments closer to each other than `apart` the last."""
+def _points(phases: Array, apart: float) -> Spline:
+    """Points of a plan at the beginnings of its phases, `[J, 5, 5]`; of those nearer to each other than `apart` s the last."""
+    begins, columns = phases[:, :, 0], np.arange(len(phases))
     moments: list[float] = []
-    for moment in np.unique(ends)[::-1].tolist():
+    for moment in sorted(set(begins.ravel().tolist()), reverse=True):
         if moment >= apart and (not moments or moments[-1] - moment >= apart):
             moments.append(moment)
-    return np.round(np.array([0.0, *reversed(moments)]) / _GRAIN) * _GRAIN
+    times = np.round(np.array([0.0, *reversed(moments)]) / _GRAIN) * _GRAIN
+    phase = (times[:, None, None] >= begins - _GRAIN).sum(axis=2) - 1
+    begin, position, velocity, acceleration, jerk = phases[columns, phase].transpose(2, 0, 1)
+    h = np.maximum(times[:, None] - begin, 0.0)
+    return Spline(
+        times,
+        position + h * (velocity + h * (acceleration / 2 + h * jerk / 6)),
+        velocity + h * (acceleration + h * jerk / 2),
+        acceleration + h * jerk,
+    )

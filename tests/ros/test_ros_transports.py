@@ -17,7 +17,9 @@ from isthmus.records import Command
 from isthmus.robot import load_robot
 from isthmus_ros.common.joined import travelled
 from isthmus_ros.evaluation.processes import RosError
-from isthmus_ros.guard.transports import keeps_moving, make_transport, tail, transport_of
+from isthmus_ros.guard.transports import keeps_moving, make_transport, transport_of
+from isthmus_ros.robot_sim.commands import trajectory_points
+from isthmus_ros.robot_sim.controllers import TrajectoryFollower
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.plants.base import wheel_speeds
 from isthmus_sim.tasks import get_task
@@ -35,15 +37,13 @@ def sent(name, robot=ROBOT):
     return make_transport(node, name, "/commands", robot, robot.limits(), PERIOD), messages
 
 
-@given(rate=arrays(np.float64, 6, elements=st.sampled_from([0.0, 1e-17, -1e-12, 3e-9, 2e-6, 1e-4, -0.5])))
-def test_times_of_a_trajectory_increase_and_it_ends_at_rest_however_slow_a_joint_is(rate):
-    transport, messages = sent("trajectory")
-    transport.begin()
-    transport.send(Command("velocity", ROBOT.joint_names, rate[None]), lambda: ROBOT.home[None], PERIOD, Time())
-    times = [point.time_from_start.sec * 10**9 + point.time_from_start.nanosec for point in messages[-1].points]
-    assert times[0] == round(PERIOD * 1e9)
-    assert (np.diff(times) > 0).all()
-    np.testing.assert_array_equal(messages[-1].points[-1].velocities, 0.0)
+def ask(transport, mode, values, now=0.0, *, position=ROBOT.home, braking=False):
+    command = Command(mode, ROBOT.joint_names, np.asarray(values)[None])
+    transport.send(command, position=lambda: np.asarray(position)[None], now=now, braking=braking, time=Time(sec=3))
+
+
+def seconds(message):
+    return [point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec for point in message.points]
 
 
 def test_a_robot_without_forward_controllers_takes_trajectories_alone():
@@ -54,49 +54,63 @@ def test_a_robot_without_forward_controllers_takes_trajectories_alone():
             transport_of(f"forward_{mode}", fr3, mode)
 
 
-@given(rate=speeds, place=speeds)
-def test_tail_brakes_every_joint_at_its_deceleration_and_ends_at_rest(rate, place):
-    braking = np.array(ROBOT.limits().stop_acceleration)
-    before = (0.0, place, rate)
-    for moment, position, velocity in tail(place, rate, braking):
-        length = moment - before[0]
-        assert length > 0
-        assert (np.abs(velocity - before[2]) <= braking * length + 1e-4).all()
-        np.testing.assert_allclose(position - before[1], (before[2] + velocity) / 2 * length, atol=1e-4)
-        before = (moment, position, velocity)
-    np.testing.assert_allclose(before[2], 0.0, atol=1e-9)
-    np.testing.assert_allclose(before[1] - place, rate * np.abs(rate) / (2 * braking), atol=1e-9)
-
-
-@given(asked=st.lists(speeds, min_size=2, max_size=5))
-def test_trajectories_follow_the_summed_velocities_from_where_the_robot_was(asked):
+@given(asked=st.lists(speeds, min_size=2, max_size=5), gaps=st.lists(st.floats(0.005, 0.2), min_size=5, max_size=5))
+def test_trajectories_begin_where_the_last_one_is_and_end_at_rest(asked, gaps):
     transport, messages = sent("trajectory")
     transport.begin()
-    home = ROBOT.home[None]
-    for values in asked:
-        transport.send(Command("velocity", ROBOT.joint_names, values[None]), lambda: home, PERIOD, Time())
-    for count, (message, values) in enumerate(zip(messages, asked, strict=True), start=1):
-        first, last = message.points[0], message.points[-1]
-        np.testing.assert_allclose(first.positions, ROBOT.home + PERIOD * np.sum(asked[:count], axis=0), atol=1e-9)
-        np.testing.assert_allclose(first.velocities, values, atol=1e-4)  # what stops within a microsecond is at rest
-        assert first.time_from_start.nanosec == round(PERIOD * 1e9)
-        np.testing.assert_allclose(last.velocities, 0.0, atol=1e-9)
+    robot, now = TrajectoryFollower(6, "position"), 0.0
+    robot.rest(ROBOT.home, now)
+    for values, gap in zip(asked, gaps, strict=False):
+        ask(transport, "velocity", values, now)
+        message, points = messages[-1], trajectory_points(messages[-1], ROBOT.joint_names)
+        place = robot.command(now, PERIOD, 1.0)
+        robot.receive(points, now)
+        if len(messages) > 1:
+            assert seconds(message)[0] == 0
+            np.testing.assert_allclose(message.points[0].positions, place, atol=1e-9)
+        assert (np.diff(seconds(message)) > 0).all()
+        np.testing.assert_array_equal([message.points[-1].velocities, message.points[-1].accelerations], 0.0)
         assert message.header.stamp == Time()
+        now += gap
 
 
 def test_trajectory_of_a_held_arm_stays_at_one_point_though_the_arm_sags():
     transport, messages = sent("trajectory")
-    for sag in (0.0, 0.01, 0.02):
-        transport.send(Command("velocity", ROBOT.joint_names, np.zeros((1, 6))), lambda sag=sag: ROBOT.home[None] + sag, PERIOD, Time())
+    for count, sag in enumerate((0.0, 0.01, 0.02)):
+        ask(transport, "velocity", np.zeros(6), count * PERIOD, position=ROBOT.home + sag)
+    assert [seconds(message) for message in messages] == [[PERIOD], [0.0], [0.0]]  # first of all the controller comes to the arm
     for message in messages:
-        assert len(message.points) == 1
         np.testing.assert_array_equal(message.points[0].positions, ROBOT.home)
+
+
+def test_trajectories_begin_where_the_robot_is_after_arming():
+    transport, messages = sent("trajectory")
+    ask(transport, "position", ROBOT.home)
+    transport.begin()
+    ask(transport, "position", ROBOT.home + 0.3, 5.0, position=ROBOT.home + 0.3)
+    (point,) = messages[-1].points
+    np.testing.assert_array_equal(point.positions, ROBOT.home + 0.3)
+
+
+def test_a_braking_guard_is_obeyed_at_once_and_joints_are_bound_by_name():
+    transport, messages = sent("trajectory")
+    back = ROBOT.joint_names[::-1]
+    for count, braking in enumerate((False, True)):
+        command = Command("velocity", back, np.array([[0.5, 0, 0, 0, 0, 0.1]]))
+        transport.send(command, position=lambda: ROBOT.home[None, ::-1], now=count * PERIOD, braking=braking, time=Time())
+    first, last = messages
+    np.testing.assert_array_equal(first.points[0].positions, ROBOT.home)
+    np.testing.assert_allclose(last.points[0].velocities, [0.1, 0, 0, 0, 0, 0.5], atol=1e-9)
+    braking = ROBOT.limits().stop_acceleration[0]
+    np.testing.assert_allclose(last.points[0].accelerations, [-braking, 0, 0, 0, 0, -braking])
+    assert seconds(last)[-1] == pytest.approx(0.5 / braking, abs=1e-3)
 
 
 def test_twists_are_stamped_and_in_the_frame_of_the_base():
     base = load_robot("diffbot")
     transport, messages = sent("cmd_vel", base)
-    transport.send(Command("twist", ("wz", "vx"), np.array([[0.5, 0.2]])), lambda: np.zeros((1, 2)), PERIOD, Time(sec=3))
+    command = Command("twist", ("wz", "vx"), np.array([[0.5, 0.2]]))
+    transport.send(command, position=lambda: np.zeros((1, 2)), now=0.0, braking=False, time=Time(sec=3))
     (message,) = messages
     assert (message.twist.linear.x, message.twist.angular.z) == (0.2, 0.5)
     assert (message.header.frame_id, message.header.stamp.sec) == ("base_link", 3)

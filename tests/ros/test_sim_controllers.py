@@ -13,6 +13,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from isthmus.robot import load_robot
+from isthmus.spline import Spline
 from isthmus_ros.robot_sim.commands import forward_values, listening, trajectory_points
 from isthmus_ros.robot_sim.controllers import HeldCommand, Points, TrajectoryFollower
 
@@ -144,11 +145,30 @@ def test_trajectory_takes_longer_below_full_speed():
 
 
 @pytest.mark.parametrize("mode", ["position", "velocity"])
-def test_newest_set_point_is_the_first_point(mode):
+def test_newest_set_point_is_where_the_first_way_ends(mode):
     points = braking(1.0, 0.5)
-    controller = follower(mode)
-    controller.receive(points, 0.0)
-    np.testing.assert_array_equal(controller.newest, getattr(points, {"position": "positions", "velocity": "velocities"}[mode])[0])
+    for began in (0.0, points.times[0]):  # with a first point at time 0, and without one
+        controller = follower(mode)
+        controller.receive(dataclasses.replace(points, times=points.times - began), 0.0)
+        field = getattr(points, {"position": "positions", "velocity": "velocities"}[mode])
+        np.testing.assert_array_equal(controller.newest, field[1 if began else 0])
+
+
+def test_a_first_point_at_time_0_is_where_the_motion_begins_wherever_the_set_point_is():
+    controller = follower()
+    controller.receive(Points(np.array([0.0, 1.0]), np.array([[0.5] * 6, [1.5] * 6]), None), 0.0)
+    np.testing.assert_allclose(steps(controller, 1.1)[[0, 49, -1], 0], [0.51, 1.0, 1.5])
+
+
+def test_accelerations_are_kept_at_both_ends_and_from_the_set_point_on():
+    times, fields = np.array([0.2, 0.5]), [np.outer(row, np.ones(6)) for row in ([0.1, 0.4], [1.0, 1.0], [2.0, 0.0])]
+    controller, before = follower(), [np.zeros(6)] * 3
+    for now in (0.0, 0.1):  # the second begins in the middle of a way
+        controller.receive(Points(times, *fields), now)
+        way = Spline(np.r_[0.0, times], *(np.vstack([row, field]) for row, field in zip(before, fields, strict=True)))
+        expected = [way.sample(count * PERIOD)[0] for count in range(1, 11)]
+        np.testing.assert_allclose(steps(controller, 0.1, begin=now), expected, atol=1e-9)
+        before = way.sample(0.1)
 
 
 def steps_after(controller, points, seconds):
@@ -171,6 +191,8 @@ def test_trajectories_are_read_by_joint_name():
     np.testing.assert_array_equal(points.positions, [[1.0, 2.0], [3.0, 4.0]])
     np.testing.assert_array_equal(points.times, [0.5, 1.25])
     assert points.velocities is None
+    fields = {"positions": [2.0, 1.0], "velocities": [4.0, 3.0], "accelerations": [6.0, 5.0]}
+    np.testing.assert_array_equal(trajectory_points(trajectory(["b", "a"], (0.5, fields)), ("a", "b")).accelerations, [[5.0, 6.0]])
 
 
 @pytest.mark.parametrize(
@@ -182,6 +204,7 @@ def test_trajectories_are_read_by_joint_name():
         (trajectory(["a", "b"], (1.0, {"positions": [1.0]})), "positions of a trajectory must be 2 finite numbers per point"),
         (trajectory(["a", "b"], (1.0, {"velocities": [1.0, np.nan]})), "velocities of a trajectory must be 2 finite numbers"),
         (trajectory(["a", "b"], (1.0, {})), "neither positions nor velocities"),
+        (trajectory(["a", "b"], (1.0, {"positions": [1.0, 2.0], "accelerations": [1.0, 2.0]})), "has accelerations but no velocities"),
     ],
 )
 def test_trajectories_that_cannot_be_followed_are_refused(message, complaint):

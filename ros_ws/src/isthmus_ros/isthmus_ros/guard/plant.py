@@ -63,16 +63,13 @@ class RosPlant(StateTopic):
             return None
         if self._mode == "position":
             return reorder(self._last.values, self._last.joints, joints)
-        return None
+        return self._transport.place(joints, self._now)
 
     def send(self, command: Command, sequence: int, epoch: str, *, braking: bool) -> None:
         """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp, its sender and its number."""
         self.sequence, self._last = sequence, command
         decided = self._time()
-        now = time.monotonic()
-        elapsed = now - getattr(self, "_sent", -np.inf) if self.realtime else self.period
-        self._sent = now
-        self._transport.send(command, lambda: self._measured(command.joints), elapsed, decided)
+        self._transport.send(command, position=lambda: self._measured(command.joints), now=self._now, braking=braking, time=decided)
         executed = wire.joint_command(command)
         executed.header.stamp = decided
         executed.header.frame_id = wire.frame_id(self._digest, epoch or wire.NOBODY, sequence)
@@ -89,6 +86,11 @@ class RosPlant(StateTopic):
         super().close()
         self._transport.close()
         self._node.destroy_publisher(self._executed)
+
+    @property
+    def _now(self) -> float:
+        """Seconds on the steady clock; in stepped time those of the state."""
+        return time.monotonic() if self.realtime else self.stamp / 1e9
 
     def _measured(self, joints: tuple[str, ...]) -> Array:
         sample = self.read()

@@ -14,9 +14,10 @@ from isthmus import strict
 from isthmus.limits import Limits
 from isthmus.records import Array, Command, reorder
 from isthmus.robot import Robot, RosProfile
+from isthmus.trajectory import Reference
 from isthmus_ros.common import wire
 
-__all__ = ["TRANSPORTS", "Transport", "keeps_moving", "make_transport", "tail", "transport_of"]
+__all__ = ["TRANSPORTS", "Transport", "keeps_moving", "make_transport", "transport_of"]
 
 TRANSPORTS: Mapping[str, tuple[str, ...]] = {
     "forward_position": ("position",),
@@ -26,9 +27,6 @@ TRANSPORTS: Mapping[str, tuple[str, ...]] = {
     "trajectory": ("position", "velocity"),
 }
 """Transport → command modes that it carries."""
-
-_LATEST = 2.0  # periods of motion that a late command may make up for
-_SAME = 1e-6  # s between stopping times that are one
 
 
 class Transport(Protocol):
@@ -43,15 +41,19 @@ class Transport(Protocol):
     def begin(self) -> None:
         """Forget what was sent: the next command begins where the robot is."""
 
-    def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
+    def send(self, command: Command, *, position: Callable[[], Array], now: float, braking: bool, time: Any) -> None:
         """Publish one command.
 
         Args:
             command: `[1, J]`.
             position: gives what is measured, `[1, J]`, in the order of the command.
-            elapsed: seconds since the last command was sent.
+            now: s on the steady clock; in stepped time that of the state.
+            braking: whether the guard brakes by itself, for a hold or a stop.
             time: of the decision.
         """
+
+    def place(self, joints: tuple[str, ...], now: float) -> Array | None:
+        """Where the robot was told to be at `now`, `[1, J]`; None where single commands do not tell."""
 
     def close(self) -> None:
         """Destroy the publisher."""
@@ -90,32 +92,6 @@ def make_transport(node: Any, name: str, topic: str, robot: Robot, limits: Limit
     return _Forward(node, topic, robot)
 
 
-def tail(position: Array, rate: Array, braking: Array) -> list[tuple[float, Array, Array]]:
-    """The way to rest of joints that brake at constant deceleration: (seconds, position, velocity) at every moment at which a joint has come to rest.
-
-    Between these moments positions are quadratic in time, which the cubic of a trajectory controller follows exactly.
-
-    Args:
-        position: where braking begins, `[J]`.
-        rate: velocity there, `[J]`.
-        braking: deceleration > 0, `[J]`.
-    """
-    stop = np.abs(rate) / braking
-    moments: list[float] = []
-    for moment in sorted(stop[stop > 0].tolist()):
-        if moments and moment - moments[-1] < _SAME:
-            moments[-1] = moment
-        else:
-            moments.append(moment)
-    way = []
-    for moment in moments:
-        time = np.minimum(moment, stop)
-        slowing = np.sign(rate) * braking * time
-        velocity = np.where(stop <= moment, 0.0, rate - slowing)
-        way.append((moment, position + (rate - slowing / 2) * time, velocity))
-    return way
-
-
 class _Forward:
     """A forward controller of ros2_control: a Float64MultiArray in the controller's joint order. It keeps the last command for ever."""
 
@@ -127,9 +103,13 @@ class _Forward:
     def begin(self) -> None:
         """Nothing is remembered."""
 
-    def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
+    def send(self, command: Command, *, position: Callable[[], Array], now: float, braking: bool, time: Any) -> None:
         """See `Transport.send`."""
         self.publisher.publish(Float64MultiArray(data=reorder(command.values, command.joints, self._order)[0].tolist()))
+
+    def place(self, joints: tuple[str, ...], now: float) -> Array | None:
+        """See `Transport.place`."""
+        return None
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -147,12 +127,16 @@ class _Twist:
     def begin(self) -> None:
         """Nothing is remembered."""
 
-    def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
+    def send(self, command: Command, *, position: Callable[[], Array], now: float, braking: bool, time: Any) -> None:
         """See `Transport.send`."""
         message = TwistStamped()
         message.header.stamp, message.header.frame_id = time, self._frame
         message.twist.linear.x, message.twist.angular.z = reorder(command.values, command.joints, ("vx", "wz"))[0].tolist()
         self.publisher.publish(message)
+
+    def place(self, joints: tuple[str, ...], now: float) -> Array | None:
+        """See `Transport.place`."""
+        return None
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -160,43 +144,53 @@ class _Twist:
 
 
 class _Trajectory:
-    """A joint trajectory controller: the next set-point, one period ahead, and from there a braking tail that ends at rest.
+    """A joint trajectory controller: one period towards the command, and from there a braking tail that ends at rest; see `isthmus.trajectory`.
 
-    If nothing more is sent, the arm stops on the tail. Velocities are summed up from where the robot was when the guard was armed, and never measured
-    again, so that a held arm does not sag.
+    If nothing more is sent, the arm stops on the tail. The motion begins where the robot was when the guard was armed, and is never measured again,
+    so that a held arm does not sag.
+
+    The first point is at time 0, where the motion is as the message leaves. The controller then begins there at once, and never asks where it was
+    itself: with `interpolate_from_desired_state` that is the same place, without it a measured one, which lags in motion. Only the first message
+    after arming, of an arm at rest, gives the controller one period to come from wherever it stands. Messages with stamp 0 begin when they arrive: a
+    delay that changes by d s between two messages is a step of speed times d in what is interpolated.
     """
 
     def __init__(self, node: Any, topic: str, limits: Limits, period: float, prefix: str) -> None:
         self._joints = limits.joints
         self._names = [prefix + joint for joint in limits.joints]
-        self._braking, self._period = np.array(limits.stop_acceleration), period
-        self._set_point: Array | None = None
+        self._period = period
+        self._reference = Reference(np.array(limits.velocity), np.array(limits.acceleration), np.array(limits.stop_acceleration), period)
+        self._begins = True
         self._node = node
         self.publisher = node.create_publisher(JointTrajectory, topic, wire.COMMAND)
 
     def begin(self) -> None:
         """See `Transport.begin`."""
-        self._set_point = None
+        self._begins = True
 
-    def send(self, command: Command, position: Callable[[], Array], elapsed: float, time: Any) -> None:
+    def send(self, command: Command, *, position: Callable[[], Array], now: float, braking: bool, time: Any) -> None:
         """See `Transport.send`."""
+        if self._begins:
+            self._reference.begin(reorder(position(), command.joints, self._joints)[0], now)
         values = reorder(command.values, command.joints, self._joints)[0]
-        before = self._set_point
-        if before is None:
-            before, elapsed = reorder(position(), command.joints, self._joints)[0], self._period
-        if command.mode == "position":
-            self._set_point, rate = values, (values - before) / self._period
-        else:
-            self._set_point, rate = before + values * min(elapsed, _LATEST * self._period), values
-        rate = np.where(np.abs(rate) < _SAME * self._braking, 0.0, rate)  # else its tail would end in the nanosecond in which it begins
+        spline = self._reference.follow(command.mode, values, now, braking=braking)
+        late = self._period if self._begins and len(spline.times) == 1 else 0.0
+        self._begins = False
         message = JointTrajectory(joint_names=self._names)
-        way = [(0.0, self._set_point, rate), *tail(self._set_point, rate, self._braking)]
-        for moment, place, velocity in way:
-            point = JointTrajectoryPoint(positions=place.tolist(), velocities=velocity.tolist())
-            nanoseconds = round((self._period + moment) * 1e9)
-            point.time_from_start.sec, point.time_from_start.nanosec = divmod(nanoseconds, 10**9)
+        assert spline.velocities is not None and spline.accelerations is not None  # noqa: S101 - a reference plans them
+        fields = (spline.times + late, spline.positions, spline.velocities, spline.accelerations)
+        for moment, place, velocity, acceleration in zip(*(field.tolist() for field in fields), strict=True):
+            point = JointTrajectoryPoint(positions=place, velocities=velocity, accelerations=acceleration)
+            point.time_from_start.sec, point.time_from_start.nanosec = divmod(round(moment * 1e9), 10**9)
             message.points.append(point)
         self.publisher.publish(message)
+
+    def place(self, joints: tuple[str, ...], now: float) -> Array | None:
+        """See `Transport.place`."""
+        reference = self._reference
+        if reference.spline is None:
+            return None
+        return reorder(reference.spline.sample(now - reference.began)[0][None], self._joints, joints)
 
     def close(self) -> None:
         """See `Transport.close`."""

@@ -139,12 +139,14 @@ def trajectory_points(message: Any, joints: tuple[str, ...], prefix: str = "") -
     if times[0] < 0 or (np.diff(times) <= 0).any():
         raise ValueError(f"times of a trajectory must be >= 0 s and increase, got {times.tolist()}")
     fields = {}
-    for field in ("positions", "velocities"):
+    for field in ("positions", "velocities", "accelerations"):
         values = [list(getattr(point, field)) for point in message.points]
         if any(values):
             if any(len(row) != len(joints) for row in values) or not np.isfinite(values).all():
                 raise ValueError(f"{field} of a trajectory must be {len(joints)} finite numbers per point, got {values}")
             fields[field] = np.array(values)[:, columns]
-    if not fields:
+    if not fields.keys() & {"positions", "velocities"}:
         raise ValueError("the trajectory has neither positions nor velocities")
-    return Points(times, fields.get("positions"), fields.get("velocities"))
+    if "velocities" not in fields and "accelerations" in fields:
+        raise ValueError("the trajectory has accelerations but no velocities")
+    return Points(times, **{field: fields.get(field) for field in ("positions", "velocities", "accelerations")})

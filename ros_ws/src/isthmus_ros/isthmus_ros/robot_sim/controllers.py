@@ -13,6 +13,7 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus.robot import Robot
+from isthmus.spline import Spline
 
 __all__ = ["Controller", "HeldCommand", "Points", "TrajectoryFollower"]
 
@@ -21,10 +22,12 @@ class Controller(Protocol):
     """What drives the joints between messages.
 
     Attributes:
-        newest: set-point of the last message in the unit of the mode, `[J]`; None since the last `rest`. In stepped time it is held for the period.
+        newest: set-point of the last message in the unit of the mode, `[J]`; None since the last `rest`.
+        holds: whether that is the drives' set-point at once, and in stepped time for the whole period.
     """
 
     newest: Array | None
+    holds: bool
 
     def rest(self, position: Array, now: float) -> None:
         """Forget all commands and stand at the measured position, `[J]`."""
@@ -42,6 +45,8 @@ class HeldCommand:
 
     Without a time-out, as ros2_control's forward controllers are, a velocity goes on for ever if its sender dies.
     """
+
+    holds = True
 
     def __init__(self, robot: Robot, joints: Sequence[str], mode: str, time_out: float) -> None:
         """Set up.
@@ -89,79 +94,73 @@ class Points:
         times: from its beginning, `[N]`, s, increasing.
         positions: `[N, J]`, rad or m; None where only velocities are given.
         velocities: `[N, J]`, rad/s or m/s; None where only positions are given.
+        accelerations: `[N, J]`, rad/s² or m/s²; None where they are not given.
     """
 
     times: Array
     positions: Array | None
     velocities: Array | None
+    accelerations: Array | None = None
 
 
 class TrajectoryFollower:
     """A joint trajectory controller that follows its own set-point, as with `interpolate_from_desired_state`.
 
-    A new trajectory replaces the old one at once and begins at the present set-point and its speed. Between points with positions and velocities it
-    is cubic, with positions alone linear; velocities alone are linear in time and integrated. At the end the last position is held, so a
-    trajectory that ends on a braking tail ends at rest, whatever happens to its sender.
+    A new trajectory replaces the old one at once. Until its first point, if that is not at time 0, it leads there from the present set-point with
+    its speed and acceleration; between points it is a `Spline`. Velocities alone are linear in time and integrated. At the end the last position is
+    held, so a trajectory that ends on a braking tail ends at rest, whatever happens to its sender.
 
     The drives of a position-controlled robot get the set-point. Those of a velocity-controlled one get its change over the period, which its own
     servo integrates: the set-point moves the same way.
     """
 
+    holds = False
+
     def __init__(self, joints: int, mode: str) -> None:
         """Set up for a number of joints in mode "position" or "velocity"."""
         self._mode = mode
         self._elapsed, self._at = 0.0, 0.0
-        self._knots = Points(np.zeros(1), np.zeros((1, joints)), np.zeros((1, joints)))
+        self._spline = Spline(np.zeros(1), np.zeros((1, joints)))
         self._set_point = np.zeros(joints)
         self.newest: Array | None = None
 
     def receive(self, points: Points, now: float) -> None:
-        """Follow a trajectory that begins at `now`."""
+        """Follow a trajectory that begins at `now`; `newest` is where its first way ends."""
         self._pass(now, 1.0)
-        position, velocity = self._sample()
-        times = np.concatenate([[0.0], points.times])
-        velocities = None if points.velocities is None else np.concatenate([velocity[None], points.velocities])
+        position, velocity, acceleration = self._spline.sample(self._elapsed)
+        times, velocities, accelerations = points.times, points.velocities, points.accelerations
+        leads = times[0] > 0
+        if leads:
+            times = np.concatenate([[0.0], times])
+            velocities = None if velocities is None else np.concatenate([velocity[None], velocities])
+            accelerations = None if accelerations is None else np.concatenate([acceleration[None], accelerations])
         if points.positions is not None:
-            positions = np.concatenate([position[None], points.positions])
+            positions = np.concatenate([position[None], points.positions]) if leads else points.positions
         else:
             assert velocities is not None  # noqa: S101 - a trajectory has one of them
             steps = np.diff(times)[:, None] * (velocities[1:] + velocities[:-1]) / 2
             positions = position + np.concatenate([np.zeros((1, position.size)), np.cumsum(steps, axis=0)])
-        self._knots, self._elapsed = Points(times, positions, velocities), 0.0
-        field = velocities if self._mode == "velocity" else positions
-        self.newest = (field if field is not None else np.diff(positions, axis=0, prepend=position[None]) / max(times[1], 1e-9))[1]
+        self._spline, self._elapsed = Spline(times, positions, velocities, accelerations), 0.0
+        first = min(1, times.size - 1)
+        if self._mode == "position":
+            self.newest = positions[first]
+        elif velocities is not None:
+            self.newest = velocities[first]
+        else:
+            self.newest = (positions[first] - positions[0]) / max(times[first], 1e-9)
 
     def rest(self, position: Array, now: float) -> None:
         """See `Controller`."""
         self.newest = None
-        self._knots = Points(np.zeros(1), position[None].copy(), np.zeros((1, position.size)))
+        self._spline = Spline(np.zeros(1), position[None].copy())
         self._set_point, self._elapsed, self._at = position.copy(), 0.0, now
 
     def command(self, now: float, period: float, scaling: float) -> Array:
         """See `Controller`; below full speed the time of the trajectory passes more slowly."""
         self._pass(now, scaling)
-        before, self._set_point = self._set_point, self._sample()[0]
+        before, self._set_point = self._set_point, self._spline.sample(self._elapsed)[0]
         return self._set_point if self._mode == "position" else (self._set_point - before) / period
 
     def _pass(self, now: float, scaling: float) -> None:
         self._elapsed += scaling * max(now - self._at, 0.0)
         self._at = max(now, self._at)
-
-    def _sample(self) -> tuple[Array, Array]:
-        """Position and velocity of the set-point at the elapsed time, `[J]` each."""
-        knots, time = self._knots, self._elapsed
-        positions, velocities = knots.positions, knots.velocities
-        assert positions is not None  # noqa: S101 - those of a trajectory under way are always known
-        if time >= knots.times[-1]:
-            return positions[-1], np.zeros_like(positions[-1])
-        after = int(np.searchsorted(knots.times, time, side="right"))
-        length = knots.times[after] - knots.times[after - 1]
-        share = (time - knots.times[after - 1]) / length
-        step = positions[after] - positions[after - 1]
-        if velocities is None:
-            return positions[after - 1] + share * step, step / length
-        first, last = velocities[after - 1] * length, velocities[after] * length
-        # Cubic with these positions and velocities at both ends, s in 0 … 1.
-        square, cube = 3 * step - 2 * first - last, first + last - 2 * step
-        position = positions[after - 1] + share * (first + share * (square + share * cube))
-        return position, (first + share * (2 * square + 3 * share * cube)) / length

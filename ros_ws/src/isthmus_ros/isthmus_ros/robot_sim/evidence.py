@@ -42,7 +42,7 @@ class Evidence:
             self._truth.publish(_stamped(JointState(name=list(measurement.joints), **fields)))
 
     def received(self, mode: str, joints: tuple[str, ...], values: Array) -> None:
-        """Publish the set-point that a command has brought, `[J]`; of a trajectory its first point."""
+        """Publish the set-point that a command has brought, `[J]`; of a trajectory where its first way ends."""
         if self._received.get_subscription_count():
             self._received.publish(_stamped(JointState(name=list(joints), **{_FIELDS[mode]: values.tolist()})))
 

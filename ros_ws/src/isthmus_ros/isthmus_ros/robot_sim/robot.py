@@ -91,14 +91,14 @@ class SimRobot:
 
         Args:
             now: s.
-            hold: the newest set-point is held for the whole period, as in stepped time.
+            hold: a set-point that the controller holds is held for the whole period, as in stepped time.
         """
         measurement = self.plant.read()
         position = self._position(measurement)
         values: Array | None = None
         if self.running:
             values = self.controller.command(now, self.plant.period, self.scaling)
-            if hold and self.controller.newest is not None:
+            if hold and self.controller.holds and self.controller.newest is not None:
                 values = self.controller.newest
         else:
             self.controller.rest(position, now)

@@ -207,11 +207,11 @@ class SimRun:
             self._publish()
 
     def _agree(self, executed: Any, newest: Array) -> bool:
-        """Whether the command that came is the one that was executed; one in another field cannot be compared, and must only be new."""
+        """Whether the command that came is the one that was executed; a trajectory or another field cannot be compared, and must only be new."""
         values = getattr(executed, wire.COMMANDED.get(self._mode, self._mode))
         return (
             self._fresh
-            if not len(values)
+            if not (len(values) and self._robot.controller.holds)
             else newest.tolist() == reorder(np.array([values]), tuple(executed.name), self._joints)[0].tolist()
         )
 
