@@ -257,7 +257,7 @@ def test_the_plan_knows_the_parameters_that_a_node_declares(name):
         rclpy.init(args=["--ros-args", "-p", "autostart:=false"])
         try:
             node = kind()
-            declared = {found for found in node.list_parameters([], 0).result.names if not found.startswith(("use_sim_time", "start_type"))}
+            declared = {found for found in node.list_parameters([], 0).names if not found.startswith(("use_sim_time", "start_type"))}
             node.destroy_node()
         finally:
             rclpy.shutdown()

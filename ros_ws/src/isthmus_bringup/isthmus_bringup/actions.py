@@ -18,7 +18,9 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.ros_adapters import get_ros_node
 from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState as ChangeStateService
 
 from isthmus import strict
 from isthmus_bringup.arguments import Argument, arguments_of
@@ -126,7 +128,7 @@ def _bring_up(nodes: list[Any]) -> list[Any]:
         handlers += [
             _when(node, "configuring", "unconfigured", _failure("a node refused to be configured; its log says why")),
             _when(node, "configuring", "inactive", _change(node, Transition.TRANSITION_ACTIVATE)),
-            _when(node, "activating", "inactive", OpaqueFunction(function=_activate_later, args=[node])),
+            _when(node, "activating", "inactive", OpaqueFunction(function=_Again(node).later)),
         ]
         if following is not None:
             handlers.append(_when(node, "activating", "active", _change(following, Transition.TRANSITION_CONFIGURE)))
@@ -141,5 +143,23 @@ def _change(node: Any, transition: int) -> Any:
     return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
 
 
-def _activate_later(context: LaunchContext, node: Any) -> list[Any]:
-    return [TimerAction(period=_RETRY, actions=[_change(node, Transition.TRANSITION_ACTIVATE)])]
+class _Again:
+    """Activates a node once more, after a while.
+
+    It asks without launch_ros's ChangeState, which complains each time that a node whose robot has not come yet refuses; the node does it once.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self._client: Any = None
+
+    def later(self, context: LaunchContext) -> list[Any]:
+        if self._client is None:
+            self._client = get_ros_node(context).create_client(ChangeStateService, f"{self._node.node_name}/change_state")
+        return [TimerAction(period=_RETRY, actions=[OpaqueFunction(function=self._now)])]
+
+    def _now(self, context: LaunchContext) -> list[Any]:
+        if not self._client.service_is_ready():
+            return self.later(context)
+        self._client.call_async(ChangeStateService.Request(transition=Transition(id=Transition.TRANSITION_ACTIVATE)))
+        return []
