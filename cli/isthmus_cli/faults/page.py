@@ -77,9 +77,11 @@ def _summary(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _late(entry: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
-    """Whether a run braked too late, or stood too late after that."""
-    if not entry["timed"] or run["brake"] is None:
+    """Whether a run braked too late or not at all, or stood too late after that."""
+    if not entry["timed"]:
         return False
+    if run["brake"] is None:
+        return run["outcome"] == "failed" or not {*"HSX"}.isdisjoint(run["outcome"])
     if run["brake"] > entry["first"]:
         return True
     return None not in (run["still"], run["allowed"]) and run["still"] > run["brake"] + run["allowed"]
@@ -124,7 +126,7 @@ def _line(entry: Mapping[str, Any]) -> str:
         entry["setting"],
         " or ".join(entry["expected"]),
         _bold(outcome, all(run["outcome"] in entry["expected"] for run in runs)),
-        _bold(_milliseconds(_largest(run["brake"] for run in runs)), not any(run["brake"] > entry["first"] for run in late)),
+        _bold(_milliseconds(_largest(run["brake"] for run in runs)), not any((run["brake"] or 0) > entry["first"] for run in late)),
         _bold(_milliseconds(_largest(run["still"] for run in runs)), not late),
         _bold(limits.strip(", "), not any(_excessive(run) for run in runs)),
         words.replace("|", "/").replace("\n", " ")[:160],

@@ -1,0 +1,171 @@
+"""The fault table without its processes: what is worked out from what was seen, which rows a robot has, and the page."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from isthmus.robot import load_robot
+from isthmus.spline import Spline
+from isthmus_cli.faults.command import row_numbers
+from isthmus_cli.faults.page import page
+from isthmus_cli.faults.policies import write_policy
+from isthmus_cli.faults.review_rows import REVIEW_ROWS
+from isthmus_cli.faults.rows import NOTES, PF, ROWS, TW, VT
+from isthmus_cli.faults.seen import letters, stops, use_of_commands, use_of_splines
+from isthmus_cli.faults.subject import Setting, Subject
+from isthmus_cli.main import main
+
+UR5E = Subject.of(load_robot("ur5e"))
+LIMITS = UR5E.limits  # π rad/s and 15 rad/s²
+SIX = np.ones(6)
+
+
+def test_the_outcome_is_read_from_rungs_and_events_in_order():
+    assert letters(["pass", "hold", "stop"], []) == "H→S"
+    assert letters(["stop", "hold"], ["stop_service"]) == "X"
+    assert letters(["pass", "hold", "pass"], []) == "H"
+    assert letters(["pass", "hold"], []) == "H, not over"
+    assert letters(["pass", "clamp"], []) == "C"
+    assert letters([], []) == "N"
+
+
+def test_brake_and_standstill_count_from_the_fault():
+    times = np.arange(0, 2, 0.05)
+    commands = np.where(times < 1.0, 0.6, 0.0)[:, None] * SIX
+    moments = np.arange(0, 2, 0.01)
+    motion = np.clip(0.6 - 3 * np.maximum(moments - 1.0, 0.0), 0.0, 0.6)[:, None] * SIX
+    followed = stops(0.91, (times, commands), (moments, motion), 0.02)
+    assert followed.brake == pytest.approx(0.09)
+    assert followed.still == pytest.approx(0.28, abs=0.011)
+    np.testing.assert_allclose(followed.speed, 0.6)
+    assert np.isnan(stops(0.91, (times[times < 0.9], commands[times < 0.9]), (moments, motion), 0.02).brake)
+    assert np.isnan(stops(0.91, (times, commands), (moments[moments < 1.0], motion[moments < 1.0]), 0.02).still)
+
+
+def test_a_spline_is_judged_between_its_points_and_until_the_next_one_comes():
+    """Half a turn per second at both ends, and nearly the limit of velocity in between: the points alone show nothing of it."""
+    between = Spline(np.array([0.0, 0.1]), np.stack([0 * SIX, 0.2 * SIX]), np.stack([0.5 * SIX, 0.5 * SIX]))
+    velocity, acceleration = use_of_splines([(0.0, between)], LIMITS)
+    assert velocity == pytest.approx((1.5 * 2.0 - 0.25 * 2 * 0.5) / np.pi, rel=1e-3)
+    assert acceleration == pytest.approx((6 * 0.2 - 6 * 0.05) / 0.01 / 15, rel=1e-3)
+    brief = Spline(np.array([0.0, 1.0]), np.zeros((2, 6)), np.zeros((2, 6)))
+    assert use_of_splines([(0.0, between), (0.001, brief)], LIMITS)[0] == pytest.approx(0.5 / np.pi, rel=1e-3)
+    assert np.isnan(use_of_splines([], LIMITS)).all()
+
+
+def test_a_spline_without_a_beginning_begins_in_the_one_before():
+    one = Spline(np.array([0.0, 1.0]), np.stack([0 * SIX, SIX]), np.stack([SIX, SIX]))
+    even = Spline(np.array([0.5]), 1.0 * SIX[None], 1.0 * SIX[None])
+    velocity, acceleration = use_of_splines([(0.0, one), (0.5, even)], LIMITS)
+    assert velocity == pytest.approx(1 / np.pi)
+    assert acceleration == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_commands_on_the_beat_are_not_judged_by_the_jitter_of_their_arrival(mode):
+    beat = np.arange(0, 1, 0.05)
+    speeds = np.minimum(15 * beat, 1.5)
+    values = (speeds if mode == "velocity" else np.cumsum(speeds) * 0.05)[:, None] * SIX
+    jitter = np.random.default_rng(0).uniform(-0.005, 0.005, beat.size)
+    velocity, acceleration = use_of_commands(beat + jitter, values, mode, 0.05, LIMITS)
+    assert velocity == pytest.approx(1.5 / np.pi)
+    assert acceleration == pytest.approx(1)
+    urgent = np.append(beat, beat[-1] + 0.01)
+    assert use_of_commands(urgent, np.append(values, values[-1:] * 0, axis=0), "velocity", 0.05, LIMITS)[1] > 5
+
+
+def test_the_servo_lag_is_that_of_a_velocity_servo_behind_a_ramp():
+    """Simulated: the time from the end of the ramp to standstill."""
+    step, time_constant, speed = 1e-5, UR5E.robot.monitors.tracking_lag, 0.6
+    now = velocity = 0.0
+    velocity = speed
+    while velocity > UR5E.robot.monitors.standstill:
+        velocity += step * (max(speed - 15 * now, 0.0) - velocity) / time_constant
+        now += step
+    assert now - speed / 15 <= UR5E.lag(speed) < 1.15 * now
+
+
+def test_rows_are_named_by_numbers_and_ranges():
+    known = {int(row.number) for row in (*ROWS, *REVIEW_ROWS)}
+    assert row_numbers("", known) == known
+    assert row_numbers("1,20-22", known) == {1, 20, 21, 22} & known
+    with pytest.raises(ValueError, match="--rows must be numbers and ranges such as 1,20-30, got 'x'"):
+        row_numbers("x", known)
+    with pytest.raises(ValueError, match="--rows 200 names no row; there are 1 to 90"):
+        row_numbers("200", known)
+
+
+def test_every_line_of_the_table_has_a_name_of_its_own():
+    lines = [(row.number, row.fault, setting) for row in (*ROWS, *REVIEW_ROWS) for setting in row.settings]
+    names = [(number, fault, setting.name) for number, fault, setting in lines]
+    assert len(set(names)) == len(names)
+
+
+def test_a_robot_has_the_settings_that_its_profile_and_a_task_allow():
+    assert UR5E.takes(VT)
+    assert UR5E.takes(PF)
+    assert not UR5E.takes(TW)
+    base = Subject.of(load_robot("diffbot"))
+    assert base.takes(TW)
+    assert not base.takes(VT)
+    assert not base.takes(Setting("twist", "cmd_vel", period=0.01))
+    with pytest.raises(ValueError, match=r"no installed task simulates robot 'fr3'; docs/how-to/add-a-robot.md says how"):
+        Subject.of(load_robot("fr3"))
+    with pytest.raises(ValueError, match="task 'walk' simulates another robot than 'ur5e'"):
+        Subject.of(load_robot("ur5e"), "walk")
+
+
+@pytest.mark.parametrize("subject", [UR5E, Subject.of(load_robot("diffbot"))], ids=["arm", "base"])
+def test_every_policy_of_the_table_can_be_written(tmp_path, subject):
+    settings = {setting for row in (*ROWS, *REVIEW_ROWS) for setting in row.settings if subject.takes(setting)}
+    written = {write_policy(subject, setting, tmp_path) for setting in settings}
+    assert all(path.is_file() for path in written)
+
+
+RUN = {"outcome": "S", "words": "a cause", "note": "", "brake": 0.09, "still": 0.3, "allowed": 0.34, "load": 1.0}
+RUN |= {"velocity": 0.5, "acceleration": 0.9, "joints": 0.6}
+
+
+def table(**changes):
+    entry = {
+        "number": "20",
+        "fault": "/joint_states stops",
+        "setting": "velocity, trajectory",
+        "expected": ["S"],
+        "timed": True,
+        "first": 0.1,
+    }
+    return page(UR5E, 0.6, {"line": {**entry, "runs": [RUN, RUN | changes]}}, (*ROWS, *REVIEW_ROWS), NOTES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "headline", "cell"),
+    [
+        (
+            {},
+            "2 of 2 runs came out as the table of faults asks; 2 of 2 timed runs kept their time bounds; 2 of 2 runs kept",
+            "| S 2× | 90 | 300 |",
+        ),
+        ({"brake": 0.12}, "2 of 2 runs came out as the table of faults asks; 1 of 2 timed", "| S 2× | **120** | **300** |"),
+        ({"still": 0.5}, "2 of 2 runs came out as the table of faults asks; 1 of 2 timed", "| S 2× | 90 | **500** |"),
+        ({"brake": None}, "2 of 2 runs came out as the table of faults asks; 1 of 2 timed", "| S 2× | 90 | **300** |"),
+        ({"outcome": "N"}, "1 of 2 runs came out", "| **S 1×, N 1×** |"),
+        ({"acceleration": 1.06}, "1 of 2 runs kept the limits", "| **0.50, 1.06, 0.60** |"),
+    ],
+)
+def test_the_headline_counts_what_missed_its_bounds(changes, headline, cell):
+    text = table(**changes)
+    assert headline in text
+    assert cell in text
+    assert ("What missed its time bounds or a limit" in text) == bool(changes and "outcome" not in changes)
+
+
+def test_the_page_is_written_again_without_processes(tmp_path, capsys):
+    (tmp_path / "faults.json").write_text(json.dumps({}))
+    assert main(["faults", "ur5e", "--repeats", "0", "--out", str(tmp_path)]) == 0
+    assert "Written by `isthmus faults ur5e`" in (tmp_path / "faults.md").read_text()
+    assert main(["faults", "ur5e", "--mode", "torque"]) == 2
+    assert "--mode must be one of position, velocity, effort, twist, got 'torque'" in capsys.readouterr().err
