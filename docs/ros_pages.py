@@ -48,7 +48,8 @@ def _phases() -> list[str]:
     """The state machine of a guarded motion, from the table that the guard lives by."""
     lines = [
         "## Phases of a motion\n",
-        "The table of `isthmus.phases`, by which `guard_node` lives; `guard/status` says the phase. What is not drawn is refused, or changes nothing.\n",
+        "The table of `isthmus.phases`, by which `guard_node` lives; `guard/status` says the phase. What is not drawn is refused, "
+        "or changes nothing.\n",
         f"```mermaid\n{diagram()}\n```\n",
         "| phase | what it means |\n|---|---|",
     ]

@@ -88,7 +88,7 @@ def test_no_random_command_sequence_gets_beyond_a_limit(mode):
         position = generator.uniform(-reach, reach, (ROWS, 6))
         rate = generator.uniform(-1, 1, (ROWS, 6)) * fastest * (generator.random((ROWS, 1)) < 0.2)
         set_point = position + lag * rate if mode == "velocity" else position
-        stopped = set_point + rate * np.abs(rate) / (2 * braking)
+        stopped = set_point + rate * np.abs(rate) / (2 * rate_scale * braking)
         fair = (np.abs(stopped) <= reach).all(axis=1)
         counts["sequences"] += ROWS
         counts["excluded"] += int((~fair).sum())
@@ -106,7 +106,7 @@ def test_no_random_command_sequence_gets_beyond_a_limit(mode):
             assert np.isfinite(values).all()
             before, rate = rate, values if mode == "velocity" else (values - executed) / dt
             assert (np.abs(rate) <= fastest + 1e-9).all()
-            assert (np.abs(rate - before) <= 15.0 * dt + 1e-9).all()  # the robot's own
+            assert (np.abs(rate - before) <= 15.0 * rate_scale * dt + 1e-9).all()  # the robot's own
             executed = values
             if mode == "position":
                 assert (np.abs(values[fair]) <= reach).all()
@@ -545,13 +545,13 @@ def test_a_limit_cycle_stops():
     assert "oscillates" in decision.cause[0]
 
 
-def test_rate_scale_scales_velocity_and_acceleration_only():
+def test_rate_scale_scales_velocity_and_acceleration_braking_too():
     guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity", rate_scale=0.1), FakePlant(UR5E, "velocity", DT)
     decisions, state = drive(guard, plant, command(UR5E, "velocity", np.full(6, 9.0)), 10)
     np.testing.assert_allclose(decisions[0].command.values, 15.0 * 0.1 * DT)
     np.testing.assert_allclose(decisions[-1].command.values, np.pi * 0.1)
     decisions, _ = drive(guard, plant, None, 1, state)
-    np.testing.assert_array_equal(decisions[0].command.values, np.zeros((1, 6)))  # braking keeps its full strength
+    np.testing.assert_allclose(decisions[0].command.values, np.pi * 0.1 - 15.0 * 0.1 * DT)
 
 
 def test_reset_by_rows_leaves_other_rows_alone():

@@ -177,7 +177,8 @@ class _Trajectory:
         late = self._period if self._begins and len(spline.times) == 1 else 0.0
         self._begins = False
         message = JointTrajectory(joint_names=self._names)
-        assert spline.velocities is not None and spline.accelerations is not None  # noqa: S101 - a reference plans them
+        assert spline.velocities is not None  # noqa: S101 - a reference plans them
+        assert spline.accelerations is not None  # noqa: S101 - and these
         fields = (spline.times + late, spline.positions, spline.velocities, spline.accelerations)
         for moment, place, velocity, acceleration in zip(*(field.tolist() for field in fields), strict=True):
             point = JointTrajectoryPoint(positions=place, velocities=velocity, accelerations=acceleration)
