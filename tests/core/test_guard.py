@@ -11,6 +11,7 @@ from isthmus import Box, Command, LimitGuard, Measurement
 from isthmus.guard import CLAMP, HOLD, PASS, STOP
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Hold
+from isthmus.rungs import passing
 from isthmus.testing import FakePlant
 
 ROWS, TICKS, EXAMPLES = 2000, 50, 51
@@ -493,6 +494,15 @@ def test_a_lost_sample_is_no_fault_and_stale_samples_stop():
     decisions, _ = drive(guard, plant, asked, 3, state)
     assert decisions[-1].rung[0] == STOP
     assert decisions[-1].cause[0] == "joint state is stale"
+
+
+def test_a_state_without_its_hold_keeps_its_set_point_and_its_arming():
+    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT)
+    _, state = drive(guard, plant, command(UR5E, "velocity", np.full(6, 0.5)), 3)
+    _, held = drive(guard, plant, None, 2, guard.hold(state, "test"))
+    free = passing(held)
+    assert (free.rung[0], free.cause[0], free.held[0], free.armed[0]) == (PASS, "", 0, True)
+    np.testing.assert_array_equal(free.executed, held.executed)
 
 
 def test_one_step_back_of_the_clock_holds_and_recovers():
