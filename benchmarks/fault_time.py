@@ -127,7 +127,7 @@ def clock_steps(seconds: float) -> Any:
 
 
 SIM_TIME = arranged(*BOTH, use_sim_time=True)
-REQUIRED = arranged(*BOTH, estop_required=True)
+REQUIRED = arranged(*BOTH, estop_required=("/heartbeat",))
 
 TIME_ROWS = (
     Row("21", "the robot's process is killed", ("S",), robot_lost(signal.SIGKILL), BOTH, fresh=True),
