@@ -163,15 +163,19 @@ def _topics(robot: Robot) -> list[str]:
     kinds = {"twist": "geometry_msgs/TwistStamped"}
     rows += [(f"{mode} commands", topic, kinds.get(mode, "std_msgs/Float64MultiArray")) for mode, topic in ros.command_topics.items()]
     rows += [
-        (f"transport `{name}`", topic, "trajectory_msgs/JointTrajectory" if name == "trajectory" else "")
+        (
+            f"transport `{name}`",
+            topic,
+            f"{'trajectory_msgs/JointTrajectory' if name == 'trajectory' else ''}, obeyed by {ros.controller_of(name, topic)}".strip(", "),
+        )
         for name, topic in ros.transports.items()
     ]
     if ros.odometry_topic:
         rows.append(("odometry", ros.odometry_topic, "nav_msgs/Odometry"))
     if ros.speed_scaling:
-        rows.append(
-            ("speed scaling", ros.speed_scaling.topic, f"std_msgs/Float64; full is {ros.speed_scaling.full:g}, less stops the guard")
-        )
+        scaling = ros.speed_scaling
+        what = f"std_msgs/Float64; full is {scaling.full:g}, anything else, or silence for {scaling.timeout:g} s, stops the guard"
+        rows.append(("speed scaling", scaling.topic, what))
     if ros.program_running:
         rows.append(("program running", ros.program_running, "std_msgs/Bool; false stops the guard"))
     rows += [("ends external control", name, "std_srvs/Trigger, called when nothing else is left") for name in ros.stop_services]
