@@ -113,11 +113,13 @@ class Bench:
         self.nodes[name].end()
 
     def replace(self, name):
-        """Kill a node, and start another with the same parameters."""
-        self.kill(name)
+        """End a node, and start another with the same parameters; of one that is killed, the services would stay listed for 20 s."""
         old = self.nodes[name]
+        self._watched.remove(old)
+        assert old.end() == 0, old.log
         old.clean_up()
-        self.killed.remove(name)
+        offered = self.link._clients[f"{name}/change_state"].service_is_ready
+        self.wait(lambda: not offered(), "the old node's services are gone")
         self.nodes[name] = self._again[name]()
         self._watched.append(self.nodes[name])
 

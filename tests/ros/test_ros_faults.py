@@ -163,6 +163,7 @@ def test_fault_in_motion_holds_then_stops(task, policy_file, goal, fault, held, 
         assert held in said[0][1]
         assert stopped in said[-1][1]
         nodes.wait(lambda: max(map(abs, nodes.link.executed[max(nodes.link.executed)].velocity)) == 0, "the end of braking")
+        nodes.relay.tamper = lambda message: message
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the policy's motion")
         with pytest.raises(RosError, match="policy/start refused: the guard is stopped"):
             nodes.link.trigger("policy/start")

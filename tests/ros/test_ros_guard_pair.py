@@ -131,6 +131,7 @@ def test_guard_stop_ends_the_policys_motion(task, policy_file, goal, tmp_path):
 def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file, goal):
     with bench(policy_file, clock="wall", simulator={}) as nodes:
         begin_motion(nodes, task, goal)
+        nodes.link.spin(0.2)
         nodes.kill("guard_node")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
         assert "the guard left 3 commands in a row without an answer" in nodes.link.status["failure"]
