@@ -27,7 +27,7 @@ UNSTAMPED = "_unstamped"
 def listening(transport: str, robot: Robot, mode: str) -> tuple[str, str, str]:
     """Transport, relative topic, and command mode of the drives behind it, which may be another than the contract's `mode`.
 
-    Without a name it is the transport that holds commands of the mode, as an inline guard uses it.
+    Without a name it is the transport that holds commands of the mode.
 
     Raises:
         ValueError: unknown, the robot does not take its commands, or its profile has no topic for it.
