@@ -304,7 +304,7 @@ class GuardedStream:
             self.decision, self.state = self.guard.check(self.state, command, self._robot.read(), self._timing(command, now))
         except ValueError as error:  # nothing was sent since arming, and where the robot is, is unknown
             self.state = self.guard.stop(self.state, str(error))
-            self._ended = f"disarmed: {error}"
+            self._settle()
             self._leave(Event.STRAY)
             return
         if resting and self.state.cause[0] == NOTHING:

@@ -136,3 +136,34 @@ def test_a_joint_that_runs_away_in_motion_is_found_within_its_bound(mode):
     assert abs(bench.arm.position[0, ELBOW] - began) < 0.61
     assert bench.stream.rung == STOP
     assert JOINTS[ELBOW] in bench.stream.cause
+
+
+def test_an_arm_that_was_let_go_and_stands_is_watched_no_longer():
+    bench = Bench().armed().run(0.5)
+    bench.arm.driven = elbow(0.2)
+    bench.run(0.3)
+    bench.arm.driven = elbow(0.0)
+    bench.run(1.0)
+    bench.arm.driven = elbow(3.0)
+    bench.run(1.0)
+    assert (bench.phase, bench.helped) == (Phase.DISARMED, [])
+
+
+def test_a_robot_that_comes_back_where_it_was_goes_on_braking():
+    bench = Bench("position").armed().cruise()
+    bench.arm.silent = True
+    bench.run(0.2)
+    bench.arm.silent = False
+    bench.run(0.5)
+    assert bench.phase is Phase.STOPPED
+    assert "joint state on /joint_states" in bench.stream.cause
+    assert bench.stream._ended == ""
+
+
+def test_a_robot_that_comes_back_without_a_position_is_not_found_again_yet():
+    bench = Bench("position").armed().cruise()
+    bench.arm.silent = True
+    bench.run(0.2)
+    bench.arm.silent, bench.arm.tell = False, nan
+    bench.run(0.05)
+    assert bench.stream._lookout._gap

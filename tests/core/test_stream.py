@@ -176,3 +176,111 @@ def test_effort_holds_after_a_stop_until_a_person_resets_it():
     assert len(bench.arm.sent) > sent + 8
     bench.stream.reset()
     assert bench.phase is Phase.DISARMED
+
+
+def test_a_hold_that_is_asked_for_brakes_without_waiting_for_the_next_command_to_be_missed():
+    bench = Bench().armed().cruise()
+    bench.stream.hold("guard/hold was called")
+    assert (bench.phase, bench.stream.cause) == (Phase.HOLDING, "guard/hold was called")
+    began = bench.arm.now
+    bench.run(0.08)
+    assert bench.arm.moments[-1] - began <= PERIOD + 0.015
+    assert bench.arm.velocity.max() < 0.5
+
+
+def test_a_message_that_is_no_command_is_counted_and_keeps_the_guard_from_being_armed():
+    bench = Bench()
+    bench.stream.ignore("not a command")
+    assert bench.stream.gate.counts["not a command"] == 1
+    assert bench.stream.streaming
+    bench.run(0.1)
+    assert not bench.stream.streaming
+
+
+def test_after_a_late_look_states_are_let_in_before_commands_are_judged():
+    bench = Bench().armed().cruise()
+    bench.arm.silent = True
+    bench.arm.pass_time(0.1)
+    bench.ask(np.full(COUNT, 0.5))  # the executor brings the command first, with the last state 0.1 s old
+    assert bench.stream.rung < HOLD
+    bench.arm.silent = False
+    bench.run(0.05)
+    assert (bench.phase, bench.stream.sequence) == (Phase.FOLLOWING, bench.number)
+
+
+def test_a_position_that_is_unknown_when_armed_is_no_place_to_hold():
+    bench = Bench("position")
+    bench.arm.said[0][:] = np.nan
+    bench.stream.arm()
+    assert bench.phase is Phase.STOPPED
+    assert "is unknown and nothing was executed since arming" in bench.stream.cause
+    assert bench.arm.sent == []
+
+
+def stepped(mode="velocity"):
+    bench = Bench(mode)
+    bench.arm.realtime = False
+    bench.stream = type(bench.stream)(bench.arm, bench.stream.guard, PERIOD, tick=TICK, clock=lambda: bench.arm.now)
+    return bench
+
+
+def test_in_stepped_time_each_state_is_answered_once_by_the_command_that_was_made_for_it():
+    bench = stepped()
+    bench.stream.arm()
+    assert bench.arm.sent == []
+    for _ in range(5):
+        bench.ask(np.full(COUNT, 0.5))
+        bench.ask(np.full(COUNT, 0.6))
+        bench.arm.pass_time(PERIOD)
+        bench.stream.watch()
+    assert [number for _, number, _ in bench.arm.sent] == [1, 3, 5, 7, 9]
+    bench.ask(np.full(COUNT, 0.5))
+    assert bench.stream.moving
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(bench.arm), "stamp", 0)  # a command for another state waits for it
+        bench.ask(np.full(COUNT, 0.5))
+    sent = len(bench.arm.sent)
+    bench.stream.step()
+    assert len(bench.arm.sent) == sent
+
+
+def test_in_stepped_time_a_stop_brakes_state_by_state_and_ends_disarmed():
+    bench = stepped()
+    bench.stream.arm()
+    for _ in range(5):
+        bench.ask(np.full(COUNT, 0.5))
+        bench.arm.pass_time(PERIOD)
+    bench.stream.stop("told to")
+    for _ in range(6):
+        bench.stream.step()
+        bench.arm.pass_time(PERIOD)
+    assert bench.phase is Phase.STOPPED
+    np.testing.assert_allclose(bench.arm.velocity, 0.0)
+
+
+def test_in_stepped_time_a_sender_that_is_gone_is_given_up_and_a_motion_at_rest_may_be_disarmed():
+    bench = stepped()
+    bench.stream.arm()
+    for _ in range(5):
+        bench.ask(np.full(COUNT, 0.5))
+        bench.arm.pass_time(PERIOD)
+    bench.arm.now += 5.1
+    bench.stream.watch()
+    assert bench.stream.cause == "no command within 5 s"
+    bench = stepped()
+    bench.stream.arm()
+    bench.ask(np.zeros(COUNT))
+    bench.arm.pass_time(PERIOD)
+    assert (bench.phase, bench.stream.moving) == (Phase.FOLLOWING, False)
+    bench.stream.disarm()
+    assert bench.phase is Phase.DISARMED
+
+
+@pytest.mark.parametrize("phase", [Phase.FOLLOWING, Phase.BRAKING])
+def test_motion_is_neither_armed_nor_disarmed_nor_reset(phase):
+    bench = Bench().armed().cruise()
+    if phase is Phase.BRAKING:
+        bench.stream.stop("told to")
+    for ask in (bench.stream.arm, bench.stream.disarm, bench.stream.reset):
+        ask()
+        assert bench.phase is phase
