@@ -11,9 +11,9 @@ Three of them compare motion with commands:
 * Frozen: a sensor that repeats one number bit for bit while the command moves on. A joint that moves changes its number long before
   `frozen_travel`, however slow it is and however coarse its encoder; a joint at rest is not commanded that far. The command of the newest period
   does not count, because the answer to it may still be on its way, nor does a sample that is not new or not a number.
-* Runaway: how far a joint has come from where it last moved along with its command, no faster than it can. Against a command, or at rest, nothing
-  is along with it, so that servo lag, sag and oscillation count by their distance and not by their number. An effort commands no motion: only speed
-  counts there.
+* Runaway: how far a joint has come since it last moved along with its command, no faster than it can. Against a command, or at rest, nothing is along
+  with it, so that servo lag, sag and oscillation count by their distance and not by their number. Along with it, what is beyond the velocity limit
+  counts. An effort commands no motion: only speed counts there.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class MonitorState:
         position: `[B, J]`, last finite measured position; NaN before the first.
         unseen: `[B, J]`, seconds since each position was measured.
         ordered: `[B, J]`, commanded motion since the stamp last advanced, rad.
-        away: `[B, J]`, measured motion since the joint last moved along with its command, rad.
+        away: `[B, J]`, motion against the command, or too fast, since the joint last moved along with its command, rad.
         lead: `[B, J]`, commanded minus measured motion, slowly forgotten, rad.
         travel: `[B, J]`, commanded motion since the measured position last changed, rad.
         waited: `[B, J]`, seconds for which the measured position has not answered to more travel than a joint may have without.
@@ -112,6 +112,7 @@ class Monitors:
         self._thresholds = thresholds
         self._mode = mode
         self._joints = joints
+        self._fastest = velocity
         self._twice_fastest = 2 * velocity
         self._overspeed = OVERSPEED * velocity
 
@@ -159,7 +160,7 @@ class Monitors:
             jumped = distance > self._twice_fastest * np.maximum(elapsed, period)[:, None]
             self._add_joints(found, jumped, "measured position of {} jumped")
         lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
-        astray = fast
+        astray = np.zeros(fast.shape, dtype=bool)
         if self._mode != "effort":
             commanded = rate * (self._on_its_way(timing) if self._mode == "position" else looked)
             still = moved == 0
@@ -178,9 +179,12 @@ class Monitors:
             if np.count_nonzero(state.age):  # the last look saw nothing new
                 ordered = commanded + np.where((state.age > 0)[:, None], state.ordered, 0.0)
             astray = moved * ordered <= 0
+        gone = moved
         if jumped is not None:
+            allowed = self._fastest * elapsed[:, None]
+            gone = np.where(astray, moved, moved - np.clip(moved, -allowed, allowed))
             astray = (astray | fast) & ~jumped  # what jumps has not moved there
-        away = np.where(astray, state.away + moved, 0.0)
+        away = np.where(astray, state.away + gone, 0.0)
         if not _within(away, self._thresholds.runaway_travel):
             self._add_joints(found, np.abs(away) > self._thresholds.runaway_travel, "{} runs away from its command", runaway=True)
         swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, state.swing)
@@ -212,4 +216,4 @@ class Monitors:
 
 def _within(values: Array, bound: float) -> bool:
     """Whether no value can be beyond a bound, told by the sum of squares of a few; False says nothing."""
-    return values.size <= FEW and float(np.vdot(values, values)) <= bound * bound
+    return values.size <= FEW and math.sqrt(np.vdot(values, values)) <= bound

@@ -109,8 +109,8 @@ class Thresholds:
         oscillation: sign changes of a joint's velocity per second that count as a limit cycle; "inf" for none.
         oscillation_speed: slower motion is not counted, rad/s.
         standstill: speed below which the robot counts as at rest, rad/s.
-        runaway_travel: motion against its command, while it is told to rest, or faster than its velocity limit, after which a joint counts as run
-            away, rad or m: more than servo lag, sag under gravity and oscillation; "inf" for none.
+        runaway_travel: motion against its command or while it is told to rest, or in excess of its velocity limit, after which a joint counts as
+            run away, rad or m: more than servo lag, sag under gravity and oscillation; "inf" for none.
     """
 
     tracking_lag: float = 0.0

@@ -145,7 +145,9 @@ class Written:
                     self.lead[j] = (self.lead[j] + commanded - step) / (1 + abs(commanded) / 2.0 + dt / 20.0)
                 if abs(self.lead[j]) > self.thresholds.tracking_tolerance:
                     seen.setdefault("lead", f"{name} does not follow its command")
-            self.away[j] = 0.0 if along or jumped or math.isnan(moved) else self.away[j] + moved
+            excess = moved - math.copysign(min(abs(moved), self.fastest[j] * elapsed), moved)
+            gone = excess if self.mode == "effort" or moved * self.ordered[j] > 0 else moved
+            self.away[j] = 0.0 if along or jumped or math.isnan(moved) else self.away[j] + gone
             if abs(self.away[j]) > self.thresholds.runaway_travel:
                 seen.setdefault("away", f"{name} runs away from its command")
             before = self.swing[j]

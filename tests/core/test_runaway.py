@@ -100,7 +100,7 @@ def test_a_joint_that_moves_against_its_command_or_at_rest_is_one_after_the_trav
 def test_a_joint_that_is_told_to_move_along_but_is_faster_than_it_may_be_is_one():
     ticks = np.arange(200)
     assert runaways(1.09 * FASTEST * LOOK * ticks, np.full(200, FASTEST)) == []
-    assert runaways(1.11 * FASTEST * LOOK * ticks, np.full(200, FASTEST))[0] == 10  # 0.3 rad at 3.33 rad/s
+    assert runaways(1.11 * FASTEST * LOOK * ticks, np.full(200, FASTEST))[0] == 91  # 0.3 rad at 0.33 rad/s
 
 
 def test_inf_is_no_bound():
