@@ -181,9 +181,8 @@ class _Trajectory:
         late = self._period if self._begins and len(spline.times) == 1 else 0.0
         self._begins = False
         message = JointTrajectory(joint_names=self._names)
-        assert spline.velocities is not None and spline.accelerations is not None  # noqa: S101 - a reference plans them
         fields = (spline.times + late, spline.positions, spline.velocities, spline.accelerations)
-        for moment, place, velocity, acceleration in zip(*(field.tolist() for field in fields), strict=True):
+        for moment, place, velocity, acceleration in zip(*(np.asarray(field).tolist() for field in fields), strict=True):
             point = JointTrajectoryPoint(positions=place, velocities=velocity, accelerations=acceleration)
             point.time_from_start.sec, point.time_from_start.nanosec = divmod(round(moment * 1e9), 10**9)
             message.points.append(point)
