@@ -173,9 +173,12 @@ class _Trajectory:
         self._begins = True
 
     def send(self, command: Command, *, position: Callable[[], Array], now: float, braking: bool, time: Any) -> None:
-        """See `Transport.send`."""
+        """See `Transport.send`; nothing is sent before a position is known to begin at."""
         if self._begins:
-            self._reference.begin(reorder(position(), command.joints, self._joints)[0], now)
+            measured = reorder(position(), command.joints, self._joints)[0]
+            if not np.isfinite(measured).all():
+                return
+            self._reference.begin(measured, now)
         values = reorder(command.values, command.joints, self._joints)[0]
         spline = self._reference.follow(command.mode, values, now, braking=braking)
         late = self._period if self._begins and len(spline.times) == 1 else 0.0
