@@ -150,14 +150,14 @@ def test_lifecycle_begins_and_ends_what_the_robot_says():
         arm.wait(lambda: arm.speed() > 0.35, "motion", every=lambda: arm.command(pan(0.4)))
 
 
-def test_robot_in_stepped_time_follows_the_first_point_of_what_was_executed():
+def test_robot_in_stepped_time_follows_a_trajectory_once_what_was_executed_is_told():
     with sim_bench(transport="trajectory", clock="stepped") as arm:
         joints, period = ROBOT.joint_names, 0.05
         message = arm.fresh(1)
         executed = arm.connected(JointState, "/guard/executed")
         commands = arm.connected(JointTrajectory, TRAJECTORY)
+        start = wire.column(message, "position", joints)[0]
         for _ in range(4):
-            start = wire.column(message, "position", joints)[0]
             tail = braking_tail(joints, start, 0.3, 0.5)
             echo = JointState(name=list(joints), velocity=list(tail.points[0].velocities))
             echo.header.stamp = message.header.stamp
@@ -166,6 +166,6 @@ def test_robot_in_stepped_time_follows_the_first_point_of_what_was_executed():
             executed.publish(echo)
             before = wire.nanoseconds_of(message.header.stamp)
             arm.wait(lambda before=before: arm.states and wire.nanoseconds_of(arm.states[-1].header.stamp) > before, "the next state")
-            message = arm.states[-1]
+            message, start = arm.states[-1], tail.points[0].positions
             assert wire.nanoseconds_of(message.header.stamp) - before == round(period * 1e9)
         assert wire.column(message, "velocity", joints)[0, 0] == pytest.approx(0.27, abs=0.03)

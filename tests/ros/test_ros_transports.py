@@ -92,6 +92,14 @@ def test_trajectories_begin_where_the_robot_is_after_arming():
     np.testing.assert_array_equal(point.positions, ROBOT.home + 0.3)
 
 
+def test_nothing_is_sent_before_a_position_is_known_to_begin_at():
+    transport, messages = sent("trajectory")
+    ask(transport, "velocity", np.full(6, 0.1), position=np.full(6, np.nan))
+    assert not messages
+    ask(transport, "velocity", np.zeros(6), PERIOD)
+    np.testing.assert_array_equal(messages[0].points[0].positions, ROBOT.home)
+
+
 def test_a_braking_guard_is_obeyed_at_once_and_joints_are_bound_by_name():
     transport, messages = sent("trajectory")
     back = ROBOT.joint_names[::-1]

@@ -169,18 +169,19 @@ class _Trajectory:
         self._begins = True
 
     def send(self, command: Command, *, position: Callable[[], Array], now: float, braking: bool, time: Any) -> None:
-        """See `Transport.send`."""
+        """See `Transport.send`; nothing is sent before a position is known to begin at."""
         if self._begins:
-            self._reference.begin(reorder(position(), command.joints, self._joints)[0], now)
+            measured = reorder(position(), command.joints, self._joints)[0]
+            if not np.isfinite(measured).all():
+                return
+            self._reference.begin(measured, now)
         values = reorder(command.values, command.joints, self._joints)[0]
         spline = self._reference.follow(command.mode, values, now, braking=braking)
         late = self._period if self._begins and len(spline.times) == 1 else 0.0
         self._begins = False
         message = JointTrajectory(joint_names=self._names)
-        assert spline.velocities is not None  # noqa: S101 - a reference plans them
-        assert spline.accelerations is not None  # noqa: S101 - and these
         fields = (spline.times + late, spline.positions, spline.velocities, spline.accelerations)
-        for moment, place, velocity, acceleration in zip(*(field.tolist() for field in fields), strict=True):
+        for moment, place, velocity, acceleration in zip(*(np.asarray(field).tolist() for field in fields), strict=True):
             point = JointTrajectoryPoint(positions=place, velocities=velocity, accelerations=acceleration)
             point.time_from_start.sec, point.time_from_start.nanosec = divmod(round(moment * 1e9), 10**9)
             message.points.append(point)
