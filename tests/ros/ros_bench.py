@@ -113,14 +113,14 @@ class Bench:
         self.nodes[name].end()
 
     def replace(self, name):
-        """End a node, and start another with the same parameters; of one that is killed, the services would stay listed for 20 s."""
+        """End a node, and start another with the same parameters; the services of the old one stay listed for 20 s, and do not answer."""
         old = self.nodes[name]
         self._watched.remove(old)
         assert old.end() == 0, old.log
         old.clean_up()
-        offered = self.link._clients[f"{name}/change_state"].service_is_ready
-        self.wait(lambda: not offered(), "the old node's services are gone")
+        listed = self.link._node.count_services(f"{name}/change_state")
         self.nodes[name] = self._again[name]()
+        self.wait(lambda: self.link._node.count_services(f"{name}/change_state") > listed, "the new node's services")
         self._watched.append(self.nodes[name])
 
     def configure(self):

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from diagnostic_msgs.msg import DiagnosticArray
 from ros_bench import Late, backwards, bench, delayed, in_time, lagging, punctual, without
 from ros_policies import resolved_rate
 
@@ -147,16 +148,16 @@ def test_start_needs_arming_and_a_valid_input(task, policy_file, goal):
 def test_fault_in_motion_holds_then_stops(task, policy_file, goal, fault, held, stopped):
     with bench(policy_file, clock="wall", simulator={}, relayed=True) as nodes:
         begin_motion(nodes, task, goal)
-        nodes.relay.tamper = fault()
         said = []
 
-        def note():
-            rung = nodes.link.status["rung"]
-            if rung in ("hold", "stop"):
-                said.append((rung, nodes.link.status["cause"]))
-            return rung == "stop"
+        def note(message):
+            values = {pair.key: pair.value for pair in message.status[0].values}
+            if values["rung"] in ("hold", "stop"):
+                said.append((values["rung"], values["cause"]))
 
-        nodes.wait(note, "the guard's stop")
+        nodes.link._node.create_subscription(DiagnosticArray, "guard/status", note, 100)
+        nodes.relay.tamper = fault()
+        nodes.wait(lambda: said and said[-1][0] == "stop", "the guard's stop")
         if held not in said[0][1] and "no command came" in said[0][1]:
             raise Late
         assert said[0][0] == "hold"
