@@ -37,6 +37,7 @@ COMMANDS = (
     "eval",
     "view",
     "deploy",
+    "faults",
     "inspect",
     "doctor",
     "tasks",

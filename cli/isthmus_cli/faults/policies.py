@@ -49,6 +49,8 @@ def cruising_contract(subject: Subject, setting: Setting) -> Contract:
     match setting.policy:
         case "chunks":
             return dataclasses.replace(contract, horizon=10)
+        case "anywhere":
+            return dataclasses.replace(contract, start={})
         case "ramp" | "far":
             away = 0.4 if setting.policy == "ramp" else 0.7
             start = {name: (home + away * push, 0.05) for name, home, push in zip(names, subject.home, subject.push, strict=True)}
