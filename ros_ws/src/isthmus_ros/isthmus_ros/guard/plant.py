@@ -61,9 +61,10 @@ class RosPlant(StateTopic):
         """Where the robot was told to be by now, `[1, J]`; None where velocities or efforts alone were sent."""
         if self._last is None:
             return None
-        if self._mode == "position":
+        place = self._transport.place(joints, self._now)
+        if place is None and self._mode == "position":
             return reorder(self._last.values, self._last.joints, joints)
-        return self._transport.place(joints, self._now)
+        return place
 
     def send(self, command: Command, sequence: int, epoch: str, *, braking: bool) -> None:
         """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp, its sender and its number."""
