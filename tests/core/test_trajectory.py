@@ -130,7 +130,7 @@ stops = st.tuples(st.floats(0.0, 0.05), st.booleans())
 
 @pytest.mark.parametrize("rate", [20, 100])
 @pytest.mark.parametrize("mode", ["velocity", "position"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     acts=st.lists(st.tuples(beats, stops), min_size=1, max_size=2), latency=st.floats(0.0, 0.005), room=st.sampled_from([0.05, 0.5, np.inf])
 )
@@ -157,7 +157,7 @@ def test_limits_hold_under_jitter_late_commands_and_urgent_stops(mode, rate, act
 
 
 @pytest.mark.parametrize("rate", [20, 100])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     commands=beats,
     room=st.sampled_from([0.05, 0.5, np.inf]),
