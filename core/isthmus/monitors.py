@@ -160,7 +160,6 @@ class Monitors:
             jumped = distance > self._twice_fastest * np.maximum(elapsed, period)[:, None]
             self._add_joints(found, jumped, "measured position of {} jumped")
         lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
-        astray = np.zeros(fast.shape, dtype=bool)
         if self._mode != "effort":
             commanded = rate * (self._on_its_way(timing) if self._mode == "position" else looked)
             still = moved == 0
@@ -178,13 +177,10 @@ class Monitors:
             ordered = commanded
             if np.count_nonzero(state.age):  # the last look saw nothing new
                 ordered = commanded + np.where((state.age > 0)[:, None], state.ordered, 0.0)
-            astray = moved * ordered <= 0
-        gone = moved
+        away = self._away(state, moved, ordered)
         if jumped is not None:
-            allowed = self._fastest * elapsed[:, None]
-            gone = np.where(astray, moved, moved - np.clip(moved, -allowed, allowed))
-            astray = (astray | fast) & ~jumped  # what jumps has not moved there
-        away = np.where(astray, state.away + gone, 0.0)
+            away = np.where(fast, self._too_far(state, moved, ordered, away, elapsed), away)
+            away = np.where(jumped, 0.0, away)  # what jumps has not moved there
         if not _within(away, self._thresholds.runaway_travel):
             self._add_joints(found, np.abs(away) > self._thresholds.runaway_travel, "{} runs away from its command", runaway=True)
         swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, state.swing)
@@ -203,6 +199,22 @@ class Monitors:
         forgotten = np.abs(commanded) / TRACKING_DISTANCE + (1 + timing.looked / TRACKING_MEMORY)
         lead: Array = (state.lead + commanded - moved) / forgotten
         return lead
+
+    def _away(self, state: MonitorState, moved: Array, ordered: Array) -> Array:
+        """Motion against the command, or at rest, since the joint last moved along with it, `[B, J]`; an effort commands no motion."""
+        if self._mode == "effort":
+            return np.zeros(moved.shape)
+        if not finite(moved):
+            moved = np.where(np.isfinite(moved), moved, 0.0)
+        away: Array = (state.away + moved) * (moved * ordered <= 0)  # a product is several times faster than `where`
+        return away
+
+    def _too_far(self, state: MonitorState, moved: Array, ordered: Array, away: Array, elapsed: Array) -> Array:
+        """As `_away`, `[B, J]`, where joints are faster than they may be: along with the command, what is beyond the limit counts."""
+        allowed = self._fastest * elapsed[:, None]
+        excess = moved - np.clip(moved, -allowed, allowed)
+        along = moved * ordered > 0 if self._mode != "effort" else np.ones(moved.shape, dtype=bool)
+        return np.where(along, np.where(state.away * moved > 0, state.away, 0.0) + excess, away)
 
     def _add_rows(self, found: list[Alarm], rows: Array, fatal: bool, cause: str) -> None:
         if np.count_nonzero(rows):

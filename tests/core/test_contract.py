@@ -129,6 +129,15 @@ def test_the_tightest_of_two_limits_is_looser_than_neither():
     assert PENDULUM.limits().tightest(one).joints == ("hinge",)
 
 
+def test_a_box_has_a_low_and_a_high_corner():
+    with pytest.raises(ValueError, match=r"^box: low must be < high, got 0.5 m and 0.5 m along y$"):
+        Box((0.0, 0.5, 0.0), (1.0, 0.5, 1.0))
+
+
+def test_a_joint_that_others_lack_is_not_looser_than_theirs():
+    assert PENDULUM.limits().looser_than(UR5E.limits()) == []
+
+
 def test_limits_that_exclude_each_other_are_refused():
     limits = UR5E.limits()
     left, right = (dataclasses.replace(limits, workspace=Box((x, 0, 0), (x + 1, 1, 1))) for x in (0, 1))

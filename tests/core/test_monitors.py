@@ -146,8 +146,11 @@ class Written:
                 if abs(self.lead[j]) > self.thresholds.tracking_tolerance:
                     seen.setdefault("lead", f"{name} does not follow its command")
             excess = moved - math.copysign(min(abs(moved), self.fastest[j] * elapsed), moved)
-            gone = excess if self.mode == "effort" or moved * self.ordered[j] > 0 else moved
-            self.away[j] = 0.0 if along or jumped or math.isnan(moved) else self.away[j] + gone
+            if self.mode == "effort" or moved * self.ordered[j] > 0:
+                gone = excess + (self.away[j] if self.away[j] * moved > 0 else 0.0)
+            else:
+                gone = moved + self.away[j]
+            self.away[j] = 0.0 if along or jumped or math.isnan(moved) else gone
             if abs(self.away[j]) > self.thresholds.runaway_travel:
                 seen.setdefault("away", f"{name} runs away from its command")
             before = self.swing[j]
