@@ -211,9 +211,11 @@ class GuardNode(CarefulNode):
             return
         stamp = wire.nanoseconds_of(message.header.stamp)
         age = (self.get_clock().now().nanoseconds - stamp) / 1e9
-        if self._plant is not None:
-            self._plant.epoch = epoch
+        assert self._plant is not None
+        before, self._plant.epoch = self._plant.epoch, epoch
         stream.accept(Asked(epoch, sequence, stamp, age, command))
+        if stream.sequence != sequence:
+            self._plant.epoch = before
 
     def _receive_emergency(self, message: Any) -> None:
         self._emergency, self._heard = bool(message.data), time.monotonic()
