@@ -67,11 +67,10 @@ def run(graph, expected, seconds=20.0):
         raise AssertionError(link.status)
 
 
-@pytest.mark.parametrize("guard", ["inline", "external"])
 @punctual
-def test_the_motion_follows_the_excitation_and_ends_parked_at_rest_and_disarmed(guard, tmp_path):
+def test_the_motion_follows_the_excitation_and_ends_parked_at_rest_and_disarmed(tmp_path):
     wave = excitation(tmp_path / "wave.isthmus")
-    given = {"policy": str(tmp_path / "wave.isthmus"), "guard": guard, "sim": True, "log_dir": str(tmp_path / "log")}
+    given = {"policy": str(tmp_path / "wave.isthmus"), "sim": True, "log_dir": str(tmp_path / "log")}
     planned = plan("identify", given)
     with isolated(free_domain()), NodeGraph(planned, "/joint_states") as graph:
         link = graph.link
