@@ -26,7 +26,7 @@ from launch_ros.actions import PushRosNamespace
 from launch_ros.event_handlers import OnStateTransition
 
 LONGEST = 40.0  # s
-SETTLED = 3.0  # s from the start of a process until its end is asked for, where nothing is awaited
+SETTLED = 6.0  # s from the start of a process until its end is asked for, where nothing is awaited
 
 
 def main():
