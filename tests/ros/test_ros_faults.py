@@ -136,16 +136,16 @@ def test_start_needs_arming_and_a_valid_input(task, policy_file, goal):
 
 
 @pytest.mark.parametrize(
-    ("fault", "held", "stopped"),
+    ("fault", "rungs", "stopped"),
     [
-        (lambda: without("wrist_2_joint"), "wrist_2_joint", "joint 'wrist_2_joint' is missing in /joint_states"),
-        (lagging, "s old when it arrived", "s old when it arrived"),
-        (backwards, "stamps of the joint state go backwards", "stale"),
+        (lambda: without("wrist_2_joint"), ("stop",), "joint 'wrist_2_joint' is missing in /joint_states"),
+        (lagging, ("hold", "stop"), "stale"),
+        (backwards, ("hold", "stop"), "stale"),
     ],
     ids=["joint missing", "stamps too old", "stamps backwards"],
 )
 @punctual
-def test_fault_in_motion_holds_then_stops(task, policy_file, goal, fault, held, stopped):
+def test_states_that_are_wrong_in_motion_end_in_a_stop(task, policy_file, goal, fault, rungs, stopped):
     with bench(policy_file, clock="wall", simulator={}, relayed=True) as nodes:
         begin_motion(nodes, task, goal)
         said = []
@@ -158,10 +158,9 @@ def test_fault_in_motion_holds_then_stops(task, policy_file, goal, fault, held, 
         nodes.link._node.create_subscription(DiagnosticArray, "guard/status", note, 100)
         nodes.relay.tamper = fault()
         nodes.wait(lambda: said and said[-1][0] == "stop", "the guard's stop")
-        if held not in said[0][1] and "no command came" in said[0][1]:
+        if "no command came" in said[0][1]:
             raise Late
-        assert said[0][0] == "hold"
-        assert held in said[0][1]
+        assert said[0][0] in rungs
         assert stopped in said[-1][1]
         nodes.wait(lambda: max(map(abs, nodes.link.executed[max(nodes.link.executed)].velocity)) == 0, "the end of braking")
         nodes.relay.tamper = lambda message: message

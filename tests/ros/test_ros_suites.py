@@ -24,4 +24,4 @@ def test_policy_node_refuses_a_policy_of_an_outside_suite(tmp_path):
     export_graph(contract, _Still(), {"observation": zeros(2, 1, 3).numpy()}).save(tmp_path / "policy.isthmus")
     with bench(tmp_path / "policy.isthmus", clock="wall", robot="ur5e") as nodes:
         assert not nodes.configure()
-        assert "the policy was made for 'gym:Pendulum-v1', whose actions are in a scale of their own" in nodes.policy.complaint
+        assert "the policy was made for 'gym:Pendulum-v1', whose actions are in a scale of their own" in nodes.guard.complaint

@@ -247,7 +247,10 @@ def test_robot_that_moves_against_its_commands_is_stopped_by_its_driver(task, po
             nodes.in_motion(0.2)
             nodes.fault("runaway:=elbow_joint=1.5")
             nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the stop")
-            nodes.wait(lambda: "the robot moves though it has been told to rest: calling" in nodes.guard.log, "the stop services")
+            nodes.wait(
+                lambda: "runs away from its command: calling /io_and_status_controller/hand_back_control" in nodes.guard.log,
+                "the stop services",
+            )
             commander.pause()
 
 

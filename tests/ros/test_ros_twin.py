@@ -43,6 +43,7 @@ def test_second_node_of_the_same_name_refuses_arming(policy_file):
                     seen = str(error)
                     if "/policy_node also publishes" in seen:
                         break
+                    nodes.link.trigger("guard/reset")  # in motion or idle, another publisher is a stop
             assert "/policy_node also publishes" in seen
         finally:
             twin.destroy_node()

@@ -13,7 +13,7 @@ __all__ = ["PARAMETERS", "read_parameters"]
 
 _SETUP = {"policy", "robot", "robots_dir", "robot_namespace", "joint_prefix"}
 _TIMED = _SETUP | {"clock", "stamp_check"}
-_COMMANDING = _TIMED | {"guard", "shadow", "replan", "rate_scale", "camera_timeout", "max_steps", "record", "accept_no_deadman"}
+_COMMANDING = _TIMED | {"shadow", "replan", "camera_timeout", "max_steps", "record"}
 
 PARAMETERS: Mapping[str, frozenset[str]] = {
     "sim_node": frozenset({"task", "plant", "robot_namespace", "joint_prefix", "clock", "autostart", "state_rate", "transport"})

@@ -143,13 +143,9 @@ class Course:
         self.seconds = 0.0
 
     def run(self, seed: int) -> RosEpisode:
-        """One episode: arm at home, reset, inputs, start, collect, stop, score."""
+        """One episode: reset and arm, inputs, start, collect, stop, score."""
         link, task = self._link, self._task
-        self._reset(_HOME)
-        self._insist(lambda: link.trigger("guard/reset"), _RESET)
-        self._insist(link.arm, _PATIENCE)
-        link.forget()
-        stamp = self._reset(seed)
+        stamp = self._begin(seed)
         start = episode_start(task, [seed])
         self._publish_inputs(start.inputs, stamp)
         if self._monitored:
@@ -169,6 +165,19 @@ class Course:
         if link.status.get("failure"):
             raise RosError(f"policy_node: {link.status['failure']}")
         return self._score(seed, start.inputs)
+
+    def _begin(self, seed: int) -> int:
+        """Put the robot at the episode's start with the guard armed; the stamp of its first state, ns.
+
+        Where time passes, an armed robot that is put elsewhere has been moved by somebody, and is disarmed; so it is armed where it starts. In stepped
+        time it may start in motion, where nobody may arm, and nothing is looked at before its first command.
+        """
+        link = self._link
+        stamp = self._reset(seed if self._wall else _HOME)
+        self._insist(lambda: link.trigger("guard/reset"), _RESET)
+        self._insist(link.arm, _PATIENCE)
+        link.forget()
+        return stamp if self._wall else self._reset(seed)
 
     def _reset(self, seed: int) -> int:
         """Stamp of the state after the reset, ns."""

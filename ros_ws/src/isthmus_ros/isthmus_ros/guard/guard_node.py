@@ -19,6 +19,7 @@ from isthmus.phases import Phase
 from isthmus.senders import Asked
 from isthmus.stream import GuardedStream
 from isthmus_ros.common import checks, wire
+from isthmus_ros.common.attributed import AttributedTopic
 from isthmus_ros.common.contract_file import read_contract
 from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import declare
@@ -44,6 +45,15 @@ class GuardNode(CarefulNode):
     """Lifecycle node around `GuardedStream`; its services and topics are those of the README."""
 
     def __init__(self) -> None:
+        self._active = False
+        self._latched = ""  # cause of a stop that outlives the stream
+        self._setup: Setup | None = None
+        self._plant: RosPlant | None = None
+        self._stream: GuardedStream | None = None
+        self._around: Surroundings | None = None
+        self._arming: Arming | None = None
+        self._owned: list[Callable[[], object]] = []
+        self._buttons: AttributedTopic | None = None
         super().__init__("guard_node")
         declare_setup(self)
         declare(self, "transport", "", f"how commands reach the robot: {', '.join(TRANSPORTS)}; empty means the profile's own")
@@ -60,15 +70,6 @@ class GuardNode(CarefulNode):
             [""],
             f"names of the nodes that must be heard on emergency_stop: stop when one has been silent for {HEARTBEAT:g} s, and refuse to arm",
         )
-        self._active = False
-        self._latched = ""  # cause of a stop that outlives the stream
-        self._setup: Setup | None = None
-        self._plant: RosPlant | None = None
-        self._stream: GuardedStream | None = None
-        self._around: Surroundings | None = None
-        self._arming: Arming | None = None
-        self._owned: list[Callable[[], object]] = []
-        self._told = ""
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._buttons = emergency_topic(self)
         self._emergency = EmergencyStop(self._buttons, full_names(self, self.get_parameter("estop_required").value))
@@ -148,6 +149,7 @@ class GuardNode(CarefulNode):
             return True
         if stream.moving:
             stream.stop("the guard was told to end")
+            stream.watch()  # its timer may be what has failed
         else:
             stream.disarm()
         return not stream.armed or stream.phase is Phase.HELD
@@ -171,14 +173,7 @@ class GuardNode(CarefulNode):
         if stream is None:
             return
         words = f"{stream.phase.name.lower()}, {RUNGS[stream.rung]}" + (f": {stream.cause}" if stream.cause else "")
-        if words != self._told:
-            self._told = words
-            if stream.rung == STOP:  # a line of its own for each: a place in the code may log in one severity only
-                self.get_logger().error(f"guard {words}")
-            elif stream.rung == HOLD:
-                self.get_logger().warning(f"guard {words}")
-            else:
-                self.get_logger().info(f"guard {words}")
+        self.say_change("guard", f"guard {words}", "error" if stream.rung == STOP else "warning" if stream.rung == HOLD else "info")
         self.published()
 
     def _receive(self, message: Any) -> None:
@@ -210,7 +205,8 @@ class GuardNode(CarefulNode):
     def destroy_node(self) -> None:
         """Leave the graph."""
         self.clean_up()
-        self._buttons.close()
+        if self._buttons is not None:
+            self._buttons.close()
         super().destroy_node()
 
     def _look_round(self) -> None:
