@@ -21,6 +21,7 @@ __all__ = ["Lookout", "Sight"]
 
 _SILENCE = 1.0  # s at rest without a fresh state, after which nothing is sent any more
 _IDLE_TRAVEL = 0.05  # rad or m by which an idle robot may be moved from outside
+_RUNS = "runs away"
 _CHASE = 0.5  # s in which a robot that has strayed must have stopped, or it is a runaway
 
 
@@ -67,19 +68,23 @@ class Lookout:
     def timing(self, since: float, now: float) -> Timing:
         """Times of a look at `now`, be it by a check or by `look`; `since` is the time since the last command, s."""
         looked, self._looked = now - self._looked, now
-        return Timing(self._period, since, looked, self._robot.delay)
+        return Timing(self._period, since, looked, self._robot.delay + self._robot.age)
 
     def look(self, state: GuardState, phase: Phase, timing: Timing, now: float) -> Sight:
         """Let every monitor look at the newest sample of an armed robot at `now`, s."""
         robot, guard = self._robot, self._guard
-        sample, age, stray = robot.read(), robot.age, ""
+        sample, age, stray = robot.read(), robot.age + robot.delay, ""
         if age > self._allowed:
             self._gap = True
             state = guard.stop(state, f"the joint state on {robot.state_topic} is {age:.3f} s old, {self._allowed:.3f} s are allowed")
         elif self._gap:
             stray = self._found_again(sample)
         state, hurry = self._judge_time(guard.watch(state, sample, timing), now)
-        helpless = state.cause[0] if state.runaway[0] or (self._gap and guard.mode == "effort") else ""
+        helpless = ""
+        if state.runaway[0]:
+            helpless = state.cause[0] if _RUNS in state.cause[0] else f"{state.cause[0]}, and a joint {_RUNS} from its command"
+        elif self._gap and guard.mode == "effort":
+            helpless = state.cause[0]
         if phase is Phase.IDLE and not stray:
             stray = self._moved(sample, now)
         return Sight(state, stray, self._silent(state, now), helpless, hurry)
@@ -96,7 +101,7 @@ class Lookout:
             self._chase = None
         elif away[far] > self._guard.thresholds.runaway_travel:
             self._chase = None
-            return f"{sample.joints[far]} runs away though nothing is commanded"
+            return f"{sample.joints[far]} {_RUNS} though nothing is commanded"
         return ""
 
     def _judge_time(self, state: GuardState, now: float) -> tuple[GuardState, bool]:

@@ -27,7 +27,7 @@ class Robotic(Protocol):
 
     @property
     def delay(self) -> float:
-        """Seconds by which the newest sample was late when it arrived, >= 0."""
+        """Seconds by which the newest sample was late when it arrived, >= 0; 0 where clocks cannot be compared."""
         ...
 
     @property

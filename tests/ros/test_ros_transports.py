@@ -248,7 +248,7 @@ def test_robot_that_moves_against_its_commands_is_stopped_by_its_driver(task, po
             nodes.fault("runaway:=elbow_joint=1.5")
             nodes.wait(lambda: nodes.link.status["rung"] == "stop", "the stop")
             nodes.wait(
-                lambda: "runs away from its command: calling /io_and_status_controller/hand_back_control" in nodes.guard.log,
+                lambda: "a joint runs away from its command: calling /io_and_status_controller/hand_back_control" in nodes.guard.log,
                 "the stop services",
             )
             commander.pause()

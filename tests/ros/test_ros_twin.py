@@ -27,24 +27,18 @@ def test_second_node_of_the_same_name_refuses_arming(policy_file):
     with bench(policy_file, simulator={}) as nodes:
         assert nodes.configure()
         nodes.activate()
-        nodes.arm()
         context = rclpy.Context()
         rclpy.init(args=[], context=context, domain_id=nodes.domain, signal_handler_options=SignalHandlerOptions.NO)
-        twin = rclpy.create_node("policy_node", context=context, start_parameter_services=False, enable_rosout=False)
+        twin = rclpy.create_node("guard_node", context=context, start_parameter_services=False, enable_rosout=False)
         robot = load_robot("ur5e")
         twin.create_publisher(Float64MultiArray, wire.joined("/", robot.ros.command_topics["velocity"]), 1)
         try:
-            seen = ""
-            for _ in range(50):  # until the twin has been discovered
-                nodes.link.spin(0.2)
-                try:
-                    nodes.link.arm()
-                except RosError as error:
-                    seen = str(error)
-                    if "/policy_node also publishes" in seen:
-                        break
-                    nodes.link.trigger("guard/reset")  # in motion or idle, another publisher is a stop
-            assert "/policy_node also publishes" in seen
+            topic = wire.joined("/", robot.ros.command_topics["velocity"])
+            infos = nodes.link._node.get_publishers_info_by_topic
+            nodes.wait(lambda: [info.node_name for info in infos(topic)] == ["guard_node"] * 2, "the discovery of both")
+            nodes.link.spin(0.5)
+            with pytest.raises(RosError, match="/guard_node also publishes"):
+                nodes.link.arm()
         finally:
             twin.destroy_node()
             rclpy.try_shutdown(context=context)

@@ -169,8 +169,8 @@ class Course:
     def _begin(self, seed: int) -> int:
         """Put the robot at the episode's start with the guard armed; the stamp of its first state, ns.
 
-        Where time passes, an armed robot that is put elsewhere has been moved by somebody, and is disarmed; so it is armed where it starts. In stepped
-        time it may start in motion, where nobody may arm, and nothing is looked at before its first command.
+        Where time passes, an armed robot that is put elsewhere has been moved by somebody, and is disarmed; so it is armed where it starts. In
+        stepped time it may start in motion, where nobody may arm, and nothing is looked at before its first command.
         """
         link = self._link
         stamp = self._reset(seed if self._wall else _HOME)
