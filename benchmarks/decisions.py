@@ -42,9 +42,7 @@ def main() -> None:
             contract = Artifact.load(path).contract
             task = task_for(get_task(contract.task), contract)
             seeds = range(arguments.seed, arguments.seed + arguments.episodes)
-            found = evaluate_over_ros(
-                task, path, seeds, clock=arguments.clock, plant=arguments.plant, replan=arguments.length, guard="external"
-            ).episodes
+            found = evaluate_over_ros(task, path, seeds, clock=arguments.clock, plant=arguments.plant, replan=arguments.length).episodes
             successes, returns = sum(bool(episode.success) for episode in found), np.array([episode.total_reward for episode in found])
             low, high = success_interval(successes, len(found))
             worst, best = return_interval(returns)

@@ -1,4 +1,4 @@
-"""Round trips: a joint state is published, and the command that answers it is awaited, from a bare node, the policy node, or policy and guard."""
+"""Round trips: a joint state is published, and the command that answers it is awaited, from a bare node, or from policy and guard."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Chain:
 
 @contextlib.contextmanager
 def chain(kind: str, policy: Path, period: float) -> Iterator[Chain]:
-    """A chain with its processes, in a domain of its own and ready to start; `kind` is bare, inline or external."""
+    """A chain with its processes, in a domain of its own and ready to start; `kind` is bare or guarded."""
     domain = free_domain()
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(isolated(domain))
@@ -164,10 +164,9 @@ def chain(kind: str, policy: Path, period: float) -> Iterator[Chain]:
             while not robot.connected:
                 time.sleep(0.05)
         else:
-            told = {"policy": str(policy), "clock": "stepped", "accept_no_deadman": True}
-            nodes = [NodeProcess("policy_node", {**told, "guard": kind}, environment)]
-            if kind == "external":
-                nodes.insert(0, NodeProcess("guard_node", {**told, "transport": "forward_velocity"}, environment))
+            told = {"policy": str(policy), "clock": "stepped"}
+            guarding = {**told, "transport": "forward_velocity", "accept_no_deadman": True}
+            nodes = [NodeProcess("guard_node", guarding, environment), NodeProcess("policy_node", told, environment)]
             stack.callback(_kill, nodes)  # nobody publishes the states any more that a stepped node would brake on
             with robot.repeating():
                 link = Link("/unheard", domain, nodes)

@@ -32,7 +32,7 @@ def pair_stepped(seeds: Sequence[int], folder: Path) -> bool:
     different, periods, successes = [], 0, 0
     for first in range(0, len(seeds), _AT_ONCE):
         some = seeds[first : first + _AT_ONCE]
-        found = evaluate_over_ros(task, path, some, guard="external", record=folder / "trace")
+        found = evaluate_over_ros(task, path, some, record=folder / "trace")
         for number, (seed, episode) in enumerate(zip(some, found.episodes, strict=True)):
             ticks: list[Any] = []
             ((result,), _) = run_episodes(task, policy, plant, [seed], on_tick=ticks.append)
@@ -71,7 +71,7 @@ def pair_wall(seeds: Sequence[int], folder: Path) -> None:
     for seed in seeds:  # each with processes of its own, so that one that cannot be scored does not take the others with it
         alone = run_episodes(task, policy, plant, [seed])[0][0]
         try:
-            (episode,) = evaluate_over_ros(task, path, [seed], clock="wall", guard="external").episodes
+            (episode,) = evaluate_over_ros(task, path, [seed], clock="wall").episodes
         except RosError as error:
             causes.append(f"  seed {seed}: {error}")
             continue

@@ -93,19 +93,18 @@ def swinging(period: float, folder: Path) -> Path:
     return path
 
 
-def run(period: float, seconds: float, folder: Path, *, guard: str = "inline", progress: bool = False) -> Kept:
-    """Let the policy run; `guard` is inline, or external for a process of its own.
+def run(period: float, seconds: float, folder: Path, *, progress: bool = False) -> Kept:
+    """Let policy and guard run.
 
     A computer that stands still for longer than a joint state may be old, 30 ms at 100 Hz, makes the guard stop. Then the motion is started again,
     and counted.
     """
     domain = free_domain()
-    told = {"policy": str(swinging(period, folder)), "clock": "wall", "accept_no_deadman": True}
+    told = {"policy": str(swinging(period, folder)), "clock": "wall"}
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(isolated(domain))
-        nodes = [NodeProcess("policy_node", {**told, "guard": guard}, environment)]
-        if guard == "external":
-            nodes.insert(0, NodeProcess("guard_node", {**told, "transport": "forward_velocity"}, environment))
+        guarding = {**told, "transport": "forward_velocity", "accept_no_deadman": True}
+        nodes = [NodeProcess("guard_node", guarding, environment), NodeProcess("policy_node", told, environment)]
         robot = NodeProcess("sim_node", {"task": "reach", "plant": "mujoco", "clock": "wall", "state_rate": 2 / period}, environment)
         everyone = [*nodes, robot]
         stack.callback(lambda: [node.clean_up() for node in everyone])
@@ -123,7 +122,7 @@ def run(period: float, seconds: float, folder: Path, *, guard: str = "inline", p
         memory: dict[str, list[float]] = {node.name: [_memory(node)] for node in everyone}
         stops: list[str] = []
         for half in (1, 2):
-            stops += _wait(began + half * seconds / 2, link, nodes, everyone, progress)
+            stops += _wait(began + half * seconds / 2, link, everyone, progress)
             for node in everyone:
                 memory[node.name].append(_memory(node))
         elapsed = time.monotonic() - began
@@ -137,7 +136,7 @@ def run(period: float, seconds: float, folder: Path, *, guard: str = "inline", p
     return Kept(own, bare, cpu, {name: (a, b, c) for name, (a, b, c) in memory.items()}, before, tuple(stops))
 
 
-def _wait(until: float, link: Link, nodes: list[NodeProcess], everyone: list[NodeProcess], progress: bool) -> list[str]:
+def _wait(until: float, link: Link, everyone: list[NodeProcess], progress: bool) -> list[str]:
     """Wait, and start what has stopped again; why it had stopped."""
     said, stops = time.monotonic(), []
     while (left := until - time.monotonic()) > 0:
@@ -147,14 +146,14 @@ def _wait(until: float, link: Link, nodes: list[NodeProcess], everyone: list[Nod
         if link.status.get("policy") == "idle":
             stops.append(link.status.get("failure") or link.status.get("cause", ""))
             print(f"  stopped, load {os.getloadavg()[0]:.2f}: {stops[-1]}", flush=True)
-            _start_again(link, nodes)
+            _start_again(link)
         if progress and time.monotonic() - said >= 60:
             said = time.monotonic()
             print(f"  load {os.getloadavg()[0]:.2f}, " + ", ".join(f"{node.name} {_memory(node):.1f} MB" for node in everyone), flush=True)
     return stops
 
 
-def _start_again(link: Link, nodes: list[NodeProcess]) -> None:
+def _start_again(link: Link) -> None:
     """As an operator would: reset, arm, start; a policy that has lost its guard is not active any more."""
 
     def start() -> None:
@@ -162,9 +161,8 @@ def _start_again(link: Link, nodes: list[NodeProcess]) -> None:
         link.spin(0.3)
         with contextlib.suppress(RosError):
             link.trigger("guard/reset")
-        if len(nodes) > 1:
-            link.transition("policy_node", Transition.TRANSITION_DEACTIVATE)
-            link.transition("policy_node", Transition.TRANSITION_ACTIVATE)
+        link.transition("policy_node", Transition.TRANSITION_DEACTIVATE)
+        link.transition("policy_node", Transition.TRANSITION_ACTIVATE)
         link.arm()
         link.trigger("policy/start")
 
