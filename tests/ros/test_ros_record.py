@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from bags import messages_of
 from diagnostic_msgs.msg import DiagnosticArray
 from mcap.reader import make_reader
 from mcap.stream_reader import StreamReader
-from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.serialization import serialize_message
 from ros_bench import bench, punctual
 from ros_policies import resolved_rate
 from rosgraph_msgs.msg import Clock
@@ -227,18 +228,6 @@ def unharmed(nodes, since):
     assert len(sequences) > 20
 
 
-def messages_of(folder, name):
-    """Deserialised messages of a topic of the only recording."""
-    from rosbags.rosbag2 import Reader
-
-    kinds = {topic.name.lstrip("/"): topic.kind for topic in recorded_topics(load_robot("ur5e"), CONTRACT, "/", clock=False)}
-    (bag,) = folder.iterdir()
-    with Reader(bag) as reader:
-        connections = [connection for connection in reader.connections if connection.topic == f"/{name}"]
-        assert connections, name
-        return [deserialize_message(bytes(content), kinds[name]) for _, _, content in reader.messages(connections)]
-
-
 @pytest.mark.ros
 @punctual
 def test_a_recording_holds_what_was_seen_asked_and_executed(policy, tmp_path_factory):
@@ -249,18 +238,19 @@ def test_a_recording_holds_what_was_seen_asked_and_executed(policy, tmp_path_fac
         nodes.link.trigger("policy/stop")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "standstill")
         executed = dict(nodes.link.executed)
-    recorded = {wire.sequence_of(message): message for message in messages_of(tmp_path, "guard/executed")}
+    (bag,) = tmp_path.iterdir()
+    recorded = {wire.sequence_of(message): message for message in messages_of(bag, "guard/executed")}
     assert executed.keys() <= recorded.keys()
     assert all(recorded[sequence].velocity == message.velocity for sequence, message in executed.items())
-    asked = {wire.sequence_of(message) for message in messages_of(tmp_path, "guard/command")}
+    asked = {wire.sequence_of(message) for message in messages_of(bag, "guard/command")}
     assert {sequence for sequence in executed if sequence >= nodes.link.number("run_sequence")} <= asked
-    sent = messages_of(tmp_path, "forward_velocity_controller/commands")
+    sent = messages_of(bag, "forward_velocity_controller/commands")
     assert len(sent) >= len(executed)
     assert any(max(map(abs, message.data)) > 0.1 for message in sent)
-    assert len(messages_of(tmp_path, "joint_states")) > 100
-    (goal,) = messages_of(tmp_path, "policy/input/goal")
+    assert len(messages_of(bag, "joint_states")) > 100
+    (goal,) = messages_of(bag, "policy/input/goal")
     assert [goal.point.x, goal.point.y, goal.point.z] == GOAL
-    armed = [pair.value for message in messages_of(tmp_path, "guard/status") for pair in message.status[0].values if pair.key == "armed"]
+    armed = [pair.value for message in messages_of(bag, "guard/status") for pair in message.status[0].values if pair.key == "armed"]
     assert {"true", "false"} <= set(armed)
 
 
@@ -317,7 +307,8 @@ def test_a_recording_that_is_full_is_a_warning_and_nothing_else(policy, tmp_path
         assert "max_size" in status.message
         nodes.link.spin(1.0)
         unharmed(nodes, since)
-    assert messages_of(tmp_path, "joint_states")
+    (bag,) = tmp_path.iterdir()
+    assert messages_of(bag, "joint_states")
 
 
 @pytest.mark.ros

@@ -171,19 +171,23 @@ class Speakers:
             word = self._words.get(said.publisher)
             if word is None:
                 word = self._words[said.publisher] = Word(said.publisher, said.message, said.order, now)
-                self._looked = -float("inf")
             elif said.order >= word.order:
                 word.message, word.order = said.message, said.order
             word.arrived = now
             heard.append((word, said.message))
-        if heard:
+        if heard or self._nameless:
             self.look()
         return heard
 
+    @property
+    def _nameless(self) -> bool:
+        """Whether somebody who is there has no name yet; `ros2 topic pub --once` stays for 0.1 s."""
+        return any(word.present and not word.node for word in self._words.values())
+
     def look(self) -> None:
-        """Look who is there, at most ten times a second."""
+        """Look who is there, at most ten times a second unless somebody's name is not known yet."""
         now = self._clock()
-        if now - self._looked < _LOOK:
+        if now - self._looked < _LOOK and not self._nameless:
             return
         self._looked = now
         present = self.topic.publishers()

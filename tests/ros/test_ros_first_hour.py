@@ -1,0 +1,263 @@
+"""The first hour on a robot (docs/how-to/deploy.md), command by command as the page has them, with `sim_node` as the driver."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from bags import messages_of
+from first_hour import LIMITS, ONLY_THERE, REST, ROBOT, ROOT, Operator, refusals, steps
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from ros_bench import fastest, in_time, punctual
+from ros_policies import resolved_rate
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from trajectory_msgs.msg import JointTrajectory
+
+from isthmus_ros.common import wire
+from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_sim.tasks import get_task
+
+CONTRACT = get_task("reach").contract
+STEPS = steps()
+WIRE = ROBOT.ros.transports["trajectory"]
+TURN = 1.005  # what isthmus.trajectory may be faster while it turns to a braking tail
+LOOSE = 1.02  # what a joint may be faster than it is told
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """A folder with the policy, and the domain in which the robot says its state and listens."""
+    folder = tmp_path_factory.mktemp("first_hour")
+    resolved_rate(CONTRACT).save(folder / "policy.isthmus")
+    domain = free_domain()
+    with isolated(domain) as environment:
+        robot = NodeProcess("sim_node", {"task": "reach", "transport": "trajectory"}, environment)
+        yield folder, domain
+        code, log = robot.end(), robot.log
+        robot.clean_up()
+    assert code == 0, log
+
+
+@pytest.fixture
+def begin(driver, tmp_path_factory, monkeypatch):
+    """Begins an hour with the robot at home, in a folder of its own."""
+    folder, domain = driver
+
+    @contextlib.contextmanager
+    def operator():
+        place = tmp_path_factory.mktemp("place")
+        shutil.copy(folder / "policy.isthmus", place)
+        (place / "core").symlink_to(ROOT / "core")
+        monkeypatch.chdir(place)
+        with Operator(domain) as found:
+            fault(found, "")
+            found.link.trigger("sim_node/reset")
+            yield found
+
+    return operator
+
+
+def fault(operator, *entries):
+    """Switch exactly these faults of the robot on."""
+    value = ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=list(entries))
+    request = SetParameters.Request(parameters=[Parameter(name="fault", value=value)])
+    (result,) = operator.link.call(SetParameters, "sim_node/set_parameters", request).results
+    assert result.successful, result.reason
+
+
+def step(number):
+    """The commands of a step."""
+    (found,) = [commands for title, commands in STEPS.items() if title.startswith(number)]
+    assert found, number
+    return found
+
+
+def beginning():
+    """What is typed in the second terminal until the arm moves."""
+    first, *commands = step("3.")
+    assert first[1] == "launch"
+    return commands[: 1 + [words[3] for words in commands].index("/policy/start")]
+
+
+def newest_bag():
+    return max(file.parent for file in Path("first").glob("*/metadata.yaml"))
+
+
+def slow_enough(bag, scale):
+    """Every joint, and every word on the wire, within the scaled limit; and the arm has come near to it."""
+    states = [fastest(state) for state in messages_of(bag, "joint_states")]
+    wired = [max(map(abs, point.velocities)) for sent in messages_of(bag, WIRE) for point in sent.points]
+    assert max(wired) <= TURN * scale * max(LIMITS) + 1e-6
+    assert 0.5 * scale * max(LIMITS) < max(states) <= LOOSE * scale * max(LIMITS), max(states)
+
+
+def test_every_command_of_the_page_has_something_that_stands_for_it():
+    with isolated(free_domain()) as environment, Operator(int(environment["ROS_DOMAIN_ID"])) as operator:
+        for commands in STEPS.values():
+            for words in commands:
+                operator.action(words)
+        with pytest.raises(AssertionError, match="the page says ros2 bag play x, and nothing here stands for that"):
+            operator.do(["ros2", "bag", "play", "x"])
+    said = [" ".join(words) for commands in STEPS.values() for words in commands]
+    assert [command for command in ONLY_THERE if not any(line.startswith(command) for line in said)] == []
+
+
+@pytest.mark.ros
+def test_at_the_desk_nothing_is_wrong_and_a_profile_of_ones_own_is_found(begin):
+    with begin() as operator:
+        operator.do(*step("0."), *step("A profile of your own"))
+
+
+@pytest.mark.ros
+def test_the_robot_is_there_and_nobody_commands_it(begin):
+    with begin() as operator:
+        operator.do(*step("1."))
+
+
+@pytest.mark.ros
+@punctual
+def test_a_shadow_has_opinions_and_commands_nothing(begin):
+    with begin() as operator:
+        operator.do(*step("2."))
+        operator.wait(lambda: int(operator.link.status["opinions.pass"]) + int(operator.link.status["opinions.clamp"]) > 20, "opinions")
+        topics = {*ROBOT.ros.command_topics.values(), *ROBOT.ros.transports.values()}
+        assert {topic: operator.link._node.count_publishers(f"/{topic}") for topic in topics} == dict.fromkeys(topics, 0)
+        status = dict(operator.link.status)
+        operator.rests()
+        operator.interrupt()
+    in_time(status["opinion_cause"])
+    assert (status["opinions.stop"], status["opinions.hold"]) == ("0", "0"), status
+    bag = newest_bag()
+    assert len(messages_of(bag, "policy/shadow")) > 20
+    assert messages_of(bag, WIRE) == []
+    assert max(fastest(state) for state in messages_of(bag, "joint_states")) < REST
+
+
+@pytest.mark.ros
+@punctual
+def test_a_tenth_of_the_speed_ends_in_every_way_at_rest(begin):
+    with begin() as operator:
+        *commands, third = step("3.")
+        operator.do(*commands)
+        fault(operator, "protective_stop:=true")  # the robot's own emergency stop, which is no command
+        operator.latched()
+        fault(operator, "")
+        operator.do(*commands[-3:])
+        assert [words[3] for words in commands[-3:]] == ["/guard/reset", "/guard/arm", "/policy/start"]
+        operator.interrupt()
+        slow_enough(newest_bag(), 0.1)
+        operator.do(third, *beginning())
+        operator.interrupt()
+        slow_enough(newest_bag(), 0.3)
+
+
+@pytest.mark.ros
+@punctual
+def test_full_speed_is_recorded_and_told(begin):
+    with begin() as operator:
+        operator.do(*step("4."), *beginning())
+        operator.wait(lambda: {"steps", "missed"} <= operator.link.cadence.keys(), "/diagnostics")
+        status = dict(operator.link.status)
+        operator.interrupt()
+    assert {"rung", "cause", "armed", "phase"} <= status.keys()
+    bag = newest_bag()
+    slow_enough(bag, 1.0)
+    asked, executed = ([wire.sequence_of(message) for message in messages_of(bag, f"guard/{name}")] for name in ("command", "executed"))
+    assert len(set(asked) & set(executed)) > 5
+
+
+ELSEWHERE = {
+    "DDS uses shared memory, …": "test_ros_network.py",
+    "the policy commands velocity, and a robot behind a forward controller … keeps its last velocity": "test_ros_guard_node.py",
+}
+"""Rows of the table about refusals that another file provokes."""
+
+
+@contextlib.contextmanager
+def faulty(operator, *entries):
+    fault(operator, *entries)
+    yield
+    fault(operator, "")
+
+
+@contextlib.contextmanager
+def another(operator, kind, topic, message=None):
+    """Somebody else who publishes on a topic, and says this ten times a second."""
+    node = operator.link._node
+    publisher = node.create_publisher(kind, topic, wire.COMMAND)
+    timer = node.create_timer(0.1, lambda: message and publisher.publish(message))
+    yield
+    node.destroy_timer(timer)
+    node.destroy_publisher(publisher)
+
+
+@contextlib.contextmanager
+def pressed(operator, words):
+    """A button that says it once and goes, or stays."""
+    operator.do(words)
+    yield
+    operator.do([word.replace("true", "false") for word in words])
+    operator.insist(lambda: operator.link.trigger("guard/reset"))
+
+
+@contextlib.contextmanager
+def stopped(operator):
+    operator.link.trigger("guard/stop")
+    yield
+    operator.insist(lambda: operator.link.trigger("guard/reset"))
+
+
+@contextlib.contextmanager
+def held(operator):
+    """A button that is pressed and stays."""
+    node = operator.link._node
+    button = node.create_publisher(Bool, "/emergency_stop", wire.LATCHED)
+    button.publish(Bool(data=True))
+    yield
+    button.publish(Bool(data=False))
+    operator.insist(lambda: operator.link.trigger("guard/reset"))
+    node.destroy_publisher(button)
+
+
+def of_arming(operator):
+    """Row of the table → what provokes it while the guard is active and not armed."""
+    (press,) = [words for words in step("3.") if words[-1] == "{data: true}" and "/emergency_stop" in words]
+    twin = JointState(name=["elbow_joint"], position=[0.0], velocity=[0.0])
+    return {
+        "… also publishes …; a process that was killed stays listed for 20 s": another(operator, JointTrajectory, f"/{WIRE}"),
+        "nobody subscribes … with a matching QoS; is the robot's controller … running?": faulty(operator, "no_subscriber:=true"),
+        "… both publish joint … on /joint_states": another(operator, JointState, "/joint_states", twin),
+        "emergency_stop is true, says …": held(operator),
+        "emergency_stop is true, said … before it went": pressed(operator, press),
+        "the joint state … is … s old": faulty(operator, "state_delay:=0.5"),
+        "the guard is stopped (…)": stopped(operator),
+    }
+
+
+@pytest.mark.ros
+@punctual
+def test_it_refuses_with_the_sentences_of_the_table(begin):
+    rows = refusals()
+    with begin() as operator:
+        launch, *commands = step("3.")
+        arming = [words[3] for words in commands].index("/guard/arm")
+        operator.do(launch)
+        with pytest.raises(RosError, match="the node is not active"):
+            operator.link.arm()
+        operator.do(*commands[:arming])
+        provoked = of_arming(operator)
+        for row, provocation in provoked.items():
+            with provocation:
+                operator.refused(operator.link.arm, rows[row], undo=lambda: operator.link.arm(False))
+        far = "… rad from the start pose; at most 0.5 rad are ramped"
+        with faulty(operator, "position_offset:=shoulder_pan_joint=0.8"):
+            operator.link.spin(0.5)
+            operator.do(*commands[arming : arming + 2])
+            operator.refused(lambda: operator.link.trigger("policy/start"), rows[far])
+        operator.interrupt()
+    assert {*provoked, far, *ELSEWHERE} == set(rows)
