@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isthmus.guard import STOP, GuardState, LimitGuard
+from isthmus.guard import HOLD, STOP, GuardState, LimitGuard
 from isthmus.monitors import time_out
 from isthmus.phases import Phase
 from isthmus.records import Array, Measurement, reorder
@@ -85,8 +85,10 @@ class Lookout:
             helpless = state.cause[0] if _RUNS in state.cause[0] else f"{state.cause[0]}, and a joint {_RUNS} from its command"
         elif self._gap and guard.mode == "effort":
             helpless = state.cause[0]
-        if phase is Phase.IDLE and not stray:
-            stray = self._moved(sample, now)
+        if phase is Phase.IDLE and state.rung[0] == HOLD:
+            state = guard.stop(state, state.cause[0])  # there is no motion to hold for
+        if phase is Phase.IDLE and state.rung[0] < STOP:
+            stray = stray or self._moved(sample, now)
         return Sight(state, stray, self._silent(state, now), helpless, hurry)
 
     def after(self, now: float) -> str:

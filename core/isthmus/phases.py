@@ -51,7 +51,6 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = {
     (Phase.IDLE, Event.COMMAND): Phase.FOLLOWING,
     (Phase.IDLE, Event.DISARM): Phase.DISARMED,
     (Phase.IDLE, Event.RESET): Phase.DISARMED,
-    (Phase.IDLE, Event.HOLD): Phase.HOLDING,
     (Phase.IDLE, Event.STOP): Phase.BRAKING,
     (Phase.IDLE, Event.STRAY): Phase.DISARMED,
     (Phase.FOLLOWING, Event.QUIET): Phase.IDLE,

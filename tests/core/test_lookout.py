@@ -56,9 +56,11 @@ def jump(sample):
 def test_an_idle_arm_whose_samples_are_wrong_is_stopped(mode, spoil, cause):
     bench = Bench(mode).armed().run(0.5)
     bench.arm.tell = spoil
-    bench.run(1.0)
-    assert bench.stream.rung == STOP
+    bench.run(0.05)
+    assert (bench.stream.rung, bench.helped) == (STOP, [])
     assert cause in bench.stream.cause
+    bench.run(1.0)
+    assert (bench.phase, bench.helped) == (Phase.STOPPED, [])
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -176,14 +176,14 @@ def another_sender(*, once: int = -1) -> Act:
         contract = cruising_contract(run.subject, run.setting)
         away = run.subject.home if run.mode == "position" else -run.subject.push * run.speed
         other = Commander(run.domain, contract, lambda count: away)
-        if once >= 0:
-            other.change = lambda message: None
-        with contextlib.ExitStack() as stack:
+        other.change = lambda message: None
+        with other:  # it counts from its first message, not from its discovery
 
             def fault() -> None:
-                stack.enter_context(other)
                 if once >= 0:
                     other.send(other.command(once, away))
+                else:
+                    other.change = lambda message: message
 
             return run.after(fault)
 

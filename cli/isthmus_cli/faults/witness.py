@@ -126,7 +126,7 @@ class Witness:
     def motion(self) -> tuple[Array, Array]:
         """Times `[N]` and velocities `[N, J]` of the joints."""
         truth = list(self.truth)
-        return np.array([moment for moment, _ in truth]), np.array([values for _, values in truth]).reshape(len(truth), -1)
+        return np.array([moment for moment, _ in truth]), np.array([values for _, values in truth]).reshape(len(truth), -1 if truth else 0)
 
     def speed(self) -> float:
         """Of the fastest joint now, rad/s."""
@@ -179,7 +179,7 @@ def _values(message: Any) -> dict[str, str]:
 
 def _velocities(commands: list[tuple[float, Array]], given: bool, period: float) -> tuple[Array, Array]:
     times = np.array([moment for moment, _ in commands])
-    values = np.array([values for _, values in commands]).reshape(len(times), -1)
+    values = np.array([values for _, values in commands]).reshape(len(times), -1 if len(times) else 0)
     return times, values if given or not len(times) else np.diff(values, axis=0, prepend=values[:1]) / period
 
 
