@@ -21,8 +21,8 @@ _MODES = ("position", "velocity", "effort", "twist")
 class Faults:
     """Bring faults about with real processes over DDS, and write a table of what came of them.
 
-    Robot, guard and policy are processes of their own; the robot is simulated in MuJoCo. It takes about 20 s a line and repeat, and goes on where
-    it was interrupted.
+    Robot, guard and policy are processes of their own; the robot is simulated in PyBullet, one that is commanded by effort in MuJoCo. It takes about
+    20 s a line and repeat, and goes on where it was interrupted.
 
     Attributes:
         robot: name of the robot profile.

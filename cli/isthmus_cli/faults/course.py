@@ -264,7 +264,8 @@ def course(
     domain = free_domain()
     with isolated(domain) as environment, _disk(small=recorder == "small") as folder:
         told = {"policy": str(policy), "clock": "wall", "accept_no_deadman": True, **shared}
-        robot = {"task": subject.task(setting.mode), "plant": "mujoco", "clock": "wall", "transport": setting.transport}
+        engine = "mujoco" if setting.mode == "effort" else "pybullet"  # whose servo does not ring on set-points at 20 Hz
+        robot = {"task": subject.task(setting.mode), "plant": engine, "clock": "wall", "transport": setting.transport}
         nodes: dict[str, tuple[dict[str, Any], str]] = {"guard_node": ({**told, "transport": setting.transport}, "")}
         if not alone:
             nodes["policy_node"] = (told, "isthmus_cli.faults.misbehaving" if spoiled else "")
