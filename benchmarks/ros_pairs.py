@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fault_course  # noqa: F401 - finds the policies of the ROS tests
 import numpy as np
+import paths  # noqa: F401 - finds the policies of the ROS tests
 from ros_policies import resolved_rate
 
 from isthmus.artifact import Artifact

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from fault_policies import cruising_contract
 from lifecycle_msgs.msg import Transition
 from onnx import TensorProto, helper, numpy_helper
 from ros_bare import start_loop
@@ -22,6 +21,7 @@ from ros_chain import ROBOT, bring_up, patiently
 from isthmus.kinds.graph import graph_artifact
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_sim.tasks import get_task
 
 __all__ = ["Kept", "run", "swinging"]
 
@@ -53,8 +53,9 @@ class Kept:
 
 def swinging(period: float, folder: Path) -> Path:
     """A policy file that moves the arm's joints in pairs on circles for ever: a Hopf oscillator in ONNX, which keeps its radius."""
-    reach = cruising_contract("velocity")
-    contract = dataclasses.replace(reach, task="swing", control_period=period)
+    reach = get_task("reach").contract
+    seen = tuple(reach.signal(name) for name in ("joint_position", "joint_velocity", "previous_action"))
+    contract = dataclasses.replace(reach, task="swing", observation=seen, control_period=period)
     pairs = np.arange(len(ROBOT.joints)) // 2
     beside = (pairs[:, None] == pairs[None]).astype(np.float32)  # [J, J]
     turn = np.triu(beside, 1) - np.tril(beside, -1)
