@@ -202,7 +202,8 @@ class Operator:
         file, *given = words
         assert (ROOT / "launch" / file).is_file(), file
         self._arguments = dict(word.split(":=", 1) for word in given)
-        self.link.status = {}
+        self.link.close()  # as a new terminal: a client that knew the nodes before may miss the answers of the new ones
+        self.link = Link("/joint_states", self._domain, self._watched)
         self._graph = NodeGraph(plan(file.removesuffix(".launch.py"), self._arguments), "/joint_states")
         self._watched[:] = self._graph.processes
         if self._graph.plan.autostart:

@@ -114,6 +114,21 @@ def test_a_button_that_went_before_it_had_a_name_counts_for_ever():
         assert problem.endswith("before it went; this counts until guard_node is started anew")
 
 
+def test_the_name_of_a_button_is_learnt_though_it_stays_for_a_tenth_of_a_second():
+    """As `ros2 topic pub --once` does, whose node is discovered a moment after its publisher: nobody could take its `true` back."""
+    buttons = Buttons()
+    buttons.says("a", True)
+    buttons.there["a"] = ""
+    assert buttons.stop.poll() == "emergency_stop is true, says a node whose name is not known"
+    for name in ("", "", "/panel"):
+        buttons.there["a"] = name
+        buttons.time += 0.005
+        assert buttons.stop.poll() == ""
+    buttons.goes("a")
+    (problem,) = buttons.problems()
+    assert "said /panel before it went" in problem
+
+
 def test_each_required_button_must_be_heard_itself():
     buttons = Buttons(required=("/a", "/b"))
     buttons.says("a", False)

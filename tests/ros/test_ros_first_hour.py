@@ -4,6 +4,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
@@ -26,7 +27,8 @@ CONTRACT = get_task("reach").contract
 STEPS = steps()
 WIRE = ROBOT.ros.transports["trajectory"]
 TURN = 1.005  # what isthmus.trajectory may be faster while it turns to a braking tail
-LOOSE = 1.02  # what a joint may be faster than it is told
+WINDOW = 0.25  # s over which a joint's speed is measured
+LATE = 1.15  # what a joint may be faster over a window in which a message came late
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +91,20 @@ def newest_bag():
 
 
 def slow_enough(bag, scale):
-    """Every joint, and every word on the wire, within the scaled limit; and the arm has come near to it."""
-    states = [fastest(state) for state in messages_of(bag, "joint_states")]
+    """Every word on the wire within the scaled limit, every joint too over a quarter of a second, and the arm has come near to it.
+
+    A single sample may be faster: the controller begins a trajectory when it arrives, so one that is late by d s is a step of speed times d.
+    """
+    limit = scale * max(LIMITS)
     wired = [max(map(abs, point.velocities)) for sent in messages_of(bag, WIRE) for point in sent.points]
-    assert max(wired) <= TURN * scale * max(LIMITS) + 1e-6
-    assert 0.5 * scale * max(LIMITS) < max(states) <= LOOSE * scale * max(LIMITS), max(states)
+    assert max(wired) <= TURN * limit + 1e-6
+    states = messages_of(bag, "joint_states")
+    times = np.array([wire.nanoseconds_of(state.header.stamp) for state in states]) / 1e9
+    positions = np.array([state.position for state in states])
+    later = np.searchsorted(times, times[times < times[-1] - WINDOW] + WINDOW)
+    ways = np.abs(positions[later] - positions[: len(later)]).max(axis=1)
+    assert (ways / (times[later] - times[: len(later)])).max() <= LATE * limit
+    assert max(map(fastest, states)) > 0.4 * limit
 
 
 def test_every_command_of_the_page_has_something_that_stands_for_it():
@@ -161,7 +172,7 @@ def test_a_tenth_of_the_speed_ends_in_every_way_at_rest(begin):
 def test_full_speed_is_recorded_and_told(begin):
     with begin() as operator:
         operator.do(*step("4."), *beginning())
-        operator.wait(lambda: {"steps", "missed"} <= operator.link.cadence.keys(), "/diagnostics")
+        operator.wait(lambda: {"steps", "missed"} <= operator.link.cadence.keys() and operator.link.number("sequence") > 10, "/diagnostics")
         status = dict(operator.link.status)
         operator.interrupt()
     assert {"rung", "cause", "armed", "phase"} <= status.keys()
@@ -173,6 +184,7 @@ def test_full_speed_is_recorded_and_told(begin):
 
 ELSEWHERE = {
     "DDS uses shared memory, …": "test_ros_network.py",
+    "… rad from the start pose; at most 0.5 rad are ramped": "test_ros_transports.py",
     "the policy commands velocity, and a robot behind a forward controller … keeps its last velocity": "test_ros_guard_node.py",
 }
 """Rows of the table about refusals that another file provokes."""
@@ -224,6 +236,12 @@ def held(operator):
     node.destroy_publisher(button)
 
 
+def disarmed(operator):
+    """Take an arming back that came before what forbids it; a stop in between does so too."""
+    with contextlib.suppress(RosError):
+        operator.link.arm(False)
+
+
 def of_arming(operator):
     """Row of the table → what provokes it while the guard is active and not armed."""
     (press,) = [words for words in step("3.") if words[-1] == "{data: true}" and "/emergency_stop" in words]
@@ -253,11 +271,6 @@ def test_it_refuses_with_the_sentences_of_the_table(begin):
         provoked = of_arming(operator)
         for row, provocation in provoked.items():
             with provocation:
-                operator.refused(operator.link.arm, rows[row], undo=lambda: operator.link.arm(False))
-        far = "… rad from the start pose; at most 0.5 rad are ramped"
-        with faulty(operator, "position_offset:=shoulder_pan_joint=0.8"):
-            operator.link.spin(0.5)
-            operator.do(*commands[arming : arming + 2])
-            operator.refused(lambda: operator.link.trigger("policy/start"), rows[far])
+                operator.refused(operator.link.arm, rows[row], undo=lambda: disarmed(operator))
         operator.interrupt()
-    assert {*provoked, far, *ELSEWHERE} == set(rows)
+    assert {*provoked, *ELSEWHERE} == set(rows)
