@@ -1,0 +1,16 @@
+"""Lifecycle sequences drawn at random, with real processes; `python tests/ros/lifecycle_course.py --seeds 200` draws more."""
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from lifecycle_course import sequence
+
+pytestmark = pytest.mark.ros
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_nothing_moves_without_arm_and_start_in_that_order_after_the_last_stop(seed):
+    found, done = sequence(seed)
+    assert not found
+    assert done
