@@ -64,7 +64,7 @@ def page(subject: Subject, speed: float, results: Mapping[str, Any], rows: Seque
 def _summary(entries: Sequence[Mapping[str, Any]]) -> str:
     runs = [(entry, run) for entry in entries for run in entry["runs"]]
     right = sum(run["outcome"] in entry["expected"] for entry, run in runs)
-    timed = [(entry, run) for entry, run in runs if entry["timed"]]
+    timed = [(entry, run) for entry, run in runs if _timed(entry, run)]
     prompt = sum(not _late(entry, run) for entry, run in timed)
     limited = [run for _, run in runs if run["velocity"] is not None]
     within = sum(not _excessive(run) for run in limited)
@@ -76,9 +76,14 @@ def _summary(entries: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _timed(entry: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    """Whether the bounds of time apply: a run without effect has nothing to brake for, and its speed varies as it likes."""
+    return bool(entry["timed"]) and run["outcome"] != "N"
+
+
 def _late(entry: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
     """Whether a run braked too late or not at all, or stood too late after that."""
-    if not entry["timed"]:
+    if not _timed(entry, run):
         return False
     if run["brake"] is None:
         return run["outcome"] == "failed" or not {*"HSX"}.isdisjoint(run["outcome"])
@@ -126,7 +131,10 @@ def _line(entry: Mapping[str, Any]) -> str:
         entry["setting"],
         " or ".join(entry["expected"]),
         _bold(outcome, all(run["outcome"] in entry["expected"] for run in runs)),
-        _bold(_milliseconds(_largest(run["brake"] for run in runs)), not any((run["brake"] or 0) > entry["first"] for run in late)),
+        _bold(
+            _milliseconds(_largest(run["brake"] for run in runs if run["outcome"] != "N")),
+            not any((run["brake"] or 0) > entry["first"] for run in late),
+        ),
         _bold(_milliseconds(_largest(run["still"] for run in runs)), not late),
         _bold(limits.strip(", "), not any(_excessive(run) for run in runs)),
         words.replace("|", "/").replace("\n", " ")[:160],
