@@ -32,8 +32,8 @@ has no such bound); standstill within the braking time at `stop_acceleration`, t
 ({lag:g} s), τ ln(min(v, a τ) / {standstill:g}). What is later is bold. *Limits* is the largest use of the limits of velocity and of acceleration on
 the robot's own command topic, where a trajectory is sampled as its controller interpolates it, and of velocity by the simulated joints; 1 is the
 limit, more than {velocity:g} and {acceleration:g} on the topic is bold. Single set-points and velocities of forward controllers have no motion in
-between: their rates are differences over the time between two arrivals, which an
-urgent stop makes short and a late process wrong.
+between: their rates are differences over the time between two arrivals, short after an
+urgent stop. Whether what is bold there is motion or arrival has not been told apart.
 The next repeat resets, arms and starts the same processes again, unless the fault ended them: that is the recovery.
 """
 
