@@ -99,12 +99,12 @@ def test_a_command_is_moved_to_the_nearest_one_that_keeps_every_limit(seed, mode
     now = situation(generator, limits, dt, mode=mode, age=late)
     rates = generator.uniform(-2, 2, (ROWS, 6)) * limits.velocity
     asked = now.executed + rates * dt if mode == "position" else rates
-    hardest = ARM.joints[0].stop_acceleration  # of the robot itself
+    hardest = ARM.joints[0].stop_acceleration * scale  # of the robot itself
     found = MotionEnvelope(robot, limits, mode, scale).clamp(asked, now)
     found = (found - now.executed) / dt if mode == "position" else found
     for row in range(ROWS):
         for joint in range(6):
-            rate, fastest, braking = now.rate[row, joint], limits.velocity[joint] * scale, limits.stop_acceleration[joint]
+            rate, fastest, braking = now.rate[row, joint], limits.velocity[joint] * scale, limits.stop_acceleration[joint] * scale
             slowest = math.copysign(max(abs(rate) - hardest * dt, 0.0), rate)
             reach = acceleration * scale * dt
             place = now.executed[row, joint] if mode == "position" else now.position[row, joint] + now.velocity[row, joint] * lag
@@ -127,7 +127,7 @@ def test_braking_goes_towards_rest_at_the_robots_own_stop_acceleration_and_no_fu
     now.rate[:2] = [[0.01, -0.01, 0, 1, -1, 3], [0.02, 0.04, 0.06, -0.08, 0.1, 0.12]]
     found = MotionEnvelope(robot, limits, mode, 0.1).brake(now)
     rate = (found - now.executed) / 0.02 if mode == "position" else found
-    step = np.array(own) * 0.02
+    step = np.array(own) * 0.1 * 0.02
     np.testing.assert_allclose(rate, np.sign(now.rate) * np.maximum(np.abs(now.rate) - step, 0), atol=1e-9)
     clamped = MotionEnvelope(robot, limits, mode, 0.1).clamp(found, now)
     np.testing.assert_array_equal(clamped, found)
