@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
-import platform
 import shlex
 from pathlib import Path
 from typing import Any
 
+from isthmus_cli.provenance import commit, machine
 from isthmus_cli.report import WORLDS
 from isthmus_sim.task import Task
 
@@ -18,7 +17,6 @@ __all__ = ["EPISODE_SEED", "PLANTS", "ROBOT", "demo_facts"]
 PLANTS = ("mujoco", "pybullet")
 ROBOT = {"payload": 1.0, "joint_damping": 2.0}  # kg, N·m·s/rad: what training never saw
 EPISODE_SEED = 20_000  # of the first evaluated episode, 0.3 m from its goal in reach; the others count up; none is seen in training
-_VERSIONS = ("isthmus", "mujoco", "pybullet", "torch", "onnxruntime", "ros-rclpy", "numpy")
 
 
 def demo_facts(task: Task, steps: int, seed: int, out: Path, episodes: int, ros_episodes: int) -> dict[str, Any]:
@@ -74,18 +72,6 @@ def demo_facts(task: Task, steps: int, seed: int, out: Path, episodes: int, ros_
         "date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "robot_parameters": {name: [value, task.parameters[name].unit] for name, value in ROBOT.items()},
         "commands": {what: shlex.join(command) for what, command in commands.items()},
-        "machine": {
-            "system": f"{platform.system()} {platform.release()}",
-            "processors": f"{os.cpu_count()} ({platform.machine()})",
-            "load before": f"{os.getloadavg()[0]:.2f}",
-            "python": platform.python_version(),
-            **{name: _version(name) for name in _VERSIONS},
-        },
+        "commit": commit(),
+        "machine": {"load before": f"{os.getloadavg()[0]:.2f}", **machine()},
     }
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed by pip"

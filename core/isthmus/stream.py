@@ -30,6 +30,7 @@ _FROZEN = 0.15  # s without a look that the guard forgives itself in motion
 _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a demand is carried out in its place
 _STILL = 2  # control periods at rest in a row that confirm standstill
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
+_ON_TIME = 0.95  # of a period between two commands, as small a jitter as the limits of what goes over the wire forgive
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
 
 
@@ -87,7 +88,6 @@ class GuardedStream:
         self._urgent = self._hurry = self._waiting = self._helpless = False
         self._pending: Asked | None = None
         self._deferred: list[Asked] = []
-        self._braked = -np.inf
         self._stamp, self._still, self._ended = -1, 0, ""
 
     @property
@@ -317,8 +317,6 @@ class GuardedStream:
     def _send(self, command: Command) -> None:
         self._acted = self._clock()
         braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING
-        if self.rung >= HOLD:
-            self._braked = self._acted
         self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 
     def _go(self, event: Event) -> bool:
@@ -357,9 +355,9 @@ class GuardedStream:
             self._on_change()
 
     def _timing(self, command: Command | None, now: float) -> Timing | float:
-        """A command that keeps about its time is judged for a whole period, as in training; what comes in between, for what has passed."""
+        """A command that keeps its time is judged for a whole period, as in training; what comes sooner, for what has passed."""
         if not self._robot.realtime:
             return self._period
         passed = min(now - self._acted, self._period)
-        whole = command is not None and now - self._braked > self._period / 2
+        whole = command is not None and passed > _ON_TIME * self._period
         return self._lookout.timing(self._period if whole else passed, now)

@@ -14,7 +14,7 @@ from isthmus_cli.faults.page import page
 from isthmus_cli.faults.policies import write_policy
 from isthmus_cli.faults.review_rows import REVIEW_ROWS
 from isthmus_cli.faults.rows import NOTES, PF, ROWS, TW, VT
-from isthmus_cli.faults.seen import letters, stops, use_of_commands, use_of_splines
+from isthmus_cli.faults.seen import letters, sent, stops, use_of_commands, use_of_splines
 from isthmus_cli.faults.subject import Setting, Subject
 from isthmus_cli.main import main
 
@@ -65,16 +65,29 @@ def test_a_spline_without_a_beginning_begins_in_the_one_before():
 
 
 @pytest.mark.parametrize("mode", ["velocity", "position"])
-def test_commands_on_the_beat_are_not_judged_by_the_jitter_of_their_arrival(mode):
+def test_commands_on_the_beat_are_not_judged_by_their_jitter(mode):
     beat = np.arange(0, 1, 0.05)
     speeds = np.minimum(15 * beat, 1.5)
     values = (speeds if mode == "velocity" else np.cumsum(speeds) * 0.05)[:, None] * SIX
-    jitter = np.random.default_rng(0).uniform(-0.005, 0.005, beat.size)
+    jitter = np.random.default_rng(0).uniform(-0.001, 0.001, beat.size)
     velocity, acceleration = use_of_commands(beat + jitter, values, mode, 0.05, LIMITS)
     assert velocity == pytest.approx(1.5 / np.pi)
     assert acceleration == pytest.approx(1)
+    early = beat - np.where(np.arange(beat.size) == 10, 0.02, 0)
+    assert use_of_commands(early, values, mode, 0.05, LIMITS)[1] > (1.5 if mode == "position" else 0)
     urgent = np.append(beat, beat[-1] + 0.01)
     assert use_of_commands(urgent, np.append(values, values[-1:] * 0, axis=0), "velocity", 0.05, LIMITS)[1] > 5
+
+
+def test_commands_count_as_sent_when_the_guard_says_so():
+    stamps = 1e9 + np.array([0.0, 0.05, 0.055, 0.1])
+    arrivals = np.array([7.001, 7.051, 7.053, 7.101])
+    values = np.array([0.1, 0.2, 0.2, 0.3])[:, None] * SIX
+    executed = [(moment + 0.001, stamp, value) for moment, stamp, value in zip(arrivals, stamps, values, strict=True)]
+    np.testing.assert_array_equal(sent(arrivals, values, executed), stamps)
+    np.testing.assert_allclose(sent(arrivals, values, executed[:-1]), stamps)  # its last word is missing
+    np.testing.assert_array_equal(sent(arrivals, values, []), arrivals)
+    np.testing.assert_array_equal(sent(arrivals, values + 1, executed), arrivals)  # somebody else's commands
 
 
 def test_the_servo_lag_is_that_of_a_velocity_servo_behind_a_ramp():
@@ -94,7 +107,7 @@ def test_rows_are_named_by_numbers_and_ranges():
     assert row_numbers("1,20-22", known) == {1, 20, 21, 22} & known
     with pytest.raises(ValueError, match="--rows must be numbers and ranges such as 1,20-30, got 'x'"):
         row_numbers("x", known)
-    with pytest.raises(ValueError, match="--rows 200 names no row; there are 1 to 90"):
+    with pytest.raises(ValueError, match="--rows 200 names no row; there are 1 to 92"):
         row_numbers("200", known)
 
 
@@ -125,7 +138,8 @@ def test_every_policy_of_the_table_can_be_written(tmp_path, subject):
     assert all(path.is_file() for path in written)
 
 
-RUN = {"outcome": "S", "words": "a cause", "note": "", "brake": 0.09, "still": 0.3, "allowed": 0.34, "load": 1.0}
+MADE = [{"command": "isthmus faults ur5e", "commit": "0123456789ab", "date": "2026-11-29", "machine": {"python": "3.11"}}]
+RUN = {"outcome": "S", "words": "a cause", "note": "", "brake": 0.09, "still": 0.3, "allowed": 0.34, "load": 1.0, "made": 0}
 RUN |= {"velocity": 0.5, "acceleration": 0.9, "joints": 0.6}
 
 
@@ -138,7 +152,7 @@ def table(**changes):
         "timed": True,
         "first": 0.1,
     }
-    return page(UR5E, 0.6, {"line": {**entry, "runs": [RUN, RUN | changes]}}, (*ROWS, *REVIEW_ROWS), NOTES)
+    return page(UR5E, 0.6, MADE, {"line": {**entry, "runs": [RUN, RUN | changes]}}, (*ROWS, *REVIEW_ROWS), NOTES)
 
 
 @pytest.mark.parametrize(
@@ -159,13 +173,17 @@ def table(**changes):
 def test_the_headline_counts_what_missed_its_bounds(changes, headline, cell):
     text = table(**changes)
     assert headline in text
+    assert "* `isthmus faults ur5e`, commit 0123456789ab, 2026-11-29; python 3.11" in text
     assert cell in text
     assert ("What missed its time bounds or a limit" in text) == bool(changes and "outcome" not in changes)
 
 
 def test_the_page_is_written_again_without_processes(tmp_path, capsys):
-    (tmp_path / "faults.json").write_text(json.dumps({}))
+    (tmp_path / "faults.json").write_text(json.dumps({"made": [], "lines": {}}))
     assert main(["faults", "ur5e", "--repeats", "0", "--out", str(tmp_path)]) == 0
     assert "Written by `isthmus faults ur5e`" in (tmp_path / "faults.md").read_text()
+    (tmp_path / "faults.json").write_text("[]")
+    assert main(["faults", "ur5e", "--repeats", "0", "--out", str(tmp_path)]) == 2
+    assert "is no file of results of isthmus faults; choose another folder with --out" in capsys.readouterr().err
     assert main(["faults", "ur5e", "--mode", "torque"]) == 2
     assert "--mode must be one of position, velocity, effort, twist, got 'torque'" in capsys.readouterr().err

@@ -148,23 +148,25 @@ def left_alone(run: Course, *names: str) -> Seen:
     return seen
 
 
-def says(*faults: str, seconds: float = 1.4) -> Act:
-    """A fault of the simulated robot, in motion."""
+def says(*faults: str, seconds: float = 1.4, driven: bool = False) -> Act:
+    """A fault of the simulated robot, in motion; `driven` means that it moves the joints faster than anybody asks for."""
 
     def act(run: Course) -> Seen:
         run.cruise()
-        return run.after(lambda: run.fault(*faults), seconds)
+        seen = run.after(lambda: run.fault(*faults), seconds)
+        seen.joints = NAN if driven else seen.joints
+        return seen
 
     return act
 
 
-def says_at_start(*faults: str) -> Act:
-    """The same before arming."""
+def says_at_start(*faults: str, seconds: float = 0.4) -> Act:
+    """The same so many seconds before arming."""
 
     def act(run: Course) -> Seen:
         run.home()
         run.fault(*faults)
-        run.link.spin(0.4)
+        run.link.spin(seconds)
 
         def begin() -> None:
             run.link.arm()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -51,13 +50,13 @@ class Faults:
             0 if all runs came out as the table asks, 1 otherwise.
 
         Raises:
-            ValueError: an unknown robot, mode or row, or a robot that cannot be simulated.
+            ValueError: an unknown robot, mode or row, a robot that cannot be simulated, or a folder with another kind of results.
         """
         if self.mode and self.mode not in _MODES:
             raise ValueError(f"--mode must be one of {', '.join(_MODES)}, got {self.mode!r}")
         if self.repeats < 0:
             raise ValueError(f"--repeats must be >= 0, got {self.repeats}")
-        from isthmus_cli.faults.measure import measure
+        from isthmus_cli.faults.measure import Record, measure
         from isthmus_cli.faults.page import page
         from isthmus_cli.faults.review_rows import REVIEW_ROWS
         from isthmus_cli.faults.rows import NOTES, ROWS, VT
@@ -72,12 +71,12 @@ class Faults:
         folder = self.out or Path(f"faults-{self.robot}")
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "faults.json"
-        results = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        measure(subject, rows, self.repeats, results, file)
+        record = Record(file)
+        measure(subject, rows, self.repeats, record)
         written = self.page or folder / "faults.md"
-        written.write_text(page(subject, subject.speed(VT), results, known, NOTES), encoding="utf-8")
+        written.write_text(page(subject, subject.speed(VT), record.made, record.lines, known, NOTES), encoding="utf-8")
         say(f"{file} and {written}")
-        return int(any(run["outcome"] not in entry["expected"] for entry in results.values() for run in entry["runs"]))
+        return int(any(run["outcome"] not in entry["expected"] for entry in record.lines.values() for run in entry["runs"]))
 
 
 def row_numbers(text: str, known: set[int]) -> set[int]:

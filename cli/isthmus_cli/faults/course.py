@@ -243,6 +243,7 @@ def course(
     *,
     alone: bool = False,
     unheard: bool = False,  # read by the course itself
+    localhost: bool = False,
     simulator: tuple[tuple[str, Any], ...] = (),
     recorder: str = "",
     spoiled: str = "",
@@ -256,6 +257,7 @@ def course(
         policy: file.
         alone: there is no policy; an act commands in its place.
         unheard: the witness does not listen to the robot's commands, for rows about who does.
+        localhost: nodes are started with a range of discovery for which Fast DDS would take shared memory, as many users have it.
         simulator: parameters of the robot.
         recorder: adds a recorder, with a "roomy" disk or a "small" one, which only root can make.
         spoiled: a fault of `misbehaving`.
@@ -274,6 +276,8 @@ def course(
         if recorder:
             nodes["record_node"] = ({"policy": str(policy), "folder": str(folder), "min_free": 0.0}, "")
         surroundings = {**environment, "POLICY_FAULT": spoiled}
+        if localhost:
+            surroundings |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "FASTDDS_DEFAULT_PROFILES_FILE": ""}
         found = Course(
             subject,
             setting,

@@ -32,35 +32,51 @@ has no such bound); standstill within the braking time at `stop_acceleration`, t
 ({lag:g} s), τ ln(min(v, a τ) / {standstill:g}). What is later is bold. *Limits* is the largest use of the limits of velocity and of acceleration on
 the robot's own command topic, where a trajectory is sampled as its controller interpolates it, and of velocity by the simulated joints; 1 is the
 limit, more than {velocity:g} and {acceleration:g} on the topic is bold. Single set-points and velocities of forward controllers have no motion in
-between: their rates are differences over the time between two arrivals, short after an
-urgent stop. Whether what is bold there is motion or arrival has not been told apart.
+between: their rates are differences over the time between two sendings, as the guard stamps them on `guard/executed`.
 The next repeat resets, arms and starts the same processes again, unless the fault ended them: that is the recovery.
 """
 
 
-def page(subject: Subject, speed: float, results: Mapping[str, Any], rows: Sequence[Row], notes: Mapping[str, str]) -> str:
+def page(
+    subject: Subject,
+    speed: float,
+    made: Sequence[Mapping[str, Any]],
+    results: Mapping[str, Any],
+    rows: Sequence[Row],
+    notes: Mapping[str, str],
+) -> str:
     """The page, Markdown.
 
     Args:
         subject: the robot.
         speed: of its joints, in most settings.
+        made: who measured.
         results: of `measure`.
         rows: in the order in which they are shown.
-        notes: number of a row → why it comes out otherwise than asked.
+        notes: number of a row → why it comes out, or is asked, otherwise than expected.
     """
     order = {(row.number, row.fault): index for index, row in enumerate(sorted(rows, key=lambda row: int(row.number)))}
     entries = sorted(results.values(), key=lambda entry: (order.get((entry["number"], entry["fault"]), len(order)), entry["setting"]))
     monitors = subject.robot.monitors
     told = {"robot": subject.robot.name, "speed": speed, "standstill": monitors.standstill, "lag": monitors.tracking_lag}
     lines = [_HEAD.format(**told, velocity=_VELOCITY, acceleration=_ACCELERATION), _summary(entries), "", *_table(entries)]
-    if wrong := [entry for entry in entries if any(run["outcome"] not in entry["expected"] for run in entry["runs"])]:
-        lines += ["", "## What came out otherwise", ""]
-        lines += [
-            f"* **{number}**: {notes.get(number, 'not explained yet')}." for number in dict.fromkeys(entry["number"] for entry in wrong)
-        ]
+    wrong = {entry["number"] for entry in entries if any(run["outcome"] not in entry["expected"] for run in entry["runs"])}
+    numbers = dict.fromkeys(entry["number"] for entry in entries)
+    if remarks := [
+        f"* **{number}**: {notes.get(number, 'came out otherwise, not explained yet')}." for number in numbers if number in {*wrong, *notes}
+    ]:
+        lines += ["", "## Remarks", "", *remarks]
     if late := [line for entry in entries for line in _late_lines(entry)]:
         lines += ["", "## What missed its time bounds or a limit", "", *late]
+    used = sorted({run["made"] for entry in entries for run in entry["runs"]})
+    if used:
+        lines += ["", "## Where these figures come from", "", *(_origin(made[index]) for index in used)]
     return "\n".join(lines) + "\n"
+
+
+def _origin(made: Mapping[str, Any]) -> str:
+    machine = ", ".join(f"{name} {value}" for name, value in made["machine"].items())
+    return f"* `{made['command']}`, commit {made['commit'] or 'unknown'}, {made['date']}; {machine}"
 
 
 def _summary(entries: Sequence[Mapping[str, Any]]) -> str:

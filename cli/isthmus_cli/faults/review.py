@@ -24,6 +24,7 @@ from isthmus_ros.common import wire
 from isthmus_ros.evaluation.processes import RosError
 
 __all__ = [
+    "SLOW",
     "another_driver",
     "another_sender",
     "another_sender_at_start",
@@ -38,12 +39,14 @@ __all__ = [
     "pressed_and_released",
     "restarted_policy",
     "silence",
+    "slowed",
     "stamped_ahead",
     "stopped_after_command",
     "towards_limit",
 ]
 
 _PLAIN = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+SLOW = 0.1  # `rate_scale` of the row about it
 _AT_ONCE = 0.2  # s from `policy/start` to motion, with the time that services and the servo take
 
 
@@ -295,6 +298,16 @@ def silence(run: Course) -> Seen:
     count = len(run.witness.received)
     run.fault()
     return Seen("silent" if not count else f"{count} commands", run.link.status.get("cause", ""))
+
+
+def slowed(run: Course) -> Seen:
+    """The policy asks for its usual speed, and is stopped; everything on the wire keeps a tenth of the limits."""
+    run.begin()
+    run.link.spin(1.5)
+    seen = run.after(lambda: run.link.trigger("guard/stop"))
+    seen.brake = seen.still = seen.allowed = NAN
+    seen.outcome = "counts" if seen.velocity <= 1.01 * SLOW and seen.acceleration <= 1.05 * SLOW else "does not count"
+    return seen
 
 
 def another_driver(run: Course) -> Seen:

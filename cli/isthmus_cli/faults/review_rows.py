@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from isthmus_cli.faults import acts, review, words
-from isthmus_cli.faults.rows import ALONE, BOTH, PF, PT, VF, VT, Row
+from isthmus_cli.faults.rows import ALONE, BOTH, PF, PT, TW, VF, VT, Row
 from isthmus_cli.faults.subject import Setting, arranged
 
 __all__ = ["REVIEW_ROWS"]
@@ -13,6 +13,7 @@ __all__ = ["REVIEW_ROWS"]
 EF = Setting("effort", "forward_effort", period=0.02, options=(("alone", True),))
 FULL = Setting("position", "trajectory", full=True)
 TO_WALL = tuple(dataclasses.replace(setting, full=True, policy="wall") for setting in (VT, VF))
+ARMS = (VT, PT, PF)
 JUMP = "position_offset:={middle}=1.0"
 
 REVIEW_ROWS = (
@@ -48,7 +49,19 @@ REVIEW_ROWS = (
     Row("79", "second sender on `guard/command`, in motion", ("S",), review.another_sender(), BOTH),
     Row("79", "one message with number 10⁹ from somebody else", ("S",), review.another_sender(once=10**9), BOTH),
     Row("80", "commands stamped 0.2 s ahead", ("H→S",), review.stamped_ahead, ALONE),
+    Row("81", "odometry falls silent", ("S",), acts.says("silent_odometry:=true"), (TW,)),
+    Row("81", "twists of the odometry are NaN", ("H→S", "S"), acts.says("nan_odometry:=true"), (TW,)),
+    Row("81", "odometry is stamped in 1970", ("S",), acts.says("odometry_offset:=-1.7e9"), (TW,)),
     Row("82", "stop, cleanup, configure, activate, arm", ("R",), review.arms_after_cleanup, arranged(*BOTH), fresh=True, timed=False),
+    Row("83", "the speed scaling falls silent, in motion", ("S",), acts.says("silent_scaling:=true", seconds=2.6), ARMS, timed=False),
+    Row(
+        "83",
+        "the speed scaling falls silent, at start",
+        ("R",),
+        acts.says_at_start("silent_scaling:=true", seconds=1.3),
+        ARMS,
+        timed=False,
+    ),
     Row("84", "effort: states stop", ("X",), review.effort_without_states, (EF,), fresh=True, timed=False),
     Row("84", "effort: after a stop", ("holds",), review.effort_after_stop, (EF,), fresh=True, timed=False),
     Row("85", "full speed: stop 5 ms after a command", ("S",), review.stopped_after_command, (FULL,)),
@@ -56,7 +69,7 @@ REVIEW_ROWS = (
     Row("85", "full speed: guard frozen for 0.19 s", ("S",), acts.frozen("guard_node", 0.19), (FULL,), fresh=True, timed=False),
     Row("86", "states 30 ms late at full speed towards a limit", ("N", "C"), review.towards_limit(0.03), TO_WALL, timed=False),
     Row("86", "states 80 ms late at full speed towards a limit", ("S",), review.towards_limit(0.08), TO_WALL, timed=False),
-    Row("87", "arm and gripper publish their own joint states", ("N",), review.another_driver, (VT, PT, PF), timed=False),
+    Row("87", "arm and gripper publish their own joint states", ("N",), review.another_driver, ARMS, timed=False),
     Row(
         "88",
         "contract that commands all joints but one",
@@ -85,4 +98,13 @@ REVIEW_ROWS = (
         timed=False,
     ),
     Row("90", "armed and idle, states stop for 10 s", ("silent",), review.silence, BOTH, timed=False),
+    Row("91", "`rate_scale` 0.1 in a parameter file", ("counts",), review.slowed, arranged(*ARMS, rate_scale=review.SLOW), timed=False),
+    Row(
+        "92",
+        "discovery on LOCALHOST, policy SIGKILL",
+        ("H→S",),
+        acts.killed("policy_node"),
+        arranged(*ARMS, localhost=True),
+        fresh=True,
+    ),
 )

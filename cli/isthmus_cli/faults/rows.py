@@ -110,7 +110,7 @@ ROWS = (
         "40",
         "limit cycle of a wrist, commands swing by 8 rad/s at 9.5 Hz",
         ("S",),
-        acts.says("limit_cycle:={wrist}=8", "limit_cycle_frequency:=9.5", seconds=3.0),
+        acts.says("limit_cycle:={wrist}=8", "limit_cycle_frequency:=9.5", seconds=3.0, driven=True),
         BOTH,
         timed=False,
     ),
@@ -223,8 +223,9 @@ ROWS = (
 
 NOTES = {
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
-    "33": "every joint has an age of its own: one that is no longer named is as stale as a silent robot, which is a stop without a hold before it",
-    "49": "the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
+    "33": "was to be H→S before joint states could come from several publishers; now every joint has an age of its own, and one that is "
+    "no longer named is as stale as a silent robot, which is a stop without a hold before it",
+    "49": "was to be S; the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault",
     "72": "the policy counts three answers of the guard that do not come in time, and then ends external control",

@@ -11,10 +11,11 @@ from isthmus.limits import Limits
 from isthmus.records import Array
 from isthmus.spline import Spline
 
-__all__ = ["NAN", "Followed", "Seen", "letters", "stops", "use_of_commands", "use_of_joints", "use_of_splines"]
+__all__ = ["NAN", "Followed", "Seen", "letters", "sent", "stops", "use_of_commands", "use_of_joints", "use_of_splines"]
 
 NAN = float("nan")
-_ADJACENT = 0.6  # periods between two commands below which the later one is an urgent one
+_TOGETHER = 0.1  # s between the arrivals of a command and of the guard's own word about it
+_ADJACENT = 0.95  # periods between two commands, below which the later one was sent early and must be small
 
 
 @dataclasses.dataclass(slots=True)
@@ -135,11 +136,34 @@ def _joined(before: Spline, elapsed: float, after: Spline) -> Spline:
     )
 
 
+def sent(times: Array, values: Array, executed: Sequence[tuple[float, float, Array]]) -> Array:
+    """When commands were sent, by the stamps that the guard gave the same values on `guard/executed`, `[T]`, s.
+
+    A command without a stamp of its own is known by its arrival alone, which differs from its sending by some milliseconds: little in a period, and
+    much in the 5 ms between a command and an urgent stop. A command about which the guard has not said a word counts as sent when it arrived, less
+    the usual delay.
+
+    Args:
+        times: of arrival, `[T]`, s.
+        values: `[T, J]`.
+        executed: arrival, stamp and values of what the guard says it has sent.
+    """
+    stamps, at = np.full(len(times), NAN), 0
+    for number, (moment, value) in enumerate(zip(times, values, strict=True)):
+        for index in range(at, len(executed)):
+            arrived, stamp, said = executed[index]
+            if abs(arrived - moment) < _TOGETHER and np.array_equal(said, value):
+                stamps[number], at = stamp, index + 1
+                break
+    known = np.isfinite(stamps)
+    return np.where(known, stamps, times + np.median((stamps - times)[known])) if known.any() else times
+
+
 def use_of_commands(times: Array, values: Array, mode: str, period: float, limits: Limits) -> tuple[float, float]:
     """The same of single commands, which a forward controller holds until the next one.
 
     Args:
-        times: of the commands, `[T]`, s.
+        times: when the commands were sent, `[T]`, s.
         values: `[T, J]`, in the unit of the mode.
         mode: "position" or "velocity" ("twist" likewise).
         period: that a command is meant for, s: one on the beat comes early or late by some milliseconds, and is not judged by them.

@@ -20,7 +20,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from isthmus.records import Array
 from isthmus.spline import Spline
-from isthmus_cli.faults.seen import NAN, use_of_commands, use_of_joints, use_of_splines
+from isthmus_cli.faults.seen import NAN, sent, use_of_commands, use_of_joints, use_of_splines
 from isthmus_cli.faults.subject import Setting, Subject
 from isthmus_ros.common import wire
 from isthmus_ros.common.spin import executor, leave
@@ -43,7 +43,7 @@ class Witness:
     Attributes:
         truth: moment and velocities `[J]` of the joints.
         received: moment and set-point `[J]` that a command has brought.
-        executed: moment and values `[J]` on `guard/executed`.
+        executed: moment, stamp (s) and values `[J]` on `guard/executed`.
         events: moment and name: `fault`, `reset`, `stop_service`, `resume`.
         statuses: moment and values of `guard/status`.
         wire: moment and message on the robot's own command topic; empty where the setting asks that nobody else listens to it.
@@ -88,7 +88,7 @@ class Witness:
         """Forget everything."""
         self.truth: list[tuple[float, Array]] = []
         self.received: list[tuple[float, Array]] = []
-        self.executed: list[tuple[float, Array]] = []
+        self.executed: list[tuple[float, float, Array]] = []
         self.events: list[tuple[float, str]] = []
         self.statuses: list[tuple[float, dict[str, str]]] = []
         self.wire: list[tuple[float, Any]] = []
@@ -121,7 +121,9 @@ class Witness:
 
     def let_through(self) -> tuple[Array, Array]:
         """The same of what the guard says that it has let through."""
-        return _velocities(list(self.executed), self._setting.mode != "position", self._setting.period)
+        return _velocities(
+            [(moment, values) for moment, _, values in list(self.executed)], self._setting.mode != "position", self._setting.period
+        )
 
     def motion(self) -> tuple[Array, Array]:
         """Times `[N]` and velocities `[N, J]` of the joints."""
@@ -133,15 +135,15 @@ class Witness:
         return float(np.abs(self.truth[-1][1]).max()) if self.truth else 0.0
 
     def use(self) -> tuple[float, float]:
-        """Largest use of the limits of velocity and acceleration on the robot's own topic; NaN in effort mode, where the guard limits efforts."""
+        """Largest use of the limits of velocity and acceleration on the robot's own topic; NaN where it is not known."""
         commands, subject, setting = list(self.wire), self._subject, self._setting
         if setting.transport == "trajectory":
             joints = list(subject.robot.joint_names)
             return use_of_splines([(moment, _spline(message, joints)) for moment, message in commands], subject.limits)
-        if setting.mode == "effort" or not commands:
-            return NAN, NAN
+        if setting.mode == "effort" or not commands or dict(setting.options).get("use_sim_time"):
+            return NAN, NAN  # in simulated time it is the stamps that the row disturbs
         times, values = np.array([moment for moment, _ in commands]), np.array([_numbers(message) for _, message in commands])
-        return use_of_commands(times, values, setting.mode, setting.period, subject.limits)
+        return use_of_commands(sent(times, values, list(self.executed)), values, setting.mode, setting.period, subject.limits)
 
     def use_of_joints(self) -> float:
         """Largest use of a velocity limit by the joints."""
@@ -161,7 +163,9 @@ class Witness:
         self.received.append((wire.nanoseconds_of(message.header.stamp) / 1e9, values))
 
     def _see_executed(self, message: Any) -> None:
-        self.executed.append((time.monotonic(), np.array(message.velocity or message.position or message.effort)))
+        columns = [list(message.name).index(joint) for joint in self._subject.robot.joint_names if joint in message.name]
+        values = np.array(message.velocity or message.position or message.effort)[columns]
+        self.executed.append((time.monotonic(), wire.nanoseconds_of(message.header.stamp) / 1e9, values))
 
     def _see_event(self, message: Any) -> None:
         self.events.append((wire.nanoseconds_of(message.header.stamp) / 1e9, message.status[0].name))

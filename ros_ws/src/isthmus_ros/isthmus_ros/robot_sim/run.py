@@ -184,7 +184,7 @@ class SimRun:
         now = time.monotonic()
         repeat = now - self._told >= _REPEAT
         self._told = now if repeat else self._told
-        self._topics.tell_program(self._robot.running, self._robot.scaling, repeat=repeat)
+        self._topics.tell_program(self._robot.running, self._robot.scaling, self._robot.faults, repeat=repeat)
 
     def _received(self) -> None:
         self._commanded, self._silent, self._fresh = time.monotonic(), False, True

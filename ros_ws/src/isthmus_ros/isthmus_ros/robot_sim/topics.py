@@ -6,6 +6,7 @@ Faults are put in on the way: a state is made wrong, dropped or kept until it is
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -80,8 +81,11 @@ class RobotTopics:
             message.header.stamp = wire.time_of(sample.stamp)
             self._late.put(message, time.monotonic(), faults)
             self.release()
-        if (self._odometry or self._transforms) and not faults.on("silent"):
-            message = odometry_message(stamp, measurement, self._robot.base_frame, self._base)
+        if (self._odometry or self._transforms) and not (faults.on("silent") or faults.on("silent_odometry")):
+            moved = stamp + round(1e9 * faults.number("odometry_offset"))
+            message = odometry_message(moved, measurement, self._robot.base_frame, self._base)
+            if faults.on("nan_odometry"):
+                message.twist.twist.linear.x = message.twist.twist.angular.z = math.nan
             if self._odometry:
                 self._odometry.publish(message)
             if self._transforms:
@@ -92,10 +96,10 @@ class RobotTopics:
         for message in self._late.due(time.monotonic()):
             self._states.publish(message)
 
-    def tell_program(self, running: bool, scaling: float, *, repeat: bool) -> None:
+    def tell_program(self, running: bool, scaling: float, faults: Faults, *, repeat: bool) -> None:
         """Publish whether the program runs when that changes, and the speed scaling then and with `repeat`."""
         said, self._said = self._said, (running, scaling)
-        if self._scaling and (repeat or said != self._said):
+        if self._scaling and not faults.on("silent_scaling") and (repeat or said != self._said):
             self._scaling.publish(Float64(data=self._full * scaling))
         if self._running and (said is None or said[0] != running):
             self._running.publish(Bool(data=running))
