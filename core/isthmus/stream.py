@@ -285,7 +285,7 @@ class GuardedStream:
     def _rest(self) -> None:
         """Send the robot's rest again; an effort is decided anew, as it must follow the robot."""
         if self.decision is not None and self.decision.command is not None and self.guard.mode != "effort":
-            self._send(self.decision.command)
+            self._send(self.decision.command, self._clock())
             return
         self._judge(None, resting=True)
 
@@ -311,11 +311,11 @@ class GuardedStream:
             self.state = passing(self.state)
             self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
         if self.decision.command is not None:
-            self._send(self.decision.command)
+            self._send(self.decision.command, now)
         self._settle()
 
-    def _send(self, command: Command) -> None:
-        self._acted = self._clock()
+    def _send(self, command: Command, now: float) -> None:
+        self._acted = now  # the moment of the decision, so that what it has judged by and what the next one will add up
         braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING
         self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 

@@ -74,7 +74,7 @@ def test_commands_on_the_beat_are_not_judged_by_their_jitter(mode):
     assert velocity == pytest.approx(1.5 / np.pi)
     assert acceleration == pytest.approx(1)
     early = beat - np.where(np.arange(beat.size) == 10, 0.02, 0)
-    assert use_of_commands(early, values, mode, 0.05, LIMITS)[1] > (1.5 if mode == "position" else 0)
+    assert use_of_commands(early, values, mode, 0.05, LIMITS)[1] > (1.2 if mode == "position" else 0)
     urgent = np.append(beat, beat[-1] + 0.01)
     assert use_of_commands(urgent, np.append(values, values[-1:] * 0, axis=0), "velocity", 0.05, LIMITS)[1] > 5
 

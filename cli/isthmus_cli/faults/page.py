@@ -32,7 +32,8 @@ has no such bound); standstill within the braking time at `stop_acceleration`, t
 ({lag:g} s), τ ln(min(v, a τ) / {standstill:g}). What is later is bold. *Limits* is the largest use of the limits of velocity and of acceleration on
 the robot's own command topic, where a trajectory is sampled as its controller interpolates it, and of velocity by the simulated joints; 1 is the
 limit, more than {velocity:g} and {acceleration:g} on the topic is bold. Single set-points and velocities of forward controllers have no motion in
-between: their rates are differences over the time between two sendings, as the guard stamps them on `guard/executed`.
+between: a set-point counts as reached evenly within one period, from where the one before has come when it is sent, by the guard's stamps on
+`guard/executed`.
 The next repeat resets, arms and starts the same processes again, unless the fault ended them: that is the recovery.
 """
 

@@ -222,6 +222,8 @@ ROWS = (
 )
 
 NOTES = {
+    "14": "at full speed the simulated servo overshoots what it is told; on `forward_position` nothing interpolates, and it jumps to each set-point "
+    "faster than the limit: a driver for that transport must smooth set-points itself, or be commanded at its own rate",
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
     "33": "was to be H→S before joint states could come from several publishers; now every joint has an age of its own, and one that is "
     "no longer named is as stale as a silent robot, which is a stop without a hold before it",

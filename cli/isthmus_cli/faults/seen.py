@@ -162,6 +162,8 @@ def sent(times: Array, values: Array, executed: Sequence[tuple[float, float, Arr
 def use_of_commands(times: Array, values: Array, mode: str, period: float, limits: Limits) -> tuple[float, float]:
     """The same of single commands, which a forward controller holds until the next one.
 
+    A set-point is meant to be reached evenly within one period: one that comes sooner takes over on the way.
+
     Args:
         times: when the commands were sent, `[T]`, s.
         values: `[T, J]`, in the unit of the mode.
@@ -175,8 +177,10 @@ def use_of_commands(times: Array, values: Array, mode: str, period: float, limit
     elapsed = np.where(elapsed > _ADJACENT * period, period, np.maximum(elapsed, 1e-3))
     speeds = values
     if mode == "position":
-        speeds = np.diff(values, axis=0) / elapsed[:, None]
-        elapsed = elapsed[1:]
+        place, speeds = values[0], np.zeros_like(values)
+        for number, lasted in enumerate(elapsed, start=1):
+            place = place + speeds[number - 1] * lasted
+            speeds[number] = (values[number] - place) / period
     changes = np.diff(speeds, axis=0) / elapsed[:, None]
     allowed = np.maximum(limits.acceleration, limits.stop_acceleration)
     return float((np.abs(speeds) / limits.velocity).max()), float((np.abs(changes) / allowed).max())
