@@ -80,7 +80,7 @@ class GuardedStream:
         self._robot, self._period = robot, period
         self._on_change, self._last_resort, self._clock = on_change, last_resort, clock
         self._allowed, self._early = time_out(period), _GRAIN * tick
-        self._accepted = self._acted = self._arrived = self._watched = -np.inf
+        self._accepted = self._acted = self._decided = self._arrived = self._watched = -np.inf
         self._shown = (self.phase, 0)
         self._clear()
 
@@ -225,7 +225,7 @@ class GuardedStream:
                 self._tend(now)
 
     def _look(self, now: float) -> None:
-        timing = self._lookout.timing(min(now - self._acted, self._period), now)
+        timing = self._lookout.timing(min(now - self._decided, self._period), now)
         seen = self._lookout.look(self.state, self.phase, timing, now)
         self.state = seen.state
         self._hurry |= seen.hurry
@@ -285,7 +285,7 @@ class GuardedStream:
     def _rest(self) -> None:
         """Send the robot's rest again; an effort is decided anew, as it must follow the robot."""
         if self.decision is not None and self.decision.command is not None and self.guard.mode != "effort":
-            self._send(self.decision.command, self._clock())
+            self._send(self.decision.command)
             return
         self._judge(None, resting=True)
 
@@ -310,12 +310,13 @@ class GuardedStream:
         if resting and self.state.cause[0] == NOTHING:
             self.state = passing(self.state)
             self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
+        self._decided = now
         if self.decision.command is not None:
-            self._send(self.decision.command, now)
+            self._send(self.decision.command)
         self._settle()
 
-    def _send(self, command: Command, now: float) -> None:
-        self._acted = now  # the moment of the decision, so that what it has judged by and what the next one will add up
+    def _send(self, command: Command) -> None:
+        self._acted = self._clock()
         braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING
         self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 
@@ -358,6 +359,6 @@ class GuardedStream:
         """A command that keeps its time is judged for a whole period, as in training; what comes sooner, for what has passed."""
         if not self._robot.realtime:
             return self._period
-        passed = min(now - self._acted, self._period)
+        passed = min(now - self._decided, self._period)
         whole = command is not None and passed > _ON_TIME * self._period
         return self._lookout.timing(self._period if whole else passed, now)
