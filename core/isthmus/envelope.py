@@ -24,6 +24,7 @@ Trail = tuple[tuple[float, Array], ...]
 
 _MARGIN = 1 + 1e-9  # for rounding
 _ENDLESS = 1e300  # rad or m of room, whose product with a deceleration is still a number
+_LOOKS = (0.2, 0.4, 0.6, 0.8, 1.0)  # of the time until the last joint rests, at which the box is looked at
 _FADE = 1.0  # s in which the gravity effort of a joint that is no longer seen goes to zero
 
 
@@ -127,16 +128,19 @@ class MotionEnvelope:
     def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, period: float) -> Array:
         """Rows `[B]` whose way to the predicted stopping point leaves the box, and is nowhere nearer to it than now.
 
-        One period at the velocity, then every joint brakes by itself: the slower ones rest while the fastest still moves. Looked at are the end of
-        the period, the middle of the braking time and the stopping point.
+        One period at the velocity, then every joint is slower from period to period by itself: some rest while the fastest still moves. Looked at
+        are five moments, evenly until the last one rests.
         """
         speed = np.abs(velocity)
-        stop = speed / self._braking  # s
-        half = np.minimum(stop, stop.max(axis=1, keepdims=True) / 2)
-        moving = velocity * period
-        ways = (moving, moving + velocity * half * (1 - half / np.maximum(2 * stop, 1e-12)), moving + velocity * stop / 2)
-        now = self._beyond(kinematics, reference)
-        then = np.maximum.reduce([self._beyond(kinematics, reference + way) for way in ways])
+        slower = self._braking * period  # by which each period is slower than the one before
+        left = np.maximum(np.ceil(speed / slower), 1.0)  # periods in which each joint moves
+        last = left.max(axis=1, keepdims=True)
+        now, then = self._beyond(kinematics, reference), np.zeros(len(velocity))
+        for share in _LOOKS:
+            passed = np.minimum(left, share * last)
+            whole = np.floor(passed)
+            way = whole * speed - slower * whole * (whole - 1) / 2 + (passed - whole) * (speed - whole * slower)
+            then = np.maximum(then, self._beyond(kinematics, reference + np.copysign(period * way, velocity)))
         return np.asarray((then > 0) & (then >= now))
 
     def _beyond(self, kinematics: Kinematics, position: Array) -> Array:

@@ -103,7 +103,9 @@ ARGUMENTS = (
         "decide and record, command nothing: decisions go to policy/shadow, and nothing can be armed",
         uses=_STARTED,
     ),
-    Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING),
+    Argument(
+        "rate_scale", 1.0, "scales the guard's limits of velocity, acceleration and braking, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING
+    ),
     Argument("use_sim_time", False, "take the time from /clock"),
     Argument(
         "robot_namespace", "", "namespace of the nodes and of the robot's topics; empty means the one that a launch file pushes, else /"

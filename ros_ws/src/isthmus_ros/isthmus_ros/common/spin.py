@@ -17,6 +17,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
 
 from isthmus_ros.common.network import without_shared_memory
+from isthmus_ros.common.parameters import refuse_unknown
 
 __all__ = ["Restful", "executor", "leave", "run_node"]
 
@@ -79,6 +80,7 @@ def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) 
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = create()
+        refuse_unknown(node, arguments)
     except (ValueError, ModuleNotFoundError, ParameterException) as error:
         rclpy.logging.get_logger("isthmus").error(str(error))
         rclpy.try_shutdown()
