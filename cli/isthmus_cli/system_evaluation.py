@@ -12,7 +12,8 @@ import numpy as np
 from isthmus.cadence import Cadence
 from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus_cli.evaluation import success_interval, summarize
+from isthmus_cli.evaluation import summarize
+from isthmus_cli.statistics import success_interval
 from isthmus_controllers import stl
 from isthmus_sim.systems import System, system_contract
 
@@ -118,7 +119,7 @@ def evaluate_system(
         )
         for row in range(episodes)
     ]
-    summary = summarize(expected.task, "model", seed, results, {**cadence.summary(), "rows": 1})
+    summary = summarize(expected.task, "model", seed, results, {**cadence.summary(), "rows": 1}, episode_steps=system.horizon)
     decisions = len(cadence.inference) * episodes
     summary["specification"] = {
         "text": system.specification,

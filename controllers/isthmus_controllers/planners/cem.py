@@ -42,6 +42,9 @@ class CemSettings:
 class CemPlanner:
     """Plans by the cross-entropy method, row by row.
 
+    The random numbers of a plan follow from the seed and the state it is made for, so that no row depends on the others of its batch, nor on how
+    often they decide.
+
     Attributes:
         contract: its horizon is that of the model.
     """
@@ -49,12 +52,11 @@ class CemPlanner:
     def __init__(self, contract: Contract, model: Model, settings: CemSettings | None = None) -> None:
         self.contract = contract
         self._problem, self._settings = Problem(contract, model), settings or CemSettings()
-        self._draw = np.random.default_rng(0)
+        self._seed = 0
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
-        """Begin the random numbers anew if a seed is given."""
-        if seed is not None:
-            self._draw = np.random.default_rng(seed)
+        """Take another seed, if one is given, for all rows."""
+        self._seed = self._seed if seed is None else seed
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Search; `info` has the exact `robustness` of the plan and `solve_time` in s, `[B]` each."""
@@ -69,6 +71,7 @@ class CemPlanner:
 
     def _search(self, state: Array) -> Array:
         problem, settings = self._problem, self._settings
+        draw = np.random.default_rng([self._seed, *state.view(np.uint64).tolist()])
         middle, reach = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
         shape = (problem.choices, len(middle))
         mean, spread = np.tile(middle, (shape[0], 1)), np.tile(settings.spread * reach, (shape[0], 1))
@@ -76,7 +79,7 @@ class CemPlanner:
         best: Array = problem.held(mean[None])[0]
         highest = -np.inf
         for _ in range(settings.iterations):
-            choices = np.clip(mean + spread * self._draw.standard_normal((settings.candidates, *shape)), problem.low, problem.high)
+            choices = np.clip(mean + spread * draw.standard_normal((settings.candidates, *shape)), problem.low, problem.high)
             plans = problem.held(choices)
             robustness = np.asarray(problem.robustness(states, plans))
             order = np.argsort(-robustness)

@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus.cadence import Cadence
 from isthmus.policy import Policy
+from isthmus.records import Array
 from isthmus_sim.suites.suite import SuiteTask
 from isthmus_sim.suites.vector_env import SuiteVectorEnv
 
@@ -41,6 +42,7 @@ def run_suite_episodes(
     replan: int | None = None,
     picture_size: int | None = None,
     on_step: Callable[[SuiteVectorEnv], None] | None = None,
+    on_action: Callable[[Array], None] | None = None,
 ) -> tuple[list[SuiteEpisode], Cadence]:
     """Run one episode per seed, all at once.
 
@@ -51,6 +53,7 @@ def run_suite_episodes(
         replan: actions of a chunk to execute before deciding again; None means all.
         picture_size: side of the pictures that `on_step` may take, pixels; None for none.
         on_step: called after each step in which the first episode still ran.
+        on_action: called before each step, with the actions of all rows, `[B, A]`.
 
     Returns:
         one result per seed, and the times of the loop.
@@ -75,7 +78,10 @@ def run_suite_episodes(
             if cadence.steps % replan == 0:
                 chunk = policy.act(observation).actions
                 cadence.inference.append(time.perf_counter() - began)
-            observation, reward, terminated, truncated, info = env.step(chunk[:, cadence.steps % replan])
+            action = chunk[:, cadence.steps % replan]
+            if on_action:
+                on_action(action)
+            observation, reward, terminated, truncated, info = env.step(action)
             returns[running] += reward[running]
             steps[running] += 1
             if "success" in info:
