@@ -195,7 +195,9 @@ def _start(graph: Any, inputs: Iterable[str]) -> None:
     from isthmus_cli.node_graph import insist
 
     for name in inputs:  # nothing is armed for a policy that could not start
-        graph.link.until(lambda name=name: f"input.{name}" in graph.link.status, _ACCEPT, f"the policy has not accepted input {name!r}; see its log")
+        graph.link.until(
+            lambda name=name: f"input.{name}" in graph.link.status, _ACCEPT, f"the policy has not accepted input {name!r}; see its log"
+        )
     if not graph.shadow:
         insist(graph, graph.link.arm, _ACCEPT)
     insist(graph, lambda: graph.link.trigger("policy/start"), _ACCEPT)

@@ -166,6 +166,18 @@ def test_a_reader_that_was_full_stops_and_whoever_was_not_heard_since_may_be_pre
     assert buttons.problems() == []
 
 
+def test_a_button_that_another_reader_hears_is_not_lost_in_a_flood():
+    buttons = Buttons()
+    buttons.says("latched", False, reader=2)
+    buttons.says("lamp", False)
+    assert buttons.problems() == []
+    for _ in range(DEPTH):
+        buttons.says("lamp", False)
+    assert buttons.stop.poll()
+    buttons.time += 4
+    assert buttons.problems() == []
+
+
 def test_whoever_went_while_messages_were_lost_may_have_been_pressed():
     buttons = Buttons()
     buttons.says("pressed", False)

@@ -176,14 +176,19 @@ class Word:
         """The node's name, for a sentence."""
         return self.node or UNKNOWN
 
+    @property
+    def reader(self) -> int | None:
+        """The most demanding reader that hears it, which leaves out only what will never come; None before the first sample."""
+        return max(self.heard, default=None)
+
     def hear(self, said: Said, now: float) -> int:
-        """Take a sample; how many before it were lost. A publisher's most demanding reader leaves out only what will never come."""
+        """Take a sample; how many before it were lost."""
         before = self.heard.get(said.reader)
         self.heard[said.reader] = said.order if before is None else max(before, said.order)
         self.arrived = now
         if said.order >= self.order:
             self.message, self.order, self.presumed = said.message, said.order, False
-        if before is None or not said.counted or said.reader < max(self.heard):
+        if before is None or not said.counted or said.reader != self.reader:
             return 0
         return max(said.order - before - 1, 0)
 
@@ -191,7 +196,7 @@ class Word:
 class Speakers:
     """The last word of each publisher of a topic, also of those that have gone, until `forget`.
 
-    A reader that was full may have lost the last word of anybody who was not heard since: the worst is presumed of them.
+    A reader that was full may have lost the last word of anybody who is heard there and was not heard since: the worst is presumed of them.
 
     Attributes:
         topic: what is listened to.
@@ -229,11 +234,14 @@ class Speakers:
             if word.hear(said, now):
                 short.add(word.publisher)
             heard.append((word, said.message))
-        full = max(Counter(said.reader for said in taken).values(), default=0) >= DEPTH
-        self.look(anew=full)
+        full = {reader for reader, count in Counter(said.reader for said in taken).items() if count >= DEPTH}
+        self.look(anew=bool(full))
         if full:
-            for publisher in {*before, *self.present, *self._words} - {said.publisher for said in taken}:
-                self._presume(publisher, before.get(publisher, ""), now)
+            heard_now = {said.publisher for said in taken if said.reader == self._words[said.publisher].reader}
+            for publisher in {*before, *self.present, *self._words} - heard_now:
+                word = self._word(publisher, now)
+                if word.reader is None or word.reader in full:
+                    self._presume(word, before.get(publisher, ""), now)
         who = " and ".join(sorted(self._words[publisher].speaker for publisher in short))
         what = "more came than could be heard" if full else f"of {who}" * bool(short)
         self.lost = f"messages on {self.topic.name} were lost: {what}" if what else ""
@@ -250,13 +258,12 @@ class Speakers:
             self._words[publisher] = Word(publisher, self._worst, -1, -float("inf"), self._seen.get(publisher, now))
         return self._words[publisher]
 
-    def _presume(self, publisher: bytes, node: str, now: float) -> None:
+    def _presume(self, word: Word, node: str, now: float) -> None:
         """Presume the worst of somebody, unless he left before."""
-        word = self._word(publisher, now)
         if word.left is None or word.left >= now:
             word.message, word.presumed = self._worst, True
-            word.node = word.node or self.present.get(publisher, node)
-            word.left = None if publisher in self.present else now
+            word.node = word.node or self.present.get(word.publisher, node)
+            word.left = None if word.publisher in self.present else now
 
     @property
     def _nameless(self) -> bool:
