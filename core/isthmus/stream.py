@@ -31,6 +31,7 @@ _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a
 _STILL = 2  # control periods at rest in a row that confirm standstill
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
 _ON_TIME = 0.95  # of a period between two commands, as small a jitter as the limits of what goes over the wire forgive
+_QUIET = 1.0  # s for which nobody may have sent anything to a guard that was not armed, before it is armed
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
 
 
@@ -80,8 +81,8 @@ class GuardedStream:
         self._robot, self._period = robot, period
         self._on_change, self._last_resort, self._clock = on_change, last_resort, clock
         self._allowed, self._early = time_out(period), _GRAIN * tick
-        self._accepted = self._acted = self._decided = self._arrived = self._watched = -np.inf
-        self._shown = (self.phase, 0)
+        self._accepted = self._acted = self._decided = self._arrived = self._uncalled = self._watched = -np.inf
+        self._shown = (self.phase, 0, "")
         self._clear()
 
     def _clear(self) -> None:
@@ -116,11 +117,12 @@ class GuardedStream:
 
     @property
     def streaming(self) -> bool:
-        """Whether commands have been coming in lately, accepted or not."""
-        return self._clock() - self._arrived <= self._allowed
+        """Whether commands have been coming in lately, accepted or not, or for a second though nothing was armed."""
+        now = self._clock()
+        return now - self._arrived <= self._allowed or now - self._uncalled <= _QUIET
 
     def arm(self) -> None:
-        """Let the commands of whoever sends next through, beginning with any number; in passing time, send the robot's rest."""
+        """Let the commands of the next sender that has not been heard yet through; in passing time, send the robot's rest."""
         self._calm()
         if not self._go(Event.ARM):
             return
@@ -162,16 +164,23 @@ class GuardedStream:
 
     def ignore(self, reason: str) -> None:
         """Count a message on the command topic that cannot be judged."""
-        self._arrived = self._clock()
+        self._notice()
         self.gate.drop(reason)
 
     def accept(self, asked: Asked) -> None:
         """Filter one command, or drop and count it: unarmed, stopped, or not let in by the gate."""
-        now = self._arrived = self._clock()
+        now = self._notice()
+        self.gate.hear(asked.epoch)
         if self._robot.realtime and self.armed and now - self._watched > _LATE:
             self._deferred.append(asked)  # the states of the time in which nobody looked come first
             return
         self._accept(asked, now)
+
+    def _notice(self) -> float:
+        """Somebody sends; the time, s."""
+        now = self._arrived = self._clock()
+        self._uncalled = self._uncalled if self.armed else now
+        return now
 
     def _accept(self, asked: Asked, now: float) -> None:
         if not self.armed or self.state.rung[0] == STOP:
@@ -349,8 +358,8 @@ class GuardedStream:
         self._tell()
 
     def _tell(self) -> None:
-        """Say that phase or rung have changed, if they have; between pass and clamp nobody is woken."""
-        shown = (self.phase, self.rung if self.rung >= HOLD else 0)
+        """Say that phase, rung or sender have changed, if they have; between pass and clamp nobody is woken."""
+        shown = (self.phase, self.rung if self.rung >= HOLD else 0, self.gate.epoch)
         if shown != self._shown:
             self._shown = shown
             self._on_change()

@@ -62,6 +62,9 @@ class GuardedPlant(FakePlant):
         super().__init__(ROBOT, mode, PERIOD, realtime=realtime)
         self.guard, self.sequence, self.asked, self.broken = FakeGuard(), -1, [], False
 
+    def begin_motion(self):
+        pass
+
     def begin_decision(self):
         pass
 

@@ -33,6 +33,9 @@ class Topic:
     def publishers(self):
         return self.there
 
+    def misfits(self):
+        return []
+
 
 def problem(program, topic):
     topic.time += 2
@@ -65,6 +68,16 @@ def test_a_driver_that_goes_or_never_came_is_a_problem():
     topic.says(False, b"new")
     assert program.poll() == STANDS
     assert problem(program, topic) == STANDS
+
+
+def test_a_sample_that_was_lost_may_have_been_a_false():
+    topic = Topic()
+    program = Program(topic, lambda: topic.time)
+    topic.says(True, order=1)
+    assert program.poll() == ""
+    topic.says(True, order=3)
+    assert program.poll() == "messages on /running were lost: of /driver"
+    assert program.poll() == ""
 
 
 def test_the_false_of_a_driver_that_has_gone_is_over():

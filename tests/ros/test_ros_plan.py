@@ -411,6 +411,11 @@ def test_deploy_refuses_before_anything_starts(policy, capsys):
     assert main(["deploy", policy, "--sim", "--start"]) == 2
     assert "--start needs a value of input 'goal'" in capsys.readouterr().err
     assert main(["deploy", policy, "--sim", "--inputs", "goal=1,2"]) == 2
-    assert "input 'goal' has 3 values (x, y, z), got 2" in capsys.readouterr().err
+    assert "input 'goal': must have 3 elements (x, y, z), got 2" in capsys.readouterr().err
+    assert main(["deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,5,0.4"]) == 2
+    assert "input 'goal': y must be from " in (said := capsys.readouterr().err)
+    assert "m, got 5 m" in said
+    assert main(["deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,nan,0.4"]) == 2
+    assert "input 'goal': y must be finite, got nan" in capsys.readouterr().err
     assert main(["deploy", policy, "--task", "reach"]) == 2
     assert "deploy has no argument 'task'" in capsys.readouterr().err

@@ -187,7 +187,7 @@ class GuardNode(CarefulNode):
 
     def _receive(self, message: Any) -> None:
         setup, stream = self._setup, self._stream
-        if not self._active or stream is None or setup is None:
+        if stream is None or setup is None:
             return
         contract = setup.contract
         try:

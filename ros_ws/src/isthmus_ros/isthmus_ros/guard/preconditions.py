@@ -61,13 +61,13 @@ class Program:
 
     def __init__(self, topic: Attributed, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing has come yet; `clock` is steady, s."""
-        self._speakers = Speakers(topic, clock)
+        self._speakers = Speakers(topic, Bool(data=False), clock)
         self._topic = topic.name
 
     def poll(self) -> str:
         """See `Preconditions.poll`."""
         running = all([message.data for _, message in self._speakers.listen()])
-        return "" if running else self._standing
+        return self._speakers.lost if running else self._standing
 
     def problem(self) -> str:
         """Why the robot may not move; "" if it may."""

@@ -90,6 +90,7 @@ class AskingDrive(Drive):
 
     def drive(self, thread: threading.Thread) -> None:
         """See `Drive.drive`; only answers to commands that follow count."""
+        self.plant.begin_motion()
         self._first = self._run = self.plant.sequence + 1
         self._missed, self._asked, self._rest = 0, False, None
         self._dropped = self.plant.guard.dropped
