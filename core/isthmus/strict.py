@@ -90,7 +90,7 @@ def load_json(text: str | bytes, where: str) -> Any:
         where: name used in messages, usually a file or an archive member.
 
     Raises:
-        ValueError: not JSON, a repeated key, or a NaN or Infinity literal.
+        ValueError: not JSON, a repeated key, a NaN or Infinity literal, or an integer of very many digits.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -101,11 +101,16 @@ def load_json(text: str | bytes, where: str) -> Any:
             result[key] = value
         return result
 
+    def whole(digits: str) -> int:
+        if len(digits) > _DIGITS:
+            raise ValueError(f"{where}: a number has at most {_DIGITS} characters, got {len(digits)}")
+        return int(digits)
+
     def refuse(literal: str) -> float:
         raise ValueError(f"{where}: {literal} is not JSON")
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_int=whole)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{where} is not valid JSON: {error}") from None
 

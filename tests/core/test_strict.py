@@ -93,7 +93,7 @@ def test_values_of_a_file_are_plain(tmp_path):
     }
 
 
-@pytest.mark.parametrize("text", ["{", "[1, Infinity]", '{"a": 1, "a": 2}', b"\xff", "[" * 100_000])
+@pytest.mark.parametrize("text", ["{", "[1, Infinity]", '{"a": 1, "a": 2}', b"\xff", "[" * 100_000, "[" + "1" * 5000 + "]"])
 def test_bad_json_is_refused_with_its_name(text):
     with pytest.raises(ValueError, match=r"^limits\.json"):
         strict.load_json(text, "limits.json")

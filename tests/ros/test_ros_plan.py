@@ -30,6 +30,7 @@ from isthmus.specification import Specification
 from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
 from isthmus_bringup.parameters import KINDS, PARAMETERS, read_parameters
 from isthmus_bringup.plan import CONFIG, plan
+from isthmus_cli import node_graph
 from isthmus_cli.main import main
 from isthmus_cli.node_graph import NodeGraph, insist
 from isthmus_ros.__main__ import NODES
@@ -237,6 +238,15 @@ def test_own_parameters_come_after_the_shipped_ones(policy):
         str(CONFIG / "policy_node.yaml"),
         "last.yaml",
     ]
+
+
+def test_log_files_are_named_after_their_nodes(policy, tmp_path, monkeypatch):
+    """They were python_784_….log, after the executable."""
+    started = []
+    monkeypatch.setattr(node_graph.subprocess, "Popen", lambda command, **_: started.append(command))
+    node_graph.PlannedProcess(processes_of("deploy", policy=policy)["guard_node"], tmp_path)
+    (words,) = started
+    assert words[words.index("--log-file-name") + 1] == "guard_node"
 
 
 @pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.stem)
