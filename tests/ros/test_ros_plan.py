@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib
 import importlib.util
+import math
 import re
 import signal
 import subprocess
@@ -27,8 +28,9 @@ from isthmus.artifact import Artifact
 from isthmus.robot import load_robot
 from isthmus.specification import Specification
 from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
-from isthmus_bringup.parameters import PARAMETERS, read_parameters
+from isthmus_bringup.parameters import KINDS, PARAMETERS, read_parameters
 from isthmus_bringup.plan import CONFIG, plan
+from isthmus_cli import node_graph
 from isthmus_cli.main import main
 from isthmus_cli.node_graph import NodeGraph, insist
 from isthmus_ros.__main__ import NODES
@@ -224,7 +226,6 @@ def test_every_node_lives_in_the_robots_namespace(use, given, within, namespace,
     assert {process.full_name for process in planned.processes} == {
         f"{namespace.rstrip('/')}/{process.name}" for process in planned.processes
     }
-    assert not any("robot_namespace" in process.parameters for process in planned.processes)
 
 
 def test_a_robot_is_never_simulated_beside_a_driver(policy):
@@ -237,6 +238,15 @@ def test_own_parameters_come_after_the_shipped_ones(policy):
         str(CONFIG / "policy_node.yaml"),
         "last.yaml",
     ]
+
+
+def test_log_files_are_named_after_their_nodes(policy, tmp_path, monkeypatch):
+    """They were python_784_….log, after the executable."""
+    started = []
+    monkeypatch.setattr(node_graph.subprocess, "Popen", lambda command, **_: started.append(command))
+    node_graph.PlannedProcess(processes_of("deploy", policy=policy)["guard_node"], tmp_path)
+    (words,) = started
+    assert words[words.index("--log-file-name") + 1] == "guard_node"
 
 
 @pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.stem)
@@ -258,10 +268,24 @@ def test_the_plan_knows_the_parameters_that_a_node_declares(name):
         try:
             node = kind()
             declared = {found for found in node.list_parameters([], 0).names if not found.startswith(("use_sim_time", "start_type"))}
+            for parameter in declared:
+                agree(node, KINDS[parameter])
             node.destroy_node()
         finally:
             rclpy.shutdown()
     assert declared == PARAMETERS[name]
+
+
+def agree(node, argument):
+    """The type and the range that a node declares are those of the plan's table."""
+    declared, descriptor = node.get_parameter(argument.name), node.describe_parameter(argument.name)
+    expected = list if isinstance(argument.default, tuple) else type(argument.default)
+    assert type(declared.value) is expected, argument.name
+    ranges = [(limit.from_value, limit.to_value) for limit in (*descriptor.floating_point_range, *descriptor.integer_range)]
+    assert ranges in ([], [(argument.low, argument.high)]), argument.name
+    assert ranges or argument.low == -math.inf, argument.name
+    if declared.value in argument.choices:
+        assert argument.read(declared.value) == declared.value
 
 
 def test_there_is_a_launch_file_for_each_use():

@@ -67,6 +67,11 @@ def refuse_unknown(node: Any, arguments: Sequence[str] | None = None) -> None:
         ValueError: the message names the parameter and the known ones.
     """
     given = {name for name in node._parameter_overrides if not name.startswith(_OF_ROS)}
+    if (
+        "robot_namespace" in given
+    ):  # it was one, and moved the robot's topics alone; in a file, too, it must not be passed over with a warning
+        namespace = str(node._parameter_overrides["robot_namespace"].value).strip("/")
+        raise ValueError(f"robot_namespace is no parameter of {node.get_name()}: a node lives where its robot does, -r __ns:=/{namespace}")
     unknown = sorted(name for name in given if not node.has_parameter(name))
     words = list(sys.argv if arguments is None else arguments)
     meant = {word.partition(":=")[0].rpartition(":")[2] for flag, word in itertools.pairwise(words) if flag in ("-p", "--param")}

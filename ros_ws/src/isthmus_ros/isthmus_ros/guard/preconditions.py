@@ -114,8 +114,7 @@ class Scaling:
     def receive(self, scaling: float) -> None:
         """Take what came."""
         wanted, self._arrived = self._wanted, self._clock()
-        full = abs(scaling - wanted.full) <= wanted.tolerance  # not so for NaN, nor for percents where 0 … 1 is expected
-        self._newest = "" if full else f"the robot's speed is scaled to {scaling:g} of {wanted.full:g} ({self.topic})"
+        self._newest = "" if wanted.is_full(scaling) else f"the robot's speed is scaled to {scaling:g} of {wanted.full:g} ({self.topic})"
         self._since = self._since or self._newest
 
     def poll(self) -> str:
