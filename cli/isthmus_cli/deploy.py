@@ -79,11 +79,12 @@ def _run(command: Any) -> int:
     assert robot.ros is not None, "the plan has seen to it"  # noqa: S101
     from isthmus_cli.node_graph import NodeGraph
     from isthmus_ros.common import wire
+    from isthmus_ros.common.output import never_waiting
     from isthmus_ros.evaluation.processes import RosError
 
     state_topic = wire.joined(planned.namespace, robot.ros.state_topic)
     failed = False
-    with _interruptible() as interruption, NodeGraph(planned, state_topic, [interruption]) as graph:
+    with never_waiting(), _interruptible() as interruption, NodeGraph(planned, state_topic, [interruption]) as graph:
         try:
             graph.up()
             say(f"configured and active: {', '.join(process.name for process in planned.processes if process.lifecycle)}")
@@ -182,8 +183,10 @@ class _Interruption:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[_Interruption]:
+    from isthmus_ros.common.signals import ending
+
     interruption = _Interruption()
-    before = {number: signal.signal(number, lambda *_: interruption.asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda *_: interruption.asked.set()) for number in ending()}
     try:
         yield interruption
     finally:

@@ -29,6 +29,10 @@ class FakeGuard:
     def ours(self):
         return self.armed
 
+    @property
+    def silent(self):
+        return time.monotonic() - self.heard
+
     def refusal(self):
         if self.rung == STOP:
             return f"the guard is stopped ({self.cause}); call guard/reset, then guard/arm"

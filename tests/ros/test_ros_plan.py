@@ -338,7 +338,7 @@ def test_executables_are_installed_by_their_package(policy):
     scripts = (BRINGUP.parent / "isthmus_ros/setup.py").read_text(encoding="utf-8")
     for process in (*processes_of("sim", policy=policy, record="true").values(), *processes_of("identify", policy=policy).values()):
         assert importlib.util.find_spec(NODES[process.executable])
-        assert f"{process.executable} = {NODES[process.executable]}:main" in scripts
+        assert f"{process.executable} = isthmus_ros.__main__:script" in scripts
 
 
 @pytest.mark.ros

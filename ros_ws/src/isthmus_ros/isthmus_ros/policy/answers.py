@@ -120,6 +120,12 @@ class GuardAnswers:
             return "the guard was armed for another policy process; call guard/arm again"
         return ""
 
+    @property
+    def silent(self) -> float:
+        """Seconds without a word of the guard; 0 if whoever lets its words in has been asleep and cannot tell."""
+        now = time.monotonic()
+        return 0.0 if now - self._looked > _DEAF else now - max(self.heard, self._excused)
+
     def silence(self) -> str:
         """Why an armed guard counts as silent, whatever its rung; "" if it does not. To be asked every 50 ms.
 
@@ -129,7 +135,7 @@ class GuardAnswers:
         slept, self._looked = now - self._looked, now
         if slept > _DEAF:
             self._excused = now
-        silent = now - max(self.heard, self._excused)
+        silent = self.silent
         if not self.armed or silent <= allowed:
             return ""
         return f"the guard is armed and has been silent for {silent:.2f} s, {allowed:.2f} s are allowed"
