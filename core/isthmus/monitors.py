@@ -5,9 +5,9 @@ profile.
 
 Three of them compare motion with commands:
 
-* Lead: commanded minus measured motion, when the sample was taken. Positions, and motions whose place is known, are compared directly. For velocities the lead is a sum, forgotten with the
-  commanded distance (over 2 rad) and slowly with time (over 20 s). So a dead motor leads by up to 2 rad at any speed that matters, one that is 1 %
-  slow by 0.02 rad after minutes, and a lagging servo by its lag times its speed.
+* Lead: commanded minus measured motion, when the sample was taken. Positions, and motions whose place is known, are compared directly. For velocities
+  the lead is a sum, forgotten with the commanded distance (over 2 rad) and slowly with time (over 20 s). So a dead motor leads by up to 2 rad at any
+  speed that matters, one that is 1 % slow by 0.02 rad after minutes, and a lagging servo by its lag times its speed.
 * Frozen: a sensor that repeats one number bit for bit while the command moves on. A joint that moves changes its number long before
   `frozen_travel`, however slow it is and however coarse its encoder; a joint at rest is not commanded that far. The command of the newest period
   does not count, because the answer to it may still be on its way, nor does a sample that is not new or not a number.

@@ -9,7 +9,8 @@ through them are the same motion. The acceleration changes to that of the tail w
 short a taper, which makes a plan from any later moment of the tail the rest of the tail itself: sending it again changes nothing.
 
 In velocity mode the period ends at the commanded velocity, or at the fastest whose plan rests before the position limit; where there is none, the
-tail begins at once. So every plan rests within the limits, whenever the next one comes. In position mode a set-point s that is due in a period T is approached by
+tail begins at once. So every plan rests within the limits, whenever the next one comes. In position mode a set-point s that is due in a period T
+is approached by
 
     v₁ = (s - x) / T - v / 2
 

@@ -241,6 +241,41 @@ def test_points_are_whole_nanoseconds_apart_however_slow_a_joint_is(speed):
         np.testing.assert_array_equal(spline.accelerations[-1], 0.0)
 
 
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+@pytest.mark.parametrize("acceleration", [0.3, 0.5, 1.0, 2.0, 15.0])
+def test_speeding_up_keeps_its_own_limit_where_braking_is_much_harder(mode, acceleration):
+    """0.3 and 15 rad/s²: 126 %; 0.5: 116 %; 1: 108 %."""
+    course = Course(mode, 0.05, limits=bounded(1.5, acceleration, 15.0))
+    course.cruise()
+    course.assert_limits()
+    assert course.seen()[2].max() > 0.9 * min(1.5, acceleration * 30 * 0.05)
+
+
+@pytest.mark.parametrize("velocity", [0.001, 0.003, 0.01])
+def test_a_slow_joint_that_brakes_hard_keeps_its_velocity(velocity):
+    """1.08 times the limit where the turn to the tail is as long as the tail."""
+    course = Course("velocity", 0.05, limits=bounded(velocity, 15.0, 15.0))
+    for _ in range(10):
+        course.command(np.full(6, velocity))
+    course.assert_limits()
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    commands=beats,
+    bounds=st.sampled_from([(3.0, 15.0, 15.0), (1.0, 2.0, 15.0), (3.0, 40.0, 5.0), (1.0, np.inf, 2.0)]),
+    urgent=st.floats(0.0, 0.05),
+)
+def test_velocities_rest_before_position_limits_whatever_is_asked_and_whenever(commands, bounds, urgent):
+    """The guard behind it knows no limit: 22 mrad beyond on the beat, more with jitter."""
+    course = Course("velocity", 0.05, limits=bounded(*bounds, START - 0.3, START + 0.3))
+    for early, late, speed in commands:
+        course.command(np.full(6, bounds[0]) if speed is None else speed, 0.05 * (1 + early) + late)
+    course.stop(urgent, TICK)
+    course.assert_limits()
+    assert (np.abs(course.seen()[1] - START) <= 0.3 + 1e-9).all()
+
+
 def test_nothing_is_followed_before_it_begins():
     with pytest.raises(ValueError, match="a reference must begin at a position before it follows commands"):
         Reference(LIMITS, 0.05).follow("velocity", FULL, 0.0, braking=False)
