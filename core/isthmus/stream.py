@@ -256,11 +256,12 @@ class GuardedStream:
             elif self._hurry and now - self._acted > min(self._period + _MARGIN, self._allowed):
                 self._judge(None)
         if self.guard.mode == "velocity" and self.phase in (Phase.FOLLOWING, Phase.HOLDING, Phase.BRAKING):
-            self._keep(now)
+            self._keep()
 
-    def _keep(self, now: float) -> None:
+    def _keep(self) -> None:
         """Judge the velocity in force once more: nobody knows when the next command comes. Motions that were sent as a whole rest by themselves."""
         if self._lookout.told() is None:
+            now = self._clock()
             command, self.state = self.guard.again(self.state, self._robot.read(), self._lookout.timing(self._since(now), now))
             if command is not None:
                 self._decided = now

@@ -190,6 +190,19 @@ def test_states_that_are_30_ms_late_at_full_speed_are_no_lead(mode, transport, p
         assert wire.position.max() > HIGH - 0.01
 
 
+def test_a_clock_that_goes_on_while_the_stream_decides_is_no_time_before_the_decision():
+    """-0.5 ms since the last decision ended the guard."""
+    wire = Wire(robot_of(3.14, 15.0, 15.0), "velocity", "forward", 0.05)
+    moments = itertools.count()
+    wire.stream._clock = lambda: wire.now + 1e-6 * next(moments)
+    for _ in range(10):
+        wire.ask(np.full(COUNT, 1.0))
+        wire.run(0.05)
+    wire.stream.stop("test")
+    wire.run(0.5)
+    assert wire.stream.phase is Phase.STOPPED
+
+
 @pytest.mark.parametrize("mode", ["velocity", "position"])
 def test_a_robot_on_a_trajectory_that_does_not_move_is_stopped(mode):
     wire = Wire(robot_of(3.14, 15.0, 15.0, tracking_tolerance=0.35), mode, "trajectory", 0.05)
