@@ -8,6 +8,7 @@ command may decide or none does. In stepped time each new state is answered once
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ from isthmus.guard import HOLD, NOTHING, STOP, Decision, LimitGuard
 from isthmus.lookout import Lookout
 from isthmus.monitors import time_out
 from isthmus.phases import ARMED, Event, Phase, following
-from isthmus.records import Command
+from isthmus.records import Command, Told
 from isthmus.robotic import Robotic
 from isthmus.rungs import passing
 from isthmus.senders import Asked, Gate
@@ -234,7 +235,7 @@ class GuardedStream:
                 self._tend(now)
 
     def _look(self, now: float) -> None:
-        timing = self._lookout.timing(min(now - self._decided, self._period), now)
+        timing = self._lookout.timing(self._since(now), now)
         seen = self._lookout.look(self.state, self.phase, timing, now)
         self.state = seen.state
         self._hurry |= seen.hurry
@@ -263,6 +264,17 @@ class GuardedStream:
                 self._miss(due)
             elif self._hurry and now - self._acted > min(self._period + _MARGIN, self._allowed):
                 self._judge(None)
+        if self.guard.mode == "velocity" and self.phase in (Phase.FOLLOWING, Phase.HOLDING, Phase.BRAKING):
+            self._keep()
+
+    def _keep(self) -> None:
+        """Judge the velocity in force once more: nobody knows when the next command comes. Motions that were sent as a whole rest by themselves."""
+        if self._lookout.told() is None:
+            now = self._clock()
+            command, self.state = self.guard.again(self.state, self._robot.read(), self._lookout.timing(self._since(now), now))
+            if command is not None:
+                self._decided = now
+                self._send(command)
 
     def _miss(self, due: bool) -> None:
         """No command has come in time: at rest that is the end of a motion, otherwise it is braked for."""
@@ -294,6 +306,7 @@ class GuardedStream:
     def _rest(self) -> None:
         """Send the robot's rest again; an effort is decided anew, as it must follow the robot."""
         if self.decision is not None and self.decision.command is not None and self.guard.mode != "effort":
+            self._acted = self._clock()
             self._send(self.decision.command)
             return
         self._judge(None, resting=True)
@@ -310,7 +323,7 @@ class GuardedStream:
         self._hurry = False
         self._stamp = self._robot.stamp
         try:
-            self.decision, self.state = self.guard.check(self.state, command, self._robot.read(), self._timing(command, now))
+            self.decision, self.state = self.guard.check(self.state, command, self._robot.read(), *self._timing(command, now))
         except ValueError as error:  # nothing was sent since arming, and where the robot is, is unknown
             self.state = self.guard.stop(self.state, str(error))
             self._settle()
@@ -319,13 +332,12 @@ class GuardedStream:
         if resting and self.state.cause[0] == NOTHING:
             self.state = passing(self.state)
             self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
-        self._decided = now
+        self._decided = self._acted = now
         if self.decision.command is not None:
             self._send(self.decision.command)
         self._settle()
 
     def _send(self, command: Command) -> None:
-        self._acted = self._clock()
         braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING
         self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 
@@ -364,10 +376,14 @@ class GuardedStream:
             self._shown = shown
             self._on_change()
 
-    def _timing(self, command: Command | None, now: float) -> Timing | float:
+    def _timing(self, command: Command | None, now: float) -> tuple[Timing | float, Told | None]:
         """A command that keeps its time is judged for a whole period, as in training; what comes sooner, for what has passed."""
         if not self._robot.realtime:
-            return self._period
-        passed = min(now - self._decided, self._period)
-        whole = command is not None and passed > _ON_TIME * self._period
-        return self._lookout.timing(self._period if whole else passed, now)
+            return self._period, self._lookout.told()
+        since = self._since(now)
+        whole = command is not None and since > _ON_TIME * self._period
+        return self._lookout.timing(max(since, self._period) if whole else since, now), self._lookout.told()
+
+    def _since(self, now: float) -> float:
+        """Seconds since the last decision."""
+        return now - self._decided if math.isfinite(self._decided) else self._period
