@@ -332,7 +332,8 @@ class GuardedStream:
         if resting and self.state.cause[0] == NOTHING:
             self.state = passing(self.state)
             self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
-        self._decided = self._acted = now
+        self._acted = now
+        self._decided = -np.inf if resting else now  # to rest is no motion that the next command could come too soon after
         if self.decision.command is not None:
             self._send(self.decision.command)
         self._settle()
