@@ -35,7 +35,6 @@ class Sight:
         silent: it has been at rest for a second without a fresh state.
         helpless: why commands are not enough to stop it; "" if they are.
         hurry: a hold was asked for, which need not wait for the next command.
-        told: where the robot is told to be, if it is sent motions and not single commands.
     """
 
     state: GuardState
@@ -43,7 +42,6 @@ class Sight:
     silent: bool = False
     helpless: str = ""
     hurry: bool = False
-    told: Told | None = None
 
 
 class Lookout:
@@ -72,10 +70,15 @@ class Lookout:
         looked, self._looked = now - self._looked, now
         return Timing(self._period, since, looked, self._robot.delay + self._robot.age)
 
+    def glance(self, since: float) -> Timing:
+        """Times of a judgement between two looks, which the monitors do not take part in; `since` as for `timing`."""
+        return Timing(self._period, since, 0.0, self._robot.delay + self._robot.age)
+
     def told(self) -> Told | None:
         """Where a robot that is sent motions is told to be; None where it is sent single commands."""
         robot, joints = self._robot, self._guard.joints
-        now, then = robot.place(joints), robot.place(joints, robot.age + robot.delay)
+        ago = robot.age + robot.delay if robot.realtime else 0.0
+        now, then = robot.place(joints), robot.place(joints, ago)
         return None if now is None or then is None else Told(now, then)
 
     def look(self, state: GuardState, phase: Phase, timing: Timing, now: float) -> Sight:
@@ -97,7 +100,7 @@ class Lookout:
             state = guard.stop(state, state.cause[0])  # there is no motion to hold for
         if phase is Phase.IDLE and state.rung[0] < STOP:
             stray = stray or self._moved(sample, now)
-        return Sight(state, stray, self._silent(state, now), helpless, hurry, told)
+        return Sight(state, stray, self._silent(state, now), helpless, hurry)
 
     def after(self, now: float) -> str:
         """Why a robot that strayed, and was let go, is a runaway; "" if it is not."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from isthmus.guard import HOLD, NOTHING, STOP, Decision, LimitGuard
+from isthmus.guard import CLAMP, HOLD, NOTHING, STOP, Decision, LimitGuard
 from isthmus.lookout import Lookout
 from isthmus.monitors import time_out
 from isthmus.phases import ARMED, Event, Phase, following
@@ -67,7 +67,7 @@ class GuardedStream:
             guard: the only one that acts.
             period: control period, s.
             tick: seconds between two calls of `watch`.
-            on_change: called when rung or phase have changed.
+            on_change: called when rung, phase or sender have changed.
             last_resort: called with the cause when commands are not enough to stop the robot.
             clock: steady, s.
         """
@@ -125,12 +125,13 @@ class GuardedStream:
     def arm(self) -> None:
         """Let the commands of the next sender that has not been heard yet through; in passing time, send the robot's rest."""
         self._calm()
-        if not self._go(Event.ARM):
+        if following(self.phase, Event.ARM, effort=self.guard.mode == "effort") is None:
             return
+        self.gate.open()  # before anybody is told: whoever reads "armed" must not read the sender of the time before
+        self._go(Event.ARM)
         self.state = self.guard.arm(self.guard.reset(self.state))
         self.decision, self.sequence = None, -1
         self._clear()
-        self.gate.open()
         self._watched = self._clock()
         self._lookout.begin(self._watched)
         self._robot.begin()
@@ -271,9 +272,11 @@ class GuardedStream:
         """Judge the velocity in force once more: nobody knows when the next command comes. Motions that were sent as a whole rest by themselves."""
         if self._lookout.told() is None:
             now = self._clock()
-            command, self.state = self.guard.again(self.state, self._robot.read(), self._lookout.timing(self._since(now), now))
-            if command is not None:
+            command, self.state = self.guard.again(self.state, self._robot.read(), self._lookout.glance(self._since(now)))
+            if command is not None and self.decision is not None:
                 self._decided = now
+                rung = np.maximum(self.decision.rung, CLAMP).astype(np.int8)
+                self.decision = dataclasses.replace(self.decision, command=command, rung=rung)
                 self._send(command)
 
     def _miss(self, due: bool) -> None:
@@ -307,7 +310,7 @@ class GuardedStream:
         """Send the robot's rest again; an effort is decided anew, as it must follow the robot."""
         if self.decision is not None and self.decision.command is not None and self.guard.mode != "effort":
             self._acted = self._clock()
-            self._send(self.decision.command)
+            self._send(Command(self.guard.mode, self.guard.joints, self.state.executed))
             return
         self._judge(None, resting=True)
 

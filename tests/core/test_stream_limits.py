@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stream_bench import COUNT, EPOCH, JOINTS, ROBOT
+from stream_bench import COUNT, ELBOW, EPOCH, JOINTS, PERIOD, ROBOT, TICK, Bench
 from trajectory_bench import Follower
 
 from isthmus.guard import CLAMP, PASS, LimitGuard
@@ -212,3 +212,44 @@ def test_a_robot_on_a_trajectory_that_does_not_move_is_stopped(mode):
         wire.run(0.05)
     assert "does not follow its command" in wire.stream.cause
     assert wire.stream.phase in (Phase.BRAKING, Phase.STOPPED)
+
+
+@pytest.mark.parametrize("gap", [0.0005, 0.002, 0.02])
+@pytest.mark.parametrize("speed", [0.02, 0.1, 1.0])
+def test_a_sender_that_falls_silent_before_a_limit_leaves_an_arm_at_rest(speed, gap):
+    """Braked at a look, the arm rested before the time-out; on commit 804735c the velocity of the last command was then sent again for ever."""
+    bench, high = Bench("velocity"), ROBOT.limits().position_high[ELBOW]
+    bench.arm.position[0, ELBOW] = high - gap
+    bench.arm.said = (bench.arm.position.copy(), bench.arm.velocity.copy())
+    bench.armed()
+    asked = np.zeros(COUNT)
+    asked[ELBOW] = speed
+    bench.run(0.3, lambda t: asked)
+    bench.run(0.6)
+    assert bench.arm.position[0, ELBOW] <= high + 1e-9
+    np.testing.assert_array_equal(bench.arm.sent[-1][2], 0.0)
+
+
+def test_time_that_passes_within_a_look_is_not_lost_to_the_monitors():
+    """A perfect arm at 2 rad/s: 1 ms between look and judgement was a lead that grew, and stopped it, on commit 804735c."""
+    bench, pan = Bench("velocity"), JOINTS.index("shoulder_pan_joint")
+    bench.arm.position[0, pan] = -6
+    bench.arm.said = (bench.arm.position.copy(), bench.arm.velocity.copy())
+    bench.armed()
+    stream, look, due = bench.stream, bench.stream._look, bench.arm.now + PERIOD
+
+    def slow_look(now):
+        look(now)
+        bench.arm.pass_time(0.001)
+
+    stream._look = slow_look
+    asked = np.zeros(COUNT)
+    asked[pan] = 2.0
+    while bench.arm.position[0, pan] < 4:
+        bench.arm.pass_time(TICK - 0.001)
+        if bench.arm.now >= due - 1e-9:
+            due += PERIOD
+            bench.ask(asked)
+        stream.watch()
+        assert bench.phase in (Phase.IDLE, Phase.FOLLOWING), stream.cause
+    assert np.abs(stream.state.monitors.lead).max() < 0.03

@@ -73,7 +73,7 @@ def seconds_of(time: Any) -> float:
 
 
 def new_epoch() -> str:
-    """A name for one policy process, in the frame_id of its commands: 8 random hexadecimal digits."""
+    """A name for one policy process and one arming of its guard, in the frame_id of its commands: 8 random hexadecimal digits."""
     return secrets.token_hex(4)
 
 

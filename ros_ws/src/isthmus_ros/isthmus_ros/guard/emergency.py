@@ -98,6 +98,6 @@ def _complaint(word: Word, topic: str) -> str:
         return f"{TOPIC} is true, says {word.speaker}"
     namespace, _, name = word.node.rpartition("/")
     line = f' (ros2 topic pub --once --node-name {name} {topic} std_msgs/msg/Bool "{{data: false}}")' if name and not namespace else ""
-    way = f"a node of that name that comes after it says false{line}, or " if name else ""
+    way = f"a node of that name, started 20 s after it went or later, says false{line}, or " if name else ""
     may = "may be" if word.presumed else "is"
     return f"{TOPIC} {may} true, said {word.speaker} before it went; this counts until {way}guard_node is started anew"

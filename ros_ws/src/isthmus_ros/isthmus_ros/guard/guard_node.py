@@ -224,9 +224,10 @@ class GuardNode(CarefulNode):
         if stream is None or around is None:
             return
         cause, foreign = around.look_round()
+        pressed = self._emergency.problems()  # asked whatever the phase: it forgets who has gone
         if not stream.armed:
             return
-        if alarm := "; ".join([*self._emergency.problems(), *filter(None, [cause])]):
+        if alarm := "; ".join([*pressed, *filter(None, [cause])]):
             stream.stop(alarm)
         if foreign:
             around.call_for_help(cause)

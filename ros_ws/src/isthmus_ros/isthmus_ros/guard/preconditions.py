@@ -72,6 +72,9 @@ class Program:
     def problem(self) -> str:
         """Why the robot may not move; "" if it may."""
         self._speakers.look()
+        for problem in (*self._speakers.topic.misfits(), self._speakers.loss()):
+            if problem:
+                return problem
         words = self._speakers.words
         present = [word for word in words if word.present]
         if not words:

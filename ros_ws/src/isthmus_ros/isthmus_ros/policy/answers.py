@@ -29,7 +29,7 @@ class GuardAnswers:
     """Listens to `guard/status` and `guard/executed`. ROS callbacks only keep what came, so any thread may ask.
 
     Attributes:
-        epoch: under which this process sends.
+        epoch: under which this process sends; another one after each arming.
         executed: what the guard sent last, for whomever, `[1, J]`; None before the first.
         answered: sequence number of the newest command of this process that the guard has sent on; -1 before the first.
         answered_at: when that came, on the steady clock, s.

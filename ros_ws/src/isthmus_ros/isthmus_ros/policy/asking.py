@@ -19,7 +19,7 @@ __all__ = ["AskingDrive", "UnansweredError"]
 
 _MISSED = 3  # commands in a row without an answer, after which the motion ends
 _PATIENCE = 0.050  # s that the first answer is given at least
-_SILENT = 0.1  # s, or one time-out: a guard that lives is not silent for longer; its status alone comes that often
+_SILENT = 0.05  # s, or one time-out: an armed guard says something in every control period
 _LULL = 1.0  # s beyond the time-out without an answer that end a motion at rest; one that moves has been stopped by the guard long before
 
 

@@ -172,7 +172,10 @@ class PolicyNode(CarefulNode):
             return
         self.motion.look()
         guarded = self.bound.guarded
-        if not self._inactive and guarded is not None and guarded.realtime and (cause := guarded.guard.silence()):
+        if guarded is None or not guarded.realtime:
+            return
+        cause = guarded.guard.silence()  # asked at every look, also on the way to the end: the guard may die while it brakes
+        if cause and (not self._inactive or self.motion.moving):
             self._lose_guard(cause)
 
     def _lose_guard(self, cause: str) -> None:
