@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = ["CONFIDENCE", "check_contract", "evaluate", "return_interval", "satis
 CONFIDENCE = 0.95
 _ROWS = {"mujoco": 50, "pybullet": 10}  # episodes at once; MuJoCo's batch has a thread pool, PyBullet's rows are stepped one by one
 _RESAMPLES = 9999
+_FAILURES = ("diverged", "invalid", "stopped_by_guard", "fallen")  # attributes of results, the first one that is set counts
 
 
 class ScoredEpisode(Protocol):
@@ -83,7 +85,7 @@ def evaluate(
 
     Raises:
         ValueError: the contracts differ (with the diff), the task does not run on the plant, a parameter is unknown, out of range or both
-            given and drawn, or the simulation diverged.
+            given and drawn.
         ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
     """
     if episodes < 1:
@@ -147,8 +149,8 @@ def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode]
         cadence: summary of the loop's times.
 
     Returns:
-        plain data: `task`, `plant`, `seed`, `episodes`, `return` and `success` with 95 % intervals, `cadence`, `per_episode`; `success` is None
-        if no episode says whether it was one.
+        plain data: `task`, `plant`, `seed`, `episodes`, `return` and `success` with 95 % intervals, `ended` (how many episodes ended in which way),
+        `cadence`, `per_episode`; `success` is None if no episode says whether it was one.
 
     Raises:
         ValueError: there is no episode, or a return is not finite.
@@ -156,7 +158,7 @@ def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode]
     for result in results:
         if not np.isfinite(result.total_reward):
             raise ValueError(
-                f"the return of the episode with seed {result.seed} is {result.total_reward}: the simulation of {plant} diverged"
+                f"the return of the episode with seed {result.seed} is {result.total_reward}; whoever runs episodes must end such a row"
             )
     returns = np.array([result.total_reward for result in results])
     successes = [result.success for result in results if result.success is not None]
@@ -172,6 +174,7 @@ def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode]
         "episodes": len(results),
         "return": {"mean": float(returns.mean()), "low": low, "high": high},
         "success": success,
+        "ended": _endings(results),
         "cadence": dict(cadence),
         "per_episode": [_plain(result) for result in results],
     }
@@ -238,6 +241,12 @@ def satisfaction(formula: str, robustness: Array) -> dict[str, Any]:
         "satisfied": {"rate": satisfied / len(robustness), "low": low, "high": high},
         "robustness": {"mean": float(robustness.mean()), "low": worst, "high": best},
     }
+
+
+def _endings(results: Sequence[ScoredEpisode]) -> dict[str, int]:
+    """How many episodes ended in which way; "completed" is the time limit, or an end that a suite calls one."""
+    found = Counter(next((way for way in _FAILURES if getattr(result, way, False)), "completed") for result in results)
+    return {way: found[way] for way in ("completed", *_FAILURES)}
 
 
 def _plain(result: ScoredEpisode) -> dict[str, Any]:

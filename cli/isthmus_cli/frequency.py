@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.artifact import Artifact
+from isthmus.chunks import act_on
 from isthmus.policy import Policy
 from isthmus.records import ActionChunk, Array
 from isthmus_cli.evaluation import check_contract, evaluate
@@ -51,7 +52,11 @@ class FixedLength:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """See `Policy.act`."""
-        chunk = self._policy.act(observation)
+        return self.act_rows(observation, np.arange(len(next(iter(observation.values())))))
+
+    def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
+        """See `RowPolicy.act_rows`."""
+        chunk = act_on(self._policy, observation, rows)
         # Beyond the end of a plan, its last action.
         return ActionChunk(chunk.actions[:, np.minimum(np.arange(self.contract.horizon), chunk.actions.shape[1] - 1)], chunk.info)
 

@@ -20,6 +20,9 @@ from isthmus_controllers.planners.planner import Problem
 __all__ = ["CemPlanner", "CemSettings"]
 
 
+_STREAM = 3  # keeps these draws apart from others of the same seed
+
+
 @dataclass(frozen=True, slots=True)
 class CemSettings:
     """Settings of the search.
@@ -40,7 +43,7 @@ class CemSettings:
 
 
 class CemPlanner:
-    """Plans by the cross-entropy method, row by row.
+    """Plans by the cross-entropy method, row by row, with random numbers of each row's own (`isthmus.policy.RowPolicy`).
 
     Attributes:
         contract: its horizon is that of the model.
@@ -49,25 +52,37 @@ class CemPlanner:
     def __init__(self, contract: Contract, model: Model, settings: CemSettings | None = None) -> None:
         self.contract = contract
         self._problem, self._settings = Problem(contract, model), settings or CemSettings()
-        self._draw = np.random.default_rng(0)
+        self._seed = 0
+        self._draws: dict[int, np.random.Generator] = {}
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
-        """Begin the random numbers anew if a seed is given."""
-        if seed is not None:
-            self._draw = np.random.default_rng(seed)
+        """Begin the random numbers anew if a seed is given, see `Policy.reset`."""
+        if seed is None:
+            return
+        if rows is None:
+            self._seed, self._draws = seed, {}
+            return
+        for place, row in enumerate(np.asarray(rows).tolist()):
+            self._draws[row] = _generator(seed + place)
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Search; `info` has the exact `robustness` of the plan and `solve_time` in s, `[B]` each."""
+        return self.act_rows(observation, np.arange(len(next(iter(observation.values())))))
+
+    def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
+        """As `act`, for these rows of a batch, with their random numbers."""
         states = self._problem.states(observation)
         plans, times = [], []
-        for state in states:
+        for row, state in zip(rows.tolist(), states, strict=True):
             began = time.perf_counter()
-            plans.append(self._search(state))
+            if row not in self._draws:
+                self._draws[row] = _generator(self._seed + row)
+            plans.append(self._search(state, self._draws[row]))
             times.append(time.perf_counter() - began)
         found = np.array(plans)
         return ActionChunk(found, {"robustness": np.asarray(self._problem.robustness(states, found)), "solve_time": np.array(times)})
 
-    def _search(self, state: Array) -> Array:
+    def _search(self, state: Array, draw: np.random.Generator) -> Array:
         problem, settings = self._problem, self._settings
         middle, reach = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
         shape = (problem.choices, len(middle))
@@ -76,7 +91,7 @@ class CemPlanner:
         best: Array = problem.held(mean[None])[0]
         highest = -np.inf
         for _ in range(settings.iterations):
-            choices = np.clip(mean + spread * self._draw.standard_normal((settings.candidates, *shape)), problem.low, problem.high)
+            choices = np.clip(mean + spread * draw.standard_normal((settings.candidates, *shape)), problem.low, problem.high)
             plans = problem.held(choices)
             robustness = np.asarray(problem.robustness(states, plans))
             order = np.argsort(-robustness)
@@ -87,3 +102,7 @@ class CemPlanner:
             elites = choices[order[: settings.elites]]
             mean, spread = elites.mean(0), np.maximum(elites.std(0), settings.narrowest * reach)
         return best
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, _STREAM])
