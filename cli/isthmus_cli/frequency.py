@@ -52,11 +52,13 @@ class FixedLength:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """See `Policy.act`."""
-        return self.act_rows(observation, np.arange(len(next(iter(observation.values())))))
+        return self._cut(self._policy.act(observation))
 
     def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
         """See `RowPolicy.act_rows`."""
-        chunk = act_on(self._policy, observation, rows)
+        return self._cut(act_on(self._policy, observation, rows))
+
+    def _cut(self, chunk: ActionChunk) -> ActionChunk:
         # Beyond the end of a plan, its last action.
         return ActionChunk(chunk.actions[:, np.minimum(np.arange(self.contract.horizon), chunk.actions.shape[1] - 1)], chunk.info)
 

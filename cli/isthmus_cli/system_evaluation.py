@@ -102,7 +102,9 @@ def evaluate_system(
             decisions += asked
             if horizon == system.horizon:
                 planned.append(np.full(episodes, np.nan))
-                planned[-1][asked] = judged(formula, system.rollout(state[asked], decision.actions))
+                valid = np.isfinite(decision.actions).all(axis=(1, 2))
+                rows = np.flatnonzero(asked)[valid]
+                planned[-1][rows] = judged(formula, system.rollout(state[rows], decision.actions[valid]))
             backup[asked] += np.asarray(decision.info.get("backup", np.zeros(asked.sum())) != 0)
         action = chunks.next()
         action = np.full((episodes, len(system.controls)), np.nan) if action is None else action

@@ -186,10 +186,10 @@ class _Returns:
         self.charge(broken)
         self._left -= 1
         worse = self._open & (outcome.reward < self._worst)
-        self._worst[worse] = outcome.reward[worse]
+        np.copyto(self._worst, outcome.reward, where=worse)
         for name, values in outcome.terms.items():
-            self.terms[name][self._open] += values[self._open]
-            self._worst_terms[name][worse] = values[worse]
+            np.add(self.terms[name], values, out=self.terms[name], where=self._open)
+            np.copyto(self._worst_terms[name], values, where=worse)
         return broken
 
     def close(self, rows: Array) -> None:
@@ -199,6 +199,8 @@ class _Returns:
     def charge(self, rows: Array) -> None:
         """Rows of a mask `[B]` that cannot go on: each control period that is left counts as the worst that the row had."""
         rows = rows & self._open
+        if not np.count_nonzero(rows):
+            return
         for name, values in self.terms.items():
             values[rows] += self._left * self._worst_terms[name][rows]
         self._open[rows] = False

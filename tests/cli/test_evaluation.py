@@ -47,8 +47,8 @@ def test_summary_of_one_episode():
     assert summary["per_episode"][0]["seed"] == 7
 
 
-def test_diverged_simulation_is_refused():
-    with pytest.raises(ValueError, match="the return of the episode with seed 7 is nan: the simulation of mujoco diverged"):
+def test_a_return_that_is_not_finite_is_refused():
+    with pytest.raises(ValueError, match="the return of the episode with seed 7 is nan; whoever runs episodes must end such a row"):
         summarize("pendulum", "mujoco", 7, [replace(RESULT, total_reward=np.nan)], {})
 
 

@@ -67,11 +67,14 @@ class CemPlanner:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Search; `info` has the exact `robustness` of the plan and `solve_time` in s, `[B]` each."""
-        return self.act_rows(observation, np.arange(len(next(iter(observation.values())))))
+        states = self._problem.states(observation)
+        return self._plan(states, np.arange(len(states)))
 
     def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
         """As `act`, for these rows of a batch, with their random numbers."""
-        states = self._problem.states(observation)
+        return self._plan(self._problem.states(observation), rows)
+
+    def _plan(self, states: Array, rows: Array) -> ActionChunk:
         plans, times = [], []
         for row, state in zip(rows.tolist(), states, strict=True):
             began = time.perf_counter()

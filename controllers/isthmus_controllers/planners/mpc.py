@@ -53,11 +53,14 @@ class MpcPlanner:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Solve; `info` has the exact `robustness` of the plan, whether the solver had to be given up (`fallback`) and `solve_time` in s, `[B]`."""
-        return self.act_rows(observation, np.arange(len(next(iter(observation.values())))))
+        states = self._problem.states(observation)
+        return self._plan(states, np.arange(len(states)))
 
     def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
         """As `act`, for these rows of a batch, from their warm starts."""
-        states = self._problem.states(observation)
+        return self._plan(self._problem.states(observation), rows)
+
+    def _plan(self, states: Array, rows: Array) -> ActionChunk:
         plans, fallback, times = [], [], []
         for row, state in zip(rows.tolist(), states, strict=True):
             began = time.perf_counter()
