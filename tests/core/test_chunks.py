@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus import ActionChunk
@@ -32,6 +32,7 @@ class Counting:
 EVENTS = st.lists(st.lists(st.sampled_from(["", "", "", "drop", "end"]), min_size=4, max_size=4), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(events=EVENTS, length=st.integers(1, 3))
 def test_each_row_is_what_it_would_be_alone(events, length):
     policy, chunks = Counting(), Chunks(4, length, 1)
