@@ -18,8 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from isthmus.artifact import Artifact
 from isthmus.kinds.graph import graph_artifact
 from isthmus.sequence import sequence_contract
-from isthmus_cli.evaluation import return_interval, success_interval
 from isthmus_cli.sequences import task_for
+from isthmus_cli.statistics import mean_interval, success_interval
 from isthmus_ros.evaluation.coordinator import evaluate_over_ros
 from isthmus_sim.tasks import get_task
 
@@ -45,7 +45,7 @@ def main() -> None:
             found = evaluate_over_ros(task, path, seeds, clock=arguments.clock, plant=arguments.plant, replan=arguments.length).episodes
             successes, returns = sum(bool(episode.success) for episode in found), np.array([episode.total_reward for episode in found])
             low, high = success_interval(successes, len(found))
-            worst, best = return_interval(returns)
+            worst, best = mean_interval(returns)
             rate = 1 / (arguments.length * contract.control_period)
             print(
                 f"{what:14} {task.name}, {arguments.plant}, {arguments.clock}, {rate:.2g} Hz decisions, {1 / contract.control_period:g} Hz robot: "

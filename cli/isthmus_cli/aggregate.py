@@ -13,14 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.records import Array
-from isthmus_cli.evaluation import CONFIDENCE
+from isthmus_cli.statistics import interquartile_mean
 
-__all__ = ["aggregate", "interquartile_mean", "read_evaluations"]
+__all__ = ["aggregate", "read_evaluations"]
 
 SCORES = ("return", "success")
-_TRIMMED = 0.25  # share of seeds that is left out at either end
-_RESAMPLES = 9999
 
 
 def read_evaluations(file: Path) -> list[dict[str, float]]:
@@ -56,33 +53,6 @@ def aggregate(evaluations: Mapping[int, Sequence[Mapping[str, float]]], ended: S
         per_seed = {str(seed): row.tolist() for seed, row in zip(evaluations, values, strict=True)}
         result[score] = {"iqm": middle.tolist(), "low": low.tolist(), "high": high.tolist(), "per_seed": per_seed}
     return result
-
-
-def interquartile_mean(values: Array) -> tuple[Array, Array, Array]:
-    """Interquartile mean over seeds, with its 95 % percentile bootstrap interval from a fixed seed; of fewer than four seeds none is left out.
-
-    Args:
-        values: `[seeds, n]`.
-
-    Returns:
-        mean, low and high, `[n]` each; of a single seed all three are its values.
-    """
-    from scipy.stats import bootstrap, trim_mean
-
-    middle = np.asarray(trim_mean(values, _TRIMMED, axis=0))
-    if len(values) == 1:
-        return middle, middle, middle
-    found = bootstrap(
-        (values,),
-        lambda sample, axis: trim_mean(sample, _TRIMMED, axis=axis),
-        axis=0,
-        n_resamples=_RESAMPLES,
-        batch=100,  # of them at a time, for memory
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return middle, np.asarray(found.confidence_interval.low), np.asarray(found.confidence_interval.high)
 
 
 def _common_steps(evaluations: Mapping[int, Sequence[Mapping[str, float]]], ended: Sequence[int]) -> list[int]:

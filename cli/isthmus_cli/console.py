@@ -22,14 +22,19 @@ OUT = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() e
 _ERRORS = Console(stderr=True, markup=False, highlight=False)
 
 
+def _printable(text: str) -> str:
+    """What a file says must not steer a terminal: control characters and their like are spelt out."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode() for letter in text)
+
+
 def say(text: str) -> None:
     """Print one line to stdout, never wrapped."""
-    OUT.print(text, soft_wrap=True)
+    OUT.print(_printable(text), soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """Print one line to stderr, never wrapped."""
-    _ERRORS.print(" ".join(text.split()), soft_wrap=True)
+    _ERRORS.print(_printable(" ".join(text.split())), soft_wrap=True)
 
 
 def made(names: Iterable[str], make: Callable[[str], Made]) -> tuple[list[Made], int]:
@@ -52,7 +57,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     """Print a table; nothing if it has no rows."""
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
-        table.add_row(*(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(*(f"{cell:g}" if isinstance(cell, float) else _printable(str(cell)) for cell in row))
     if table.row_count:
         OUT.print(table)
 

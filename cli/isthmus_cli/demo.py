@@ -16,11 +16,12 @@ from typing import Any
 
 from isthmus.artifact import Artifact
 from isthmus_cli.console import OUT, say, write_json
-from isthmus_cli.evaluation import evaluate, summarize
+from isthmus_cli.evaluation import evaluate
 from isthmus_cli.facts import EPISODE_SEED, PLANTS, ROBOT, demo_facts
 from isthmus_cli.pictures import Stills, save_stills
 from isthmus_cli.progress import Progress
 from isthmus_cli.report import WORLDS, load_demo, write_report
+from isthmus_cli.ros_evaluation import summarize_ros
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task
 
@@ -148,7 +149,7 @@ def _over_ros(task: Task, file: Path, episodes: int, out: Path) -> dict[str, Any
             task, file, seeds, clock="wall", plant="pybullet", parameters=ROBOT, record=out / "traces" / "ros", progress=count
         )
     cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
-    return summarize(task.name, "ros", EPISODE_SEED, result.episodes, cadence)
+    return summarize_ros(task, EPISODE_SEED, result.episodes, cadence)
 
 
 def _hero(out: Path, pictures: Mapping[str, Any]) -> None:

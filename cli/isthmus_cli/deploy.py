@@ -10,7 +10,7 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,18 +79,19 @@ def _run(command: Any) -> int:
     assert robot.ros is not None, "the plan has seen to it"  # noqa: S101
     from isthmus_cli.node_graph import NodeGraph
     from isthmus_ros.common import wire
+    from isthmus_ros.common.output import never_waiting
     from isthmus_ros.evaluation.processes import RosError
 
     state_topic = wire.joined(planned.namespace, robot.ros.state_topic)
     failed = False
-    with _interruptible() as interruption, NodeGraph(planned, state_topic, [interruption]) as graph:
+    with never_waiting(), _interruptible() as interruption, NodeGraph(planned, state_topic, [interruption]) as graph:
         try:
             graph.up()
             say(f"configured and active: {', '.join(process.name for process in planned.processes if process.lifecycle)}")
             for name, values in inputs.items():
                 graph.link.publish_input(artifact.contract.signal(name), values, robot.base_frame)
             if command.start:
-                _start(graph)
+                _start(graph, inputs)
             else:
                 _explain(artifact.contract, robot, set(inputs), planned.namespace, shadow=graph.shadow)
             failed = not _watch(graph, until_explored=command.explore and command.start)
@@ -148,7 +149,7 @@ def read_inputs(texts: tuple[str, ...], contract: Contract) -> dict[str, list[fl
     """Read `NAME=VALUE,…` texts.
 
     Raises:
-        ValueError: not of that form, an input that the policy does not have, or another number of values.
+        ValueError: not of that form, an input that the policy does not have, another number of values, or one that is out of range.
     """
     known = {found.name: found for found in contract.inputs}
     inputs = {}
@@ -156,13 +157,12 @@ def read_inputs(texts: tuple[str, ...], contract: Contract) -> dict[str, list[fl
         name, _, values = text.partition("=")
         if name not in known:
             raise ValueError(f"the policy has no input {name!r}; {strict.suggest(name, known)}")
-        elements = known[name].elements
         try:
             inputs[name] = [float(value) for value in values.split(",")]
         except ValueError:
             raise ValueError(f"an input is NAME=VALUE,… with numbers, got {text!r}") from None
-        if len(inputs[name]) != len(elements):
-            raise ValueError(f"input {name!r} has {len(elements)} values ({', '.join(elements)}), got {len(inputs[name])}")
+        if problem := known[name].problem(inputs[name]):
+            raise ValueError(f"input {name!r}: {problem}")
     return inputs
 
 
@@ -183,8 +183,10 @@ class _Interruption:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[_Interruption]:
+    from isthmus_ros.common.signals import ending
+
     interruption = _Interruption()
-    before = {number: signal.signal(number, lambda *_: interruption.asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda *_: interruption.asked.set()) for number in ending()}
     try:
         yield interruption
     finally:
@@ -192,9 +194,13 @@ def _interruptible() -> Iterator[_Interruption]:
             signal.signal(number, action)
 
 
-def _start(graph: Any) -> None:
+def _start(graph: Any, inputs: Iterable[str]) -> None:
     from isthmus_cli.node_graph import insist
 
+    for name in inputs:  # nothing is armed for a policy that could not start
+        graph.link.until(
+            lambda name=name: f"input.{name}" in graph.link.status, _ACCEPT, f"the policy has not accepted input {name!r}; see its log"
+        )
     if not graph.shadow:
         insist(graph, graph.link.arm, _ACCEPT)
     insist(graph, lambda: graph.link.trigger("policy/start"), _ACCEPT)

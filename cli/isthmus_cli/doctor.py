@@ -181,6 +181,8 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
             yield Check("fit", WRONG, problem, "train for this robot, or choose the right one with --robot")
         if not problems:
             yield Check("fit", OK, f"the policy fits robot {robot.name!r}")
+            for line in contract.limits.looser_than(robot.limits()):
+                yield Check("limits", OK, f"tighter than in training: {line}")
         yield _hardware(robot)
     slowest = _inference_time(policy, contract)
     found = f"99th percentile {slowest * 1e3:.3f} ms of a control period of {contract.control_period * 1e3:g} ms"

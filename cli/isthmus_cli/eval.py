@@ -22,6 +22,7 @@ from isthmus_cli.frequency import EPISODES as EPISODES_PER_LENGTH
 from isthmus_cli.frequency import evaluate_frequencies, frequency_seed
 from isthmus_cli.frequency_report import show_frequencies
 from isthmus_cli.frequency_score import ReturnRange, published_range
+from isthmus_cli.paired import check_pairs, load_evaluation, paired_difference
 from isthmus_cli.progress import Progress
 from isthmus_cli.ros_evaluation import ROS, evaluate_ros
 from isthmus_cli.sequences import task_for
@@ -60,6 +61,8 @@ class Eval:
         record: write one MCAP trace per episode into this folder.
         plot: write a chart of returns and success, or with --fas of the curve, .png, .svg or .pdf.
         evidence: store the result in the policy file.
+        against: result that an earlier --json wrote, of the same task in another plant, with other parameters, or of another policy: the difference
+            of return and success on the seeds that both have, with 95 % intervals of these pairs.
         fas: frequency-averaged score (Patel & Siegelmann 2025): the mean return at 1, 2, 4, … 30 actions per decision, where a reactive policy
             repeats its one, and the area below that curve; not with ros.
         fas_range: with --fas: returns LOW and HIGH that count as 0 and 1; by default those published for the task.
@@ -82,6 +85,7 @@ class Eval:
     record: Path | None = None
     plot: Path | None = None
     evidence: bool = False
+    against: Annotated[Path | None, tyro.conf.arg(metavar="RESULT.json")] = None
     fas: bool = False
     fas_range: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
     clock: str = STEPPED
@@ -133,10 +137,11 @@ class Eval:
         if self.fas_range and not self.fas:
             raise ValueError("--fas-range goes with --fas")
         if self.fas:
-            self._refuse("--fas runs the episodes at many lengths", "--replan", "--video", "--record")
+            self._refuse("--fas runs the episodes at many lengths", "--against", "--replan", "--video", "--record")
 
     def _refuse(self, why: str, *options: str) -> None:
         asked = {
+            "--against": self.against,
             "--fas": self.fas,
             "--plant": self.plant != "mujoco",
             "--parameters": self.parameters,
@@ -162,6 +167,7 @@ class Eval:
         randomization: Randomization | None,
     ) -> int:
         """Run episodes of a task, report and return the exit code."""
+        other = self._other(task.name)
         film = Film(self.video) if self.video else None
         where = task.suite if isinstance(task, SuiteTask) else self.plant
         unit = "control periods" if where in plant_names() else "episodes"
@@ -177,8 +183,19 @@ class Eval:
                 summary = evaluate(task, artifact.policy(), self.plant, record=self.record, film=film, **drawn, **settings)
         if film:
             film.save()
+        if other:
+            summary["paired"] = paired_difference(summary, other)
         self._outputs.save(summary, save_chart, artifact, Evidence.under("eval", where, parameters, randomization))
         return self._show(summary)
+
+    def _other(self, task: str) -> Mapping[str, Any] | None:
+        """The evaluation to compare with, once it is known that it can be."""
+        if self.against is None:
+            return None
+        other = load_evaluation(self.against)
+        chosen = self._chosen
+        check_pairs(task, range(chosen["seed"], chosen["seed"] + chosen["episodes"]), other)
+        return other
 
     def _frequencies(
         self, artifact: Artifact, task: Task | SuiteTask, parameters: Mapping[str, float], randomization: Randomization | None
@@ -204,7 +221,9 @@ class Eval:
 
     def _system(self, artifact: Artifact, name: str) -> int:
         """Run a policy on an analytic system, report and return the exit code."""
-        self._refuse(f"{name!r} is an analytic model", "--fas", "--plant", "--parameters", "--randomize", "--record", "--video")
+        self._refuse(
+            f"{name!r} is an analytic model", "--against", "--fas", "--plant", "--parameters", "--randomize", "--record", "--video"
+        )
         with Progress(name, "control periods", self._outputs.quiet) as progress:
             summary = evaluate_system(get_system(name), artifact.policy(), replan=self.replan or 1, progress=progress, **self._chosen)
         self._outputs.save(summary, save_chart, artifact, Evidence("eval-model", {}))

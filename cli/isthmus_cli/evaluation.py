@@ -13,24 +13,30 @@ import numpy as np
 
 from isthmus.cadence import Cadence
 from isthmus.contract import Contract
+from isthmus.motion import Motion, pooled
 from isthmus.policy import Policy
-from isthmus.records import Array
 from isthmus.robot import load_robot
 from isthmus.runner import Tick
 from isthmus_cli.film import Film
-from isthmus_cli.specification import Judge
+from isthmus_cli.motions import MotionRecorder
+from isthmus_cli.specification import Judge, plain_judgement, satisfaction
+from isthmus_cli.statistics import mean_interval, success_interval
 from isthmus_cli.traces import EpisodeTraces
+from isthmus_controllers.stl import Judgement
 from isthmus_sim.episodes import EpisodeResult, episode_start, run_episodes
 from isthmus_sim.randomization import Randomization, Sampler, randomized_plant
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
 
-__all__ = ["CONFIDENCE", "check_contract", "evaluate", "return_interval", "satisfaction", "success_interval", "summarize"]
+__all__ = ["check_contract", "evaluate", "summarize"]
 
-CONFIDENCE = 0.95
 _ROWS = {"mujoco": 50, "pybullet": 10}  # episodes at once; MuJoCo's batch has a thread pool, PyBullet's rows are stepped one by one
-_RESAMPLES = 9999
-_FAILURES = ("diverged", "invalid", "stopped_by_guard", "fallen")  # attributes of results, the first one that is set counts
+_ENDS = {  # attributes of results, the first one that is set counts
+    "diverged": "exploded",
+    "invalid": "not finite",
+    "stopped_by_guard": "stopped by the guard",
+    "fallen": "fallen",
+}
 
 
 class ScoredEpisode(Protocol):
@@ -40,6 +46,7 @@ class ScoredEpisode(Protocol):
         seed: of its start state and inputs.
         total_reward: undiscounted return.
         success: whether it counts as a success; None where nothing says so.
+        steps: control periods until its end.
     """
 
     @property
@@ -48,6 +55,8 @@ class ScoredEpisode(Protocol):
     def total_reward(self) -> float: ...
     @property
     def success(self) -> bool | None: ...
+    @property
+    def steps(self) -> int: ...
 
 
 def evaluate(
@@ -80,8 +89,7 @@ def evaluate(
         progress: called with control periods done and in total.
 
     Returns:
-        what `isthmus eval --json` writes; see `summarize`. A task with a specification adds `specification`: how many episodes satisfy it, and how
-        robustly.
+        what `isthmus eval --json` writes; see `summarize`.
 
     Raises:
         ValueError: the contracts differ (with the diff), the task does not run on the plant, a parameter is unknown, out of range or both
@@ -98,13 +106,15 @@ def evaluate(
     chunks = [seeds[first : first + rows] for first in range(0, episodes, rows)]
     results: list[EpisodeResult] = []
     judge = Judge(task.specification, task.contract, load_robot(task.contract.robot)) if task.specification else None
+    recorder = MotionRecorder(task.contract)
+    observers = [recorder.observe, judge.record] if judge else [recorder.observe]
     cadence = Cadence(task.contract.control_period, realtime=False)
     for number, chunk in enumerate(chunks):
         simulator, sampler = randomized_plant(plant, task, len(chunk), randomization)
         with contextlib.ExitStack() as stack:
             stack.callback(simulator.close)
             chosen = _randomized(task, sampler, parameters or {}) if sampler else task
-            watchers: list[Callable[[Tick], None]] = []
+            watchers: list[Callable[[Tick], None]] = [recorder.record]
             drawn = episode_start(chosen, chunk).parameters if record else {}
             physical = [{name: float(values[row]) for name, values in drawn.items()} | dict(parameters or {}) for row in range(len(chunk))]
             traces = EpisodeTraces(record, task.contract, simulator.robot.base_frame, plant, chunk, physical) if record else None
@@ -122,8 +132,9 @@ def evaluate(
                 replan=replan,
                 parameters=parameters,
                 on_tick=lambda tick: _call(watchers, tick),  # noqa: B023
-                on_transition=judge.record if judge else None,
+                on_transition=lambda transition: _call(observers, transition),
             )
+            recorder.conclude(done)
             if judge:
                 judge.conclude(done)
             if traces:
@@ -132,13 +143,33 @@ def evaluate(
         cadence.work += times.work
         cadence.inference += times.inference
         cadence.steps += times.steps
-    summary = summarize(task.name, plant, seed, results, {**cadence.summary(), "rows": min(rows, episodes)})
-    if judge:
-        summary["specification"] = satisfaction(judge.specification.formula, judge.robustness)
-    return summary
+    return summarize(
+        task.name,
+        plant,
+        seed,
+        results,
+        {**cadence.summary(), "rows": min(rows, episodes)},
+        episode_steps=task.episode_steps,
+        motions=recorder.motions,
+        unit=task.contract.action.unit,
+        specification=judge.specification.formula if judge else "",
+        judgements=judge.judgements if judge else (),
+    )
 
 
-def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode], cadence: Mapping[str, Any]) -> dict[str, Any]:
+def summarize(
+    task: str,
+    plant: str,
+    seed: int,
+    results: Sequence[ScoredEpisode],
+    cadence: Mapping[str, Any],
+    *,
+    episode_steps: int,
+    motions: Sequence[Motion] = (),
+    unit: str = "",
+    specification: str = "",
+    judgements: Sequence[Judgement] = (),
+) -> dict[str, Any]:
     """Sum up episodes, wherever they ran.
 
     Args:
@@ -147,10 +178,17 @@ def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode]
         seed: of the first episode.
         results: one per episode.
         cadence: summary of the loop's times.
+        episode_steps: control periods of an episode that nothing ends.
+        motions: one per episode; none where nobody recorded them.
+        unit: of the action.
+        specification: formula that was judged by, "" for none.
+        judgements: one per episode, likewise.
 
     Returns:
-        plain data: `task`, `plant`, `seed`, `episodes`, `return` and `success` with 95 % intervals, `ended` (how many episodes ended in which way),
-        `cadence`, `per_episode`; `success` is None if no episode says whether it was one.
+        plain data: `task`, `plant`, `seed`, `episodes`, `return` and `success` with 95 % intervals, `ends`, `motion`, `cadence`, `per_episode`.
+        `success` is None if no episode says whether it was one; `ends` counts why episodes ended; `motion` is `isthmus.motion.pooled` and the
+        `unit` of the commands, None without motions. With a specification there is `specification`, see
+        `isthmus_cli.specification.satisfaction`.
 
     Raises:
         ValueError: there is no episode, or a return is not finite.
@@ -162,11 +200,18 @@ def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode]
             )
     returns = np.array([result.total_reward for result in results])
     successes = [result.success for result in results if result.success is not None]
-    low, high = return_interval(returns)
+    low, high = mean_interval(returns)
     success = None
     if successes:
         rate_low, rate_high = success_interval(sum(successes), len(successes))
         success = {"rate": sum(successes) / len(successes), "low": rate_low, "high": rate_high}
+    episodes = [_plain(result) for result in results]
+    for name, told in (
+        ("motion", [asdict(motion) for motion in motions]),
+        ("specification", [plain_judgement(judged) for judged in judgements]),
+    ):
+        for episode, own in zip(episodes, told, strict=bool(told)):
+            episode[name] = own
     return {
         "task": task,
         "plant": plant,
@@ -174,41 +219,12 @@ def summarize(task: str, plant: str, seed: int, results: Sequence[ScoredEpisode]
         "episodes": len(results),
         "return": {"mean": float(returns.mean()), "low": low, "high": high},
         "success": success,
-        "ended": _endings(results),
+        "ends": dict(Counter(_end(episode, episode_steps) for episode in episodes)),
+        "motion": {**pooled(motions), "unit": unit} if motions else None,
+        **({"specification": satisfaction(specification, judgements)} if judgements else {}),
         "cadence": dict(cadence),
-        "per_episode": [_plain(result) for result in results],
+        "per_episode": episodes,
     }
-
-
-def return_interval(returns: Array) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean (Efron 1979), with a fixed seed.
-
-    Equal returns, and a single one, have no spread to resample: both ends are that return.
-
-    Args:
-        returns: `[n]`.
-
-    Raises:
-        ValueError: there is no return.
-    """
-    from scipy.stats import bootstrap
-
-    if returns.size == 0:
-        raise ValueError("an interval needs at least one episode, got 0")
-    if np.ptp(returns) == 0:
-        return float(returns[0]), float(returns[0])
-    generator = np.random.default_rng(0)
-    # The bias-corrected interval is undefined for nearly equal returns; percentiles never are.
-    resampled = bootstrap((returns,), np.mean, n_resamples=_RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=generator)
-    return float(resampled.confidence_interval.low), float(resampled.confidence_interval.high)
-
-
-def success_interval(successes: int, episodes: int) -> tuple[float, float]:
-    """95 % interval of a success rate (Wilson 1927)."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, episodes).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def check_contract(contract: Contract, task: Task | SuiteTask) -> None:
@@ -231,32 +247,21 @@ def _randomized(task: Task, sampler: Sampler, parameters: Mapping[str, float]) -
     return sampler.randomized(task)
 
 
-def satisfaction(formula: str, robustness: Array) -> dict[str, Any]:
-    """Satisfaction rate and mean robustness `[n]` of episodes, with intervals."""
-    satisfied = int((robustness >= 0).sum())
-    low, high = success_interval(satisfied, len(robustness))
-    worst, best = return_interval(robustness)
-    return {
-        "text": formula,
-        "satisfied": {"rate": satisfied / len(robustness), "low": low, "high": high},
-        "robustness": {"mean": float(robustness.mean()), "low": worst, "high": best},
-    }
-
-
-def _endings(results: Sequence[ScoredEpisode]) -> dict[str, int]:
-    """How many episodes ended in which way; "completed" is the time limit, or an end that a suite calls one."""
-    found = Counter(next((way for way in _FAILURES if getattr(result, way, False)), "completed") for result in results)
-    return {way: found[way] for way in ("completed", *_FAILURES)}
-
-
 def _plain(result: ScoredEpisode) -> dict[str, Any]:
     values = asdict(cast(Any, result))
+    values.pop("judgement", None)  # told as `specification`
     return {"seed": values.pop("seed"), "return": values.pop("total_reward"), **values}
 
 
-def _call(watchers: Sequence[Callable[[Tick], None]], tick: Tick) -> None:
+def _end(episode: Mapping[str, Any], longest: int) -> str:
+    """Why an episode ended."""
+    usual = "time limit" if episode["steps"] >= longest else "ended early"
+    return next((end for name, end in _ENDS.items() if episode.get(name)), usual)
+
+
+def _call(watchers: Sequence[Callable[[Any], object]], seen: Any) -> None:
     for watch in watchers:
-        watch(tick)
+        watch(seen)
 
 
 def _count(progress: Callable[[int, int], None], number: int, chunks: int, steps: int) -> Callable[[Tick], None]:

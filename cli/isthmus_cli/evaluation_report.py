@@ -7,7 +7,23 @@ from typing import Any
 
 from isthmus_cli.console import say, show_table
 
-__all__ = ["show_evaluation"]
+__all__ = ["motion_words", "show_evaluation"]
+
+_PEAKS = (("speed", "peak_speed"), ("acceleration", "peak_acceleration"))
+
+
+def motion_words(motion: Mapping[str, Any]) -> list[str]:
+    """Sentences about the figures of `isthmus.motion.pooled`, for those that are known."""
+    words = []
+    if (clamped := motion["clamped"]) is not None:
+        shares = f"clamped {100 * clamped:.1f} %, held {100 * motion['held']:.1f} %, stopped {100 * motion['stopped']:.1f} %"
+        words.append(f"control periods that the guard {shares}")
+    if (change := motion["command_change_rms"]) is not None:
+        rate = motion["reversals_per_second"]
+        words.append(f"commands change by {change:.3g} {motion['unit']} per control period (rms) and reverse {rate:.2f} times per second")
+    if peaks := [f"{what} {motion[name]:.2f}" for what, name in _PEAKS if motion[name] is not None]:
+        words.append(f"peaks as shares of the limits: {', '.join(peaks)}")
+    return words
 
 
 def show_evaluation(summary: Mapping[str, Any]) -> None:
@@ -15,6 +31,10 @@ def show_evaluation(summary: Mapping[str, Any]) -> None:
     say(f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']}, seeds from {summary['seed']}")
     asked: Mapping[str, Any] = summary.get("specification") or {}
     _show_scores(summary, asked)
+    _show_verdicts(asked)
+    _show_motion(summary["motion"], summary["ends"])
+    if paired := summary.get("paired"):
+        _show_paired(paired)
     if (agreed := asked.get("monitor_agrees")) is not None:
         say(f"the monitor agrees on {agreed} of {summary['episodes']} runs")
     if asked.get("plans") is not None:
@@ -44,8 +64,35 @@ def _show_scores(summary: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     if planned:
         shares += [("executed is safe", asked["safe"]), ("first plan satisfies the specification", asked["first_plan"])]
     elif asked:
-        robustness = asked["robustness"]
         shares.append(("satisfies the specification", asked["satisfied"]))
-        rows.append(("robustness", f"{robustness['mean']:.3f}", f"{robustness['low']:.3f} … {robustness['high']:.3f}"))
+        if robustness := asked["robustness"]:
+            name = f"robustness of {robustness['episodes']} that did not end early"
+            rows.append((name, f"{robustness['mean']:.3f}", f"{robustness['low']:.3f} … {robustness['high']:.3f}"))
     rows += [(what, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
     show_table("", ("", "mean", "95 % interval"), rows)
+
+
+def _show_verdicts(asked: Mapping[str, Any]) -> None:
+    """What was neither satisfied nor violated, and the episodes that ended early; `asked` as above."""
+    if asked.get("unbroken"):
+        say(f"neither satisfied nor violated when they ended: {asked['unbroken']} episodes; they do not count as satisfied")
+    early = asked.get("ended_early", {})
+    if total := sum(early.values()):
+        say(f"of {total} that ended early, {', '.join(f'{count} {verdict}' for verdict, count in early.items())}")
+
+
+def _show_motion(motion: Mapping[str, Any] | None, ends: Mapping[str, int]) -> None:
+    """What success does not say."""
+    if motion:
+        for sentence in motion_words(motion):
+            say(sentence)
+    say(f"episodes ended by: {', '.join(f'{why} {count}' for why, count in ends.items())}")
+
+
+def _show_paired(paired: Mapping[str, Any]) -> None:
+    reward, success = paired["return"], paired["success"]
+    told = f"return {reward['difference']:+.2f} ({reward['low']:+.2f} … {reward['high']:+.2f})"
+    if success:
+        told += f", success {success['difference']:+.3f} ({success['low']:+.3f} … {success['high']:+.3f})"
+        told += f", only here {success['here']}, only there {success['there']}"
+    say(f"less {paired['against']} on the same {paired['episodes']} seeds: {told}")

@@ -43,7 +43,8 @@ class PlannedProcess:
         self.plan, self.name = process, process.name
         file = folder / f"{process.name}.yaml"
         file.write_text(process.parameters_yaml(), encoding="utf-8")
-        self.command = [sys.executable, "-m", process.package, process.executable, *process.ros_arguments(file)]
+        arguments = [*process.ros_arguments(file), "--log-file-name", process.name]  # else the file is named python_…, after the executable
+        self.command = [sys.executable, "-m", process.package, process.executable, *arguments]
         self._process = subprocess.Popen(self.command, env={**os.environ, **process.environment}, start_new_session=True)
 
     @property

@@ -31,7 +31,7 @@ _TIMES = {
 
 def page(demo: DemoFiles) -> str:
     """The whole page; what is missing is said in its place."""
-    sections = (_opening, _success, _learning, _episode, _timing, _guard, _contract, _reproduce, _machine)
+    sections = (_opening, _success, _learning, _episode, _timing, _guard, _motion, _contract, _reproduce, _machine)
     template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     body = "\n".join(part(demo) for part in sections)
     return template.substitute(task=escape(_task(demo)), body=body)
@@ -82,10 +82,33 @@ def _success(demo: DemoFiles) -> str:
         ),
         numbers=(1, 2, 3, 4),
     )
-    lead = "Share of episodes that end in success, with 95 % intervals (Wilson; returns: bootstrap)."
+    lead = "Share of episodes that end in success, with 95 % intervals (Wilson; returns: Student's t)."
     if condition := demo.run.get("success_condition"):
         lead += f" Success: {condition}."
-    return section("Success", f"<p>{escape(lead)}</p>{chart}{note}<div class='card scroll'>{shown}</div>")
+    return section("Success", f"<p>{escape(lead)}</p>{chart}{note}<div class='card scroll'>{shown}</div>{_pairs(demo)}")
+
+
+def _pairs(demo: DemoFiles) -> str:
+    """Differences of the worlds, episode by episode."""
+    rows = []
+    for world, base, found in demo.pairs():
+        reward, success = found["return"], found["success"]
+        rows.append(
+            (
+                f"{WORLDS[world]} less {WORLDS[base]}",
+                found["episodes"],
+                f"{reward['difference']:+.2f}",
+                f"{reward['low']:+.2f} … {reward['high']:+.2f}",
+                f"{100 * success['difference']:+.0f} %" if success else "",
+                f"{100 * success['low']:+.0f} … {100 * success['high']:+.0f} %" if success else "",
+            )
+        )
+    if not rows:
+        return ""
+    text = """<p class="note">The same episodes, one by one: equal seeds are equal starts everywhere, so the difference of two worlds is known better
+than either of them. 95 % intervals (returns: Student's t; success: Newcombe).</p>"""
+    shown = table(("worlds", "seeds", "return", "95 % interval", "success", "95 % interval"), _minus(rows), numbers=range(1, 6))
+    return f'<div class="card scroll">{text}{shown}</div>'
 
 
 def _learning(demo: DemoFiles) -> str:
@@ -169,6 +192,29 @@ acceleration and position; <b>hold</b> and <b>stop</b> brake.</p>"""
     return section("What the guard did", f'{text}<div class="card scroll">{shown}</div>')
 
 
+def _motion(demo: DemoFiles) -> str:
+    rows = []
+    for world, evaluation in demo.evaluations.items():
+        if motion := evaluation.get("motion"):
+            ends = ", ".join(f"{why} {count}" for why, count in evaluation["ends"].items())
+            rows.append(
+                (
+                    WORLDS[world],
+                    f"{_known(motion['command_change_rms'], '.3f')} {motion['unit']}",
+                    _known(motion["reversals_per_second"], ".2f"),
+                    _known(motion["peak_speed"], ".2f"),
+                    _known(motion["peak_acceleration"], ".2f"),
+                    ends,
+                )
+            )
+    if not rows:
+        return section("How it moved", missing("No figures of the motion: the evaluations hold none."))
+    text = """<p>A policy can succeed and chatter. <b>Change</b>: of the executed command from one control period to the next, root mean square over
+joints; <b>reversals</b>: how often a joint's command turns round; <b>peaks</b>: of all episodes, as a share of the joint's limit.</p>"""
+    heads = ("world", "change of command", "reversals per second", "peak speed", "peak acceleration", "episodes ended by")
+    return section("How it moved", f'{text}<div class="card scroll">{table(heads, rows, numbers=range(1, 5))}</div>')
+
+
 def _contract(demo: DemoFiles) -> str:
     contract = demo.contract
     if contract is None:
@@ -245,6 +291,15 @@ def _limits(limits: Limits) -> str:
 def _strip(plant: str, stills: Sequence[tuple[float, Path]]) -> str:
     pictures = "".join(_still(*still) for still in stills)
     return f'<div class="card"><p class="note"><b class="{plant}">{WORLDS[plant]}</b></p><div class="strip">{pictures}</div></div>'
+
+
+def _known(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _minus(rows: Sequence[Sequence[object]]) -> list[list[str]]:
+    """Cells with the sign that a minus has in print."""
+    return [[str(cell).replace("-", "−") for cell in row] for row in rows]
 
 
 def _quantity(unit: str) -> str:

@@ -29,6 +29,7 @@ from isthmus.records import Array
 from isthmus.robot import load_robot
 from isthmus.trace import Trace, read_trace
 from isthmus_cli.console import write_json
+from isthmus_cli.paired import paired_difference
 from isthmus_cli.plots import Episode
 
 __all__ = ["WORLDS", "DemoFiles", "load_demo", "write_report"]
@@ -64,10 +65,15 @@ class DemoFiles:
     guard: Mapping[str, Mapping[str, int]]
     intervals: Array
 
+    def pairs(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Each other world, the first one that was evaluated, and their difference on the seeds that both have; see `paired_difference`."""
+        base, *others = [world for world in WORLDS if world in self.evaluations] or [""]
+        return [(world, base, paired_difference(self.evaluations[world], self.evaluations[base])) for world in others]
+
     def figures(self) -> dict[str, Any]:
         """All figures of the report as plain data."""
         worlds = {
-            world: {key: found[key] for key in ("episodes", "seed", "success", "return", "cadence")}
+            world: {key: found.get(key) for key in ("episodes", "seed", "success", "return", "ends", "motion", "cadence")}
             | {"guard": dict(self.guard.get(world, {}))}
             for world, found in self.evaluations.items()
         }
@@ -76,6 +82,7 @@ class DemoFiles:
             "policy": dict(self.policy),
             "learning_curve": [dict(row) for row in self.metrics],
             "worlds": worlds,
+            "paired": {f"{world} less {base}": difference for world, base, difference in self.pairs()},
             "sample_period_ms": percentiles(self.intervals * 1e3),
         }
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from isthmus.cadence import Cadence
+from isthmus.motion import Motion, motion_of
 from isthmus.policy import Policy
+from isthmus.records import Array
 from isthmus_cli.evaluation import check_contract, summarize
 from isthmus_cli.film import Film
 from isthmus_sim.suites import SuiteEpisode, SuiteTask, SuiteVectorEnv, run_suite_episodes
@@ -48,6 +52,7 @@ def evaluate_suite(
         raise ValueError(f"episodes must be >= 1 and seed >= 0, got {episodes} and {seed}")
     check_contract(policy.contract, task)
     results: list[SuiteEpisode] = []
+    motions: list[Motion] = []
     cadence = Cadence(task.contract.control_period, realtime=False)
     if film is not None:
         film.period = task.contract.control_period
@@ -59,13 +64,32 @@ def evaluate_suite(
     for first in range(0, episodes, _ROWS):
         seeds = range(seed + first, seed + min(first + _ROWS, episodes))
         filming = film is not None and first == 0
+        executed: list[Array] = []
         done, times = run_suite_episodes(
-            task, policy, seeds, replan=replan, picture_size=FILM_SIZE if filming else None, on_step=shoot if filming else None
+            task,
+            policy,
+            seeds,
+            replan=replan,
+            picture_size=FILM_SIZE if filming else None,
+            on_step=shoot if filming else None,
+            on_action=executed.append,
         )
         results += done
+        # As the suite clips them, [B, T, A].
+        commands = np.clip(np.stack(executed, axis=1), task.contract.action.low, task.contract.action.high)
+        motions += [motion_of(task.contract, own[: episode.steps]) for own, episode in zip(commands, done, strict=True)]
         cadence.work += times.work
         cadence.inference += times.inference
         cadence.steps += times.steps
         if progress:
             progress(len(results), episodes)
-    return summarize(task.name, task.suite, seed, results, {**cadence.summary(), "rows": min(_ROWS, episodes)})
+    return summarize(
+        task.name,
+        task.suite,
+        seed,
+        results,
+        {**cadence.summary(), "rows": min(_ROWS, episodes)},
+        episode_steps=task.episode_steps,
+        motions=motions,
+        unit=task.contract.action.unit,
+    )

@@ -11,9 +11,11 @@ import numpy as np
 
 from isthmus.cadence import Cadence
 from isthmus.chunks import Chunks
+from isthmus.motion import motion_of
 from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus_cli.evaluation import success_interval, summarize
+from isthmus_cli.evaluation import summarize
+from isthmus_cli.statistics import success_interval
 from isthmus_controllers import stl
 from isthmus_sim.systems import System, system_contract
 
@@ -88,6 +90,7 @@ def evaluate_system(
     state = np.concatenate([system.sample(1, np.random.default_rng(number)) for number in range(seed, seed + episodes)])
     policy.reset(seed=seed)
     states: list[Array] = [state]
+    commands: list[Array] = []  # NaN where the policy decides nothing any more
     planned: list[Array] = []
     backup, decisions = np.zeros(episodes, dtype=np.int64), np.zeros(episodes, dtype=np.int64)
     cadence = Cadence(system.dt, realtime=False)
@@ -114,6 +117,7 @@ def evaluate_system(
         chunks.end(bad)
         state = system.step(state, np.where(bad[:, None], system.fail_safe, action))
         states.append(state)
+        commands.append(np.where(bad[:, None], np.nan, action))
         cadence.work.append((time.perf_counter() - began) / episodes)
         cadence.steps += 1
         if progress:
@@ -135,7 +139,16 @@ def evaluate_system(
         )
         for row in range(episodes)
     ]
-    summary = summarize(expected.task, "model", seed, results, {**cadence.summary(), "rows": 1})
+    summary = summarize(
+        expected.task,
+        "model",
+        seed,
+        results,
+        {**cadence.summary(), "rows": 1},
+        episode_steps=system.horizon,
+        motions=[motion_of(expected, own[np.isfinite(own).all(axis=1)]) for own in np.stack(commands, 1)],
+        unit=expected.action.unit,
+    )
     summary["specification"] = {
         "text": system.specification,
         "first_plan": _share(plans[0]) if planned else None,

@@ -19,8 +19,8 @@ class TrainSrl(TrainOptions):
     """Train with sequence reinforcement learning (Patel & Siegelmann 2025): one decision per several actions. Defaults are those tuned for the task.
 
     The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early and keeps all of it; the same command with --resume continues from the newest checkpoint, with the result that it would
-    have had without the interruption.
+    ends the training early and keeps these files; the same command with --resume continues from the newest checkpoint (see --checkpoint-every; what
+    came after it is learned again), with the result that it would have had without the interruption.
 
     Attributes:
         config: settings of the learner.

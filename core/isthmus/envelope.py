@@ -6,6 +6,7 @@ elementwise operations only, so that a row of a batch equals a single run bit fo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +24,8 @@ __all__ = ["EffortEnvelope", "Envelope", "MotionEnvelope", "Situation", "Trail"]
 Trail = tuple[tuple[float, Array], ...]
 
 _MARGIN = 1 + 1e-9  # for rounding
-_ENDLESS = 1e300  # rad or m of room, whose product with a deceleration is still a number
+_ENDLESS = 1e300  # rad or m of room, or an acceleration: multiplied by another number, even by 0, it still is one
+_LOOKS = (0.2, 0.4, 0.6, 0.8, 1.0)  # of the time until the last joint rests, at which the box is looked at
 _FADE = 1.0  # s in which the gravity effort of a joint that is no longer seen goes to zero
 
 
@@ -40,6 +42,7 @@ class Situation:
         age: seconds since each position was measured, `[B, J]`.
         timing: of this check.
         trail: commands before `executed`, newest first: seconds that each was in force, and its rates `[B, J]`; only kept while samples are late.
+        place: where the robot is told to be now, `[B, J]`, rad or m; None where only the commands tell.
     """
 
     executed: Array
@@ -50,6 +53,7 @@ class Situation:
     age: Array
     timing: Timing
     trail: Trail = ()
+    place: Array | None = None
 
 
 class Envelope(Protocol):
@@ -71,7 +75,7 @@ class MotionEnvelope:
         self._positions = mode == "position"
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
         self._velocity = np.array(limits.velocity) * rate_scale
-        self._acceleration = np.array(limits.acceleration) * rate_scale
+        self._acceleration = np.minimum(np.array(limits.acceleration) * rate_scale, _ENDLESS)
         self._braking = np.array(limits.stop_acceleration) * rate_scale  # of looking ahead
         self._hardest = robots_own(robot, limits, "stop_acceleration") * rate_scale  # of braking
         self._stopping = self._velocity**2 / (2 * self._braking)
@@ -118,25 +122,30 @@ class MotionEnvelope:
         """Where the set-point is, `[B, J]`."""
         if self._positions:
             return now.executed
+        if now.place is not None:
+            return now.place
         # A lagging servo has yet to travel this far, and a late sample does not show what was commanded since.
         reference = now.position + now.velocity * self._lag
         if np.count_nonzero(now.age):
-            reference = reference + _commanded(now)
+            reference = reference + commanded(now.executed, now.age, now.timing, now.trail)
         return reference
 
     def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, period: float) -> Array:
         """Rows `[B]` whose way to the predicted stopping point leaves the box, and is nowhere nearer to it than now.
 
-        One period at the velocity, then every joint brakes by itself: the slower ones rest while the fastest still moves. Looked at are the end of
-        the period, the middle of the braking time and the stopping point.
+        One period at the velocity, then every joint is slower from period to period by itself: some rest while the fastest still moves. Looked at
+        are five moments, evenly until the last one rests.
         """
         speed = np.abs(velocity)
-        stop = speed / self._braking  # s
-        half = np.minimum(stop, stop.max(axis=1, keepdims=True) / 2)
-        moving = velocity * period
-        ways = (moving, moving + velocity * half * (1 - half / np.maximum(2 * stop, 1e-12)), moving + velocity * stop / 2)
-        now = self._beyond(kinematics, reference)
-        then = np.maximum.reduce([self._beyond(kinematics, reference + way) for way in ways])
+        slower = self._braking * period  # by which each period is slower than the one before
+        left = np.maximum(np.ceil(speed / slower), 1.0)  # periods in which each joint moves
+        last = left.max(axis=1, keepdims=True)
+        now, then = self._beyond(kinematics, reference), np.zeros(len(velocity))
+        for share in _LOOKS:
+            passed = np.minimum(left, share * last)
+            whole = np.floor(passed)
+            way = whole * speed - slower * whole * (whole - 1) / 2 + (passed - whole) * (speed - whole * slower)
+            then = np.maximum(then, self._beyond(kinematics, reference + np.copysign(period * way, velocity)))
         return np.asarray((then > 0) & (then >= now))
 
     def _beyond(self, kinematics: Kinematics, position: Array) -> Array:
@@ -187,15 +196,23 @@ def robots_own(robot: Robot, limits: Limits, name: str) -> Array:
     return np.array([getattr(own, name)[own.joints.index(joint)] for joint in limits.joints])
 
 
-def _commanded(now: Situation) -> Array:
-    """Motion that was commanded since each joint was measured, `[B, J]`; what was in force before the trail begins counts as its oldest command."""
-    if not now.trail:
-        return now.executed * now.age
-    part = np.minimum(now.age, now.timing.since)
-    way, left, rates = now.executed * part, now.age - part, now.executed
-    for lasted, rates in now.trail:  # `rates` ends as the oldest
+def commanded(rates: Array, age: Array, timing: Timing, trail: Trail, lasting: float = math.inf) -> Array:
+    """Motion that was commanded since each joint was measured, `[B, J]`.
+
+    Args:
+        rates: commanded last, `[B, J]`, rad/s.
+        age: seconds since each position was measured, `[B, J]` or `[B, 1]`.
+        timing: of this check.
+        trail: commands before; what was in force before it begins counts as its oldest command.
+        lasting: seconds after which a command is carried out and moves nothing any more.
+    """
+    if not trail:
+        return rates * age
+    part = np.minimum(age, timing.since)
+    way, left = rates * np.maximum(part - max(timing.since - lasting, 0.0), 0.0), age - part
+    for lasted, rates in trail:  # `rates` ends as the oldest
         part = np.minimum(left, lasted)
-        way, left = way + rates * part, left - part
+        way, left = way + rates * np.maximum(part - max(lasted - lasting, 0.0), 0.0), left - part
     return np.asarray(way + rates * left)
 
 

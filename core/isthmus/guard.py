@@ -1,7 +1,8 @@
 """The last step before a command reaches a robot: pass, clamp, hold or stop.
 
 `LimitGuard.check` is a pure function of its state, the command, the measurement and the time, vectorised over the batch, and the same code in
-training, in evaluation and on the robot. `LimitGuard.watch` is its first half, without a command, for every sample in between. What it promises:
+training, in evaluation and on the robot. `LimitGuard.watch` is its first half, without a command, for every sample in between, and
+`LimitGuard.again` its second, for the command in force. What it promises:
 
 * No command is ever NaN or beyond a limit of velocity, acceleration or position (`isthmus.envelope`); motion towards a position limit or the
   workspace box brakes in time and is never cut off at the wall. In effort mode the limits are those of effort and velocity.
@@ -17,13 +18,14 @@ There is no self-collision or obstacle check.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
-from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation, Trail, robots_own
+from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation, Trail, commanded, robots_own
 from isthmus.limits import Limits
 from isthmus.monitors import Monitors, MonitorState, finite, time_out
-from isthmus.records import Array, Command, Measurement, reorder
+from isthmus.records import Array, Command, Measurement, Told, reorder
 from isthmus.robot import Robot
 from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, renew
 from isthmus.timing import Timing
@@ -135,7 +137,7 @@ class LimitGuard:
         """Ask for a latched stop of all rows."""
         return self._demand(state, STOP, cause, True)
 
-    def watch(self, state: GuardState, measurement: Measurement, timing: float | Timing) -> GuardState:
+    def watch(self, state: GuardState, measurement: Measurement, timing: float | Timing, told: Told | None = None) -> GuardState:
         """Look at a sample without judging a command: whatever is wrong raises the rung of the armed rows, as `check` would.
 
         For samples that come between two commands, and for a robot that is armed and idle. Looks and checks may follow each other in any order, as
@@ -145,6 +147,7 @@ class LimitGuard:
             state: what this guard returned last.
             measurement: the newest sample of the sensors, or the last one again.
             timing: of this look; a number is the control period of a loop that looks once in each.
+            told: where the robot is told to be, by whoever turns commands into motion; None where the commands alone tell.
 
         Returns:
             the next state; `executed`, `rate` and the count of good commands are those of before.
@@ -154,13 +157,36 @@ class LimitGuard:
             ValueError: a time is not finite or not positive.
         """
         timing, findings = Timing.of(timing), Findings(state)
-        monitors, _, runaway = self._look(state, measurement, timing, findings)
+        monitors, _, runaway = self._look(state, measurement, timing, findings, told)
         rung, good, held = findings.settle(timing.looked, commanded=False)
         cause = findings.explain(rung)
         return dataclasses.replace(state, rung=rung, good=good, held=held, runaway=runaway, cause=cause, monitors=monitors)
 
+    def again(self, state: GuardState, measurement: Measurement, timing: Timing) -> tuple[Command | None, GuardState]:
+        """Judge the command in force once more: a velocity goes on until the next command, however late that is.
+
+        Args:
+            state: what `watch` returned for this measurement.
+            measurement: the newest sample of the sensors.
+            timing: of that look.
+
+        Returns:
+            the command in its place and the next state; None where it still keeps every limit, and no hold or stop asks for less.
+        """
+        velocity = np.nan_to_num(reorder(measurement.velocity, measurement.joints, self.joints))
+        now = self._situation(state, state.monitors, velocity, timing, None)
+        emitted = self._envelope.clamp(state.executed, now)
+        braking = state.rung >= HOLD
+        if np.count_nonzero(braking):
+            emitted = np.where(braking[:, None], self._envelope.brake(now), emitted)
+        emitted = np.where(state.armed[:, None], emitted, state.executed)
+        if np.array_equal(emitted, state.executed):
+            return None, state
+        following = dataclasses.replace(state, executed=emitted, rate=emitted, trail=self._trail(state, timing) if timing.late else ())
+        return Command(self.mode, self.joints, np.where(state.armed[:, None], emitted, np.nan)), following
+
     def check(
-        self, state: GuardState, command: Command | None, measurement: Measurement, timing: float | Timing
+        self, state: GuardState, command: Command | None, measurement: Measurement, timing: float | Timing, told: Told | None = None
     ) -> tuple[Decision, GuardState]:
         """Look at a sample, and judge one command per row.
 
@@ -169,6 +195,7 @@ class LimitGuard:
             command: what is asked for, `[B, J]`; None where no fresh command came, which is a reason to hold.
             measurement: the newest sample of the sensors.
             timing: of this check; a number is the control period of a loop that checks once in each.
+            told: as in `watch`.
 
         Returns:
             the decision and the next state.
@@ -180,8 +207,8 @@ class LimitGuard:
         """
         timing, findings = Timing.of(timing), Findings(state)
         asked = self._asked(command, findings)
-        monitors, velocity, runaway = self._look(state, measurement, timing, findings)
-        now = self._situation(state, monitors, velocity, timing)
+        monitors, velocity, runaway = self._look(state, measurement, timing, findings, told)
+        now = self._situation(state, monitors, velocity, timing, told)
         demand, good, held = findings.settle(timing.looked, commanded=True)
         braking = demand >= HOLD
         emitted = self._envelope.clamp(asked, now)
@@ -270,7 +297,9 @@ class LimitGuard:
         rows = np.asarray(bad.any(axis=1))
         findings.add(rows, HOLD, [f"{what} of {self.joints[joint]} is not finite" for joint in bad.argmax(axis=1)])
 
-    def _look(self, state: GuardState, measurement: Measurement, timing: Timing, findings: Findings) -> tuple[MonitorState, Array, Array]:
+    def _look(
+        self, state: GuardState, measurement: Measurement, timing: Timing, findings: Findings, told: Told | None
+    ) -> tuple[MonitorState, Array, Array]:
         """What both halves of a check need of a sample: the monitors' memory, velocities `[B, J]` with 0 for unknown, and runaway rows `[B]`."""
         position = np.asarray(reorder(measurement.position, measurement.joints, self.joints), dtype=np.float64)
         velocity = np.asarray(reorder(measurement.velocity, measurement.joints, self.joints), dtype=np.float64)
@@ -282,7 +311,13 @@ class LimitGuard:
         executed, runaway = self._set_point(state, timing), state.runaway
         if self.mode == "position" and not state.started.all():
             executed = np.where(state.started[:, None], executed, np.nan)
-        monitors, alarms = self._monitors.update(state.monitors, measurement.stamp, executed, state.rate, position, velocity, timing)
+        coming, then = None, told.then if told is not None else None
+        if told is None and timing.late and self.mode != "effort":
+            lasting = timing.period if self.mode == "position" else math.inf
+            coming = commanded(state.rate, np.reshape(np.maximum(timing.delay, 0.0), (-1, 1)), timing, state.trail, lasting)
+        monitors, alarms = self._monitors.update(
+            state.monitors, measurement.stamp, executed, state.rate, position, velocity, timing, coming=coming, told=then
+        )
         for alarm in alarms:
             findings.add(alarm.rows, STOP if alarm.fatal else HOLD, alarm.causes)
             if alarm.runaway:
@@ -295,7 +330,7 @@ class LimitGuard:
             return state.executed
         return np.asarray(state.executed - state.rate * (timing.period - timing.since))
 
-    def _situation(self, state: GuardState, monitors: MonitorState, velocity: Array, timing: Timing) -> Situation:
+    def _situation(self, state: GuardState, monitors: MonitorState, velocity: Array, timing: Timing, told: Told | None) -> Situation:
         """What bounds the next command; measured positions seed the set-point only where nothing has been executed since arming."""
         executed, waiting = self._set_point(state, timing), ~state.started
         if self.mode == "position" and np.count_nonzero(waiting):
@@ -306,7 +341,8 @@ class LimitGuard:
                 raise ValueError(f"position of {unknown} is unknown and nothing was executed since arming, so there is nothing to hold")
             executed = np.where(waiting[:, None] & known, monitors.position, executed)
         age = np.maximum(monitors.unseen, np.reshape(timing.delay, (-1, 1))) if timing.late else monitors.unseen
-        return Situation(executed, state.rate, state.anchor, monitors.position, velocity, age, timing, state.trail)
+        place = told.now if told is not None else None
+        return Situation(executed, state.rate, state.anchor, monitors.position, velocity, age, timing, state.trail, place)
 
     def _trail(self, state: GuardState, timing: Timing) -> Trail:
         """The commands of the last moments, as far back as a sample may be late."""

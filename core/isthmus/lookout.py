@@ -13,7 +13,7 @@ import numpy as np
 from isthmus.guard import HOLD, STOP, GuardState, LimitGuard
 from isthmus.monitors import time_out
 from isthmus.phases import Phase
-from isthmus.records import Array, Measurement, reorder
+from isthmus.records import Array, Measurement, Told, reorder
 from isthmus.robotic import Robotic
 from isthmus.timing import Timing
 
@@ -35,6 +35,7 @@ class Sight:
         silent: it has been at rest for a second without a fresh state.
         helpless: why commands are not enough to stop it; "" if they are.
         hurry: a hold was asked for, which need not wait for the next command.
+        told: where the robot is told to be, if it is sent motions and not single commands.
     """
 
     state: GuardState
@@ -42,6 +43,7 @@ class Sight:
     silent: bool = False
     helpless: str = ""
     hurry: bool = False
+    told: Told | None = None
 
 
 class Lookout:
@@ -70,16 +72,22 @@ class Lookout:
         looked, self._looked = now - self._looked, now
         return Timing(self._period, since, looked, self._robot.delay + self._robot.age)
 
+    def told(self) -> Told | None:
+        """Where a robot that is sent motions is told to be; None where it is sent single commands."""
+        robot, joints = self._robot, self._guard.joints
+        now, then = robot.place(joints), robot.place(joints, robot.age + robot.delay)
+        return None if now is None or then is None else Told(now, then)
+
     def look(self, state: GuardState, phase: Phase, timing: Timing, now: float) -> Sight:
         """Let every monitor look at the newest sample of an armed robot at `now`, s."""
         robot, guard = self._robot, self._guard
-        sample, age, stray = robot.read(), robot.age + robot.delay, ""
+        sample, age, stray, told = robot.read(), robot.age + robot.delay, "", self.told()
         if age > self._allowed:
             self._gap = True
             state = guard.stop(state, f"the joint state on {robot.state_topic} is {age:.3f} s old, {self._allowed:.3f} s are allowed")
         elif self._gap:
-            stray = self._found_again(sample)
-        state, hurry = self._judge_time(guard.watch(state, sample, timing), now)
+            stray = self._found_again(state, sample, told)
+        state, hurry = self._judge_time(guard.watch(state, sample, timing, told), now)
         helpless = ""
         if state.runaway[0]:
             helpless = state.cause[0] if _RUNS in state.cause[0] else f"{state.cause[0]}, and a joint {_RUNS} from its command"
@@ -89,7 +97,7 @@ class Lookout:
             state = guard.stop(state, state.cause[0])  # there is no motion to hold for
         if phase is Phase.IDLE and state.rung[0] < STOP:
             stray = stray or self._moved(sample, now)
-        return Sight(state, stray, self._silent(state, now), helpless, hurry)
+        return Sight(state, stray, self._silent(state, now), helpless, hurry, told)
 
     def after(self, now: float) -> str:
         """Why a robot that strayed, and was let go, is a runaway; "" if it is not."""
@@ -116,13 +124,13 @@ class Lookout:
             return self._guard.stop(state, cause), True
         return self._guard.hold(state, cause), True
 
-    def _found_again(self, sample: Measurement) -> str:
-        """After a gap of states: why the robot is not where it was told to be."""
+    def _found_again(self, state: GuardState, sample: Measurement, told: Told | None) -> str:
+        """After a gap of states: why the robot is not where it was told to be; of velocities and efforts alone nobody can tell."""
         joints = self._guard.joints
-        place = self._robot.place(joints)
-        if place is None:
+        if told is None and not (self._guard.mode == "position" and state.started[0]):
             self._gap = False
             return ""
+        place = state.executed if told is None else told.then
         away = np.abs(reorder(sample.position, sample.joints, joints) - place)[0]
         if np.isnan(away).any():
             return ""

@@ -5,9 +5,9 @@ profile.
 
 Three of them compare motion with commands:
 
-* Lead: commanded minus measured motion. Position commands are compared directly. For velocity commands the lead is a sum, forgotten with the
-  commanded distance (over 2 rad) and slowly with time (over 20 s). So a dead motor leads by up to 2 rad at any speed that matters, one that is 1 %
-  slow by 0.02 rad after minutes, and a lagging servo by its lag times its speed.
+* Lead: commanded minus measured motion, when the sample was taken. Positions, and motions whose place is known, are compared directly. For velocities
+  the lead is a sum, forgotten with the commanded distance (over 2 rad) and slowly with time (over 20 s). So a dead motor leads by up to 2 rad at any
+  speed that matters, one that is 1 % slow by 0.02 rad after minutes, and a lagging servo by its lag times its speed.
 * Frozen: a sensor that repeats one number bit for bit while the command moves on. A joint that moves changes its number long before
   `frozen_travel`, however slow it is and however coarse its encoder; a joint at rest is not commanded that far. The command of the newest period
   does not count, because the answer to it may still be on its way, nor does a sample that is not new or not a number.
@@ -122,7 +122,17 @@ class Monitors:
         return MonitorState(np.full(batch, -np.inf), np.zeros(batch), np.full_like(zeros, np.nan), *(zeros,) * 8)
 
     def update(
-        self, state: MonitorState, stamp: Array, executed: Array, rate: Array, position: Array, velocity: Array, timing: Timing
+        self,
+        state: MonitorState,
+        stamp: Array,
+        executed: Array,
+        rate: Array,
+        position: Array,
+        velocity: Array,
+        timing: Timing,
+        *,
+        coming: Array | None = None,
+        told: Array | None = None,
     ) -> tuple[MonitorState, list[Alarm]]:
         """Take one sample, or look at the last one again.
 
@@ -134,6 +144,8 @@ class Monitors:
             position: measured, `[B, J]`, rad; not finite where a sensor failed, which is not these monitors' business.
             velocity: measured, `[B, J]`, rad/s, likewise.
             timing: of this look.
+            coming: motion commanded since the sample was taken, `[B, J]`, rad; None where samples are not late.
+            told: where the robot was told to be when the sample was taken, `[B, J]`, rad; None where only the commands tell.
         """
         found: list[Alarm] = []
         period, looked = timing.period, timing.looked
@@ -162,6 +174,8 @@ class Monitors:
         lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
         if self._mode != "effort":
             commanded = rate * (self._on_its_way(timing) if self._mode == "position" else looked)
+            if told is not None:
+                commanded = np.nan_to_num(told - (state.position + state.lead))  # where it was told to be at the last look
             still = moved == 0
             if np.count_nonzero(still):
                 travel = np.where(still, state.travel + commanded, 0.0)
@@ -171,9 +185,13 @@ class Monitors:
                     frozen = (waited > _JUST_UNDER * period) & (age == 0)[:, None]
                     frozen = frozen if known is None else frozen & known
                     self._add_joints(found, frozen, "{} does not follow its command: its measured position is frozen")
-            lead = executed - position if self._mode == "position" else self._lead(state, commanded, moved, timing)
-            if not _within(lead, self._thresholds.tracking_tolerance):
-                self._add_joints(found, np.abs(lead) > self._thresholds.tracking_tolerance, "{} does not follow its command")
+            if told is not None:
+                lead = told - position
+            else:
+                lead = executed - position if self._mode == "position" else self._lead(state, commanded, moved, timing)
+            behind = lead if coming is None else lead - coming
+            if not _within(behind, self._thresholds.tracking_tolerance):
+                self._add_joints(found, np.abs(behind) > self._thresholds.tracking_tolerance, "{} does not follow its command")
             ordered = commanded
             if np.count_nonzero(state.age):  # the last look saw nothing new
                 ordered = commanded + np.where((state.age > 0)[:, None], state.ordered, 0.0)

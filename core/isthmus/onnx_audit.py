@@ -1,9 +1,10 @@
 """What an ONNX file must not contain, checked on the protobuf bytes before any runtime sees them.
 
 A graph may name files to read weights from, operators of other packages and functions of its own. A policy file is closed: the audit refuses all
-of these, and every field that it does not know. It also refuses what has no bound: branches and loops (`If`, `Loop`, `Scan`), and tensors whose size
-depends on an observation. Field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (IR version 14);
-the wire format is that of https://protobuf.dev/programming-guides/encoding. A robot does not need the `onnx` package for it.
+of these, and every field that it does not know. It also refuses what has no bound: branches and loops (`If`, `Loop`, `Scan`), strings, tensors whose
+size depends on an observation, and every operator of which that is not known (`onnx_sizes.OPERATORS`). Field numbers are those of
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (IR version 14); the wire format is that of
+https://protobuf.dev/programming-guides/encoding. A robot does not need the `onnx` package for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ __all__ = ["audit_onnx"]
 _GRAPH = 7  # field of ModelProto
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DOMAINS = ("", "ai.onnx")
+_STRING = 8  # TensorProto.DataType
+_STRINGS = "strings"
 
 _MESSAGES: dict[str, dict[int, str]] = {
     "ModelProto": dict.fromkeys((1, 2, 3, 4, 5, 6, 14, 26), "") | {7: "GraphProto", 8: "OperatorSetIdProto"},
@@ -35,6 +38,7 @@ _REFUSED = {
     ("ModelProto", 25): "functions of its own",
     ("AttributeProto", 6): "a branch or a loop",
     ("AttributeProto", 11): "branches or loops",
+    ("TensorProto", 6): _STRINGS,
     ("TensorProto", 13): "external data",
 }
 
@@ -48,7 +52,8 @@ def audit_onnx(model: bytes, where: str) -> None:
 
     Raises:
         ValueError: malformed bytes, an unknown field, external data, an operator domain other than "" and "ai.onnx", functions, branches, loops,
-            training information, or a tensor whose size depends on a value that is observed or drawn.
+            training information, strings, an operator that is not known to be bounded, or a tensor whose size depends on a value that is observed
+            or drawn.
     """
     if not {1, _GRAPH, 8} <= _audit(memoryview(model), "ModelProto", where):
         raise ValueError(f"{where} is not an ONNX model: it has no version, graph or operator set")
@@ -75,7 +80,17 @@ def _audit(data: memoryview, message: str, where: str) -> set[int]:
             _audit(value, inner, where)
         _check_value(message, number, value, where)
         numbers.add(number)
+    if message == "AttributeProto":
+        _check_attribute(data, where)
     return numbers
+
+
+def _check_attribute(data: memoryview, where: str) -> None:
+    """Refuse what makes strings of something else: a constant of them, and a cast to them."""
+    names = {bytes(name).decode(errors="replace") for name in _messages(data, 1, where)}
+    numbers = {value & 0xFFFFFFFF for number, value in _fields(data, where) if number == 3 and isinstance(value, int)}
+    if names & {"value_string", "value_strings"} or ("to" in names and _STRING in numbers):
+        raise ValueError(f"{where} has {_STRINGS}; a policy's graph must not")
 
 
 def _node(data: memoryview, where: str) -> Node:

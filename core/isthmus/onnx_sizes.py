@@ -2,6 +2,8 @@
 
 `Range(0, x)`, `ConstantOfShape(x)` and their like make a tensor as large as a value. Where the value is a constant, or follows from the shapes of
 other tensors, the tensor is the same each time; where it follows from an observation, or is drawn at random, nobody can say what a graph will need.
+Only operators that are known here are allowed. Missing are those of strings, whose size is their content, those whose work depends on values whatever
+their shapes are (`RoiAlign`, `MaxRoiPool`, `ImageDecoder`, `TfIdfVectorizer`), and those that hold graphs (`If`, `Loop`, `Scan`, `SequenceMap`).
 Operators and the places of their inputs are those of https://github.com/onnx/onnx/blob/main/docs/Operators.md (operator set 26).
 """
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-__all__ = ["Node", "check_sizes"]
+__all__ = ["OPERATORS", "Node", "check_sizes"]
 
 SIZED: dict[str, tuple[int, ...]] = {
     "AffineGrid": (1,),
@@ -50,7 +52,6 @@ SIZED: dict[str, tuple[int, ...]] = {
     "Split": (1,),
     "SplitToSequence": (1,),
     "Squeeze": (1,),
-    "StringSplit": (0,),
     "Tile": (1,),
     "TopK": (1,),
     "Unique": (0,),
@@ -61,6 +62,20 @@ SIZED: dict[str, tuple[int, ...]] = {
 
 _DRAWN = {"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 _SHAPES = {"Shape", "Size"}
+_NAMES = """
+Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization BitCast BitShift BitwiseAnd BitwiseNot
+BitwiseOr BitwiseXor Cast CastLike CausalConvWithState Ceil Celu Clip Concat ConcatFromSequence Constant Conv ConvInteger ConvTranspose Cos Cosh
+CumProd CumSum DeformConv DepthToSpace DequantizeLinear Det Div DynamicQuantizeLinear Einsum Elu Equal Erf Exp EyeLike Flatten Floor GRU Gather
+GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid
+HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual LinearAttention Log LogSoftmax
+LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean MeanVarianceNormalization Min Mish Mod Mul Neg NegativeLogLikelihoodLoss Not Or PRelu
+Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN Reciprocal Relu ReverseSequence RotaryEmbedding Round Scatter ScatterElements
+ScatterND Selu SequenceConstruct SequenceEmpty SequenceLength Shrink Sigmoid Sign Sin Sinh Softmax SoftmaxCrossEntropyLoss Softplus Softsign
+SpaceToDepth Sqrt Sub Sum SwiGLU Swish Tan Tanh TensorScatter ThresholdedRelu Transpose Trilu Where Xor
+"""
+
+OPERATORS = frozenset({*_NAMES.split(), *_DRAWN, *_SHAPES, *SIZED})
+"""What a graph may be made of: the memory and the work of these follow from the shapes of their inputs, but for the places in `SIZED`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +102,15 @@ def check_sizes(nodes: Iterable[Node], measured: Collection[str], where: str) ->
         where: name used in messages, usually the archive member.
 
     Raises:
-        ValueError: a size depends on a value that is measured or drawn; the message names the operator and the tensor.
+        ValueError: an operator is none of `OPERATORS`, or a size depends on a value that is measured or drawn; the message names the operator, and
+            the tensor.
     """
     varying = set(measured)
     for node in nodes:
+        if node.operator not in OPERATORS:
+            raise ValueError(
+                f"{where} uses operator {node.operator!r}, of which it is not known that its memory and work follow from shapes alone"
+            )
         for place in SIZED.get(node.operator, ()):
             if place < len(node.inputs) and node.inputs[place] in varying:
                 raise ValueError(

@@ -53,7 +53,10 @@ class RowPolicy(Policy, Protocol):
     """
 
     def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
-        """Decide for some rows of the batch; `Policy.act` decides for rows 0 … B - 1.
+        """Decide for some rows of the batch.
+
+        `Policy.act` is told none. It has the warm starts of rows 0 … B - 1, and all of its random numbers are those of row 0, so that equal
+        observations give equal actions wherever they stand.
 
         Args:
             observation: of these rows only, `[n, history, *shape]` in SI units per signal name of the contract.

@@ -12,6 +12,7 @@ import numpy as np
 
 from isthmus import messages
 from isthmus.records import Array
+from isthmus.rungs import RUNGS
 
 __all__ = ["VECTORS", "JointSample", "MessageDecoder"]
 
@@ -70,7 +71,7 @@ class MessageDecoder:
             raise ValueError(f"{self._path}: a message of {channel.topic} has {len(record.data)} bytes; at most {_MESSAGE} are allowed")
         try:
             return self._compact(channel.topic, decode(record.data))
-        except (AttributeError, IndexError, ValueError, struct.error) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error) as error:
             raise ValueError(f"{self._path}: a message of {channel.topic} cannot be read: {error}") from None
 
     def _compact(self, topic: str, message: Any) -> Any:
@@ -82,7 +83,9 @@ class MessageDecoder:
                 stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
                 return JointSample(stamp, fields, self._names.setdefault(names, names))
             case "guard", ["status"]:
-                return {pair.key: pair.value for pair in message.status[0].values}
+                said = {pair.key: pair.value for pair in message.status[0].values}
+                RUNGS.index(said["rung"])
+                return {"rung": said["rung"], "cause": said["cause"]}
             case (("poses" | "twists" | "wrenches"), _):
                 return messages.vector_of(message, VECTORS[group])
             case "camera", _:

@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus import messages
 from isthmus.contract import Contract
-from isthmus.mcap_records import Allowance, has_footer, read_records
+from isthmus.mcap_records import Allowance, TooLargeError, has_footer, read_records
 from isthmus.recorded_messages import VECTORS, JointSample, MessageDecoder
 from isthmus.records import Array, Command, Measurement
 
@@ -133,7 +133,12 @@ def read_trace(path: Path) -> Trace:
         raise ValueError(f"{path}: the contract does not have the digest that stands beside it; the file was changed")
     metadata = {**found.get("isthmus.episode", {}), **found.get("isthmus.outcome", {})}
     steps = sequences if complete else sequences[:-1]
-    return _assemble(contract, metadata, complete, steps, by_topic, _Table(len(steps), allowance))
+    try:
+        return _assemble(contract, metadata, complete, steps, by_topic, _Table(len(steps), allowance))
+    except TooLargeError:
+        raise
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} was not written by isthmus: {error.args[0]}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,8 @@ def _assemble(
     length, joints, commanded = len(sequences), contract.action.elements, messages.command_field(contract.mode)
     topics = {topic: {step: value for step, value in steps.items() if step < length} for topic, steps in by_topic.items()}
     states = topics.get("/joint_states", {})
+    if len(states) < length:
+        raise ValueError("a message of /joint_states is of another type")
     measured = states[0].name if states else ()
     observations = dict(_under(topics, "/policy/observation/"))
     actions = topics.get("/policy/action", {})
@@ -190,7 +197,7 @@ def _assemble(
 
     status = _hold(topics.get("/guard/status", {}), length)
     if len(status) < length:
-        raise ValueError(f"{table.allowance.path} does not begin with a message of /guard/status: isthmus did not write it")
+        raise ValueError("it does not begin with a message of /guard/status")
     vectors = {group: {name: table.dense(steps) for name, steps in _under(topics, f"/{group}/")} for group in VECTORS}
     return Trace(
         contract=contract,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-__all__ = ["ActionChunk", "Array", "Command", "Measurement"]
+__all__ = ["ActionChunk", "Array", "Command", "Measurement", "Told"]
 
 
 @dataclass(slots=True)
@@ -64,6 +64,19 @@ class Command:
     mode: str
     joints: tuple[str, ...]
     values: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where a robot was told to be, by whoever turns its commands into motion: rad or m, `[B, J]` in the order of the commanded joints.
+
+    Attributes:
+        now: at this moment.
+        then: when the newest sample was taken.
+    """
+
+    now: Array
+    then: Array
 
 
 @dataclass(slots=True)

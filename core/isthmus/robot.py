@@ -209,19 +209,27 @@ class SpeedScaling:
 
     Attributes:
         topic: relative, as those of `RosProfile`.
-        full: what it says at full speed.
-        tolerance: anything that differs from full by more than this is not full speed.
+        full: what it says at full speed; > 0.
+        tolerance: anything that differs from full by more than this is not full speed; in its unit, and less; None is a hundredth of it.
         timeout: silence after which it is not believed any more, s; "inf" for never.
     """
 
     topic: str
     full: float = 100.0
-    tolerance: float = 1.0
+    tolerance: float | None = None
     timeout: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0 < self.full < math.inf:
+            raise ValueError(f"speed_scaling: full must be a number > 0, got {self.full}")
+        if self.tolerance is not None and not 0 <= self.tolerance < self.full:
+            raise ValueError(f"speed_scaling: tolerance must be >= 0 and less than full ({self.full}), got {self.tolerance}")
         if not self.timeout > 0:
             raise ValueError(f"speed_scaling: timeout must be > 0 s, got {self.timeout} s")
+
+    def is_full(self, scaling: float) -> bool:
+        """Whether what the robot says means full speed; NaN does not, nor do percents where 0 … 1 is expected."""
+        return abs(scaling - self.full) <= (self.full / 100 if self.tolerance is None else self.tolerance)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,8 @@ class Robotic(Protocol):
     def begin(self) -> None:
         """The next command begins where the robot is."""
 
-    def place(self, joints: tuple[str, ...]) -> Array | None:
-        """Where the robot was told to be by now, `[1, J]`, rad or m; None where commands do not tell."""
+    def place(self, joints: tuple[str, ...], ago: float = 0.0) -> Array | None:
+        """Where the robot was told to be some seconds ago, `[1, J]`, rad or m; None where it is sent single commands and no motions."""
 
     def send(self, command: Command, sequence: int, epoch: str, *, braking: bool) -> None:
         """Send a command that has passed the guard; `braking`: it is the guard's own."""

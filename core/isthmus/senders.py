@@ -13,10 +13,11 @@ __all__ = ["AHEAD", "Asked", "Gate", "Verdict"]
 
 AHEAD = 0.05
 """Seconds that a stamp may be ahead of the clock."""
-_AT_ONCE = 1.5  # periods of credit that a stream can save up: commands may jitter by half a period
+_AT_ONCE = 2.0  # periods of credit that a stream can save up: commands may come half a period late and the next one half a period early
 _SURPLUS = 1.0  # s of commands beyond the rate of the contract after which the guard stops
 _LULL = 5  # periods without a surplus command that begin the count anew
 _LEAP = 1000  # numbers that a sequence may leave out
+_REMEMBERED = 1000  # senders of before arming
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Asked:
     """One command from the wire.
 
     Attributes:
-        epoch: of the policy process that asks.
+        epoch: of the motion that asks; a policy draws a new one at the first start after arming.
         sequence: its number.
         stamp: of the decision, ns.
         age: of the decision when the command arrived, s; negative if it is stamped ahead.
@@ -54,6 +55,8 @@ class Verdict:
 class Gate:
     """Judges who sends and when; what is asked for is the guard's business.
 
+    Whoever was heard before arming commands nothing after it: a motion is asked for after the guard was armed, in this order, or not at all.
+
     Attributes:
         epoch: of the sender that is bound; "" until the first command after arming.
         counts: commands that were dropped, by reason.
@@ -72,14 +75,23 @@ class Gate:
         self.reason = ""
         self._period, self._realtime = period, realtime
         self._allowed = time_out(period)
+        self._heard: dict[str, None] = {}
         self.open()
 
     def open(self) -> None:
-        """Bind the sender of the next command, beginning with any number."""
+        """Bind the next sender that has not been heard yet, beginning with any number."""
         self.epoch, self.reason = "", ""
+        self._barred = frozenset(self._heard)
         self._newest = -1
         self._credit, self._credited = _AT_ONCE, -math.inf
         self._surplus = self._since = -math.inf
+
+    def hear(self, epoch: str) -> None:
+        """Remember who sends, whatever becomes of the command; to be called before `judge`."""
+        self._heard.pop(epoch, None)
+        self._heard[epoch] = None
+        if len(self._heard) > _REMEMBERED:
+            del self._heard[next(iter(self._heard))]
 
     def drop(self, reason: str) -> Verdict:
         """Count a command that cannot count."""
@@ -95,6 +107,8 @@ class Gate:
                 "another sender",
                 f"a second sender ({asked.epoch}) commands on guard/command; the guard was armed for {self.epoch}",
             )
+        if asked.epoch in self._barred:
+            return self.drop("begun before arming")
         if self._realtime and asked.age < -AHEAD:
             return self.drop("stamped ahead")
         if self._realtime and asked.age > self._allowed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from isthmus import strict
@@ -109,6 +109,17 @@ class Signal:
     history: int = 1
     stride: int = 1
     camera: CameraSpec | None = None
+
+    def problem(self, values: Sequence[float]) -> str:
+        """Why the signal cannot have these values, in words that follow its name; "" if it can."""
+        if len(values) != len(self.elements):
+            return f"must have {len(self.elements)} elements ({', '.join(self.elements)}), got {len(values)}"
+        for element, value, low, high in zip(self.elements, values, self.low, self.high, strict=True):
+            if not math.isfinite(value):
+                return f"{element} must be finite, got {value:g}"
+            if not low <= value <= high:
+                return f"{element} must be from {low:g} to {high:g} {self.unit}, got {value:g} {self.unit}"
+        return ""
 
     def __post_init__(self) -> None:
         at = f"signal {self.name!r}"

@@ -8,6 +8,7 @@ command may decide or none does. In stepped time each new state is answered once
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ from isthmus.guard import HOLD, NOTHING, STOP, Decision, LimitGuard
 from isthmus.lookout import Lookout
 from isthmus.monitors import time_out
 from isthmus.phases import ARMED, Event, Phase, following
-from isthmus.records import Command
+from isthmus.records import Command, Told
 from isthmus.robotic import Robotic
 from isthmus.rungs import passing
 from isthmus.senders import Asked, Gate
@@ -31,6 +32,7 @@ _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a
 _STILL = 2  # control periods at rest in a row that confirm standstill
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
 _ON_TIME = 0.95  # of a period between two commands, as small a jitter as the limits of what goes over the wire forgive
+_QUIET = 1.0  # s for which nobody may have sent anything to a guard that was not armed, before it is armed
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
 
 
@@ -80,8 +82,8 @@ class GuardedStream:
         self._robot, self._period = robot, period
         self._on_change, self._last_resort, self._clock = on_change, last_resort, clock
         self._allowed, self._early = time_out(period), _GRAIN * tick
-        self._accepted = self._acted = self._arrived = self._watched = -np.inf
-        self._shown = (self.phase, 0)
+        self._accepted = self._acted = self._decided = self._arrived = self._uncalled = self._watched = -np.inf
+        self._shown = (self.phase, 0, "")
         self._clear()
 
     def _clear(self) -> None:
@@ -116,11 +118,12 @@ class GuardedStream:
 
     @property
     def streaming(self) -> bool:
-        """Whether commands have been coming in lately, accepted or not."""
-        return self._clock() - self._arrived <= self._allowed
+        """Whether commands have been coming in lately, accepted or not, or for a second though nothing was armed."""
+        now = self._clock()
+        return now - self._arrived <= self._allowed or now - self._uncalled <= _QUIET
 
     def arm(self) -> None:
-        """Let the commands of whoever sends next through, beginning with any number; in passing time, send the robot's rest."""
+        """Let the commands of the next sender that has not been heard yet through; in passing time, send the robot's rest."""
         self._calm()
         if not self._go(Event.ARM):
             return
@@ -162,16 +165,23 @@ class GuardedStream:
 
     def ignore(self, reason: str) -> None:
         """Count a message on the command topic that cannot be judged."""
-        self._arrived = self._clock()
+        self._notice()
         self.gate.drop(reason)
 
     def accept(self, asked: Asked) -> None:
         """Filter one command, or drop and count it: unarmed, stopped, or not let in by the gate."""
-        now = self._arrived = self._clock()
+        now = self._notice()
+        self.gate.hear(asked.epoch)
         if self._robot.realtime and self.armed and now - self._watched > _LATE:
             self._deferred.append(asked)  # the states of the time in which nobody looked come first
             return
         self._accept(asked, now)
+
+    def _notice(self) -> float:
+        """Somebody sends; the time, s."""
+        now = self._arrived = self._clock()
+        self._uncalled = self._uncalled if self.armed else now
+        return now
 
     def _accept(self, asked: Asked, now: float) -> None:
         if not self.armed or self.state.rung[0] == STOP:
@@ -225,7 +235,7 @@ class GuardedStream:
                 self._tend(now)
 
     def _look(self, now: float) -> None:
-        timing = self._lookout.timing(min(now - self._acted, self._period), now)
+        timing = self._lookout.timing(self._since(now), now)
         seen = self._lookout.look(self.state, self.phase, timing, now)
         self.state = seen.state
         self._hurry |= seen.hurry
@@ -254,6 +264,17 @@ class GuardedStream:
                 self._miss(due)
             elif self._hurry and now - self._acted > min(self._period + _MARGIN, self._allowed):
                 self._judge(None)
+        if self.guard.mode == "velocity" and self.phase in (Phase.FOLLOWING, Phase.HOLDING, Phase.BRAKING):
+            self._keep()
+
+    def _keep(self) -> None:
+        """Judge the velocity in force once more: nobody knows when the next command comes. Motions that were sent as a whole rest by themselves."""
+        if self._lookout.told() is None:
+            now = self._clock()
+            command, self.state = self.guard.again(self.state, self._robot.read(), self._lookout.timing(self._since(now), now))
+            if command is not None:
+                self._decided = now
+                self._send(command)
 
     def _miss(self, due: bool) -> None:
         """No command has come in time: at rest that is the end of a motion, otherwise it is braked for."""
@@ -285,7 +306,8 @@ class GuardedStream:
     def _rest(self) -> None:
         """Send the robot's rest again; an effort is decided anew, as it must follow the robot."""
         if self.decision is not None and self.decision.command is not None and self.guard.mode != "effort":
-            self._send(self.decision.command, self._clock())
+            self._acted = self._clock()
+            self._send(self.decision.command)
             return
         self._judge(None, resting=True)
 
@@ -301,7 +323,7 @@ class GuardedStream:
         self._hurry = False
         self._stamp = self._robot.stamp
         try:
-            self.decision, self.state = self.guard.check(self.state, command, self._robot.read(), self._timing(command, now))
+            self.decision, self.state = self.guard.check(self.state, command, self._robot.read(), *self._timing(command, now))
         except ValueError as error:  # nothing was sent since arming, and where the robot is, is unknown
             self.state = self.guard.stop(self.state, str(error))
             self._settle()
@@ -310,12 +332,13 @@ class GuardedStream:
         if resting and self.state.cause[0] == NOTHING:
             self.state = passing(self.state)
             self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
+        self._acted = now
+        self._decided = -np.inf if resting else now  # to rest is no motion that the next command could come too soon after
         if self.decision.command is not None:
-            self._send(self.decision.command, now)
+            self._send(self.decision.command)
         self._settle()
 
-    def _send(self, command: Command, now: float) -> None:
-        self._acted = now  # the moment of the decision, so that what it has judged by and what the next one will add up
+    def _send(self, command: Command) -> None:
         braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING
         self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 
@@ -348,16 +371,20 @@ class GuardedStream:
         self._tell()
 
     def _tell(self) -> None:
-        """Say that phase or rung have changed, if they have; between pass and clamp nobody is woken."""
-        shown = (self.phase, self.rung if self.rung >= HOLD else 0)
+        """Say that phase, rung or sender have changed, if they have; between pass and clamp nobody is woken."""
+        shown = (self.phase, self.rung if self.rung >= HOLD else 0, self.gate.epoch)
         if shown != self._shown:
             self._shown = shown
             self._on_change()
 
-    def _timing(self, command: Command | None, now: float) -> Timing | float:
+    def _timing(self, command: Command | None, now: float) -> tuple[Timing | float, Told | None]:
         """A command that keeps its time is judged for a whole period, as in training; what comes sooner, for what has passed."""
         if not self._robot.realtime:
-            return self._period
-        passed = min(now - self._acted, self._period)
-        whole = command is not None and passed > _ON_TIME * self._period
-        return self._lookout.timing(self._period if whole else passed, now)
+            return self._period, self._lookout.told()
+        since = self._since(now)
+        whole = command is not None and since > _ON_TIME * self._period
+        return self._lookout.timing(max(since, self._period) if whole else since, now), self._lookout.told()
+
+    def _since(self, now: float) -> float:
+        """Seconds since the last decision."""
+        return now - self._decided if math.isfinite(self._decided) else self._period

@@ -22,18 +22,42 @@ T = TypeVar("T")
 
 
 def load_yaml(path: Path) -> Any:
-    """Read one YAML document made of plain data.
+    """Read one YAML document made of plain data. Dates and times stay texts.
 
     Args:
         path: file to read; at most 1 MB.
 
     Raises:
-        ValueError: the file is not YAML, holds a tag, or repeats a key; the message names file and line.
+        ValueError: the file is not YAML, holds a tag or an alias (ten lines of them stand for any number of values), or repeats a key; the message
+            names file and line.
     """
     import yaml
 
+    plain = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq")}
+
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """SafeLoader that refuses duplicate keys."""
+        """SafeLoader of plain data that refuses duplicate keys and aliases."""
+
+        yaml_implicit_resolvers = {  # noqa: RUF012 - overrides PyYAML's
+            first: [(tag, form) for tag, form in forms if tag in plain] for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+        yaml_constructors = {  # noqa: RUF012
+            tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in plain
+        }
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                found = self.peek_event()
+                raise ValueError(f"{path}:{found.start_mark.line + 1}: alias *{found.anchor} is not read; write out what it stands for")
+            return super().compose_node(parent, index)
+
+    def number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+        text = str(node.value)
+        if ":" in text:  # a time, which YAML 1.1 takes for a number to base 60, and ROS does not
+            return text
+        if len(text) > _DIGITS:
+            raise ValueError(f"{path}:{node.start_mark.line + 1}: a number has at most {_DIGITS} characters, got {len(text)}")
+        return (loader.construct_yaml_int if node.tag.endswith("int") else loader.construct_yaml_float)(node)
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
@@ -47,11 +71,15 @@ def load_yaml(path: Path) -> Any:
         return result
 
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    for kind in ("int", "float"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", number)
     text = _read(path)
     try:
         return yaml.load(text, Loader=Loader)  # noqa: S506 - the loader above is a SafeLoader
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is not valid YAML: it is nested too deeply") from None
 
 
 def load_json(text: str | bytes, where: str) -> Any:
@@ -62,7 +90,7 @@ def load_json(text: str | bytes, where: str) -> Any:
         where: name used in messages, usually a file or an archive member.
 
     Raises:
-        ValueError: not JSON, a repeated key, or a NaN or Infinity literal.
+        ValueError: not JSON, a repeated key, a NaN or Infinity literal, or an integer of very many digits.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -73,11 +101,16 @@ def load_json(text: str | bytes, where: str) -> Any:
             result[key] = value
         return result
 
+    def whole(digits: str) -> int:
+        if len(digits) > _DIGITS:
+            raise ValueError(f"{where}: a number has at most {_DIGITS} characters, got {len(digits)}")
+        return int(digits)
+
     def refuse(literal: str) -> float:
         raise ValueError(f"{where}: {literal} is not JSON")
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_int=whole)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{where} is not valid JSON: {error}") from None
 
@@ -122,6 +155,7 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+_DIGITS = 100  # of a number in a file
 _MANY, _FEW = 24, 8  # so many names are listed completely; else the nearest few
 
 

@@ -8,7 +8,9 @@ A plan is piecewise linear in acceleration, so that positions, velocities and ac
 through them are the same motion. The acceleration changes to that of the tail within the last hundredth of the period, and the tail ends in as
 short a taper, which makes a plan from any later moment of the tail the rest of the tail itself: sending it again changes nothing.
 
-In velocity mode the period ends at the commanded velocity. In position mode a set-point s that is due in a period T is approached by
+In velocity mode the period ends at the commanded velocity, or at the fastest whose plan rests before the position limit; where there is none, the
+tail begins at once. So every plan rests within the limits, whenever the next one comes. In position mode a set-point s that is due in a period T
+is approached by
 
     v₁ = (s - x) / T - v / 2
 
@@ -20,16 +22,21 @@ guard is not followed but obeyed: the tail begins at once, up to one period's wa
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
+from isthmus.limits import Limits
+from isthmus.monitors import time_out
 from isthmus.records import Array
 from isthmus.spline import Spline
 
 __all__ = ["Reference"]
 
 _TURN = 0.01  # of a period, in which the acceleration changes
+_SHORT = 0.1  # of such a turn, that the turn of a joint which brakes much harder than it speeds up has at least
+_LOST = 0.05  # of the speed that a period may gain, twice what a turn may take of it
 _APART = 0.02  # of a turn, that two points are apart at least
 _PEAK = 1.005  # of the velocity limit, that the turn before the tail may reach
 _THERE = 1e-9  # rad or m to a set-point that are none
@@ -47,18 +54,18 @@ class Reference:
         began: s.
     """
 
-    def __init__(self, velocity: Array, acceleration: Array, braking: Array, period: float) -> None:
+    def __init__(self, limits: Limits, period: float) -> None:
         """Set up; `begin` comes before the first command.
 
         Args:
-            velocity: limit, `[J]`, rad/s or m/s.
-            acceleration: limit in normal motion, `[J]`, rad/s² or m/s²; may be infinite.
-            braking: deceleration of tails, `[J]`, finite.
+            limits: what the motion keeps; an acceleration may be infinite, and tails brake at `stop_acceleration`.
             period: that a command is meant for, s.
         """
-        limits = zip(velocity.tolist(), acceleration.tolist(), braking.tolist(), strict=True)
-        self._joints = [_Joint(*limit, period, _TURN * period) for limit in limits]
+        bounds = (limits.velocity, limits.acceleration, limits.stop_acceleration, limits.position_low, limits.position_high)
+        self._joints = [_Joint(*bound, period) for bound in zip(*bounds, strict=True)]
         self._apart = _APART * _TURN * period
+        self._memory = time_out(period)
+        self._past: deque[tuple[float, Spline]] = deque()
         self.spline: Spline | None = None
         self.began = -math.inf
         self._asked = [math.nan] * len(self._joints)
@@ -66,6 +73,7 @@ class Reference:
 
     def begin(self, position: Array, now: float) -> None:
         """Rest at a position, `[J]`, rad or m."""
+        self._past.clear()
         self.spline, self.began = Spline(np.zeros(1), position[None].copy()), now
         self._asked, self._latched = position.tolist(), [False] * position.size
 
@@ -93,11 +101,25 @@ class Reference:
             elif mode == "position":
                 way = joint.approach(x, v, value, (value - before) / joint.period)
             else:
-                way = (joint.within(v, min(max(value, -joint.fastest), joint.fastest)), joint.braking, True)
+                way = joint.cruise(x, v, value)
             phases.append(joint.phases(x, v, way, self._apart))
         self._asked = asked
+        self._past.append((self.began, self.spline))
+        while len(self._past) > 1 and now - self._past[1][0] > self._memory:
+            self._past.popleft()
         self.spline, self.began = _points(np.array(phases), self._apart), now
         return self.spline
+
+    def place(self, moment: float) -> Array | None:
+        """Where the joints were told to be at a moment not longer ago than a time-out, `[J]`, rad or m; None before anything begins."""
+        if self.spline is None:
+            return None
+        began, spline = self.began, self.spline
+        for plan in reversed(self._past):
+            if began <= moment:
+                break
+            began, spline = plan
+        return spline.sample(moment - began)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +129,47 @@ class _Joint:
     velocity: float
     acceleration: float
     braking: float
+    low: float
+    high: float
     period: float
-    turn: float
+
+    @property
+    def turn(self) -> float:
+        """Seconds in which the acceleration changes to that of the tail; what that takes of the speed has to be won back."""
+        return min(max(_LOST * self.acceleration / self.braking, _SHORT * _TURN), _TURN) * self.period
 
     @property
     def fastest(self) -> float:
         """The velocity that a period may end at: while the acceleration turns to that of the tail, the joint is still a little faster."""
-        return min(self.velocity, max(_PEAK * self.velocity - self.braking * self.turn / 2, self.velocity / 2))
+        peak, more = _PEAK * self.velocity, self.braking * self.turn / 2
+        if peak < 2 * more:  # a tail that is no more than its taper
+            return min(self.velocity, (math.sqrt(more + 4 * peak) - math.sqrt(more)) ** 2 / 4)
+        return min(self.velocity, peak - more)
 
     def within(self, velocity: float, aim: float) -> float:
         """The velocity nearest to `aim` that a period at the limits reaches; towards rest the joint may brake."""
-        step, reach = self.braking * self.period, self.acceleration * self.period
+        step, half = self.braking * self.period, self.turn / 2
+        reach = max(self.acceleration * (self.period - half) - self.braking * half, self.acceleration * self.period / 2)
         slow = velocity - min(max(velocity, -step), step)
         return min(max(aim, min(velocity - reach, slow)), max(velocity + reach, slow))
+
+    def cruise(self, position: float, velocity: float, asked: float) -> _Tail:
+        """The way at a velocity, which rests before the position limits."""
+        low, high = self._before(-velocity, position - self.low), self._before(velocity, self.high - position)
+        aim = self.within(velocity, min(max(asked, -low, -self.fastest), high, self.fastest))
+        if -low <= aim <= high:
+            return aim, self.braking, True
+        return velocity, self.braking, False
+
+    def _before(self, velocity: float, room: float) -> float:
+        """The largest velocity, >= 0, at the end of a period whose plan rests within `room`; -inf where only the tail alone may."""
+        if math.isinf(room):
+            return room
+        mean = (self.period**2 / 2 - self.turn**2 / 6) / (self.period - self.turn / 2)
+        left = room - velocity * (self.period - mean) - self.braking * self.turn * (mean / 2 - self.turn / 8)
+        if left < 0:
+            return 0.0 if velocity <= 0 else -math.inf
+        return 2 * left / (mean + math.sqrt(mean * mean + 2 * left / self.braking))
 
     def approach(self, position: float, velocity: float, asked: float, rate: float) -> _Tail:
         """The way to a set-point that the guard moves at a rate."""

@@ -7,7 +7,7 @@ import numpy as np
 from isthmus.contract import Contract
 from isthmus.guard import PASS, Decision, GuardState, LimitGuard
 from isthmus.monitors import MonitorState
-from isthmus.records import Array, Command, Measurement
+from isthmus.records import Array, Command, Measurement, Told
 from isthmus.timing import Timing
 
 __all__ = ["Unguarded"]
@@ -50,12 +50,16 @@ class Unguarded(LimitGuard):
         """
         raise RuntimeError("there is no guard that could stop")
 
-    def watch(self, state: GuardState, measurement: Measurement, timing: float | Timing) -> GuardState:
+    def watch(self, state: GuardState, measurement: Measurement, timing: float | Timing, told: Told | None = None) -> GuardState:
         """Nothing is looked at."""
         return state
 
+    def again(self, state: GuardState, measurement: Measurement, timing: Timing) -> tuple[Command | None, GuardState]:
+        """Nothing is judged once more."""
+        return None, state
+
     def check(
-        self, state: GuardState, command: Command | None, measurement: Measurement, timing: float | Timing
+        self, state: GuardState, command: Command | None, measurement: Measurement, timing: float | Timing, told: Told | None = None
     ) -> tuple[Decision, GuardState]:
         """Pass the command as it is.
 

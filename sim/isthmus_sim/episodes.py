@@ -1,9 +1,7 @@
 """Whole episodes of a policy on a plant, scored: what `isthmus eval` and the best-model selection of training run.
 
-An episode that ends early must not look better for it. After a stop of the guard, or a command that is not finite, the policy is not asked any more:
-the guard brakes the robot, and what it costs to stand there counts until the time limit. With exploded physics nothing stands anywhere; each control
-period that is left counts as the worst that the episode had. Only a fall ends the sum, as it ends the episode in training: its price is a term of
-the task.
+After a stop of the guard, a value that is not finite, exploded physics or a fall the policy is not asked any more, and the episode is a failure;
+`isthmus_sim.returns` says what it is worth.
 """
 
 from __future__ import annotations
@@ -22,7 +20,8 @@ from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus.runner import Runner, Tick
 from isthmus_sim.explosions import exploded, kept_finite
-from isthmus_sim.task import EpisodeStart, Outcome, Scorer, Task, Transition
+from isthmus_sim.returns import Returns
+from isthmus_sim.task import EpisodeStart, Scorer, Task, Transition
 
 __all__ = ["EpisodeResult", "episode_start", "run_episodes"]
 
@@ -33,13 +32,13 @@ class EpisodeResult:
 
     Attributes:
         seed: of its start state and inputs.
-        total_reward: undiscounted return of the whole episode, what followed its end included.
+        total_reward: undiscounted return of the whole episode, see `isthmus_sim.returns`.
         success: the task's condition held at the end, and nothing had ended it before.
         steps: control periods until its end.
         stopped_by_guard: cause of the guard's stop, "" if there was none.
         fallen: the task ended it as a failure (`Task.fallen`).
         diverged: the physics exploded, which ended it as a failure.
-        terms: weighted reward terms, summed.
+        terms: weighted reward terms, summed likewise.
         rungs: control periods spent on each rung of the guard.
         parameters: physical parameters that were set, those drawn for this episode among them.
         invalid: which value was not finite, a command or a reward, which ended it as a failure; "" if all were.
@@ -99,7 +98,7 @@ def run_episodes(
     physical = {**start.parameters, **extra}
     step = ControlStep(plant, task.contract)
     step.reset(seeds=seeds, state=start.state, parameters=physical)
-    scorer, returns = Scorer(task, plant.batch), _Returns([term.name for term in task.reward], plant.batch, task.episode_steps)
+    scorer, returns = Scorer(task, plant.batch), Returns(task, plant.batch)
     before, taken = plant.truth(), 0
     no = np.zeros(plant.batch, dtype=bool)
     running, success, fallen, diverged = ~no, no.copy(), no.copy(), no.copy()
@@ -138,6 +137,7 @@ def run_episodes(
         down = np.asarray(task.fallen(transition)) if task.fallen else np.zeros_like(running)
         fallen[alive & down] = True
         returns.close(down)
+        returns.charge(stopped | failed)
         success = np.where(running, outcome.success & ~(lost | stopped | failed | down), success)
         running = alive & ~(stopped | failed | down)
         runner.end(~running)
@@ -150,7 +150,7 @@ def run_episodes(
     results = [
         EpisodeResult(
             seed=int(seed),
-            total_reward=float(sum(total[row] for total in returns.terms.values())),
+            total_reward=float(returns.total[row]),
             success=bool(success[row]),
             steps=int(steps[row]),
             stopped_by_guard=causes[row],
@@ -164,46 +164,6 @@ def run_episodes(
         for row, seed in enumerate(seeds)
     ]
     return results, cadence
-
-
-class _Returns:
-    """Reward terms of a batch, summed over whole episodes.
-
-    Attributes:
-        terms: `[B]` per name.
-    """
-
-    def __init__(self, names: Sequence[str], batch: int, steps: int) -> None:
-        self.terms: dict[str, Array] = {name: np.zeros(batch) for name in names}
-        self._worst_terms: dict[str, Array] = {name: np.zeros(batch) for name in names}
-        self._worst = np.full(batch, np.inf)
-        self._open = np.ones(batch, dtype=bool)
-        self._left = steps  # control periods
-
-    def add(self, outcome: Outcome) -> Array:
-        """Count one control period; a row whose reward is not finite is charged for it and for all that is left. Returns these rows, `[B]`."""
-        broken = self._open & ~np.isfinite(outcome.reward)
-        self.charge(broken)
-        self._left -= 1
-        worse = self._open & (outcome.reward < self._worst)
-        np.copyto(self._worst, outcome.reward, where=worse)
-        for name, values in outcome.terms.items():
-            np.add(self.terms[name], values, out=self.terms[name], where=self._open)
-            np.copyto(self._worst_terms[name], values, where=worse)
-        return broken
-
-    def close(self, rows: Array) -> None:
-        """Rows of a mask `[B]` in which nothing is to be gained or lost any more."""
-        self._open[rows] = False
-
-    def charge(self, rows: Array) -> None:
-        """Rows of a mask `[B]` that cannot go on: each control period that is left counts as the worst that the row had."""
-        rows = rows & self._open
-        if not np.count_nonzero(rows):
-            return
-        for name, values in self.terms.items():
-            values[rows] += self._left * self._worst_terms[name][rows]
-        self._open[rows] = False
 
 
 def _acted(tick: Tick, elements: Sequence[str], running: Array) -> tuple[Array, dict[int, str]]:

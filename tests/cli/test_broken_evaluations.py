@@ -36,9 +36,16 @@ def test_an_evaluation_is_not_lost_by_one_command(capsys):
     spoilt = np.float32(task.start([np.random.default_rng(5)]).inputs["goal"][0, 0])
     whole = evaluate(task, Failing(task.contract), episodes=4, seed=3)["per_episode"]
     summary = evaluate(task, Failing(task.contract, spoilt), episodes=4, seed=3)
-    assert summary["ended"] == {"completed": 3, "diverged": 0, "invalid": 1, "stopped_by_guard": 0, "fallen": 0}
+    assert summary["ends"] == {"time limit": 3, "not finite": 1}
     assert [summary["per_episode"][row] for row in (0, 1, 3)] == [whole[row] for row in (0, 1, 3)]
     assert np.isfinite(summary["return"]["mean"])
+    assert [episode["motion"]["periods"] for episode in summary["per_episode"]] == [
+        100,
+        100,
+        3,
+        100,
+    ]  # what it did, not how it was braked after
+    assert np.isfinite(summary["motion"]["peak_acceleration"])
     show_evaluation(summary)
     assert f"episode 5 is a failure after 3 steps: command of {task.contract.action.elements[0]} is not finite" in capsys.readouterr().out
 
@@ -50,6 +57,7 @@ def test_a_plan_that_is_not_finite_makes_its_own_execution_a_failure():
     whole = evaluate_system(system, Failing(contract), episodes=3, seed=3)["per_episode"]
     summary = evaluate_system(system, Failing(contract, spoilt), episodes=3, seed=3)
     assert [episode["invalid"] for episode in summary["per_episode"]] == ["", "command of acceleration is not finite", ""]
-    assert summary["ended"]["invalid"] == 1
+    assert summary["ends"] == {"time limit": 2, "not finite": 1}
+    assert [episode["motion"]["periods"] for episode in summary["per_episode"]] == [system.horizon, 0, system.horizon]
     assert not summary["per_episode"][1]["success"]
     assert [summary["per_episode"][row] for row in (0, 2)] == [whole[row] for row in (0, 2)]

@@ -18,8 +18,12 @@ def test_json_has_the_agreed_form(isthmus, policies, tmp_path, name, plant):
     code, out, _ = isthmus("eval", policies / f"{name}.isthmus", "--plant", plant, "--episodes", 3, "--seed", 4, "--json", file)
     assert code == 0
     assert "95 % interval" in out
+    assert "control periods that the guard clamped 0.0 %, held 0.0 %, stopped 0.0 %" in out
+    assert "per control period (rms) and reverse 0.00 times per second" in out
+    assert "peaks as shares of the limits: speed " in out
+    assert "episodes ended by: time limit 3" in out
     result = json.loads(file.read_text())
-    assert list(result) == ["task", "plant", "seed", "episodes", "return", "success", "cadence", "per_episode"]
+    assert list(result) == ["task", "plant", "seed", "episodes", "return", "success", "ends", "motion", "cadence", "per_episode"]
     assert (result["task"], result["plant"], result["seed"], result["episodes"]) == (name, plant, 4, 3)
     assert result["return"]["low"] <= result["return"]["mean"] <= result["return"]["high"]
     assert result["success"]["low"] <= result["success"]["rate"] <= result["success"]["high"]
@@ -42,6 +46,9 @@ def test_over_topics_in_stepped_time_an_episode_is_the_one_in_process(read_json,
     assert topics["plant"] == "ros"
     assert topics["per_episode"][0]["steps"] == process["per_episode"][0]["steps"]
     assert topics["return"]["mean"] == pytest.approx(process["return"]["mean"], rel=1e-3)
+    for name in ("command_change_rms", "reversals_per_second", "peak_speed"):
+        assert topics["motion"][name] == pytest.approx(process["motion"][name], rel=1e-3, abs=1e-9)
+    assert topics["motion"]["clamped"] is None
     assert len(list(tmp_path.glob("ros-*.mcap"))) == 1
 
 

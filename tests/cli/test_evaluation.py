@@ -1,47 +1,42 @@
-"""Intervals, summaries and whole evaluations from Python."""
+"""Summaries and whole evaluations from Python."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from isthmus.artifact import load_policy
+from isthmus.guard import RUNGS
+from isthmus.motion import motion_of
+from isthmus.records import ActionChunk
 from isthmus.trace import read_trace
-from isthmus_cli.evaluation import evaluate, return_interval, success_interval, summarize
+from isthmus_cli.evaluation import evaluate, summarize
 from isthmus_sim.episodes import EpisodeResult
 from isthmus_sim.tasks import get_task
 
 TASK = get_task("pendulum")
+
+
+class Shaking:
+    """Asks for full speed, one way and the other."""
+
+    def __init__(self, policy):
+        self.contract, self._sign = policy.contract, 1.0
+
+    def reset(self, rows=None, seed=None):
+        pass
+
+    def act(self, observation):
+        self._sign = -self._sign
+        rows = len(next(iter(observation.values())))
+        return ActionChunk(np.full((rows, 1, len(self.contract.action.elements)), self._sign), {})
+
+
 RESULT = EpisodeResult(7, -3.0, True, 200, "", False, False, {"angle": -3.0}, {"pass": 200})
 
 
-@settings(max_examples=20, deadline=None)
-@given(returns=st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=30))
-def test_return_interval_holds_the_mean_and_stays_among_the_returns(returns):
-    values = np.array(returns)
-    low, high = return_interval(values)
-    assert values.min() - 1e-6 <= low <= values.mean() + 1e-6
-    assert values.mean() - 1e-6 <= high <= values.max() + 1e-6
-    assert return_interval(values) == (low, high)
-
-
-@given(episodes=st.integers(1, 200), share=st.floats(0, 1))
-def test_success_interval_holds_the_rate_and_never_claims_certainty(episodes, share):
-    successes = round(share * episodes)
-    low, high = success_interval(successes, episodes)
-    assert 0 <= low <= successes / episodes + 1e-12
-    assert successes / episodes - 1e-12 <= high <= 1
-    assert high - low > 0.01
-
-
-def test_wilson_interval_of_19_in_20():
-    assert success_interval(19, 20) == pytest.approx((0.7639, 0.9911), abs=1e-4)
-
-
 def test_summary_of_one_episode():
-    summary = summarize("pendulum", "mujoco", 7, [RESULT], {"steps": 200})
+    summary = summarize("pendulum", "mujoco", 7, [RESULT], {"steps": 200}, episode_steps=200)
     assert summary["return"] == {"mean": -3.0, "low": -3.0, "high": -3.0}
     assert summary["per_episode"][0]["return"] == -3.0
     assert summary["per_episode"][0]["seed"] == 7
@@ -49,7 +44,41 @@ def test_summary_of_one_episode():
 
 def test_a_return_that_is_not_finite_is_refused():
     with pytest.raises(ValueError, match="the return of the episode with seed 7 is nan; whoever runs episodes must end such a row"):
-        summarize("pendulum", "mujoco", 7, [replace(RESULT, total_reward=np.nan)], {})
+        summarize("pendulum", "mujoco", 7, [replace(RESULT, total_reward=np.nan)], {}, episode_steps=200)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "time limit"),
+        ({"stopped_by_guard": "limit cycle", "steps": 11}, "stopped by the guard"),
+        ({"fallen": True, "steps": 50}, "fallen"),
+        ({"diverged": True, "steps": 50}, "exploded"),
+        ({"invalid": "command of hinge is not finite", "steps": 50}, "not finite"),
+        ({"steps": 50}, "ended early"),
+    ],
+)
+def test_why_episodes_ended_is_counted(changes, why):
+    ended = replace(RESULT, **changes)
+    assert summarize("pendulum", "mujoco", 7, [ended, ended], {}, episode_steps=200)["ends"] == {why: 2}
+
+
+def test_the_motion_is_that_of_the_recorded_episode(policies, tmp_path):
+    policy = load_policy(policies / "reach.isthmus")
+    summary = evaluate(get_task("reach"), Shaking(policy), "pybullet", episodes=2, seed=5, record=tmp_path)
+    for number, episode in enumerate(summary["per_episode"]):
+        trace = read_trace(tmp_path / f"pybullet-{5 + number:06d}.mcap")
+        expected = motion_of(trace.contract, trace.executed, rungs=np.array([RUNGS.index(rung) for rung in trace.rungs]))
+        found = episode["motion"]
+        assert found["periods"] == episode["steps"] == len(trace)
+        for name in ("clamped", "held", "stopped", "command_change_rms", "reversals_per_second"):
+            assert found[name] == pytest.approx(getattr(expected, name))
+        assert found["peak_speed"] >= np.abs(trace.velocity).max() / 1.5 - 0.01  # the truth, not what sensors say
+    assert summary["motion"]["clamped"] > 0.5
+    assert summary["motion"]["unit"] == "rad/s"
+    assert summary["motion"]["peak_acceleration"] > 0.5
+    still = evaluate(get_task("reach"), policy, episodes=2, seed=5)["motion"]
+    assert (still["clamped"], still["reversals_per_second"]) == (0.0, 0.0)
 
 
 def test_chunks_of_rows_are_what_single_episodes_are(policies):

@@ -1,8 +1,13 @@
 """`isthmus inspect` and `isthmus doctor` on policy files."""
 
+import re
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from isthmus.artifact import Artifact
+from isthmus.robot import load_robot
 from isthmus_cli import doctor
 from isthmus_cli.doctor import Check
 
@@ -25,6 +30,16 @@ def test_inspect_shows_contract_digests_and_evidence(isthmus, read_json, policie
     assert facts["policy_digest"] == artifact.policy_digest
     assert facts["contract"]["horizon"] == 1
     assert facts["evidence"] == {"bench": {"speed": {"mean": 1.25}}}
+
+
+def test_what_a_file_says_does_not_steer_the_terminal(isthmus, policies, tmp_path):
+    artifact = Artifact.load(policies / "reach.isthmus")
+    training = {"note\x1b[2J": "\x1b]0;title\x07 \u202eabc"}
+    replace(artifact, training=training, git="\x1b[31m").save(tmp_path / "policy.isthmus")
+    _, out, _ = isthmus("inspect", tmp_path / "policy.isthmus")
+    assert not set(out) & {"\x1b", "\x07", "\u202e"}
+    for shown in (r"note\x1b[2J", r"\x1b]0;title\x07 \u202eabc", r"\x1b[31m"):
+        assert shown in out
 
 
 def point(length, success=None):
@@ -74,6 +89,18 @@ def test_doctor_says_that_nothing_was_run_on_hardware(isthmus, read_json, polici
     assert isthmus("doctor", "--robot", "fr3")[0] == 0
     checks = {check["name"]: check for check in read_json("doctor", policies / "reach.isthmus", "--json")}
     assert checks["hardware"]["status"] == "not run"
+
+
+def test_doctor_names_each_limit_that_is_tighter_than_in_training(isthmus, read_json, policies, healthy_machine, tmp_path):
+    """As the guard does when it is configured."""
+    assert "tighter than in training" not in isthmus("doctor", policies / "reach.isthmus")[1]
+    shutil.copytree(load_robot("ur5e").folder, tmp_path / "ur5e")
+    profile = tmp_path / "ur5e" / "robot.yaml"
+    profile.write_text(re.sub(r"( velocity:) [\d.]+", r"\1 0.5", profile.read_text(encoding="utf-8"), count=1), encoding="utf-8")
+    checks = read_json("doctor", policies / "reach.isthmus", "--robots", tmp_path, "--json")
+    (found,) = [check for check in checks if check["name"] == "limits"]
+    assert found["status"] == "ok"
+    assert re.fullmatch(r"tighter than in training: velocity of shoulder_pan_joint is [\d.]+, allowed is 0.5", found["found"])
 
 
 def test_doctor_says_why_a_policy_does_not_fit_and_what_to_do(isthmus, policies, healthy_machine):

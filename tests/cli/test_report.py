@@ -36,6 +36,7 @@ SECTIONS = (
     "One episode in each world",
     "Loop period and latency over ROS 2",
     "What the guard did",
+    "How it moved",
     "The contract",
     "The same figures again",
     "Machine and time",
@@ -136,6 +137,25 @@ def test_json_holds_the_figures_of_the_evaluations(out):
     assert figures["policy"]["contract_digest"] == TASK.contract.digest()
     assert [row["step"] for row in figures["learning_curve"]] == [100, 200]
     assert figures["sample_period_ms"]["p50"] == pytest.approx(50)
+
+
+def test_the_page_shows_how_it_moved_and_what_the_worlds_differ_by(out):
+    page = page_of(out)
+    figures = json.loads((out / "report.json").read_text())
+    assert figures["worlds"]["pybullet"]["motion"]["clamped"] == 0
+    assert figures["worlds"]["pybullet"]["ends"] == {"time limit": 2}
+    assert list(figures["paired"]) == ["pybullet less mujoco", "ros less mujoco"]
+    assert figures["paired"]["pybullet less mujoco"]["episodes"] == 2
+    assert "PyBullet less MuJoCo" in page
+    assert len(re.findall(r"<td class=\"number\">\S+ rad/s</td>", page)) == 3
+    assert "time limit 2" in page
+
+
+def test_evaluations_of_an_older_version_have_no_motion(out):
+    for world in ("mujoco", "pybullet", "ros"):
+        found = json.loads((out / f"{world}.json").read_text())
+        write_json({key: value for key, value in found.items() if key not in ("motion", "ends")}, out / f"{world}.json")
+    assert "No figures of the motion: the evaluations hold none." in page_of(out)
 
 
 def test_the_commands_of_the_report_are_commands(monkeypatch):

@@ -19,8 +19,9 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file
 
 from isthmus.artifact import Artifact
-from isthmus_cli.aggregate import aggregate, interquartile_mean, read_evaluations
+from isthmus_cli.aggregate import aggregate, read_evaluations
 from isthmus_cli.seeds import parse_seeds
+from isthmus_cli.statistics import interquartile_mean
 
 SMALL = ("--learning-starts", 50, "--batch-size", 8, "--hidden", 8, "--evaluate-every", 100)
 

@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip("mujoco")
 
-from isthmus.records import Measurement
+from isthmus.records import ActionChunk, Measurement
 from isthmus.robot import load_robot
 from isthmus.specification import Specification
 from isthmus_cli.evaluation import evaluate
+from isthmus_cli.evaluation_report import show_evaluation
 from isthmus_cli.main import main
 from isthmus_cli.specification import Judge
 from isthmus_cli.system_evaluation import evaluate_system
@@ -51,10 +52,58 @@ def test_an_episode_that_ends_early_has_not_reached_what_was_to_come():
     for sample in range(6):
         record([0.5, 0.5, -0.1 if sample == 1 else 0.5], [float(sample == 4) + 1, float(sample == 4), 2.0])
     judged.conclude([ended(6), ended(3), ended(2)])
-    np.testing.assert_allclose(judged.robustness, [0.5, -1.0, -0.1], atol=1e-6)
+    np.testing.assert_allclose([found.robustness for found in judged.judgements], [0.5, -1.0, -0.1], atol=1e-6)
+    assert [found.early for found in judged.judgements] == [False, True, True]
     record([2.0], [3.0])
     judged.conclude([ended(1)])
-    assert judged.robustness[3] == pytest.approx(2.0, abs=1e-6)
+    assert judged.judgements[3].robustness == pytest.approx(2.0, abs=1e-6)
+
+
+class Oscillating:
+    """Lets half of the rows oscillate, until the guard stops them."""
+
+    def __init__(self, contract):
+        self.contract, self._sign = contract, 1.0
+
+    def reset(self, rows=None, seed=None):
+        pass
+
+    def act(self, observation):
+        self._sign = -self._sign
+        rows = len(next(iter(observation.values())))
+        actions = np.zeros((rows, 1, len(self.contract.action.elements)))
+        actions[: rows // 2] = 0.37 * self._sign
+        return ActionChunk(actions, {})
+
+
+def test_a_specification_that_looks_later_than_an_episode_lasted_ends_nothing(capsys):
+    """And to be stopped by the guard satisfies nothing that was to be held."""
+    pan = {"pan": f"joint_position.{ROBOT.joint_names[0]}"}
+    asked = "eventually[3,4] (pan <= 10) and eventually[0,3] (always[2.5,4] (pan <= 10)) and always[3.5,4] (pan <= 10)"
+    task = dataclasses.replace(asking(asked, **pan), episode_steps=150)
+    summary = evaluate(task, Oscillating(task.contract), "mujoco", episodes=4)
+    assert summary["ends"] == {"stopped by the guard": 2, "time limit": 2}
+    stopped, whole = summary["per_episode"][0], summary["per_episode"][3]
+    assert 20 < stopped["steps"] < 60 < whole["steps"]
+    assert (stopped["specification"]["verdict"], whole["specification"]["verdict"]) == ("violated", "satisfied")
+    found = summary["specification"]
+    assert found["satisfied"]["rate"] == 0.5
+    assert found["ended_early"] == {"satisfied": 0, "violated": 2, "unbroken": 0}
+    assert found["robustness"]["episodes"] == 2
+    kept = dataclasses.replace(task, specification=Specification("always[0,4] (pan <= 10)", pan))
+    summary = evaluate(kept, Oscillating(task.contract), episodes=4)
+    assert summary["specification"]["ended_early"] == {"satisfied": 0, "violated": 0, "unbroken": 2}
+    assert summary["specification"]["satisfied"]["rate"] == 0.5
+    show_evaluation(summary)
+    told = capsys.readouterr().out
+    assert "neither satisfied nor violated when they ended: 2 episodes; they do not count as satisfied" in told
+    assert "of 2 that ended early, 0 satisfied, 0 violated, 2 unbroken" in told
+
+
+def test_a_specification_that_looks_beyond_every_episode_is_judged_too():
+    task = asking("eventually[9,10] (elbow <= 10)", elbow=f"joint_position.{ROBOT.joint_names[2]}")
+    found = evaluate(task, scripted_policy("reach", task.contract), "mujoco", episodes=2)["specification"]
+    assert (found["satisfied"]["rate"], found["violated"], found["robustness"]) == (0.0, 2, None)
 
 
 def test_eval_reports_satisfaction_and_robustness():

@@ -33,6 +33,9 @@ def test_eval_tells_only_what_the_suite_reports(trained, isthmus, tmp_path):
     assert code == 0
     assert "2 episodes of gym:Pendulum-v1 in gym" in out
     assert "success" not in out
+    assert "per control period (rms) and reverse " in out
+    assert "guard" not in out
+    assert "episodes ended by: time limit 2" in out
     assert (tmp_path / "plot.png").stat().st_size > 0
 
 

@@ -156,7 +156,7 @@ def test_a_trace_that_is_too_short_is_refused_or_cut():
     assert abs(smooth) <= phi.smoothing_error(0.01)
     with pytest.raises(ValueError, match="there is no sample 6"):
         stl.parse("always[6,9] x >= 0").robustness(falling, end="truncate")
-    with pytest.raises(ValueError, match="end must be strict or truncate, got 'hold'"):
+    with pytest.raises(ValueError, match="end must be strict, truncate, strong, weak or ended, got 'hold'"):
         phi.robustness(falling, end="hold")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from isthmus.guard import LimitGuard
 from isthmus.phases import Phase
-from isthmus.records import Command, Measurement, reorder
+from isthmus.records import Command, Measurement
 from isthmus.robot import load_robot
 from isthmus.senders import Asked
 from isthmus.stream import GuardedStream
@@ -47,8 +47,8 @@ class Arm:
     def begin(self):
         pass
 
-    def place(self, joints):
-        return reorder(self.sent[-1][2][None], JOINTS, joints) if self.mode == "position" and self.sent else None
+    def place(self, joints, ago=0.0):
+        return None
 
     def send(self, command, sequence, epoch, *, braking):
         self.sent.append((self.now, sequence, command.values[0].copy()))

@@ -14,6 +14,7 @@ from sample_contract import make_contract
 from small_process import opened
 
 from isthmus import messages
+from isthmus.trace import read_trace
 
 
 @contextlib.contextmanager
@@ -122,4 +123,41 @@ def test_a_message_of_many_small_parts_is_refused(tmp_path):
 def test_a_recording_without_a_status_is_refused(tmp_path):
     with recording(tmp_path / "run.mcap") as write:
         write(*STATES)
-    assert "run.mcap does not begin with a message of /guard/status" in opened(tmp_path / "run.mcap")
+    assert "run.mcap was not written by isthmus: it does not begin with a message of /guard/status" in opened(tmp_path / "run.mcap")
+
+
+def array(*shape):
+    """A message of numbers."""
+    kind = "std_msgs/msg/Float64MultiArray"
+    return kind, serialised(kind, messages.multi_array(np.zeros(shape), *"abc"[: len(shape)]))
+
+
+def status(**values):
+    """What a guard says."""
+    return STATUS[0], STATUS[1], serialised(STATUS[1], messages.diagnostics(messages.header(0), 0, "guard", "pass", values))
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ([STATES, status(cause="")], "a message of /guard/status cannot be read: 'rung'"),
+        ([STATES, status(rung="pass")], "a message of /guard/status cannot be read: 'cause'"),
+        ([STATES, status(rung="\x1b[2J", cause="")], "a message of /guard/status cannot be read"),
+        ([STATES, STATUS, ("/camera/eye/image_raw", *array(1, 1))], "a message of /camera/eye/image_raw cannot be read"),
+        ([STATES, STATUS, ("/policy/observation/nothing", *array(1, 1))], "was not written by isthmus: unknown signal 'nothing'"),
+        (
+            [STATES, STATUS, ("/policy/action", *array(1, 6)), STATES, STATUS, ("/policy/action", *array(2, 6))],
+            "was not written by isthmus: could not broadcast",
+        ),
+        ([("/joint_states", *array(1, 1)), STATUS], "a message of /joint_states cannot be read"),
+        ([("/joint_states", "my/msg/Other", b"", "uint8 nothing"), STATES, STATUS], "a message of /joint_states is of another type"),
+    ],
+)
+def test_what_isthmus_did_not_write_is_refused_in_one_sentence(tmp_path, written, sentence):
+    """Some of it raised KeyError or TypeError."""
+    with recording(tmp_path / "run.mcap") as write:
+        for message in written:
+            write(*message)
+    with pytest.raises(ValueError, match=r"run\.mcap") as refusal:
+        read_trace(tmp_path / "run.mcap")
+    assert sentence in str(refusal.value)

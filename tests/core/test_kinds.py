@@ -102,7 +102,7 @@ def test_graph_policy_refuses_wrong_observations():
             {"nodes": [helper.make_node("Shape", ["joint_position"], ["actions"])], "outputs": (("actions", TensorProto.INT64, [3]),)},
             "must be float32",
         ),
-        ({"nodes": [helper.make_node("NoSuchOperator", ["time"], ["actions"])]}, "onnxruntime cannot run the graph: .*NoSuchOperator"),
+        ({"nodes": [helper.make_node("NoSuchOperator", ["time"], ["actions"])]}, "uses operator 'NoSuchOperator'"),
     ],
 )
 def test_graph_that_does_not_fit_the_contract_is_refused(changes, message):

@@ -193,8 +193,44 @@ def test_a_message_that_is_no_command_is_counted_and_keeps_the_guard_from_being_
     bench.stream.ignore("not a command")
     assert bench.stream.gate.counts["not a command"] == 1
     assert bench.stream.streaming
+    bench.run(0.95)
+    assert bench.stream.streaming
     bench.run(0.1)
     assert not bench.stream.streaming
+
+
+@pytest.mark.parametrize("rate", [0.8, 2, 8, 20])
+def test_a_sender_that_was_there_before_arming_moves_nothing(rate):
+    """Arming, then a start that asks for motion: in this order, however slowly somebody sends. On 04e0de3 senders below 12 Hz moved the arm."""
+    bench = Bench()
+    refusals = 0
+    for round_ in range(4):
+        bench.ask(np.full(COUNT, 0.3))
+        bench.run(0.5 / rate)
+        refusals += bench.stream.streaming
+        if round_ == 1:
+            bench.armed()
+        bench.run(0.5 / rate)
+    assert refusals >= 2
+    np.testing.assert_array_equal(bench.arm.velocity, 0.0)
+    assert bench.stream.gate.counts["begun before arming"] == 2
+    bench.run(1.0, lambda t: np.full(COUNT, 0.3), epoch="ffffffff")
+    assert bench.arm.velocity.min() > 0.2
+
+
+def test_a_motion_that_was_under_way_needs_no_second_of_silence_to_be_armed_for_again():
+    """Episodes follow each other: only what comes while nothing is armed keeps the guard from being armed for a second."""
+    bench = Bench().armed().cruise()
+    bench.run(0.3, lambda t: np.zeros(COUNT)).run(0.1)
+    assert not bench.stream.streaming
+
+
+def test_who_is_armed_for_is_said_at_once():
+    bench = Bench().armed().cruise()
+    bench.run(0.3, lambda t: np.zeros(COUNT)).run(0.3)
+    said = len(bench.changes)
+    bench.armed()
+    assert len(bench.changes) == said + 1
 
 
 def test_after_a_late_look_states_are_let_in_before_commands_are_judged():

@@ -55,6 +55,11 @@ def test_wrong_data_is_refused_with_its_place(data, message):
         (b"a: [1\n", r"is not valid YAML"),
         (b"? [1, 2]\n: 3\n", r"file.yaml:1: a key must be a plain word or number"),
         (b"\xff\xfe\x00", r"file.yaml is not"),
+        (b"a: &a [1]\nb: *a\n", r"file.yaml:2: alias \*a is not read; write out what it stands for"),
+        (b"a: &a {b: *a}\n", r"file.yaml:1: alias \*a is not read"),
+        (b"a: !!binary aGk=\n", r"is not valid YAML"),
+        (b"[" * 10_000, r"nested too deeply"),
+        (b"a:\n  b: " + b"1" * 5000, r"file.yaml:2: a number has at most 100 characters, got 5000"),
         (b"# " + b"x" * 1_000_001, r"at most 1000000"),
     ],
 )
@@ -63,7 +68,32 @@ def test_bad_yaml_is_refused_with_file_and_line(tmp_path, text, message):
         strict.load_yaml(yaml_file(tmp_path, text))
 
 
-@pytest.mark.parametrize("text", ["{", "[1, Infinity]", '{"a": 1, "a": 2}', b"\xff", "[" * 100_000])
+def test_a_file_of_ten_lines_does_not_stand_for_millions_of_values(tmp_path):
+    """It was expanded for ever up to commit 04e0de3."""
+    lines = [
+        "a0: &a0 {x: 1}",
+        *(f"a{step}: &a{step} {{{', '.join(f'k{key}: *a{step - 1}' for key in range(10))}}}" for step in range(1, 10)),
+    ]
+    with pytest.raises(ValueError, match=r"file.yaml:2: alias \*a0 is not read"):
+        strict.load_yaml(yaml_file(tmp_path, "\n".join(lines).encode()))
+
+
+def test_values_of_a_file_are_plain(tmp_path):
+    text = b"{day: 2020-01-01, bad: 2020-13-45, time: 12:30:45, hex: 0x10, number: 1.5e+3, infinite: .inf, none: , yes: on, anchored: &here [1]}"
+    assert strict.load_yaml(yaml_file(tmp_path, text)) == {
+        "day": "2020-01-01",
+        "bad": "2020-13-45",
+        "time": "12:30:45",
+        "hex": 16,
+        "number": 1500.0,
+        "infinite": float("inf"),
+        "none": None,
+        True: True,
+        "anchored": [1],
+    }
+
+
+@pytest.mark.parametrize("text", ["{", "[1, Infinity]", '{"a": 1, "a": 2}', b"\xff", "[" * 100_000, "[" + "1" * 5000 + "]"])
 def test_bad_json_is_refused_with_its_name(text):
     with pytest.raises(ValueError, match=r"^limits\.json"):
         strict.load_json(text, "limits.json")

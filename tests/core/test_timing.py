@@ -1,9 +1,27 @@
 """Times of a check: finite, positive, and told apart."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from sample_contract import UR5E
 
+from isthmus.guard import LimitGuard
+from isthmus.records import Command, Measurement
 from isthmus.timing import Timing
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_no_time_since_the_last_command_is_no_speed_and_never_no_number(mode):
+    """An infinite acceleration for 0 s was NaN."""
+    joints = tuple(dataclasses.replace(joint, acceleration=np.inf) for joint in UR5E.joints)
+    robot = dataclasses.replace(UR5E, joints=joints, command_modes=("velocity", "position"))
+    guard, place = LimitGuard(robot, robot.limits(), mode), robot.home[None]
+    sample = Measurement(np.zeros(1), robot.joint_names, place, np.zeros((1, 6)))
+    command = Command(mode, robot.joint_names, place if mode == "position" else np.full((1, 6), 0.01))
+    _, state = guard.check(guard.initial(1, armed=True), command, sample, 0.05)
+    decision, _ = guard.check(state, command, sample, Timing(0.05, since=0.0, looked=0.01))
+    assert np.isfinite(decision.command.values).all()
 
 
 @pytest.mark.parametrize("period", [0.0, -0.1, np.nan, np.inf])

@@ -1,5 +1,7 @@
 import itertools
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +36,12 @@ def test_random_targets_are_clipped_around_the_mean_and_expected_ones_are_not():
     far = two(1.0).requires_grad_()
     (gradient,) = torch.autograd.grad(surrogate_loss(far, two(2.0), torch.tensor([1001.0]), two(1.0), torch.tensor([1.0, 1.0])), far)
     torch.testing.assert_close(gradient, two(-1000 / 4.1 * 1.1))
+
+
+def test_the_temperature_begins_where_the_documentation_says():
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "learners.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"its temperature begins at (\S+),", page)
+    assert DsacT(CONTRACT, SMALL, seed=0).log_alpha.exp().item() == float(told) == dsac_t_config("gym:HalfCheetah-v5").initial_temperature
 
 
 def learn_gaussian(reward, discount, updates):

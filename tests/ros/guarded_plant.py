@@ -29,6 +29,10 @@ class FakeGuard:
     def ours(self):
         return self.armed
 
+    @property
+    def silent(self):
+        return time.monotonic() - self.heard
+
     def refusal(self):
         if self.rung == STOP:
             return f"the guard is stopped ({self.cause}); call guard/reset, then guard/arm"
@@ -61,6 +65,9 @@ class GuardedPlant(FakePlant):
     def __init__(self, mode="velocity", realtime=True):
         super().__init__(ROBOT, mode, PERIOD, realtime=realtime)
         self.guard, self.sequence, self.asked, self.broken = FakeGuard(), -1, [], False
+
+    def begin_motion(self):
+        pass
 
     def begin_decision(self):
         pass

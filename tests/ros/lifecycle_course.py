@@ -139,8 +139,7 @@ class Lifecycle:
         if self.nodes[name].exit_code is None:
             self.nodes[name].send(signal.SIGKILL)
             self.nodes[name].end()
-        self.end_motion(armed=name == "policy_node")
-        self.armed = False
+        self.end_motion(armed=name == "policy_node")  # an armed guard stays armed for the policy that comes back
 
     def restart(self, name):
         self.kill(name)

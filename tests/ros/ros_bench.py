@@ -238,7 +238,6 @@ def bench(
     recording=None,
     monitoring=None,
     alone=False,
-    state_topic="/joint_states",
     **parameters,
 ):
     """guard_node and policy_node, with sim_node if `simulator` holds its parameters, and record_node and monitor_node likewise.
@@ -268,7 +267,7 @@ def bench(
         again = {name: functools.partial(NodeProcess, name, given, environment, moved.get(name)) for name, given in wanted.items()}
         nodes = {name: start() for name, start in again.items()}
         watched = list(nodes.values())
-        link = Link(state_topic, domain, watched)
+        link = Link("/joint_states", domain, watched)
         stack.callback(link.close)
         found = Bench(domain, link, again, nodes, relay, watched)
         stack.callback(lambda: [node.clean_up() for node in found.nodes.values()])

@@ -1,5 +1,6 @@
 """Who may stop the robot, and when it may go on: without DDS, with a clock of our own. Lines 1 of the issue fail on 0188891, which had one reader."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ pytest.importorskip("rclpy")
 
 from std_msgs.msg import Bool
 
-from isthmus_ros.common.attributed import Said
+from isthmus_ros.common.attributed import DEPTH, Said
 from isthmus_ros.guard.emergency import EmergencyStop, full_names
 
 
@@ -20,26 +21,32 @@ class Buttons:
     name = "/emergency_stop"
 
     def __init__(self, required=()):
-        self.there, self.time = {}, 0.0
-        self._waiting, self._order = [], 0
+        self.there, self.time, self.others = {}, 0.0, []
+        self._waiting, self._orders = [], Counter()
         self.stop = EmergencyStop(self, required, lambda: self.time)
 
-    def says(self, publisher, pressed, node=None, order=None):
-        self._order += 1
+    def says(self, publisher, pressed, node=None, order=None, reader=0):
+        self._orders[publisher] += 1
         self.time += 0.001
+        self.comes(publisher, node)
+        self._waiting.append(Said(publisher, self._orders[publisher] if order is None else order, Bool(data=pressed), reader))
+
+    def comes(self, publisher, node=None):
         self.there.setdefault(publisher, node or f"/{publisher}")
-        self._waiting.append(Said(publisher, self._order if order is None else order, Bool(data=pressed)))
 
     def goes(self, publisher):
         del self.there[publisher]
         self.time += 1
 
     def take(self):
-        taken, self._waiting = self._waiting, []
+        taken, self._waiting = self._waiting[-DEPTH:], []  # as the middleware keeps them
         return taken
 
     def publishers(self):
-        return self.there
+        return dict(self.there)
+
+    def misfits(self):
+        return self.others
 
     def problems(self):
         assert self.stop.poll() == ""
@@ -91,14 +98,124 @@ def test_a_dead_buttons_true_is_taken_back_by_its_namesake_alone():
     assert buttons.problems() == []
 
 
-def test_the_new_process_of_a_button_cannot_speak_for_the_old_one_while_that_may_live():
+@pytest.mark.parametrize("speaks", [True, False], ids=["speaks", "is_silent"])
+def test_a_namesake_that_was_there_beside_a_button_cannot_speak_for_it_once_it_is_dead(speaks):
+    """Two panels of one name: on 04e0de3 the heartbeat of one took back what the dead one had said."""
     buttons = Buttons()
-    buttons.says("old", True, node="/panel")
+    buttons.comes("beside", "/panel")
+    buttons.says("pressed", True, node="/panel")
+    if speaks:
+        buttons.says("beside", False, node="/panel")
     assert buttons.stop.poll()
-    buttons.says("new", False, node="/panel")
     assert buttons.problems() == ["emergency_stop is true, says /panel"]
-    buttons.goes("old")
+    buttons.goes("pressed")
+    for _ in range(3):
+        buttons.says("beside", False, node="/panel")
+        (problem,) = buttons.problems()
+        assert "said /panel before it went; this counts until a node of that name that comes after it says false" in problem
+    buttons.says("anew", False, node="/panel")
     assert buttons.problems() == []
+
+
+def test_a_required_button_is_one_publisher():
+    buttons = Buttons(required=("/panel",))
+    buttons.says("a", False, node="/panel")
+    assert buttons.problems() == []
+    buttons.says("b", False, node="/panel")
+    (problem,) = buttons.problems()
+    assert problem.startswith("emergency_stop is required from /panel, and 2 publishers there have this name")
+    buttons.goes("b")
+    buttons.says("a", False, node="/panel")
+    assert buttons.problems() == []
+
+
+def test_a_button_that_speaks_another_type_is_a_problem():
+    buttons = Buttons()
+    buttons.others = ["/b publishes std_msgs/msg/Int8 on /emergency_stop, where std_msgs/msg/Bool belongs"]
+    assert buttons.problems() == buttons.others
+
+
+LOST = "messages on /emergency_stop were lost: "
+
+
+def flood(buttons, count=DEPTH + 1):
+    for _ in range(count):
+        buttons.says("lamp", False)
+
+
+def test_a_reader_that_was_full_stops_and_whoever_was_not_heard_since_may_be_pressed():
+    """A node in a loop without a sleep: on 04e0de3 the others' true vanished, and reset and arm succeeded with the button pressed."""
+    buttons = Buttons()
+    buttons.says("pressed", False)
+    buttons.says("lamp", False)
+    buttons.comes("silent")
+    assert buttons.problems() == []
+    buttons.says("pressed", True)
+    flood(buttons)
+    assert buttons.stop.poll() == LOST + "more came than could be heard"
+    assert buttons.stop.poll() == ""
+    assert buttons.stop.problems()[0] == LOST + "more came than could be heard"
+    buttons.time += 4
+    buttons.says("lamp", False)
+    may = " was not heard since messages on emergency_stop were lost, and may have said true; let it say false"
+    assert sorted(buttons.problems()) == [f"/pressed{may}", f"/silent{may}"]
+    buttons.says("pressed", False)
+    buttons.says("silent", False)
+    assert buttons.stop.poll() == LOST + "of /pressed"  # the true itself, as the numbers tell
+    buttons.time += 4
+    assert buttons.problems() == []
+
+
+def test_a_button_that_another_reader_hears_is_not_lost_in_a_flood():
+    buttons = Buttons()
+    buttons.says("latched", False, reader=2)
+    buttons.says("lamp", False)
+    assert buttons.problems() == []
+    for _ in range(DEPTH):
+        buttons.says("lamp", False)
+    assert buttons.stop.poll()
+    buttons.time += 4
+    assert buttons.problems() == []
+
+
+def test_whoever_went_while_messages_were_lost_may_have_been_pressed():
+    buttons = Buttons()
+    buttons.says("pressed", False)
+    buttons.says("gone", False)
+    assert buttons.stop.poll() == ""
+    buttons.goes("gone")
+    assert buttons.stop.poll() == ""
+    buttons.says("pressed", True)
+    flood(buttons)
+    buttons.goes("pressed")
+    assert buttons.stop.poll()
+    buttons.time += 4
+    (problem,) = buttons.problems()
+    assert problem.startswith("emergency_stop may be true, said /pressed before it went")
+
+
+def test_a_gap_in_the_numbers_of_a_publisher_stops_once_and_forbids_arming_for_a_while():
+    buttons = Buttons()
+    buttons.says("a", False, order=7)
+    assert buttons.stop.poll() == ""
+    buttons.says("a", False, order=9)
+    assert buttons.stop.poll() == LOST + "of /a"
+    assert buttons.problems() == [LOST + "of /a"]
+    buttons.time += 4
+    assert buttons.problems() == []
+
+
+def test_what_the_network_lost_and_a_more_demanding_reader_heard_is_not_lost():
+    buttons = Buttons()
+    for order in (1, 2, 4):
+        buttons.says("a", False, order=order, reader=1)
+    for order in (1, 2, 4, 9):
+        buttons.says("a", False, order=order)
+    assert buttons.stop.poll() == LOST + "of /a"  # 3, as the demanding one has left it out
+    for order in (5, 6, 7, 8, 9):
+        buttons.says("a", False, order=order, reader=1)
+    buttons.says("a", False, order=20)
+    assert buttons.stop.poll() == ""
 
 
 def test_a_button_that_went_before_it_had_a_name_counts_for_ever():

@@ -130,6 +130,21 @@ def test_the_delay_of_a_state_is_known(bench, late, delay):
     assert bool(bench.topic.fault()) == (late > ALLOWED)
 
 
+def test_one_stamp_far_ahead_is_a_fault_once_and_does_not_hide_those_that_follow(bench):
+    """On 04e0de3 no stamp was judged any more until the hour had passed."""
+    ahead = "is stamped 0.200 s ahead of this node's clock"
+
+    def said(late=0.0):
+        bench.now += 0.01
+        bench.says(late=late)
+        return bench.topic.fault()
+
+    assert [said(), said(), bool(said(-3600.0)), said(), said()] == ["", "", True, "", ""]
+    assert ahead in said(-0.2)
+    assert ahead in said(-0.2)
+    assert said() == ""  # backwards: left to the guard's own monitors
+
+
 def test_a_constant_offset_is_no_delay_if_clocks_are_compared_relatively(monkeypatch):
     bench = Bench(monkeypatch, stamp_check="relative")
     bench.says(ARM[:3], late=50.0)

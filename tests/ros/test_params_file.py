@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ros_policies import resolved_rate
 
 from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
-from isthmus_bringup.parameters import PARAMETERS, read_parameters
+from isthmus_bringup.parameters import KINDS, PARAMETERS, read_parameters
 from isthmus_bringup.plan import plan
 from isthmus_sim.tasks import get_task
 
@@ -44,9 +44,9 @@ def test_a_value_in_the_file_counts(use, key, policy, written):
 
 
 def test_what_was_given_wins_over_the_file(policy, written):
-    file = written("guard_node: {ros__parameters: {rate_scale: 0.1, estop_required: true}}\n/**: {ros__parameters: {rate_scale: 0.2}}")
+    file = written("guard_node: {ros__parameters: {rate_scale: 0.1, estop_required: [/panel]}}\n/**: {ros__parameters: {rate_scale: 0.2}}")
     parameters = parameters_of("guard_node", "deploy", policy=policy, params_file=str(file), rate_scale="0.5")
-    assert (parameters["rate_scale"], parameters["estop_required"]) == (0.5, True)
+    assert (parameters["rate_scale"], parameters["estop_required"]) == (0.5, ["/panel"])
 
 
 def test_the_file_wins_over_what_the_plan_says_by_itself(policy, written):
@@ -126,9 +126,73 @@ def test_what_would_be_ignored_is_refused(text, sentence, written):
         read_parameters(written(text), PLACES)
 
 
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("rate_scale: fast", "rate_scale must be a number in 0.01 … 1, got 'fast'"),
+        ("rate_scale: 2", "rate_scale must be a number in 0.01 … 1, got 2"),
+        ("rate_scale: true", "rate_scale must be a number in 0.01 … 1, got True"),
+        ("rate_scale: .nan", "rate_scale must be a number in 0.01 … 1, got nan"),
+        ("rate_scale: [[1], [2]]", "rate_scale must be a number in 0.01 … 1, got [[1], [2]]"),
+        ("transport: foo", "transport must be one of '', 'trajectory', 'forward_position'"),
+        ("transport: [trajectory]", "transport must be a text, got ['trajectory']; write it in quotes"),
+        ("clock: sundial", "clock must be one of 'wall', 'stepped', got 'sundial'"),
+        ("robot: 7", "robot must be a text, got 7; write it in quotes"),
+        ("accept_no_deadman: 1", "accept_no_deadman must be true or false, got 1"),
+        ("use_sim_time: 1.5", "use_sim_time must be true or false, got 1.5"),
+        ("estop_required: [1, /panel]", "estop_required must be a list of texts, got [1, '/panel']"),
+        ("estop_required: /panel", "estop_required must be a list of texts, got '/panel'"),
+        ("max_steps: 1.5", "max_steps must be an integer in 0 … 2147483647, got 1.5"),
+        ("max_steps: -1", "max_steps must be an integer in 0 … 2147483647, got -1"),
+        (f"max_steps: {10**30}", "max_steps must be an integer in 0 … 2147483647, got 1000000000000000000000000000000"),
+        (f"camera_timeout: {10**99}", "camera_timeout must be a number in 0.02 … 5, got 1000"),
+        ("stamp_check: none", "stamp_check must be one of 'absolute', 'relative', got 'none'"),
+        ("qos_overrides: {/guard/command: {publisher: {depth: 2.5}}}", "depth must be a text, an integer, true or false, got 2.5"),
+    ],
+)
+def test_a_value_in_the_file_is_checked_as_an_argument_is(value, sentence, written):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
+        read_parameters(written(f"/**: {{ros__parameters: {{{value}}}}}"), PLACES)
+    assert "own.yaml: /**: " in str(refusal.value)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", 1.0), ("'0.1'", 0.1), ("1e-1", 0.1), ("0.1", 0.1)])
+def test_a_number_is_taken_however_it_is_written(text, value, written):
+    said = read_parameters(written(f"guard_node: {{ros__parameters: {{rate_scale: {text}}}}}"), {"guard_node": "/guard_node"})
+    assert said == {"guard_node": {"rate_scale": value}}
+    assert isinstance(said["guard_node"]["rate_scale"], float)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("/**: {ros__parameters: {robot: 2020-01-01}}", "own.yaml: unknown robot '2020-01-01'"),
+        ("guard_node: {ros__parameters: {robot: fr3}}", "own.yaml: the policy does not fit the robot"),
+        ("/**: {ros__parameters: {robots_dir: /nowhere}}", "own.yaml: robots_dir: there is no folder /nowhere"),
+    ],
+)
+def test_a_robot_in_the_file_that_cannot_be_is_refused(text, sentence, policy, written):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        plan("deploy", {"policy": policy, "params_file": str(written(text))})
+
+
+@pytest.mark.parametrize("key", ["/**", "guard_node", "/left/guard_node"])
+def test_a_namespace_in_the_file_is_refused_with_the_line_to_type(key, policy, written):
+    """It moved the robot's topics and left the nodes in /."""
+    file = written(f'"{key}": {{ros__parameters: {{robot_namespace: left}}}}')
+    with pytest.raises(ValueError, match=r"own.yaml: robot_namespace is no parameter, .* robot_namespace:=left"):
+        read_parameters(file, PLACES if "left" in key else {"guard_node": "/guard_node"})
+    with pytest.raises(ValueError, match="robot_namespace"):
+        plan("deploy", {"policy": policy, "params_file": str(file)})
+
+
 def test_a_file_that_is_missing_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"there is no parameter file .*nowhere\.yaml"):
         read_parameters(tmp_path / "nowhere.yaml", PLACES)
+
+
+def test_every_parameter_has_a_kind():
+    assert set().union(*PARAMETERS.values()) <= set(KINDS)
 
 
 def test_every_node_is_known_by_its_parameters():

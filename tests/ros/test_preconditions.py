@@ -1,6 +1,7 @@
 """What a driver must say, and go on saying: without DDS. On 0188891 silence and a short false were believed for ever."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,9 @@ class Topic:
 
     def publishers(self):
         return self.there
+
+    def misfits(self):
+        return []
 
 
 def problem(program, topic):
@@ -65,6 +69,16 @@ def test_a_driver_that_goes_or_never_came_is_a_problem():
     topic.says(False, b"new")
     assert program.poll() == STANDS
     assert problem(program, topic) == STANDS
+
+
+def test_a_sample_that_was_lost_may_have_been_a_false():
+    topic = Topic()
+    program = Program(topic, lambda: topic.time)
+    topic.says(True, order=1)
+    assert program.poll() == ""
+    topic.says(True, order=3)
+    assert program.poll() == "messages on /running were lost: of /driver"
+    assert program.poll() == ""
 
 
 def test_the_false_of_a_driver_that_has_gone_is_over():
@@ -113,3 +127,29 @@ def test_silence_is_a_problem_where_time_passes(timed, timeout, silent):
 def test_timeouts_are_positive(timeout):
     with pytest.raises(ValueError, match=r"speed_scaling: timeout must be > 0 s, got"):
         SpeedScaling("scaling", timeout=timeout)
+
+
+@pytest.mark.parametrize("full", [1.0, 100.0])
+def test_full_speed_is_within_a_hundredth_unless_the_profile_says_otherwise(full):
+    """Up to commit 04e0de3 the tolerance was 1 by default: a paused robot whose driver says 0 … 1 counted as one at full speed."""
+    scaling = Scaling("/scaling", SpeedScaling("scaling", full=full))
+    for share, fine in ((1.0, True), (0.995, True), (0.98, False), (0.5, False), (0.0, False), (float("nan"), False), (1.02, False)):
+        scaling.receive(share * full)
+        assert (scaling.problem() == "") is fine, share
+    strict = SpeedScaling("scaling", full=full, tolerance=0.0)
+    assert (strict.is_full(full), strict.is_full(full * 0.999)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sentence"),
+    [
+        ({"full": 0.0}, "full must be a number > 0, got 0.0"),
+        ({"full": -1.0}, "full must be a number > 0, got -1.0"),
+        ({"full": float("inf")}, "full must be a number > 0, got inf"),
+        ({"full": 1.0, "tolerance": 1.0}, "tolerance must be >= 0 and less than full (1.0), got 1.0"),
+        ({"tolerance": -0.1}, "tolerance must be >= 0 and less than full (100.0), got -0.1"),
+    ],
+)
+def test_a_speed_scaling_that_lets_a_paused_robot_move_is_refused(numbers, sentence):
+    with pytest.raises(ValueError, match=re.escape(f"speed_scaling: {sentence}")):
+        SpeedScaling("scaling", **numbers)

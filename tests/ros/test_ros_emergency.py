@@ -10,7 +10,7 @@ pytest.importorskip("rclpy")
 import rclpy
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Int8
 
 from isthmus_ros.common.spin import executor, leave
 from isthmus_ros.evaluation.processes import free_domain, isolated
@@ -41,10 +41,13 @@ class Room:
 
     def button(self, name, quality):
         """A publisher that the guard has found."""
-        node = self._node(name)
-        publisher = node.create_publisher(Bool, "emergency_stop", quality)
+        publisher = self.misfit(name, Bool, quality)
         self.until(lambda: f"/{name}" in self._topic.publishers().values() and publisher.get_subscription_count())
         return publisher
+
+    def misfit(self, name, kind, quality):
+        """A publisher of any type."""
+        return self._node(name).create_publisher(kind, "emergency_stop", quality)
 
     def ends(self, name):
         self._nodes.pop(name).destroy_node()
@@ -115,6 +118,34 @@ def test_what_a_latched_button_said_before_the_guard_came_is_heard():
         stop = EmergencyStop(later)
         guard.until(stop.poll)
         later.close()
+
+
+def test_a_true_that_a_flood_has_overwritten_stops_and_forbids_arming_until_its_button_speaks():
+    """A node that publishes in a loop without a sleep; on 04e0de3 reset and arm succeeded with the button pressed."""
+    with room() as guard:
+        button, lamp, panel = guard.button("button", VOLATILE), guard.button("lamp", QoSProfile(depth=2000)), guard.button("panel", LATCHED)
+        for publisher in (button, lamp, panel):  # the panel's reader is another one, which the lamp does not fill
+            publisher.publish(Bool(data=False))
+        guard.spin(0.2)
+        assert (guard.causes, guard.stop.problems()) == ([], [])
+        button.publish(Bool(data=True))
+        for _ in range(2000):  # the guard does not look meanwhile
+            lamp.publish(Bool(data=False))
+        guard.until(lambda: guard.causes)
+        assert guard.causes[0].startswith("messages on /emergency_stop were lost: ")
+        guard.spin(4.2)
+        assert guard.stop.problems() == [
+            "/button was not heard since messages on emergency_stop were lost, and may have said true; let it say false"
+        ]
+        button.publish(Bool(data=False))
+        guard.until(lambda: not guard.stop.problems(), 6.0)
+
+
+def test_a_button_of_another_type_is_named():
+    with room() as guard:
+        guard.misfit("strange", Int8, VOLATILE)
+        said = "/strange publishes std_msgs/msg/Int8 on /emergency_stop, where std_msgs/msg/Bool belongs"
+        guard.until(lambda: guard.stop.problems() == [said])
 
 
 def test_a_heartbeat_is_the_required_buttons_own():

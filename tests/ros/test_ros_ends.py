@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -58,10 +60,54 @@ def ended(fault, signals=()):
         return process.returncode, first + rest
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGQUIT]])
 def test_a_signal_ends_a_node_at_rest_with_code_0(signals):
     code, said = ended("", signals)
     assert (code, said.count("braking")) == (0, 5), said
+
+
+def test_a_node_is_not_paused_from_its_terminal():
+    """Ctrl-Z stopped guard and policy, and the arm went on."""
+    with isolated(free_domain()) as environment:
+        process = subprocess.Popen(
+            [sys.executable, "-c", NODE, ""], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        process.stdout.readline()
+        process.send_signal(signal.SIGTSTP)
+        said = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=30)
+    assert "a node is not paused (Ctrl-Z)" in said
+    assert (process.returncode, rest.count("braking")) == (0, 5)
+
+
+def test_nohup_keeps_a_node_when_its_terminal_closes():
+    with isolated(free_domain()) as environment:
+        command = ["nohup", sys.executable, "-c", NODE, ""]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        while "made" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["guard_node", "policy_node"])
+def test_a_signal_while_a_node_starts_is_a_quiet_end(name):
+    """It was a traceback, and exit code -2."""
+    with isolated(free_domain()) as environment:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "isthmus_ros", name], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        memory = Path(f"/proc/{process.pid}/maps")
+        while "numpy" not in memory.read_text():  # it is importing
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, "")
 
 
 def test_an_exception_in_a_callback_brakes_first_and_ends_with_code_1():
@@ -83,6 +129,36 @@ def test_a_parameter_of_another_type_is_one_line():
     assert result.returncode == 1
     assert "rate_scale" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_what_cannot_be_activated_yet_is_a_warning_at_first(capfd, monkeypatch):
+    """Launchers try again; red lines in every healthy start teach people to ignore them."""
+    import rclpy
+
+    from isthmus_ros.common.lifecycle import CarefulNode
+
+    class Node(CarefulNode):
+        def configure(self):
+            pass
+
+        def activate(self):
+            raise ValueError("no joint state was received")
+
+    now = 100.0
+    monkeypatch.setattr("isthmus_ros.common.lifecycle.time.monotonic", lambda: now)
+    with isolated(free_domain()):
+        rclpy.init()
+        node = Node("early")
+        node.on_configure(None)
+        for now in (100.1, 104.9, 105.1, 106.0):  # noqa: B007
+            node.on_activate(None)
+        node.destroy_node()
+        rclpy.shutdown()
+    said = [line for line in capfd.readouterr().err.splitlines() if "[early]: " in line]
+    assert [(line.split("]")[0], line.partition("[early]: ")[2]) for line in said] == [
+        ("[WARN", "cannot activate yet: no joint state was received"),
+        ("[ERROR", "cannot activate: no joint state was received"),
+    ]
 
 
 def test_what_is_done_is_a_line_of_the_log_and_what_is_refused_again_is_none(capfd):

@@ -136,7 +136,7 @@ def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file,
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
         assert "the guard left 3 commands in a row without an answer" in nodes.link.status["failure"]
         assert "the guard is silent" in nodes.policy.log
-        with pytest.raises(RosError, match="not active"):
+        with pytest.raises(RosError, match="not active: the guard left 3 commands in a row without an answer; it was last heard"):
             nodes.link.trigger("policy/start")
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import random
 import time
 
@@ -268,9 +269,9 @@ def test_monitor_and_evaluation_agree_over_topics(tmp_path):
     for episode in result.episodes:
         assert episode.success
         assert episode.agrees
-        assert episode.robustness is not None
-        assert episode.robustness > 0
-        assert episode.monitored == (episode.robustness,) * 2
+        assert episode.judgement is not None
+        assert episode.judgement.verdict == "satisfied"
+        assert episode.monitored == (episode.judgement.robustness,) * 2
 
 
 @pytest.mark.parametrize(
@@ -320,4 +321,5 @@ def test_a_task_without_a_specification_cannot_be_monitored(tmp_path):
     ],
 )
 def test_what_agreement_means(robustness, monitored, stopped, agrees):
-    assert RosEpisode(0, 0.0, True, 10, stopped, robustness, monitored).agrees == agrees
+    judged = None if robustness is None else stl.Judgement(robustness, -math.inf, math.inf, bool(stopped))
+    assert RosEpisode(0, 0.0, True, 10, stopped, judged, monitored).agrees == agrees

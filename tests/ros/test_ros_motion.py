@@ -156,6 +156,35 @@ def test_a_silent_guard_is_given_up_after_three_commands():
     assert owner.motion.failure == owner.silent[0] == owner.plant.stopped
 
 
+def test_a_guard_that_speaks_but_leaves_three_commands_unanswered_ends_the_motion_and_no_more():
+    """It was called silent, and the stop services were called, although it had been heard 0.00 s ago."""
+    owner = begun(Hanging())
+    guard = owner.plant.guard
+    guard.cause, guard.drops = "no command came", "surplus"
+    asked = len(owner.plant.asked)
+    owner.wait(lambda: not owner.motion.moving)
+    assert not owner.silent
+    assert "commands in a row without an answer: no command came; commands were dropped (surplus)" in owner.motion.failure
+    assert 3 <= len(owner.plant.asked) - asked <= 6
+
+
+def test_answers_that_come_a_period_late_are_answers():
+    """Each was missed for as long as the next command was sent before it came; on a busy computer three in a row often were."""
+    owner = begun(Hanging())
+    plant, asked = owner.plant, len(owner.plant.asked)
+    ask, late = plant.guard.ask, []
+
+    def answer(sequence, command):
+        late.append((sequence, command))
+        return ask(*late.pop(0)) if len(late) > 2 else None
+
+    plant.guard.ask = answer
+    owner.wait(lambda: len(plant.asked) > asked + 12)
+    assert owner.motion.state == RUN
+    assert not owner.silent
+    owner.motion.end("the test is over")
+
+
 def test_what_may_not_be_asked_is_withheld_and_the_motion_goes_on():
     owner = begun(Hanging())
     owner.drive.sight = lambda measurement: "the camera is blind"

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib
 import importlib.util
+import math
 import re
 import signal
 import subprocess
@@ -27,8 +28,9 @@ from isthmus.artifact import Artifact
 from isthmus.robot import load_robot
 from isthmus.specification import Specification
 from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
-from isthmus_bringup.parameters import PARAMETERS, read_parameters
+from isthmus_bringup.parameters import KINDS, PARAMETERS, read_parameters
 from isthmus_bringup.plan import CONFIG, plan
+from isthmus_cli import node_graph
 from isthmus_cli.main import main
 from isthmus_cli.node_graph import NodeGraph, insist
 from isthmus_ros.__main__ import NODES
@@ -224,7 +226,6 @@ def test_every_node_lives_in_the_robots_namespace(use, given, within, namespace,
     assert {process.full_name for process in planned.processes} == {
         f"{namespace.rstrip('/')}/{process.name}" for process in planned.processes
     }
-    assert not any("robot_namespace" in process.parameters for process in planned.processes)
 
 
 def test_a_robot_is_never_simulated_beside_a_driver(policy):
@@ -237,6 +238,15 @@ def test_own_parameters_come_after_the_shipped_ones(policy):
         str(CONFIG / "policy_node.yaml"),
         "last.yaml",
     ]
+
+
+def test_log_files_are_named_after_their_nodes(policy, tmp_path, monkeypatch):
+    """They were python_784_….log, after the executable."""
+    started = []
+    monkeypatch.setattr(node_graph.subprocess, "Popen", lambda command, **_: started.append(command))
+    node_graph.PlannedProcess(processes_of("deploy", policy=policy)["guard_node"], tmp_path)
+    (words,) = started
+    assert words[words.index("--log-file-name") + 1] == "guard_node"
 
 
 @pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.stem)
@@ -258,10 +268,24 @@ def test_the_plan_knows_the_parameters_that_a_node_declares(name):
         try:
             node = kind()
             declared = {found for found in node.list_parameters([], 0).names if not found.startswith(("use_sim_time", "start_type"))}
+            for parameter in declared:
+                agree(node, KINDS[parameter])
             node.destroy_node()
         finally:
             rclpy.shutdown()
     assert declared == PARAMETERS[name]
+
+
+def agree(node, argument):
+    """The type and the range that a node declares are those of the plan's table."""
+    declared, descriptor = node.get_parameter(argument.name), node.describe_parameter(argument.name)
+    expected = list if isinstance(argument.default, tuple) else type(argument.default)
+    assert type(declared.value) is expected, argument.name
+    ranges = [(limit.from_value, limit.to_value) for limit in (*descriptor.floating_point_range, *descriptor.integer_range)]
+    assert ranges in ([], [(argument.low, argument.high)]), argument.name
+    assert ranges or argument.low == -math.inf, argument.name
+    if declared.value in argument.choices:
+        assert argument.read(declared.value) == declared.value
 
 
 def test_there_is_a_launch_file_for_each_use():
@@ -314,7 +338,7 @@ def test_executables_are_installed_by_their_package(policy):
     scripts = (BRINGUP.parent / "isthmus_ros/setup.py").read_text(encoding="utf-8")
     for process in (*processes_of("sim", policy=policy, record="true").values(), *processes_of("identify", policy=policy).values()):
         assert importlib.util.find_spec(NODES[process.executable])
-        assert f"{process.executable} = {NODES[process.executable]}:main" in scripts
+        assert f"{process.executable} = isthmus_ros.__main__:script" in scripts
 
 
 @pytest.mark.ros
@@ -411,6 +435,11 @@ def test_deploy_refuses_before_anything_starts(policy, capsys):
     assert main(["deploy", policy, "--sim", "--start"]) == 2
     assert "--start needs a value of input 'goal'" in capsys.readouterr().err
     assert main(["deploy", policy, "--sim", "--inputs", "goal=1,2"]) == 2
-    assert "input 'goal' has 3 values (x, y, z), got 2" in capsys.readouterr().err
+    assert "input 'goal': must have 3 elements (x, y, z), got 2" in capsys.readouterr().err
+    assert main(["deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,5,0.4"]) == 2
+    assert "input 'goal': y must be from " in (said := capsys.readouterr().err)
+    assert "m, got 5 m" in said
+    assert main(["deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,nan,0.4"]) == 2
+    assert "input 'goal': y must be finite, got nan" in capsys.readouterr().err
     assert main(["deploy", policy, "--task", "reach"]) == 2
     assert "deploy has no argument 'task'" in capsys.readouterr().err

@@ -204,9 +204,9 @@ def test_velocity_without_a_deadman_is_refused_on_a_forward_controller_only(poli
 
 
 @punctual
-def test_prefixed_joints_and_a_namespace_reach_the_robot(task, policy_file):
-    named = {"robot_namespace": "left", "joint_prefix": "left_", "transport": "trajectory"}
-    with bench(policy_file, clock="wall", simulator=named, guarding=named, alone=True, state_topic="/left/joint_states") as nodes:
+def test_prefixed_joints_reach_the_robot(task, policy_file):
+    named = {"joint_prefix": "left_", "transport": "trajectory"}
+    with bench(policy_file, clock="wall", simulator=named, guarding=named, alone=True) as nodes:
         assert nodes.configure()
         nodes.activate()
         nodes.arm()

@@ -29,7 +29,8 @@ class Driver:
 
     def __init__(self, *names):
         self.now, self.armed, self.offered, self.log, self.asked = 0.0, False, True, [], []
-        logger = SimpleNamespace(error=self.log.append, warning=self.log.append)
+        self.said = self.log.append
+        logger = SimpleNamespace(error=lambda line: self.said(line), warning=lambda line: self.said(line))
         node = SimpleNamespace(
             create_client=lambda kind, name: self,
             create_timer=lambda period, callback, clock: callback,
@@ -73,6 +74,15 @@ def test_it_is_asked_at_once_and_then_until_it_has_succeeded(driver):
     assert driver.services.answered
     assert len(driver.asked) == 6
     assert driver.log == ["the guard is silent: calling /halt", "/halt has answered"]
+
+
+def test_all_are_asked_before_a_word_is_said():
+    """A log line may have to wait for a terminal; the robot must not."""
+    driver = Driver("halt", "release")
+    said = []
+    driver.said = lambda line: said.append((line, len(driver.asked)))
+    driver.services.call("a runaway")
+    assert said == [("a runaway: calling /halt", 2), ("a runaway: calling /release", 2)]
 
 
 def test_a_refusal_is_said_once_and_asked_again(driver):

@@ -81,7 +81,8 @@ def test_a_command_that_is_not_finite_ends_its_own_row_and_is_named():
     assert (result.invalid, result.success, result.steps) == (f"command of {name} is not finite", False, 7)
     assert not result.diverged
     assert [BROKEN in tick.rows for tick in ticks] == [True] * 7 + [False] * 33
-    assert result.total_reward == pytest.approx(rewards_of(REACH, transitions)[:, BROKEN].sum())  # it stands until the time limit
+    rewards = rewards_of(REACH, transitions)[:7, BROKEN]
+    assert result.total_reward == pytest.approx(rewards.sum() + 33 * min(rewards.min(), 0))
 
 
 def test_a_reward_that_is_not_finite_ends_its_own_row_and_is_named():
@@ -106,8 +107,9 @@ def test_an_explosion_costs_the_worst_period_so_far_for_each_that_is_left():
     assert result.total_reward == pytest.approx(rewards.sum() + 49 * rewards.min())
 
 
-def test_a_stop_of_the_guard_does_not_end_the_sum_of_rewards():
-    """The robot stands until the time limit; where rewards are negative, a stop would look the better the earlier it came."""
+@pytest.mark.parametrize("price", [-1.0, 1.0])
+def test_a_stop_of_the_guard_costs_the_worst_period_so_far_for_each_that_is_left(price):
+    """Where rewards are negative it would look the better the earlier it came; where they are positive it earns nothing more."""
 
     def fail(plant, period):
         if period == 5:
@@ -117,13 +119,14 @@ def test_a_stop_of_the_guard_does_not_end_the_sum_of_rewards():
     def blind(sample):
         return dataclasses.replace(sample, velocity=np.where(np.arange(4)[:, None] == BROKEN, np.nan, sample.velocity))
 
-    task = dataclasses.replace(REACH, reward=(Term("time", -1.0, "1", lambda step: np.ones(len(step.action))), *REACH.reward))
+    task = dataclasses.replace(REACH, reward=(Term("time", price, "1", lambda step: np.minimum(step.time, 0.4)), *REACH.reward))
     results, _, transitions = run(task, Swaying(REACH.contract), fail)
     rewards = rewards_of(task, transitions)
     for row, result in enumerate(results):
         assert bool(result.stopped_by_guard) == (row == BROKEN)
-        assert result.total_reward == pytest.approx(rewards[:, row].sum())
-        assert result.terms["time"] == -40
+        own = rewards[: result.steps, row]
+        assert result.total_reward == pytest.approx(own.sum() + (40 - result.steps) * min(own.min(), 0))
+        assert sum(result.terms.values()) == pytest.approx(result.total_reward)
     assert results[BROKEN].steps < 20
 
 

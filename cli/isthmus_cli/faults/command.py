@@ -21,7 +21,7 @@ class Faults:
     """Bring faults about with real processes over DDS, and write a table of what came of them.
 
     Robot, guard and policy are processes of their own; the robot is simulated in PyBullet, one that is commanded by effort in MuJoCo. It takes about
-    20 s a line and repeat, and goes on where it was interrupted.
+    5 s a line and repeat, 20 s where rows need processes of their own, and goes on where it was interrupted.
 
     Attributes:
         robot: name of the robot profile.

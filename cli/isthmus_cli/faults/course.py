@@ -24,9 +24,13 @@ from isthmus_ros.common import wire
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 
-__all__ = ["Course", "course"]
+__all__ = ["Course", "NotReady", "course"]
 
 _PATIENCE = 10.0  # s
+
+
+class NotReady(RosError):
+    """The robot had stopped before the fault, so that there is nothing to be seen."""
 
 
 class Course:
@@ -37,6 +41,7 @@ class Course:
         setting: of the row.
         domain: of ROS.
         nodes: processes by name.
+        disturbed: whether a fault has happened since the robot was last brought home.
         witness: of what follows.
     """
 
@@ -54,6 +59,7 @@ class Course:
         self.witness = Witness(domain, subject, setting, listening=("unheard", True) not in setting.options)
         self.nodes = {name: start() for name, start in recipes.items()}
         self._watched = list(self.nodes.values())
+        self.disturbed = False
         state_topic = subject.robot.ros.state_topic if subject.robot.ros else "joint_states"
         self.link = Link(wire.joined("", state_topic), domain, self._watched)
 
@@ -107,6 +113,7 @@ class Course:
         Raises:
             RosError: the robot refuses one.
         """
+        self.disturbed |= bool(entries)
         said = [entry.format(middle=self.subject.middle, wrist=self.subject.wrist) for entry in entries] or [""]
         value = ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=said)
         request = SetParameters.Request(parameters=[Parameter(name="fault", value=value)])
@@ -122,6 +129,7 @@ class Course:
     def home(self) -> None:
         """Put the robot at home and clear what an earlier fault has left; what is armed is disarmed."""
         self.fault()
+        self.disturbed = False
         if "policy_node" in self.nodes:
             with contextlib.suppress(RosError):
                 self.link.trigger("policy/stop")
@@ -157,7 +165,15 @@ class Course:
         self.link.spin(3 * self.setting.period)
 
     def after(self, fault: Callable[[], object], seconds: float = 1.4, *, foreign: bool = False) -> Seen:
-        """Let a fault happen in motion, and look for a while."""
+        """Let a fault happen in motion, and look for a while.
+
+        Raises:
+            NotReady: the guard had stopped or held before.
+        """
+        status = self.witness.statuses[-1][1] if self.witness.statuses else {}
+        if status.get("rung") in ("hold", "stop"):
+            raise NotReady(f"the guard braked before the fault: {status.get('cause', '')}")
+        self.disturbed = True
         began = time.monotonic()
         fault()
         self.link.spin(seconds)
@@ -213,6 +229,7 @@ class Course:
 
     def kill(self, *names: str) -> None:
         """SIGKILL."""
+        self.disturbed = True
         for name in names:
             self.forgo(name)
             self.nodes[name].send(signal.SIGKILL)

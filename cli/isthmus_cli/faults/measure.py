@@ -8,7 +8,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from isthmus_cli.provenance import provenance
 
 __all__ = ["Record", "Results", "measure"]
 
+_NOT_TRIED = "not tried"  # outcome of a run that ended before its fault, and does not count
+_TRIES = 3
 _FIRST = 0.050  # s that the first braking command may always take
 Results = dict[str, Any]
 """Row and setting → number, fault, setting, expected outcomes, whether it is timed, and its runs: fields of `Seen` and the load of the machine."""
@@ -59,7 +61,12 @@ class Record:
         return runs
 
     def add(self, row: Row, setting: Setting, seen: Seen) -> None:
-        """Add a run, save the file and say it."""
+        """Say a run, and save it if it came as far as its fault."""
+        mark = "" if seen.outcome in row.expected else "   <-- expected " + " or ".join(row.expected)
+        say(f"{row.number:>3} {row.fault[:46]:46} {setting.name:36} {seen.outcome:14} brake {seen.brake:.3f} still {seen.still:.3f} {mark}")
+        if seen.outcome == _NOT_TRIED:
+            say(f"    {seen.words}")
+            return
         if self._ours < 0:
             self._ours = len(self.made)
             self.made.append(provenance())
@@ -75,8 +82,6 @@ class Record:
         values = {name: _plain(value) for name, value in dataclasses.asdict(seen).items()}
         entry["runs"].append({**values, "load": round(os.getloadavg()[0], 2), "made": self._ours})
         self._save()
-        mark = "" if seen.outcome in row.expected else "   <-- expected " + " or ".join(row.expected)
-        say(f"{row.number:>3} {row.fault[:46]:46} {setting.name:36} {seen.outcome:14} brake {seen.brake:.3f} still {seen.still:.3f} {mark}")
 
     def _save(self) -> None:
         fresh = self._file.with_suffix(".part")
@@ -111,7 +116,7 @@ def measure(subject: Subject, rows: Iterable[Row], repeats: int, record: Record)
             while shared:
                 shared = _run_shared(subject, setting, policy, shared, record, repeats)
             for row in members:
-                while row.fresh and len(record.runs(row, setting)) < repeats:
+                for _ in range(repeats - len(record.runs(row, setting)) if row.fresh else 0):
                     with (
                         _surviving(record, row, setting),
                         course(subject, setting, policy, **dict(setting.options)) as run,
@@ -135,7 +140,7 @@ def _run_shared(
                 continue
             seen = _attempt(run, row, up=False)
             record.add(row, setting, seen)
-            if seen.outcome == "failed":
+            if seen.outcome in ("failed", _NOT_TRIED):
                 return left
     return left[1:] if len(left) == len(todo) else left  # processes that do not come up cost the first repeat
 
@@ -155,11 +160,20 @@ def _surviving(record: Record, row: Row, setting: Setting) -> Iterator[None]:
 
 
 def _attempt(run: Course, row: Row, *, up: bool) -> Seen:
-    """One repeat; a repeat that cannot be carried out is an outcome too."""
+    """One repeat. What ends before the fault, as on a busy machine, is begun again; one that cannot be carried out is an outcome too."""
+    if up and (refused := _tried(run.bring_up)):
+        return refused
+    for _ in range(_TRIES):
+        run.disturbed = False
+        seen = _tried(lambda: row.act(run)) or Seen("failed", "nothing was seen")
+        if seen.outcome != "failed" or run.disturbed:
+            return seen
+    return Seen(_NOT_TRIED, seen.words)
+
+
+def _tried(act: Callable[[], Seen | None]) -> Seen | None:
     try:
-        if up:
-            run.bring_up()
-        return row.act(run)
+        return act()
     except Exception as error:
         return Seen("failed", f"{type(error).__name__}: {error}"[:300])
 

@@ -26,14 +26,25 @@ joints at {speed:g} rad/s at 20 Hz when the fault happens, unless the row says a
 `guard/reset`, `guard/arm` and `policy/start` · **X** as S, and the driver's stop services were called · **H→S** held first, latched after half a
 second.
 
-*Brake* is the time from the fault to the first braking command that the robot receives, *still* that to standstill (below {standstill:g} rad/s), the
-largest of all repeats. The first braking command must come within two periods, and 50 ms at least (what only motion can show, such as a dead motor,
-has no such bound); standstill within the braking time at `stop_acceleration`, two more periods and the servo's own lag: with its time constant τ
-({lag:g} s), τ ln(min(v, a τ) / {standstill:g}). What is later is bold. *Limits* is the largest use of the limits of velocity and of acceleration on
-the robot's own command topic, where a trajectory is sampled as its controller interpolates it, and of velocity by the simulated joints; 1 is the
-limit, more than {velocity:g} and {acceleration:g} on the topic is bold. Single set-points and velocities of forward controllers have no motion in
-between: a set-point counts as reached evenly within one period, from where the one before has come when it is sent, by the guard's stamps on
-`guard/executed`.
+Rows that ask for something else say it in words. *Stands* and *moves on* tell of a robot that nobody guards any more, *stop services* that the
+policy had the driver stop it, *braked, exit 0* of processes that were told to end. *Failed* is a run that could not be seen to its end. One that
+ended before its fault, as happens on a busy machine, is begun again, and not counted if that does not help.
+
+*Brake* is the time from the fault to the first braking command that the robot receives, *still* that to standstill (below {standstill:g} rad/s),
+the largest of all repeats. What is later than allowed is bold:
+
+* the first braking command within two periods, or within 50 ms where that is longer;
+* standstill within the braking time at `stop_acceleration`, two more periods and the servo's own lag: with its time constant τ ({lag:g} s),
+  τ ln(min(v, a τ) / {standstill:g}).
+
+No such bounds have rows at start, what only motion can show (a dead motor), and rows in which the guard itself is kept from running. A suspended
+guard does not brake: that is why the policy watches it (49).
+
+*Limits* is the largest use of the limits of velocity and of acceleration on the robot's own command topic, where a trajectory is sampled as its
+controller interpolates it, and of the limits of velocity by the simulated joints. 1 is the limit; on the topic, more than {velocity:g} of velocity
+or {acceleration:g} of acceleration is bold. Forward controllers do not interpolate: a set-point counts as reached evenly within one period, from
+where the one before has come when it is sent, by the guard's stamps on `guard/executed`.
+
 The next repeat resets, arms and starts the same processes again, unless the fault ended them: that is the recovery.
 """
 
@@ -97,7 +108,7 @@ def _summary(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def _timed(entry: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
     """Whether the bounds of time apply: a run without effect has nothing to brake for, and its speed varies as it likes."""
-    return bool(entry["timed"]) and run["outcome"] != "N"
+    return bool(entry["timed"]) and run["outcome"] not in ("N", "failed")
 
 
 def _late(entry: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
@@ -105,7 +116,7 @@ def _late(entry: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
     if not _timed(entry, run):
         return False
     if run["brake"] is None:
-        return run["outcome"] == "failed" or not {*"HSX"}.isdisjoint(run["outcome"])
+        return not {*"HSX"}.isdisjoint(run["outcome"])
     if run["brake"] > entry["first"]:
         return True
     return None not in (run["still"], run["allowed"]) and run["still"] > run["brake"] + run["allowed"]
@@ -116,11 +127,11 @@ def _excessive(run: Mapping[str, Any]) -> bool:
 
 
 def _late_lines(entry: Mapping[str, Any]) -> list[str]:
-    missed = [run for run in entry["runs"] if _late(entry, run) or _excessive(run)]
+    missed = [run for run in entry["runs"] if run["outcome"] != "failed" and (_late(entry, run) or _excessive(run))]
     if not missed:
         return []
     said = "; ".join(
-        f"brake {_milliseconds(run['brake'])}, still {_milliseconds(run['still'])}, limits {_share(run['velocity'])} and "
+        f"brake {_milliseconds(run['brake']) or 'never'}, still {_milliseconds(run['still'])}, limits {_share(run['velocity'])} and "
         f"{_share(run['acceleration'])}, load {run['load']:.1f}"
         for run in missed
     )
@@ -142,6 +153,7 @@ def _line(entry: Mapping[str, Any]) -> str:
         outcomes[run["outcome"]] = outcomes.get(run["outcome"], 0) + 1
     outcome = ", ".join(f"{name} {count}×" for name, count in outcomes.items())
     late = [run for run in runs if _late(entry, run)]
+    slow = [run for run in late if run["brake"] is not None and run["brake"] <= entry["first"]]
     words = runs[-1]["note"] or runs[-1]["words"]
     limits = ", ".join(_share(_largest(run[name] for run in runs)) for name in ("velocity", "acceleration", "joints"))
     cells = [
@@ -151,10 +163,12 @@ def _line(entry: Mapping[str, Any]) -> str:
         " or ".join(entry["expected"]),
         _bold(outcome, all(run["outcome"] in entry["expected"] for run in runs)),
         _bold(
-            _milliseconds(_largest(run["brake"] for run in runs if run["outcome"] != "N")),
-            not any((run["brake"] or 0) > entry["first"] for run in late),
+            "never"
+            if any(run["brake"] is None for run in late)
+            else _milliseconds(_largest(run["brake"] for run in runs if run["outcome"] != "N")),
+            len(late) == len(slow),
         ),
-        _bold(_milliseconds(_largest(run["still"] for run in runs)), not late),
+        _bold(_milliseconds(_largest(run["still"] for run in runs)), not slow),
         _bold(limits.strip(", "), not any(_excessive(run) for run in runs)),
         words.replace("|", "/").replace("\n", " ")[:160],
     ]

@@ -19,7 +19,7 @@ from isthmus_cli.faults.commander import Commander
 from isthmus_cli.faults.course import Course
 from isthmus_cli.faults.policies import cruising_contract
 from isthmus_cli.faults.seen import NAN, Seen
-from isthmus_cli.faults.words import commanding
+from isthmus_cli.faults.words import SAG, commanding, told_beyond
 from isthmus_ros.common import wire
 from isthmus_ros.evaluation.processes import RosError
 
@@ -260,9 +260,9 @@ def towards_limit(delay: float) -> Act:
         seen.note = (
             f"comes to rest {1000 * beyond:.0f} mrad beyond the limit" if beyond > 0 else f"{-1000 * beyond:.0f} mrad short of the limit"
         )
-        if beyond > 0.02:
+        if beyond > SAG:
             seen.outcome += ", beyond"
-        return seen
+        return told_beyond(run, seen, low, high)
 
     return act
 

@@ -65,7 +65,7 @@ REVIEW_ROWS = (
     Row("84", "effort: states stop", ("X",), review.effort_without_states, (EF,), fresh=True, timed=False),
     Row("84", "effort: after a stop", ("holds",), review.effort_after_stop, (EF,), fresh=True, timed=False),
     Row("85", "full speed: stop 5 ms after a command", ("S",), review.stopped_after_command, (FULL,)),
-    Row("85", "full speed: one command 34 ms late", ("N",), review.late_once, arranged(FULL, alone=True), timed=False),
+    Row("85", "full speed: one command 34 ms late", ("N", "C"), review.late_once, arranged(FULL, alone=True), timed=False),
     Row("85", "full speed: guard frozen for 0.19 s", ("S",), acts.frozen("guard_node", 0.19), (FULL,), fresh=True, timed=False),
     Row("86", "states 30 ms late at full speed towards a limit", ("N", "C"), review.towards_limit(0.03), TO_WALL, timed=False),
     Row("86", "states 80 ms late at full speed towards a limit", ("S",), review.towards_limit(0.08), TO_WALL, timed=False),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from isthmus.limits import Limits
 from isthmus.records import Array
 from isthmus.spline import Spline
 
-__all__ = ["NAN", "Followed", "Seen", "letters", "sent", "stops", "use_of_commands", "use_of_joints", "use_of_splines"]
+__all__ = ["NAN", "Followed", "Seen", "letters", "reach_of_splines", "sent", "stops", "use_of_commands", "use_of_joints", "use_of_splines"]
 
 NAN = float("nan")
 _TOGETHER = 0.1  # s between the arrivals of a command and of the guard's own word about it
@@ -111,18 +111,27 @@ def use_of_splines(messages: Sequence[tuple[float, Spline]], limits: Limits, ste
         return NAN, NAN
     velocity, acceleration = np.array(limits.velocity), np.maximum(limits.acceleration, limits.stop_acceleration)
     fastest = hardest = 0.0
+    for _, speed, force in _samples(messages, step):
+        fastest = max(fastest, float((np.abs(speed) / velocity).max()))
+        hardest = max(hardest, float((np.abs(force) / acceleration).max()))
+    return fastest, hardest
+
+
+def reach_of_splines(messages: Sequence[tuple[float, Spline]], step: float = 0.001) -> tuple[Array, Array]:
+    """Lowest and highest positions of trajectories as a controller interpolates them, `[J]` each; see `use_of_splines`."""
+    places = np.array([place for place, _, _ in _samples(messages, step)])
+    return places.min(axis=0), places.max(axis=0)
+
+
+def _samples(messages: Sequence[tuple[float, Spline]], step: float) -> Iterator[tuple[Array, Array, Array]]:
+    """Positions, velocities and accelerations, `[J]` each, every `step` seconds."""
     before: tuple[float, Spline] | None = None
     for index, (came, found) in enumerate(messages):
         spline = found if found.times[0] == 0 or before is None else _joined(before[1], came - before[0], found)
         end = messages[index + 1][0] - came if index + 1 < len(messages) else float(spline.times[-1])
         for time in np.arange(0.0, min(end, float(spline.times[-1])), step):
-            _, speed, force = spline.sample(float(time))
-            fastest, hardest = (
-                max(fastest, float((np.abs(speed) / velocity).max())),
-                max(hardest, float((np.abs(force) / acceleration).max())),
-            )
+            yield spline.sample(float(time))
         before = (came, spline)
-    return fastest, hardest
 
 
 def _joined(before: Spline, elapsed: float, after: Spline) -> Spline:

@@ -99,6 +99,8 @@ class Subject:
             transport_of(setting.transport, self.robot.ros, setting.mode)
         except ValueError:
             return False
+        if setting.mode == "effort" and not self.robot.ros.effort_holds:
+            return False
         if setting.policy in ("box", "seeing", "goal") and not self.arm:
             return False
         return setting.policy != "seeing" or bool(self.robot.cameras)

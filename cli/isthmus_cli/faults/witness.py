@@ -20,7 +20,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from isthmus.records import Array
 from isthmus.spline import Spline
-from isthmus_cli.faults.seen import NAN, sent, use_of_commands, use_of_joints, use_of_splines
+from isthmus_cli.faults.seen import NAN, reach_of_splines, sent, use_of_commands, use_of_joints, use_of_splines
 from isthmus_cli.faults.subject import Setting, Subject
 from isthmus_ros.common import wire
 from isthmus_ros.common.spin import executor, leave
@@ -144,6 +144,19 @@ class Witness:
             return NAN, NAN  # in simulated time it is the stamps that the row disturbs
         times, values = np.array([moment for moment, _ in commands]), np.array([_numbers(message) for _, message in commands])
         return use_of_commands(sent(times, values, list(self.executed)), values, setting.mode, setting.period, subject.limits)
+
+    def beyond(self, low: Array, high: Array) -> float:
+        """How far positions on the robot's own topic are beyond limits `[J]`, rad or m, at most; NaN where no positions are sent."""
+        commands, setting = list(self.wire), self._setting
+        if not commands or (setting.transport != "trajectory" and setting.mode != "position"):
+            return NAN
+        if setting.transport == "trajectory":
+            joints = list(self._subject.robot.joint_names)
+            lowest, highest = reach_of_splines([(moment, _spline(message, joints)) for moment, message in commands])
+        else:
+            values = np.array([_numbers(message) for _, message in commands])
+            lowest, highest = values.min(axis=0), values.max(axis=0)
+        return float(np.maximum(low - lowest, highest - high).max())
 
     def use_of_joints(self) -> float:
         """Largest use of a velocity limit by the joints."""

@@ -27,6 +27,7 @@ from isthmus_ros.common import wire
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_ros.guard.transports import transport_of
 
+_ROUNDING = 1e-3  # rad beyond a limit that count as on it
 SAG = 0.020  # rad by which the simulated servo sags below its set-point under the arm's weight
 
 
@@ -138,7 +139,16 @@ def walled(run: Course) -> Seen:
     closest = float(np.minimum(position - low, high - position).min())
     seen.brake = seen.still = seen.allowed = NAN
     seen.note = f"stands {1000 * closest:.1f} mrad short of the limit; the servo sags by up to {1000 * SAG:.0f}"
-    return seen if closest > -SAG else dataclasses.replace(seen, outcome=f"{seen.outcome}, beyond")
+    return told_beyond(run, seen, low, high) if closest > -SAG else dataclasses.replace(seen, outcome=f"{seen.outcome}, beyond")
+
+
+def told_beyond(run: Course, seen: Seen, low: Array, high: Array) -> Seen:
+    """What was seen, with how near to position limits `[J]` the robot was told to go, and another outcome where that is beyond them."""
+    beyond = run.witness.beyond(low, high)
+    if not np.isfinite(beyond):
+        return seen
+    note = f"{seen.note}; told to go {1000 * abs(beyond):.1f} mrad {'beyond' if beyond > 0 else 'short of'} it"
+    return dataclasses.replace(seen, note=note, outcome=f"{seen.outcome}, told beyond" if beyond > _ROUNDING else seen.outcome)
 
 
 def boxed(run: Course) -> Seen:

@@ -19,7 +19,6 @@ from isthmus_controllers.planners.planner import Problem
 
 __all__ = ["CemPlanner", "CemSettings"]
 
-
 _STREAM = 3  # keeps these draws apart from others of the same seed
 
 
@@ -45,6 +44,9 @@ class CemSettings:
 class CemPlanner:
     """Plans by the cross-entropy method, row by row, with random numbers of each row's own (`isthmus.policy.RowPolicy`).
 
+    The random numbers of a plan follow from the seed of its row and the state it is made for, so that no row depends on the others of its batch, nor
+    on how often they decide.
+
     Attributes:
         contract: its horizon is that of the model.
     """
@@ -53,22 +55,22 @@ class CemPlanner:
         self.contract = contract
         self._problem, self._settings = Problem(contract, model), settings or CemSettings()
         self._seed = 0
-        self._draws: dict[int, np.random.Generator] = {}
+        self._seeds: dict[int, int] = {}  # of rows that have one of their own
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
-        """Begin the random numbers anew if a seed is given, see `Policy.reset`."""
+        """Take other seeds, if one is given, see `Policy.reset`."""
         if seed is None:
             return
         if rows is None:
-            self._seed, self._draws = seed, {}
+            self._seed, self._seeds = seed, {}
             return
         for place, row in enumerate(np.asarray(rows).tolist()):
-            self._draws[row] = _generator(seed + place)
+            self._seeds[row] = seed + place
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
-        """Search; `info` has the exact `robustness` of the plan and `solve_time` in s, `[B]` each."""
+        """Search, for each state as row 0 would; `info` has the exact `robustness` of the plan and `solve_time` in s, `[B]` each."""
         states = self._problem.states(observation)
-        return self._plan(states, np.arange(len(states)))
+        return self._plan(states, np.zeros(len(states), dtype=np.int64))
 
     def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
         """As `act`, for these rows of a batch, with their random numbers."""
@@ -78,9 +80,8 @@ class CemPlanner:
         plans, times = [], []
         for row, state in zip(rows.tolist(), states, strict=True):
             began = time.perf_counter()
-            if row not in self._draws:
-                self._draws[row] = _generator(self._seed + row)
-            plans.append(self._search(state, self._draws[row]))
+            seed = self._seeds.get(row, self._seed + row)
+            plans.append(self._search(state, np.random.default_rng([seed, _STREAM, *state.view(np.uint64).tolist()])))
             times.append(time.perf_counter() - began)
         found = np.array(plans)
         return ActionChunk(found, {"robustness": np.asarray(self._problem.robustness(states, found)), "solve_time": np.array(times)})
@@ -105,7 +106,3 @@ class CemPlanner:
             elites = choices[order[: settings.elites]]
             mean, spread = elites.mean(0), np.maximum(elites.std(0), settings.narrowest * reach)
         return best
-
-
-def _generator(seed: int) -> np.random.Generator:
-    return np.random.default_rng([seed, _STREAM])

@@ -15,6 +15,7 @@ from isthmus_controllers.stl.binding import BoundSpecification, MeasuredSignals
 from isthmus_controllers.stl.explanation import Explanation
 from isthmus_controllers.stl.expressions import Arithmetic, Call, Expression, Negative, Number, Signal, signal
 from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
+from isthmus_controllers.stl.judgement import Judgement, judge
 from isthmus_controllers.stl.monitor import Monitor, Verdict
 from isthmus_controllers.stl.parsing import FormulaError, parse, parse_expression
 
@@ -30,6 +31,7 @@ __all__ = [
     "Formula",
     "FormulaError",
     "Implies",
+    "Judgement",
     "MeasuredSignals",
     "Monitor",
     "Negative",
@@ -40,6 +42,7 @@ __all__ = [
     "Signal",
     "Until",
     "Verdict",
+    "judge",
     "parse",
     "parse_expression",
     "signal",

@@ -1,10 +1,21 @@
 """Robustness of formulas on traces, batched: exact or smooth, numpy or torch.
 
 Every operator is evaluated for a range of times at once, and only where its parent needs it.
+
+Where a trace ends before the formula does, a reading says what counts for the samples that are missing (after the strong and the weak view of Eisner,
+Fisman et al., "Reasoning with temporal logic on truncated paths", 2003):
+
+* `strong`: every comparison there is broken, −∞. What is satisfied stays so however it goes on.
+* `weak`: every comparison there holds, ∞. What is violated stays so however it goes on.
+* `ended`: `always` reads what is below it weakly, `eventually` and `until` read it strongly. A run that is over has not reached what was still to
+  come, and has not broken what it kept until then.
+
+A negation turns strong into weak and weak into strong, so that strong ρ(not p) = −weak ρ(p), and strong ρ <= ended ρ <= weak ρ.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +24,13 @@ from isthmus.arrays import is_symbolic, library
 from isthmus_controllers.stl.extremes import Extremes
 from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
 
-__all__ = ["Evaluation", "smoothing_error"]
+__all__ = ["ENDS", "Evaluation", "smoothing_error"]
+
+ENDS = ("strict", "truncate", "strong", "weak", "ended")
+"""What may be said about the end of a trace; see `Formula.robustness`."""
+
+_NEGATED = {"strong": "weak", "weak": "strong"}
+_MISSING = {"strong": -math.inf, "weak": math.inf}
 
 
 class Evaluation:
@@ -25,10 +42,12 @@ class Evaluation:
 
     def __init__(self, formula: Formula, signals: Mapping[str, Any], mode: str, temperature: float | None, end: str) -> None:
         """Check the signals; see `Formula.robustness`."""
-        if end not in ("strict", "truncate"):
-            raise ValueError(f"end must be strict or truncate, got {end!r}")
+        if end not in ENDS:
+            raise ValueError(f"end must be {', '.join(ENDS[:-1])} or {ENDS[-1]}, got {end!r}")
+        if end not in ("strict", "truncate") and mode != "exact":
+            raise ValueError(f"end {end!r} has infinite robustness and goes with mode 'exact', got {mode!r}")
         self._extremes = Extremes(mode, temperature)
-        self._truncate = end == "truncate"
+        self._end = end
         self._signals = signals
         self.length = _length(formula.signals, signals)
 
@@ -38,44 +57,56 @@ class Evaluation:
         Raises:
             ValueError: the trace is too short.
         """
-        if not 0 <= first < self.length:
-            raise ValueError(f"the trace has {self.length} samples, there is no sample {first} for {formula}")
-        if not self._truncate and last + formula.horizon >= self.length:
-            needed = last + formula.horizon + 1
-            raise ValueError(
-                f"the trace has {self.length} samples, but {formula} at sample {last} needs {needed}: its horizon is {formula.horizon}"
-            )
-        return self._values(formula, first, min(last, self.length - 1))
+        return self._of(formula, first, last, self._end)
 
-    def _values(self, formula: Formula, first: int, last: int) -> Any:
+    def _of(self, formula: Formula, first: int, last: int, end: str) -> Any:
+        if end in ("strict", "truncate"):
+            if not 0 <= first < self.length:
+                raise ValueError(f"the trace has {self.length} samples, there is no sample {first} for {formula}")
+            if end == "strict" and last + formula.horizon >= self.length:
+                needed = last + formula.horizon + 1
+                raise ValueError(
+                    f"the trace has {self.length} samples, but {formula} at sample {last} needs {needed}: its horizon is {formula.horizon}"
+                )
+            last = min(last, self.length - 1)
         extremes, count = self._extremes, last - first + 1
+        opposite, lasting, reached = _NEGATED.get(end, end), "weak" if end == "ended" else end, "strong" if end == "ended" else end
         match formula:
             case Predicate():
-                return self._margin(formula, first, last)
+                return self._margin(formula, first, last, end)
             case Not(operand):
-                return -self.of(operand, first, last)
+                return -self._of(operand, first, last, opposite)
             case And(operands):
-                return extremes.smallest(_aligned([self.of(part, first, last) for part in operands]))
+                return extremes.smallest(_aligned([self._of(part, first, last, end) for part in operands]))
             case Or(operands):
-                return extremes.largest(_aligned([self.of(part, first, last) for part in operands]))
+                return extremes.largest(_aligned([self._of(part, first, last, end) for part in operands]))
             case Implies(condition, consequence):
-                return extremes.largest(_aligned([-self.of(condition, first, last), self.of(consequence, first, last)]))
+                parts = [-self._of(condition, first, last, opposite), self._of(consequence, first, last, end)]
+                return extremes.largest(_aligned(parts))
             case Always(operand, start, stop):
-                return extremes.smallest_of_windows(self.of(operand, first + start, last + stop), stop - start + 1, count)
+                values = self._of(operand, first + start, last + stop, lasting)
+                return extremes.smallest_of_windows(values, stop - start + 1, count)
             case Eventually(operand, start, stop):
-                return extremes.largest_of_windows(self.of(operand, first + start, last + stop), stop - start + 1, count)
+                values = self._of(operand, first + start, last + stop, reached)
+                return extremes.largest_of_windows(values, stop - start + 1, count)
             case Until(left, right, start, stop):
-                return extremes.until(self.of(left, first, last + stop), self.of(right, first + start, last + stop), start, stop, count)
+                holds, ends = self._of(left, first, last + stop, reached), self._of(right, first + start, last + stop, reached)
+                return extremes.until(holds, ends, start, stop, count)
         raise TypeError(f"unknown formula {formula!r}")
 
-    def _margin(self, predicate: Predicate, first: int, last: int) -> Any:
-        used = {name: self._signals[name][:, first : last + 1] for name in predicate.signals}
+    def _margin(self, predicate: Predicate, first: int, last: int, end: str) -> Any:
+        # A sample that is missing stands for any value, also where its comparison could only come out one way.
+        columns = [min(sample, self.length - 1) for sample in range(first, last + 1)] if end in _MISSING else slice(first, last + 1)
+        used = {name: self._signals[name][:, columns] for name in predicate.signals}
         margin = predicate.margin(used)
         if not is_symbolic(margin) and (margin != margin).any():
             for name, values in used.items():
                 if (values != values).any():
                     raise ValueError(f"signal {name!r} is NaN at {_place(values, first)}")
             raise ValueError(f"{predicate} is not a number at {_place(margin, first)}")
+        if end in _MISSING and last >= self.length:
+            margin = 1.0 * margin  # neither a view nor whole numbers
+            margin[:, max(self.length - first, 0) :] = _MISSING[end]
         return margin
 
 

@@ -60,7 +60,9 @@ class Formula:
             t: the time, in samples.
             mode: "exact"; or "logsumexp" or "softmax", which have smooth gradients. Decide satisfaction by "exact".
             temperature: of the smooth modes, in units of robustness; its inverse is k in the paper of `isthmus_controllers.npc`.
-            end: "strict" refuses a trace that is too short; "truncate" leaves out what falls beyond its end.
+            end: of a trace that is too short: "strict" refuses it; "truncate" leaves out what falls beyond its end, of windows too, and refuses
+                only what begins there; "strong", "weak" and "ended" are readings of it, with robustness −∞ or ∞ where only what is missing decides,
+                in mode "exact"; see `isthmus_controllers.stl.evaluation`.
 
         Returns:
             `[B]`.
@@ -73,11 +75,11 @@ class Formula:
         return Evaluation(self, signals, mode, temperature, end).of(self, t, t)[:, 0]
 
     def trace(self, signals: Mapping[str, Any], mode: str = "exact", temperature: float | None = None, end: str = "strict") -> Any:
-        """As `robustness`, for every start time that fits: `[B, T - horizon]`, or `[B, ≤ T]` if truncated."""
+        """As `robustness`, for every start time that fits: `[B, T - horizon]`; `[B, ≤ T]` if truncated, `[B, T]` in a reading."""
         from isthmus_controllers.stl.evaluation import Evaluation
 
         evaluation = Evaluation(self, signals, mode, temperature, end)
-        return evaluation.of(self, 0, evaluation.length - 1 if end == "truncate" else max(evaluation.length - 1 - self.horizon, 0))
+        return evaluation.of(self, 0, max(evaluation.length - 1 - self.horizon, 0) if end == "strict" else evaluation.length - 1)
 
     def smoothing_error(self, temperature: float) -> float:
         """How far robustness in a smooth mode can be from the exact one, at most: the sum of θ log n along the tree."""

@@ -64,7 +64,7 @@ def write_profile(folder: Path, source: str, description: Description, kinematic
         "monitors:",
         f"  tracking_lag: {LAG:g} # s, FILL IN: by which the measured position lags a commanded velocity",
         "workspace_points: [] # FILL IN: links whose origins must stay in a task's workspace box",
-        "# FILL IN: topics of the robot's driver, needed for `ros2 launch`:",
+        "# FILL IN: topics of the robot's driver; without this block, uncommented, nothing runs over ROS 2 (`isthmus deploy`, `ros2 launch`):",
         "# ros:",
         "#   state_topic: joint_states",
         "#   state_rate: 100 # Hz",

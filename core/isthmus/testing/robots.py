@@ -161,7 +161,6 @@ class RobotProfileSuite:
             f"states at {ros.state_rate:g} Hz are stale before the next one comes"
         )
         assert (robot.base.kind != "fixed") == bool(ros.odometry_topic), "a mobile robot, and no other, has an odometry_topic"
-        assert ros.speed_scaling is None or ros.speed_scaling.full > ros.speed_scaling.tolerance >= 0
 
     def test_the_urdf_agrees_with_the_profile(self) -> None:
         """Joints exist with their type, and the profile allows no more than the URDF."""

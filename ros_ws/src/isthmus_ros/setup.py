@@ -18,12 +18,12 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "explore_node = isthmus_ros.policy.explore_node:main",
-            "guard_node = isthmus_ros.guard.guard_node:main",
-            "monitor_node = isthmus_ros.monitoring.monitor_node:main",
-            "policy_node = isthmus_ros.policy.policy_node:main",
-            "record_node = isthmus_ros.recording.record_node:main",
-            "sim_node = isthmus_ros.robot_sim.sim_node:main",
+            "explore_node = isthmus_ros.__main__:script",
+            "guard_node = isthmus_ros.__main__:script",
+            "monitor_node = isthmus_ros.__main__:script",
+            "policy_node = isthmus_ros.__main__:script",
+            "record_node = isthmus_ros.__main__:script",
+            "sim_node = isthmus_ros.__main__:script",
         ],
     },
 )

@@ -1,7 +1,7 @@
 """Whole episodes of a policy in an outside suite.
 
 A suite's own end ends the sum of rewards. An episode that broke, because its simulation diverged or its policy asked for a value that is not finite,
-must not look better for it: each step that is left until the time limit counts as the worst that it had.
+must neither look better for it nor earn anything: each step that is left until the time limit counts as the worst that it had, at best as nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from isthmus.cadence import Cadence
 from isthmus.chunks import Chunks
 from isthmus.policy import Policy
+from isthmus.records import Array
 from isthmus_sim.suites.suite import SuiteTask
 from isthmus_sim.suites.vector_env import SuiteVectorEnv
 
@@ -50,6 +51,7 @@ def run_suite_episodes(
     replan: int | None = None,
     picture_size: int | None = None,
     on_step: Callable[[SuiteVectorEnv], None] | None = None,
+    on_action: Callable[[Array], None] | None = None,
 ) -> tuple[list[SuiteEpisode], Cadence]:
     """Run one episode per seed, all at once.
 
@@ -60,6 +62,7 @@ def run_suite_episodes(
         replan: actions of a chunk to execute before deciding again; None means all.
         picture_size: side of the pictures that `on_step` may take, pixels; None for none.
         on_step: called after each step in which the first episode still ran.
+        on_action: called before each step, with the actions of all rows, `[B, A]`; NaN in rows that have ended.
 
     Returns:
         one result per seed, and the times of the loop.
@@ -88,12 +91,14 @@ def run_suite_episodes(
                 cadence.inference.append(time.perf_counter() - began)
             action = chunks.next()
             assert action is not None  # noqa: S101 - some row is running
+            if on_action:
+                on_action(action)
             filming = running[0]
             observation, reward, terminated, truncated, info = env.step(action)
             lost = running & (info["diverged"] | info["invalid"])
             going = running & ~lost
             returns[going] += reward[going]
-            worst[going] = np.where(steps[going] == 0, reward[going], np.minimum(worst[going], reward[going]))
+            worst[going] = np.minimum(worst[going], reward[going])  # at best 0
             steps[going] += 1
             returns[lost] += (task.episode_steps - steps[lost]) * worst[lost]
             diverged |= running & info["diverged"]

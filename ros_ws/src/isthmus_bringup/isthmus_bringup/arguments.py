@@ -10,7 +10,7 @@ from isthmus import strict
 
 __all__ = ["ARGUMENTS", "USES", "Argument", "Value", "arguments_of", "defaults_of", "read_arguments"]
 
-Value = str | bool | float
+Value = str | bool | float | tuple[str, ...]
 
 USES = {
     "sim": "a simulated robot and, with policy:=, the nodes that command it",
@@ -28,7 +28,7 @@ class Argument:
 
     Attributes:
         name: as typed.
-        default: value where none is given; its type is the argument's.
+        default: value where none is given; its type is the argument's: a tuple is a list of texts.
         description: one line, with the unit.
         choices: the valid values; empty means any.
         low: smallest valid number.
@@ -68,18 +68,28 @@ class Argument:
             if str(value).lower() not in known:
                 raise ValueError(f"{self.name} must be true or false, got {value!r}")
             return known[str(value).lower()]
-        if isinstance(self.default, float):
-            try:
-                number = float(value)
-            except ValueError:
-                number = math.nan
-            if not self.low <= number <= self.high:
-                raise ValueError(f"{self.name} must be a number in {self.low:g} … {self.high:g}, got {value!r}")
-            return number
-        text = str(value)
-        if self.choices and text not in self.choices:
-            raise ValueError(f"{self.name} must be one of {', '.join(map(repr, self.choices))}, got {text!r}")
-        return text
+        if isinstance(self.default, (int, float)):
+            return self._number(value)
+        if isinstance(self.default, tuple):
+            if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+                raise ValueError(f"{self.name} must be a list of texts, got {value!r}")
+            return tuple(value)
+        if not isinstance(value, str):
+            raise ValueError(f"{self.name} must be a text, got {value!r}; write it in quotes")
+        if self.choices and value not in self.choices:
+            raise ValueError(f"{self.name} must be one of {', '.join(map(repr, self.choices))}, got {value!r}")
+        return value
+
+    def _number(self, value: Value) -> Value:
+        kind, noun = (int, "an integer") if isinstance(self.default, int) else (float, "a number")
+        whole = isinstance(value, int) or (isinstance(value, float) and kind is float)
+        try:
+            number = kind(value) if not isinstance(value, bool) and (whole or isinstance(value, str)) else math.nan  # type: ignore[arg-type]
+        except (ValueError, OverflowError):
+            number = math.nan
+        if not self.low <= number <= self.high:
+            raise ValueError(f"{self.name} must be {noun} in {self.low:.10g} … {self.high:.10g}, got {value!r}")
+        return number
 
 
 _SIMULATED = ("sim", "evaluate")
@@ -103,7 +113,9 @@ ARGUMENTS = (
         "decide and record, command nothing: decisions go to policy/shadow, and nothing can be armed",
         uses=_STARTED,
     ),
-    Argument("rate_scale", 1.0, "scales the guard's velocity and acceleration limits, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING),
+    Argument(
+        "rate_scale", 1.0, "scales the guard's limits of velocity, acceleration and braking, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING
+    ),
     Argument("use_sim_time", False, "take the time from /clock"),
     Argument(
         "robot_namespace", "", "namespace of the nodes and of the robot's topics; empty means the one that a launch file pushes, else /"

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
+from isthmus_bringup.arguments import ARGUMENTS, Argument
 
-__all__ = ["PARAMETERS", "read_parameters"]
+__all__ = ["KINDS", "PARAMETERS", "read_parameters"]
 
-_SETUP = {"policy", "robot", "robots_dir", "robot_namespace", "joint_prefix"}
+_SETUP = {"policy", "robot", "robots_dir", "joint_prefix"}
 _TIMED = _SETUP | {"clock", "stamp_check"}
 _COMMANDING = _TIMED | {"shadow", "replan", "camera_timeout", "max_steps", "record"}
 
 PARAMETERS: Mapping[str, frozenset[str]] = {
-    "sim_node": frozenset({"task", "plant", "robot_namespace", "joint_prefix", "clock", "autostart", "state_rate", "transport"})
+    "sim_node": frozenset({"task", "plant", "joint_prefix", "clock", "autostart", "state_rate", "transport"})
     | {"command_timeout", "camera_rate", "tf", "episode_seed", "parameters", "fault"},
     "guard_node": frozenset(_TIMED | {"transport", "rate_scale", "accept_no_deadman", "estop_required"}),
     "policy_node": frozenset(_COMMANDING),
@@ -25,6 +26,33 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
     "record_node": frozenset(_SETUP - {"joint_prefix"} | {"folder", "queue", "max_size", "min_free", "autostart"}),
 }
 """Node → the parameters that it declares. A test compares it with the nodes, which cannot be asked where ROS is missing."""
+
+_LARGEST = 2**31 - 1
+_OWN = (
+    Argument("stamp_check", "absolute", "", ("absolute", "relative")),
+    Argument("replan", 0, "", low=0, high=10_000),
+    Argument("max_steps", 0, "", low=0, high=_LARGEST),
+    Argument("camera_timeout", 0.3, "", low=0.02, high=5),
+    Argument("record", "", ""),  # path of traces; the argument of that name is another thing
+    Argument("estop_required", (), ""),
+    Argument("state_rate", 0.0, "", low=0, high=1000),
+    Argument("command_timeout", 0.5, "", low=0, high=60),
+    Argument("camera_rate", 0.0, "", low=0, high=120),
+    Argument("tf", True, ""),
+    Argument("episode_seed", -1, "", low=-1, high=_LARGEST),
+    Argument("parameters", (), ""),
+    Argument("fault", (), ""),
+    Argument("on_violation", "report", "", ("report", "hold", "stop")),
+    Argument("margin", 0.0, "", low=-1e6, high=1e6),
+    Argument("specification", "", ""),
+    Argument("folder", "recordings", ""),
+    Argument("queue", 64.0, "", low=0.1, high=10_000),
+    Argument("max_size", 0.0, "", low=0, high=1e7),
+    Argument("min_free", 500.0, "", low=0, high=1e7),
+    Argument("start_type_description_service", True, ""),
+)
+KINDS: Mapping[str, Argument] = {argument.name: argument for argument in (*ARGUMENTS, *_OWN)}
+"""Parameter → type, choices and range: those of the argument of that name, where there is one. The same test compares them."""
 
 _ANY = frozenset().union(*PARAMETERS.values())
 _OF_ROS = ("use_sim_time", "start_type_description_service")
@@ -44,14 +72,17 @@ def read_parameters(file: Path, places: Mapping[str, str]) -> dict[str, dict[str
         node → parameter → value, for every node of the plan.
 
     Raises:
-        ValueError: there is no such file, it is not such YAML, or it names a node or a parameter that does not exist, or a node of the plan in
-            a namespace in which it does not live; one sentence.
+        ValueError: there is no such file, it is not such YAML, it names a node or a parameter that does not exist, or a node of the plan in
+            a namespace in which it does not live, or a value is not valid; one sentence.
     """
     if not file.is_file():
         raise ValueError(f"there is no parameter file {file}")
     sections = list(_sections(strict.load_yaml(file), "", file))
     found: dict[str, dict[str, Any]] = {node: {} for node in places}
     for pattern, values in sections:
+        if "robot_namespace" in values:
+            line = f"robot_namespace:={values['robot_namespace']}"
+            raise ValueError(f"{file}: robot_namespace is no parameter, for the nodes live in it: give it as an argument, {line}")
         reached = [node for node, place in places.items() if _matches(pattern, place)]
         _check_node(file, pattern, reached, places, [other for other, _ in sections])
         named = pattern.rpartition("/")[2]
@@ -60,10 +91,24 @@ def read_parameters(file: Path, places: Mapping[str, str]) -> dict[str, dict[str
             if name not in known and name not in _OF_ROS and not name.startswith(_OVERRIDES):
                 whose = named if named in PARAMETERS else "isthmus"
                 raise ValueError(f"{file}: {whose} has no parameter {name!r}; {strict.suggest(name, known)}")
+            valid = _valid(name, value, f"{file}: {pattern}")
             for node in reached:
                 if name in PARAMETERS[node] or name not in known:
-                    found[node][name] = value
+                    found[node][name] = valid
     return found
+
+
+def _valid(name: str, value: Any, where: str) -> Any:
+    """A value as its parameter takes it: checked like an argument, a list of texts as a list."""
+    if name.startswith(_OVERRIDES):
+        if not isinstance(value, (str, bool, int)):
+            raise ValueError(f"{where}: {name} must be a text, an integer, true or false, got {value!r}")
+        return value
+    try:
+        valid = KINDS[name].read(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return list(valid) if isinstance(valid, tuple) else valid
 
 
 def _sections(content: Any, above: str, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:

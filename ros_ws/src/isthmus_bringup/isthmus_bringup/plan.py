@@ -24,6 +24,7 @@ CONFIG = Path(__file__).parent / "config"
 """Folder with one parameter file per node."""
 STOP_PATIENCE = 10.0
 """Seconds from SIGINT to SIGTERM: a node brakes its robot to standstill first."""
+_PROFILE = ("robot", "robots_dir")
 _SET_POINTS = ("position", "velocity")  # command modes for which a profile's transport may be a trajectory
 
 
@@ -122,6 +123,12 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     places = {node.name: f"{namespace.rstrip('/')}/{node.name}" for node in nodes}
     file = Path(str(values["params_file"])).expanduser().resolve() if values["params_file"] else None
     filed = read_parameters(file, places) if file else {node: {} for node in places}
+    for said in filed.values():
+        if own := {name: value for name, value in said.items() if name in _PROFILE and name not in told}:
+            try:
+                _robot(values | own, artifact.contract if artifact else None)
+            except ValueError as error:
+                raise ValueError(f"{file}: {error}") from None
     if artifact and "monitor_node" in filed and artifact.specification is None and not filed["monitor_node"].get("specification"):
         raise ValueError(f"monitor:={values['monitor']} has nothing to watch: {path} has no specification; a params_file can name one")
     environment = {"ROS_LOG_DIR": str(_folder(values))} if values["log_dir"] else {}

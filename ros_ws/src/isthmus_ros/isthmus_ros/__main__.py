@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
-from isthmus import strict
+from isthmus_ros.common import signals
 
 NODES = {
     "explore_node": "isthmus_ros.policy.explore_node",
@@ -20,12 +21,21 @@ NODES = {
 
 def main() -> int:
     """Run the node that the first argument names; its own arguments follow."""
+    signals.listen()
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in NODES:
+        from isthmus import strict
+
         sys.stderr.write(f"isthmus_ros: unknown node {name!r}; {strict.suggest(name, NODES)}\n")
         return 2
     del sys.argv[1]
     return int(importlib.import_module(NODES[name]).main())
+
+
+def script() -> int:
+    """As `ros2 run` starts a node: the script has its name."""
+    sys.argv.insert(1, Path(sys.argv[0]).stem)
+    return main()
 
 
 if __name__ == "__main__":

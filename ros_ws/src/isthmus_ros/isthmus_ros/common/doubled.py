@@ -10,7 +10,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 
-from isthmus_ros.common.attributed import AttributedTopic, Said
+from isthmus_ros.common.attributed import UNKNOWN, AttributedTopic, Said
 
 __all__ = ["DoubledJoints", "Ear", "ear"]
 
@@ -96,5 +96,5 @@ class DoubledJoints:
         if not doubled or self._ear is None:
             return []
         names, first = self._ear.publishers(), min(doubled)
-        both = " and ".join(sorted(names.get(gid) or "a node whose name is not known" for gid in doubled[first]))
+        both = " and ".join(sorted(names.get(gid) or UNKNOWN for gid in doubled[first]))
         return [f"{both} both publish joint {first!r} on {self._topic}; only one may"]

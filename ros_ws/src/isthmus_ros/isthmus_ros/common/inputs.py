@@ -93,15 +93,7 @@ class InputTopics:
         expected = signal.frame or self._frame
         if signal.elements == _POINT and message.header.frame_id != expected:
             return f"its frame must be {expected!r}, got {message.header.frame_id!r}"
-        values = _array(signal, message)
-        if values.shape != signal.shape:
-            return f"it must have {len(signal.elements)} elements ({', '.join(signal.elements)}), got {values.size}"
-        for element, value, low, high in zip(signal.elements, values, signal.low, signal.high, strict=True):
-            if not np.isfinite(value):
-                return f"{element} must be finite, got {value:g}"
-            if not low <= value <= high:
-                return f"{element} must be from {low:g} to {high:g} {signal.unit}, got {value:g} {signal.unit}"
-        return ""
+        return signal.problem(_array(signal, message).tolist())
 
 
 def _array(signal: Signal, message: Any) -> Array:

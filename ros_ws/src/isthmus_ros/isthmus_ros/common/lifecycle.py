@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 __all__ = ["CarefulNode"]
 
+_EARLY = 5.0  # s after it was configured in which a node that cannot be activated yet is nothing to worry about: launchers try again
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -22,6 +24,7 @@ class CarefulNode(LifecycleNode):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._said: dict[str, str] = {}
+        self._early = 0.0  # until then
 
     def configure(self) -> None:
         """Load and check; publish nothing."""
@@ -50,13 +53,14 @@ class CarefulNode(LifecycleNode):
     def on_configure(self, state: Any) -> Any:
         """See `configure`. What was made so far is left to live: a full garbage collection over it would take 40 ms, in motion."""
         done = self._transition("configure", self.configure)
+        self._early = time.monotonic() + _EARLY
         gc.collect()
         gc.freeze()
         return done
 
     def on_activate(self, state: Any) -> Any:
-        """See `activate`."""
-        return self._transition("activate", self.activate)
+        """See `activate`. In the first seconds a refusal is no error: nothing of the robot has come yet, and launchers try again."""
+        return self._transition("activate", self.activate, early=time.monotonic() < self._early)
 
     def on_deactivate(self, state: Any) -> Any:
         """See `deactivate`."""
@@ -120,12 +124,12 @@ class CarefulNode(LifecycleNode):
 
         self.create_service(kind, name, answer)
 
-    def _transition(self, name: str, work: Callable[[], None]) -> Any:
-        problem, level = "", "error"
+    def _transition(self, name: str, work: Callable[[], None], *, early: bool = False) -> Any:
+        problem, level = "", "warning" if early else "error"
         try:
             work()
         except (ValueError, OSError) as error:
-            problem = f"cannot {name}: {error}"
+            problem = f"cannot {name}{' yet' if early else ''}: {error}"
         except Exception:
             problem, level = f"cannot {name}: {traceback.format_exc()}", "fatal"
         # It is tried again and again; that the last state is older each time is nothing new.

@@ -10,7 +10,7 @@ from isthmus.contract import Contract
 from isthmus.robot import Robot, RosProfile, load_robot
 from isthmus_ros.common.parameters import choice, declare
 
-__all__ = ["Setup", "declare_setup", "namespace_of", "policy_path", "read_setup"]
+__all__ = ["Setup", "declare_setup", "policy_path", "read_setup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Setup:
         digest: of the contract; making it takes milliseconds.
         robot: its profile, which the contract fits.
         profile: the profile's ROS interface.
-        namespace: in which the profile's topics are resolved, absolute.
+        namespace: of the node, absolute, in which the profile's topics are resolved.
         prefix: of the joints' names on the robot's topics.
         realtime: time passes by itself; else it is stepped by the joint states.
         stamp_check: "absolute" or "relative".
@@ -48,7 +48,6 @@ def declare_setup(node: Any) -> None:
     declare(node, "policy", "", "path of the policy file (policy.isthmus)")
     declare(node, "robot", "", "name of the robot profile; empty means the one that the policy names")
     declare(node, "robots_dir", "", "folder with robot profiles of your own, searched first")
-    declare(node, "robot_namespace", "", "namespace in which the profile's topics are resolved; empty means the node's own")
     declare(node, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
     declare(node, "clock", "wall", "wall: time passes by itself; stepped: one control period per joint state")
     declare(
@@ -71,11 +70,6 @@ def policy_path(node: Any) -> str:
     return path
 
 
-def namespace_of(node: Any) -> str:
-    """The robot's namespace, absolute: that of the parameter, else the node's own."""
-    return "/" + (str(node.get_parameter("robot_namespace").value) or str(node.get_namespace())).strip("/")
-
-
 def read_setup(node: Any, contract: Contract) -> Setup:
     """The parameters of a node, checked against the contract of its policy file.
 
@@ -93,4 +87,4 @@ def read_setup(node: Any, contract: Contract) -> Setup:
     if robot.ros is None:
         raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
     prefix = str(node.get_parameter("joint_prefix").value)
-    return Setup(contract, contract.digest(), robot, robot.ros, namespace_of(node), prefix, realtime, stamp_check)
+    return Setup(contract, contract.digest(), robot, robot.ros, str(node.get_namespace()), prefix, realtime, stamp_check)

@@ -1,12 +1,10 @@
-"""The main function of a node: it brings its robot to rest before it ends, with code 0 after one SIGINT or two, and 1 after an error."""
+"""The main function of a node: it brings its robot to rest before it ends, with code 0 after a signal or two, and 1 after an error."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,11 +14,15 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
 
+from isthmus_ros.common import signals
 from isthmus_ros.common.network import without_shared_memory
+from isthmus_ros.common.output import never_waiting
+from isthmus_ros.common.parameters import refuse_unknown
 
 __all__ = ["Restful", "executor", "leave", "run_node"]
 
 _SWITCH = 0.0005  # s after which a thread must let another run; Python's own 5 ms would be half a control period at 100 Hz
+_NO_FILE = ("--ros-args", "--disable-external-lib-logs", "--")  # a log file would be written in the callback that logs, and a disk can hang
 SETTLE = 5.0
 """Seconds that a node is given to come to rest after a signal."""
 
@@ -59,10 +61,10 @@ def leave(spinner: Any, node: Any) -> None:
 
 
 def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) -> int:
-    """Create a node, spin it until SIGINT or SIGTERM, let it come to rest and tear it down.
+    """Create a node, spin it until a signal ends it (`isthmus_ros.common.signals`), let it come to rest and tear it down.
 
-    rclpy's own signal handlers would shut the context down first, and no last command could be sent. An exception in any callback of the node
-    is the last thing that it does: it brakes, and ends.
+    Nothing that it says makes it wait: its output never blocks, and rclpy writes no log file. rclpy's own signal handlers would shut the context
+    down first, and no last command could be sent. An exception in any callback of the node is the last thing that it does: it brakes, and ends.
 
     Args:
         create: makes the node; a ValueError is a user's error and becomes one line.
@@ -71,14 +73,19 @@ def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) 
     Returns:
         exit code: 0, or 1 if the node could not be made or failed.
     """
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    signals.listen()
+    with never_waiting():
+        return 0 if signals.ENDED.is_set() else _run(create, arguments)
+
+
+def _run(create: Callable[[], Any], arguments: Sequence[str] | None) -> int:
     sys.setswitchinterval(_SWITCH)
     os.environ.update(without_shared_memory(os.environ))
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    program, *given = sys.argv if arguments is None else ["", *arguments]
+    rclpy.init(args=[program, *_NO_FILE, *given], signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = create()
+        refuse_unknown(node, arguments)
     except (ValueError, ModuleNotFoundError, ParameterException) as error:
         rclpy.logging.get_logger("isthmus").error(str(error))
         rclpy.try_shutdown()
@@ -87,15 +94,18 @@ def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) 
     spinner.add_node(node)
     failed = False
     try:
-        while not ended.is_set():
+        while not signals.ENDED.is_set():
             spinner.spin_once(timeout_sec=0.1)
+            if signals.PAUSED.is_set():
+                signals.PAUSED.clear()
+                node.get_logger().warning(
+                    "a node is not paused (Ctrl-Z): its robot would go on moving; Ctrl-C brings it to rest and ends it"
+                )
     except Exception as error:
         failed = True
         node.get_logger().fatal(f"a callback failed, so this node brakes and ends: {error!r}\n{traceback.format_exc()}")
     failed |= not _come_to_rest(node, spinner)
-    # A second signal must not hit the interpreter's exit.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signals.ignore()
     leave(spinner, node)
     return int(failed)
 

@@ -164,15 +164,13 @@ class StateTopic:
     def fault(self) -> str:
         """Who oscillates faster than the control rate shows, or the problem of the odometry or of a delay.
 
-        Stamps that do not advance are left to the guard's own monitors.
+        Each stamp that is newer than the one before is judged; those that do not advance are left to the guard's own monitors.
         """
         if problem := self._swings.problem or self.odometry_problem():
             return problem
-        stamp = self.stamp
-        if stamp > self._judged:
-            self._judged, self._verdict = stamp, self.delay_problem()
-        elif stamp < self._judged:
-            return ""
+        before, self._judged = self._judged, self.stamp
+        if self._judged != before:
+            self._verdict = self.delay_problem() if self._judged > before else ""
         return self._verdict
 
     def reset(

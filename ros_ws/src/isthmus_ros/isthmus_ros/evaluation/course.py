@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from isthmus.motion import Motion, motion_of
 from isthmus.records import Array, Measurement, reorder
 from isthmus.robot import Robot
 from isthmus_controllers import stl
@@ -19,6 +20,7 @@ from isthmus_ros.common.inputs import input_report
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.episodes import episode_start
+from isthmus_sim.returns import Returns
 from isthmus_sim.task import Scorer, Task, Transition
 
 __all__ = ["Course", "RosEpisode", "commands_in_force"]
@@ -33,6 +35,7 @@ _MONITOR = 2.0  # s that a monitor may need for what it has heard
 _DROPPED = (
     0.05  # share of the commands of an episode that a guard in wall-clock time may drop; beyond it, it is not the policy's episode any more
 )
+_ONLY = np.array([True])  # of the rows of a batch of one
 _LAST = 0.2  # s that the last messages of an episode may take
 
 
@@ -42,13 +45,14 @@ class RosEpisode:
 
     Attributes:
         seed: of its start state and inputs.
-        total_reward: undiscounted return, from joint states and executed commands.
+        total_reward: undiscounted return of the whole episode, see `isthmus_sim.returns`, from joint states and executed commands.
         success: the task's condition held at the end, and the guard did not stop it.
         steps: control periods until its end.
         stopped_by_guard: cause of the guard's stop, "" if there was none.
-        robustness: exact robustness of the task's specification, None if it has none.
+        judgement: of the task's specification, None if it has none.
         monitored: interval of robustness that a `monitor_node` had decided on at the end, None if there is none.
         dropped: control periods whose command the guard dropped, too late or too soon after another; it braked, or kept the one before.
+        motion: of the executed commands and the measured joints; what the guard cut is not on these topics.
     """
 
     seed: int
@@ -56,19 +60,20 @@ class RosEpisode:
     success: bool
     steps: int
     stopped_by_guard: str
-    robustness: float | None = None
+    judgement: stl.Judgement | None = None
     monitored: tuple[float, float] | None = None
     dropped: int = 0
+    motion: Motion = field(default_factory=lambda: Motion(0))
 
     @property
     def agrees(self) -> bool:
         """Whether the monitor's interval holds the robustness, and it came to the same verdict; of a run that was cut short it may know none."""
-        if self.robustness is None or self.monitored is None:
+        if self.judgement is None or self.monitored is None:
             return False
-        low, high = self.monitored
-        if not low - _ROUNDING <= self.robustness <= high + _ROUNDING:
+        (low, high), robustness = self.monitored, self.judgement.robustness
+        if not low - _ROUNDING <= robustness <= high + _ROUNDING:
             return False
-        return (low >= 0) == (self.robustness >= 0) if low >= 0 or high < 0 else bool(self.stopped_by_guard)
+        return (low >= 0) == (robustness >= 0) if low >= 0 or high < 0 else self.judgement.early
 
 
 def commands_in_force(
@@ -238,7 +243,8 @@ class Course:
         first, stopped = link.number("run_sequence"), link.number("stop_sequence")
         cause = link.status.get("cause", "") if stopped >= 0 and stopped < first + task.episode_steps else ""
         if first < 0:  # stopped on the way to the start pose
-            return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run", None if self._formula is None else -np.inf)
+            cause = cause or "the policy did not begin to run"
+            return RosEpisode(seed, self._stood(inputs), False, 0, cause, self._judged((), inputs, early=True))
         last = first + task.episode_steps - 1
         if cause:  # what was asked for last may have met a guard that had stopped already
             last = stopped if stopped in link.answers else stopped - 1
@@ -246,37 +252,67 @@ class Course:
                 last = max((number for number in link.answers if number <= stopped), default=-1)
                 first = min((number for number in link.answers if number >= first), default=first)
         if last < first:
-            return RosEpisode(seed, 0.0, False, 0, cause, None if self._formula is None else -np.inf)
+            return RosEpisode(seed, self._stood(inputs), False, 0, cause, self._judged((), inputs, early=True))
         share = 0.0 if not self._wall else 1.0 if cause else _DROPPED  # an episode that the guard ended is a failure, whatever it dropped
         commands, times = commands_in_force(link.answers, link.executed, first, last, self._period, share)
         dropped = sum(number not in link.answers for number in range(first, last + 1))
         truth = self._states([*times[:-1], times[-1] - _STAMP_TOLERANCE])
-        scorer = Scorer(task, 1)
-        field = wire.COMMANDED.get(task.contract.mode, task.contract.mode)
-        total, success, steps = 0.0, False, 0
+        scorer, returns = Scorer(task, 1), Returns(task, 1)
+        success, steps = False, 0
         for number, command in enumerate(commands):
-            asked = reorder(np.array([getattr(command, field)]), tuple(command.name), task.contract.action.elements)
-            transition = Transition(
-                truth[number], truth[number + 1], asked, inputs, np.array([(number + 1) * task.contract.control_period])
-            )
+            passed = np.array([(number + 1) * task.contract.control_period])
+            transition = Transition(truth[number], truth[number + 1], self._executed(command)[None], inputs, passed)
             outcome = scorer.score(transition)
-            total, steps = total + float(outcome.reward[0]), steps + 1
-            success = bool(outcome.success[0])
+            if returns.add(outcome)[0]:
+                raise RosError(f"the reward of episode {seed} is not finite in control period {number}")
+            success, steps = bool(outcome.success[0]), steps + 1
             if task.fallen is not None and task.fallen(transition)[0]:
                 success = False
+                returns.close(_ONLY)
                 break
+        if cause:
+            returns.charge(_ONLY)
         self.steps += len(commands)
-        robustness = self._robustness(truth[1:], inputs)
-        return RosEpisode(seed, total, success and not cause, steps, cause, robustness, self._known_to_monitor(), dropped)
+        motion = self._motion(commands[:steps], truth[: steps + 1])
+        judgement = self._judged(truth[1 : steps + 1], inputs, early=steps < task.episode_steps)
+        total = float(returns.total[0])
+        return RosEpisode(seed, total, success and not cause, steps, cause, judgement, self._known_to_monitor(), dropped, motion)
 
-    def _robustness(self, states: Sequence[Measurement], inputs: Mapping[str, Array]) -> float | None:
-        """Exact robustness of the specification over the whole episode; what falls beyond its end is left out."""
+    def _stood(self, inputs: Mapping[str, Array]) -> float:
+        """Return of an episode that had no control period: each counts as standing where the robot was seen last, at best as nothing."""
+        if not self._link.states:
+            raise RosError("no state of the robot came, the episode cannot be scored")
+        task, contract = self._task, self._task.contract
+        state = self._states([max(self._link.states)])[0]
+        rest = np.zeros((1, len(contract.action.elements)))
+        if contract.mode == "position":
+            rest = state.position[:, [state.joints.index(joint) for joint in contract.action.elements]]
+        returns = Returns(task, 1)
+        returns.add(Scorer(task, 1).score(Transition(state, state, rest, inputs, np.array([contract.control_period]))))
+        returns.charge(_ONLY)
+        return min(float(returns.total[0]), 0.0)
+
+    def _motion(self, commands: Sequence[Any], states: Sequence[Measurement]) -> Motion:
+        """Figures of executed commands, one per control period, and of the states at the ends of these."""
+        contract = self._task.contract
+        executed = [self._executed(command) for command in commands]
+        velocity = [state.velocity[0, [state.joints.index(joint) for joint in contract.action.elements]] for state in states]
+        return motion_of(contract, np.array(executed), velocity=np.array(velocity))
+
+    def _executed(self, command: Any) -> Array:
+        """Values of a command in the order of the contract, `[A]`."""
+        contract = self._task.contract
+        values = getattr(command, wire.COMMANDED.get(contract.mode, contract.mode))
+        return reorder(np.array([values]), tuple(command.name), contract.action.elements)[0]
+
+    def _judged(self, states: Sequence[Measurement], inputs: Mapping[str, Array], *, early: bool) -> stl.Judgement | None:
+        """The specification, judged on the states at the ends of the control periods."""
         if self._formula is None or self._signals is None:
             return None
         self._signals.reset()
         samples = [self._signals.read(state, inputs) for state in states]
-        trace = {name: np.stack([sample[name] for sample in samples], axis=1) for name in samples[0]}
-        return float(self._formula.robustness(trace, end="truncate")[0])
+        trace = {name: np.stack([sample[name] for sample in samples], axis=1) for name in self._formula.signals} if samples else {}
+        return stl.judge(self._formula, trace, len(samples), early)
 
     def _known_to_monitor(self) -> tuple[float, float] | None:
         """What the monitor knows of this motion, once it knows all, or after it has had the time to."""

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from isthmus_ros.common.network import LOOPBACK
 
 __all__ = ["NodeProcess", "RosError", "free_domain", "isolated"]
 
+_ON_ITS_WAY = 0.1  # s that a line of a node which runs may take to its log: another process writes it
 _PATIENCE = 15.0  # s from SIGINT to the end of a process
 _reserved: dict[int, socket.socket] = {}  # domains that this process keeps others from
 
@@ -119,10 +121,14 @@ class NodeProcess:
 
     @property
     def complaint(self) -> str:
-        """The node's last error, else its last line."""
+        """The node's last error, else its last warning, else its last line."""
+        if self.exit_code is None:
+            time.sleep(_ON_ITS_WAY)
         lines = [line for line in self.log.splitlines() if line.strip()]
-        errors = [line.partition("]: ")[2] for line in lines if line.startswith(("[ERROR]", "[FATAL]"))]
-        return errors[-1] if errors else (lines[-1] if lines else "it wrote nothing")
+        for words in (("[ERROR]", "[FATAL]"), ("[WARN]",)):
+            if said := [line.partition("]: ")[2] for line in lines if line.startswith(words)]:
+                return said[-1]
+        return lines[-1] if lines else "it wrote nothing"
 
     def check(self) -> None:
         """Raise if the process has ended.

@@ -57,7 +57,14 @@ class GuardNode(CarefulNode):
         super().__init__("guard_node")
         declare_setup(self)
         declare(self, "transport", "", f"how commands reach the robot: {', '.join(TRANSPORTS)}; empty means the profile's own")
-        declare(self, "rate_scale", 1.0, "scales velocity and acceleration limits, for first runs on a robot", low=0.01, high=1.0)
+        declare(
+            self,
+            "rate_scale",
+            1.0,
+            "scales the limits of velocity, acceleration and braking, for first runs on a robot",
+            low=0.01,
+            high=1.0,
+        )
         declare(
             self,
             "accept_no_deadman",
@@ -91,7 +98,8 @@ class GuardNode(CarefulNode):
         require_effort_holds(setup.profile, robot.name, contract.mode)
         for line in contract.limits.looser_than(robot.limits()):
             self.get_logger().warning(f"tighter than in training: {line}")
-        guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, float(self.get_parameter("rate_scale").value))
+        scale = float(self.get_parameter("rate_scale").value)
+        guard = LimitGuard(robot, contract.limits.tightest(robot.limits()), contract.mode, scale)
         self.clean_up()
         self._setup = setup
         self._plant = plant = RosPlant(self, setup, transport, guard.wire_limits)
@@ -116,6 +124,7 @@ class GuardNode(CarefulNode):
         self.get_logger().info(
             f"guarding {robot.name}: {contract.mode} every {contract.control_period:g} s, contract {setup.digest[:12]}, "
             f"commands go to {plant.command_topic} as {transport}"
+            + (f"; velocity, acceleration and braking are scaled by {scale:g}" if scale < 1 else "")
         )
 
     def activate(self) -> None:
@@ -165,7 +174,7 @@ class GuardNode(CarefulNode):
         stream, plant = self._stream, self._plant
         if stream is None or plant is None:
             return
-        self._status.publish(guard_status(stream, plant, self.get_clock().now().to_msg()))
+        self._status.publish(guard_status(stream, plant, float(self.get_parameter("rate_scale").value), self.get_clock().now().to_msg()))
 
     def _changed(self) -> None:
         """Publish, and leave a line in the log for every change of phase and every new cause."""
@@ -178,7 +187,7 @@ class GuardNode(CarefulNode):
 
     def _receive(self, message: Any) -> None:
         setup, stream = self._setup, self._stream
-        if not self._active or stream is None or setup is None:
+        if stream is None or setup is None:
             return
         contract = setup.contract
         try:

@@ -57,14 +57,9 @@ class RosPlant(StateTopic):
         self._last = None
         self._transport.begin()
 
-    def place(self, joints: tuple[str, ...]) -> Array | None:
-        """Where the robot was told to be by now, `[1, J]`; None where velocities or efforts alone were sent."""
-        if self._last is None:
-            return None
-        place = self._transport.place(joints, self._now)
-        if place is None and self._mode == "position":
-            return reorder(self._last.values, self._last.joints, joints)
-        return place
+    def place(self, joints: tuple[str, ...], ago: float = 0.0) -> Array | None:
+        """Where the robot was told to be some seconds ago, `[1, J]`; None where it is sent single commands and no motions."""
+        return self._transport.place(joints, self._now - ago)
 
     def send(self, command: Command, sequence: int, epoch: str, *, braking: bool) -> None:
         """Send a command to the robot's controller, and to `guard/executed` with the decision's stamp, its sender and its number."""

@@ -61,13 +61,13 @@ class Program:
 
     def __init__(self, topic: Attributed, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing has come yet; `clock` is steady, s."""
-        self._speakers = Speakers(topic, clock)
+        self._speakers = Speakers(topic, Bool(data=False), clock)
         self._topic = topic.name
 
     def poll(self) -> str:
         """See `Preconditions.poll`."""
         running = all([message.data for _, message in self._speakers.listen()])
-        return "" if running else self._standing
+        return self._speakers.lost if running else self._standing
 
     def problem(self) -> str:
         """Why the robot may not move; "" if it may."""
@@ -114,8 +114,7 @@ class Scaling:
     def receive(self, scaling: float) -> None:
         """Take what came."""
         wanted, self._arrived = self._wanted, self._clock()
-        full = abs(scaling - wanted.full) <= wanted.tolerance  # not so for NaN, nor for percents where 0 … 1 is expected
-        self._newest = "" if full else f"the robot's speed is scaled to {scaling:g} of {wanted.full:g} ({self.topic})"
+        self._newest = "" if wanted.is_full(scaling) else f"the robot's speed is scaled to {scaling:g} of {wanted.full:g} ({self.topic})"
         self._since = self._since or self._newest
 
     def poll(self) -> str:

@@ -54,7 +54,7 @@ class StopServices:
     @property
     def answered(self) -> bool:
         """Whether everything that was asked for has been done; also before the first call."""
-        return not any(service.cause for service in self._services)
+        return not any(service.pending for service in self._services)
 
     def call(self, cause: str) -> None:
         """Call all of them without waiting for an answer; any thread may do so. While answers are pending, another call only renews the patience."""
@@ -64,17 +64,19 @@ class StopServices:
             if not self.answered or now - self._begun < _LULL:
                 return
             self._begun = now
+            for service in self._services:
+                service.begin(now)
+            for service in self._services:
+                service.tell(cause)
             if not self._services:
                 self._node.get_logger().error(f"{cause}, and the robot's profile names no stop_services")
-            for service in self._services:
-                service.begin(cause, now)
 
     def poll(self) -> None:
         """Look at the answers and call again where there are none; the timer does so five times a second."""
         with self._lock:
             now = self._clock()
             for service in self._services:
-                if not service.cause:
+                if not service.pending:
                     continue
                 if now - self._called > _PATIENCE and not self._armed():
                     service.give_up(_PATIENCE)
@@ -93,22 +95,25 @@ class _Service:
 
     Attributes:
         name: absolute.
-        cause: why it is called; "" if nothing is pending.
+        pending: whether an answer is waited for.
     """
 
     def __init__(self, node: Any, name: str) -> None:
-        self.name, self.cause = name, ""
+        self.name, self.pending = name, False
         self._node = node
         self._client = node.create_client(Trigger, name)
         self._answers: list[Any] = []
         self._sent = -float("inf")
         self._complained = False
 
-    def begin(self, cause: str, now: float) -> None:
-        self.cause, self._sent, self._complained = cause, -float("inf"), False
-        self._node.get_logger().error(f"{cause}: calling {self.name}")
+    def begin(self, now: float) -> None:
+        self.pending, self._sent, self._complained = True, -float("inf"), False
         self._forget()
-        self.look(now)
+        if self._client.service_is_ready():
+            self._send(now)
+
+    def tell(self, cause: str) -> None:
+        self._node.get_logger().error(f"{cause}: calling {self.name}")
 
     def look(self, now: float) -> None:
         if any(answer.done() and not answer.exception() and answer.result().success for answer in self._answers):
@@ -134,6 +139,9 @@ class _Service:
             self._answers.remove(answer)
         if len(self._answers) >= _PENDING:
             self._client.remove_pending_request(self._answers.pop(0))
+        self._send(now)
+
+    def _send(self, now: float) -> None:
         self._answers.append(self._client.call_async(Trigger.Request()))
         self._sent = now
 
@@ -143,7 +151,7 @@ class _Service:
         self._complained = True
 
     def _end(self) -> None:
-        self.cause = ""
+        self.pending = False
         self._forget()
 
     def _forget(self) -> None:

@@ -53,7 +53,7 @@ class Transport(Protocol):
         """
 
     def place(self, joints: tuple[str, ...], now: float) -> Array | None:
-        """Where the robot was told to be at `now`, `[1, J]`; None where single commands do not tell."""
+        """Where the robot is told to be at `now`, which may be a time-out ago, `[1, J]`; None where commands are single and no motions."""
 
     def close(self) -> None:
         """Destroy the publisher."""
@@ -159,7 +159,7 @@ class _Trajectory:
         self._joints = limits.joints
         self._names = [prefix + joint for joint in limits.joints]
         self._period = period
-        self._reference = Reference(np.array(limits.velocity), np.array(limits.acceleration), np.array(limits.stop_acceleration), period)
+        self._reference = Reference(limits, period)
         self._begins = True
         self._node = node
         self.publisher = node.create_publisher(JointTrajectory, topic, wire.COMMAND)
@@ -189,10 +189,8 @@ class _Trajectory:
 
     def place(self, joints: tuple[str, ...], now: float) -> Array | None:
         """See `Transport.place`."""
-        reference = self._reference
-        if reference.spline is None:
-            return None
-        return reorder(reference.spline.sample(now - reference.began)[0][None], self._joints, joints)
+        place = None if self._begins else self._reference.place(now)
+        return None if place is None else reorder(place[None], self._joints, joints)
 
     def close(self) -> None:
         """See `Transport.close`."""

@@ -27,7 +27,6 @@ from isthmus_ros.common.contract_file import read_contract, read_specification
 from isthmus_ros.common.inputs import InputTopics, input_report
 from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import choice, declare
-from isthmus_ros.common.setup import namespace_of
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.monitoring.watch import RunWatch
 from isthmus_ros.recording.recorded import SAID, SENSED
@@ -47,7 +46,6 @@ class MonitorNode(CarefulNode):
         declare(self, "specification", "", "YAML file with a specification of your own: formula, signals; empty means the policy's")
         declare(self, "robot", "", "name of the robot profile; empty means the one that the policy names")
         declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
-        declare(self, "robot_namespace", "", "namespace in which the profile's topics are resolved; empty means the node's own")
         declare(self, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
         declare(self, "on_violation", "report", "report: say so; hold: brake by guard/hold, which good commands clear; stop: by guard/stop")
         declare(self, "margin", 0.0, "robustness below which it counts as violated, in units of the formula", low=-1e6, high=1e6)
@@ -151,7 +149,7 @@ class MonitorNode(CarefulNode):
         return own
 
     def _listen(self, watch: RunWatch, robot: Robot, contract: Contract) -> None:
-        profile, namespace = robot.ros, namespace_of(self)
+        profile, namespace = robot.ros, self.get_namespace()
         assert profile is not None  # noqa: S101 - `configure` has seen to it
 
         def heard(take: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -29,6 +29,7 @@ class GuardAnswers:
     """Listens to `guard/status` and `guard/executed`. ROS callbacks only keep what came, so any thread may ask.
 
     Attributes:
+        epoch: under which this process sends.
         executed: what the guard sent last, for whomever, `[1, J]`; None before the first.
         answered: sequence number of the newest command of this process that the guard has sent on; -1 before the first.
         answered_at: when that came, on the steady clock, s.
@@ -43,13 +44,14 @@ class GuardAnswers:
             node: rclpy node that owns the subscriptions.
             mode: command mode.
             period: control period, s.
-            epoch: of this policy process.
+            epoch: under which this process sends.
             changed: notified of every message.
         """
         self.executed: Command | None = None
         self.answered = self.sent_on = -1
         self.heard = self.answered_at = -np.inf
-        self._mode, self._period, self._epoch, self._changed = mode, period, epoch, changed
+        self.epoch = epoch
+        self._mode, self._period, self._changed = mode, period, changed
         self._before: Array | None = None
         self._answers: dict[int, Command] = {}
         self._status: Mapping[str, str] = {}
@@ -69,7 +71,12 @@ class GuardAnswers:
     @property
     def ours(self) -> bool:
         """Whether it is armed for this process, or for whoever asks first."""
-        return self.armed and self._status.get("epoch", "") in ("", self._epoch)
+        return self.armed and self._status.get("epoch", "") in ("", self.epoch)
+
+    @property
+    def bound(self) -> bool:
+        """Whether the guard has let commands of this process through since it was armed."""
+        return self._status.get("epoch", "") == self.epoch
 
     @property
     def rung(self) -> int:
@@ -113,6 +120,12 @@ class GuardAnswers:
             return "the guard was armed for another policy process; call guard/arm again"
         return ""
 
+    @property
+    def silent(self) -> float:
+        """Seconds without a word of the guard; 0 if whoever lets its words in has been asleep and cannot tell."""
+        now = time.monotonic()
+        return 0.0 if now - self._looked > _DEAF else now - max(self.heard, self._excused)
+
     def silence(self) -> str:
         """Why an armed guard counts as silent, whatever its rung; "" if it does not. To be asked every 50 ms.
 
@@ -122,7 +135,7 @@ class GuardAnswers:
         slept, self._looked = now - self._looked, now
         if slept > _DEAF:
             self._excused = now
-        silent = now - max(self.heard, self._excused)
+        silent = self.silent
         if not self.armed or silent <= allowed:
             return ""
         return f"the guard is armed and has been silent for {silent:.2f} s, {allowed:.2f} s are allowed"
@@ -144,7 +157,7 @@ class GuardAnswers:
             field = wire.COMMANDED.get(self._mode, self._mode)
             self.executed = Command(self._mode, tuple(message.name), np.array([getattr(message, field)]))
             self.sent_on = wire.nanoseconds_of(message.header.stamp)
-            if wire.epoch_of(message) == self._epoch:
+            if wire.epoch_of(message) == self.epoch:
                 sequence = wire.sequence_of(message)
                 self.answered_at = self.heard if sequence != self.answered else self.answered_at
                 self.answered = sequence

@@ -17,8 +17,9 @@ from isthmus_ros.policy.remote import RemotePlant, answered
 
 __all__ = ["AskingDrive", "UnansweredError"]
 
-_MISSED = 3  # commands in a row without an answer, after which the guard is given up
-_PATIENCE = 0.050  # s that this takes at least: at 100 Hz a computer that stands still for 30 ms has lost nothing
+_MISSED = 3  # commands in a row without an answer, after which the motion ends
+_PATIENCE = 0.050  # s that the first answer is given at least
+_SILENT = 0.1  # s, or one time-out: a guard that lives is not silent for longer; its status alone comes that often
 _LULL = 1.0  # s beyond the time-out without an answer that end a motion at rest; one that moves has been stopped by the guard long before
 
 
@@ -40,7 +41,7 @@ class AskingDrive(Drive):
         Args:
             plant: the robot behind its guard.
             contract: of the policy.
-            on_silence: has to end the motion; called when the guard has left three commands in a row, for 50 ms, without an answer.
+            on_silence: has to end the motion; called when the guard has left three commands in a row without an answer, and says nothing else either.
         """
         super().__init__(plant, contract)
         period = contract.control_period
@@ -48,8 +49,8 @@ class AskingDrive(Drive):
         self._patience = max(time_out(period), _MISSED * period, _PATIENCE)
         self._lull = time_out(period) + _LULL
         self._first = self._run = 0
-        self._missed = 0
-        self._began = self._complete = -np.inf  # the motion, and when no command was waiting for its answer
+        self._silent = max(time_out(period), _SILENT)
+        self._began = self._withheld_at = -np.inf  # the motion, and when nothing was asked for
         self._dropped: dict[str, int] = {}
         self._asked = False
         self._rest: Array | None = None
@@ -90,10 +91,11 @@ class AskingDrive(Drive):
 
     def drive(self, thread: threading.Thread) -> None:
         """See `Drive.drive`; only answers to commands that follow count."""
+        self.plant.begin_motion()
         self._first = self._run = self.plant.sequence + 1
-        self._missed, self._asked, self._rest = 0, False, None
+        self._asked, self._rest = False, None
         self._dropped = self.plant.guard.dropped
-        self._began = self._complete = time.monotonic()
+        self._began = self._withheld_at = time.monotonic()
         super().drive(thread)
 
     def begin(self) -> None:
@@ -117,8 +119,8 @@ class AskingDrive(Drive):
         """Ask the guard's process for an action, unless it passes nothing or the period is withheld.
 
         Raises:
-            UnansweredError: the guard has executed nothing of this motion in time, or nothing for a second.
-            MotionEnded: it has left three commands in a row, for 50 ms, without an answer.
+            UnansweredError: the guard has executed nothing of this motion in time, three commands in a row while it spoke, or nothing for a second.
+            MotionEnded: it has left three commands in a row without an answer, and says nothing else either.
         """
         guard, cause = self.plant.guard, self.withheld() or ("no decision" if action is None else "")
         joints = self.contract.action.elements
@@ -144,14 +146,16 @@ class AskingDrive(Drive):
 
     def _insist_on_answers(self, withheld: str) -> None:
         now, guard, realtime = time.monotonic(), self.plant.guard, self.plant.realtime
-        missed = self._asked and guard.answered < self.plant.sequence
-        self._missed = self._missed + 1 if missed else 0
-        self._complete = self._complete if missed else now
-        begun = guard.answered >= self._first
-        if begun and self._missed >= _MISSED and (not realtime or now - self._complete >= _PATIENCE):
-            cause = f"the guard left {self._missed} commands in a row without an answer; it was last heard {now - guard.heard:.2f} s ago"
-            self._on_silence(cause)
-            raise MotionEnded(cause)
+        self._withheld_at = self._withheld_at if self._asked else now
+        begun, missed = guard.answered >= self._first, self.plant.sequence - guard.answered
+        if begun and self._asked and missed >= _MISSED:
+            cause = f"the guard left {missed} commands in a row without an answer"
+            if realtime and guard.heard - max(guard.answered_at, self._withheld_at) > self._silent:  # it lives, and brakes
+                raise UnansweredError(f"{cause}: {self._reason()}")
+            if not realtime or guard.silent > self._silent:
+                cause += f"; it was last heard {now - guard.heard:.2f} s ago"
+                self._on_silence(cause)
+                raise MotionEnded(cause)
         since, allowed, what = (
             (guard.answered_at, self._lull, "its last answer") if begun else (self._began, self._patience, "policy/start")
         )

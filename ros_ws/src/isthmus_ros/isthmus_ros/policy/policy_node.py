@@ -56,7 +56,7 @@ class PolicyNode(CarefulNode):
         self.shadow = bool(self.get_parameter("shadow").value)
         self.motion: Motion | None = None
         self.bound: Binding | None = None
-        self._active = False
+        self._inactive = "it has not been activated"  # why it does nothing; "" while it is active
         self._publishing = threading.Lock()
         self._status = self.create_publisher(DiagnosticArray, "policy/status", wire.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
@@ -69,7 +69,7 @@ class PolicyNode(CarefulNode):
 
     def rest(self) -> bool:
         """Brake to standstill through the guard; True once nothing is asked for any more."""
-        self._active = False
+        self._inactive = "it has been told to end"
         if self.motion is None or not self.motion.moving:
             return True
         self.motion.stop()
@@ -136,13 +136,13 @@ class PolicyNode(CarefulNode):
                 raise ValueError("; ".join(problems))
             if self.bound.guarded is not None:
                 self.bound.guarded.guard.forget()
-        self._active = True
+        self._inactive = ""
 
     def deactivate(self) -> None:
         """Refused in motion: stop the policy first."""
         if self.motion is not None:
             self._refuse_motion(self.motion)
-        self._active = False
+        self._inactive = "it has been deactivated"
 
     def clean_up(self) -> None:
         """Forget the policy and release the topics."""
@@ -172,18 +172,18 @@ class PolicyNode(CarefulNode):
             return
         self.motion.look()
         guarded = self.bound.guarded
-        if self._active and guarded is not None and guarded.realtime and (cause := guarded.guard.silence()):
+        if not self._inactive and guarded is not None and guarded.realtime and (cause := guarded.guard.silence()):
             self._lose_guard(cause)
 
     def _lose_guard(self, cause: str) -> None:
         """The guard's process does not answer: nothing is left but the robot's own stop services. Any thread may come here."""
-        self.get_logger().error(cause)
-        self._active = False
         if self.bound is not None and self.bound.guarded is not None and self.bound.stops is not None:
-            self.bound.guarded.guard.forget()
             self.bound.stops.call("the guard is silent")
+            self.bound.guarded.guard.forget()
+        self._inactive = f"{cause}; deactivate and activate it once the guard speaks again"
         if self.motion is not None:
             self.motion.end(cause)
+        self.get_logger().error(cause)
 
     def _start(self) -> str:
         motion, bound = self._ready()
@@ -201,8 +201,8 @@ class PolicyNode(CarefulNode):
         return ""
 
     def _ready(self) -> tuple[Motion, Binding]:
-        if self.motion is None or self.bound is None or not self._active:
-            raise ValueError("the node is not active")
+        if self.motion is None or self.bound is None or self._inactive:
+            raise ValueError(f"the node is not active: {self._inactive}")
         return self.motion, self.bound
 
     def _refuse_motion(self, motion: Motion) -> None:

@@ -24,7 +24,7 @@ class RemotePlant(StateTopic):
     """One robot behind a guard.
 
     Attributes:
-        epoch: of this policy process, in the frame_id of its commands.
+        epoch: of this policy process since it was armed for, in the frame_id of its commands.
         guard: what the guard says.
     """
 
@@ -36,6 +36,11 @@ class RemotePlant(StateTopic):
         self._digest = setup.digest
         self._commands = node.create_publisher(JointState, "guard/command", wire.COMMAND)
         self.guard = GuardAnswers(node, contract.mode, contract.control_period, self.epoch, self._changed)
+
+    def begin_motion(self) -> None:
+        """Commands follow. A guard that was armed since the last ones lets through only who has not sent anything before."""
+        if not self.guard.bound:
+            self.epoch = self.guard.epoch = wire.new_epoch()
 
     def begin_decision(self) -> None:
         """Stamp the command that follows with this moment, so that the guard drops it if it comes late."""

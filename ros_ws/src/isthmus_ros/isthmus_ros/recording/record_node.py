@@ -20,7 +20,6 @@ from isthmus_ros.common.contract_file import read_contract
 from isthmus_ros.common.definitions import definition_of, type_name
 from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import declare
-from isthmus_ros.common.setup import namespace_of
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.recording.bag import Bag, BagTopic
 from isthmus_ros.recording.bag_thread import BagThread
@@ -41,7 +40,6 @@ class RecordNode(CarefulNode):
         declare(self, "policy", "", "path of the policy file whose contract names inputs and cameras")
         declare(self, "robot", "", "name of the robot profile; empty means the one that the policy names")
         declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
-        declare(self, "robot_namespace", "", "namespace in which the profile's topics are resolved; empty means the node's own")
         declare(self, "folder", "recordings", "folder in which each recording becomes a folder, named by date and time (UTC)")
         declare(
             self, "queue", 64.0, "megabytes of messages that may wait for the disk; what comes beyond them is dropped", low=0.1, high=10_000
@@ -71,7 +69,7 @@ class RecordNode(CarefulNode):
         folder = self.text("robots_dir")
         robot = load_robot(self.text("robot") or contract.robot, [Path(folder)] if folder else [])
         clock = bool(self.get_parameter("use_sim_time").value)
-        self._topics = recorded_topics(robot, contract, namespace_of(self), clock=clock)
+        self._topics = recorded_topics(robot, contract, self.get_namespace(), clock=clock)
         self._metadata = {"robot": robot.name, "contract": contract.to_json().decode(), "digest": contract.digest()}
 
     def activate(self) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus_ros.common.parameters import choice, declare
-from isthmus_ros.common.setup import namespace_of
 from isthmus_ros.guard.transports import TRANSPORTS
 from isthmus_ros.robot_sim.faults import FAULTS
 from isthmus_ros.robot_sim.robot import HOME
@@ -53,7 +52,6 @@ def declare_settings(node: Any) -> None:
     """Declare the parameters, those of the node itself too."""
     declare(node, "task", "", "task that names the robot and draws the episodes")
     declare(node, "plant", "pybullet", f"physics engine: {', '.join(plant_names())}")
-    declare(node, "robot_namespace", "", "namespace in which the profile's topics are resolved; empty means the node's own")
     declare(node, "joint_prefix", "", "put before the names of joints on topics, as tf_prefix of ur_robot_driver")
     declare(node, "clock", "wall", "wall: real time; stepped: one control period per executed command")
     declare(node, "autostart", True, "configure and activate without being asked")
@@ -87,7 +85,7 @@ def read_settings(node: Any) -> Settings:
         task=get_task(values["task"]),
         engine=values["plant"],
         stepped=choice(node, "clock", ("wall", "stepped")) == "stepped",
-        namespace=namespace_of(node),
+        namespace=node.get_namespace(),
         prefix=values["joint_prefix"],
         transforms=values["tf"],
         physical=parse_physical(values["parameters"]),
