@@ -121,7 +121,7 @@ def test_an_episode_that_the_guard_ended_is_a_failure_whatever_it_dropped(number
 def test_an_episode_without_a_control_period_is_no_better_than_to_stand_still_nor_than_nothing():
     for price in (-1.0, 1.0):
         task = dataclasses.replace(TASK, reward=(Term("time", price, "1", lambda step: np.ones(len(step.action))),))
-        episode = Course(Heard([], 25), task, ROBOT)._score(0, episode_start(TASK, [0]).inputs)
+        episode = Course(Heard([], 25), task, ROBOT, wall=True)._score(0, episode_start(TASK, [0]).inputs)
         assert episode.total_reward == min(price * TASK.episode_steps, 0)
 
 
