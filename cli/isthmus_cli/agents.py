@@ -14,12 +14,13 @@ __all__ = ["AGENTS", "Agent"]
 
 AGENTS = ("zero", "random", "sine")
 _PERIOD = 4.0  # s, of the slowest sine
+_STREAM = 5  # keeps these draws apart from others of the same seed
 
 
 class Agent:
     """A policy that hardly looks: "zero" asks for rest, "random" for anything, "sine" for slow waves, one frequency per element.
 
-    Unlike a policy it counts time itself.
+    Unlike a policy it counts time itself, per row (`isthmus.policy.RowPolicy`).
 
     Attributes:
         contract: of the task.
@@ -43,22 +44,40 @@ class Agent:
         start = [contract.start[joint][0] if joint in contract.start else 0.0 for joint in contract.action.elements]
         rest = np.array(start) if contract.mode == "position" else np.zeros(len(self._low))
         self._rest = np.clip(rest, self._low, self._high)
-        self.reset()
+        self._seed = 0
+        self._times: dict[int, float] = {}
+        self._generators: dict[int, np.random.Generator] = {}
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
-        """Begin again."""
-        self._generator = np.random.default_rng(seed)
-        self._time = 0.0
+        """Begin again; see `Policy.reset`."""
+        if rows is None:
+            self._seed = self._seed if seed is None else seed
+            self._times, self._generators = {}, {}
+            return
+        for place, row in enumerate(np.asarray(rows).tolist()):
+            self._times[row] = 0.0
+            self._generators[row] = np.random.default_rng([row if seed is None else seed + place, _STREAM])
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """The next action for every row, `[B, H, A]`, equal over the horizon."""
-        batch, elements = len(next(iter(observation.values()))), len(self._rest)
-        action = np.tile(self._rest, (batch, 1))
-        if self._name == "random":
-            action = self._generator.uniform(self._low, self._high, (batch, elements))
-        elif self._name == "sine":
-            frequency = 2 * np.pi / _PERIOD * (1 + np.arange(elements) / elements)
-            room = 0.5 * np.minimum(self._high - self._rest, self._rest - self._low)
-            action += room * np.sin(frequency * self._time)
-        self._time += self.contract.control_period * self.contract.horizon
+        return self.act_rows(observation, np.arange(len(next(iter(observation.values())))))
+
+    def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
+        """As `act`, for these rows of a batch."""
+        action = np.stack([self._next(row) for row in rows.tolist()])
         return ActionChunk(np.repeat(action[:, None], self.contract.horizon, axis=1))
+
+    def _next(self, row: int) -> Array:
+        """What a row asks for now, `[A]`."""
+        if row not in self._times:
+            self.reset(np.array([row]), self._seed + row)
+        time = self._times[row]
+        self._times[row] = time + self.contract.control_period * self.contract.horizon
+        if self._name == "random":
+            return self._generators[row].uniform(self._low, self._high)
+        if self._name == "zero":
+            return self._rest
+        elements = len(self._rest)
+        frequency = 2 * np.pi / _PERIOD * (1 + np.arange(elements) / elements)
+        room = 0.5 * np.minimum(self._high - self._rest, self._rest - self._low)
+        return np.asarray(self._rest + room * np.sin(frequency * time))

@@ -23,6 +23,8 @@ from isthmus_sim.vector_env import TaskVectorEnv
 
 __all__ = ["CollectorEnv", "Collectors", "chosen_collectors"]
 
+_MARKS = ("rung", "diverged", "invalid")
+
 
 @dataclass(frozen=True, slots=True)
 class Collectors:
@@ -124,8 +126,9 @@ class CollectorEnv:
         observations, rewards, terminated, truncated, infos, diverged = zip(*found, strict=True)
         self.diverged = sum(diverged)
         info: dict[str, Any] = {}
-        if all("rung" in part for part in infos):
-            info["rung"] = np.concatenate([part["rung"] for part in infos])
+        for name in _MARKS:
+            if all(name in part for part in infos):
+                info[name] = np.concatenate([part[name] for part in infos])
         if any("final_obs" in part for part in infos):
             info["final_obs"] = _joined([part.get("final_obs", seen) for part, seen in zip(infos, observations, strict=True)])
         return _joined(observations), np.concatenate(rewards), np.concatenate(terminated), np.concatenate(truncated), info
@@ -159,7 +162,7 @@ class _Collector:
     def step(self, actions: Array, progress: float) -> tuple[Any, ...]:
         self._env.progress = progress
         observation, reward, terminated, truncated, info = self._env.step(actions)
-        told = {name: info[name] for name in ("rung", "final_obs") if name in info}
+        told = {name: info[name] for name in (*_MARKS, "final_obs") if name in info}
         return observation, reward, terminated, truncated, told, self._env.diverged
 
 

@@ -31,6 +31,12 @@ from isthmus_sim.task import Task
 __all__ = ["check_contract", "evaluate", "summarize"]
 
 _ROWS = {"mujoco": 50, "pybullet": 10}  # episodes at once; MuJoCo's batch has a thread pool, PyBullet's rows are stepped one by one
+_ENDS = {  # attributes of results, the first one that is set counts
+    "diverged": "exploded",
+    "invalid": "not finite",
+    "stopped_by_guard": "stopped by the guard",
+    "fallen": "fallen",
+}
 
 
 class ScoredEpisode(Protocol):
@@ -87,7 +93,7 @@ def evaluate(
 
     Raises:
         ValueError: the contracts differ (with the diff), the task does not run on the plant, a parameter is unknown, out of range or both
-            given and drawn, or the simulation diverged.
+            given and drawn.
         ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
     """
     if episodes < 1:
@@ -190,7 +196,7 @@ def summarize(
     for result in results:
         if not np.isfinite(result.total_reward):
             raise ValueError(
-                f"the return of the episode with seed {result.seed} is {result.total_reward}: the simulation of {plant} diverged"
+                f"the return of the episode with seed {result.seed} is {result.total_reward}; whoever runs episodes must end such a row"
             )
     returns = np.array([result.total_reward for result in results])
     successes = [result.success for result in results if result.success is not None]
@@ -249,13 +255,8 @@ def _plain(result: ScoredEpisode) -> dict[str, Any]:
 
 def _end(episode: Mapping[str, Any], longest: int) -> str:
     """Why an episode ended."""
-    if episode.get("diverged"):
-        return "exploded"
-    if episode.get("stopped_by_guard"):
-        return "stopped by the guard"
-    if episode.get("fallen"):
-        return "fallen"
-    return "time limit" if episode["steps"] >= longest else "ended early"
+    usual = "time limit" if episode["steps"] >= longest else "ended early"
+    return next((end for name, end in _ENDS.items() if episode.get(name)), usual)
 
 
 def _call(watchers: Sequence[Callable[[Any], object]], seen: Any) -> None:

@@ -45,6 +45,8 @@ def show_evaluation(summary: Mapping[str, Any]) -> None:
     for episode in summary["per_episode"]:
         if episode.get("diverged"):
             say(f"the physics of episode {episode['seed']} exploded after {episode['steps']} steps")
+        if episode.get("invalid"):
+            say(f"episode {episode['seed']} is a failure after {episode['steps']} steps: {episode['invalid']}")
         if episode.get("stopped_by_guard"):
             say(f"the guard stopped episode {episode['seed']} after {episode['steps']} steps: {episode['stopped_by_guard']}")
     if dropped := {episode["seed"]: episode["dropped"] for episode in summary["per_episode"] if episode.get("dropped")}:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.artifact import Artifact
+from isthmus.chunks import act_on
 from isthmus.policy import Policy
 from isthmus.records import ActionChunk, Array
 from isthmus_cli.evaluation import check_contract, evaluate
@@ -51,7 +52,13 @@ class FixedLength:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """See `Policy.act`."""
-        chunk = self._policy.act(observation)
+        return self._cut(self._policy.act(observation))
+
+    def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
+        """See `RowPolicy.act_rows`."""
+        return self._cut(act_on(self._policy, observation, rows))
+
+    def _cut(self, chunk: ActionChunk) -> ActionChunk:
         # Beyond the end of a plan, its last action.
         return ActionChunk(chunk.actions[:, np.minimum(np.arange(self.contract.horizon), chunk.actions.shape[1] - 1)], chunk.info)
 

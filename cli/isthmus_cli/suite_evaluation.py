@@ -46,7 +46,7 @@ def evaluate_suite(
         as `isthmus_cli.evaluation.summarize`; `success` is None where the suite does not report it.
 
     Raises:
-        ValueError: the contracts differ (with the diff), or a simulation diverged.
+        ValueError: the contracts differ, with the diff.
     """
     if episodes < 1 or seed < 0:
         raise ValueError(f"episodes must be >= 1 and seed >= 0, got {episodes} and {seed}")

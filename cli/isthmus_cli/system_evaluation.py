@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.cadence import Cadence
+from isthmus.chunks import Chunks
+from isthmus.motion import motion_of
 from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus_cli.evaluation import summarize
@@ -33,6 +35,8 @@ class SystemEpisode:
         plans: share of all plans that satisfied the specification; None likewise.
         backup: decisions in which the policy's search took over.
         steps: control periods.
+        invalid: what the policy asked for that was not finite, which makes it a failure: from then on the fail-safe control was executed, and the
+            policy not asked any more; "" if all was finite.
     """
 
     seed: int
@@ -43,6 +47,7 @@ class SystemEpisode:
     plans: float | None
     backup: int
     steps: int
+    invalid: str = ""
 
 
 def evaluate_system(
@@ -84,21 +89,35 @@ def evaluate_system(
 
     state = np.concatenate([system.sample(1, np.random.default_rng(number)) for number in range(seed, seed + episodes)])
     policy.reset(seed=seed)
-    states, planned, backup = [state], [], np.zeros(episodes, dtype=np.int64)
+    states: list[Array] = [state]
+    commands: list[Array] = []  # NaN where the policy decides nothing any more
+    planned: list[Array] = []
+    backup, decisions = np.zeros(episodes, dtype=np.int64), np.zeros(episodes, dtype=np.int64)
     cadence = Cadence(system.dt, realtime=False)
-    chunk, used = np.zeros((episodes, 0, len(system.controls))), 0
+    chunks = Chunks(episodes, replan, len(system.controls))
+    invalid = [""] * episodes
     for step in range(system.horizon):
         began = time.perf_counter()
-        if used >= min(replan, chunk.shape[1]):
-            decision = policy.act({"state": state[:, None].astype(np.float32)})
-            chunk, used = decision.actions, 0
+        asked = chunks.needs
+        if asked.any():
+            decision = chunks.ask(policy, {"state": state[:, None].astype(np.float32)})
             cadence.inference.append((time.perf_counter() - began) / episodes)
+            decisions += asked
             if horizon == system.horizon:
-                planned.append(judged(formula, system.rollout(state, chunk)))
-            backup += np.asarray(decision.info.get("backup", np.zeros(episodes)) != 0)
-        state = system.step(state, chunk[:, used])
-        used += 1
+                planned.append(np.full(episodes, np.nan))
+                valid = np.isfinite(decision.actions).all(axis=(1, 2))
+                rows = np.flatnonzero(asked)[valid]
+                planned[-1][rows] = judged(formula, system.rollout(state[rows], decision.actions[valid]))
+            backup[asked] += np.asarray(decision.info.get("backup", np.zeros(asked.sum())) != 0)
+        action = chunks.next()
+        action = np.full((episodes, len(system.controls)), np.nan) if action is None else action
+        bad = np.asarray(~np.isfinite(action).all(axis=1))
+        for row in np.flatnonzero(bad & ~chunks.ended).tolist():
+            invalid[row] = f"command of {system.controls[int(np.argmin(np.isfinite(action[row])))]} is not finite"
+        chunks.end(bad)
+        state = system.step(state, np.where(bad[:, None], system.fail_safe, action))
         states.append(state)
+        commands.append(np.where(bad[:, None], np.nan, action))
         cadence.work.append((time.perf_counter() - began) / episodes)
         cadence.steps += 1
         if progress:
@@ -110,23 +129,32 @@ def evaluate_system(
         SystemEpisode(
             seed + row,
             float(robustness[row]),
-            bool(robustness[row] >= 0),
+            bool(robustness[row] >= 0) and not invalid[row],
             bool(safe[row]),
-            float(planned[0][row]) if planned else None,
+            float(planned[0][row]) if planned and np.isfinite(planned[0][row]) else None,
             float(plans[:, row].mean()) if planned else None,
             int(backup[row]),
             system.horizon,
+            invalid[row],
         )
         for row in range(episodes)
     ]
-    summary = summarize(expected.task, "model", seed, results, {**cadence.summary(), "rows": 1}, episode_steps=system.horizon)
-    decisions = len(cadence.inference) * episodes
+    summary = summarize(
+        expected.task,
+        "model",
+        seed,
+        results,
+        {**cadence.summary(), "rows": 1},
+        episode_steps=system.horizon,
+        motions=[motion_of(expected, own[np.isfinite(own).all(axis=1)]) for own in np.stack(commands, 1)],
+        unit=expected.action.unit,
+    )
     summary["specification"] = {
         "text": system.specification,
         "first_plan": _share(plans[0]) if planned else None,
         "plans": float(plans.mean()) if planned else None,
         "safe": _share(safe),
-        "backup": float(backup.sum() / decisions),
+        "backup": float(backup.sum() / decisions.sum()),
     }
     return summary
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 
 from isthmus.contract import Contract
-from isthmus.guard import STOP
 from isthmus.records import Command
 from isthmus.runner import Tick
 from isthmus.trace import TraceStep, TraceWriter, row_of
@@ -18,7 +17,7 @@ __all__ = ["EpisodeTraces"]
 
 
 class EpisodeTraces:
-    """Writes `PLANT-SEED.mcap` per row; a context manager, so that every file gets its footer. A row's file ends where the guard stopped it."""
+    """Writes `PLANT-SEED.mcap` per row; a context manager, so that every file gets its footer. A row's file ends with its episode."""
 
     def __init__(
         self,
@@ -46,7 +45,6 @@ class EpisodeTraces:
         known = {"task": contract.task, "plant": plant}
         physical = [{f"parameter.{name}": repr(value) for name, value in row.items()} for row in parameters]
         self._contract = contract
-        self._stopped = [False] * len(seeds)
         with contextlib.ExitStack() as stack:
             self._writers = [
                 stack.enter_context(
@@ -67,9 +65,10 @@ class EpisodeTraces:
         mode, joints = self._contract.mode, self._contract.action.elements
         sent = tick.decision.command
         for row, writer in enumerate(self._writers):
-            if self._stopped[row]:
+            if tick.ended[row]:
                 continue
-            cut = slice(row, row + 1)
+            cut, place = slice(row, row + 1), tick.rows == row
+            decided = bool(place.any())
             writer.record(
                 TraceStep(
                     sequence=tick.index,
@@ -78,12 +77,11 @@ class EpisodeTraces:
                     executed=None if sent is None else row_of(sent, row),
                     rung=int(tick.decision.rung[row]),
                     cause=tick.decision.cause[row],
-                    inputs=row_of(tick.inputs, row),
-                    observation=None if tick.observation is None else row_of(tick.observation, row),
-                    action=None if tick.chunk is None else tick.chunk.actions[cut],
+                    inputs=row_of(tick.inputs, row) if decided else {},
+                    observation=row_of(tick.observation, row) if decided and tick.observation is not None else None,
+                    action=tick.chunk.actions[place] if decided and tick.chunk is not None else None,
                 )
             )
-            self._stopped[row] = bool(tick.decision.rung[row] == STOP)
 
     def conclude(self, results: Sequence[EpisodeResult]) -> None:
         """Store the score of each row."""

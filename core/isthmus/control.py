@@ -96,13 +96,18 @@ class ControlStep:
         self.measurement = sample
         return sample
 
-    def observe(self, inputs: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """The observation of the newest sample: `[B, history, *shape]` per signal. Rows with a value that is not finite will hold."""
+    def observe(self, inputs: Mapping[str, Array] | None = None, deciding: Array | None = None) -> dict[str, Array]:
+        """The observation of the newest sample: `[B, history, *shape]` per signal.
+
+        Args:
+            inputs: external signals, `[B, n]` per name.
+            deciding: mask `[B]` of the rows that a decision is due for, None means all; with a value that is not finite, they will hold.
+        """
         observation = self._builder.build(inputs)
         for name, values in observation.items():
             if values.dtype != np.uint8 and not finite(values):
                 rows = np.asarray(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
-                self.hold(f"signal {name!r} is not finite", rows)
+                self.hold(f"signal {name!r} is not finite", rows if deciding is None else rows & deciding)
         return observation
 
     def hold(self, cause: str, rows: Array | None = None) -> None:

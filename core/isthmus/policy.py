@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from isthmus.contract import Contract
 from isthmus.records import ActionChunk, Array
 
-__all__ = ["Policy"]
+__all__ = ["Policy", "RowPolicy"]
 
 
 @runtime_checkable
@@ -16,7 +16,7 @@ class Policy(Protocol):
     """Maps observations to a chunk of actions. It has no clock, no ROS and no memory.
 
     Everything a policy remembers is in the `ObservationBuilder` that feeds it, so the same file behaves alike in training, in evaluation and on
-    a robot. A solver may keep a warm start per row; it may change the result within the solver's tolerance only.
+    a robot. A solver may keep a warm start per row, and a search random numbers per row: such a policy is a `RowPolicy`.
 
     Attributes:
         contract: what the policy consumes and produces.
@@ -29,7 +29,7 @@ class Policy(Protocol):
 
         Args:
             rows: indices of the rows that begin a new episode; None means all.
-            seed: seed of a stochastic policy; None keeps its generator.
+            seed: of a stochastic policy: the i-th of the rows draws from `seed + i`; None keeps the generators.
         """
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
@@ -40,5 +40,29 @@ class Policy(Protocol):
 
         Returns:
             actions `[B, H, A]` in SI units, H = `contract.horizon`, with diagnostics.
+        """
+        ...
+
+
+@runtime_checkable
+class RowPolicy(Policy, Protocol):
+    """A policy that keeps something per row: a warm start, which may change the result within the solver's tolerance, or a random generator.
+
+    It is told which rows of the batch it is asked for; what it keeps of the others stays as it is. So a row of a batch decides what it would decide
+    alone.
+    """
+
+    def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
+        """Decide for some rows of the batch.
+
+        `Policy.act` is told none. It has the warm starts of rows 0 … B - 1, and all of its random numbers are those of row 0, so that equal
+        observations give equal actions wherever they stand.
+
+        Args:
+            observation: of these rows only, `[n, history, *shape]` in SI units per signal name of the contract.
+            rows: their indices in the batch, `[n]`, as in `reset`.
+
+        Returns:
+            actions `[n, H, A]`, see `Policy.act`.
         """
         ...

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from isthmus.cadence import Cadence
+from isthmus.chunks import Chunks
 from isthmus.control import ControlStep
 from isthmus.guard import HOLD, Decision
 from isthmus.policy import Policy
@@ -22,6 +23,7 @@ from isthmus.records import ActionChunk, Array, Measurement
 __all__ = ["Runner", "Tick"]
 
 Inputs = Mapping[str, Array]
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +34,23 @@ class Tick:
         index: control periods since the runner began.
         measurement: sample at the beginning of the period.
         inputs: inputs at the decision, `[B, n]` per name.
-        observation: what the policy saw; None if an earlier chunk was continued.
-        chunk: what it decided; None likewise.
-        asked: primitive action, `[B, A]`, SI; None if there was none.
+        rows: indices `[n]` of the rows that the policy was asked for; the others continued an earlier chunk, or have ended.
+        observation: what all rows showed at the decision, `[B, history, *shape]` per signal; None if no row was asked for.
+        chunk: what the policy decided for `rows`, `[n, H, A]`; None likewise.
+        asked: primitive action, `[B, A]`, SI, NaN in rows without one; None if no row had one.
         decision: what the guard let through.
+        ended: rows `[B]` whose episode had ended before, see `Runner.end`.
     """
 
     index: int
     measurement: Measurement
     inputs: Inputs
+    rows: Array
     observation: Mapping[str, Array] | None
     chunk: ActionChunk | None
     asked: Array | None
     decision: Decision
+    ended: Array
 
 
 class Runner:
@@ -84,19 +90,22 @@ class Runner:
         self.step = step
         self._policy = policy
         self._inputs = inputs or dict
-        self._replan = replan or horizon
+        self._chunks = Chunks(step.plant.batch, replan or horizon, len(policy.contract.action.elements))
         self._on_tick = on_tick
         self._index = 0
-        self._chunk: Array | None = None
-        self._used = 0
         self.cadence = Cadence(step.contract.control_period, step.plant.realtime)
 
-    def begin(self, seed: int | None = None) -> None:
-        """Begin a new episode: drop the chunk and reset the policy's caches."""
-        self._policy.reset(seed=seed)
-        self._chunk = None
-        self._used = 0
+    def begin(self, seeds: Sequence[int] | None = None) -> None:
+        """Begin new episodes: drop the chunks and reset the policy's caches, with one seed per row or none."""
+        self._policy.reset()
+        for row, seed in enumerate(seeds or ()):
+            self._policy.reset(np.array([row]), seed)
+        self._chunks.begin()
         self._index = 0
+
+    def end(self, rows: Array) -> None:
+        """The episodes of the rows of a mask `[B]` have ended: until `begin`, the policy is not asked for them, and the guard brakes them."""
+        self._chunks.end(rows)
 
     def warm_up(self) -> None:
         """Decide once on a neutral observation, so that the first real decision is not the slow one."""
@@ -122,41 +131,33 @@ class Runner:
         observation = chunk = None
         inputs: Inputs = {}
         if not decide:
-            self._chunk = None
-        elif self._chunk is None or self._used >= self._replan:
+            self._chunks.drop()
+        needs = self._chunks.needs
+        rows = np.flatnonzero(needs) if decide else _NONE
+        if rows.size:
             try:
                 inputs = self._inputs()
-                observation = self.step.observe(inputs)
+                observation = self.step.observe(inputs, needs)
                 thinking = time.perf_counter()
-                chunk = self._policy.act(observation)
-                self._check_shape(chunk.actions)
+                chunk = self._chunks.ask(self._policy, observation)
             except Exception as error:
                 if not self.step.plant.realtime:
                     raise
-                self._chunk = None
-                self.step.hold(f"policy failed: {type(error).__name__}: {error}")
+                self.step.hold(f"policy failed: {type(error).__name__}: {error}", needs)
             else:
                 if self.cadence.work:
                     self.cadence.inference.append(time.perf_counter() - thinking)
-                self._chunk, self._used = chunk.actions, 0
-        asked = None if self._chunk is None else self._chunk[:, self._used]
-        self._used += 1
+        asked = self._chunks.next()
         measurement = self.step.measurement
         decision = self.step.act(asked)
-        if (decision.rung >= HOLD).any():
-            self._chunk = None
+        self._chunks.drop(decision.rung >= HOLD)
         self.cadence.work.append(time.perf_counter() - began)
         self.cadence.steps += 1
-        tick = Tick(self._index, measurement, inputs, observation, chunk, asked, decision)
+        tick = Tick(self._index, measurement, inputs, rows, observation, chunk, asked, decision, self._chunks.ended.copy())
         self._index += 1
         if self._on_tick:
             self._on_tick(tick)
         return tick
-
-    def _check_shape(self, actions: Array) -> None:
-        expected = (self.step.plant.batch, self.step.contract.horizon, len(self.step.contract.action.elements))
-        if actions.shape != expected:
-            raise ValueError(f"policy returned actions of shape {list(actions.shape)}, expected {list(expected)}")
 
     def run(self, steps: int | None = None, stop: threading.Event | None = None) -> Cadence:
         """Run until `steps` periods are done or `stop` is set; the caller has begun the episode and taken the first sample in lockstep.

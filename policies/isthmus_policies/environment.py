@@ -25,5 +25,8 @@ class TrainingEnv(Protocol):
         ...
 
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
-        """Observation, reward, terminated, truncated and info, which has `final_obs` where rows ended, and `rung` where a guard is."""
+        """Observation, reward, terminated, truncated and info, which has `final_obs` where rows ended, and `rung` where a guard is.
+
+        Rows `[num_envs]` that `diverged` or `invalid` of info mark have ended, and their period is no experience of the task.
+        """
         ...

@@ -68,7 +68,10 @@ class Explorer:
         self._observation, reward, terminated, truncated, info = self._env.step(self._scale.to_si(action))
         ended = terminated | truncated
         following = info["final_obs"] if ended.any() else self._observation
-        self._replay.add(observation, previous, action, reward, terminated, truncated, following)
+        lost = np.zeros(self._rows, dtype=bool)
+        for mark in ("diverged", "invalid"):
+            lost |= info.get(mark, False)
+        self._replay.add(observation, previous, action, reward, terminated, truncated, following, lost)
         self._previous = np.where(ended[:, None], np.float32(0), action)
         self._fresh = ended | (info["rung"] >= HOLD) if "rung" in info else ended
         self._return += reward

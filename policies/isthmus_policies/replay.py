@@ -20,6 +20,7 @@ from isthmus.records import Array
 __all__ = ["Batch", "Replay"]
 
 _CONTINUES, _TERMINATED, _TRUNCATED, _ONLY_OBSERVED = range(4)
+_TRIES = 100  # to draw a transition, after which it is asked whether there is any
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,12 @@ class Replay:
         terminated: Array,
         truncated: Array,
         following: Mapping[str, Array],
+        lost: Array | None = None,
     ) -> None:
         """Remember one control period of all rows.
+
+        A period that is lost is no transition: what it led to belongs to no task, and whatever stood for it could be better than the truth. Its
+        observation stays as the successor of the transition before.
 
         Args:
             observation: `[rows, history, *shape]` per signal.
@@ -111,6 +116,7 @@ class Replay:
             terminated: the episode ended, and nothing is to be gained after it, `[rows]`.
             truncated: the episode was ended from outside, `[rows]`.
             following: what was observed at the end of the period, before any reset; shaped as `observation`.
+            lost: the simulation broke in this period, or nothing valid was asked for; the episode has ended, `[rows]`. None means nowhere.
         """
         slots = self._first + self._at
         after = self._first + (self._at + 1) % self._length
@@ -118,9 +124,10 @@ class Replay:
         self._observe(after, following)
         self._values[slots, self._width :] = torch.from_numpy(np.concatenate([previous, action], axis=1).astype(np.float32))
         self._reward[slots] = reward
+        lost = np.zeros(self._rows, dtype=bool) if lost is None else lost
         self._end[slots] = np.where(terminated, _TERMINATED, np.where(truncated, _TRUNCATED, _CONTINUES))
-        self._end[after] = _ONLY_OBSERVED
-        self._advance(1 + (terminated | truncated))
+        self._end[slots[lost]] = self._end[after] = _ONLY_OBSERVED
+        self._advance(1 + ((terminated | truncated) & ~lost))
 
     def cut(self) -> None:
         """All rows are about to be reset: what was observed last stays as the successor of the last transition."""
@@ -134,6 +141,9 @@ class Replay:
             gamma: discount per control period.
             steps: n of the n-step return; fewer where the episode, or what is known of it, ends before.
             generator: draws the slots.
+
+        Raises:
+            ValueError: there is no transition.
         """
         slots = self._draw(count, generator)
         at, last = slots, slots
@@ -205,7 +215,11 @@ class Replay:
         """Slots `[count]` that hold a transition."""
         slots = np.zeros(count, dtype=np.int64)
         missing = np.arange(count)
+        tried = 0
         while missing.size:
+            if tried == _TRIES and not np.count_nonzero(self._end != _ONLY_OBSERVED):
+                raise ValueError("the replay holds no transition: every control period so far was lost")
+            tried += 1
             rows = generator.integers(0, self._rows, missing.size)
             # The same bound for all rows, so that no transition is likelier than others.
             most = np.full(missing.size, max(int(self._used.max()), 1))

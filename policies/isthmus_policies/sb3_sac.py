@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from stable_baselines3 import SAC
+from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
@@ -82,6 +83,7 @@ def train_sb3_sac(
         "MultiInputPolicy",
         env,
         learning_rate=lambda left: config.learning_rate * (config.learning_rate_decay + (1 - config.learning_rate_decay) * left),
+        replay_buffer_class=_Buffer,
         buffer_size=min(config.buffer_size, config.steps + 1),
         learning_starts=config.learning_starts,
         batch_size=config.batch_size,
@@ -190,6 +192,14 @@ class _Session(BaseCallback):
         filled = buffer.buffer_size if buffer.full else max(buffer.pos, 1)
         chosen = np.random.default_rng(0).integers(0, filled, PARITY_SAMPLES)
         return {name: values[chosen, 0] for name, values in buffer.observations.items()}
+
+
+class _Buffer(DictReplayBuffer):
+    """Leaves out periods that are no experience: what stands for an explosion could be better than the truth."""
+
+    def add(self, obs: Any, next_obs: Any, action: Array, reward: Array, done: Array, infos: list[dict[str, Any]]) -> None:
+        if not any(info.get("lost") for info in infos):
+            super().add(obs, next_obs, action, reward, done, infos)
 
 
 class _Features(BaseFeaturesExtractor):

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from isthmus.chunks import Chunks
 from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus.sequence import sequence_contract
@@ -130,24 +131,23 @@ class Srl:
         self._target_vector, self._target_model_vector = (flatten([*network.parameters()]) for network in (self.target, self.target_model))
         self._updates = torch.zeros((), dtype=torch.int64)
         self._second = Second()
-        self._planned: Array = np.zeros((0, config.sequence, actions), dtype=np.float32)
-        self._used: Array = np.zeros(0, dtype=np.int64)
+        self._chunks = Chunks(0, config.sequence, actions)
 
     def act(self, observation: Mapping[str, Array], previous: Array, fresh: Array) -> Array:
         """The next action of each row's sequence, and a new sequence of J where there is none left; see `Learner.act`."""
         length = self._config.sequence
-        if len(self._used) != len(fresh):
-            self._planned = np.zeros((len(fresh), length, previous.shape[1]), dtype=np.float32)
-            self._used = np.full(len(fresh), length)
-        rows = np.flatnonzero(fresh | (self._used >= length))
+        if self._chunks.batch != len(fresh):
+            self._chunks = Chunks(len(fresh), length, previous.shape[1], np.float32)
+        self._chunks.drop(fresh)
+        rows = np.flatnonzero(self._chunks.needs)
         if rows.size:
             with torch.no_grad():
                 features = self.encoder({name: torch.from_numpy(value[rows]).to(self._device) for name, value in observation.items()})
                 noise = torch.randn(len(rows), length, previous.shape[1], generator=self._generator).to(self._device)
                 actions, _ = self.actor(features, torch.from_numpy(previous[rows]).to(self._device), noise)
-            self._planned[rows], self._used[rows] = actions.numpy(force=True), 0
-        action = self._planned[np.arange(len(fresh)), self._used]
-        self._used += 1
+            self._chunks.put(rows, actions.numpy(force=True))
+        action = self._chunks.next()
+        assert action is not None  # noqa: S101 - every row has a sequence now
         return action
 
     def update(self, draw: Callable[[], Batch], rate: float) -> Mapping[str, float]:

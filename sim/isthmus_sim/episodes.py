@@ -1,4 +1,8 @@
-"""Whole episodes of a policy on a plant, scored: what `isthmus eval` and the best-model selection of training run."""
+"""Whole episodes of a policy on a plant, scored: what `isthmus eval` and the best-model selection of training run.
+
+After a stop of the guard, a value that is not finite, exploded physics or a fall the policy is not asked any more, and the episode is a failure;
+`isthmus_sim.returns` says what it is worth.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,13 @@ import numpy as np
 from isthmus.cadence import Cadence
 from isthmus.control import ControlStep
 from isthmus.guard import RUNGS, STOP
+from isthmus.monitors import finite
 from isthmus.plant import Simulator
 from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus.runner import Runner, Tick
+from isthmus_sim.explosions import exploded, kept_finite
+from isthmus_sim.returns import Returns
 from isthmus_sim.task import EpisodeStart, Scorer, Task, Transition
 
 __all__ = ["EpisodeResult", "episode_start", "run_episodes"]
@@ -25,15 +32,16 @@ class EpisodeResult:
 
     Attributes:
         seed: of its start state and inputs.
-        total_reward: undiscounted return.
-        success: the task's condition held at the end, and the guard did not stop it.
+        total_reward: undiscounted return of the whole episode, see `isthmus_sim.returns`.
+        success: the task's condition held at the end, and nothing had ended it before.
         steps: control periods until its end.
         stopped_by_guard: cause of the guard's stop, "" if there was none.
         fallen: the task ended it as a failure (`Task.fallen`).
         diverged: the physics exploded, which ended it as a failure.
-        terms: weighted reward terms, summed.
+        terms: weighted reward terms, summed likewise.
         rungs: control periods spent on each rung of the guard.
         parameters: physical parameters that were set, those drawn for this episode among them.
+        invalid: which value was not finite, a command or a reward, which ended it as a failure; "" if all were.
     """
 
     seed: int
@@ -46,6 +54,7 @@ class EpisodeResult:
     terms: Mapping[str, float]
     rungs: Mapping[str, int]
     parameters: Mapping[str, float] = field(default_factory=dict)
+    invalid: str = ""
 
 
 def episode_start(task: Task, seeds: Sequence[int]) -> EpisodeStart:
@@ -89,63 +98,86 @@ def run_episodes(
     physical = {**start.parameters, **extra}
     step = ControlStep(plant, task.contract)
     step.reset(seeds=seeds, state=start.state, parameters=physical)
-    scorer = Scorer(task, plant.batch)
+    scorer, returns = Scorer(task, plant.batch), Returns(task, plant.batch)
     before, taken = plant.truth(), 0
-    ended = np.zeros(plant.batch, dtype=bool)
-    totals: dict[str, Array] = {term.name: np.zeros(plant.batch) for term in task.reward}
-    success = np.zeros(plant.batch, dtype=bool)
+    no = np.zeros(plant.batch, dtype=bool)
+    running, success, fallen, diverged = ~no, no.copy(), no.copy(), no.copy()
     steps = np.zeros(plant.batch, dtype=np.int64)
     rungs = np.zeros((plant.batch, len(RUNGS)), dtype=np.int64)
-    causes = [""] * plant.batch
-    fallen, diverged = np.zeros(plant.batch, dtype=bool), np.zeros(plant.batch, dtype=bool)
+    causes, invalid = [""] * plant.batch, [""] * plant.batch
 
     def score(tick: Tick) -> None:
-        nonlocal before, success, taken
-        after = plant.truth()
+        nonlocal before, taken, running, success
         taken += 1
-        sent = tick.decision.command
-        assert sent is not None  # noqa: S101 - `step.reset` has armed every row
-        asked = sent.values if tick.asked is None else tick.asked
-        transition = Transition(before, after, asked, start.inputs, np.full(plant.batch, taken * task.contract.control_period))
+        action, complaints = _acted(tick, task.contract.action.elements, running)
+        after = plant.truth()
+        lost = exploded(after)
+        if np.count_nonzero(lost):
+            after = kept_finite(lost, before, after)
+        transition = Transition(before, after, action, start.inputs, np.full(plant.batch, taken * task.contract.control_period))
         outcome = scorer.score(transition)
         before = after
         if on_transition:
             on_transition(transition)
-        # A row whose physics exploded ends as a failure, with the rewards that it had until then.
-        lost = ~ended & ~np.isfinite(after.position + after.velocity).all(axis=1)
-        diverged[lost] = ended[lost] = True
-        success[lost] = False
-        running = ~ended
-        for name, value in outcome.terms.items():
-            totals[name][running] += value[running]
-        steps[running] += 1
-        rungs[running, tick.decision.rung[running]] += 1
-        stopped = running & (tick.decision.rung == STOP)
-        down = running & task.fallen(transition) if task.fallen else np.zeros_like(running)
-        for row in np.flatnonzero(stopped):
+        for row in np.flatnonzero(returns.add(outcome)).tolist():
+            broken = [name for name, values in outcome.terms.items() if not np.isfinite(values[row])]
+            complaints[row] = f"reward {', '.join(broken)} is not finite"
+        returns.charge(lost)
+        diverged[running & lost] = True
+        alive = running & ~lost
+        steps[alive] += 1
+        rungs[alive, tick.decision.rung[alive]] += 1
+        stopped = alive & (tick.decision.rung == STOP)
+        for row in np.flatnonzero(stopped).tolist():
             causes[row] = tick.decision.cause[row]
-        success = np.where(running, outcome.success & ~stopped & ~down, success)
-        ended[stopped | down] = True
-        fallen[down] = True
+        failed = np.zeros_like(running)
+        for row, complaint in complaints.items():
+            if alive[row]:
+                invalid[row], failed[row] = complaint, True
+        down = np.asarray(task.fallen(transition)) if task.fallen else np.zeros_like(running)
+        fallen[alive & down] = True
+        returns.close(down)
+        returns.charge(stopped | failed)
+        success = np.where(running, outcome.success & ~(lost | stopped | failed | down), success)
+        running = alive & ~(stopped | failed | down)
+        runner.end(~running)
         if on_tick:
             on_tick(tick)
 
     runner = Runner(policy, step, inputs=lambda: start.inputs, replan=replan, on_tick=score)
-    runner.begin(seed=int(seeds[0]))
+    runner.begin(seeds)
     cadence = runner.run(task.episode_steps)
     results = [
         EpisodeResult(
             seed=int(seed),
-            total_reward=float(sum(total[row] for total in totals.values())),
+            total_reward=float(returns.total[row]),
             success=bool(success[row]),
             steps=int(steps[row]),
             stopped_by_guard=causes[row],
             fallen=bool(fallen[row]),
             diverged=bool(diverged[row]),
-            terms={name: float(total[row]) for name, total in totals.items()},
+            terms={name: float(total[row]) for name, total in returns.terms.items()},
             rungs={name: int(count) for name, count in zip(RUNGS, rungs[row], strict=True)},
             parameters={name: float(values[row]) for name, values in physical.items()},
+            invalid=invalid[row],
         )
         for row, seed in enumerate(seeds)
     ]
     return results, cadence
+
+
+def _acted(tick: Tick, elements: Sequence[str], running: Array) -> tuple[Array, dict[int, str]]:
+    """What rewards take for the action, `[B, A]`, and which of the running rows asked for something that is not finite.
+
+    Where nothing valid was asked for, it is what the guard executed.
+    """
+    sent = tick.decision.command
+    assert sent is not None  # noqa: S101 - `ControlStep.reset` has armed every row
+    if tick.asked is None:
+        return sent.values, {}
+    if finite(tick.asked):
+        return tick.asked, {}
+    bad = ~np.isfinite(tick.asked)
+    rows = np.asarray(bad.any(axis=1))
+    complaints = {row: f"command of {elements[int(bad[row].argmax())]} is not finite" for row in np.flatnonzero(rows & running).tolist()}
+    return np.where(rows[:, None], sent.values, tick.asked), complaints

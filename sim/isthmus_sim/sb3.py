@@ -43,10 +43,11 @@ class Sb3VecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> tuple[dict[str, Array], Array, Array, list[dict[str, Any]]]:
-        """Step all rows; a row that ends on its time limit says so in `TimeLimit.truncated`."""
+        """Step all rows; a row that ends on its time limit says so in `TimeLimit.truncated`, one whose period is no experience in `lost`."""
         observation, reward, terminated, truncated, info = self._env.step(self._actions)
         done = terminated | truncated
-        infos: list[dict[str, Any]] = [{} for _ in done]
+        lost = info["diverged"] | info["invalid"]
+        infos: list[dict[str, Any]] = [{"lost": bool(row)} for row in lost]
         for row, success in enumerate(info.get("success", ())):  # not every suite knows success
             infos[row]["is_success"] = bool(success)
         for row in map(int, np.flatnonzero(done)):

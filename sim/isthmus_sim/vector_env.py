@@ -3,8 +3,10 @@
 Each environment step is one guarded control period. Rows reset themselves in the step in which they end (`AutoresetMode.SAME_STEP`);
 the observation before that reset is in `info["final_obs"]`, for all rows.
 
-Physics may explode. A row whose truth is no longer finite ends its episode, truncated: its reward is 0, its final observation is the last finite one,
-`info["diverged"]` marks it, and what led there is saved for `isthmus view --dump FILE`. Other rows notice nothing.
+Physics may explode. A row whose truth is no longer finite ends its episode, truncated: its final observation is the last finite one, its reward that
+of having stayed there, or 0 if that is less, `info["diverged"]` marks it, and what led there is saved for `isthmus view --dump FILE`. A row that is
+asked for a value that is not finite, or whose reward is not, ends likewise, marked in `info["invalid"]`. Other rows notice nothing. A marked period
+is no experience of the task: a learner leaves it out, or an explosion could look better than what it would have cost to go on.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from gymnasium.vector.utils import batch_space
 from isthmus.control import ControlStep
 from isthmus.guard import STOP
 from isthmus.monitors import finite
-from isthmus.records import Array, Measurement
+from isthmus.records import Array
 from isthmus.unguarded import Unguarded
+from isthmus_sim.explosions import exploded, kept_finite
 from isthmus_sim.plants import RenderedSimulator
 from isthmus_sim.randomization import Sampler
 from isthmus_sim.spaces import action_space, observation_space
@@ -103,18 +106,24 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
             actions: `[num_envs, A]`, SI units.
 
         Returns:
-            observation, reward `[num_envs]`, terminated (the task says that the robot has fallen), truncated (time limit, the guard stopped the
-            row, or its physics exploded: a learner bootstraps there, so that a stop is neither punished nor a way out of punishment), and info
-            with `success`, `rung`, `diverged` `[num_envs]`, reward terms, `final_obs` where rows ended and `cause` where the guard stopped one.
+            observation, reward `[num_envs]`, always finite, terminated (the task says that the robot has fallen), truncated (time limit, the guard
+            stopped the row, its physics exploded, or it is invalid: a learner bootstraps there, so that a stop is neither punished nor a way out of
+            punishment), and info with `success`, `rung`, `diverged`, `invalid` `[num_envs]`, reward terms, `final_obs` where rows ended and
+            `cause` where the guard stopped one.
         """
         asked = np.asarray(actions, dtype=np.float64)
         decision = self._step.act(asked)
+        invalid = np.zeros(self.num_envs, dtype=bool)
+        if not finite(asked):
+            invalid |= ~np.isfinite(asked).all(axis=1)
+            sent = np.zeros_like(asked) if decision.command is None else np.nan_to_num(decision.command.values)
+            asked = np.where(invalid[:, None], sent, asked)  # what was executed instead
         after = self.plant.truth()
-        diverged = _not_finite(after)
-        exploded = bool(np.count_nonzero(diverged))
-        if exploded:
+        diverged = exploded(after)
+        lost = bool(np.count_nonzero(diverged))
+        if lost:
             last = self._step.observe(self._inputs)
-            after = _where(diverged, self._before, after)
+            after = kept_finite(diverged, self._before, after)
             self._report(np.flatnonzero(diverged))
             with np.errstate(all="ignore"):
                 self._step.sense()
@@ -128,16 +137,24 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         terminated = self._fallen(transition) if self._fallen else np.zeros(self.num_envs, dtype=bool)
         truncated = stopped | (self.elapsed >= self.task.episode_steps)
         observation = self._step.observe(self._inputs)
-        if exploded:
-            terminated, truncated = terminated & ~diverged, truncated | diverged
-            for values in (outcome.reward, *outcome.terms.values()):
-                values[diverged] = 0.0
+        worthless = np.zeros_like(invalid)
+        if not finite(outcome.reward):
+            worthless = ~np.isfinite(outcome.reward)
+            invalid = invalid | worthless
+        if lost:
+            terminated = terminated & ~diverged
+            worthless = worthless | (diverged & (outcome.reward > 0))
             for name, values in observation.items():
                 values[diverged] = last[name][diverged]
+        if np.count_nonzero(worthless):
+            for values in (outcome.reward, *outcome.terms.values()):
+                values[worthless] = 0.0
+        truncated = truncated | ((diverged | invalid) & ~terminated)
         info: dict[str, Any] = {
-            "success": outcome.success & ~(stopped | diverged | terminated),
+            "success": outcome.success & ~(stopped | diverged | invalid | terminated),
             "rung": decision.rung,
             "diverged": diverged,
+            "invalid": invalid,
             "terms": outcome.terms,
         }
         if np.count_nonzero(stopped):
@@ -221,7 +238,7 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
         """One control period; see `TaskVectorEnv.step`. After the end of an episode, call `reset`."""
         observation, reward, terminated, truncated, info = self._vector.step(np.asarray(action)[None])
-        scalars = {"success": bool(info["success"][0]), "rung": int(info["rung"][0]), "diverged": bool(info["diverged"][0])}
+        scalars = {name: bool(info[name][0]) for name in ("success", "diverged", "invalid")} | {"rung": int(info["rung"][0])}
         return _row(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), scalars
 
     def render(self) -> Array:
@@ -231,34 +248,6 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     def close(self) -> None:
         """Close the plant."""
         self._vector.close()
-
-
-def _not_finite(truth: Measurement) -> Array:
-    """Rows `[B]` in which anything is NaN or infinite."""
-    rows = np.zeros(truth.batch, dtype=bool)
-    for values in (truth.position, truth.velocity, *truth.poses.values(), *truth.twists.values()):
-        if not finite(values):
-            rows |= ~np.isfinite(values).all(axis=1)
-    return rows
-
-
-def _where(rows: Array, first: Measurement, second: Measurement) -> Measurement:
-    """Positions, velocities, poses and twists of `first` in the given rows, of `second` elsewhere."""
-
-    def pick(a: Array, b: Array) -> Array:
-        return np.where(rows[:, None], a, b)
-
-    return Measurement(
-        stamp=second.stamp,
-        joints=second.joints,
-        position=pick(first.position, second.position),
-        velocity=pick(first.velocity, second.velocity),
-        effort=second.effort if first.effort is None or second.effort is None else pick(first.effort, second.effort),
-        poses={name: pick(first.poses[name], values) for name, values in second.poses.items()},
-        twists={name: pick(first.twists[name], values) for name, values in second.twists.items()},
-        wrenches=second.wrenches,
-        images=second.images,
-    )
 
 
 def _row(observation: dict[str, Array]) -> dict[str, Array]:

@@ -11,6 +11,7 @@ from test_npc import POINT
 
 from isthmus.arrays import library
 from isthmus.artifact import Artifact
+from isthmus.chunks import act_on
 from isthmus.testing import policy_conformance
 from isthmus_controllers import stl
 from isthmus_controllers.planners import CemPlanner, GradientPlanner
@@ -152,3 +153,19 @@ def test_models_that_do_not_exist_are_refused(task, parameters, sentence):
 def test_solver_settings_out_of_range(name):
     with pytest.raises(ValueError, match=f"{name} must be > 0, got 0"):
         MpcSettings(**{name: 0})
+
+
+@pytest.mark.parametrize("name", PLANNERS)
+def test_what_a_planner_keeps_of_a_row_changes_only_when_it_is_asked_for_it(name):
+    """Random numbers and warm starts are each row's own, so that it plans as it would alone."""
+    together, alone = PLANNERS[name](), PLANNERS[name]()
+    states = [TASK.sample(3, np.random.default_rng(seed)) for seed in (0, 1)]
+    together.reset(seed=5)
+    act_on(together, observed(states[0]), np.arange(3))
+    plans = act_on(together, observed(states[1][[0, 2]]), np.array([0, 2])).actions
+    again = act_on(together, observed(states[1][[1]]), np.array([1])).actions
+    for row, plan in ((0, plans[0]), (1, again[0]), (2, plans[1])):
+        alone.reset(seed=5 + row)
+        for state in states:
+            single = act_on(alone, observed(state[[row]]), np.array([0])).actions[0]
+        np.testing.assert_array_equal(plan, single)

@@ -31,6 +31,7 @@ class Script:
         self.asked = actions
         terminated, truncated = (self.period == 3) & [True, False], (self.period == 4) & [False, True]
         info = {"rung": np.where((self.period == 2) & (self.episode == 0) & [False, True], HOLD, 0), "final_obs": self.seen()}
+        info["diverged"] = (self.period == 4) & [False, True]
         ended = terminated | truncated
         self.episode, self.period = self.episode + ended, np.where(ended, 0, self.period)
         self.asked = np.where(ended[:, None], 2.0, self.asked)  # after a reset the middle of the range was executed
@@ -43,13 +44,14 @@ class Tape:
     contract = CONTRACT
 
     def __init__(self):
-        self.acted, self.added = [], []
+        self.acted, self.added, self.lost = [], [], []
 
     def act(self, observation, previous, fresh):
         self.acted.append((observation["state"][:, 0, 0].tolist(), previous[:, 0].tolist(), fresh.tolist()))
         return np.full((2, 1), -0.5 if len(self.acted) % 2 else 0.5, dtype=np.float32)  # 0 and 2 in SI units
 
-    def add(self, observation, previous, action, reward, terminated, truncated, following):
+    def add(self, observation, previous, action, reward, terminated, truncated, following, lost):
+        self.lost.append(lost.tolist())
         told = (observation["state"][:, 0, 0], previous[:, 0], action[:, 0], reward, terminated, truncated, following["state"][:, 0, 0])
         self.added.append([values.tolist() for values in told])
 
@@ -82,4 +84,5 @@ def test_the_replay_gets_the_final_observation_and_how_each_episode_ended(tape):
     assert action == ([-0.5, -0.5], [0.5, 0.5], [-0.5, -0.5], [0.5, 0.5], [-0.5, -0.5])
     assert previous[1:] == tuple(values for _, values, _ in tape.acted[1:])
     assert reward == ([1, 1], [2, 2], [100, 3], [1, 100], [2, 1])
+    assert tape.lost == [[False, False]] * 3 + [[False, True], [False, False]]  # it exploded
     assert tape.explorer.recent_return == pytest.approx((103 + 106) / 2)

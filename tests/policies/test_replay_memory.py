@@ -26,12 +26,12 @@ class World:
     def observe(self):
         return {"state": (100.0 * self.episode + self.time)[:, None, None]}
 
-    def step(self, terminated, truncated):
+    def step(self, terminated, truncated, lost=None):
         before, action = self.observe(), (self.time % 3 - 1.0)[:, None]
         previous = np.where(self.time[:, None] > 0, (self.time[:, None] - 1) % 3 - 1.0, 0.0)
         self.time = self.time + 1
         after = self.observe()
-        self.replay.add(before, previous, action, before["state"][:, 0, 0], terminated, truncated, after)
+        self.replay.add(before, previous, action, before["state"][:, 0, 0], terminated, truncated, after, lost)
         for row in np.flatnonzero(terminated | truncated):
             self.episode[row] += 1
             self.time[row] = 0
@@ -110,3 +110,23 @@ def test_images_keep_their_type_and_are_stored_once():
         assert torch.equal(after, torch.from_numpy(pictures[index + 1, 0]))
     assert replay.nbytes < 1.01 * 5 * pictures[0].nbytes
     assert replay.observations(10)["camera"].dtype == np.uint8
+
+
+def test_a_lost_period_is_no_transition_and_the_one_before_keeps_its_successor():
+    """An explosion, or a command that is not finite: with any reward it would be worth learning from, or not, by accident."""
+    world = World(1, 30)
+    no, yes = np.zeros(1, dtype=bool), np.ones(1, dtype=bool)
+    for lost in (no, no, yes, yes, no):
+        world.step(no, lost, lost)
+    batch = world.replay.sample(100, GAMMA, 2, np.random.default_rng(0))
+    state = batch.observation["state"][:, 0, 0].numpy()
+    assert set(zip(state[:100], state[100:], strict=True)) == {(0, 2), (1, 2), (200, 201)}
+    assert set(batch.discount.tolist()) == {0.25, 0.5}
+
+
+def test_a_replay_of_nothing_but_lost_periods_is_an_error_and_not_a_search_without_end():
+    world = World(1, 30)
+    for _ in range(3):
+        world.step(np.zeros(1, dtype=bool), np.ones(1, dtype=bool), np.ones(1, dtype=bool))
+    with pytest.raises(ValueError, match="the replay holds no transition: every control period so far was lost"):
+        world.replay.sample(4, GAMMA, 1, np.random.default_rng(0))

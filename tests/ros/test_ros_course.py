@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from isthmus_ros.common.inputs import input_report
 from isthmus_ros.evaluation.course import Course, commands_in_force
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.episodes import episode_start
+from isthmus_sim.task import Term
 from isthmus_sim.tasks import get_task
 
 pytestmark = pytest.mark.ros
@@ -108,6 +110,19 @@ def score(numbers, stopped=-1, wall=True):
 def test_an_episode_that_the_guard_ended_is_a_failure_whatever_it_dropped(numbers, stopped, steps):
     episode = score(numbers, stopped)
     assert (episode.success, episode.steps, episode.stopped_by_guard) == (False, steps, "tracking error")
+    whole = score(range(FIRST, LAST + 1))  # which did no better: the robot of `Heard` stands still
+    assert whole.steps == TASK.episode_steps
+    if steps:
+        assert episode.total_reward <= whole.total_reward + 1e-9
+    else:
+        assert episode.total_reward == 0 < whole.total_reward
+
+
+def test_an_episode_without_a_control_period_is_no_better_than_to_stand_still_nor_than_nothing():
+    for price in (-1.0, 1.0):
+        task = dataclasses.replace(TASK, reward=(Term("time", price, "1", lambda step: np.ones(len(step.action))),))
+        episode = Course(Heard([], 25), task, ROBOT, wall=True)._score(0, episode_start(TASK, [0]).inputs)
+        assert episode.total_reward == min(price * TASK.episode_steps, 0)
 
 
 def test_in_stepped_time_only_the_command_that_met_a_stop_may_be_missing():

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.cadence import Cadence
+from isthmus.records import Measurement
 from isthmus.robot import Camera, load_robot
 from isthmus.signals import CameraSpec, Signal
 from isthmus_sim import make, make_vec
@@ -18,6 +19,7 @@ from isthmus_sim.appearance import AppearanceRanges
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.parameters import parameter_table
 from isthmus_sim.plants import make_plant, task_plant
+from isthmus_sim.plants.sensors import Sensors
 from isthmus_sim.randomization import (
     Correlated,
     Curriculum,
@@ -472,3 +474,16 @@ def test_examples_fit_their_task_in_every_engine(path):
         plant.advance()
         assert np.isfinite(plant.truth().position).all()
         plant.close()
+
+
+def test_sensor_noise_has_a_random_stream_of_its_own():
+    """The seed of an episode draws its start too; noise from the same stream would follow from where the episode begins."""
+    seeds = np.arange(400)
+    sensors = Sensors(400, 0.05)
+    sensors.reset(seeds, seeds.tolist(), {"position_noise": np.ones(400)})
+    zeros = np.zeros((400, 1))
+    noise = sensors.sense(Measurement(np.zeros(400), ("hinge",), zeros, zeros), np.zeros(400, dtype=np.int64)).position[:, 0]
+    starts = np.array([np.random.default_rng(seed).uniform() for seed in seeds])
+    assert abs(np.corrcoef(noise, starts)[0, 1]) < 0.15
+    again = np.array([np.random.default_rng(seed).standard_normal() for seed in seeds])
+    assert not np.isclose(noise, again).any()

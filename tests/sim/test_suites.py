@@ -212,11 +212,51 @@ def test_whether_success_is_reported_takes_one_episode_to_find_out(script, repor
     assert reports_success(scripted(script)) is reported
 
 
-def test_a_diverged_simulation_is_an_error():
-    env = SuiteVectorEnv(scripted([(np.nan, False, {})]), 2)
+class Asking(Still):
+    """Asks for NaN in the third decision, in the second row that it is asked for."""
+
+    decisions = 0
+
+    def act(self, observation):
+        chunk = super().act(observation)
+        self.decisions += 1
+        if self.decisions == 3:
+            chunk.actions[1, 0, 1] = np.nan
+        return chunk
+
+
+def test_a_row_that_diverges_ends_truncated_and_marked():
+    env = SuiteVectorEnv(scripted([(-1.0, False, {"success": True}), (np.nan, False, {})]), 2)
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="the simulation of row 0 diverged"):
-        env.step(np.zeros((2, 2)))
+    before = env.step(still_actions(env.task, 2))[0]
+    _, reward, terminated, truncated, info = env.step(still_actions(env.task, 2))
+    assert (reward.tolist(), terminated.tolist(), truncated.tolist()) == ([0.0, 0.0], [False, False], [True, True])
+    assert info["diverged"].all()
+    assert not info["success"].any()
+    np.testing.assert_array_equal(info["final_obs"]["observation"], before["observation"])
+    assert env.diverged == 2
+
+
+def test_a_row_that_is_asked_for_nan_is_not_stepped_and_the_others_are():
+    env = SuiteVectorEnv(scripted([(-1.0, False, {})] * 5), 2)
+    env.reset(seed=0)
+    actions = still_actions(env.task, 2)
+    actions[0, 1] = np.nan
+    observation, reward, _, truncated, info = env.step(actions)
+    assert info["invalid"].tolist() == truncated.tolist() == [True, False]
+    assert reward.tolist() == [0.0, -1.0]
+    assert observation["observation"].ravel().tolist() == [0.0, 1.0]
+
+
+def test_an_episode_that_breaks_costs_its_worst_step_for_each_that_is_left():
+    task = scripted([(-1.0, False, {}), (-3.0, False, {}), (-2.0, False, {}), (-2.0, True, {})], steps=10)
+    results, _ = run_suite_episodes(task, Asking(task.contract), range(3))
+    assert [result.total_reward for result in results] == [-8.0, -4.0 - 8 * 3.0, -8.0]
+    assert [result.invalid for result in results] == ["", "command of a1 is not finite", ""]
+    assert [result.steps for result in results] == [4, 2, 4]
+    diverging = scripted([(-1.0, False, {}), (np.nan, False, {})], steps=10)
+    ((result,), _) = run_suite_episodes(diverging, Still(diverging.contract), [0])
+    assert (result.total_reward, result.steps, result.diverged) == (-10.0, 1, True)
 
 
 def test_pictures_are_stacked_and_the_first_fills_the_stack():

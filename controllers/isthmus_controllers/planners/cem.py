@@ -19,6 +19,8 @@ from isthmus_controllers.planners.planner import Problem
 
 __all__ = ["CemPlanner", "CemSettings"]
 
+_STREAM = 3  # keeps these draws apart from others of the same seed
+
 
 @dataclass(frozen=True, slots=True)
 class CemSettings:
@@ -40,10 +42,10 @@ class CemSettings:
 
 
 class CemPlanner:
-    """Plans by the cross-entropy method, row by row.
+    """Plans by the cross-entropy method, row by row, with random numbers of each row's own (`isthmus.policy.RowPolicy`).
 
-    The random numbers of a plan follow from the seed and the state it is made for, so that no row depends on the others of its batch, nor on how
-    often they decide.
+    The random numbers of a plan follow from the seed of its row and the state it is made for, so that no row depends on the others of its batch, nor
+    on how often they decide.
 
     Attributes:
         contract: its horizon is that of the model.
@@ -53,25 +55,39 @@ class CemPlanner:
         self.contract = contract
         self._problem, self._settings = Problem(contract, model), settings or CemSettings()
         self._seed = 0
+        self._seeds: dict[int, int] = {}  # of rows that have one of their own
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
-        """Take another seed, if one is given, for all rows."""
-        self._seed = self._seed if seed is None else seed
+        """Take other seeds, if one is given, see `Policy.reset`."""
+        if seed is None:
+            return
+        if rows is None:
+            self._seed, self._seeds = seed, {}
+            return
+        for place, row in enumerate(np.asarray(rows).tolist()):
+            self._seeds[row] = seed + place
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
-        """Search; `info` has the exact `robustness` of the plan and `solve_time` in s, `[B]` each."""
+        """Search, for each state as row 0 would; `info` has the exact `robustness` of the plan and `solve_time` in s, `[B]` each."""
         states = self._problem.states(observation)
+        return self._plan(states, np.zeros(len(states), dtype=np.int64))
+
+    def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
+        """As `act`, for these rows of a batch, with their random numbers."""
+        return self._plan(self._problem.states(observation), rows)
+
+    def _plan(self, states: Array, rows: Array) -> ActionChunk:
         plans, times = [], []
-        for state in states:
+        for row, state in zip(rows.tolist(), states, strict=True):
             began = time.perf_counter()
-            plans.append(self._search(state))
+            seed = self._seeds.get(row, self._seed + row)
+            plans.append(self._search(state, np.random.default_rng([seed, _STREAM, *state.view(np.uint64).tolist()])))
             times.append(time.perf_counter() - began)
         found = np.array(plans)
         return ActionChunk(found, {"robustness": np.asarray(self._problem.robustness(states, found)), "solve_time": np.array(times)})
 
-    def _search(self, state: Array) -> Array:
+    def _search(self, state: Array, draw: np.random.Generator) -> Array:
         problem, settings = self._problem, self._settings
-        draw = np.random.default_rng([self._seed, *state.view(np.uint64).tolist()])
         middle, reach = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
         shape = (problem.choices, len(middle))
         mean, spread = np.tile(middle, (shape[0], 1)), np.tile(settings.spread * reach, (shape[0], 1))

@@ -34,7 +34,7 @@ _SLACK = 100.0  # μ
 
 
 class MpcPlanner:
-    """Plans by nonlinear optimisation, row by row.
+    """Plans by nonlinear optimisation, row by row, from a warm start of each row's own (`isthmus.policy.RowPolicy`).
 
     Attributes:
         contract: its horizon is that of the model.
@@ -54,8 +54,15 @@ class MpcPlanner:
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Solve; `info` has the exact `robustness` of the plan, whether the solver had to be given up (`fallback`) and `solve_time` in s, `[B]`."""
         states = self._problem.states(observation)
+        return self._plan(states, np.arange(len(states)))
+
+    def act_rows(self, observation: Mapping[str, Array], rows: Array) -> ActionChunk:
+        """As `act`, for these rows of a batch, from their warm starts."""
+        return self._plan(self._problem.states(observation), rows)
+
+    def _plan(self, states: Array, rows: Array) -> ActionChunk:
         plans, fallback, times = [], [], []
-        for row, state in enumerate(states):
+        for row, state in zip(rows.tolist(), states, strict=True):
             began = time.perf_counter()
             plan, solved = self._solve(row, state)
             times.append(time.perf_counter() - began)

@@ -21,6 +21,7 @@ __all__ = ["GraphPolicy", "graph_artifact"]
 
 _MEMBER = "policy.onnx"
 _OUTPUT = "actions"
+_BLOCK = 4  # rows
 _TYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(uint8)": "uint8"}
 
 
@@ -47,6 +48,8 @@ class GraphPolicy:
             graph: a serialised ModelProto.
             rows: of the observation that it is rehearsed with.
         """
+        self._block = 1 if any(signal.source == "image" for signal in contract.observation) else _BLOCK
+        rows += -rows % self._block
         neutral = {signal.name: np.zeros((rows, signal.history, *signal.shape), dtype=signal.dtype) for signal in contract.observation}
         session, complaint = start_session(graph, _MEMBER, neutral)
         self.contract = contract
@@ -72,6 +75,9 @@ class GraphPolicy:
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Run the graph.
 
+        It is run on a multiple of four rows (the last one is repeated), unless it sees images: onnxruntime rounds the rows that are left of a batch
+        in another way than those that come four at a time, so that a row would depend on how many others there are.
+
         Args:
             observation: `[B, history, *shape]` in SI units per signal name of the contract; other keys are ignored.
 
@@ -93,8 +99,12 @@ class GraphPolicy:
             if value.shape != expected:
                 raise ValueError(f"signal {signal.name!r} must be {_sizes(*expected)}, got {_sizes(*value.shape)}")
             feed[signal.name] = value
+        rows = batch or 0
+        if missing := -rows % self._block:
+            feed = {name: np.concatenate([value, np.repeat(value[-1:], missing, axis=0)]) for name, value in feed.items()}
         (actions,) = self._session.run([_OUTPUT], feed)
-        chunk = (batch, self.contract.horizon, len(self.contract.action.elements))
+        actions = actions[: len(actions) - missing]
+        chunk = (rows, self.contract.horizon, len(self.contract.action.elements))
         if actions.shape != chunk:
             raise ValueError(f"member {_MEMBER!r}: {_OUTPUT} must be {_sizes(*chunk)}, got {_sizes(*actions.shape)}")
         return ActionChunk(actions.astype(np.float64))

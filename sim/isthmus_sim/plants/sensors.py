@@ -1,7 +1,7 @@
 """What the sensors of simulated rows say: the exact measurement, late and with noise, by the same arithmetic for every engine.
 
-A sample that is late is interpolated between the ends of the two control periods around its time. Noise of a row is drawn from the row's own
-generator, in blocks, so that a row of a batch equals a single run bit for bit, and reading twice gives the same sample.
+A sample that is late is interpolated between the ends of the two control periods around its time. Noise of a row is drawn from a
+generator of its own, in blocks, so that a row of a batch equals a single run bit for bit, and reading twice gives the same sample.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from isthmus.records import Array, Measurement
 
 __all__ = ["Sensors"]
 
+_STREAM = 11  # keeps the noise apart from other draws of the same seed, such as the start of the episode
 _BLOCK = 256  # samples of noise drawn at once
 _LONGEST = 0.5  # s, of `observation_delay`
 _NOISES = {"position": "position_noise", "velocity": "velocity_noise"}
@@ -29,7 +30,7 @@ class Sensors:
 
     def __init__(self, batch: int, period: float) -> None:
         self._period = period
-        self._generators = [np.random.default_rng(row) for row in range(batch)]
+        self._generators = [np.random.default_rng([row, _STREAM]) for row in range(batch)]
         self._values = {name: np.zeros(batch) for name in ("observation_delay", "position_noise", "velocity_noise", "pose_noise")}
         self._past: deque[Measurement] = deque(maxlen=int(_LONGEST / period) + 2)
         self._noise: dict[str, Array] = {}
@@ -41,7 +42,7 @@ class Sensors:
         """Begin episodes of the rows; what `values` does not name is zero."""
         if seeds is not None:
             for row, seed in zip(rows.tolist(), seeds, strict=True):
-                self._generators[row] = np.random.default_rng(seed)
+                self._generators[row] = np.random.default_rng([seed, _STREAM])
         if not (self.late or self._noisy or any(name in values for name in self._values)):
             return
         for name, current in self._values.items():

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_sim.suites.suite import DEFAULT_STEPS, SuiteEnv, fast_pictures, quiet_models
+from isthmus_sim.suites.suite import DEFAULT_STEPS, DivergedSuiteError, SuiteEnv, fast_pictures, quiet_models
 
 if "DISPLAY" not in os.environ:
     os.environ.setdefault("MUJOCO_GL", "egl")  # dm_control chooses when it is imported
@@ -92,12 +92,12 @@ class ControlSuiteEnv(gymnasium.Env):
         """One control period.
 
         Raises:
-            ValueError: the physics diverged.
+            DivergedSuiteError: the physics diverged.
         """
         try:
             moment = self.suite_env.step(action)
         except PhysicsError as error:
-            raise ValueError(f"the simulation diverged: {error}") from None
+            raise DivergedSuiteError(f"the simulation diverged: {error}") from None
         terminated = moment.last() and moment.discount == 0
         return self._observation(moment), float(moment.reward), terminated, moment.last() and not terminated, {}
 

@@ -11,9 +11,13 @@ import gymnasium
 
 from isthmus.contract import Contract
 
-__all__ = ["DEFAULT_STEPS", "SuiteEnv", "SuiteTask", "fast_pictures", "quiet_models"]
+__all__ = ["DEFAULT_STEPS", "DivergedSuiteError", "SuiteEnv", "SuiteTask", "fast_pictures", "quiet_models"]
 
 DEFAULT_STEPS = 1000  # where a suite sets no limit to its episodes
+
+
+class DivergedSuiteError(ValueError):
+    """A suite says that its simulation diverged."""
 
 
 @dataclass(frozen=True, slots=True)

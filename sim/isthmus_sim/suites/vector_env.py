@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from isthmus.records import Array
 from isthmus_sim.spaces import action_space, observation_space
 from isthmus_sim.suites.derive import read_signals
-from isthmus_sim.suites.suite import SuiteTask
+from isthmus_sim.suites.suite import DivergedSuiteError, SuiteTask
 
 __all__ = ["SuiteVectorEnv"]
 
@@ -23,14 +23,17 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
     Rows reset themselves in the step in which they end (`AutoresetMode.SAME_STEP`); the observation before that reset is in `info["final_obs"]`,
     for all rows. `info["success"]` exists where the suite reports success.
 
+    A row whose reward or observation is not finite, or whose simulation says that it diverged, ends truncated: its final observation is the one
+    before, its reward 0, and `info["diverged"]` marks it. A row that is asked for a value that is not finite is not stepped and ends likewise, marked
+    in `info["invalid"]`. A marked period is no experience of the task.
+
     Attributes:
         task: what is asked.
         num_envs: number of rows.
-        diverged: 0; a suite whose physics explodes raises an error instead.
+        diverged: rows whose simulation diverged so far.
         progress: of the training, 0 … 1; nothing here depends on it.
     """
 
-    diverged = 0
     progress = 1.0
     metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"]}  # noqa: RUF012 - Gymnasium's name and type
     render_mode = "rgb_array"
@@ -48,6 +51,7 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
             ValueError: the environment cannot be made with what is installed.
         """
         self.task, self.num_envs = task, num_envs
+        self.diverged = 0
         self._autoreset = autoreset
         contract = task.contract
         self.single_observation_space = observation_space(contract)
@@ -79,17 +83,25 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
             actions: `[num_envs, A]`, in the suite's scale; clipped to its bounds.
 
         Returns:
-            observation, reward `[num_envs]`, terminated, truncated (time limit) and info.
-
-        Raises:
-            ValueError: a simulation diverged.
+            observation, reward `[num_envs]`, terminated, truncated (time limit, diverged or invalid) and info.
         """
         reward = np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool)
+        diverged, invalid = np.zeros(self.num_envs, dtype=bool), np.asarray(~np.isfinite(actions).all(axis=1))
         space = self.single_action_space
         for row, action in enumerate(np.clip(np.asarray(actions, dtype=np.float32), space.low, space.high)):
-            seen, reward[row], terminated[row], truncated[row], found = self._envs[row].step(action)
-            for name, value in self._signals(seen, action).items():
+            if invalid[row]:
+                continue
+            try:
+                seen, gained, terminated[row], truncated[row], found = self._envs[row].step(action)
+                signals = self._signals(seen, action)
+            except DivergedSuiteError:
+                gained, signals, found = np.nan, {}, {}
+            if not np.isfinite(gained) or not all(np.isfinite(value).all() for value in signals.values()):
+                diverged[row], terminated[row] = True, False
+                continue
+            reward[row] = gained
+            for name, value in signals.items():
                 history = self._history[name][row]
                 history[:-1] = history[1:]
                 history[-1] = value
@@ -97,13 +109,14 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
             if success is not None:
                 self._reports_success = True
                 self._succeeded[row] = bool(success) or (self.task.success_once and self._succeeded[row])
-        if not np.isfinite(reward).all():
-            raise ValueError(f"the simulation of row {int(np.flatnonzero(~np.isfinite(reward))[0])} diverged: its reward is not finite")
+        self.diverged += int(diverged.sum())
         self._elapsed += 1
-        truncated |= self._elapsed >= self.task.episode_steps
+        truncated |= (self._elapsed >= self.task.episode_steps) | diverged | invalid
         done = terminated | truncated
         observation = self._observation()
-        info: dict[str, Any] = {"success": self._succeeded.copy()} if self._reports_success else {}
+        info: dict[str, Any] = {"diverged": diverged, "invalid": invalid}
+        if self._reports_success:
+            info["success"] = self._succeeded & ~(diverged | invalid)
         if done.any():
             info["final_obs"], info["_final_obs"] = observation, done
             if self._autoreset:

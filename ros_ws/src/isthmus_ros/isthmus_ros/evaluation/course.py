@@ -20,6 +20,7 @@ from isthmus_ros.common.inputs import input_report
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.episodes import episode_start
+from isthmus_sim.returns import Returns
 from isthmus_sim.task import Scorer, Task, Transition
 
 __all__ = ["Course", "RosEpisode", "commands_in_force"]
@@ -34,6 +35,7 @@ _MONITOR = 2.0  # s that a monitor may need for what it has heard
 _DROPPED = (
     0.05  # share of the commands of an episode that a guard in wall-clock time may drop; beyond it, it is not the policy's episode any more
 )
+_ONLY = np.array([True])  # of the rows of a batch of one
 _LAST = 0.2  # s that the last messages of an episode may take
 
 
@@ -43,7 +45,7 @@ class RosEpisode:
 
     Attributes:
         seed: of its start state and inputs.
-        total_reward: undiscounted return, from joint states and executed commands.
+        total_reward: undiscounted return of the whole episode, see `isthmus_sim.returns`, from joint states and executed commands.
         success: the task's condition held at the end, and the guard did not stop it.
         steps: control periods until its end.
         stopped_by_guard: cause of the guard's stop, "" if there was none.
@@ -241,7 +243,8 @@ class Course:
         first, stopped = link.number("run_sequence"), link.number("stop_sequence")
         cause = link.status.get("cause", "") if stopped >= 0 and stopped < first + task.episode_steps else ""
         if first < 0:  # stopped on the way to the start pose
-            return RosEpisode(seed, 0.0, False, 0, cause or "the policy did not begin to run", self._judged((), inputs, early=True))
+            cause = cause or "the policy did not begin to run"
+            return RosEpisode(seed, self._stood(inputs), False, 0, cause, self._judged((), inputs, early=True))
         last = first + task.episode_steps - 1
         if cause:  # what was asked for last may have met a guard that had stopped already
             last = stopped if stopped in link.answers else stopped - 1
@@ -249,26 +252,45 @@ class Course:
                 last = max((number for number in link.answers if number <= stopped), default=-1)
                 first = min((number for number in link.answers if number >= first), default=first)
         if last < first:
-            return RosEpisode(seed, 0.0, False, 0, cause, self._judged((), inputs, early=True))
+            return RosEpisode(seed, self._stood(inputs), False, 0, cause, self._judged((), inputs, early=True))
         share = 0.0 if not self._wall else 1.0 if cause else _DROPPED  # an episode that the guard ended is a failure, whatever it dropped
         commands, times = commands_in_force(link.answers, link.executed, first, last, self._period, share)
         dropped = sum(number not in link.answers for number in range(first, last + 1))
         truth = self._states([*times[:-1], times[-1] - _STAMP_TOLERANCE])
-        scorer = Scorer(task, 1)
-        total, success, steps = 0.0, False, 0
+        scorer, returns = Scorer(task, 1), Returns(task, 1)
+        success, steps = False, 0
         for number, command in enumerate(commands):
             passed = np.array([(number + 1) * task.contract.control_period])
             transition = Transition(truth[number], truth[number + 1], self._executed(command)[None], inputs, passed)
             outcome = scorer.score(transition)
-            total, steps = total + float(outcome.reward[0]), steps + 1
-            success = bool(outcome.success[0])
+            if returns.add(outcome)[0]:
+                raise RosError(f"the reward of episode {seed} is not finite in control period {number}")
+            success, steps = bool(outcome.success[0]), steps + 1
             if task.fallen is not None and task.fallen(transition)[0]:
                 success = False
+                returns.close(_ONLY)
                 break
+        if cause:
+            returns.charge(_ONLY)
         self.steps += len(commands)
         motion = self._motion(commands[:steps], truth[: steps + 1])
         judgement = self._judged(truth[1 : steps + 1], inputs, early=steps < task.episode_steps)
+        total = float(returns.total[0])
         return RosEpisode(seed, total, success and not cause, steps, cause, judgement, self._known_to_monitor(), dropped, motion)
+
+    def _stood(self, inputs: Mapping[str, Array]) -> float:
+        """Return of an episode that had no control period: each counts as standing where the robot was seen last, at best as nothing."""
+        if not self._link.states:
+            raise RosError("no state of the robot came, the episode cannot be scored")
+        task, contract = self._task, self._task.contract
+        state = self._states([max(self._link.states)])[0]
+        rest = np.zeros((1, len(contract.action.elements)))
+        if contract.mode == "position":
+            rest = state.position[:, [state.joints.index(joint) for joint in contract.action.elements]]
+        returns = Returns(task, 1)
+        returns.add(Scorer(task, 1).score(Transition(state, state, rest, inputs, np.array([contract.control_period]))))
+        returns.charge(_ONLY)
+        return min(float(returns.total[0]), 0.0)
 
     def _motion(self, commands: Sequence[Any], states: Sequence[Measurement]) -> Motion:
         """Figures of executed commands, one per control period, and of the states at the ends of these."""
