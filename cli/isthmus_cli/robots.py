@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,20 +27,32 @@ class Robots:
     Attributes:
         name: robot to show; without it all are listed.
         robots: folder with profiles of your own, NAME/robot.yaml; searched first.
+        copy: folder into which the profile is copied, as COPY/NAME, to be edited there.
         json: print JSON: a list, or the whole profile with a name.
     """
 
     name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
     robots: Path | None = None
+    copy: Path | None = None
     json: bool = False
 
     def run(self) -> int:
         """Run the command.
 
         Raises:
-            ValueError: unknown robot (the message lists the known ones), or a wrong profile.
+            ValueError: unknown robot (the message lists the known ones), a wrong profile, or a copy without a name or to where there is one.
+            OSError: the copy cannot be written.
         """
         folders = robot_folders(self.robots)
+        if self.copy is not None:
+            if self.name is None:
+                raise ValueError("--copy needs the name of a robot: isthmus robots NAME --copy FOLDER")
+            source, target = Path(load_robot(self.name, folders).folder), self.copy / self.name
+            if target.exists():
+                raise ValueError(f"there is {target} already; choose another folder for --copy")
+            shutil.copytree(source, target)
+            say(f"{target / 'robot.yaml'}; it is used with --robots {self.copy}, robots_dir:={self.copy}")
+            return 0
         if self.name is not None:
             robot = load_robot(self.name, folders)
             if self.json:

@@ -3,7 +3,6 @@
 import importlib
 import re
 import shlex
-import subprocess
 import time
 from pathlib import Path
 
@@ -79,8 +78,6 @@ class Operator:
         self.link = Link("/joint_states", domain, self._watched)
         self.known = {
             "isthmus": self._isthmus,
-            "mkdir": lambda words: subprocess.run(["mkdir", *words], check=True),
-            "cp": lambda words: subprocess.run(["cp", *words], check=True),
             "ros2 launch isthmus_bringup": self._launch,
             "ros2 lifecycle set": self._change,
             "ros2 service call": self._call,

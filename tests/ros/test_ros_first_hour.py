@@ -184,6 +184,12 @@ def test_full_speed_is_recorded_and_told(begin):
 
 ELSEWHERE = {
     "DDS uses shared memory, …": "test_ros_network.py",
+    "the robot's program does not run (…)": "test_preconditions.py",
+    "messages on … were lost: …": "test_ros_emergency.py",
+    "… was not heard since messages on emergency_stop were lost, …": "test_emergency.py",
+    "emergency_stop is required from …, and 2 publishers there have this name": "test_emergency.py",
+    "… publishes … on …, where std_msgs/msg/Bool belongs": "test_ros_emergency.py",
+    "commands are coming in on guard/command already": "test_ros_guard_node.py",
     "… rad from the start pose; at most 0.5 rad are ramped": "test_ros_transports.py",
     "the policy commands velocity, and a robot behind a forward controller … keeps its last velocity": "test_ros_guard_node.py",
 }
