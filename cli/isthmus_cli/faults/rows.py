@@ -192,7 +192,7 @@ ROWS = (
         fresh=True,
         timed=False,
     ),
-    Row("72", "processors starved for 10 s", ("H", "S", "H→S"), acts.starved, BOTH, timed=False),
+    Row("72", "processors starved for 10 s", ("N", "C", "H", "S", "H→S"), acts.starved, BOTH, timed=False),
     Row("73", "a limit parameter is changed at run time", ("R",), words.runtime_limit, (VT,), timed=False),
     Row("21", "the robot's process is killed", ("S",), clocks.robot_lost(signal.SIGKILL), BOTH, fresh=True),
     Row("21", "the robot's process is suspended", ("S",), clocks.robot_lost(signal.SIGSTOP), BOTH, fresh=True),
@@ -210,8 +210,8 @@ ROWS = (
         timed=False,
     ),
     Row("66", "/clock stops, and the policy is suspended", ("S", "H→S"), clocks.clock_stops, SIM_TIME, fresh=True),
-    Row("67", "/clock runs backwards, stamps too", ("S",), acts.says("clock_rate:=-1", "stamp_rate:=-1"), SIM_TIME, fresh=True),
-    Row("67", "/clock runs backwards, stamps do not", ("S",), acts.says("clock_rate:=-1"), SIM_TIME, fresh=True),
+    Row("67", "/clock runs backwards, stamps too", ("S", "H→S"), acts.says("clock_rate:=-1", "stamp_rate:=-1"), SIM_TIME, fresh=True),
+    Row("67", "/clock runs backwards, stamps do not", ("S", "H→S"), acts.says("clock_rate:=-1"), SIM_TIME, fresh=True),
     Row("62", "the camera shows one picture, with new stamps", ("H→S",), sight.blinded("freeze_images:=true"), SEEING, timed=False),
     Row("63", "no pictures", ("H→S",), sight.blinded("silent_cameras:=true"), SEEING, timed=False),
     Row("64", "pictures of half the size, at start", ("R",), sight.blind_at_start("image_scale:=0.5"), SEEING, timed=False),
@@ -232,5 +232,6 @@ NOTES = {
     "49": "was to be S; the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault",
-    "72": "the policy counts three answers of the guard that do not come in time, and then ends external control",
+    "67": "was to be S; a stamp that runs backwards is held for one control period before it is a stop, as in 24",
+    "72": "on a machine that copes commands only come unevenly, and are clamped or held",
 }
