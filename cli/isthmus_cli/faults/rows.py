@@ -51,7 +51,7 @@ MOVING = (*BOTH, FAST, FULL)
 ALONE = arranged(*BOTH, alone=True)
 UNHEARD = arranged(*BOTH, unheard=True)
 SIM_TIME = arranged(*BOTH, use_sim_time=True)
-REQUIRED = arranged(*BOTH, estop_required=True)
+REQUIRED = arranged(*BOTH, estop_required=("isthmus_witness",))
 SEEING = arranged(*BOTH, policy="seeing", simulator=(("camera_rate", 20.0),), camera_timeout=0.3)
 _NAN = words.with_fields(position=lambda m: [float("nan")] * len(m.position), velocity=lambda m: [float("nan")] * len(m.velocity))
 
