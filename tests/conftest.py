@@ -6,9 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from isthmus import installed
+
+hypothesis.settings.register_profile("isthmus", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("isthmus")
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "my_lab"
 
