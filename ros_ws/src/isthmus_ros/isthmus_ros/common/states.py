@@ -23,8 +23,8 @@ from isthmus_ros.common.swings import Swings
 
 __all__ = ["STEADY_ABORT", "StateTopic", "measurement_of"]
 
-STEADY_ABORT = 5.0
-"""Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up."""
+STEADY_ABORT = 7.0
+"""Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up; the guard's own abort, after 5 s, comes first, for it is what knows why."""
 
 _STEP_TOLERANCE = 1e-6  # s
 
@@ -199,7 +199,7 @@ class StateTopic:
         """Wait for the sample with the next stamp in stepped time; nothing to do otherwise.
 
         Raises:
-            TimeoutError: none came within 5 s on the steady clock, or the wait was interrupted.
+            TimeoutError: none came within 7 s on the steady clock, or the wait was interrupted.
             RuntimeError: it is not one control period later, as on a robot whose time passes by itself.
         """
         if self.realtime:
