@@ -24,7 +24,7 @@ from isthmus_ros.common.swings import Swings
 __all__ = ["STEADY_ABORT", "StateTopic", "measurement_of"]
 
 STEADY_ABORT = 7.0
-"""Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up; the guard's own abort, after 5 s, comes first, for it is what knows why."""
+"""Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up; the guard does after 5, and knows why."""
 
 _STEP_TOLERANCE = 1e-6  # s
 
