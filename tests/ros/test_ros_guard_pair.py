@@ -135,7 +135,7 @@ def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file,
         nodes.kill("guard_node")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
         assert "the guard left 3 commands in a row without an answer" in nodes.link.status["failure"]
-        assert "the guard is silent" in nodes.policy.log
+        nodes.wait(lambda: "the guard is silent" in nodes.policy.log, "the line of the stop services")
         with pytest.raises(RosError, match="not active: the guard left 3 commands in a row without an answer; it was last heard"):
             nodes.link.trigger("policy/start")
 
@@ -155,7 +155,8 @@ def test_a_guard_that_falls_silent_without_motion_of_the_policy_makes_it_call_th
             nodes.link.trigger("guard/stop")
         nodes.kill("guard_node")
         nodes.wait(lambda: "calling /io_and_status_controller/hand_back_control" in nodes.policy.log, "the stop services")
-        assert "the guard is armed and has been silent for" in nodes.policy.log or "without an answer" in nodes.policy.log
+        said = ("the guard is armed and has been silent for", "without an answer")
+        nodes.wait(lambda: any(words in nodes.policy.log for words in said), "the reason, which is said after the call")
         nodes.wait(lambda: nodes.speed < 0.02, "standstill", 3)
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
         with pytest.raises(RosError, match="not active"):
