@@ -190,7 +190,7 @@ def test_forward_velocity_keeps_moving_until_the_policy_calls_the_stop_services(
         nodes.in_motion(0.1)
         nodes.kill("guard_node")
         nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
-        assert "calling /io_and_status_controller/hand_back_control" in nodes.policy.log
+        nodes.wait(lambda: "calling /io_and_status_controller/hand_back_control" in nodes.policy.log, "the line of the stop services")
         nodes.wait(lambda: nodes.speed < 0.02, "standstill", 3)
 
 
