@@ -10,13 +10,16 @@ pytest.importorskip("rclpy")
 from isthmus.robot import load_robot
 from isthmus.spline import Spline
 from isthmus_cli.faults.command import row_numbers
+from isthmus_cli.faults.course import NotReady
+from isthmus_cli.faults.measure import Record, _attempt
 from isthmus_cli.faults.page import page
 from isthmus_cli.faults.policies import write_policy
 from isthmus_cli.faults.review_rows import REVIEW_ROWS
-from isthmus_cli.faults.rows import NOTES, PF, ROWS, TW, VT
-from isthmus_cli.faults.seen import letters, sent, stops, use_of_commands, use_of_splines
+from isthmus_cli.faults.rows import NOTES, PF, ROWS, TW, VT, Row
+from isthmus_cli.faults.seen import Seen, letters, sent, stops, use_of_commands, use_of_splines
 from isthmus_cli.faults.subject import Setting, Subject
 from isthmus_cli.main import main
+from isthmus_ros.evaluation.processes import RosError
 
 UR5E = Subject.of(load_robot("ur5e"))
 LIMITS = UR5E.limits  # π rad/s and 15 rad/s²
@@ -187,3 +190,28 @@ def test_the_page_is_written_again_without_processes(tmp_path, capsys):
     assert "is no file of results of isthmus faults; choose another folder with --out" in capsys.readouterr().err
     assert main(["faults", "ur5e", "--mode", "torque"]) == 2
     assert "--mode must be one of position, velocity, effort, twist, got 'torque'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ends", "outcome"),
+    [
+        ([], "S"),
+        ([NotReady("too slow")] * 2, "S"),
+        ([NotReady("too slow")] * 3, "not tried"),
+        ([RosError("the guard is gone")], "failed"),
+        ([NotReady("too slow"), KeyError("elbow")], "failed"),
+    ],
+)
+def test_only_what_ends_before_its_fault_does_not_count(tmp_path, ends, outcome):
+    left = list(ends)
+
+    def act(run):
+        if left:
+            raise left.pop(0)
+        return Seen("S")
+
+    row, record = Row("20", "/joint_states stops", ("S",), act, (VT,)), Record(tmp_path / "faults.json")
+    seen = _attempt(None, row, up=False)
+    assert seen.outcome == outcome
+    record.add(row, VT, seen)
+    assert [run["outcome"] for run in record.runs(row, VT)] == ([] if outcome == "not tried" else [outcome])

@@ -30,7 +30,16 @@ _PATIENCE = 10.0  # s
 
 
 class NotReady(RosError):
-    """The robot had stopped before the fault, so that there is nothing to be seen."""
+    """The robot was not brought as far as the fault, or had stopped before, so that there is nothing to be seen."""
+
+
+@contextlib.contextmanager
+def _preparing() -> Iterator[None]:
+    """What fails within has failed before any fault."""
+    try:
+        yield
+    except RosError as error:
+        raise NotReady(str(error)) from None
 
 
 class Course:
@@ -41,7 +50,6 @@ class Course:
         setting: of the row.
         domain: of ROS.
         nodes: processes by name.
-        disturbed: whether a fault has happened since the robot was last brought home.
         witness: of what follows.
     """
 
@@ -59,7 +67,6 @@ class Course:
         self.witness = Witness(domain, subject, setting, listening=("unheard", True) not in setting.options)
         self.nodes = {name: start() for name, start in recipes.items()}
         self._watched = list(self.nodes.values())
-        self.disturbed = False
         state_topic = subject.robot.ros.state_topic if subject.robot.ros else "joint_states"
         self.link = Link(wire.joined("", state_topic), domain, self._watched)
 
@@ -113,7 +120,6 @@ class Course:
         Raises:
             RosError: the robot refuses one.
         """
-        self.disturbed |= bool(entries)
         said = [entry.format(middle=self.subject.middle, wrist=self.subject.wrist) for entry in entries] or [""]
         value = ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=said)
         request = SetParameters.Request(parameters=[Parameter(name="fault", value=value)])
@@ -129,7 +135,6 @@ class Course:
     def home(self) -> None:
         """Put the robot at home and clear what an earlier fault has left; what is armed is disarmed."""
         self.fault()
-        self.disturbed = False
         if "policy_node" in self.nodes:
             with contextlib.suppress(RosError):
                 self.link.trigger("policy/stop")
@@ -155,9 +160,14 @@ class Course:
         self.patiently(lambda: self.link.trigger("policy/start"))
 
     def cruise(self) -> None:
-        """Begin, and wait until the robot moves at the full speed."""
-        self.begin()
-        self.moving()
+        """Begin, and wait until the robot moves at the full speed.
+
+        Raises:
+            NotReady: it does not come to that.
+        """
+        with _preparing():
+            self.begin()
+            self.moving()
 
     def moving(self) -> None:
         """Wait until the robot moves at the full speed of its policy."""
@@ -173,7 +183,6 @@ class Course:
         status = self.witness.statuses[-1][1] if self.witness.statuses else {}
         if status.get("rung") in ("hold", "stop"):
             raise NotReady(f"the guard braked before the fault: {status.get('cause', '')}")
-        self.disturbed = True
         began = time.monotonic()
         fault()
         self.link.spin(seconds)
@@ -229,7 +238,6 @@ class Course:
 
     def kill(self, *names: str) -> None:
         """SIGKILL."""
-        self.disturbed = True
         for name in names:
             self.forgo(name)
             self.nodes[name].send(signal.SIGKILL)

@@ -8,12 +8,12 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from isthmus_cli.console import say
-from isthmus_cli.faults.course import Course, course
+from isthmus_cli.faults.course import Course, NotReady, course
 from isthmus_cli.faults.policies import write_policy
 from isthmus_cli.faults.rows import Row
 from isthmus_cli.faults.seen import Seen
@@ -161,21 +161,18 @@ def _surviving(record: Record, row: Row, setting: Setting) -> Iterator[None]:
 
 def _attempt(run: Course, row: Row, *, up: bool) -> Seen:
     """One repeat. What ends before the fault, as on a busy machine, is begun again; one that cannot be carried out is an outcome too."""
-    if up and (refused := _tried(run.bring_up)):
-        return refused
-    for _ in range(_TRIES):
-        run.disturbed = False
-        seen = _tried(lambda: row.act(run)) or Seen("failed", "nothing was seen")
-        if seen.outcome != "failed" or run.disturbed:
-            return seen
-    return Seen(_NOT_TRIED, seen.words)
-
-
-def _tried(act: Callable[[], Seen | None]) -> Seen | None:
+    words = ""
     try:
-        return act()
+        if up:
+            run.bring_up()
+        for _ in range(_TRIES):
+            try:
+                return row.act(run)
+            except NotReady as error:
+                words = str(error)
     except Exception as error:
         return Seen("failed", f"{type(error).__name__}: {error}"[:300])
+    return Seen(_NOT_TRIED, words)
 
 
 def _plain(value: Any) -> Any:
