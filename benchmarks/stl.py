@@ -42,17 +42,17 @@ def main() -> int:
 
     soft = {"mode": "logsumexp", "temperature": TEMPERATURE}
     peer = _stlcgpp(tensors)
-    ours = timed(lambda: phi.robustness(tensors, **soft))
+    ours = timed(lambda: stl.robustness(phi, tensors, **soft))
     theirs = timed(peer) if peer else None
     show(f"robustness, smooth, batch {BATCH}, torch", ours, theirs, "<= 25 ms, 20x")
-    ours = timed(lambda: _backward(tensors, lambda held: phi.robustness(held, **soft)))
+    ours = timed(lambda: _backward(tensors, lambda held: stl.robustness(phi, held, **soft)))
     theirs = timed(lambda: _backward(tensors, _stlcgpp)) if peer else None
     show("  and its gradient", ours, theirs, "<= 60 ms, 20x")
-    ours = timed(lambda: phi.trace(tensors, **soft))
+    ours = timed(lambda: stl.trace(phi, tensors, **soft))
     show("  at every start time that fits", ours, None, "")
-    show(f"robustness, exact, batch {BATCH}, numpy", timed(lambda: phi.robustness(arrays)), None, "")
+    show(f"robustness, exact, batch {BATCH}, numpy", timed(lambda: stl.robustness(phi, arrays)), None, "")
     offline = _rtamt_offline(single)
-    show("robustness, exact, batch 1, numpy", timed(lambda: phi.robustness(single)), timed(offline) if offline else None, "<= 0.2 ms")
+    show("robustness, exact, batch 1, numpy", timed(lambda: stl.robustness(phi, single)), timed(offline) if offline else None, "<= 0.2 ms")
     online = _rtamt_online(single)
     show("monitor, per sample", timed(_monitored(phi, single)) / phi.horizon, timed(online) / SAMPLES if online else None, "<= 0.020 ms")
     return 0
@@ -86,7 +86,7 @@ def _monitored(phi: stl.Formula, single: dict[str, Any]) -> Callable[[], None]:
     samples = [{name: float(values[0, t]) for name, values in single.items()} for t in range(phi.horizon)]
 
     def run() -> None:
-        monitor = phi.monitor()
+        monitor = stl.Monitor(phi)
         for sample in samples:
             monitor.update(sample)
 

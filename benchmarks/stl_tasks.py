@@ -32,8 +32,8 @@ from isthmus.policy import Policy
 from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_controllers import stl
 from isthmus_controllers.planners import CemPlanner, GradientPlanner
-from isthmus_controllers.planners.kind import MpcSettings
 from isthmus_controllers.planners.mpc import MpcPlanner
+from isthmus_controllers.planners.mpc_settings import MpcSettings
 from isthmus_sim.systems import PREFIX, System, get_system, system_contract, system_names
 
 UNSEEN = 5 * 10**6  # seeds that neither training nor its evaluations have used
@@ -126,7 +126,7 @@ def line(system: System, method: str, policy: Policy, starts: int, episodes: int
     planned = np.nan
     if plans.shape[1] == system.horizon:
         signals = system.signals(system.rollout(states, plans)[:, system.first :])
-        planned = float((np.asarray(stl.parse(system.specification).robustness(signals, end=system.end)) >= 0).mean())
+        planned = float((np.asarray(stl.robustness(stl.parse(system.specification), signals, end=system.end)) >= 0).mean())
     alone = []
     for state in states[: TIMED if method.startswith(("NPC", "SAC")) else TIMED // 3]:
         policy.reset(seed=0)

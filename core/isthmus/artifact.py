@@ -20,7 +20,7 @@ from typing import Any
 from isthmus import strict
 from isthmus.archive import ARCHIVE_LIMIT, check_canonical, member_limit, read_archive, write_archive
 from isthmus.contract import Contract
-from isthmus.kinds import Kind, load_kind
+from isthmus.kind import Kind, load_kind
 from isthmus.policy import Policy
 from isthmus.specification import Specification
 

@@ -23,10 +23,10 @@ from isthmus.contract import Contract
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers import stl
 from isthmus_controllers.npc.model import Model
-from isthmus_controllers.planners.kind import MpcSettings
+from isthmus_controllers.planners.mpc_settings import MpcSettings
 from isthmus_controllers.planners.planner import Problem
 
-__all__ = ["MpcPlanner", "MpcSettings"]
+__all__ = ["MpcPlanner"]
 
 _ENOUGH = 0.5  # γ, robustness beyond which more is not worth anything
 _EFFORT = 1e-3  # ε
@@ -89,7 +89,7 @@ class MpcPlanner:
         cost = _EFFORT * effort + _SLACK * casadi.sum1(slack)
         if rest:
             left = rest[0] if len(rest) == 1 else stl.And(tuple(rest))
-            robustness = left.robustness(signals, mode="logsumexp", temperature=settings.temperature, end=model.end)[0]
+            robustness = stl.robustness(left, signals, mode="logsumexp", temperature=settings.temperature, end=model.end)[0]
             shortfall = _ENOUGH - robustness
             cost += settings.temperature * casadi.log1p(casadi.exp(-casadi.fabs(shortfall) / settings.temperature)) + casadi.fmax(
                 shortfall, 0

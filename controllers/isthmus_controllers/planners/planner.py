@@ -46,6 +46,6 @@ class Problem:
     def robustness(self, states: Any, plans: Any, mode: str = "exact", temperature: float | None = None) -> Any:
         """Of plans `[B, T, m]` from states `[B, n]`, numpy or torch: `[B]`."""
         trajectory = self.model.rollout(states, plans)
-        return self.formula.robustness(
-            self.model.signals(trajectory[:, self.model.first :]), mode=mode, temperature=temperature, end=self.model.end
+        return stl.robustness(
+            self.formula, self.model.signals(trajectory[:, self.model.first :]), mode=mode, temperature=temperature, end=self.model.end
         )
