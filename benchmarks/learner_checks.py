@@ -28,7 +28,7 @@ from isthmus.records import Array
 from isthmus_cli.frequency import FixedLength
 from isthmus_cli.sequences import task_for
 from isthmus_cli.suite_evaluation import evaluate_suite
-from isthmus_policies.dsac_t import DsacT, DsacTConfig, dsac_t_config, gaussian
+from isthmus_policies.dsac_t import DsacT, DsacTConfig, dsac_t_config
 from isthmus_policies.learner import Learner, LearnerConfig
 from isthmus_policies.networks import squash
 from isthmus_policies.outcome import Evaluation
@@ -227,7 +227,7 @@ def soft_returns(learner: Any, gamma: float, count: int, seed: int, periods: int
     for period in range(200 + periods):
         features = features_of(learner, states)
         with torch.no_grad():
-            mean, log_std = gaussian(learner.actor, features) if isinstance(learner, DsacT) else learner.gaussian(features)
+            mean, log_std = learner.gaussian(features)
             action, log_density = squash(mean, log_std, torch.randn(mean.shape, generator=noise))
         now = begins == period
         first_state[now], first_action[now] = states[now], action[now]

@@ -37,7 +37,10 @@ def test_the_best_evaluation_becomes_the_policy(tmp_path):
     assert Artifact.load(result.policy).training["steps"] == 120
     assert Artifact.load(tmp_path / "last.isthmus").training["steps"] == 180
     assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [60, 120, 180]
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step_00000100.safetensors", "step_00000180.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step_000000100.safetensors",
+        "step_000000180.safetensors",
+    ]
 
 
 def test_equal_seeds_train_equal_networks_and_other_seeds_do_not(tmp_path):
@@ -53,7 +56,7 @@ def test_interrupt_leaves_a_checkpoint_and_a_policy(tmp_path):
 
     result = trained(tmp_path, progress=interrupt)
     assert result.interrupted
-    assert result.checkpoint.name == "step_00000090.safetensors"
+    assert result.checkpoint.name == "step_000000090.safetensors"
     assert result.checkpoint.is_file()
     assert Artifact.load(result.policy).training["steps"] == 60
 

@@ -83,8 +83,7 @@ class MpcPlanner:
         trajectory = model.rollout(_elements(state)[None], plan)
         signals = model.signals(trajectory[:, model.first :])
         constraints, rest = _taken_apart(problem.formula, signals) if settings.constraints else ([], [problem.formula])
-        middle, reach = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
-        effort = sum(value * value for value in ((chosen - middle) / reach).ravel())
+        effort = sum(value * value for value in ((chosen - problem.center) / problem.half).ravel())
         slack = casadi.SX.sym("slack", len(constraints))
         cost = _EFFORT * effort + _SLACK * casadi.sum1(slack)
         if rest:
@@ -120,7 +119,7 @@ class MpcPlanner:
         """A plan, and whether it is the solver's."""
         problem = self._problem
         shape = (problem.choices, len(problem.low))
-        start = self._warm.get(row, np.tile((problem.low + problem.high) / 2, (shape[0], 1)))
+        start = self._warm.get(row, np.tile(problem.center, (shape[0], 1)))
         slack = np.zeros(len(self._bounds["lbg"]))
         answer = self._solver(x0=np.concatenate([start.ravel(), slack]), p=state, **self._bounds)
         chosen = np.clip(np.array(answer["x"]).ravel()[: start.size].reshape(shape), problem.low, problem.high)
