@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections import Counter
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ class Gate:
 
     Attributes:
         epoch: of the sender that is bound; "" until the first command after arming.
+        arming: a random name for the time since it was opened.
         counts: commands that were dropped, by reason.
         reason: why the newest command was dropped; "" if it was not.
     """
@@ -81,6 +83,7 @@ class Gate:
     def open(self) -> None:
         """Bind the next sender that has not been heard yet, beginning with any number."""
         self.epoch, self.reason = "", ""
+        self.arming = secrets.token_hex(4)
         self._barred = frozenset(self._heard)
         self._newest = -1
         self._credit, self._credited = _AT_ONCE, -math.inf
@@ -99,8 +102,8 @@ class Gate:
         self.reason = reason
         return Verdict(dropped=reason)
 
-    def judge(self, asked: Asked, now: float) -> Verdict:
-        """One command at `now`, s."""
+    def judge(self, asked: Asked, now: float, *, overtaken: bool = False) -> Verdict:
+        """One command at `now`, s; one that has been `overtaken` by a newer one before it was read counts for who sends it alone."""
         if self.epoch and asked.epoch != self.epoch:
             self.drop("another sender")
             return Verdict(
@@ -119,6 +122,8 @@ class Gate:
             self.drop("out of sequence")
             return Verdict("out of sequence", f"the sequence leaps from {self._newest} to {asked.sequence}")
         self.epoch, self._newest = asked.epoch, asked.sequence
+        if overtaken:
+            return self.drop("overtaken")
         if self._realtime and self._spend(now):
             verdict = self.drop("surplus")
             return Verdict(verdict.dropped, self._persists(now))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -169,12 +169,16 @@ class GuardedStream:
         self._notice()
         self.gate.drop(reason)
 
-    def accept(self, asked: Asked) -> None:
-        """Filter one command, or drop and count it: unarmed, stopped, or not let in by the gate."""
+    def accept(self, *asked: Asked) -> None:
+        """Filter the newest of the commands that have come together, or drop and count it: unarmed, stopped, or not let in by the gate.
+
+        The others are dropped, as lost time is not made up; but each is judged by who sends it.
+        """
         now = self._notice()
-        self.gate.hear(asked.epoch)
+        for one in asked:
+            self.gate.hear(one.epoch)
         if self._robot.realtime and self.armed and now - self._watched > _LATE:
-            self._deferred.append(asked)  # the states of the time in which nobody looked come first
+            self._deferred += asked  # the states of the time in which nobody looked come first
             return
         self._accept(asked, now)
 
@@ -184,11 +188,16 @@ class GuardedStream:
         self._uncalled = self._uncalled if self.armed else now
         return now
 
-    def _accept(self, asked: Asked, now: float) -> None:
+    def _accept(self, together: Sequence[Asked], now: float) -> None:
+        newest = {asked.epoch: asked for asked in together}
+        for asked in together:
+            self._admit(asked, now, overtaken=newest[asked.epoch] is not asked)
+
+    def _admit(self, asked: Asked, now: float, *, overtaken: bool) -> None:
         if not self.armed or self.state.rung[0] == STOP:
             self.gate.drop("stopped" if self.state.rung[0] == STOP else "unarmed")
             return
-        verdict = self.gate.judge(asked, now)
+        verdict = self.gate.judge(asked, now, overtaken=overtaken)
         if verdict.stop:
             self.stop(verdict.stop)
         if verdict.dropped:
@@ -231,8 +240,7 @@ class GuardedStream:
             if not self._waiting:
                 self._look(now)
                 deferred, self._deferred = self._deferred, []
-                for asked in deferred:
-                    self._accept(asked, now)
+                self._accept(deferred, now)
                 self._tend(now)
 
     def _look(self, now: float) -> None:
