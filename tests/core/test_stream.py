@@ -136,6 +136,14 @@ def test_arming_an_armed_guard_renews_it_for_a_new_sender_at_once():
     assert bench.arm.velocity.min() > 0.4
 
 
+def test_no_command_leaves_a_guard_whose_state_is_unarmed():
+    bench = Bench().armed().cruise()
+    bench.stream.state = bench.stream.guard.disarm(bench.stream.state)
+    sent = len(bench.arm.sent)
+    bench.ask(np.full(COUNT, 0.5))
+    assert len(bench.arm.sent) == sent
+
+
 def together(bench, *speeds, epochs=None):
     """Commands of one speed each that are read at once."""
     commands = []
