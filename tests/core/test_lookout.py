@@ -28,6 +28,17 @@ def test_an_idle_arm_that_runs_away_is_let_go_and_its_driver_is_called(mode):
     assert abs(bench.arm.position[0, ELBOW] - ROBOT.home[ELBOW]) < 0.65
 
 
+@pytest.mark.parametrize("speed", [0.1, 0.3])
+@pytest.mark.parametrize("mode", MODES)
+def test_an_idle_arm_that_runs_away_slowly_is_a_runaway_all_the_same(mode, speed):
+    """On 2579444 it had to be fast enough for 0.3 rad within half a second."""
+    bench = Bench(mode).armed().run(0.5)
+    bench.arm.driven = elbow(speed)
+    bench.run(0.35 / speed)
+    assert bench.phase is Phase.STOPPED
+    assert bench.helped == ["elbow_joint runs away though nothing is commanded"]
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_an_idle_arm_that_is_pushed_is_disarmed_with_the_cause_and_never_pulled_back(mode):
     bench = Bench(mode).armed().run(0.5)
@@ -160,6 +171,30 @@ def test_a_robot_that_comes_back_where_it_was_goes_on_braking():
     assert bench.phase is Phase.STOPPED
     assert "joint state on /joint_states" in bench.stream.cause
     assert bench.stream._ended == ""
+
+
+def test_of_velocities_alone_nobody_can_tell_where_a_robot_should_come_back():
+    bench = Bench("velocity").armed().cruise()
+    bench.arm.silent = True
+    bench.run(0.2)
+    bench.arm.position = bench.arm.position + 0.5
+    bench.arm.silent = False
+    bench.run(0.5)
+    assert (bench.phase, bench.stream._ended) == (Phase.STOPPED, "")
+    assert not bench.stream._lookout._gap
+
+
+def gripper(sample):
+    """A joint more than the guard commands, of which nothing is known."""
+    more = {name: np.append(getattr(sample, name), [[np.nan]], axis=1) for name in ("position", "velocity", "effort")}
+    return dataclasses.replace(sample, joints=(*sample.joints, "gripper"), **more)
+
+
+def test_a_joint_that_nobody_knows_and_the_guard_does_not_command_was_not_moved():
+    bench = Bench().armed().run(0.5)
+    bench.arm.tell = gripper
+    bench.run(0.5)
+    assert (bench.phase, bench.stream.cause) == (Phase.IDLE, "")
 
 
 def test_a_robot_that_comes_back_without_a_position_is_not_found_again_yet():

@@ -17,6 +17,7 @@ from isthmus.messages import seconds
 from isthmus.records import Array, Command
 
 __all__ = [
+    "ASKED",
     "CLOCK",
     "COMMAND",
     "COMMANDED",
@@ -41,6 +42,8 @@ __all__ = [
 
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """A best-effort publisher does not match a reliable reader, and a queue of old commands must not exist."""
+ASKED = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+"""For the guard, which must hear everybody who sends, also whom another sender overtakes; it carries out only the newest of what has come."""
 EXECUTED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 """What was executed is history, which scores and recordings need whole; with depth 1 a busy reader would lose what is overwritten."""
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -48,6 +51,7 @@ SENSORS = qos_profile_sensor_data
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 _EPOCH = re.compile(r"[0-9a-f]{8}")
+_SHOWN = 80  # characters of a mark that is none
 _NUMBER = re.compile(r"[0-9]{1,15}")  # not \d, which takes digits of every script
 
 NOBODY = "00000000"
@@ -112,6 +116,8 @@ def column(message: JointState, field: str, joints: tuple[str, ...]) -> Array:
     if message.name == list(joints):  # as most drivers do it
         return np.array(values)[None]
     known = dict(zip(message.name, values, strict=True))
+    if len(known) != len(message.name):  # nobody can tell which of two values is meant
+        return np.full((1, len(joints)), np.nan)
     return np.array([[known.get(joint, np.nan) for joint in joints]])
 
 
@@ -138,7 +144,7 @@ def asked(message: JointState, digest: str, mode: str, joints: tuple[str, ...]) 
     epoch, _, number = rest.partition(":")
     if origin != digest[:12] or not _EPOCH.fullmatch(epoch) or not _NUMBER.fullmatch(number):
         raise ValueError(
-            f"a command must be marked {digest[:12]}:<epoch>:<sequence>, with the contract's digest, got {message.header.frame_id!r}"
+            f"a command must be marked {digest[:12]}:<epoch>:<sequence>, with the contract's digest, got {message.header.frame_id[:_SHOWN]!r}"
         )
     names = tuple(message.name)
     for name in names:
