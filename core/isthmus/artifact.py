@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
-from isthmus.archive import ARCHIVE_LIMIT, check_canonical, member_limit, read_archive, write_archive
+from isthmus.archive import check_canonical, member_limit, read_archive, read_archive_file, write_archive
 from isthmus.contract import Contract
 from isthmus.kind import Kind, load_kind
 from isthmus.policy import Policy
@@ -153,8 +153,7 @@ class Artifact:
             ArtifactError: anything that differs from what `save` writes; the message names the member.
         """
         try:
-            with Path(path).open("rb") as file:
-                archive = file.read(ARCHIVE_LIMIT + 1)
+            archive = read_archive_file(path)
             members = read_archive(archive)
             manifest = _read_manifest(members)
             # Names first: a member that does not belong is named even where other programs wrote the archive.

@@ -97,6 +97,7 @@ class RosProfile:
     effort_holds: bool = False
 
     def __post_init__(self) -> None:
+        strict.require("ros: state_rate", self.state_rate, above=0)
         for transport in self.controllers:
             if transport not in TRANSPORTS:
                 raise ValueError(f"ros.controllers: unknown transport {transport!r}; {strict.suggest(transport, TRANSPORTS)}")

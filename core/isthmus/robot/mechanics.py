@@ -30,6 +30,11 @@ class Servo:
     velocity_gain: float = 0.0
     no_load_speed: float = math.inf
 
+    def __post_init__(self) -> None:
+        for name in ("armature", "position_gain", "velocity_gain"):
+            strict.require(f"servo: {name}", getattr(self, name), least=0)
+        strict.require("servo: no_load_speed", self.no_load_speed, above=0, endless=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Joint:
@@ -90,6 +95,13 @@ class Thresholds:
     standstill: float = 0.02
     runaway_travel: float = 0.3
 
+    def __post_init__(self) -> None:
+        strict.require("monitors: tracking_lag", self.tracking_lag, least=0)
+        strict.require("monitors: oscillation_speed", self.oscillation_speed, least=0)
+        strict.require("monitors: standstill", self.standstill, above=0)
+        for name in ("tracking_tolerance", "frozen_travel", "oscillation", "runaway_travel"):
+            strict.require(f"monitors: {name}", getattr(self, name), above=0, endless=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -147,8 +159,8 @@ class Hold:
 
     def __post_init__(self) -> None:
         for name in ("kp", "kd"):
-            if not all(value >= 0 for value in getattr(self, name)):
-                raise ValueError(f"hold: {name} must be >= 0, got {getattr(self, name)}")
+            for value in getattr(self, name):
+                strict.require(f"hold: {name}", value, least=0)
 
 
 @dataclass(frozen=True, slots=True)

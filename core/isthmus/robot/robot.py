@@ -75,6 +75,13 @@ class Robot:
             raise ValueError(
                 f"robot {self.name!r}: hold needs {len(names)} kp and kd, one per joint, got {len(self.hold.kp)} and {len(self.hold.kd)}"
             )
+        for name in ("command_delay", "command_lag"):
+            strict.require(f"robot {self.name!r}: {name}", getattr(self, name), least=0)
+        if too_slow := [joint.name for joint in self.joints if joint.velocity <= self.monitors.standstill]:
+            raise ValueError(
+                f"robot {self.name!r}: monitors: standstill must be below the velocity limit of each joint, got {self.monitors.standstill}, "
+                f"which is not below that of {too_slow[0]!r}"
+            )
         for mode in self.command_modes:
             if mode not in MODES:
                 raise ValueError(f"robot {self.name!r}: unknown command mode {mode!r}; {strict.suggest(mode, MODES)}")
