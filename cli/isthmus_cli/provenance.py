@@ -19,7 +19,7 @@ _PROCESSORS = Path("/proc/cpuinfo")
 
 
 def provenance(*packages: str) -> dict[str, Any]:
-    """What is written beside figures of this process, as plain data; `packages` are further ones whose versions matter. No path leaves the machine."""
+    """What is written beside figures of this process, as plain data, without paths of the machine; `packages` are further ones with a version."""
     program, *words = sys.argv
     name = f"python {Path(program).parent.name}/{Path(program).name}" if program.endswith(".py") else Path(program).name
     return {

@@ -62,7 +62,7 @@ class Results:
         if made not in self.made:
             self.made.append(dict(made))
         rows = {**self.rows, key: {**row, "concerns": sorted(concerns), "made": self.made.index(dict(made))}}
-        text = json.dumps({"made": self.made, "rows": rows}, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        text = json.dumps({"made": self.made, "rows": rows}, indent=1, ensure_ascii=False, allow_nan=False)
         self.file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".part")
         fresh.write_text(text + "\n", encoding="utf-8")
