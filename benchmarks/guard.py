@@ -1,6 +1,6 @@
 """What the property tests of the guard count: hostile command sequences, starts that cannot brake in time, and how far out of the box an arm comes.
 
-`python benchmarks/guard.py` runs them and writes `docs/results/guard.json`; about five minutes.
+`python benchmarks/guard.py` runs them and writes `docs/results/guard.json`; some minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ def main() -> int:
     results = Results(parser.parse_args().record, "hypothesis")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        subprocess.run([sys.executable, "-m", "pytest", TESTS, "-q", "-k", "no_random", f"--junitxml={report}"], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pytest", TESTS, "-q", "-k", "no_random", "-o", "junit_family=xunit1", f"--junitxml={report}"],
+            check=True,
+        )
         cases = ElementTree.parse(report).getroot().iter("testcase")
         for case in cases:
             told = {found.attrib["name"]: found.attrib["value"] for found in case.iter("property")}

@@ -3,6 +3,7 @@
     python benchmarks/published.py --list                      what there is, what of it is done, and about how long the rest takes
     python benchmarks/published.py engines                     goes on where it stopped; without a name, all groups
     python benchmarks/published.py engines --minutes 60        begins nothing that would end later
+    python benchmarks/published.py engines --only reach-wide   only rows with that in their key, so that several processes can share the work
     python benchmarks/published.py --trial FOLDER              all of the script in a few minutes, with no figure worth anything
 
 Groups are files of `docs/results`, and `python docs/generate.py` makes their tables. `engines`: SAC here and of stable-baselines3, in both worlds.
@@ -125,7 +126,9 @@ class Bench:
 
     def worlds(self, group: str, learner: str, task: str, seed: int, engine: str, minutes: float) -> Iterator[Item]:
         """One policy in both engines; its training belongs to the first."""
-        about = {"learner": learner, "engine": engine, "seed": seed}
+        about = {"learner": learner, "engine": engine, "seed": seed, "training": f"isthmus train {learner} {task} --seed {seed}"}
+        if engine == "sb3":
+            about["training"] += " --engine sb3"
 
         def make() -> Path:
             return self.trained(learner, task, seed, engine)
@@ -202,12 +205,19 @@ def main() -> int:
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--list", action="store_true", help="only say what there is to do")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin nothing that would end later")
+    parser.add_argument("--only", default="", metavar="WORDS", help="only items with this in their key, as --list shows them")
     parser.add_argument("--trial", type=Path, metavar="FOLDER", help="a few steps of one task, into this folder")
     arguments = parser.parse_args()
     if unknown := {*arguments.groups} - {*GROUPS}:
         parser.error(f"unknown groups {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
     bench, began = Bench(arguments.trial), time.monotonic()
-    items = [item for name, group in GROUPS.items() if name in (arguments.groups or GROUPS) for item in group(bench)]
+    items = [
+        item
+        for name, group in GROUPS.items()
+        if name in (arguments.groups or GROUPS)
+        for item in group(bench)
+        if arguments.only in item.key
+    ]
     missing = [item for item in items if not item.done()]
     if arguments.list:
         for item in items:

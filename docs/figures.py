@@ -80,26 +80,30 @@ def _source(results: Results, command: str, link: str) -> str:
     return f"`{command}`: [{link.rpartition('/')[2]}]({link}), commit {', '.join(commits)}, {when}, {'; '.join(processors)}."
 
 
-def old_rows(file: Path, changes: Path) -> Iterator[str]:
+def old_rows(file: Path, changes: Path) -> list[str]:
     """Why rows of a file do not belong on a page: unknown words, code that no commit has, or a change of what they measure."""
     results, known = Results(file), strict.load_yaml(changes)
+    found: dict[str, list[str]] = {}
     for key, row in results.rows.items():
-        made, named = results.made[row["made"]], f"{file.name}: {key!r}"
-        for word in sorted({*row["concerns"]} - {*known["concerns"]}):
-            yield f"{named} concerns {word!r}, which {changes.name} does not name"
-        if row.get("trial"):
-            yield f"{named} is a trial of the script, and no figure"
-        commits = {"was measured": made["commit"]}
-        if row.get("policy"):
-            commits["is of a policy that was trained"] = row["policy"]["commit"]
-        for what, commit in commits.items():
-            if commit.endswith(_CHANGED):
-                yield f"{named} {what} by code that no commit has"
-            for change in known["changes"]:
-                if {*change["concerns"]} & {*row["concerns"]} and not _contains(
-                    commit.removesuffix(_CHANGED), made["date"], change, file.parent
-                ):
-                    yield f"{named} {what} before {change['date']}: {change['what']}"
+        for reason in _reasons(row, results.made[row["made"]], known, file.parent):
+            found.setdefault(reason, []).append(key)
+    return [f"{file.name}: {keys[0]!r}{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}: {reason}" for reason, keys in found.items()]
+
+
+def _reasons(row: Row, made: Mapping[str, Any], known: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    for word in sorted({*row["concerns"]} - {*known["concerns"]}):
+        yield f"concerns {word!r}, which no list of changes names"
+    if row.get("trial"):
+        yield "a trial of the script, and no figure"
+    commits = {"measured": made["commit"]}
+    if row.get("policy"):
+        commits["of a policy that was trained"] = row["policy"]["commit"]
+    for what, commit in commits.items():
+        if commit.endswith(_CHANGED):
+            yield f"{what} by code that no commit has"
+        for change in known["changes"]:
+            if {*change["concerns"]} & {*row["concerns"]} and not _contains(commit.removesuffix(_CHANGED), made["date"], change, folder):
+                yield f"{what} before {change['date']}: {change['what']}"
 
 
 def _contains(commit: str, date: str, change: Mapping[str, Any], folder: Path) -> bool:

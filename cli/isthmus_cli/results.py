@@ -39,14 +39,17 @@ class Results:
         self.rows: dict[str, dict[str, Any]] = {}
         self._packages = packages
         self._ours: dict[str, Any] | None = None
-        if file.is_file():
-            found = strict.load_json(file.read_bytes(), str(file))
+        self._read()
+
+    def _read(self) -> None:
+        if self.file.is_file():
+            found = strict.load_json(self.file.read_bytes(), str(self.file))
             if not isinstance(found, dict) or found.keys() != {"made", "rows"}:
-                raise ValueError(f"{file} is no file of figures; it has to hold 'made' and 'rows'")
+                raise ValueError(f"{self.file} is no file of figures; it has to hold 'made' and 'rows'")
             self.made, self.rows = found["made"], found["rows"]
 
     def add(self, key: str, row: Mapping[str, Any], concerns: Iterable[str], made: Mapping[str, Any] | None = None) -> None:
-        """Save a row, in place of an earlier one.
+        """Save a row, in place of an earlier one, beside what other processes have saved meanwhile.
 
         Args:
             key: of the row.
@@ -57,6 +60,7 @@ class Results:
         Raises:
             ValueError: a number is NaN or infinite.
         """
+        self._read()
         if made is None:
             made = self._ours = self._ours or provenance(*self._packages)
         if made not in self.made:

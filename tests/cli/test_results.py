@@ -20,6 +20,19 @@ def test_rows_are_saved_at_once_with_who_measured_them(tmp_path):
     assert not list(results.file.parent.glob("*.part"))
 
 
+def test_two_who_measure_keep_each_others_rows(tmp_path):
+    first, second = (Results(tmp_path / "some.json") for _ in range(2))
+    first.add("a", {"value": 1}, [], made={"command": "first"})
+    second.add("b", {"value": 2}, [], made={"command": "second"})
+    first.add("c", {"value": 3}, [], made={"command": "first"})
+    found = Results(first.file)
+    assert [(key, found.made[row["made"]]["command"]) for key, row in found.rows.items()] == [
+        ("a", "first"),
+        ("b", "second"),
+        ("c", "first"),
+    ]
+
+
 def test_a_number_that_is_none_is_refused_and_changes_nothing(tmp_path):
     results = Results(tmp_path / "some.json")
     results.add("a", {"value": 1}, [])

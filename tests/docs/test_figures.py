@@ -69,10 +69,10 @@ def test_marks_that_do_not_fit_are_problems(tmp_path, text, problem):
 
 def test_a_row_older_than_a_change_of_what_it_concerns_is_refused_by_its_date_where_there_is_no_history(tmp_path):
     early = {**MADE, "date": "2026-11-30 08:59 UTC"}
-    assert list(old_rows(recorded(tmp_path, ["sac"], early), changes(tmp_path))) == []
-    assert list(old_rows(recorded(tmp_path, ["srl"], MADE), changes(tmp_path))) == []
+    assert old_rows(recorded(tmp_path, ["sac"], early), changes(tmp_path)) == []
+    assert old_rows(recorded(tmp_path, ["srl"], MADE), changes(tmp_path)) == []
     (line,) = old_rows(recorded(tmp_path, ["srl"], early), changes(tmp_path))
-    assert line == "rates.json: 'a' was measured before 2026-11-30 09:00 UTC: rows alone"
+    assert line == "rates.json: 'a': measured before 2026-11-30 09:00 UTC: rows alone"
 
 
 @pytest.fixture
@@ -96,20 +96,21 @@ def test_with_a_history_commits_count_of_row_and_policy(tmp_path, history):
     before, change, after = history
     known = changes(tmp_path, change, "2030-01-01 00:00 UTC")  # later than all: the commits decide
     for commit in (change, after):
-        assert list(old_rows(recorded(tmp_path, ["srl"], MADE | {"commit": commit}), known)) == []
+        assert old_rows(recorded(tmp_path, ["srl"], MADE | {"commit": commit}), known) == []
     (line,) = old_rows(recorded(tmp_path, ["srl"], MADE | {"commit": before}), known)
-    assert "was measured before" in line
+    assert ": measured before" in line
     (line,) = old_rows(recorded(tmp_path, ["srl"], MADE | {"commit": after}, policy={"commit": before}), known)
-    assert "is of a policy that was trained before" in line
+    assert "of a policy that was trained before" in line
     (line,) = old_rows(recorded(tmp_path, ["srl"], MADE | {"commit": f"{after}+changes"}), known)
-    assert line == "rates.json: 'a' was measured by code that no commit has"
+    assert line == "rates.json: 'a': measured by code that no commit has"
 
 
-def test_trials_and_unknown_words_are_refused(tmp_path):
-    lines = list(old_rows(recorded(tmp_path, ["slr"], trial=True), changes(tmp_path)))
-    assert lines == [
-        "rates.json: 'a' concerns 'slr', which changes.yaml does not name",
-        "rates.json: 'a' is a trial of the script, and no figure",
+def test_trials_and_unknown_words_are_refused_once_for_all_rows(tmp_path):
+    file = recorded(tmp_path, ["slr"], trial=True)
+    Results(file).add("b", {}, ["slr"], MADE)
+    assert old_rows(file, changes(tmp_path)) == [
+        "rates.json: 'a' and 1 more: concerns 'slr', which no list of changes names",
+        "rates.json: 'a': a trial of the script, and no figure",
     ]
 
 
