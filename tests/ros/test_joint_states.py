@@ -44,6 +44,7 @@ class Bench:
             get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=round(self.now * 1e9))),
             create_subscription=lambda kind, topic, callback, quality: callback,
             count_publishers=lambda topic: 1,
+            resolve_topic_name=lambda topic: topic,
         )
         self.topic = StateTopic(node, robot, PERIOD, **{"realtime": True, **options})
         self.hear = self.topic._subscriptions[0]
@@ -93,6 +94,12 @@ def test_a_publisher_that_dies_shows_beside_one_that_goes_on(bench):
     assert bench.topic.missing == tuple(ARM[:3])
     assert np.isnan(bench.topic.read().position).tolist() == [[True] * 3 + [False] * 3]
     assert bench.topic.stamp == 100_000_000_000
+
+
+def test_a_joint_that_is_named_twice_is_not_known(bench):
+    """The last of its values counted."""
+    bench.says([*ARM, ARM[2]])
+    assert "is missing or not finite" in bench.problems()[0]
 
 
 def test_if_all_are_silent_none_is_missing(bench):
