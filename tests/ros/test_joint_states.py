@@ -130,6 +130,19 @@ def test_in_stepped_time_each_message_says_all(monkeypatch):
     assert bench.topic.delay == 0.0
 
 
+def test_a_state_that_is_not_one_control_period_later_is_not_of_a_stepped_robot(monkeypatch):
+    bench = Bench(monkeypatch, realtime=False)
+    for passed in (PERIOD, 0.002):
+        bench.says()
+        bench.topic.read()
+        bench.now += passed
+        bench.says()
+        if passed == PERIOD:
+            bench.topic.advance()
+    with pytest.raises(RuntimeError, match=r"stamped 0.002000 s later, the control period is 0.050000 s: this robot is not stepped"):
+        bench.topic.advance()
+
+
 @pytest.mark.parametrize(("late", "delay"), [(0.03, 0.03), (-0.03, 0.0), (0.5, 0.5)])
 def test_the_delay_of_a_state_is_known(bench, late, delay):
     bench.says(late=late)
