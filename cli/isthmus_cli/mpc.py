@@ -11,7 +11,7 @@ import tyro
 
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import check_planned
-from isthmus_cli.git_state import git_state
+from isthmus_cli.provenance import commit
 from isthmus_controllers.planners.kind import installed_model, mpc_artifact
 from isthmus_controllers.planners.mpc_settings import MpcSettings
 from isthmus_sim.systems import get_system, is_system, system_contract
@@ -53,7 +53,7 @@ class Mpc:
             task = get_task(self.task)
             parameters, asked = measured_response(task, self.plant, self.seed).parameters(), task.specification
             contract = dataclasses.replace(task.contract, horizon=installed_model(self.task, parameters).horizon)
-        artifact = dataclasses.replace(mpc_artifact(contract, parameters, self.settings, git_state()), specification=asked)
+        artifact = dataclasses.replace(mpc_artifact(contract, parameters, self.settings, commit()), specification=asked)
         path = self.out or Path("runs") / f"{self.task.replace(':', '-')}-mpc.isthmus"
         path.parent.mkdir(parents=True, exist_ok=True)
         artifact.save(path)

@@ -10,9 +10,9 @@ from typing import Any
 from isthmus.policy import Policy
 from isthmus_cli.collectors import CollectorEnv, Collectors
 from isthmus_cli.evaluation import evaluate
-from isthmus_cli.git_state import git_state
 from isthmus_cli.offline import Recordings, load_recordings
 from isthmus_cli.progress import Progress
+from isthmus_cli.provenance import commit
 from isthmus_cli.suite_evaluation import evaluate_suite
 from isthmus_cli.training_film import training_film
 from isthmus_cli.training_tasks import training_environment
@@ -108,7 +108,7 @@ def train_shown(
                     news.append(f"physics exploded {diverged} times (isthmus view --dump {out / 'explosions'})")
                 progress(step, total, ", ".join(news))
 
-            told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": git_state(), "notes": notes}
+            told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": commit(), "notes": notes}
             if learner is None:
                 return _train_sb3(task, env, score, out, told)
             if film:

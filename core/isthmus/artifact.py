@@ -78,7 +78,7 @@ class Artifact:
         training: summary of how it was made, plain data.
         evidence: name → what was measured with this policy, plain data.
         versions: of the software that made it.
-        git: commit it was made from, "" if unknown; say "dirty" where it was.
+        git: commit it was made from, "" if unknown; with "+changes" where its code differed.
         specification: what its task asks of a run, if that is written down; nothing that the policy itself needs.
 
     Raises:
