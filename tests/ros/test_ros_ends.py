@@ -232,3 +232,14 @@ def test_of_a_silent_robot_nobody_waits_for_standstill(tmp_path):
         link.spin(0.5)
     assert [failure for failure in graph.failures if "state is unknown: nothing on /joint_states for" in failure] == graph.failures[:1]
     assert len(graph.failures) == 1
+
+
+def test_a_signal_that_somebody_listens_to_already_stays_his():
+    heard = (
+        "import os, signal\nfrom isthmus_ros.common import signals\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('heard'))\nsignals.listen()\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\nprint(signals.ENDED.is_set())\n"
+        "os.kill(os.getpid(), signal.SIGUSR2)\nprint(signals.ENDED.is_set())"
+    )
+    done = subprocess.run([sys.executable, "-c", heard], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["heard", "False", "True"]

@@ -13,6 +13,7 @@ PARENT = "ISTHMUS_PARENT"
 """Environment variable with the number of the process without which a node must not go on."""
 _DEADLY = "USR1 USR2 ALRM VTALRM PROF XCPU POLL PWR STKFLT"
 _PAUSING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_heard: list[int] = []  # signals that this process listens to
 _SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 
 ENDED = threading.Event()
@@ -22,20 +23,26 @@ PAUSED = threading.Event()
 
 
 def ending() -> tuple[int, ...]:
-    """The signals that ask for an end, or would end the process if nobody listened; that of a closed terminal unless nohup has it ignored.
+    """The signals that ask for an end, or would end the process as nobody listens; that of a closed terminal unless nohup has it ignored.
 
     What a fault of the program raises is not among them, as after it no line of Python is run.
     """
     hung_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
-    others = (getattr(signal, f"SIG{name}", None) for name in _DEADLY.split())
-    return (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, *hung_up, *filter(None, others), *range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
+    others = [
+        *filter(None, (getattr(signal, f"SIG{name}", None) for name in _DEADLY.split())),
+        *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+    ]
+    unheard = (number for number in others if signal.getsignal(number) is signal.SIG_DFL)
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, *hung_up, *unheard)
 
 
 def listen() -> None:
     """Let those signals set `ENDED`, and Ctrl-Z and its like `PAUSED`."""
     for number in ending():
+        _heard.append(number)
         signal.signal(number, lambda *_: ENDED.set())
     for number in _PAUSING:
+        _heard.append(number)
         signal.signal(number, lambda *_: PAUSED.set())
 
 
@@ -53,5 +60,5 @@ def end_with_parent() -> None:
 
 def ignore() -> None:
     """Ignore all of them: a second signal must not hit the interpreter's exit."""
-    for number in (*ending(), *_PAUSING):
+    for number in _heard:
         signal.signal(number, signal.SIG_IGN)
