@@ -19,7 +19,7 @@ import numpy as np
 from scipy import stats
 
 from isthmus.records import Array
-from isthmus_cli.aggregate import aggregate, read_evaluations
+from isthmus_evidence.aggregate import aggregate, read_evaluations
 
 ENGINES = {"isthmus": ("C0", "isthmus"), "sb3": ("C1", "stable-baselines3")}
 

@@ -74,7 +74,7 @@ def main() -> int:
 def take_pictures(names: list[str]) -> None:
     from PIL import Image
 
-    from isthmus_cli.pictures import picture
+    from isthmus_evidence.pictures.stills import picture
 
     PICTURES.mkdir(exist_ok=True)
     for name in names:

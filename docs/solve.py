@@ -9,8 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from isthmus_cli.evaluation import evaluate
 from isthmus_controllers.scripted import scripted_artifact, scripted_tasks
+from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_sim.tasks import get_task
 
 OUT = Path(__file__).parent / "reference" / "solved.json"
@@ -26,7 +26,7 @@ def main() -> int:
         for plant in task.plants:
             if plant == "isaacgym":
                 continue
-            summary = evaluate(task, policy, plant, episodes=EPISODES)
+            summary = evaluate_task(task, policy, plant, episodes=EPISODES)
             steps = [episode["steps"] for episode in summary["per_episode"]]
             solved[name][plant] = {key: summary["success"][key] for key in ("rate", "low", "high")} | {"steps": sum(steps) / len(steps)}
             print(name, plant, solved[name][plant], flush=True)

@@ -6,9 +6,10 @@ import pytest
 pytest.importorskip("mujoco")
 
 from isthmus import ActionChunk
-from isthmus_cli.evaluation import evaluate
-from isthmus_cli.evaluation_report import show_evaluation
-from isthmus_cli.system_evaluation import evaluate_system
+from isthmus_cli.console import show
+from isthmus_evidence.reports.evaluation_report import evaluation_report
+from isthmus_evidence.system_evaluation import evaluate_system
+from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_sim.systems import get_system, system_contract
 from isthmus_sim.tasks import get_task
 
@@ -34,8 +35,8 @@ class Failing:
 def test_an_evaluation_is_not_lost_by_one_command(capsys):
     task = get_task("reach")
     spoilt = np.float32(task.start([np.random.default_rng(5)]).inputs["goal"][0, 0])
-    whole = evaluate(task, Failing(task.contract), episodes=4, seed=3)["per_episode"]
-    summary = evaluate(task, Failing(task.contract, spoilt), episodes=4, seed=3)
+    whole = evaluate_task(task, Failing(task.contract), episodes=4, seed=3)["per_episode"]
+    summary = evaluate_task(task, Failing(task.contract, spoilt), episodes=4, seed=3)
     assert summary["ends"] == {"time limit": 3, "not finite": 1}
     assert [summary["per_episode"][row] for row in (0, 1, 3)] == [whole[row] for row in (0, 1, 3)]
     assert np.isfinite(summary["return"]["mean"])
@@ -46,7 +47,7 @@ def test_an_evaluation_is_not_lost_by_one_command(capsys):
         100,
     ]  # what it did, not how it was braked after
     assert np.isfinite(summary["motion"]["peak_acceleration"])
-    show_evaluation(summary)
+    show(evaluation_report(summary))
     assert f"episode 5 is a failure after 3 steps: command of {task.contract.action.elements[0]} is not finite" in capsys.readouterr().out
 
 

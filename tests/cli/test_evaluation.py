@@ -10,7 +10,8 @@ from isthmus.guard import RUNGS
 from isthmus.motion import motion_of
 from isthmus.records import ActionChunk
 from isthmus.trace import read_trace
-from isthmus_cli.evaluation import evaluate, summarize
+from isthmus_evidence.summary import summarize
+from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_sim.episodes import EpisodeResult
 from isthmus_sim.tasks import get_task
 
@@ -65,7 +66,7 @@ def test_why_episodes_ended_is_counted(changes, why):
 
 def test_the_motion_is_that_of_the_recorded_episode(policies, tmp_path):
     policy = load_policy(policies / "reach.isthmus")
-    summary = evaluate(get_task("reach"), Shaking(policy), "pybullet", episodes=2, seed=5, record=tmp_path)
+    summary = evaluate_task(get_task("reach"), Shaking(policy), "pybullet", episodes=2, seed=5, record=tmp_path)
     for number, episode in enumerate(summary["per_episode"]):
         trace = read_trace(tmp_path / f"pybullet-{5 + number:06d}.mcap")
         expected = motion_of(trace.contract, trace.executed, rungs=np.array([RUNGS.index(rung) for rung in trace.rungs]))
@@ -77,14 +78,14 @@ def test_the_motion_is_that_of_the_recorded_episode(policies, tmp_path):
     assert summary["motion"]["clamped"] > 0.5
     assert summary["motion"]["unit"] == "rad/s"
     assert summary["motion"]["peak_acceleration"] > 0.5
-    still = evaluate(get_task("reach"), policy, episodes=2, seed=5)["motion"]
+    still = evaluate_task(get_task("reach"), policy, episodes=2, seed=5)["motion"]
     assert (still["clamped"], still["reversals_per_second"]) == (0.0, 0.0)
 
 
 def test_chunks_of_rows_are_what_single_episodes_are(policies):
     policy = load_policy(policies / "pendulum.isthmus")
-    together = evaluate(TASK, policy, "pybullet", episodes=12, seed=3)
-    alone = evaluate(TASK, policy, "pybullet", episodes=1, seed=14)
+    together = evaluate_task(TASK, policy, "pybullet", episodes=12, seed=3)
+    alone = evaluate_task(TASK, policy, "pybullet", episodes=1, seed=14)
     assert [episode["seed"] for episode in together["per_episode"]] == list(range(3, 15))
     assert together["per_episode"][-1] == alone["per_episode"][0]
     assert together["cadence"]["steps"] == 2 * TASK.episode_steps
@@ -92,7 +93,7 @@ def test_chunks_of_rows_are_what_single_episodes_are(policies):
 
 def test_traces_hold_the_scored_episodes(policies, tmp_path):
     policy = load_policy(policies / "reach.isthmus")
-    summary = evaluate(get_task("reach"), policy, episodes=2, seed=5, record=tmp_path, parameters={"payload": 1.0})
+    summary = evaluate_task(get_task("reach"), policy, episodes=2, seed=5, record=tmp_path, parameters={"payload": 1.0})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mujoco-000005.mcap", "mujoco-000006.mcap"]
     trace = read_trace(tmp_path / "mujoco-000006.mcap")
     assert trace.complete
@@ -105,8 +106,8 @@ def test_traces_hold_the_scored_episodes(policies, tmp_path):
 def test_wrong_requests_are_refused(policies):
     policy = load_policy(policies / "pendulum.isthmus")
     with pytest.raises(ValueError, match="episodes must be >= 1, got 0"):
-        evaluate(TASK, policy, episodes=0)
+        evaluate_task(TASK, policy, episodes=0)
     with pytest.raises(ValueError, match="task 'pendulum' runs on mujoco, not on 'pybullet'"):
-        evaluate(replace(TASK, plants=("mujoco",)), policy, "pybullet")
+        evaluate_task(replace(TASK, plants=("mujoco",)), policy, "pybullet")
     with pytest.raises(ValueError, match=r"another contract than task 'reach' \(there\): robot is 'pendulum' here, 'ur5e' there"):
-        evaluate(get_task("reach"), policy)
+        evaluate_task(get_task("reach"), policy)

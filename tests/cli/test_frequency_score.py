@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from isthmus.artifact import Artifact
 from isthmus.records import ActionChunk
-from isthmus_cli.evaluation import evaluate
-from isthmus_cli.frequency import FixedLength, evaluate_frequencies, frequency_seed
-from isthmus_cli.frequency_score import LENGTHS, ReturnRange, frequency_averaged_score, published_range
-from isthmus_cli.suite_evaluation import evaluate_suite
+from isthmus_evidence.frequency import FixedLength, evaluate_frequencies, frequency_seed
+from isthmus_evidence.frequency_score import LENGTHS, ReturnRange, frequency_averaged_score, published_range
+from isthmus_evidence.suite_evaluation import evaluate_suite
+from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_sim.suites import get_suite_task
 from isthmus_sim.tasks import get_task
 
@@ -127,7 +127,7 @@ def test_the_curve_begins_with_the_ordinary_evaluation_and_decides_ever_less_oft
     )
     assert [point["length"] for point in summary["curve"]] == list(LENGTHS)
     assert summary["curve"][3]["decision_period"] == pytest.approx(0.3)
-    ordinary = evaluate(task, Damping(task.contract), episodes=2, seed=7)
+    ordinary = evaluate_task(task, Damping(task.contract), episodes=2, seed=7)
     assert summary["curve"][0]["return"] == ordinary["return"]
     assert done[-1] == (16 * 200, 16 * 200)
     assert counts[199::200] == [-(-200 // length) for length in LENGTHS]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from isthmus_cli.console import write_json
-from isthmus_cli.evaluation import summarize
-from isthmus_cli.paired import load_evaluation, paired_difference
+from isthmus_evidence.paired import load_evaluation, paired_difference
+from isthmus_evidence.summary import summarize
 from isthmus_sim.episodes import EpisodeResult
 
 

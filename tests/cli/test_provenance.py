@@ -1,8 +1,8 @@
 import re
 import subprocess
 
-from isthmus_cli import provenance as module
-from isthmus_cli.provenance import provenance
+from isthmus_evidence import provenance as module
+from isthmus_evidence.provenance import provenance
 
 
 def test_a_figure_says_command_commit_versions_and_machine(monkeypatch):

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from isthmus.artifact import Artifact
 from isthmus.guard import PASS, STOP
 from isthmus.trace import TraceStep, TraceWriter, read_trace
-from isthmus_cli import demo as module
 from isthmus_cli.console import write_json
-from isthmus_cli.evaluation import evaluate
-from isthmus_cli.facts import EPISODE_SEED, PLANTS, demo_facts
-from isthmus_cli.pictures import Stills, cut_out, save_stills
-from isthmus_cli.plots import interval_chart
-from isthmus_cli.report import load_demo, percentiles, write_report
+from isthmus_cli.demo import command as module
+from isthmus_cli.demo.facts import EPISODE_SEED, PLANTS, demo_facts
+from isthmus_evidence.pictures.plots import interval_chart
+from isthmus_evidence.pictures.stills import Stills, cut_out, save_stills
+from isthmus_evidence.reports.demo_files import load_demo, percentiles
+from isthmus_evidence.reports.report import write_report
+from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_sim.tasks import get_task
 
 TASK = replace(get_task("reach"), episode_steps=30)
@@ -54,7 +55,7 @@ def finished(policies, tmp_path_factory):
     policy = Artifact.load(policies / "reach.isthmus").policy()
     films = {plant: Stills(6, TASK.episode_steps) for plant in PLANTS}
     for plant, film in films.items():
-        summary = evaluate(TASK, policy, plant, episodes=2, record=out / "traces", film=film)
+        summary = evaluate_task(TASK, policy, plant, episodes=2, record=out / "traces", film=film)
         write_json(summary, out / f"{plant}.json")
     for number in range(2):
         shutil.copy(out / "traces" / f"pybullet-00000{number}.mcap", out / "traces" / f"ros-00{number}.mcap")
@@ -159,9 +160,9 @@ def test_evaluations_of_an_older_version_have_no_motion(out):
 
 
 def test_the_commands_of_the_report_are_commands(monkeypatch):
-    from isthmus_cli.eval import Eval
+    from isthmus_cli.eval.command import Eval
     from isthmus_cli.main import main
-    from isthmus_cli.train_sac import TrainSac
+    from isthmus_cli.train.sac import TrainSac
 
     ran = []
     for command in (Eval, TrainSac):

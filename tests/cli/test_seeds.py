@@ -19,9 +19,9 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file
 
 from isthmus.artifact import Artifact
-from isthmus_cli.aggregate import aggregate, read_evaluations
-from isthmus_cli.seeds import parse_seeds
-from isthmus_cli.statistics import interquartile_mean
+from isthmus_cli.train.seeds import parse_seeds
+from isthmus_evidence.aggregate import aggregate, read_evaluations
+from isthmus_evidence.statistics import interquartile_mean
 
 SMALL = ("--learning-starts", 50, "--batch-size", 8, "--hidden", 8, "--evaluate-every", 100)
 
@@ -163,7 +163,7 @@ def test_only_what_can_be_resumed_is_said_to_go_on(isthmus, tmp_path, monkeypatc
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("isthmus_cli.seeds._run", interrupted)
+    monkeypatch.setattr("isthmus_cli.train.seeds._run", interrupted)
     code, out, _ = isthmus("train", "sac", "pendulum", "--engine", engine, "--seeds", "0-1", "--out", tmp_path)
     assert code == 130
     assert "interrupted" in out

@@ -12,12 +12,13 @@ pytest.importorskip("mujoco")
 from isthmus.records import ActionChunk, Measurement
 from isthmus.robot import load_robot
 from isthmus.specification import Specification
-from isthmus_cli.evaluation import evaluate
-from isthmus_cli.evaluation_report import show_evaluation
+from isthmus_cli.console import show
 from isthmus_cli.main import main
-from isthmus_cli.specification import Judge
-from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_controllers.scripted import scripted_policy
+from isthmus_evidence.reports.evaluation_report import evaluation_report
+from isthmus_evidence.specification import Judge
+from isthmus_evidence.system_evaluation import evaluate_system
+from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_sim.systems import get_system, system_contract
 from isthmus_sim.task import Transition
 from isthmus_sim.tasks import get_task
@@ -83,7 +84,7 @@ def test_a_specification_that_looks_later_than_an_episode_lasted_ends_nothing(ca
     pan = {"pan": f"joint_position.{ROBOT.joint_names[0]}"}
     asked = "eventually[3,4] (pan <= 10) and eventually[0,3] (always[2.5,4] (pan <= 10)) and always[3.5,4] (pan <= 10)"
     task = dataclasses.replace(asking(asked, **pan), episode_steps=150)
-    summary = evaluate(task, Oscillating(task.contract), "mujoco", episodes=4)
+    summary = evaluate_task(task, Oscillating(task.contract), "mujoco", episodes=4)
     assert summary["ends"] == {"stopped by the guard": 2, "time limit": 2}
     stopped, whole = summary["per_episode"][0], summary["per_episode"][3]
     assert 20 < stopped["steps"] < 60 < whole["steps"]
@@ -93,10 +94,10 @@ def test_a_specification_that_looks_later_than_an_episode_lasted_ends_nothing(ca
     assert found["ended_early"] == {"satisfied": 0, "violated": 2, "unbroken": 0}
     assert found["robustness"]["episodes"] == 2
     kept = dataclasses.replace(task, specification=Specification("always[0,4] (pan <= 10)", pan))
-    summary = evaluate(kept, Oscillating(task.contract), episodes=4)
+    summary = evaluate_task(kept, Oscillating(task.contract), episodes=4)
     assert summary["specification"]["ended_early"] == {"satisfied": 0, "violated": 0, "unbroken": 2}
     assert summary["specification"]["satisfied"]["rate"] == 0.5
-    show_evaluation(summary)
+    show(evaluation_report(summary))
     told = capsys.readouterr().out
     assert "neither satisfied nor violated when they ended: 2 episodes; they do not count as satisfied" in told
     assert "of 2 that ended early, 0 satisfied, 0 violated, 2 unbroken" in told
@@ -104,7 +105,7 @@ def test_a_specification_that_looks_later_than_an_episode_lasted_ends_nothing(ca
 
 def test_a_specification_that_looks_beyond_every_episode_is_judged_too():
     task = asking("eventually[9,10] (elbow <= 10)", elbow=f"joint_position.{ROBOT.joint_names[2]}")
-    found = evaluate(task, scripted_policy("reach", task.contract), "mujoco", episodes=2)["specification"]
+    found = evaluate_task(task, scripted_policy("reach", task.contract), "mujoco", episodes=2)["specification"]
     assert (found["satisfied"]["rate"], found["violated"], found["robustness"]) == (0.0, 2, None)
 
 
@@ -112,11 +113,11 @@ def test_eval_reports_satisfaction_and_robustness():
     elbow = f"joint_position.{ROBOT.joint_names[2]}"
     task = asking("always[0,0.5] (elbow <= 10)", elbow=elbow)
     policy = scripted_policy("reach", task.contract)
-    summary = evaluate(task, policy, "mujoco", episodes=3)
+    summary = evaluate_task(task, policy, "mujoco", episodes=3)
     found = summary["specification"]
     assert found["satisfied"]["rate"] == 1.0
     assert 6 < found["robustness"]["low"] <= found["robustness"]["mean"] <= found["robustness"]["high"] < 12
-    assert "specification" not in evaluate(REACH, policy, "mujoco", episodes=1)
+    assert "specification" not in evaluate_task(REACH, policy, "mujoco", episodes=1)
 
 
 class Still:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from isthmus_cli.statistics import mean_interval, paired_rate_interval, success_interval
+from isthmus_evidence.statistics import mean_interval, paired_rate_interval, success_interval
 
 counts = st.tuples(*[st.integers(0, 40)] * 4).filter(any)
 

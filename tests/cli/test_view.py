@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 
 from isthmus import Command, load_robot
-from isthmus_cli.agents import Agent
-from isthmus_cli.film import Film
-from isthmus_cli.pictures import picture
+from isthmus_cli.view.agents import Agent
+from isthmus_evidence.pictures.film import Film
+from isthmus_evidence.pictures.stills import picture
 from isthmus_sim.plants import make_plant
 from isthmus_sim.tasks import get_task
 
 
 @pytest.fixture(autouse=True)
 def no_screen(monkeypatch):
-    monkeypatch.setattr("isthmus_cli.view._has_screen", lambda: False)
+    monkeypatch.setattr("isthmus_cli.view.command._has_screen", lambda: False)
 
 
 @pytest.fixture
 def short(monkeypatch):
     """Episodes of the pendulum with three steps: pictures are slow without a graphics card."""
     task = dataclasses.replace(get_task("pendulum"), episode_steps=3, success_steps=1)
-    monkeypatch.setattr("isthmus_cli.view.get_task", lambda name: task)
-    monkeypatch.setattr("isthmus_cli.film._LARGE", (144, 256))
+    monkeypatch.setattr("isthmus_cli.view.command.get_task", lambda name: task)
+    monkeypatch.setattr("isthmus_evidence.pictures.film._LARGE", (144, 256))
     return task
 
 
@@ -79,7 +79,7 @@ def test_a_dump_is_diagnosed_without_a_screen(isthmus, tmp_path, monkeypatch):
     assert code == 0
     assert "1e+200 rad/s at hinge (too fast)" in out
     assert "there is no screen here" in out
-    monkeypatch.setattr("isthmus_cli.film._LARGE", (144, 256))
+    monkeypatch.setattr("isthmus_evidence.pictures.film._LARGE", (144, 256))
     assert isthmus("view", "--dump", tmp_path / "row.npz", "--video", tmp_path / "row.mp4")[0] == 0
     assert len(frames_of(tmp_path / "row.mp4")[1]) >= 1
 
@@ -98,7 +98,7 @@ def test_agents_stay_within_the_action_s_bounds(name):
 
 
 def test_a_task_has_a_picture_of_its_beginning(monkeypatch):
-    monkeypatch.setattr("isthmus_cli.pictures._PAGE", (135, 240))
+    monkeypatch.setattr("isthmus_evidence.pictures.stills._PAGE", (135, 240))
     first = picture(get_task("reach"))
     assert first.startswith(b"\x89PNG")
     assert picture(get_task("reach")) == first
