@@ -11,8 +11,8 @@ import tyro
 
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import check_planned
-from isthmus_cli.git_state import git_state
 from isthmus_controllers.planners.kind import MpcSettings, installed_model, mpc_artifact
+from isthmus_evidence.provenance import commit
 from isthmus_sim.systems import get_system, is_system, system_contract
 from isthmus_sim.systems.response import measured_response
 from isthmus_sim.tasks import get_task
@@ -52,7 +52,7 @@ class Mpc:
             task = get_task(self.task)
             parameters, asked = measured_response(task, self.plant, self.seed).parameters(), task.specification
             contract = dataclasses.replace(task.contract, horizon=installed_model(self.task, parameters).horizon)
-        artifact = dataclasses.replace(mpc_artifact(contract, parameters, self.settings, git_state()), specification=asked)
+        artifact = dataclasses.replace(mpc_artifact(contract, parameters, self.settings, commit()), specification=asked)
         path = self.out or Path("runs") / f"{self.task.replace(':', '-')}-mpc.isthmus"
         path.parent.mkdir(parents=True, exist_ok=True)
         artifact.save(path)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["commit", "machine", "provenance"]
+__all__ = ["commit", "installed_version", "machine", "provenance"]
 
 _VERSIONS = ("isthmus", "mujoco", "pybullet", "torch", "onnxruntime", "ros-rclpy", "numpy")
 
@@ -32,7 +32,7 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "processors": f"{os.cpu_count()} ({platform.machine()})",
         "python": platform.python_version(),
-        **{name: _version(name) for name in _VERSIONS},
+        **{name: installed_version(name) or "not installed by pip" for name in _VERSIONS},
     }
 
 
@@ -46,15 +46,16 @@ def commit() -> str:
     return head + ("+changes" if changed else "")
 
 
+def installed_version(name: str) -> str:
+    """Version of an installed distribution, "" if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 def _git(folder: Path, *arguments: str) -> str:
     try:
         return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed by pip"

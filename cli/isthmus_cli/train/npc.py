@@ -15,10 +15,10 @@ from isthmus.contract import Contract
 from isthmus.specification import Specification
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import check_planned, engine_model, planned_tasks
-from isthmus_cli.git_state import git_state
 from isthmus_cli.progress import Progress
 from isthmus_controllers.npc.export import npc_artifact
 from isthmus_controllers.npc.training import NpcConfig, Training, npc_config, train_npc
+from isthmus_evidence.provenance import commit
 from isthmus_sim.systems import PREFIX, System, get_system, is_system, system_contract
 from isthmus_sim.tasks import get_task
 
@@ -90,7 +90,7 @@ class TrainNpc:
             "seconds": training.curve[-1][1],
             "replan": system.hold,
         }
-        artifact = npc_artifact(contract, training.network, system, training=summary, git=git_state())
+        artifact = npc_artifact(contract, training.network, system, training=summary, git=commit())
         dataclasses.replace(artifact, specification=asked).save(out / "policy.isthmus")
         if training.interrupted:
             say(f"interrupted after {training.curve[-1][0]} of {self.config.iterations} iterations")

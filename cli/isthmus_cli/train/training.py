@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.policy import Policy
-from isthmus_cli.git_state import git_state
 from isthmus_cli.progress import Progress
 from isthmus_cli.train.collectors import CollectorEnv, Collectors
 from isthmus_cli.train.film import training_film
 from isthmus_cli.train.offline import Recordings, load_recordings
 from isthmus_cli.train.tasks import training_environment
+from isthmus_evidence.provenance import commit
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.dsac_t import DsacT
@@ -110,7 +110,7 @@ def train_shown(
                     news.append(f"physics exploded {diverged} times (isthmus view --dump {out / 'explosions'})")
                 progress(step, total, ", ".join(news))
 
-            told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": git_state(), "notes": notes}
+            told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": commit(), "notes": notes}
             if learner is None:
                 return _train_sb3(task, env, score, out, told)
             if film:
