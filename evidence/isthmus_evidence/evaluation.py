@@ -17,7 +17,7 @@ from isthmus_evidence.system_evaluation import evaluate_system
 from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_sim.randomization import Randomization
 from isthmus_sim.suites import SuiteTask, get_suite_task, is_suite_task
-from isthmus_sim.systems import System, get_system, is_system
+from isthmus_sim.systems import PREFIX, System, get_system, is_system
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task
 
@@ -74,7 +74,8 @@ def evaluate(
     chosen = find_task(known.contract.task) if task is None else find_task(task) if isinstance(task, str) else task
     settings: dict[str, Any] = {"episodes": episodes, "seed": seed, "progress": progress}
     if isinstance(chosen, System):
-        _refuse(f"{chosen.name!r} is an analytic model", parameters=parameters, randomization=randomization, record=record, film=film)
+        why = f"{PREFIX + chosen.name!r} is an analytic model"
+        _refuse(why, parameters=parameters, randomization=randomization, record=record, film=film)
         return evaluate_system(chosen, _runnable(known), replan=replan or 1, **settings)
     chosen = task_for(chosen, known.contract)
     check_contract(known.contract, chosen)

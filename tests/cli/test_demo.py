@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("pybullet")  # says when it was built as it is imported
+
 from isthmus_cli.demo import command as module
 from isthmus_cli.demo.facts import EPISODE_SEED, demo_facts
 from isthmus_sim.tasks import get_task

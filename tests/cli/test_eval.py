@@ -7,7 +7,7 @@ import pytest
 
 from isthmus.artifact import Artifact
 from isthmus.robot import load_robot
-from isthmus_cli.eval import command as module
+from isthmus_evidence import evaluation as module
 from isthmus_controllers.tracking import tracking_artifact, tracking_contract
 
 
