@@ -223,3 +223,14 @@ def _stoppable(room: Array, braking: Array, period: float) -> Array:
     root = np.sqrt(step * step + 2 * braking * room)
     # The root minus the step, without the cancellation that would overshoot the limit by a rounding error; room may be infinite.
     return np.asarray(np.where(np.isfinite(root), 2 * braking * np.minimum(room, _ENDLESS) / (root + step), np.inf))
+
+
+def longer_trail(trail: Trail, rates: Array, timing: Timing) -> Trail:
+    """`trail` with the rates `[B, J]` in force until now before it, as far back as a sample may be late."""
+    longer, lasted = [(timing.since, rates)], timing.since
+    for entry in trail:
+        if lasted > time_out(timing.period):
+            break
+        longer.append(entry)
+        lasted += entry[0]
+    return tuple(longer)

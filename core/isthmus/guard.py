@@ -22,12 +22,12 @@ import math
 
 import numpy as np
 
-from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation, Trail, commanded, robots_own
+from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation, commanded, longer_trail, robots_own
 from isthmus.limits import Limits
-from isthmus.monitors import Monitors, MonitorState, finite, time_out
+from isthmus.monitors import Monitors, MonitorState, finite
 from isthmus.records import Array, Command, Measurement, Told, reorder
 from isthmus.robot import Robot
-from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, renew
+from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, demanding, mask, renew
 from isthmus.timing import Timing
 
 __all__ = ["CLAMP", "HOLD", "NOTHING", "PASS", "RUNGS", "STOP", "Decision", "GuardState", "LimitGuard", "Timing"]
@@ -115,7 +115,7 @@ class LimitGuard:
         """
         if rows is None:
             return self.initial(state.armed.shape[0], armed=armed)
-        return renew(state, self._fresh[armed], _mask(rows, state))
+        return renew(state, self._fresh[armed], mask(rows, state))
 
     def arm(self, state: GuardState) -> GuardState:
         """Let commands through from now on; rows that are stopped stay unarmed until `reset`."""
@@ -131,11 +131,11 @@ class LimitGuard:
         Raises:
             ValueError: `rows` is no mask.
         """
-        return self._demand(state, HOLD, cause, state.armed if rows is None else state.armed & _mask(rows, state))
+        return demanding(state, HOLD, cause, state.armed if rows is None else state.armed & mask(rows, state))
 
     def stop(self, state: GuardState, cause: str) -> GuardState:
         """Ask for a latched stop of all rows."""
-        return self._demand(state, STOP, cause, True)
+        return demanding(state, STOP, cause, True)
 
     def watch(self, state: GuardState, measurement: Measurement, timing: float | Timing, told: Told | None = None) -> GuardState:
         """Look at a sample without judging a command: whatever is wrong raises the rung of the armed rows, as `check` would.
@@ -182,7 +182,9 @@ class LimitGuard:
         emitted = np.where(state.armed[:, None], emitted, state.executed)
         if np.array_equal(emitted, state.executed):
             return None, state
-        following = dataclasses.replace(state, executed=emitted, rate=emitted, trail=self._trail(state, timing) if timing.late else ())
+        following = dataclasses.replace(
+            state, executed=emitted, rate=emitted, trail=longer_trail(state.trail, state.rate, timing) if timing.late else ()
+        )
         return Command(self.mode, self.joints, np.where(state.armed[:, None], emitted, np.nan)), following
 
     def check(
@@ -238,7 +240,7 @@ class LimitGuard:
             runaway=runaway,
             cause=findings.explain(demand),
             monitors=monitors,
-            trail=self._trail(state, timing) if timing.late else (),
+            trail=longer_trail(state.trail, state.rate, timing) if timing.late else (),
         )
         sent = Command(self.mode, self.joints, values) if armed else None
         return Decision(sent, rung, state.armed, following.cause), following
@@ -263,13 +265,6 @@ class LimitGuard:
         """
         seen = reorder(measurement.position, measurement.joints, self.joints) - state.monitors.position
         return np.asarray(state.monitors.away + seen)
-
-    def _demand(self, state: GuardState, rung: int, cause: str, rows: Array | bool) -> GuardState:
-        rises = rows & (state.rung < rung)
-        causes = tuple(cause if rises[row] else old for row, old in enumerate(state.cause))
-        return dataclasses.replace(
-            state, rung=np.where(rises, rung, state.rung).astype(np.int8), cause=causes, good=np.where(rows, 0, state.good)
-        )
 
     def _asked(self, command: Command | None, findings: Findings) -> Array:
         """The asked values in the guard's joint order; NaN where nothing usable was asked for."""
@@ -344,26 +339,8 @@ class LimitGuard:
         place = told.now if told is not None else None
         return Situation(executed, state.rate, state.anchor, monitors.position, velocity, age, timing, state.trail, place)
 
-    def _trail(self, state: GuardState, timing: Timing) -> Trail:
-        """The commands of the last moments, as far back as a sample may be late."""
-        trail, lasted = [(timing.since, state.rate)], timing.since
-        for entry in state.trail:
-            if lasted > time_out(timing.period):
-                break
-            trail.append(entry)
-            lasted += entry[0]
-        return tuple(trail)
-
     def _latch(self, state: GuardState, braking: Array, now: Situation) -> Array:
         """Where an effort-controlled robot is held: its predicted stopping point, latched when braking begins."""
         stopping_point = now.position + now.velocity * np.abs(now.velocity) / (2 * self._braking)
         begins = (braking & ~state.braking)[:, None] | np.isnan(now.anchor)
         return np.where(begins, stopping_point, now.anchor)
-
-
-def _mask(rows: Array, state: GuardState) -> Array:
-    """`rows` if it is a mask of the batch: indices and masks of one shape would be taken for each other in silence."""
-    rows = np.asarray(rows)
-    if rows.dtype != bool or rows.shape != state.armed.shape:
-        raise ValueError(f"rows must be a boolean mask of shape {list(state.armed.shape)}, got {rows.dtype} of shape {list(rows.shape)}")
-    return rows

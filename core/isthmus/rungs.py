@@ -13,7 +13,7 @@ from isthmus.envelope import Trail
 from isthmus.monitors import MonitorState
 from isthmus.records import Array, Command
 
-__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "Findings", "GuardState", "passing", "renew"]
+__all__ = ["CLAMP", "HOLD", "PASS", "RUNGS", "STOP", "Decision", "Findings", "GuardState", "demanding", "mask", "passing", "renew"]
 
 PASS, CLAMP, HOLD, STOP = range(4)
 RUNGS = ("pass", "clamp", "hold", "stop")
@@ -134,6 +134,15 @@ class Findings:
         )
 
 
+def demanding(state: GuardState, rung: int, cause: str, rows: Array | bool) -> GuardState:
+    """The state with at least `rung` in the rows of a mask `[B]`, for a reason that no check has found."""
+    rises = rows & (state.rung < rung)
+    causes = tuple(cause if rises[row] else old for row, old in enumerate(state.cause))
+    return dataclasses.replace(
+        state, rung=np.where(rises, rung, state.rung).astype(np.int8), cause=causes, good=np.where(rows, 0, state.good)
+    )
+
+
 def passing(state: GuardState) -> GuardState:
     """The state without its hold; the set-point stays, and what is armed stays armed."""
     return dataclasses.replace(
@@ -161,6 +170,18 @@ def renew(state: GuardState, fresh: GuardState, rows: Array) -> GuardState:
     trail = tuple((lasted, np.where(rows[:, None], 0.0, rates)) for lasted, rates in state.trail)
     monitors = MonitorState(**pick(state.monitors, fresh.monitors, _MONITORED))
     return GuardState(cause=cause, monitors=monitors, trail=trail, **pick(state, fresh, _REMEMBERED))
+
+
+def mask(rows: Array, state: GuardState) -> Array:
+    """`rows` if it is a mask of the batch: indices and masks of one shape would be taken for each other in silence.
+
+    Raises:
+        ValueError: it is none.
+    """
+    rows = np.asarray(rows)
+    if rows.dtype != bool or rows.shape != state.armed.shape:
+        raise ValueError(f"rows must be a boolean mask of shape {list(state.armed.shape)}, got {rows.dtype} of shape {list(rows.shape)}")
+    return rows
 
 
 _MONITORED = [field.name for field in dataclasses.fields(MonitorState)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isthmus.monitors import time_out
 from isthmus.records import Command
 
-__all__ = ["AHEAD", "Asked", "Gate", "Verdict"]
+__all__ = ["AHEAD", "Asked", "Gate", "Inbox", "Verdict"]
 
 AHEAD = 0.05
 """Seconds that a stamp may be ahead of the clock."""
@@ -18,6 +20,7 @@ _SURPLUS = 1.0  # s of commands beyond the rate of the contract after which the 
 _LULL = 5  # periods without a surplus command that begin the count anew
 _LEAP = 1000  # numbers that a sequence may leave out
 _REMEMBERED = 1000  # senders of before arming
+_QUIET = 1.0  # s for which nobody may have sent anything to a guard that was not armed, before it is armed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Gate:
 
     Attributes:
         epoch: of the sender that is bound; "" until the first command after arming.
+        arming: a random name for the time since it was opened.
         counts: commands that were dropped, by reason.
         reason: why the newest command was dropped; "" if it was not.
     """
@@ -81,6 +85,7 @@ class Gate:
     def open(self) -> None:
         """Bind the next sender that has not been heard yet, beginning with any number."""
         self.epoch, self.reason = "", ""
+        self.arming = secrets.token_hex(4)
         self._barred = frozenset(self._heard)
         self._newest = -1
         self._credit, self._credited = _AT_ONCE, -math.inf
@@ -99,8 +104,8 @@ class Gate:
         self.reason = reason
         return Verdict(dropped=reason)
 
-    def judge(self, asked: Asked, now: float) -> Verdict:
-        """One command at `now`, s."""
+    def judge(self, asked: Asked, now: float, *, overtaken: bool = False) -> Verdict:
+        """One command at `now`, s; one that has been `overtaken` by a newer one before it was read counts for who sends it alone."""
         if self.epoch and asked.epoch != self.epoch:
             self.drop("another sender")
             return Verdict(
@@ -119,6 +124,8 @@ class Gate:
             self.drop("out of sequence")
             return Verdict("out of sequence", f"the sequence leaps from {self._newest} to {asked.sequence}")
         self.epoch, self._newest = asked.epoch, asked.sequence
+        if overtaken:
+            return self.drop("overtaken")
         if self._realtime and self._spend(now):
             verdict = self.drop("surplus")
             return Verdict(verdict.dropped, self._persists(now))
@@ -138,3 +145,49 @@ class Gate:
             self._since = now
         self._surplus = now
         return f"commands come faster than every {self._period:g} s" if now - self._since >= _SURPLUS else ""
+
+
+class Inbox:
+    """Messages on the command topic: whether any come at all, and what waits to be judged.
+
+    Attributes:
+        gate: judges them.
+    """
+
+    def __init__(self, period: float, *, realtime: bool) -> None:
+        """Nothing has come; see `Gate`."""
+        self.gate = Gate(period, realtime=realtime)
+        self._allowed = time_out(period)
+        self._arrived = self._uncalled = -math.inf
+        self._waiting: list[Asked] = []
+
+    def open(self) -> None:
+        """Begin anew, with the next sender: what waits is forgotten."""
+        self.gate.open()
+        self._waiting = []
+
+    def put(self, asked: Sequence[Asked], now: float, *, armed: bool) -> None:
+        """Keep what has come together at `now`, s, to an `armed` guard or to another."""
+        self._notice(now, armed=armed)
+        for one in asked:
+            self.gate.hear(one.epoch)
+        self._waiting += asked
+
+    def ignore(self, reason: str, now: float, *, armed: bool) -> None:
+        """Count a message that cannot be judged."""
+        self._notice(now, armed=armed)
+        self.gate.drop(reason)
+
+    def take(self) -> list[tuple[Asked, bool]]:
+        """What waits, and whether a newer one of the same sender waits, too: lost time is not made up."""
+        waiting, self._waiting = self._waiting, []
+        newest = {asked.epoch: asked for asked in waiting}
+        return [(asked, newest[asked.epoch] is not asked) for asked in waiting]
+
+    def streaming(self, now: float) -> bool:
+        """Whether messages have been coming in lately, accepted or not, or for a second though nothing was armed."""
+        return now - self._arrived <= self._allowed or now - self._uncalled <= _QUIET
+
+    def _notice(self, now: float, *, armed: bool) -> None:
+        self._arrived = now
+        self._uncalled = self._uncalled if armed else now

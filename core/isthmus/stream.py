@@ -21,7 +21,7 @@ from isthmus.phases import ARMED, Event, Phase, following
 from isthmus.records import Command, Told
 from isthmus.robotic import Robotic
 from isthmus.rungs import passing
-from isthmus.senders import Asked, Gate
+from isthmus.senders import Asked, Gate, Inbox
 from isthmus.timing import Timing
 
 __all__ = ["GuardedStream"]
@@ -32,7 +32,6 @@ _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a
 _STILL = 2  # control periods at rest in a row that confirm standstill
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
 _ON_TIME = 0.95  # of a period between two commands, as small a jitter as the limits of what goes over the wire forgive
-_QUIET = 1.0  # s for which nobody may have sent anything to a guard that was not armed, before it is armed
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
 
 
@@ -45,7 +44,6 @@ class GuardedStream:
         state: the guard's state.
         decision: the newest one; None before the first.
         sequence: number of the newest accepted command; -1 before the first since arming.
-        gate: who may command, and what was dropped.
         late_looks: how often more than 20 ms passed without a look, while armed.
     """
 
@@ -77,20 +75,24 @@ class GuardedStream:
         self.decision: Decision | None = None
         self.sequence = -1
         self.late_looks = 0
-        self.gate = Gate(period, realtime=robot.realtime)
+        self._inbox = Inbox(period, realtime=robot.realtime)
         self._lookout = Lookout(robot, guard, period)
         self._robot, self._period = robot, period
         self._on_change, self._last_resort, self._clock = on_change, last_resort, clock
         self._allowed, self._early = time_out(period), _GRAIN * tick
-        self._accepted = self._acted = self._decided = self._arrived = self._uncalled = self._watched = -np.inf
+        self._accepted = self._acted = self._decided = self._watched = -np.inf
         self._shown = (self.phase, 0, "")
         self._clear()
 
     def _clear(self) -> None:
         self._urgent = self._hurry = self._waiting = self._helpless = False
         self._pending: Asked | None = None
-        self._deferred: list[Asked] = []
         self._stamp, self._still, self._ended = -1, 0, ""
+
+    @property
+    def gate(self) -> Gate:
+        """Who may command, and what was dropped."""
+        return self._inbox.gate
 
     @property
     def armed(self) -> bool:
@@ -119,15 +121,14 @@ class GuardedStream:
     @property
     def streaming(self) -> bool:
         """Whether commands have been coming in lately, accepted or not, or for a second though nothing was armed."""
-        now = self._clock()
-        return now - self._arrived <= self._allowed or now - self._uncalled <= _QUIET
+        return self._inbox.streaming(self._clock())
 
     def arm(self) -> None:
         """Let the commands of the next sender that has not been heard yet through; in passing time, send the robot's rest."""
         self._calm()
         if following(self.phase, Event.ARM, effort=self.guard.mode == "effort") is None:
             return
-        self.gate.open()  # before anybody is told: whoever reads "armed" must not read the sender of the time before
+        self._inbox.open()  # before anybody is told: whoever reads "armed" must not read the sender of the time before
         self._go(Event.ARM)
         self.state = self.guard.arm(self.guard.reset(self.state))
         self.decision, self.sequence = None, -1
@@ -166,29 +167,27 @@ class GuardedStream:
 
     def ignore(self, reason: str) -> None:
         """Count a message on the command topic that cannot be judged."""
-        self._notice()
-        self.gate.drop(reason)
+        self._inbox.ignore(reason, self._clock(), armed=self.armed)
 
-    def accept(self, asked: Asked) -> None:
-        """Filter one command, or drop and count it: unarmed, stopped, or not let in by the gate."""
-        now = self._notice()
-        self.gate.hear(asked.epoch)
-        if self._robot.realtime and self.armed and now - self._watched > _LATE:
-            self._deferred.append(asked)  # the states of the time in which nobody looked come first
-            return
-        self._accept(asked, now)
+    def accept(self, *asked: Asked) -> None:
+        """Filter the newest of the commands that have come together, or drop and count it: unarmed, stopped, or not let in by the gate.
 
-    def _notice(self) -> float:
-        """Somebody sends; the time, s."""
-        now = self._arrived = self._clock()
-        self._uncalled = self._uncalled if self.armed else now
-        return now
+        The others are dropped, as lost time is not made up; but each is judged by who sends it.
+        """
+        now = self._clock()
+        self._inbox.put(asked, now, armed=self.armed)
+        if not (self._robot.realtime and self.armed and now - self._watched > _LATE):  # else states of that time come first
+            self._take(now)
 
-    def _accept(self, asked: Asked, now: float) -> None:
+    def _take(self, now: float) -> None:
+        for asked, overtaken in self._inbox.take():
+            self._admit(asked, now, overtaken=overtaken)
+
+    def _admit(self, asked: Asked, now: float, *, overtaken: bool) -> None:
         if not self.armed or self.state.rung[0] == STOP:
             self.gate.drop("stopped" if self.state.rung[0] == STOP else "unarmed")
             return
-        verdict = self.gate.judge(asked, now)
+        verdict = self.gate.judge(asked, now, overtaken=overtaken)
         if verdict.stop:
             self.stop(verdict.stop)
         if verdict.dropped:
@@ -230,9 +229,7 @@ class GuardedStream:
             self._waiting = slept > _LATE and not self._waiting
             if not self._waiting:
                 self._look(now)
-                deferred, self._deferred = self._deferred, []
-                for asked in deferred:
-                    self._accept(asked, now)
+                self._take(now)
                 self._tend(now)
 
     def _look(self, now: float) -> None:

@@ -162,6 +162,30 @@ def test_a_robot_that_comes_back_where_it_was_goes_on_braking():
     assert bench.stream._ended == ""
 
 
+def test_of_velocities_alone_nobody_can_tell_where_a_robot_should_come_back():
+    bench = Bench("velocity").armed().cruise()
+    bench.arm.silent = True
+    bench.run(0.2)
+    bench.arm.position = bench.arm.position + 0.5
+    bench.arm.silent = False
+    bench.run(0.5)
+    assert (bench.phase, bench.stream._ended) == (Phase.STOPPED, "")
+    assert not bench.stream._lookout._gap
+
+
+def gripper(sample):
+    """A joint more than the guard commands, of which nothing is known."""
+    more = {name: np.append(getattr(sample, name), [[np.nan]], axis=1) for name in ("position", "velocity", "effort")}
+    return dataclasses.replace(sample, joints=(*sample.joints, "gripper"), **more)
+
+
+def test_a_joint_that_nobody_knows_and_the_guard_does_not_command_was_not_moved():
+    bench = Bench().armed().run(0.5)
+    bench.arm.tell = gripper
+    bench.run(0.5)
+    assert (bench.phase, bench.stream.cause) == (Phase.IDLE, "")
+
+
 def test_a_robot_that_comes_back_without_a_position_is_not_found_again_yet():
     bench = Bench("position").armed().cruise()
     bench.arm.silent = True

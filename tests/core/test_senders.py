@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.records import Command
-from isthmus.senders import Asked, Gate
+from isthmus.senders import Asked, Gate, Verdict
 
 PERIOD = 0.05
 COMMAND = Command("velocity", ("a",), np.zeros((1, 1)))
@@ -73,6 +73,26 @@ def test_stamps_too_old_or_ahead_are_dropped_in_passing_time_only(age, reason):
     assert found.judge(asked(0, age=age), 0.0).dropped == reason
     assert found.epoch == ""  # what does not count binds nobody
     assert gate(realtime=False).judge(asked(0, age=age), 0.0).dropped == ""
+
+
+def test_what_was_overtaken_counts_for_who_sends_it_alone():
+    found = gate()
+    assert found.judge(asked(3), 0.0, overtaken=True).dropped == "overtaken"
+    assert found.epoch == "0a1b2c3d"
+    for sequence in range(4, 60):  # spends nothing
+        assert found.judge(asked(sequence), 0.0, overtaken=True) == Verdict("overtaken")
+    assert found.judge(asked(60), 0.0) == Verdict()
+    assert found.judge(asked(59), 0.0, overtaken=True).dropped == "out of sequence"
+    assert "a second sender" in found.judge(asked(61, "ffffffff"), 0.0, overtaken=True).stop
+
+
+def test_each_arming_has_a_name_of_its_own():
+    found = gate()
+    names = [found.arming]
+    for _ in range(100):
+        found.open()
+        names.append(found.arming)
+    assert len(set(names)) == len(names)
 
 
 def test_repeated_and_old_numbers_are_dropped_and_counted():

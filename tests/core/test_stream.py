@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from stream_bench import COUNT, PERIOD, ROBOT, TICK, Bench
+from stream_bench import COUNT, EPOCH, JOINTS, PERIOD, ROBOT, TICK, Bench
 
 from isthmus.guard import HOLD, PASS, STOP
 from isthmus.phases import Phase
+from isthmus.records import Command
+from isthmus.senders import Asked
 
 MODES = ["velocity", "position"]
 STOPPING = np.array(ROBOT.limits().stop_acceleration)
@@ -132,6 +134,47 @@ def test_arming_an_armed_guard_renews_it_for_a_new_sender_at_once():
     bench.run(0.2, lambda t: np.full(COUNT, 0.5), epoch="ffffffff")
     assert bench.stream.gate.epoch == "ffffffff"
     assert bench.arm.velocity.min() > 0.4
+
+
+def test_no_command_leaves_a_guard_whose_state_is_unarmed():
+    bench = Bench().armed().cruise()
+    bench.stream.state = bench.stream.guard.disarm(bench.stream.state)
+    sent = len(bench.arm.sent)
+    bench.ask(np.full(COUNT, 0.5))
+    assert len(bench.arm.sent) == sent
+
+
+def together(bench, *speeds, epochs=None):
+    """Commands of one speed each that are read at once."""
+    commands = []
+    for speed, epoch in zip(speeds, epochs or [EPOCH] * len(speeds), strict=True):
+        bench.number += 1
+        commands.append(Asked(epoch, bench.number, bench.arm.stamp, 0.0, Command("velocity", JOINTS, np.full((1, COUNT), speed))))
+    bench.stream.accept(*commands)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_of_commands_that_are_read_at_once_the_newest_is_carried_out(late):
+    bench = Bench().armed().cruise()
+    bench.arm.pass_time(0.03 if late else PERIOD)
+    before = len(bench.arm.sent)
+    together(bench, 0.5, -0.1, 0.3, 0.49)
+    bench.run(3 * TICK)
+    assert bench.stream.gate.counts["overtaken"] == 3
+    assert bench.stream.rung < HOLD
+    np.testing.assert_allclose([values for _, _, values in bench.arm.sent[before:]], np.full((1, COUNT), 0.49))
+
+
+@pytest.mark.parametrize("epochs", [[EPOCH, "ffffffff"], ["ffffffff", EPOCH], [EPOCH, "ffffffff", EPOCH]])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_second_sender_is_noticed_whoever_is_read_at_once_with_it(epochs, late):
+    """On 2579444 the later message replaced the earlier one before it was read, once in three times over DDS."""
+    bench = Bench().armed().cruise()
+    bench.arm.pass_time(0.03 if late else TICK)
+    together(bench, *[0.5] * len(epochs), epochs=epochs)
+    bench.run(3 * TICK)
+    assert "a second sender (ffffffff)" in bench.stream.cause
+    assert bench.phase is Phase.BRAKING
 
 
 def test_a_second_sender_in_motion_stops():

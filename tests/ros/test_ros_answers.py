@@ -1,6 +1,7 @@
 """What a policy makes of its guard's words: whom it is armed for, and when it counts as silent; issue 14, lines 2, 6 and 10."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sensor_msgs.msg import JointState
 
 from isthmus_ros.common import wire
 from isthmus_ros.policy.answers import GuardAnswers
+from isthmus_ros.policy.remote import RemotePlant
 
 OWN, OTHER, DIGEST, PERIOD = "0123abcd", "ffff0000", "f" * 64, 0.02
 JOINTS = ["a", "b"]
@@ -69,6 +71,20 @@ def test_what_passes_nothing_of_this_process_is_said(monkeypatch):
         heard.status(epoch=epoch)
         assert heard.guard.refusal() == ""
         assert heard.guard.ours
+
+
+def test_a_motion_sends_under_a_new_name_after_each_arming_and_only_then():
+    """A motion that ended unanswered just before the guard said whom it is bound to came back under another name, as a second sender."""
+    plant = SimpleNamespace(guard=SimpleNamespace(arming="", epoch=OWN), epoch=OWN, _arming="")
+    names = []
+    for arming in ("a", "a", "b", "b", "a"):
+        plant.guard.arming = arming
+        RemotePlant.begin_motion(plant)
+        assert plant.epoch == plant.guard.epoch
+        names.append(plant.epoch)
+    assert names[0] == names[1] != OWN
+    assert names[2] == names[3]
+    assert len(set(names)) == 3
 
 
 def test_an_old_status_starts_nothing(monkeypatch):

@@ -4,18 +4,20 @@ import fcntl
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import termios
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rclpy")
 
 from isthmus_ros.common.outlet import Outlet
-from isthmus_ros.evaluation.processes import free_domain, isolated
+from isthmus_ros.evaluation.processes import RosError, free_domain, isolated
 
 TALKS = """
 import pathlib, sys
@@ -97,6 +99,42 @@ def test_the_last_word_is_out_when_a_node_has_ended(apart, tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert "the last word" in file.read_text().splitlines()[-1]
+
+
+PARENT = """
+import os, sys, time
+from isthmus_ros.evaluation.processes import NodeProcess
+node = NodeProcess("sim_node", {"task": "reach"}, os.environ)
+while "[INFO]" not in node.log:
+    time.sleep(0.05)
+print(node._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.ros
+def test_a_node_does_not_outlive_the_process_that_keeps_it():
+    with isolated(free_domain()) as environment:
+        parent = subprocess.Popen([sys.executable, "-c", PARENT], env=environment, stdout=subprocess.PIPE, text=True)
+        child = int(parent.stdout.readline())
+        assert Path(f"/proc/{child}").exists()
+        parent.kill()
+        parent.wait()
+        patience = time.monotonic() + 15
+        while Path(f"/proc/{child}").exists():
+            assert time.monotonic() < patience
+            time.sleep(0.05)
+
+
+def test_a_domain_in_which_a_later_participant_was_left_behind_is_not_free(monkeypatch):
+    monkeypatch.setattr("isthmus_ros.evaluation.processes.random.SystemRandom.sample", lambda self, domains, count: [97])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as left:
+        left.bind(("", 7400 + 250 * 97 + 10 + 2 * 7))
+        with pytest.raises(RosError, match="no ROS domain"):
+            free_domain()
+    assert free_domain() == 97
+    with isolated(97):
+        pass
 
 
 def copied(chunks, kept):

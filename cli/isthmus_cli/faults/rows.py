@@ -227,8 +227,6 @@ NOTES = {
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
     "33": "was to be H→S before joint states could come from several publishers; now every joint has an age of its own, and one that is "
     "no longer named is as stale as a silent robot, which is a stop without a hold before it",
-    "79": "a single message may be overwritten by the policy's next one in the guard's queue of one, before it is read: it moves nothing, and nobody "
-    "hears of it",
     "84": "measured on a profile that says that its driver holds the robot (`ros: effort_holds`), which no shipped arm does",
     "85": "a sender of set-points that goes on as if nothing had been late asks for the lost time to be made up, which at full speed is more than "
     "the limit: C",

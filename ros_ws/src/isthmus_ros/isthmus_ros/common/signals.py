@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import threading
 
-__all__ = ["ENDED", "PAUSED", "ending", "ignore", "listen"]
+__all__ = ["ENDED", "PARENT", "PAUSED", "end_with_parent", "ending", "ignore", "listen"]
+
+PARENT = "ISTHMUS_PARENT"
+"""Environment variable with the number of the process without which a node must not go on."""
+_SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 
 ENDED = threading.Event()
 """Set once the process has been asked to end."""
@@ -24,6 +30,18 @@ def listen() -> None:
     for number in ending():
         signal.signal(number, lambda *_: ENDED.set())
     signal.signal(signal.SIGTSTP, lambda *_: PAUSED.set())
+
+
+def end_with_parent() -> None:
+    """Be asked to end when the process that `ISTHMUS_PARENT` names does, however it ends; without it, and outside of Linux, nothing happens."""
+    parent = os.environ.pop(PARENT, "")
+    if not parent:
+        return
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_SIGNAL_AT_PARENTS_DEATH, int(signal.SIGINT))
+    if os.getppid() != int(parent):  # it ended before
+        ENDED.set()
 
 
 def ignore() -> None:

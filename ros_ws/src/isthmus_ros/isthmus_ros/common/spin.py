@@ -74,6 +74,7 @@ def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) 
         exit code: 0, or 1 if the node could not be made or failed.
     """
     signals.listen()
+    signals.end_with_parent()
     with never_waiting():
         return 0 if signals.ENDED.is_set() else _run(create, arguments)
 

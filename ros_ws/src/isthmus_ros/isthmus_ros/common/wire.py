@@ -17,6 +17,7 @@ from isthmus.messages import seconds
 from isthmus.records import Array, Command
 
 __all__ = [
+    "ASKED",
     "CLOCK",
     "COMMAND",
     "COMMANDED",
@@ -41,6 +42,8 @@ __all__ = [
 
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """A best-effort publisher does not match a reliable reader, and a queue of old commands must not exist."""
+ASKED = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+"""For the guard, which must hear everybody who sends, also whom another sender overtakes; it carries out only the newest of what has come."""
 EXECUTED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 """What was executed is history, which scores and recordings need whole; with depth 1 a busy reader would lose what is overwritten."""
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)

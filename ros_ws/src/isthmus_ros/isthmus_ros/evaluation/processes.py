@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from isthmus_ros.common.network import LOOPBACK
+from isthmus_ros.common.signals import PARENT
 
 __all__ = ["NodeProcess", "RosError", "free_domain", "isolated"]
 
 _ON_ITS_WAY = 0.1  # s that a line of a node which runs may take to its log: another process writes it
+_PARTICIPANTS = 50  # of a domain that are looked for
 _PATIENCE = 15.0  # s from SIGINT to the end of a process
 _reserved: dict[int, socket.socket] = {}  # domains that this process keeps others from
 
@@ -39,9 +41,11 @@ def free_domain() -> int:
     for domain in domains:
         ports = 7400 + 250 * domain
         reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError):
             reservation.bind(("", ports + 249))  # of the last participant that a domain can have: a lock that dies with this process
-            probe.bind(("", ports + 10))  # on which the domain's first participant is found
+            for participant in range(_PARTICIPANTS):  # also the later ones: the first may have gone, and left others
+                probe = probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                probe.bind(("", ports + 10 + 2 * participant))
             _reserved[domain] = reservation
             return domain
         reservation.close()
@@ -74,7 +78,7 @@ def isolated(domain: int) -> Iterator[dict[str, str]]:
 
 
 class NodeProcess:
-    """One node in its own process.
+    """One node in its own process, which ends with this one (with the thread that started it, to be exact).
 
     Attributes:
         name: of the node.
@@ -107,7 +111,7 @@ class NodeProcess:
         for topic, other in (remappings or {}).items():
             command += ["-r", f"{topic}:={other}"]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(environment))
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**environment, PARENT: str(os.getpid())})
 
     @property
     def exit_code(self) -> int | None:

@@ -11,12 +11,10 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
 from isthmus.guard import HOLD, RUNGS, STOP, LimitGuard
 from isthmus.phases import Phase
-from isthmus.senders import Asked
 from isthmus.stream import GuardedStream
 from isthmus_ros.common import checks, wire
 from isthmus_ros.common.attributed import AttributedTopic
@@ -28,6 +26,7 @@ from isthmus_ros.common.setup import Setup, declare_setup, policy_path, read_set
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.guard.arming import Arming
 from isthmus_ros.guard.checks import require_deadman, require_effort_holds
+from isthmus_ros.guard.commands import CommandTopic
 from isthmus_ros.guard.emergency import HEARTBEAT, EmergencyStop, emergency_topic, full_names
 from isthmus_ros.guard.plant import RosPlant
 from isthmus_ros.guard.report import guard_status
@@ -111,12 +110,12 @@ class GuardNode(CarefulNode):
         self._arming = Arming(stream, plant, around, self._emergency.problems)
         if self._latched:
             stream.stop(self._latched)
-        commands = self.create_subscription(JointState, "guard/command", self._receive, wire.COMMAND)
+        commands = CommandTopic(self, setup, stream)
         timer = self.create_timer(tick, stream.watch, clock=self._steady)
         self._owned = [
             plant.close,
             around.close,
-            functools.partial(self.destroy_subscription, commands),
+            commands.close,
             functools.partial(self.destroy_timer, timer),
         ]
         if not setup.realtime:
@@ -184,22 +183,6 @@ class GuardNode(CarefulNode):
         words = f"{stream.phase.name.lower()}, {RUNGS[stream.rung]}" + (f": {stream.cause}" if stream.cause else "")
         self.say_change("guard", f"guard {words}", "error" if stream.rung == STOP else "warning" if stream.rung == HOLD else "info")
         self.published()
-
-    def _receive(self, message: Any) -> None:
-        setup, stream = self._setup, self._stream
-        if stream is None or setup is None:
-            return
-        contract = setup.contract
-        try:
-            epoch, sequence, command = wire.asked(message, setup.digest, contract.mode, contract.action.elements)
-        except ValueError as error:
-            stream.ignore("not a command")
-            if stream.armed:
-                stream.stop(str(error))
-            return
-        stamp = wire.nanoseconds_of(message.header.stamp)
-        age = (self.get_clock().now().nanoseconds - stamp) / 1e9
-        stream.accept(Asked(epoch, sequence, stamp, age, command))
 
     def _feel(self) -> None:
         """What buttons and driver say counts at once; an emergency stop whatever the node's state, and stays latched."""

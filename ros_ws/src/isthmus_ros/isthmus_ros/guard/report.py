@@ -13,12 +13,17 @@ __all__ = ["guard_status"]
 
 
 def guard_status(stream: GuardedStream, plant: RosPlant, rate_scale: float, time: Any) -> Any:
-    """Rung, cause, phase, whether it is armed and for whom, the scale of its limits, and what it has dropped, as a DiagnosticArray."""
+    """Rung, cause, phase, whether it is armed, for whom and by which arming, its limits' scale, and what it has dropped, as a DiagnosticArray."""
     rung, cause = stream.rung, stream.cause
     if rung >= HOLD and plant.missing:
         cause = f"joint {plant.missing[0]!r} is missing in {plant.state_topic}; {cause}"
     values = {"rung": RUNGS[rung], "cause": cause, "armed": str(stream.armed).lower(), "phase": stream.phase.name.lower()}
-    values |= {"executed": str(stream.sequence), "epoch": stream.gate.epoch, "late_looks": str(stream.late_looks)}
+    values |= {
+        "executed": str(stream.sequence),
+        "epoch": stream.gate.epoch,
+        "arming": stream.gate.arming,
+        "late_looks": str(stream.late_looks),
+    }
     values |= {"rate_scale": f"{rate_scale:g}"}
     values |= {f"dropped.{reason}": str(count) for reason, count in stream.gate.counts.items()}
     level = 0 if rung == 0 else (1 if rung < HOLD else 2)

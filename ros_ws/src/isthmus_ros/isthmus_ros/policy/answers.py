@@ -74,9 +74,9 @@ class GuardAnswers:
         return self.armed and self._status.get("epoch", "") in ("", self.epoch)
 
     @property
-    def bound(self) -> bool:
-        """Whether the guard has let commands of this process through since it was armed."""
-        return self._status.get("epoch", "") == self.epoch
+    def arming(self) -> str:
+        """Name of the newest arming, as the guard last said; "" if it has not."""
+        return self._status.get("arming", "")
 
     @property
     def rung(self) -> int:

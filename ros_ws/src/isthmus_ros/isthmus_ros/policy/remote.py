@@ -33,13 +33,15 @@ class RemotePlant(StateTopic):
         contract = setup.contract
         super().__init__(node, setup.robot, contract.control_period, **setup.listening)
         self.epoch = wire.new_epoch()
+        self._arming = ""
         self._digest = setup.digest
         self._commands = node.create_publisher(JointState, "guard/command", wire.COMMAND)
         self.guard = GuardAnswers(node, contract.mode, contract.control_period, self.epoch, self._changed)
 
     def begin_motion(self) -> None:
         """Commands follow. A guard that was armed since the last ones lets through only who has not sent anything before."""
-        if not self.guard.bound:
+        if self.guard.arming != self._arming:
+            self._arming = self.guard.arming
             self.epoch = self.guard.epoch = wire.new_epoch()
 
     def begin_decision(self) -> None:
