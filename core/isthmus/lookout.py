@@ -22,7 +22,8 @@ __all__ = ["Lookout", "Sight"]
 _SILENCE = 1.0  # s at rest without a fresh state, after which nothing is sent any more
 _IDLE_TRAVEL = 0.05  # rad or m by which an idle robot may be moved from outside
 _RUNS = "runs away"
-_CHASE = 0.5  # s in which a robot that has strayed must have stopped, or it is a runaway
+_STANDS = 0.5  # s without a way of more than _STIR, after which a robot that has strayed is not watched any more
+_STIR = 0.02  # rad or m
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,20 @@ class Sight:
     hurry: bool = False
 
 
+@dataclass(slots=True)
+class _Chase:
+    """A robot that was let go, watched until it stands: `place`, where it was seen last that it moves, `[1, J]`, and since when, s."""
+
+    origin: Array
+    place: Array
+    since: float
+
+    def over(self, position: Array, now: float) -> bool:
+        if np.nan_to_num(np.abs(position - self.place)).max() > _STIR:
+            self.place, self.since = position, now
+        return now - self.since > _STANDS
+
+
 class Lookout:
     """Watches one robot in time that passes by itself."""
 
@@ -59,7 +74,7 @@ class Lookout:
         self._faulty = self._resting = math.inf  # since when
         self._gap = False
         self._origin: Array | None = None
-        self._chase: tuple[float, Array] | None = None
+        self._chase: _Chase | None = None
 
     def leave(self) -> None:
         """Nothing is commanded from now on: where the robot is at the next look is where it has to stay."""
@@ -106,11 +121,10 @@ class Lookout:
         """Why a robot that strayed, and was let go, is a runaway; "" if it is not."""
         if self._chase is None:
             return ""
-        until, origin = self._chase
         sample = self._robot.read()
-        away = np.nan_to_num(np.abs(sample.position - origin)[0])
+        away = np.nan_to_num(np.abs(sample.position - self._chase.origin)[0])
         far = int(away.argmax())
-        if now > until:
+        if self._chase.over(sample.position, now):
             self._chase = None
         elif away[far] > self._guard.thresholds.runaway_travel:
             self._chase = None
@@ -153,7 +167,7 @@ class Lookout:
         far = int(away.argmax())
         if away[far] <= _IDLE_TRAVEL:
             return ""
-        self._chase = (now + _CHASE, self._origin)
+        self._chase = _Chase(self._origin, sample.position, now)
         return f"{sample.joints[far]} was moved by {away[far]:.2f} rad while nothing was commanded"
 
     def _silent(self, state: GuardState, now: float) -> bool:

@@ -31,6 +31,7 @@ _FROZEN = 0.15  # s without a look that the guard forgives itself in motion
 _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a demand is carried out in its place
 _STILL = 2  # control periods at rest in a row that confirm standstill
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
+_UNASKED = 3  # states that may come in stepped time though nothing was sent: a simulated robot may be put elsewhere
 _ON_TIME = 0.95  # of a period between two commands, as small a jitter as the limits of what goes over the wire forgive
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
 
@@ -88,6 +89,7 @@ class GuardedStream:
         self._urgent = self._hurry = self._waiting = self._helpless = False
         self._pending: Asked | None = None
         self._stamp, self._still, self._ended = -1, 0, ""
+        self._newest, self._unasked = self._robot.stamp, 0
 
     @property
     def gate(self) -> Gate:
@@ -202,13 +204,23 @@ class GuardedStream:
 
     def step(self) -> None:
         """Answer the newest state in stepped time, once: with the command that was made for it, or by braking after a stop."""
-        if self._robot.realtime or not self.armed or self._robot.stamp <= self._stamp:
+        if self._robot.realtime or not self.armed:
+            return
+        self._doubt()
+        if self._robot.stamp <= self._stamp:
             return
         if self.state.rung[0] == STOP:
             self._brake()
         elif self._pending is not None and self._pending.stamp == self._robot.stamp:
             command, self._pending = self._pending.command, None
             self._judge(command)
+
+    def _doubt(self) -> None:
+        """A robot whose states come without being asked for is not stepped, and must be watched otherwise."""
+        if self._robot.stamp != self._newest:
+            self._newest, self._unasked = self._robot.stamp, self._unasked + 1
+        if self._unasked > _UNASKED:
+            self.stop("states come though nothing was sent: this robot's time passes by itself, so the clock must be wall, not stepped")
 
     def watch(self) -> None:
         """Look at the newest sample and at what is missing; brake or send again what is due."""
@@ -339,6 +351,7 @@ class GuardedStream:
         self._settle()
 
     def _send(self, command: Command) -> None:
+        self._unasked = 0
         braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING
         self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 

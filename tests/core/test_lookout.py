@@ -28,6 +28,17 @@ def test_an_idle_arm_that_runs_away_is_let_go_and_its_driver_is_called(mode):
     assert abs(bench.arm.position[0, ELBOW] - ROBOT.home[ELBOW]) < 0.65
 
 
+@pytest.mark.parametrize("speed", [0.1, 0.3])
+@pytest.mark.parametrize("mode", MODES)
+def test_an_idle_arm_that_runs_away_slowly_is_a_runaway_all_the_same(mode, speed):
+    """On 2579444 it had to be fast enough for 0.3 rad within half a second."""
+    bench = Bench(mode).armed().run(0.5)
+    bench.arm.driven = elbow(speed)
+    bench.run(0.35 / speed)
+    assert bench.phase is Phase.STOPPED
+    assert bench.helped == ["elbow_joint runs away though nothing is commanded"]
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_an_idle_arm_that_is_pushed_is_disarmed_with_the_cause_and_never_pulled_back(mode):
     bench = Bench(mode).armed().run(0.5)

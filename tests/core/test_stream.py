@@ -140,8 +140,18 @@ def test_no_command_leaves_a_guard_whose_state_is_unarmed():
     bench = Bench().armed().cruise()
     bench.stream.state = bench.stream.guard.disarm(bench.stream.state)
     sent = len(bench.arm.sent)
-    bench.ask(np.full(COUNT, 0.5))
+    bench.run(0.05, lambda t: np.full(COUNT, 0.5)).run(0.5)
     assert len(bench.arm.sent) == sent
+
+
+def test_a_robot_that_is_sent_whole_motions_is_judged_by_where_it_is_told_to_be():
+    bench = Bench()
+    bench.arm.place = lambda joints, ago=0.0: bench.arm.position - bench.arm.velocity * ago
+    bench.armed().cruise()
+    assert (bench.phase, bench.stream.rung) == (Phase.FOLLOWING, PASS)
+    bench.arm.place = lambda joints, ago=0.0: bench.arm.position + 1.0  # told to be where it is not
+    bench.run(0.1, lambda t: np.full(COUNT, 0.5))
+    assert bench.stream.rung == STOP
 
 
 def together(bench, *speeds, epochs=None):
@@ -353,6 +363,25 @@ def test_in_stepped_time_a_sender_that_is_gone_is_given_up_and_a_motion_at_rest_
     assert (bench.phase, bench.stream.moving) == (Phase.FOLLOWING, False)
     bench.stream.disarm()
     assert bench.phase is Phase.DISARMED
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_robot_whose_time_passes_by_itself_is_not_taken_for_a_stepped_one(mode):
+    """On 2579444 an armed elbow moved 1.5 rad unseen, as nobody looks where time is stepped."""
+    bench = stepped(mode)
+    bench.stream.arm()
+    bench.run(0.1)
+    assert bench.stream.rung == STOP
+    assert "the clock must be wall, not stepped" in bench.stream.cause
+    bench = stepped(mode)
+    bench.stream.arm()
+    bench.arm.pass_time(PERIOD)  # it is put elsewhere
+    bench.arm.pass_time(PERIOD)
+    for _ in range(10):
+        bench.stream.watch()
+        bench.ask(np.zeros(COUNT) if mode == "velocity" else bench.arm.position[0])
+        bench.arm.pass_time(PERIOD)
+    assert bench.stream.rung == PASS
 
 
 @pytest.mark.parametrize("phase", [Phase.FOLLOWING, Phase.BRAKING])

@@ -44,6 +44,7 @@ class Bench:
             get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=round(self.now * 1e9))),
             create_subscription=lambda kind, topic, callback, quality: callback,
             count_publishers=lambda topic: 1,
+            resolve_topic_name=lambda topic: topic,
         )
         self.topic = StateTopic(node, robot, PERIOD, **{"realtime": True, **options})
         self.hear = self.topic._subscriptions[0]
@@ -95,6 +96,12 @@ def test_a_publisher_that_dies_shows_beside_one_that_goes_on(bench):
     assert bench.topic.stamp == 100_000_000_000
 
 
+def test_a_joint_that_is_named_twice_is_not_known(bench):
+    """The last of its values counted."""
+    bench.says([*ARM, ARM[2]])
+    assert "is missing or not finite" in bench.problems()[0]
+
+
 def test_if_all_are_silent_none_is_missing(bench):
     bench.says()
     bench.now += 1
@@ -121,6 +128,19 @@ def test_in_stepped_time_each_message_says_all(monkeypatch):
     assert bench.topic.missing == (ARM[0],)
     assert np.isnan(bench.topic.read().position[0, 0])
     assert bench.topic.delay == 0.0
+
+
+def test_a_state_that_is_not_one_control_period_later_is_not_of_a_stepped_robot(monkeypatch):
+    bench = Bench(monkeypatch, realtime=False)
+    for passed in (PERIOD, 0.002):
+        bench.says()
+        bench.topic.read()
+        bench.now += passed
+        bench.says()
+        if passed == PERIOD:
+            bench.topic.advance()
+    with pytest.raises(RuntimeError, match=r"stamped 0.002000 s later, the control period is 0.050000 s: this robot is not stepped"):
+        bench.topic.advance()
 
 
 @pytest.mark.parametrize(("late", "delay"), [(0.03, 0.03), (-0.03, 0.0), (0.5, 0.5)])

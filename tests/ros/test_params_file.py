@@ -186,6 +186,16 @@ def test_a_namespace_in_the_file_is_refused_with_the_line_to_type(key, policy, w
         plan("deploy", {"policy": policy, "params_file": str(file)})
 
 
+@pytest.mark.parametrize("key", ["/**", "guard_node", "policy_node"])
+def test_a_real_robot_is_not_stepped_by_a_file(key, policy, written):
+    """On 2579444 nothing watched an armed arm any more."""
+    file = str(written(f'"{key}": {{ros__parameters: {{clock: stepped}}}}'))
+    for use in ("deploy", "identify") if key != "policy_node" else ("deploy",):
+        with pytest.raises(ValueError, match=r"own.yaml: clock: stepped is for a simulated robot alone"):
+            plan(use, {"policy": policy, "params_file": file})
+    assert parameters_of(key if "node" in key else "guard_node", "sim", policy=policy, params_file=file)["clock"] == "stepped"
+
+
 def test_a_file_that_is_missing_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"there is no parameter file .*nowhere\.yaml"):
         read_parameters(tmp_path / "nowhere.yaml", PLACES)

@@ -60,20 +60,25 @@ def ended(fault, signals=()):
         return process.returncode, first + rest
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGQUIT]])
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGQUIT]]
+    + [[number] for number in (signal.SIGUSR1, signal.SIGALRM, signal.SIGXCPU, signal.SIGRTMIN)],
+)
 def test_a_signal_ends_a_node_at_rest_with_code_0(signals):
     code, said = ended("", signals)
     assert (code, said.count("braking")) == (0, 5), said
 
 
-def test_a_node_is_not_paused_from_its_terminal():
+@pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGTTOU])
+def test_a_node_is_not_paused_from_its_terminal(number):
     """Ctrl-Z stopped guard and policy, and the arm went on."""
     with isolated(free_domain()) as environment:
         process = subprocess.Popen(
             [sys.executable, "-c", NODE, ""], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         process.stdout.readline()
-        process.send_signal(signal.SIGTSTP)
+        process.send_signal(number)
         said = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=30)

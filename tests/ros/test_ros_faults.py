@@ -90,18 +90,15 @@ def test_stamps_far_from_the_clock_refuse_activation_unless_they_are_checked_rel
                 assert complaint in nodes.refusal()
 
 
-def test_stepped_policy_refuses_a_robot_whose_time_passes_by_itself(task, policy_file, goal):
+def test_a_guard_and_a_policy_in_stepped_time_refuse_a_robot_whose_time_passes_by_itself(policy_file):
     with bench(policy_file, simulator={"clock": "wall"}) as nodes:
         assert nodes.configure()
         nodes.activate()
         nodes.arm()
-        nodes.reach_for(task.contract, goal)
-        nodes.link.forget()
-        nodes.start()
-        nodes.wait(lambda: nodes.link.status["policy"] == "idle" and nodes.link.status["failure"], "the end of the motion")
-        assert re.search("this robot is not stepped|no next joint state within 7 s", nodes.link.status["failure"])
-        nodes.link.spin(0.2)
-        assert len(nodes.link.executed) < 5
+        nodes.wait(lambda: "the clock must be wall, not stepped" in nodes.link.status["cause"], "the guard's stop")
+        assert "the clock must be wall, not stepped" in nodes.start_refusal()
+        nodes.link.spin(0.5)
+        assert all(not any(message.velocity) for message in nodes.link.executed.values())
 
 
 def test_start_needs_arming_and_a_valid_input(task, policy_file, goal):

@@ -124,6 +124,8 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     file = Path(str(values["params_file"])).expanduser().resolve() if values["params_file"] else None
     filed = read_parameters(file, places) if file else {node: {} for node in places}
     for said in filed.values():
+        if "clock" not in values and said.get("clock", "wall") != "wall":
+            raise ValueError(f"{file}: clock: {said['clock']} is for a simulated robot alone; the time of a real one passes by itself")
         if own := {name: value for name, value in said.items() if name in _PROFILE and name not in told}:
             try:
                 _robot(values | own, artifact.contract if artifact else None)

@@ -7,6 +7,7 @@ as they come, one for each set of names, and put together when somebody asks, wh
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from isthmus_ros.common import wire
 __all__ = ["JoinedStates", "Part", "named_joints", "travelled"]
 
 _FIELDS = ("position", "velocity", "effort")
+_UNKNOWN = -1  # place of a joint that is named twice: nobody can tell which of its values is meant
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +31,7 @@ class Part:
 
     Attributes:
         columns: joints that it is about, by their place in the robot.
-        places: their places in the message; None if it is about all joints of the robot, in order, and about nothing else.
+        places: their places in the message, -1 for what it names twice; None if it is about all joints of the robot, in order, and nothing else.
         offset: constant difference of the clocks that is taken off its delay, s.
         message: a JointState.
         stamp: its stamp, ns.
@@ -55,7 +57,7 @@ class Part:
         values = [math.nan] * count
         if len(given) == len(self.message.name):
             for column, place in zip(self.columns, self.places or range(count), strict=True):
-                values[column] = given[place]
+                values[column] = _value(given, place)
         return values
 
 
@@ -184,7 +186,8 @@ class JoinedStates:
         """Remember which joints messages of these names are about; None for none."""
         if names in self._foreign:
             return None
-        places = {self._column[name]: place for place, name in enumerate(names) if name in self._column}
+        counts = Counter(names)
+        places = {self._column[name]: place if counts[name] == 1 else _UNKNOWN for place, name in enumerate(names) if name in self._column}
         if not places:
             self._foreign = {names} if len(self._foreign) >= self._most else self._foreign | {names}
             return None
@@ -217,7 +220,11 @@ def _fill(values: Array, part: Part) -> None:
         if part.places is None:
             values[row] = given if known else np.nan
         else:
-            values[row, list(part.columns)] = [given[place] for place in part.places] if known else np.nan
+            values[row, list(part.columns)] = [_value(given, place) for place in part.places] if known else np.nan
+
+
+def _value(given: Sequence[float], place: int) -> float:
+    return math.nan if place == _UNKNOWN else given[place]
 
 
 def _pose(pose: Any) -> Array:

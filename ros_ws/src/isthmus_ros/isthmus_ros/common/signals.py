@@ -11,6 +11,8 @@ __all__ = ["ENDED", "PARENT", "PAUSED", "end_with_parent", "ending", "ignore", "
 
 PARENT = "ISTHMUS_PARENT"
 """Environment variable with the number of the process without which a node must not go on."""
+_DEADLY = "USR1 USR2 ALRM VTALRM PROF XCPU POLL PWR STKFLT"
+_PAUSING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 
 ENDED = threading.Event()
@@ -19,17 +21,22 @@ PAUSED = threading.Event()
 """Set when somebody has asked for a pause (Ctrl-Z), which is not granted: a process that stands still would leave a robot moving."""
 
 
-def ending() -> tuple[signal.Signals, ...]:
-    """The signals that ask for an end: Ctrl-C, SIGTERM, SIGQUIT, and that of a closed terminal unless nohup has it ignored."""
+def ending() -> tuple[int, ...]:
+    """The signals that ask for an end, or would end the process if nobody listened; that of a closed terminal unless nohup has it ignored.
+
+    What a fault of the program raises is not among them, as after it no line of Python is run.
+    """
     hung_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
-    return (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, *hung_up)
+    others = (getattr(signal, f"SIG{name}", None) for name in _DEADLY.split())
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, *hung_up, *filter(None, others), *range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
 
 
 def listen() -> None:
-    """Let those signals set `ENDED`, and Ctrl-Z `PAUSED`."""
+    """Let those signals set `ENDED`, and Ctrl-Z and its like `PAUSED`."""
     for number in ending():
         signal.signal(number, lambda *_: ENDED.set())
-    signal.signal(signal.SIGTSTP, lambda *_: PAUSED.set())
+    for number in _PAUSING:
+        signal.signal(number, lambda *_: PAUSED.set())
 
 
 def end_with_parent() -> None:
@@ -46,5 +53,5 @@ def end_with_parent() -> None:
 
 def ignore() -> None:
     """Ignore all of them: a second signal must not hit the interpreter's exit."""
-    for number in (*ending(), signal.SIGTSTP):
+    for number in (*ending(), *_PAUSING):
         signal.signal(number, signal.SIG_IGN)

@@ -80,7 +80,6 @@ class StateTopic:
         self.batch = 1
         self.realtime = realtime
         self.sequence = -1
-        self.state_topic = wire.joined(namespace, robot.ros.state_topic)
         self._node = node
         self._prefix = prefix
         self._states = JoinedStates(robot, prefix)
@@ -93,7 +92,9 @@ class StateTopic:
         self._interrupted = False
         self.on_state: Callable[[], None] = lambda: None
         self.images: Callable[[], Mapping[str, Array]] = dict
-        self._subscriptions = [node.create_subscription(JointState, self.state_topic, self._receive, wire.SENSORS)]
+        topic = wire.joined(namespace, robot.ros.state_topic)
+        self.state_topic = str(node.resolve_topic_name(topic))  # as it is remapped: the graph knows no other
+        self._subscriptions = [node.create_subscription(JointState, topic, self._receive, wire.SENSORS)]
         self._odometry: OdometryInput | None = None
         if robot.ros.odometry_topic:
             self._odometry = OdometryInput(wire.joined(namespace, robot.ros.odometry_topic), self._allowed)

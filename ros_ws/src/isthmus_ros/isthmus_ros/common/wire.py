@@ -51,6 +51,7 @@ SENSORS = qos_profile_sensor_data
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 _EPOCH = re.compile(r"[0-9a-f]{8}")
+_SHOWN = 80  # characters of a mark that is none
 _NUMBER = re.compile(r"[0-9]{1,15}")  # not \d, which takes digits of every script
 
 NOBODY = "00000000"
@@ -115,6 +116,8 @@ def column(message: JointState, field: str, joints: tuple[str, ...]) -> Array:
     if message.name == list(joints):  # as most drivers do it
         return np.array(values)[None]
     known = dict(zip(message.name, values, strict=True))
+    if len(known) != len(message.name):  # nobody can tell which of two values is meant
+        return np.full((1, len(joints)), np.nan)
     return np.array([[known.get(joint, np.nan) for joint in joints]])
 
 
@@ -141,7 +144,7 @@ def asked(message: JointState, digest: str, mode: str, joints: tuple[str, ...]) 
     epoch, _, number = rest.partition(":")
     if origin != digest[:12] or not _EPOCH.fullmatch(epoch) or not _NUMBER.fullmatch(number):
         raise ValueError(
-            f"a command must be marked {digest[:12]}:<epoch>:<sequence>, with the contract's digest, got {message.header.frame_id!r}"
+            f"a command must be marked {digest[:12]}:<epoch>:<sequence>, with the contract's digest, got {message.header.frame_id[:_SHOWN]!r}"
         )
     names = tuple(message.name)
     for name in names:

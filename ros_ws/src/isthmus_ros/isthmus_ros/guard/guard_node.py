@@ -206,7 +206,7 @@ class GuardNode(CarefulNode):
         stream, around = self._stream, self._around
         if stream is None or around is None:
             return
-        cause, foreign = around.look_round()
+        cause, foreign = around.look_round(moving=stream.moving)
         pressed = self._emergency.problems()  # asked whatever the phase: it forgets who has gone
         if not stream.armed:
             return

@@ -43,12 +43,12 @@ class RosPlant(StateTopic):
         contract = setup.contract
         super().__init__(node, setup.robot, contract.control_period, **setup.listening)
         self.transport, topic = transport_of(transport, self.profile, contract.mode)
-        self.command_topic = wire.joined(setup.namespace, topic)
         self._mode, self._digest = contract.mode, setup.digest
         self._last: Command | None = None
         self._transport: Transport = make_transport(
-            node, self.transport, self.command_topic, setup.robot, limits, contract.control_period, setup.prefix
+            node, self.transport, wire.joined(setup.namespace, topic), setup.robot, limits, contract.control_period, setup.prefix
         )
+        self.command_topic = str(self._transport.publisher.topic_name)
         self.listeners = Listeners(node, self._transport.publisher, self.profile.controller_of(self.transport, topic))
         self._executed = node.create_publisher(JointState, "guard/executed", wire.EXECUTED)
 

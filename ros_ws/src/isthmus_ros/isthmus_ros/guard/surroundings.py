@@ -10,7 +10,7 @@ from typing import Any
 
 from isthmus_ros.common.setup import Setup
 from isthmus_ros.guard.activity import ControllerActivity, list_controllers
-from isthmus_ros.guard.checks import nobody_listens, other_publishers, topic_problems
+from isthmus_ros.guard.checks import nobody_listens, other_publishers, several_senders, topic_problems
 from isthmus_ros.guard.plant import RosPlant
 from isthmus_ros.guard.preconditions import Preconditions
 from isthmus_ros.guard.stop_services import StopServices
@@ -40,15 +40,20 @@ class Surroundings:
         """Why the robot may not move, as its driver says or does not say any more."""
         return [*self._preconditions.problems(), *filter(None, [self._activity.problem()])]
 
-    def look_round(self) -> tuple[str, bool]:
+    def look_round(self, *, moving: bool) -> tuple[str, bool]:
         """What has come into the graph; to be called a few times a second.
+
+        Args:
+            moving: whether the robot is; then a second sender is a reason to stop whatever it says, as it may take on the first one's name.
 
         Returns:
             why to stop, "" if there is no reason; and whether the stop services are needed too, as somebody else commands the robot.
         """
         self._activity.look()
         others = other_publishers(self._node, self._plant.command_topic)
-        return "; ".join([*others, *nobody_listens(self._plant), *self._plant.doubled(), *self.driver_problems()]), bool(others)
+        senders = several_senders(self._node) if moving else []
+        problems = [*others, *senders, *nobody_listens(self._plant), *self._plant.doubled(), *self.driver_problems()]
+        return "; ".join(problems), bool(others)
 
     def call_for_help(self, cause: str) -> None:
         """Ask the robot's driver to end external control, until it answers."""

@@ -125,7 +125,9 @@ class MonitorNode(CarefulNode):
             "monitored_motion": str(watch.motion),
             "monitored_samples": str(known.sample + 1),
             "missed_commands": str(watch.missed),
-            "listening": str(bool(self.count_publishers("guard/executed"))).lower(),  # before that, commands go by unheard
+            "listening": str(
+                bool(self.count_publishers(self.resolve_topic_name("guard/executed")))
+            ).lower(),  # before that, commands go by unheard
             "problem": watch.problem,
             "decided": str(watch.finished).lower(),
             **input_report("monitored_input", inputs.values()),
