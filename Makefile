@@ -59,6 +59,7 @@ mutation: .venv/installed
 docs: .venv/installed
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/mkdocs build --strict
+	$(BIN)/python docs/marks.py site
 
 clean:
 	rm -rf .venv .venv-metaworld site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

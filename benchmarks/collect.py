@@ -4,6 +4,7 @@
 process, in the same run.
 """
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from isthmus.contract import Contract
 from isthmus_cli.train.collectors import CollectorEnv, Collectors
 from isthmus_cli.train.tasks import find_task, training_environment
+from isthmus_evidence.results import Results
 
 CASES = (("reach", "mujoco", 16), ("reach", "pybullet", 16), ("gym:HalfCheetah-v5", "mujoco", 16), ("gym:HalfCheetah-v5@84", "mujoco", 4))
 PROCESSES = (1, 2)
@@ -38,14 +40,22 @@ def rate(env: Any, contract: Contract, rows: int) -> float:
 
 def main() -> int:
     """Measure all cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", type=Path, help="file of figures to write; wants an idle computer")
+    file = parser.parse_args().record
+    results = Results(file, "ray", "gymnasium") if file else None
     for name, plant, rows in CASES:
         task = find_task(name)
         alone = rate(training_environment(task, plant, rows, None, Path("unused")), task.contract, rows)
         print(f"{name} {plant}, {rows} rows: {alone:.0f} steps/s in this process")
+        rates = {"alone": alone}
         for count in PROCESSES:
             env = CollectorEnv(name, task.contract, plant, rows, None, Path("unused"), Collectors(count))
             found = rate(env, task.contract, rows)
+            rates[str(count)] = found
             print(f"{name} {plant}, {rows} rows: {found:.0f} steps/s in {count} processes, {found / alone:.2f} ×")
+        if results:
+            results.add(f"{name} | {plant} | {rows}", {"task": name, "plant": plant, "rows": rows, "rates": rates}, ("speed",))
     return 0
 
 

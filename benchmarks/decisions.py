@@ -19,6 +19,7 @@ from isthmus.artifact import Artifact
 from isthmus.kinds.graph import graph_artifact
 from isthmus.sequence import sequence_contract
 from isthmus_evidence.contracts import task_for
+from isthmus_evidence.results import Results
 from isthmus_evidence.statistics import mean_interval, success_interval
 from isthmus_ros.evaluation.coordinator import evaluate_over_ros
 from isthmus_sim.tasks import get_task
@@ -34,7 +35,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the first episode")
     parser.add_argument("--clock", choices=("stepped", "wall"), default="stepped")
     parser.add_argument("--plant", choices=("mujoco", "pybullet"), default="pybullet")
+    parser.add_argument("--record", type=Path, help="file of figures to write")
     arguments = parser.parse_args()
+    results = Results(arguments.record) if arguments.record else None
     with tempfile.TemporaryDirectory() as folder:
         repeating = Path(folder) / "repeating.isthmus"
         repeat_actions(Artifact.load(arguments.reactive), arguments.length).save(repeating)
@@ -52,6 +55,19 @@ def main() -> None:
                 f"success {successes} of {len(found)} ({low:.2f} … {high:.2f}), return {returns.mean():.1f} ({worst:.1f} … {best:.1f})",
                 flush=True,
             )
+            if results:
+                row = {
+                    "what": f"{what}, {arguments.length} actions per decision",
+                    "task": task.name,
+                    "plant": arguments.plant,
+                    "clock": arguments.clock,
+                    "rate": rate,
+                    "episodes": len(found),
+                    "success": {"rate": successes / len(found), "low": low, "high": high},
+                    "return": {"mean": float(returns.mean()), "low": worst, "high": best},
+                    "policy": {"commit": Artifact.load(arguments.sequence if what == "sequence" else arguments.reactive).git},
+                }
+                results.add(f"{what} | {arguments.clock}", row, ("ros", "eval", "fas", "srl" if what == "sequence" else "sac"))
 
 
 def repeat_actions(artifact: Artifact, length: int) -> Artifact:

@@ -1,17 +1,19 @@
 """Coverage of 95 % intervals of a mean: how often do they hold the true one?
 
-`python benchmarks/intervals.py` draws many evaluations of n episodes from returns whose mean is known, and counts. Returns are normal; skewed, minus
-a log-normal; or of a policy that fails in a tenth of its episodes, which then earn far less. Below are the interquartile mean over seeds, of normal
-scores, and the difference of paired success rates, as `isthmus_evidence.statistics` makes their intervals.
+`python benchmarks/intervals.py [--record docs/results/intervals.json]` draws many evaluations of n episodes from returns whose mean is known, and
+counts. Returns are normal; skewed, minus a log-normal; or of a policy that fails in a tenth of its episodes, which then earn far less. Below are the
+interquartile mean over seeds, of normal scores, and the difference of paired success rates, as `isthmus_evidence.statistics` makes their intervals.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import bootstrap, t
 
+from isthmus_evidence.results import Results
 from isthmus_evidence.statistics import CONFIDENCE, RESAMPLES, interquartile_mean, paired_rate_interval
 
 _SIZES = (5, 10, 20, 50, 100)
@@ -23,7 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--evaluations", type=int, default=2000, help="of each kind")
     parser.add_argument("--resamples", type=int, default=RESAMPLES // 5, help="of each bootstrap")
+    parser.add_argument("--record", type=Path, help="file of figures to write")
     arguments = parser.parse_args()
+    results, concerns = Results(arguments.record) if arguments.record else None, ("intervals",)
     draw = np.random.default_rng(0)
     print(f"{'returns':12} {'episodes':>8}  " + "  ".join(f"{method:>18}" for method in _METHODS) + "     coverage and mean width")
     for kind, mean in (("normal", 0.0), ("skewed", -np.exp(0.5)), ("failing", 0.9 * 112 + 0.1 * 30)):
@@ -34,11 +38,19 @@ def main() -> None:
                 low, high = _interval(method, samples, arguments.resamples, draw)
                 held, width = (low <= mean) & (mean <= high), np.median(high - low)
                 cells.append(f"{held.mean():9.3f} {width:8.2f}")
+                if results:
+                    row = {"kind": kind, "size": size, "method": method, "held": float(held.mean()), "width": float(width)}
+                    results.add(f"{kind} | {size} | {method}", row, concerns)
             print(f"{kind:12} {size:8d}  " + "  ".join(cells), flush=True)
     print(f"\n{'interquartile mean':20} {'seeds':>8}  coverage")
     for size in (3, 5, 10, 20):
         _, low, high = interquartile_mean(draw.normal(size=(size, arguments.evaluations)))
-        print(f"{'normal':20} {size:8d}  {((low <= 0) & (high >= 0)).mean():.3f}", flush=True)
+        share = float(((low <= 0) & (high >= 0)).mean())
+        print(f"{'normal':20} {size:8d}  {share:.3f}", flush=True)
+        if results:
+            results.add(
+                f"interquartile mean | {size}", {"what": "interquartile mean", "kind": "normal", "size": size, "held": share}, concerns
+            )
     print(f"\n{'paired rates':20} {'episodes':>8}  coverage")
     for shares in ((0.85, 0.10, 0.02, 0.03), (0.6, 0.2, 0.1, 0.1), (0.95, 0.02, 0.01, 0.02)):
         for size in _SIZES:
@@ -46,6 +58,9 @@ def main() -> None:
             found = np.array([paired_rate_interval(*row) for row in counts.tolist()])
             held = (found[:, 0] <= shares[1] - shares[2]) & (shares[1] - shares[2] <= found[:, 1])
             print(f"{shares!s:20} {size:8d}  {held.mean():.3f}", flush=True)
+            if results:
+                row = {"what": "paired rates", "kind": "shares " + ", ".join(map(str, shares)), "size": size, "held": float(held.mean())}
+                results.add(f"paired rates | {shares} | {size}", row, concerns)
 
 
 def _returns(kind: str, draw: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:

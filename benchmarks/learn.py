@@ -20,7 +20,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from rivals import Loop, Race
+from rivals import Loop, Race, Recorder
 from sbx_sac import train_sbx_sac
 
 import isthmus_sim
@@ -56,27 +56,35 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=(), help="only measure the time until these tasks are solved")
     parser.add_argument("--seeds", type=int, default=5, help="of --targets")
+    parser.add_argument("--record", type=Path, help="file of figures to write; wants an idle computer")
     arguments = parser.parse_args()
+    record = Recorder(arguments.record, "gymnasium", "sbx-rl", "jax")
     rounds, steps = (3, 200) if arguments.quick else (9, 500)
     print(f"load {os.getloadavg()[0]:.2f}, {os.cpu_count()} threads, PyTorch {torch.__version__}, medians")
     print(f"{'what':64} {'here':>12} {'rival':>12} {'ratio':>7} {'target':>7}")
     for task in arguments.targets:
-        race_to_target(task, arguments.seeds)
+        race_to_target(task, arguments.seeds, record)
     if not arguments.targets:
-        race_halfcheetah(rounds, steps)
+        race_halfcheetah(rounds, steps, record)
         for task in ("reach", TASK):
-            race_acting(task, 3 * rounds)
-        show_memory()
+            race_acting(task, 3 * rounds, record)
+        show_memory(record)
     print(f"load {os.getloadavg()[0]:.2f}")
 
 
-def show_memory() -> None:
+def show(what: str, here: str, rival: str, ratio: str, target: str, record: Recorder) -> None:
+    """One line."""
+    print(f"{what:64} {here:>12} {rival:>12} {ratio:>7} {target:>7}", flush=True)
+    record.line(what, here, rival, ratio, target)
+
+
+def show_memory(record: Recorder) -> None:
     """Size of a full replay."""
     memory = Replay(get_suite_task(TASK).contract, 10**6).nbytes / 1e9
-    print(f"{'replay of a million transitions of HalfCheetah':64} {f'{memory:.3f} GB':>12} {'':12} {'':7} {'≤ 0.35':>7}")
+    show("replay of a million transitions of HalfCheetah", f"{memory:.3f} GB", "", "", "≤ 0.35", record)
 
 
-def race_halfcheetah(rounds: int, steps: int) -> None:
+def race_halfcheetah(rounds: int, steps: int, record: Recorder) -> None:
     """Steps per second of SAC, and updates per second of its matrix products alone."""
     loops: dict[str, Loop] = {"here": own_loop(steps), "products": products_loop(steps)}
     for threads in (1, 2):
@@ -93,10 +101,10 @@ def race_halfcheetah(rounds: int, steps: int) -> None:
             name = "the update's matrix products alone, 1 thread" if rival == "products" else rival
             target = "" if rival == "products" else f"≥ {targets.get(rival, 1.8):g}"
             what = f"SAC steps on HalfCheetah / {name}"
-            print(f"{what:64} {rates[0]:>12} {rates[1]:>12} {race.ratio(rival, 'here'):>7.2f} {target:>7}", flush=True)
+            show(what, *rates, f"{race.ratio(rival, 'here'):.2f}", target, record)
 
 
-def race_acting(task: str, rounds: int, calls: int = 500) -> None:
+def race_acting(task: str, rounds: int, record: Recorder, calls: int = 500) -> None:
     """Microseconds of one decision: of a policy file against its bare onnxruntime session, and of a sequence of 16 actions against one action."""
     env: Any = isthmus_sim.make_vec(task, 1)
     observation, _ = env.reset(seed=0)
@@ -117,9 +125,9 @@ def race_acting(task: str, rounds: int, calls: int = 500) -> None:
     times = {name: 1e6 * race.seconds(name) / calls for name in loops}
     cells = {name: f"{value:.0f} us" for name, value in times.items()}
     more = f"+{times['act'] - times['bare']:.0f} us"
-    print(f"{f'decision on {task} / bare onnxruntime':64} {cells['act']:>12} {cells['bare']:>12} {more:>7} {'≤ 15 us':>7}")
+    show(f"decision on {task} / bare onnxruntime", cells["act"], cells["bare"], more, "≤ 15 us", record)
     what = f"SRL, {SEQUENCE} actions on {task} / a decision of SAC"
-    print(f"{what:64} {cells['sequence']:>12} {cells['act']:>12} {race.ratio('sequence', 'act'):>7.2f} {'≤ 3':>7}", flush=True)
+    show(what, cells["sequence"], cells["act"], f"{race.ratio('sequence', 'act'):.2f}", "≤ 3", record)
 
 
 def own_loop(steps: int) -> Loop:
@@ -187,7 +195,7 @@ def products_loop(updates: int, features: int = 17, actions: int = 6) -> Loop:
     return None, run
 
 
-def race_to_target(task: str, seeds: int) -> None:
+def race_to_target(task: str, seeds: int, record: Recorder) -> None:
     """Seconds of training, without those of evaluations, until a task is solved; a seed that never gets there counts with all of its time."""
     rivals = {"sb3": "stable-baselines3", "sbx": "sbx"} if find_spec("sbx") else {"sb3": "stable-baselines3"}
     found: dict[str, list[tuple[float, bool]]] = {engine: [] for engine in ("isthmus", *rivals)}
@@ -201,7 +209,7 @@ def race_to_target(task: str, seeds: int) -> None:
     cells = {engine: f"{times[engine]:.0f} s{f' ({missed[engine]} missed)' if missed[engine] else ''}" for engine in found}
     for engine, rival in rivals.items():
         what, target = f"{task}: time to {measure} {level:g}, median of {seeds} seeds / {rival}", "≤ 0.5" if engine == "sb3" else ""
-        print(f"{what:64} {cells['isthmus']:>12} {cells[engine]:>12} {times['isthmus'] / times[engine]:>7.2f} {target:>7}", flush=True)
+        show(what, cells["isthmus"], cells[engine], f"{times['isthmus'] / times[engine]:.2f}", target, record)
 
 
 class _SolvedError(Exception):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus_evidence.contracts import task_for
 from isthmus_evidence.frequency import FixedLength
+from isthmus_evidence.results import Results
 from isthmus_evidence.suite_evaluation import evaluate_suite
-from isthmus_policies.dsac_t import DsacT, DsacTConfig, dsac_t_config, gaussian
+from isthmus_policies.dsac_t import DsacT, DsacTConfig, dsac_t_config
 from isthmus_policies.learner import Learner, LearnerConfig
 from isthmus_policies.networks import squash
 from isthmus_policies.outcome import Evaluation
@@ -102,9 +104,15 @@ def main() -> None:
     parser.add_argument("what", choices=CHECKS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=10_000, help="control periods of each training")
+    parser.add_argument("--record", type=Path, help="file of figures to write")
     arguments = parser.parse_args()
+    results = Results(arguments.record, "gymnasium") if arguments.record else None
     with tempfile.TemporaryDirectory() as folder:
-        CHECKS[arguments.what](arguments.seed, arguments.steps, Path(folder))
+        for row in CHECKS[arguments.what](arguments.seed, arguments.steps, Path(folder)):
+            if results:
+                about = {"check": arguments.what, "seed": arguments.seed, "steps": arguments.steps}
+                name = row.get("what") or row["learner"]
+                results.add(f"{arguments.what} | {name} | seed {arguments.seed}", about | row, {row["learner"]} & {"sac", "dsac-t", "srl"})
 
 
 def trained(name: str, learner: Learner, config: LearnerConfig, seed: int, out: Path) -> Policy:
@@ -125,7 +133,7 @@ def returns(name: str, policy: Policy, *, episodes: int, seed: int, replan: int 
     return float(evaluate_suite(task, policy, episodes=episodes, seed=seed, replan=replan)["return"]["mean"])
 
 
-def check_integrator(seed: int, steps: int, folder: Path) -> None:
+def check_integrator(seed: int, steps: int, folder: Path) -> Iterator[dict[str, Any]]:
     """Costs of the regulator, of sequences and of repeated actions, on the same starts."""
     name, episodes = "gym:DoubleIntegrator-v0", 100
     contract = get_suite_task(name).contract
@@ -149,13 +157,14 @@ def check_integrator(seed: int, steps: int, folder: Path) -> None:
     print(f"double integrator, {steps} control periods of training, seed {seed}, mean cost of {episodes} episodes")
     for what, cost in costs.items():
         print(f"  {what:32} {cost:8.3f}   {cost / optimum:6.2f} of the optimum")
+        yield {"learner": what.split(",")[0].lower(), "what": what, "cost": cost, "share": cost / optimum}
 
 
 def _with(name: str, policy: Policy) -> Any:
     return dataclasses.replace(get_suite_task(name), contract=policy.contract)
 
 
-def check_scales(seed: int, steps: int, folder: Path) -> None:
+def check_scales(seed: int, steps: int, folder: Path) -> Iterator[dict[str, Any]]:
     """Returns of the policy that was kept, in the units of Pendulum-v1."""
     for algorithm in ("sac", "dsac-t"):
         found = {}
@@ -168,6 +177,7 @@ def check_scales(seed: int, steps: int, folder: Path) -> None:
         print(
             f"{algorithm:8} {steps} control periods, seed {seed}: {row}; {max(found.values()) - min(found.values()):.0f} apart", flush=True
         )
+        yield {"learner": algorithm, "returns": list(found.values())}
 
 
 def _learner(algorithm: str, name: str, seed: int, steps: int) -> tuple[Learner, LearnerConfig]:
@@ -182,7 +192,7 @@ def _learner(algorithm: str, name: str, seed: int, steps: int) -> tuple[Learner,
     return DsacT(contract, config, seed), config
 
 
-def check_calibration(seed: int, steps: int, folder: Path) -> None:
+def check_calibration(seed: int, steps: int, folder: Path) -> Iterator[dict[str, Any]]:
     """Monte-Carlo soft returns from 200 states that the trained policy comes to, against what the critics say."""
     name = "gym:Pendulum-v1"
     for algorithm in ("sac", "dsac-t"):
@@ -197,14 +207,17 @@ def check_calibration(seed: int, steps: int, folder: Path) -> None:
                 mean, std = learner.critic(torch.cat([features, actions], dim=1))[..., 0], None
         value = mean.mean(dim=0).numpy()
         line = f"{algorithm:8} mean value {value.mean():7.2f}, mean soft return {earned.mean():7.2f}, too high by {value.mean() - earned.mean():6.2f}"
+        row: dict[str, Any] = {"learner": algorithm, "value": float(value.mean()), "earned": float(earned.mean())}
         if std is not None:
             spread, error = std.mean(dim=0).numpy(), np.abs(earned - value)
-            rank = stats.spearmanr(error, spread)
+            rank, pearson = stats.spearmanr(error, spread), float(np.corrcoef(error, spread)[0, 1])
             line += (
-                f"; |return - value| against the learned deviation: Pearson {np.corrcoef(error, spread)[0, 1]:.2f}, "
+                f"; |return - value| against the learned deviation: Pearson {pearson:.2f}, "
                 f"Spearman {rank.statistic:.2f} (p = {rank.pvalue:.1g})"
             )
+            row |= {"pearson": pearson, "spearman": float(rank.statistic)}
         print(line, flush=True)
+        yield row
 
 
 def features_of(learner: Any, states: Array) -> torch.Tensor:
@@ -227,7 +240,7 @@ def soft_returns(learner: Any, gamma: float, count: int, seed: int, periods: int
     for period in range(200 + periods):
         features = features_of(learner, states)
         with torch.no_grad():
-            mean, log_std = gaussian(learner.actor, features) if isinstance(learner, DsacT) else learner.gaussian(features)
+            mean, log_std = learner.gaussian(features)
             action, log_density = squash(mean, log_std, torch.randn(mean.shape, generator=noise))
         now = begins == period
         first_state[now], first_action[now] = states[now], action[now]

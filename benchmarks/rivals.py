@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -13,9 +15,10 @@ from mujoco.batch import Batch
 
 from isthmus import Command
 from isthmus.records import Array
+from isthmus_evidence.results import Results
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["BareBatch", "Loop", "Race", "bare_pybullet", "envpool_loop", "gymnasium_loop", "staggered", "step_all"]
+__all__ = ["BareBatch", "Loop", "Race", "Recorder", "bare_pybullet", "envpool_loop", "gymnasium_loop", "staggered", "step_all"]
 
 Loop = tuple[Callable[[], object] | None, Callable[[], object]]  # what comes before, untimed, and what is timed
 
@@ -123,6 +126,19 @@ class Race:
     def ratio(self, slow: str, fast: str) -> float:
         """How many times longer `slow` takes than `fast`: median over the rounds, so that a busy machine slows both."""
         return float(np.median(np.array(self._times[slow]) / np.array(self._times[fast])))
+
+
+class Recorder:
+    """Keeps the lines of a race in a file of figures, with the load of the machine; without a file it does nothing."""
+
+    def __init__(self, file: Path | None, *packages: str) -> None:
+        self._results = Results(file, *packages) if file else None
+
+    def line(self, what: str, here: str, rival: str, ratio: str, target: str) -> None:
+        """Keep one line, as it is printed."""
+        if self._results:
+            row = {"what": what, "here": here, "rival": rival, "ratio": ratio, "target": target, "load": round(os.getloadavg()[0], 2)}
+            self._results.add(what, row, ("speed",))
 
 
 def gymnasium_loop(mode: str, count: int, actions: Array) -> Loop:

@@ -2,7 +2,7 @@
 
     always[0,50] (eventually[0,20] x > 0 and y < 1),  T = 200 samples
 
-python benchmarks/stl.py
+python benchmarks/stl.py [--record docs/results/logic.json]
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import argparse
 import itertools
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from rivals import Recorder
 
 from isthmus_controllers import stl
 
@@ -31,6 +34,9 @@ _SECONDS = 3.0  # of each measurement
 
 def main() -> int:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", type=Path, help="file of figures to write")
+    record = Recorder(parser.parse_args().record, "stlcgpp", "rtamt")
     torch.set_num_threads(1)
     phi = stl.parse(TEXT)
     draw = np.random.default_rng(0)
@@ -42,19 +48,31 @@ def main() -> int:
 
     soft = {"mode": "logsumexp", "temperature": TEMPERATURE}
     peer = _stlcgpp(tensors)
-    ours = timed(lambda: phi.robustness(tensors, **soft))
+    ours = timed(lambda: stl.robustness(phi, tensors, **soft))
     theirs = timed(peer) if peer else None
-    show(f"robustness, smooth, batch {BATCH}, torch", ours, theirs, "<= 25 ms, 20x")
-    ours = timed(lambda: _backward(tensors, lambda held: phi.robustness(held, **soft)))
+    show(f"robustness, smooth, batch {BATCH}, torch", ours, theirs, "<= 25 ms, 20x", record)
+    ours = timed(lambda: _backward(tensors, lambda held: stl.robustness(phi, held, **soft)))
     theirs = timed(lambda: _backward(tensors, _stlcgpp)) if peer else None
-    show("  and its gradient", ours, theirs, "<= 60 ms, 20x")
-    ours = timed(lambda: phi.trace(tensors, **soft))
-    show("  at every start time that fits", ours, None, "")
-    show(f"robustness, exact, batch {BATCH}, numpy", timed(lambda: phi.robustness(arrays)), None, "")
+    show("  and its gradient", ours, theirs, "<= 60 ms, 20x", record)
+    ours = timed(lambda: stl.trace(phi, tensors, **soft))
+    show("  at every start time that fits", ours, None, "", record)
+    show(f"robustness, exact, batch {BATCH}, numpy", timed(lambda: stl.robustness(phi, arrays)), None, "", record)
     offline = _rtamt_offline(single)
-    show("robustness, exact, batch 1, numpy", timed(lambda: phi.robustness(single)), timed(offline) if offline else None, "<= 0.2 ms")
+    show(
+        "robustness, exact, batch 1, numpy",
+        timed(lambda: stl.robustness(phi, single)),
+        timed(offline) if offline else None,
+        "<= 0.2 ms",
+        record,
+    )
     online = _rtamt_online(single)
-    show("monitor, per sample", timed(_monitored(phi, single)) / phi.horizon, timed(online) / SAMPLES if online else None, "<= 0.020 ms")
+    show(
+        "monitor, per sample",
+        timed(_monitored(phi, single)) / phi.horizon,
+        timed(online) / SAMPLES if online else None,
+        "<= 0.020 ms",
+        record,
+    )
     return 0
 
 
@@ -70,10 +88,11 @@ def timed(action: Callable[[], Any]) -> float:
     return statistics.median(times)
 
 
-def show(what: str, ours: float, theirs: float | None, target: str) -> None:
+def show(what: str, ours: float, theirs: float | None, target: str, record: Recorder) -> None:
     """One line."""
-    peer, ratio = ("", "") if theirs is None else (f"{theirs * 1e3:.3f} ms", f"{theirs / ours:.1f}x")
-    print(f"{what:52} {ours * 1e3:>7.3f} ms {peer:>10} {ratio:>7} {target:>16}".rstrip(), flush=True)
+    here, (peer, ratio) = f"{ours * 1e3:.3f} ms", ("", "") if theirs is None else (f"{theirs * 1e3:.3f} ms", f"{theirs / ours:.1f}x")
+    print(f"{what:52} {here:>10} {peer:>10} {ratio:>7} {target:>16}".rstrip(), flush=True)
+    record.line(what.strip(), here, peer, ratio, target)
 
 
 def _backward(tensors: dict[str, Any], robustness: Callable[[dict[str, Any]], Any]) -> None:
@@ -86,7 +105,7 @@ def _monitored(phi: stl.Formula, single: dict[str, Any]) -> Callable[[], None]:
     samples = [{name: float(values[0, t]) for name, values in single.items()} for t in range(phi.horizon)]
 
     def run() -> None:
-        monitor = phi.monitor()
+        monitor = stl.Monitor(phi)
         for sample in samples:
             monitor.update(sample)
 

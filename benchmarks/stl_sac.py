@@ -48,7 +48,7 @@ class _SystemRows(VecEnv):  # type: ignore[misc]
         infos: list[dict[str, Any]] = [{} for _ in range(ROWS)]
         if over:
             signals = self._system.signals(np.stack(self._states, 1)[:, self._system.first :])
-            reward = np.clip(self._formula.robustness(signals, end=self._system.end), -1, 1)
+            reward = np.clip(stl.robustness(self._formula, signals, end=self._system.end), -1, 1)
             infos = [{"terminal_observation": seen} for seen in self._seen()]
             return self.reset(), reward, np.ones(ROWS, dtype=bool), infos
         return self._seen(), reward, np.zeros(ROWS, dtype=bool), infos

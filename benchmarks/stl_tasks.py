@@ -1,8 +1,9 @@
 """Neural predictive control and the planners it is compared with, on the tasks `stl:…`: the table of docs/explanation/stl.md.
 
+`benchmarks/published.py stl` trains and records all of them; by hand:
+
 for t in traffic maze ship-safe ship-track rover arm; do isthmus train npc stl:$t; done
 python benchmarks/stl_tasks.py [--tasks maze] [--methods NPC MPC SAC] [--starts 2000] [--episodes 100]
-python benchmarks/stl_tasks.py --curves docs/assets/stl_curves.png
 
 Per method and task, one line: plans from held-out starts that satisfy the specification exactly; of executions with a decision in every step, the
 share of plans and of executed traces that satisfy it, the share that is safe, the share of decisions by backup; time per decision of one agent (p50,
@@ -31,8 +32,9 @@ from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus_controllers import stl
 from isthmus_controllers.planners import CemPlanner, GradientPlanner
-from isthmus_controllers.planners.kind import MpcSettings
 from isthmus_controllers.planners.mpc import MpcPlanner
+from isthmus_controllers.planners.mpc_settings import MpcSettings
+from isthmus_evidence.results import Results
 from isthmus_evidence.system_evaluation import evaluate_system
 from isthmus_sim.systems import PREFIX, System, get_system, system_contract, system_names
 
@@ -48,11 +50,10 @@ def main() -> int:
     parser.add_argument("--starts", type=int, default=2000, help="first plans of neural predictive control; planners get a tenth")
     parser.add_argument("--episodes", type=int, default=100, help="executions; planners get a half")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings")
-    parser.add_argument("--curves", type=Path, help="only draw the learning curves into this picture")
+    parser.add_argument("--record", type=Path, help="file of figures to write; what is in it is not measured again")
+    parser.add_argument("--trial", action="store_true", help="mark rows of that file as no figures")
     arguments = parser.parse_args()
-    if arguments.curves:
-        draw(arguments.tasks, arguments.runs, arguments.curves)
-        return 0
+    results = Results(arguments.record, "torch", "gymnasium") if arguments.record else None
     print(f"load {os.getloadavg()[0]:.2f}; one thread; times per decision in ms")
     print(
         f"{'task':11} {'method':18} {'starts':>6} {'plan':>6} | {'plans':>6} {'executed':>8} {'safe':>6} {'rob.':>6} {'backup':>6} | "
@@ -60,8 +61,15 @@ def main() -> int:
     )
     for name in arguments.tasks:
         system = get_system(PREFIX + name)
-        for method, policy, share in methods(system, arguments.runs, tuple(arguments.methods)):
-            line(system, method, policy, max(1, round(arguments.starts * share**2)), max(1, round(arguments.episodes * share)))
+        for method, make, share in methods(system, arguments.runs):
+            key = f"{name} | {method}"
+            if not method.startswith(tuple(arguments.methods)) or (results and key in results.rows):
+                continue
+            row = line(system, method, make(), max(1, round(arguments.starts * share**2)), max(1, round(arguments.episodes * share)))
+            if results:
+                row |= training(arguments.runs, name) if method.startswith("NPC") else {}
+                learner = {"NPC": "npc", "SAC": "sb3"}.get(method[:3], "planner")
+                results.add(key, row | ({"trial": True} if arguments.trial else {}), ["stl", learner])
     return 0
 
 
@@ -70,33 +78,20 @@ def folder(runs: Path, name: str) -> Path:
     return runs / f"npc-{PREFIX.rstrip(':')}-{name}-0"
 
 
-def draw(tasks: list[str], runs: Path, picture: Path) -> None:
-    """Share of held-out plans that satisfy the specification, without backup, over the time of training."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4), dpi=120)
-    for name in tasks:
-        rows = json.loads((folder(runs, name) / "curve.json").read_text(encoding="utf-8"))
-        axes.plot([row["seconds"] / 60 for row in rows], [row["satisfied"] for row in rows], label=name)
-    axes.set(xlabel="minutes on one core", ylabel="held-out plans that satisfy it", ylim=(0, 1))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(picture)
+def training(runs: Path, name: str) -> dict[str, Any]:
+    """What is known of the training of a network: minutes, and the share of held-out plans that satisfied the specification before and after."""
+    artifact = Artifact.load(folder(runs, name) / "policy.isthmus")
+    first = json.loads((folder(runs, name) / "curve.json").read_text(encoding="utf-8"))[0]
+    told = {
+        "minutes": artifact.training["seconds"] / 60,
+        "untrained": first["satisfied"],
+        "trained": artifact.training["held_out_satisfied"],
+    }
+    return {**told, "policy": {"seed": artifact.training["seed"], "commit": artifact.git}}
 
 
-def methods(system: System, runs: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, Policy, float]]:
-    """Name, policy, and share of the starts that it gets the root of."""
-    for name, make, share in every_method(system, runs):
-        if name.startswith(wanted):
-            yield name, make(), share
-
-
-def every_method(system: System, runs: Path) -> Iterator[tuple[str, Callable[[], Policy], float]]:
-    """As `methods`, with what makes the policy."""
+def methods(system: System, runs: Path) -> Iterator[tuple[str, Callable[[], Policy], float]]:
+    """Name, what makes the policy, and share of the starts that it gets the root of."""
     contract = system_contract(system)
     path = folder(runs, system.name) / "policy.isthmus"
     if path.is_file():
@@ -116,17 +111,17 @@ def every_method(system: System, runs: Path) -> Iterator[tuple[str, Callable[[],
     yield "SAC", lambda: train_sac_on(system, runs), 1.0
 
 
-def line(system: System, method: str, policy: Policy, starts: int, episodes: int) -> None:
-    """One line of the table."""
+def line(system: System, method: str, policy: Policy, starts: int, episodes: int) -> dict[str, Any]:
+    """Print one line of the table; what it says, as plain data, times in ms."""
     states = system.sample(starts, np.random.default_rng(UNSEEN))
     policy.reset(seed=0)
     began = time.process_time()
     plans = policy.act({"state": states[:, None].astype(np.float32)}).actions
     together = (time.process_time() - began) / starts
-    planned = np.nan
+    planned = None
     if plans.shape[1] == system.horizon:
         signals = system.signals(system.rollout(states, plans)[:, system.first :])
-        planned = float((np.asarray(stl.parse(system.specification).robustness(signals, end=system.end)) >= 0).mean())
+        planned = float((np.asarray(stl.robustness(stl.parse(system.specification), signals, end=system.end)) >= 0).mean())
     alone = []
     for state in states[: TIMED if method.startswith(("NPC", "SAC")) else TIMED // 3]:
         policy.reset(seed=0)
@@ -135,13 +130,29 @@ def line(system: System, method: str, policy: Policy, starts: int, episodes: int
         alone.append(time.process_time() - began)
     summary = evaluate_system(system, policy, episodes=episodes, seed=UNSEEN)
     asked: dict[str, Any] = summary["specification"]
-    p50, p99 = 1e3 * np.percentile(alone, [50, 99])
+    p50, p99 = (1e3 * np.percentile(alone, [50, 99])).tolist()
+    row: dict[str, Any] = {
+        "task": system.name,
+        "method": method,
+        "starts": starts,
+        "episodes": episodes,
+        "plan": planned,
+        "plans": asked["plans"],
+        "executed": summary["success"]["rate"],
+        "safe": asked["safe"]["rate"],
+        "robustness": summary["return"]["mean"],
+        "backup": asked["backup"],
+        "p50": p50,
+        "p99": p99,
+        "batch": 1e3 * together,
+    }
+    told = {name: np.nan if value is None else value for name, value in row.items()}
     print(
-        f"{system.name:11} {method:18} {starts:>6} {planned:>6.3f} | {asked['plans'] or np.nan:>6.3f} "
-        f"{summary['success']['rate']:>8.3f} {asked['safe']['rate']:>6.3f} {summary['return']['mean']:>6.2f} {asked['backup']:>6.3f} | "
-        f"{p50:>8.2f} {p99:>8.2f} {1e3 * together:>8.2f}",
+        "{task:11} {method:18} {starts:>6} {plan:>6.3f} | {plans:>6.3f} {executed:>8.3f} {safe:>6.3f} {robustness:>6.2f} {backup:>6.3f} | "
+        "{p50:>8.2f} {p99:>8.2f} {batch:>8.2f}".format(**told),
         flush=True,
     )
+    return row
 
 
 if __name__ == "__main__":

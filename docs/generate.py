@@ -1,6 +1,6 @@
-"""Write the reference pages that come from the code: tasks, commands, launch arguments, parameters of the ROS nodes, robots.
+"""Write the pages that come from the code (tasks, commands, launch arguments, parameters of the ROS nodes, robots), and the tables of figures.
 
-`python docs/generate.py` writes them, `python docs/generate.py --check` fails if they are not up to date, and
+`python docs/generate.py` writes them, `python docs/generate.py --check` fails if they are not up to date or a figure is not recorded, and
 `python docs/generate.py --pictures [TASK …]` also takes a picture of each task.
 """
 
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import figures
 import ros_pages
+from tables import TABLES
 
 from isthmus_bringup.arguments import ARGUMENTS, USES
+from isthmus_evidence.results import Results
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
@@ -25,7 +27,11 @@ from isthmus_sim.tasks import get_task, task_names
 REFERENCE = Path(__file__).parent / "reference"
 PICTURES = REFERENCE / "tasks"
 SHEET = ("push", "slide", "rod", "door", "peg", "navigate", "walk-rough", "reach")  # of README.md
-SOLVED = REFERENCE / "solved.json"
+RESULTS = Path(__file__).parent / "results"
+WITH_FIGURES = (
+    Path(__file__).parents[1] / "README.md",
+    *(path for path in sorted(Path(__file__).parent.glob("*/*.md")) if path.parent != REFERENCE),
+)
 COMMANDS = (
     "train sac",
     "train dsac-t",
@@ -57,17 +63,22 @@ def main() -> int:
         pages["ros.md"] = ros_pages.nodes_page(NOTE)
     else:
         print("ros.md is left as it is: rclpy is not installed")
-    stale = []
-    for name, text in pages.items():
-        path = REFERENCE / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-    if stale and "--check" in sys.argv:
-        print(f"out of date: {', '.join(stale)}; run: python docs/generate.py")
-        return 1
+    fresh, wrong = {REFERENCE / name: text for name, text in pages.items()}, []
+    for page in WITH_FIGURES:
+        fresh[page], problems = figures.filled(page, TABLES, RESULTS)
+        wrong += problems
+    for file in sorted(RESULTS.glob("*.json")):
+        wrong += figures.old_rows(file, RESULTS / "changes.yaml")
+    stale = [path for path, text in fresh.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    for line in wrong:
+        print(line)
+    if "--check" in sys.argv:
+        if stale:
+            print(f"out of date: {', '.join(path.name for path in stale)}; run: python docs/generate.py")
+        return int(bool(stale or wrong))
+    for path in stale:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(fresh[path], encoding="utf-8")
     return 0
 
 
@@ -133,11 +144,9 @@ def task_section(task: Task) -> list[str]:
 
 def solved_lines(name: str) -> list[str]:
     """What `docs/solve.py` found about a task."""
-    solved = json.loads(SOLVED.read_text(encoding="utf-8")) if SOLVED.is_file() else {}
-    if name not in solved:
-        return []
-    parts = [f"{found['rate']:.2f} ({found['low']:.2f} … {found['high']:.2f}) in {plant}" for plant, found in solved[name].items()]
-    return [f"Solved by its script (`isthmus script {name}`): success {'; '.join(parts)}.\n"]
+    rows = [row for row in Results(RESULTS / "solved.json").rows.values() if row["task"] == name]
+    parts = [f"{figures.span(*(row['success'][of] for of in ('rate', 'low', 'high')))} in {row['plant']}" for row in rows]
+    return [f"Solved by its script (`isthmus script {name}`): success {'; '.join(parts)}.\n"] if parts else []
 
 
 def parameter_table(parameters: Iterable[Parameter]) -> list[str]:

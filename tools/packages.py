@@ -17,18 +17,9 @@ import grimp
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 350  # lines
-_SECOND_IDEA = "holds a second idea, which is to get a file of its own"
 REASONS: Mapping[str, str] = {
     "cli/isthmus_cli/faults/review.py": "rows of one table, one after the other",
     "core/isthmus/stream.py": "the one path of a command, which is read as a whole",
-    "core/isthmus/robot.py": _SECOND_IDEA,
-    "sim/isthmus_sim/plants/pybullet.py": _SECOND_IDEA,
-    "isthmus.artifact <-> isthmus.kinds": "to be opened",
-    "isthmus.robot_import <-> isthmus.robot_import.profile": "to be opened",
-    "isthmus_controllers.planners.kind <-> isthmus_controllers.planners.mpc": "to be opened",
-    " <-> ".join(
-        f"isthmus_controllers.stl.{name}" for name in ("evaluation", "explanation", "expressions", "formula", "monitor")
-    ): "to be opened",
 }
 """Files that may be longer, circles that are still there, and why."""
 

@@ -17,6 +17,7 @@ import numpy as np
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
+from isthmus.kind import PolicyData
 from isthmus.records import ActionChunk, Array, reorder
 from isthmus.robot import Joint, Robot
 from isthmus.signals import Signal
@@ -65,7 +66,7 @@ class TrackingPolicy:
         self._measured = measured[0]
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact) -> TrackingPolicy:
+    def from_artifact(cls, artifact: PolicyData) -> TrackingPolicy:
         """The policy of an artifact of kind `tracking`."""
         return cls(artifact.contract, _read(artifact.members).gain)
 

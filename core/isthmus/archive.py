@@ -7,6 +7,7 @@ contradict the directory and much else; comparing bytes leaves no room for any o
 from __future__ import annotations
 
 import io
+import os
 import stat
 import struct
 import zipfile
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["ARCHIVE_LIMIT", "check_canonical", "member_limit", "read_archive", "write_archive"]
+__all__ = ["ARCHIVE_LIMIT", "check_canonical", "member_limit", "read_archive", "read_archive_file", "write_archive"]
 
 ARCHIVE_LIMIT = 320 * 2**20
 """Largest archive, bytes."""
@@ -39,6 +40,19 @@ def write_archive(members: Mapping[str, bytes]) -> bytes:
             entry.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(entry, content)
     return buffer.getvalue()
+
+
+def read_archive_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of an archive, and one more than `ARCHIVE_LIMIT` of a file that is larger.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no file, but a pipe or a device, which one might wait for for ever.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("is no regular file")
+        return file.read(ARCHIVE_LIMIT + 1)
 
 
 def read_archive(archive: bytes) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_symbolic", "is_torch", "length", "library", "maximum", "minimum"]
+__all__ = ["center_and_half", "is_symbolic", "is_torch", "length", "library", "maximum", "minimum"]
 
 
 _TINY = 1e-12
@@ -43,6 +43,11 @@ def minimum(first: Any, second: Any) -> Any:
 def maximum(first: Any, second: Any) -> Any:
     """The larger of each two values, arrays or numbers."""
     return _extreme("maximum", max, first, second)
+
+
+def center_and_half(low: Any, high: Any) -> tuple[Any, Any]:
+    """Of ranges between bounds, `[n]` each: the middle, and half the width; center + half · u is within the bounds where u is in −1 … 1."""
+    return (high + low) / 2, (high - low) / 2
 
 
 def length(*components: Any) -> Any:

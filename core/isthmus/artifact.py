@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
-from isthmus.archive import ARCHIVE_LIMIT, check_canonical, member_limit, read_archive, write_archive
+from isthmus.archive import check_canonical, member_limit, read_archive, read_archive_file, write_archive
 from isthmus.contract import Contract
-from isthmus.kinds import Kind, load_kind
+from isthmus.kind import Kind, load_kind
 from isthmus.policy import Policy
 from isthmus.specification import Specification
 
@@ -78,7 +78,7 @@ class Artifact:
         training: summary of how it was made, plain data.
         evidence: name → what was measured with this policy, plain data.
         versions: of the software that made it.
-        git: commit it was made from, "" if unknown; say "dirty" where it was.
+        git: commit it was made from, "" if unknown; with "+changes" where its code differed.
         specification: what its task asks of a run, if that is written down; nothing that the policy itself needs.
 
     Raises:
@@ -153,8 +153,7 @@ class Artifact:
             ArtifactError: anything that differs from what `save` writes; the message names the member.
         """
         try:
-            with Path(path).open("rb") as file:
-                archive = file.read(ARCHIVE_LIMIT + 1)
+            archive = read_archive_file(path)
             members = read_archive(archive)
             manifest = _read_manifest(members)
             # Names first: a member that does not belong is named even where other programs wrote the archive.

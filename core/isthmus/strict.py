@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, Union
 
-__all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "suggest"]
+__all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "require", "suggest"]
 
 T = TypeVar("T")
 
@@ -157,6 +157,18 @@ def canonical_json(value: Any) -> bytes:
 
 _DIGITS = 100  # of a number in a file
 _MANY, _FEW = 24, 8  # so many names are listed completely; else the nearest few
+
+
+def require(what: str, value: float, *, above: float | None = None, least: float | None = None, endless: bool = False) -> None:
+    """Refuse a number out of its range; infinity is one only if it is `endless`.
+
+    Raises:
+        ValueError: it is NaN, not above `above`, less than `least`, or infinite.
+    """
+    wanted = f"> {above:g}" if above is not None else f">= {least:g}"
+    high = value > above if above is not None else least is not None and value >= least
+    if not high or (math.isinf(value) and not endless):
+        raise ValueError(f"{what} must be {wanted}{'' if endless else ' and finite'}, got {value}")
 
 
 def suggest(name: str, known: typing.Iterable[str]) -> str:

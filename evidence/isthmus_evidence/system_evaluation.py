@@ -85,7 +85,7 @@ def evaluate_system(
     formula, safety = stl.parse(system.specification), stl.parse(system.safety)
 
     def judged(part: stl.Formula, trajectory: Array) -> Array:
-        return np.asarray(part.robustness(system.signals(trajectory[:, system.first :]), end=system.end))
+        return np.asarray(stl.robustness(part, system.signals(trajectory[:, system.first :]), end=system.end))
 
     state = np.concatenate([system.sample(1, np.random.default_rng(number)) for number in range(seed, seed + episodes)])
     policy.reset(seed=seed)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
+from isthmus.arrays import center_and_half
 from isthmus.contract import Contract
 from isthmus.records import Array
 
-__all__ = ["ActionScale"]
+__all__ = ["ActionRange", "ActionScale"]
 
 
 class ActionScale:
@@ -25,9 +28,8 @@ class ActionScale:
         Args:
             contract: gives the action, and the signal that shows the executed one if there is any.
         """
-        low, high = np.array(contract.action.low), np.array(contract.action.high)
-        self.size = len(low)
-        self._center, self._half = (high + low) / 2, (high - low) / 2
+        self._center, self._half = center_and_half(np.array(contract.action.low), np.array(contract.action.high))
+        self.size = len(self._center)
         self._shown = next((signal.name for signal in contract.observation if signal.source == "previous_action"), None)
 
     def to_si(self, action: Array) -> Array:
@@ -43,3 +45,30 @@ class ActionScale:
         if self._shown is None:
             return chosen
         return self.from_si(observation[self._shown][:, -1])
+
+
+class ActionRange(nn.Module):
+    """The same within a graph.
+
+    Attributes:
+        center: of each action's range, SI, `[A]`.
+        half_range: half of each range, SI, `[A]`.
+    """
+
+    center: Tensor
+    half_range: Tensor
+
+    def __init__(self, contract: Contract) -> None:
+        """Read the bounds."""
+        super().__init__()
+        center, half = center_and_half(torch.tensor(contract.action.low), torch.tensor(contract.action.high))
+        self.register_buffer("center", center)
+        self.register_buffer("half_range", half)
+
+    def to_si(self, action: Tensor) -> Tensor:
+        """`[…, A]` in SI units."""
+        return self.center + self.half_range * action
+
+    def from_si(self, action: Tensor) -> Tensor:
+        """`[…, A]` in [−1, 1]."""
+        return (action - self.center) / self.half_range

@@ -12,24 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from isthmus.contract import Contract
-from isthmus.records import Array
 from isthmus_policies.features import FeatureEncoder
-from isthmus_policies.learner import LearnerConfig, Second, check_finite, find_device, task_config
+from isthmus_policies.learner import LearnerConfig, check_finite, check_positive, check_widths, task_config
 from isthmus_policies.networks import TwinMlp, mlp, polyak, squash
 from isthmus_policies.optimizer import FlatAdam, flatten
+from isthmus_policies.reactive import ReactiveLearner
 from isthmus_policies.replay import Batch
-from isthmus_policies.sac import ReactivePolicy, check_reactive
+from isthmus_policies.soft import seeded
 
 __all__ = ["DsacT", "DsacTConfig", "dsac_t_config", "random_target", "surrogate_loss"]
 
-LOG_STD = (-20.0, 0.5)  # bounds of the actor's log σ
 DELAY = 2  # updates of the critics per update of actor, temperature and targets
 CLIP = 3.0  # ξ, standard deviations at which random targets are clipped
 EPSILON = 0.1  # ε and ε_ω
@@ -55,11 +54,8 @@ class DsacTConfig(LearnerConfig):
 
     def __post_init__(self) -> None:
         LearnerConfig.__post_init__(self)  # super() does not find its way in a class with slots
-        for name in ("critic_rate", "actor_rate", "temperature_rate", "initial_temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden must be widths >= 1, got {self.hidden}")
+        check_positive(self, "critic_rate", "actor_rate", "temperature_rate", "initial_temperature")
+        check_widths(self, "hidden")
 
 
 def dsac_t_config(task: str) -> DsacTConfig:
@@ -67,19 +63,19 @@ def dsac_t_config(task: str) -> DsacTConfig:
     return task_config(DsacTConfig, task, "dsac_t")
 
 
-class DsacT:
+class DsacT(ReactiveLearner):
     """See `Learner`.
 
     Attributes:
         algorithm: "dsac-t".
         contract: of the task.
         warms_up_at_random: False; the untrained policy makes the first actions.
-        log_alpha: logarithm of the temperature α.
         spread: m, running mean of each critic's standard deviation, `[2]`; 0 before the first update.
     """
 
     algorithm = "dsac-t"
     warms_up_at_random = False
+    log_std: ClassVar[tuple[float, float]] = (-20.0, 0.5)
 
     def __init__(self, contract: Contract, config: DsacTConfig, seed: int = 0) -> None:
         """Draw the networks.
@@ -92,50 +88,43 @@ class DsacT:
         Raises:
             ValueError: the task decides once per several actions.
         """
-        check_reactive(contract)
-        self.contract, self._config = contract, config
-        self._generator = torch.Generator().manual_seed(seed)
+        super().__init__(contract, config, seed, config.initial_temperature)
+        self._tau = config.tau
         size, actions = FeatureEncoder(contract).size, len(contract.action.elements)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.encoder = FeatureEncoder(contract)
             self.actor, self.target_actor = (mlp((size, *config.hidden, 2 * actions), nn.GELU) for _ in range(2))
             self.critic, self.target = (TwinMlp((size + actions, *config.hidden, 2), functional.gelu) for _ in range(2))
         self.target_actor.load_state_dict(self.actor.state_dict())
         self.target.load_state_dict(self.critic.state_dict())
-        self._device = find_device(config.device)
         for network in (self.encoder, self.actor, self.target_actor, self.critic, self.target):
             network.to(self._device)
-        self.log_alpha = torch.tensor(config.initial_temperature, device=self._device).log().requires_grad_()
         self.spread = torch.zeros(2, device=self._device)
         self._updates = torch.zeros((), dtype=torch.int64)
-        self._target_entropy = -float(actions)
         self._critic_adam = FlatAdam([*self.critic.parameters(), *self.encoder.parameters()], config.critic_rate)
         self._actor_adam = FlatAdam([*self.actor.parameters()], config.actor_rate)
         self._temperature_adam = FlatAdam([self.log_alpha], config.temperature_rate)
         self._target_vector, self._target_actor_vector = (flatten([*network.parameters()]) for network in (self.target, self.target_actor))
         self._learns_features = any(True for _ in self.encoder.parameters())
-        self._second = Second()
-
-    def act(self, observation: Mapping[str, Array], previous: Array, fresh: Array) -> Array:
-        """A draw from the policy; see `Learner.act`."""
-        with torch.no_grad():
-            features = self.encoder({name: torch.from_numpy(value).to(self._device) for name, value in observation.items()})
-            mean, log_std = gaussian(self.actor, features)
-            noise = torch.randn(mean.shape, generator=self._generator).to(self._device)
-            return torch.tanh(mean + log_std.exp() * noise).numpy(force=True)
+        self._adams = {"critic": self._critic_adam, "actor": self._actor_adam, "temperature": self._temperature_adam}
+        self._others = {
+            "target": self._target_vector,
+            "target_actor": self._target_actor_vector,
+            "spread": self.spread,
+            "updates": self._updates,
+        }
 
     def update(self, draw: Callable[[], Batch], rate: float) -> Mapping[str, float]:
         """One step of the critics, and every second time one of actor, temperature and targets; see `Learner.update`."""
         batch = draw().to(self._device)
         with torch.set_grad_enabled(self._learns_features):
             now, after = self.encoder(batch.observation).chunk(2)
-        noise = torch.randn(2, *batch.action.shape, generator=self._generator).to(self._device)
-        chance = torch.randn(2, len(batch.reward), generator=self._generator).clamp(-3, 3).to(self._device)
+        noise = self.noise(2, *batch.action.shape)
+        chance = self.noise(2, len(batch.reward)).clamp(-3, 3)
         improves = int(self._updates) % DELAY == DELAY - 1
 
         def improve() -> tuple[Tensor, Tensor, Sequence[Tensor], Sequence[Tensor]]:
-            action, log_density = squash(*gaussian(self.actor, now.detach()), noise[0])
+            action, log_density = squash(*self.gaussian(now.detach()), noise[0])
             loss = self.actor_loss(now.detach(), action, log_density)
             of_actor = torch.autograd.grad(loss, self._actor_adam.parameters)
             of_temperature = torch.autograd.grad(self.temperature_loss(log_density), [self.log_alpha])
@@ -158,8 +147,8 @@ class DsacT:
         if improvement:
             self._actor_adam.step(actor_gradients, rate)
             self._temperature_adam.step(temperature_gradients, rate)
-            polyak(self._target_vector, self._critic_adam.vector[: self._target_vector.numel()], self._config.tau)
-            polyak(self._target_actor_vector, self._actor_adam.vector, self._config.tau)
+            polyak(self._target_vector, self._critic_adam.vector[: self._target_vector.numel()], self._tau)
+            polyak(self._target_actor_vector, self._actor_adam.vector, self._tau)
         return {**losses, "alpha": self.log_alpha.exp().item()}
 
     def distribution(self, critic: TwinMlp, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,7 +169,7 @@ class DsacT:
         Returns:
             `[B]` each.
         """
-        action, log_density = squash(*gaussian(self.target_actor, after), noise)
+        action, log_density = squash(*self.gaussian(after, self.target_actor), noise)
         mean, std = self.distribution(self.target, after, action)
         lower = mean.argmin(dim=0, keepdim=True)
         entropy = self.log_alpha.exp() * log_density
@@ -191,43 +180,12 @@ class DsacT:
     def running_spread(self, std: Tensor) -> Tensor:
         """The running mean m ← (1 − τ) m + τ E[σ] of each critic, `[2]`; at the first update E[σ]."""
         mean = std.mean(dim=1)
-        return mean if self._updates == 0 else torch.lerp(self.spread, mean, self._config.tau)
+        return mean if self._updates == 0 else torch.lerp(self.spread, mean, self._tau)
 
     def actor_loss(self, now: Tensor, action: Tensor, log_density: Tensor) -> Tensor:
         """J_π = E[α log π(ã|o) − min_i Q_i(o, ã)], of means."""
         mean, _ = self.distribution(self.critic, now, action)
         return (self.log_alpha.detach().exp() * log_density - mean.amin(dim=0)).mean()
-
-    def temperature_loss(self, log_density: Tensor) -> Tensor:
-        """J(α) = E[−log α (log π + H̄)]."""
-        return -self.log_alpha * (log_density.detach().mean() + self._target_entropy)
-
-    def policy(self) -> nn.Module:
-        """The actor's mean, squashed; see `Learner.policy`."""
-        return ReactivePolicy(self.contract, self.encoder, self.actor)
-
-    def summary(self) -> Mapping[str, Any]:
-        """Nothing; see `Learner.summary`."""
-        return {}
-
-    def state(self) -> dict[str, Tensor]:
-        """See `Learner.state`."""
-        adams = {"critic": self._critic_adam, "actor": self._actor_adam, "temperature": self._temperature_adam}
-        tensors = {f"{name}.{key}": value for name, adam in adams.items() for key, value in adam.state().items()}
-        tensors |= {"target": self._target_vector, "target_actor": self._target_actor_vector}
-        return {**tensors, "spread": self.spread, "updates": self._updates, "generator": self._generator.get_state()}
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """See `Learner.load`."""
-        for name, tensor in self.state().items():
-            tensor.copy_(state[name])
-        self._generator.set_state(state["generator"])
-
-
-def gaussian(actor: nn.Module, features: Tensor) -> tuple[Tensor, Tensor]:
-    """μ and log σ before the tanh, `[…, A]` each."""
-    mean, log_std = actor(features).chunk(2, dim=-1)
-    return mean, log_std.clamp(*LOG_STD)
 
 
 def random_target(mean: Tensor, drawn: Tensor, spread: Tensor) -> Tensor:

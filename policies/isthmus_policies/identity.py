@@ -16,9 +16,9 @@ _FILE = "config.json"
 _LONGEST = 60  # characters of a value in a message
 
 
-def write_identity(out: Path, algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any]) -> None:
-    """Write down in a folder which training it holds; `notes` is what else makes it that one, such as engine and randomisation, plain data."""
-    write_file(out / _FILE, strict.canonical_json(_identity(algorithm, seed, config, notes)))
+def write_identity(out: Path, algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any], engine: str = "isthmus") -> None:
+    """Write down in a folder which training it holds; `notes` is what else makes it that one, such as plant and randomisation, plain data."""
+    write_file(out / _FILE, strict.canonical_json(_identity(algorithm, seed, config, notes, engine)))
 
 
 def check_resumable(out: Path, algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any]) -> None:
@@ -28,7 +28,7 @@ def check_resumable(out: Path, algorithm: str, seed: int, config: LearnerConfig,
         ValueError: it holds another one; the message names what differs.
     """
     there = strict.load_json((out / _FILE).read_bytes(), str(out / _FILE))
-    here = strict.load_json(strict.canonical_json(_identity(algorithm, seed, config, notes)), "the training")
+    here = strict.load_json(strict.canonical_json(_identity(algorithm, seed, config, notes, "isthmus")), "the training")
     own, other = (
         {**{name: data[name] for name in ("algorithm", "engine", "seed")}, **data.get("notes", {}), **data["config"]}
         for data in (here, there)
@@ -52,5 +52,5 @@ def _short(value: object) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _identity(algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any]) -> dict[str, Any]:
-    return {"algorithm": algorithm, "engine": "isthmus", "seed": seed, "notes": dict(notes), "config": strict.encode(config)}
+def _identity(algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    return {"algorithm": algorithm, "engine": engine, "seed": seed, "notes": dict(notes), "config": strict.encode(config)}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from isthmus_policies.checkpoint import write_file
@@ -29,7 +30,8 @@ class Journal:
         self._files = {"eval": out / "metrics.jsonl", "train": out / "training.jsonl"}
         for file in self._files.values():
             _keep_until(file, step)
-        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
+        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1 if step else None)
+        self._losses: list[Mapping[str, float]] = []
 
     def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
         """One row.
@@ -43,6 +45,17 @@ class Journal:
             file.write(json.dumps({"step": step, **values}) + "\n")
         for name, value in values.items():
             self._board.add_scalar(f"{group}/{name}", value, step)
+
+    def collect(self, losses: Mapping[str, float]) -> None:
+        """Losses of one update, for the next `write_means`."""
+        self._losses.append(losses)
+
+    def write_means(self, step: int, values: Mapping[str, float]) -> None:
+        """A row of group "train": the mean of each loss that was collected since the last one, and what else there is to tell."""
+        names = {name for losses in self._losses for name in losses}
+        means = {name: float(np.mean([losses[name] for losses in self._losses if name in losses])) for name in sorted(names)}
+        self._losses.clear()
+        self.write("train", step, {**means, **values})
 
     def close(self) -> None:
         """Flush."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -19,7 +18,7 @@ from isthmus.records import Array
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.replay import Batch
 
-__all__ = ["DivergedError", "Learner", "LearnerConfig", "Second", "check_finite", "find_device", "task_config"]
+__all__ = ["DivergedError", "Learner", "LearnerConfig", "check_finite", "check_positive", "check_widths", "find_device", "task_config"]
 
 Config = TypeVar("Config", bound="LearnerConfig")
 
@@ -195,8 +194,23 @@ def check_finite(losses: Mapping[str, float]) -> None:
             raise DivergedError(f"{name} is {value}")
 
 
-class Second(ThreadPoolExecutor):
-    """A second thread, for gradients that do not depend on each other: PyTorch lets go of the interpreter while it computes."""
+def check_positive(config: LearnerConfig, *names: str) -> None:
+    """Refuse settings that must be > 0 and are not.
 
-    def __init__(self) -> None:
-        super().__init__(max_workers=1, initializer=torch.set_num_threads, initargs=(1,))
+    Raises:
+        ValueError: the message names the setting.
+    """
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ValueError(f"{name} must be > 0, got {getattr(config, name)}")
+
+
+def check_widths(config: LearnerConfig, *names: str) -> None:
+    """Refuse settings that are no widths of layers.
+
+    Raises:
+        ValueError: the message names the setting.
+    """
+    for name in names:
+        if not getattr(config, name) or min(getattr(config, name)) < 1:
+            raise ValueError(f"{name} must be widths >= 1, got {getattr(config, name)}")

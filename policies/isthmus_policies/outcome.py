@@ -21,6 +21,10 @@ class Evaluation:
     mean_return: float
     success: float | None
 
+    def scores(self) -> dict[str, float]:
+        """What there is of it, by name."""
+        return {"return": self.mean_return, **({} if self.success is None else {"success": self.success})}
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:

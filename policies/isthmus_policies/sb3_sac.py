@@ -6,16 +6,12 @@ tuned so that the policy's entropy stays near −dim(A). Episodes that end by ti
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -23,16 +19,21 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
-from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus_policies.export import PARITY_SAMPLES, export_graph
+from isthmus_policies.actions import ActionRange
+from isthmus_policies.checkpoint import save_checkpoint
+from isthmus_policies.export import PARITY_SAMPLES
 from isthmus_policies.features import FeatureEncoder
+from isthmus_policies.identity import write_identity
+from isthmus_policies.journal import Journal
 from isthmus_policies.learner import find_device
 from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
-from isthmus_policies.sac import SacConfig, check_reactive
+from isthmus_policies.reactive import check_reactive
+from isthmus_policies.sac import SacConfig
+from isthmus_policies.selection import Selection
 
 __all__ = ["train_sb3_sac"]
 
@@ -53,7 +54,8 @@ def train_sb3_sac(
 ) -> TrainingResult:
     """Train, keeping the best policy of the periodic evaluations.
 
-    Leaves in `out`: `policy.isthmus` (best), `last.isthmus`, `checkpoints/`, `metrics.jsonl` (evaluations), `tensorboard/` and `config.json`.
+    Leaves in `out`: `policy.isthmus` (best), `last.isthmus`, `checkpoints/`, `metrics.jsonl` (evaluations), `training.jsonl` (empty),
+    `tensorboard/` and `config.json`.
 
     Args:
         contract: of the task.
@@ -75,10 +77,7 @@ def train_sb3_sac(
             raise ValueError(f"{name} must be {getattr(SacConfig(), name)} with --engine sb3, got {getattr(config, name)}")
     torch.set_num_threads(1)  # one thread is the fastest at this size
     out.mkdir(parents=True, exist_ok=True)
-    (out / "checkpoints").mkdir(exist_ok=True)
-    (out / "config.json").write_bytes(
-        strict.canonical_json({"algorithm": "sac", "engine": "sb3", "seed": seed, "config": strict.encode(config)})
-    )
+    write_identity(out, "sac", seed, config, notes or {}, engine="sb3")
     model = SAC(
         "MultiInputPolicy",
         env,
@@ -98,7 +97,10 @@ def train_sb3_sac(
         device=find_device(config.device),
     )
     model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
-    session = _Session(model, contract, evaluate, out, config, seed, progress, git, notes or {})
+    journal = Journal(out)
+    told = {"algorithm": "sac", "engine": "sb3", "seed": seed, **(notes or {})}
+    selection = Selection(contract, config, evaluate, out, git, told)
+    session = _Session(model, contract, selection, journal, out, config, progress)
     interrupted = False
     try:
         model.learn(total_timesteps=config.steps, callback=session, log_interval=10)
@@ -106,11 +108,12 @@ def train_sb3_sac(
         interrupted = True
     if not interrupted and session.evaluated != session.num_timesteps:
         session.score()
+    journal.close()
     checkpoint = session.checkpoint()
     session.export().save(out / "last.isthmus")
-    if session.best is None:
+    if selection.best is None:
         session.export().save(out / "policy.isthmus")
-    return TrainingResult(out / "policy.isthmus", session.num_timesteps, session.best, interrupted, checkpoint)
+    return TrainingResult(out / "policy.isthmus", session.num_timesteps, selection.best, interrupted, checkpoint)
 
 
 class _Session(BaseCallback):
@@ -120,21 +123,17 @@ class _Session(BaseCallback):
         self,
         model: SAC,
         contract: Contract,
-        evaluate: Callable[[Policy], Evaluation],
+        selection: Selection,
+        journal: Journal,
         out: Path,
         config: SacConfig,
-        seed: int,
         progress: Progress | None,
-        git: str,
-        notes: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self.model = model
-        self.best: Evaluation | None = None
         self.evaluated = 0
-        self._contract, self._evaluate, self._out, self._config = contract, evaluate, out, config
-        self._seed, self._progress, self._git, self._notes = seed, progress, git, notes
-        (out / "metrics.jsonl").write_text("")
+        self._contract, self._selection, self._journal, self._out = contract, selection, journal, out
+        self._config, self._progress = config, progress
 
     def _on_step(self) -> bool:
         evaluation = None
@@ -147,44 +146,21 @@ class _Session(BaseCallback):
         return True
 
     def score(self) -> Evaluation:
-        """Export, evaluate the exported file, and keep it if it is the best so far."""
-        artifact = self.export()
-        evaluation = self._evaluate(artifact.policy())
+        """Evaluate the policy of this moment, and keep it if it is the best so far."""
+        evaluation = self._selection.consider(self.export)
         self.evaluated = self.num_timesteps
-        row = {"step": self.num_timesteps, "return": evaluation.mean_return}
-        if evaluation.success is not None:
-            row["success"] = evaluation.success
-        with (self._out / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        for name in row.keys() - {"step"}:
-            self.logger.record(f"eval/{name}", row[name])
-        if self.best is None or evaluation.mean_return >= self.best.mean_return:
-            self.best = evaluation
-            artifact.save(self._out / "policy.isthmus")
+        self._journal.write("eval", self.num_timesteps, evaluation.scores())
         return evaluation
 
     def checkpoint(self) -> Path:
-        """Write the networks of this moment, atomically; returns the file."""
-        path = self._out / "checkpoints" / f"step_{self.num_timesteps:08d}.safetensors"
-        tensors = {name: tensor.detach().clone().contiguous() for name, tensor in self.model.policy.state_dict().items()}
-        tensors["log_ent_coef"] = self.model.log_ent_coef.detach().clone()
-        partial = path.with_suffix(".partial")
-        save_file(tensors, partial, metadata={"contract": self._contract.digest(), "step": str(self.num_timesteps)})
-        os.replace(partial, path)
-        return path
+        """Write the networks of this moment; returns the file."""
+        tensors = {**self.model.policy.state_dict(), "log_ent_coef": self.model.log_ent_coef}
+        state = {"step": self.num_timesteps, "contract": self._contract.digest()}
+        return save_checkpoint(self._out / "checkpoints", self.num_timesteps, tensors, state)
 
     def export(self) -> Artifact:
         """The deterministic actor of this moment as a policy file."""
-        training: Mapping[str, Any] = {
-            "algorithm": "sac",
-            "engine": "sb3",
-            "steps": self.num_timesteps,
-            "seed": self._seed,
-            "config": dataclasses.asdict(self._config),
-            **self._notes,
-        }
-        actor = _DeterministicActor(self.model, self._contract)
-        return export_graph(self._contract, actor, self._observations(), training=training, git=self._git)
+        return self._selection.export(_DeterministicActor(self.model, self._contract), self._observations(), self.num_timesteps)
 
     def _observations(self) -> dict[str, Array]:
         """Observations from the replay buffer, `[n, history, *shape]` per signal."""
@@ -221,10 +197,7 @@ class _DeterministicActor(torch.nn.Module):
         super().__init__()
         actor = model.policy.actor
         self.features, self.body, self.mean = actor.features_extractor, actor.latent_pi, actor.mu
-        low, high = torch.tensor(contract.action.low), torch.tensor(contract.action.high)
-        self.register_buffer("center", (high + low) / 2)
-        self.register_buffer("half_range", (high - low) / 2)
+        self.range = ActionRange(contract)
 
     def forward(self, observation: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        unit = torch.tanh(self.mean(self.body(self.features(dict(observation)))))
-        return (self.center + self.half_range * unit)[:, None]
+        return self.range.to_si(torch.tanh(self.mean(self.body(self.features(dict(observation))))))[:, None]

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from isthmus.contract import Contract
 from isthmus.sequence import PREVIOUS
+from isthmus_policies.actions import ActionRange
 from isthmus_policies.features import FeatureEncoder
 from isthmus_policies.networks import LOG_STD, mlp, squash, xavier
 
@@ -77,24 +78,18 @@ class ExecutedAction(nn.Module):
     """The action that was executed before an observation, as that shows it; not what was asked for where a guard acted.
 
     Attributes:
-        center: of each action's range, SI, `[A]`.
-        half_range: SI, `[A]`.
+        range: of the actions.
     """
-
-    center: Tensor
-    half_range: Tensor
 
     def __init__(self, contract: Contract) -> None:
         """Read the bounds; the contract observes the previous action."""
         super().__init__()
         self._name = next(signal.name for signal in contract.observation if signal.source == PREVIOUS)
-        low, high = torch.tensor(contract.action.low), torch.tensor(contract.action.high)
-        self.register_buffer("center", (high + low) / 2)
-        self.register_buffer("half_range", (high - low) / 2)
+        self.range = ActionRange(contract)
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
         """`[B, A]` in [−1, 1]."""
-        return (observation[self._name][:, -1] - self.center) / self.half_range
+        return self.range.from_si(observation[self._name][:, -1])
 
 
 class SequencePolicy(nn.Module):
@@ -115,4 +110,4 @@ class SequencePolicy(nn.Module):
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
         """Actions `[B, horizon, A]`."""
         actions = self.actor.deterministic(self.encoder(observation), self.executed(observation), self._horizon)
-        return self.executed.center + self.executed.half_range * actions
+        return self.executed.range.to_si(actions)

@@ -24,11 +24,12 @@ from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus.sequence import sequence_contract
 from isthmus_policies.features import FeatureEncoder
-from isthmus_policies.learner import LearnerConfig, Second, check_finite, find_device, task_config
+from isthmus_policies.learner import LearnerConfig, check_finite, check_positive, check_widths, task_config
 from isthmus_policies.networks import TwinMlp, mlp, polyak, xavier
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.replay import Batch
 from isthmus_policies.sequence_actor import ExecutedAction, SequenceActor, SequencePolicy
+from isthmus_policies.soft import SoftLearner, seeded
 
 __all__ = ["Srl", "SrlConfig", "srl_config"]
 
@@ -57,16 +58,13 @@ class SrlConfig(LearnerConfig):
 
     def __post_init__(self) -> None:
         LearnerConfig.__post_init__(self)  # super() does not find its way in a class with slots
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be > 0, got {self.learning_rate}")
+        check_positive(self, "learning_rate")
         if self.n_step != 1:
             raise ValueError(f"n_step must be 1, because the model predicts one step, got {self.n_step}")
         for name in ("sequence", "actor_every", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("critic_hidden", "model_hidden"):
-            if not getattr(self, name) or min(getattr(self, name)) < 1:
-                raise ValueError(f"{name} must be widths >= 1, got {getattr(self, name)}")
+        check_widths(self, "critic_hidden", "model_hidden")
 
     @property
     def horizon(self) -> int:
@@ -79,14 +77,13 @@ def srl_config(task: str) -> SrlConfig:
     return task_config(SrlConfig, task, "srl")
 
 
-class Srl:
+class Srl(SoftLearner):
     """See `Learner`.
 
     Attributes:
         algorithm: "srl".
         contract: of the task, for a policy that decides once per `config.horizon` primitive actions.
         warms_up_at_random: True.
-        log_alpha: logarithm of the temperature α.
     """
 
     algorithm = "srl"
@@ -107,12 +104,11 @@ class Srl:
             raise ValueError(
                 f"SRL learns a model of the observation, which cannot be images; task {contract.task!r} observes {', '.join(images)}"
             )
-        self.contract, self._config = sequence_contract(contract, config.horizon), config
-        self._generator = torch.Generator().manual_seed(seed)
+        super().__init__(sequence_contract(contract, config.horizon), config, seed)
+        self._config = config
         self.encoder = FeatureEncoder(contract)  # the previous action is among the features only where the task itself observes it
         size, actions = self.encoder.size, len(contract.action.elements)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.actor = SequenceActor(size, actions, config.hidden)
             self.critic, self.target = (TwinMlp((size + actions, *config.critic_hidden, 1)) for _ in range(2))
             self.model, self.target_model = (mlp((size + actions, *config.model_hidden, size)) for _ in range(2))
@@ -120,17 +116,15 @@ class Srl:
         self.target.load_state_dict(self.critic.state_dict())
         self.target_model.load_state_dict(self.model.state_dict())
         self._executed = ExecutedAction(self.contract)
-        self._device = find_device(config.device)
         for network in (self.encoder, self.actor, self.critic, self.target, self.model, self.target_model, self._executed):
             network.to(self._device)
-        self.log_alpha = torch.zeros((), device=self._device, requires_grad=True)
-        self._target_entropy = -float(actions)
         self._critic_adam = FlatAdam([*self.critic.parameters()], config.learning_rate)
         self._model_adam = FlatAdam([*self.model.parameters()], config.learning_rate)
         self._actor_adam = FlatAdam([*self.actor.parameters(), self.log_alpha], config.learning_rate)
         self._target_vector, self._target_model_vector = (flatten([*network.parameters()]) for network in (self.target, self.target_model))
         self._updates = torch.zeros((), dtype=torch.int64)
-        self._second = Second()
+        self._adams = {"critic": self._critic_adam, "model": self._model_adam, "actor": self._actor_adam}
+        self._others = {"target": self._target_vector, "target_model": self._target_model_vector, "updates": self._updates}
         self._chunks = Chunks(0, config.sequence, actions)
 
     def act(self, observation: Mapping[str, Array], previous: Array, fresh: Array) -> Array:
@@ -142,8 +136,8 @@ class Srl:
         rows = np.flatnonzero(self._chunks.needs)
         if rows.size:
             with torch.no_grad():
-                features = self.encoder({name: torch.from_numpy(value[rows]).to(self._device) for name, value in observation.items()})
-                noise = torch.randn(len(rows), length, previous.shape[1], generator=self._generator).to(self._device)
+                features = self.features({name: value[rows] for name, value in observation.items()})
+                noise = self.noise(len(rows), length, previous.shape[1])
                 actions, _ = self.actor(features, torch.from_numpy(previous[rows]).to(self._device), noise)
             self._chunks.put(rows, actions.numpy(force=True))
         action = self._chunks.next()
@@ -156,8 +150,8 @@ class Srl:
         with torch.no_grad():
             now, after = self.encoder(batch.observation).chunk(2)
             start, successor = self.encoder(other.observation).chunk(2)
-        size = (*batch.action.shape[:1], self._config.sequence, *batch.action.shape[1:])
-        noise, noise_after = (torch.randn(shape, generator=self._generator).to(self._device) for shape in (size, (size[0], 1, size[2])))
+        rows, actions = batch.action.shape
+        noise, noise_after = self.noise(rows, self._config.sequence, actions), self.noise(rows, 1, actions)
         improves = int(self._updates) % self._config.actor_every == self._config.actor_every - 1
 
         def improve() -> tuple[Tensor, Tensor, Sequence[Tensor]]:
@@ -215,10 +209,6 @@ class Srl:
         value = self.critic(torch.cat([states, actions], dim=2).flatten(0, 1))[..., 0].amin(dim=0)
         return (self.log_alpha.detach().exp() * log_density - value.view_as(log_density)).mean(dim=0).sum()
 
-    def temperature_loss(self, log_density: Tensor) -> Tensor:
-        """E[−log α (mean_k ℓ_k + H̄)], H̄ = −A."""
-        return -self.log_alpha * (log_density.detach().mean() + self._target_entropy)
-
     def policy(self) -> nn.Module:
         """The sequence of means; see `Learner.policy`."""
         return SequencePolicy(self.contract, self.encoder, self.actor)
@@ -226,16 +216,3 @@ class Srl:
     def summary(self) -> Mapping[str, Any]:
         """How many actions of a sequence to execute by default; see `Learner.summary`."""
         return {"sequence": self._config.sequence, "replan": self._config.sequence}
-
-    def state(self) -> dict[str, Tensor]:
-        """See `Learner.state`; planned actions are none of it, because rows are reset where a checkpoint is taken."""
-        adams = {"critic": self._critic_adam, "model": self._model_adam, "actor": self._actor_adam}
-        tensors = {f"{name}.{key}": value for name, adam in adams.items() for key, value in adam.state().items()}
-        tensors |= {"target": self._target_vector, "target_model": self._target_model_vector}
-        return {**tensors, "updates": self._updates, "generator": self._generator.get_state()}
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """See `Learner.load`."""
-        for name, tensor in self.state().items():
-            tensor.copy_(state[name])
-        self._generator.set_state(state["generator"])

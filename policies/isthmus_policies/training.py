@@ -78,9 +78,9 @@ def train(
         session.close()
     session.export().save(out / "last.isthmus")
     policy = out / "policy.isthmus"
-    if session.best is None and not (resumed and _is_ahead(policy, session.step)):
+    if session.selection.best is None and not (resumed and _is_ahead(policy, session.step)):
         session.export().save(policy)
-    return TrainingResult(policy, session.step, session.best, interrupted, session.checkpoint, session.reached)
+    return TrainingResult(policy, session.step, session.selection.best, interrupted, session.checkpoint, session.selection.reached)
 
 
 def _is_ahead(policy: Path, step: int) -> bool:

@@ -23,7 +23,20 @@ def test_json_has_the_agreed_form(isthmus, policies, tmp_path, name, plant):
     assert "peaks as shares of the limits: speed " in out
     assert "episodes ended by: time limit 3" in out
     result = json.loads(file.read_text())
-    assert list(result) == ["task", "plant", "seed", "episodes", "return", "success", "ends", "motion", "cadence", "per_episode"]
+    assert list(result) == [
+        "task",
+        "plant",
+        "seed",
+        "episodes",
+        "return",
+        "success",
+        "ends",
+        "motion",
+        "cadence",
+        "per_episode",
+        "policy",
+        "made",
+    ]
     assert (result["task"], result["plant"], result["seed"], result["episodes"]) == (name, plant, 4, 3)
     assert result["return"]["low"] <= result["return"]["mean"] <= result["return"]["high"]
     assert result["success"]["low"] <= result["success"]["rate"] <= result["success"]["high"]

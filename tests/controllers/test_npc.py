@@ -63,7 +63,7 @@ def observed(states):
 
 def judged(model, states, plans, text=None):
     trajectory = model.rollout(np.asarray(states, dtype=np.float64), plans)
-    return stl.parse(text or model.specification).robustness(model.signals(trajectory[:, model.first :]), end=model.end)
+    return stl.robustness(stl.parse(text or model.specification), model.signals(trajectory[:, model.first :]), end=model.end)
 
 
 def test_it_learns_a_task_and_the_file_plans_like_the_network(tmp_path):

@@ -15,8 +15,9 @@ from isthmus.chunks import act_on
 from isthmus.testing import policy_conformance
 from isthmus_controllers import stl
 from isthmus_controllers.planners import CemPlanner, GradientPlanner
-from isthmus_controllers.planners.kind import MpcSettings, installed_model, mpc_artifact
+from isthmus_controllers.planners.kind import installed_model, mpc_artifact
 from isthmus_controllers.planners.mpc import MpcPlanner
+from isthmus_controllers.planners.mpc_settings import MpcSettings
 from isthmus_sim.systems import get_system, system_contract
 from isthmus_sim.systems.system import System
 
@@ -46,7 +47,7 @@ def test_plans_satisfy_the_formula_and_stay_within_bounds(name):
     chunk = PLANNERS[name]().act(observed(states))
     assert chunk.actions.shape == (20, 10, 1)
     assert (np.abs(chunk.actions) <= 2 + 1e-9).all()
-    robustness = stl.parse(TASK.specification).robustness(TASK.signals(TASK.rollout(states, chunk.actions)))
+    robustness = stl.robustness(stl.parse(TASK.specification), TASK.signals(TASK.rollout(states, chunk.actions)))
     np.testing.assert_allclose(chunk.info["robustness"], robustness, atol=1e-9)
     assert (robustness >= 0).mean() >= 0.95
     assert (chunk.info["solve_time"] > 0).all()
@@ -96,10 +97,10 @@ def test_models_and_formulas_are_the_same_in_casadi(name):
     symbols = casadi.SX.sym("x", states.shape[1] + controls[0].size)
     scalars = np.array([symbols[index] for index in range(symbols.shape[0])], dtype=object)
     trajectory = system.rollout(scalars[None, : states.shape[1]], scalars[states.shape[1] :].reshape(1, *controls[0].shape))
-    symbolic = formula.robustness(system.signals(trajectory[:, system.first :]), mode="logsumexp", temperature=0.1, end=system.end)[0]
+    symbolic = stl.robustness(formula, system.signals(trajectory[:, system.first :]), mode="logsumexp", temperature=0.1, end=system.end)[0]
     function = casadi.Function("robustness", [symbols], [symbolic])
-    numeric = formula.robustness(
-        system.signals(system.rollout(states, controls)[:, system.first :]), mode="logsumexp", temperature=0.1, end=system.end
+    numeric = stl.robustness(
+        formula, system.signals(system.rollout(states, controls)[:, system.first :]), mode="logsumexp", temperature=0.1, end=system.end
     )
     for row in range(3):
         assert float(function(np.concatenate([states[row], controls[row].ravel()]))) == pytest.approx(numeric[row], abs=1e-6)

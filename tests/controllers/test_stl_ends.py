@@ -52,7 +52,7 @@ def cut(signals, samples):
 
 
 def readings(formula, signals):
-    return {end: formula.robustness(signals, end=end) for end in READINGS}
+    return {end: stl.robustness(formula, signals, end=end) for end in READINGS}
 
 
 @SOME
@@ -65,14 +65,18 @@ def test_readings_are_what_the_definitions_say(formula, seed, samples):
         assert {end: values[row] for end, values in found.items()} == pytest.approx(
             {end: literal(formula, single, 0, end) for end in READINGS}
         )
-    assert formula.trace(signals, end="ended").shape == (2, samples)
+    assert stl.trace(formula, signals, end="ended").shape == (2, samples)
 
 
 @SOME
 @given(formulas(), st.integers(0, 10_000), st.integers(1, 22))
 def test_readings_are_ordered_dual_and_hold_however_it_goes_on(formula, seed, samples):
     signals = traces(3, max(samples, formula.horizon + 1), seed)
-    found, negated, whole = readings(formula, cut(signals, samples)), readings(~formula, cut(signals, samples)), formula.robustness(signals)
+    found, negated, whole = (
+        readings(formula, cut(signals, samples)),
+        readings(~formula, cut(signals, samples)),
+        stl.robustness(formula, signals),
+    )
     assert (found["strong"] <= found["ended"]).all()
     assert (found["ended"] <= found["weak"]).all()
     np.testing.assert_array_equal(found["strong"], -negated["weak"])
@@ -87,7 +91,7 @@ def test_readings_are_ordered_dual_and_hold_however_it_goes_on(formula, seed, sa
 @given(formulas(), st.integers(0, 10_000), st.integers(1, 22))
 def test_the_monitor_knows_the_strong_and_the_weak_reading(formula, seed, samples):
     signals = cut(traces(1, 22, seed), samples)
-    monitor = formula.monitor()
+    monitor = stl.Monitor(formula)
     for sample in range(samples):
         verdict = monitor.update({name: float(values[0, sample]) for name, values in signals.items()})
     found = readings(formula, signals)
@@ -103,7 +107,7 @@ def test_to_end_early_never_satisfies(formula, seed, samples):
 
 
 def robustness(text, values, end="ended"):
-    return stl.parse(text).robustness({"x": np.array([values], dtype=float)}, end=end)[0]
+    return stl.robustness(stl.parse(text), {"x": np.array([values], dtype=float)}, end=end)[0]
 
 
 @pytest.mark.parametrize(
@@ -150,14 +154,14 @@ def test_readings_in_torch_are_those_in_numpy_and_whole_numbers_may_be_infinite(
     torch = pytest.importorskip("torch")
     phi = stl.parse("eventually[0,3] x >= y")
     whole = {"x": np.array([[1, 2]]), "y": np.array([[3, 3]])}
-    assert phi.robustness(whole, end="ended").tolist() == [-1]
+    assert stl.robustness(phi, whole, end="ended").tolist() == [-1]
     for end in READINGS:
-        assert phi.robustness({name: torch.from_numpy(values) for name, values in whole.items()}, end=end).tolist() == [
-            phi.robustness(whole, end=end)[0]
+        assert stl.robustness(phi, {name: torch.from_numpy(values) for name, values in whole.items()}, end=end).tolist() == [
+            stl.robustness(phi, whole, end=end)[0]
         ]
     assert whole["x"].tolist() == [[1, 2]]
 
 
 def test_smooth_readings_are_refused():
     with pytest.raises(ValueError, match="end 'ended' has infinite robustness and goes with mode 'exact', got 'logsumexp'"):
-        stl.parse("always[0,3] x >= 0").robustness({"x": np.ones((1, 2))}, mode="logsumexp", temperature=0.1, end="ended")
+        stl.robustness(stl.parse("always[0,3] x >= 0"), {"x": np.ones((1, 2))}, mode="logsumexp", temperature=0.1, end="ended")

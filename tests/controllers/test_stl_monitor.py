@@ -21,8 +21,8 @@ def feed(monitor, signals, row=0):
 @given(formulas(), st.integers(0, 10_000))
 def test_the_interval_narrows_to_the_robustness(formula, seed):
     signals = traces(1, formula.horizon + 3, seed)
-    final = float(formula.robustness(signals)[0])
-    monitor = formula.monitor()
+    final = float(stl.robustness(formula, signals)[0])
+    monitor = stl.Monitor(formula)
     before = (-math.inf, math.inf)
     for sample, verdict in enumerate(feed(monitor, signals)):
         assert verdict.sample == sample
@@ -56,26 +56,26 @@ def test_the_interval_is_as_narrow_as_the_samples_allow(formula, negated, seed, 
     formula = ~formula if negated else formula
     signals = traces(1, formula.horizon + 1, seed)
     seen = data.draw(st.integers(1, formula.horizon + 1))
-    verdict = feed(formula.monitor(), {name: values[:, :seen] for name, values in signals.items()})[-1]
+    verdict = feed(stl.Monitor(formula), {name: values[:, :seen] for name, values in signals.items()})[-1]
     bounds = []
     for extreme in (-math.inf, math.inf):
         completed = {name: np.where(np.arange(values.shape[1]) < seen, values, extreme) for name, values in signals.items()}
-        bounds.append(float(formula.robustness(completed)[0]))
+        bounds.append(float(stl.robustness(formula, completed)[0]))
     assert (verdict.low, verdict.high) == pytest.approx(tuple(sorted(bounds)))
 
 
 def test_verdicts_come_early():
-    always = stl.parse("always[0,50] (x >= 0)").monitor()
+    always = stl.Monitor(stl.parse("always[0,50] (x >= 0)"))
     assert [always.update({"x": value}).verdict for value in (1.0, 2.0, -0.5)] == ["unknown", "unknown", "violated"]
-    soon = stl.parse("eventually[0,50] (x >= 3)").monitor()
+    soon = stl.Monitor(stl.parse("eventually[0,50] (x >= 3)"))
     assert [soon.update({"x": value}).verdict for value in (1.0, 3.5)] == ["unknown", "satisfied"]
-    until = stl.parse("(x >= 0) until[0,50] (y >= 0)").monitor()
+    until = stl.Monitor(stl.parse("(x >= 0) until[0,50] (y >= 0)"))
     assert until.update({"x": 1.0, "y": -1.0}).verdict == "unknown"
     assert until.update({"x": -1.0, "y": -1.0}).verdict == "violated"
 
 
 def test_nothing_changes_after_the_horizon():
-    monitor = stl.parse("always[0,2] x >= 0").monitor()
+    monitor = stl.Monitor(stl.parse("always[0,2] x >= 0"))
     verdicts = [monitor.update({"x": value}) for value in (3.0, 1.0, 2.0, -9.0, math.nan)]
     assert [verdict.low for verdict in verdicts[2:]] == [1.0, 1.0, 1.0]
     monitor.reset()
@@ -83,7 +83,7 @@ def test_nothing_changes_after_the_horizon():
 
 
 def test_memory_is_bounded_by_the_horizon():
-    monitor = stl.parse("always[0,50] (eventually[0,20] x > 0 and y < 1)").monitor()
+    monitor = stl.Monitor(stl.parse("always[0,50] (eventually[0,20] x > 0 and y < 1)"))
     nodes, sizes = [monitor._whole], []
     while nodes:
         node = nodes.pop()
@@ -93,7 +93,7 @@ def test_memory_is_bounded_by_the_horizon():
 
 
 def test_bad_samples():
-    monitor = stl.parse("always[0,5] gap / x >= 1").monitor()
+    monitor = stl.Monitor(stl.parse("always[0,5] gap / x >= 1"))
     with pytest.raises(ValueError, match="signal 'gap' is missing"):
         monitor.update({"x": 1.0})
     with pytest.raises(ValueError, match="signal 'gap' is NaN at sample 0"):

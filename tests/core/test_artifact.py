@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import pickle
 import stat
 import warnings
@@ -225,7 +226,6 @@ def test_oversized_members_are_refused_before_they_are_read(tmp_path):
 
 
 def test_oversized_file_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.artifact.ARCHIVE_LIMIT", 100)
     monkeypatch.setattr("isthmus.archive.ARCHIVE_LIMIT", 100)
     refused(tmp_path, VALID, "has 101 bytes; at most 100 are allowed")
 
@@ -301,6 +301,15 @@ def test_unreadable_path_is_one_sentence(tmp_path):
         Artifact.load(tmp_path / "missing.isthmus")
     with pytest.raises(ArtifactError, match="cannot be read: Is a directory"):
         Artifact.load(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["pipe", "/dev/zero"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, place):
+    path = tmp_path / place
+    if place == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(ArtifactError, match="is no regular file"):
+        Artifact.load(path)
 
 
 def test_an_artifact_cannot_be_born_wrong():

@@ -14,7 +14,7 @@ from isthmus.robot import Hold
 from isthmus.rungs import passing
 from isthmus.testing import FakePlant
 
-ROWS, TICKS, EXAMPLES = 2000, 50, 51
+ROWS, TICKS, BOX_TICKS, EXAMPLES = 2000, 50, 16, 51
 DT = 0.05
 HOME = UR5E.home[None]
 
@@ -59,8 +59,14 @@ def hostile(generator, tick, scale, shape):
     return np.where((habit == 4)[:, None] & (generator.random(shape) < 0.03), wild, values)
 
 
+def tell(record_property, what, periods, **counts):
+    """What `benchmarks/guard.py` records."""
+    for name, value in {"what": what, "periods": periods, **counts}.items():
+        record_property(name, value)
+
+
 @pytest.mark.parametrize("mode", ["velocity", "position"])
-def test_no_random_command_sequence_gets_beyond_a_limit(mode):
+def test_no_random_command_sequence_gets_beyond_a_limit(mode, record_property):
     counts = Counter()
 
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
@@ -118,14 +124,14 @@ def test_no_random_command_sequence_gets_beyond_a_limit(mode):
             counts["stopped"] += int(tick == TICKS - 1) * int((decision.rung == STOP).sum())
 
     run()
-    print(mode, dict(counts))  # noqa: T201 - the share of excluded starts belongs in the record
+    tell(record_property, f"ur5e, {mode}", TICKS, sequences=counts["sequences"], excluded=counts["excluded"])
     assert counts["sequences"] - counts["excluded"] >= 80_000
     assert counts["sequences"] >= 100_000
     assert 0 < counts["excluded"] < 0.2 * counts["sequences"]
     assert counts["stopped"] < 0.5 * counts["sequences"]  # most sequences are judged by the limits, not by the latch
 
 
-def test_no_random_command_sequence_leaves_the_workspace_box():
+def test_no_random_command_sequence_leaves_the_workspace_box(record_property):
     counts = Counter()
     kinematics, box = Kinematics(UR5E.urdf_path), Box((-0.7, -0.7, -0.3), (0.7, 0.7, 0.9))
     low, high = np.array(box.low), np.array(box.high)
@@ -148,7 +154,7 @@ def test_no_random_command_sequence_leaves_the_workspace_box():
         plant.reset(state={"position": position})
         state = guard.initial(rows, armed=True)
         scale = np.array(UR5E.limits().velocity) * rate_scale
-        for tick in range(16):
+        for tick in range(BOX_TICKS):
             asked = command(UR5E, "velocity", hostile(generator, tick, scale, (rows, 6)))
             decision, state = guard.check(state, asked, plant.read(), dt)
             plant.write(decision.command)
@@ -157,17 +163,23 @@ def test_no_random_command_sequence_leaves_the_workspace_box():
             counts["clamped"] += int((decision.rung == CLAMP).sum())
             if tick % 3 == 0:
                 worst = outside(plant.truth().position).max()
-                counts["worst, 0.1 mm"] = max(counts["worst, 0.1 mm"], int(worst * 1e4))
+                counts["worst, 0.1 mm"] = max(counts["worst, 0.1 mm"], int(np.ceil(worst * 1e4)))
                 assert worst < 0.01  # joints that brake at different times leave the checked path by millimetres
         counts["sequences"] += rows
 
     run()
-    print(dict(counts))  # noqa: T201 - how near the margin it comes belongs in the record
+    tell(
+        record_property,
+        "ur5e, velocity, in a workspace box",
+        BOX_TICKS,
+        sequences=counts["sequences"],
+        outside_mm=counts["worst, 0.1 mm"] / 10,
+    )
     assert counts["sequences"] >= 100_000
     assert counts["worst, 0.1 mm"] > 0  # the box was reached
 
 
-def test_no_random_effort_gets_beyond_a_limit():
+def test_no_random_effort_gets_beyond_a_limit(record_property):
     counts = Counter()
 
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
@@ -194,6 +206,7 @@ def test_no_random_effort_gets_beyond_a_limit():
         counts["sequences"] += ROWS
 
     run()
+    tell(record_property, "pendulum, effort", TICKS, sequences=counts["sequences"])
     assert counts["sequences"] >= 100_000  # no start is excluded: this mode has no position limits
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from isthmus import load_robot, robot_names
 from isthmus.installed import find_installed, make_installed
-from isthmus.kinds import kind_names, load_kind
+from isthmus.kind import kind_names, load_kind
 from isthmus.observation import _find_recurrence
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from isthmus import onnx_audit
 from isthmus.artifact import Artifact, ArtifactError, load_policy
 from isthmus.contract import Contract
-from isthmus.kinds import kind_names, load_kind
+from isthmus.kind import kind_names, load_kind
 from isthmus.kinds.excitation import ExcitationPolicy, MultiSine, excitation_artifact
 from isthmus.kinds.graph import GraphPolicy, graph_artifact
 from isthmus.limits import Limits

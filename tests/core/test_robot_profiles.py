@@ -44,7 +44,12 @@ def test_every_profile_inherits_the_suite():
             "lags by",
         ),
         ("limits_are_ordered_and_finite_where_they_must_be", UR5E, {"joints": joints(UR5E, position=(-7.0, float("inf")))}, "is missing"),
-        ("it_brakes_in_time_towards_every_wall", UR5E, {"monitors": dataclasses.replace(UR5E.monitors, oscillation=-1.0)}, "gives up"),
+        (
+            "it_brakes_in_time_towards_every_wall",
+            UR5E,
+            {"monitors": dataclasses.replace(UR5E.monitors, tracking_tolerance=1e-6)},
+            "gives up",
+        ),
         ("the_workspace_box_holds_the_home_pose", UR5E, {"workspace": Box((0.5, 0.5, 0.5), (1, 1, 1))}, "outside the box"),
         ("the_workspace_box_holds_the_home_pose", UR5E, {"tool_frame": "tool9"}, "'tool9' is no link"),
         ("the_ros_block_is_complete", UR5E, {"ros": dataclasses.replace(UR5E.ros, state_topic="/joint_states")}, "not a relative name"),

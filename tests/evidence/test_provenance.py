@@ -6,11 +6,16 @@ from isthmus_evidence.provenance import provenance
 
 
 def test_a_figure_says_command_commit_versions_and_machine(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["/somewhere/bin/isthmus", "faults", "my robot"])
-    made = provenance()
-    assert made["command"] == "isthmus faults 'my robot'"
-    assert re.fullmatch(r"([0-9a-f]{12}(\+changes)?)?", made["commit"])
-    assert {"system", "processors", "python", "isthmus", "numpy"} <= made["machine"].keys()
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/isthmus", "faults", "my robot", "--out", "/home/me/out"])
+    made = provenance("pip")
+    assert made["command"] == "isthmus faults 'my robot' --out '…/out'"
+    assert re.fullmatch(r"([0-9a-f]{40}(\+changes)?)?", made["commit"])
+    assert {"system", "processors", "python", "isthmus", "numpy", "pip"} <= made["machine"].keys()
+
+
+def test_a_script_is_named_with_its_folder(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/somewhere/benchmarks/sim.py"])
+    assert provenance()["command"] == "python benchmarks/sim.py"
 
 
 def test_without_a_checkout_there_is_no_commit(tmp_path, monkeypatch):

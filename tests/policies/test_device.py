@@ -5,9 +5,7 @@ import pytest
 import torch
 from transitions import filled_replay, small_contract
 
-import isthmus_policies.dsac_t
-import isthmus_policies.sac
-import isthmus_policies.srl
+import isthmus_policies.soft
 from isthmus_policies.dsac_t import DsacT, DsacTConfig
 from isthmus_policies.learner import find_device
 from isthmus_policies.sac import Sac, SacConfig
@@ -20,8 +18,7 @@ LEARNERS = [(Sac, SacConfig), (DsacT, DsacTConfig), (Srl, SrlConfig)]
 @pytest.fixture(params=LEARNERS, ids=lambda pair: pair[0].__name__)
 def elsewhere(request, monkeypatch):
     kind, config = request.param
-    for module in (isthmus_policies.sac, isthmus_policies.dsac_t, isthmus_policies.srl):
-        monkeypatch.setattr(module, "find_device", lambda name: torch.device("meta"))
+    monkeypatch.setattr(isthmus_policies.soft, "find_device", lambda name: torch.device("meta"))
     item = torch.Tensor.item
     monkeypatch.setattr(torch.Tensor, "item", lambda self: 0.0 if self.is_meta else item(self))
     return kind(CONTRACT, config())

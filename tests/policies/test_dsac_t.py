@@ -8,7 +8,7 @@ import pytest
 import torch
 from transitions import filled_replay, small_contract
 
-from isthmus_policies.dsac_t import DELAY, DsacT, DsacTConfig, dsac_t_config, gaussian, random_target, surrogate_loss
+from isthmus_policies.dsac_t import DELAY, DsacT, DsacTConfig, dsac_t_config, random_target, surrogate_loss
 from isthmus_policies.networks import squash
 from isthmus_policies.replay import Batch
 from isthmus_sim.tasks import get_task
@@ -101,7 +101,7 @@ def test_targets_have_the_entropy_of_the_target_policy():
     learner.target = lambda inputs: torch.zeros(2, 3, 2)
     noise, after = torch.randn(3, 1), torch.randn(3, 2)
     batch = Batch(np.arange(3), {}, 0 * noise, 0 * noise, torch.zeros(3), torch.full((3,), 0.9))
-    _, density = squash(*gaussian(learner.target_actor, after), noise)
+    _, density = squash(*learner.gaussian(after, learner.target_actor), noise)
     for target in learner.targets(batch, after, noise, torch.zeros(2, 3)):
         torch.testing.assert_close(target, -0.9 * 0.5 * density)
 

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from transitions import small_contract
 
+import isthmus_sim
 from isthmus.guard import HOLD
 from isthmus.sequence import sequence_contract
 from isthmus_policies.explorer import Explorer
+from isthmus_policies.replay import Replay
 
 CONTRACT = sequence_contract(small_contract(), 3)  # actions from −1 to 3
 
@@ -86,3 +88,24 @@ def test_the_replay_gets_the_final_observation_and_how_each_episode_ended(tape):
     assert reward == ([1, 1], [2, 2], [100, 3], [1, 100], [2, 1])
     assert tape.lost == [[False, False]] * 3 + [[False, True], [False, False]]  # it exploded
     assert tape.explorer.recent_return == pytest.approx((103 + 106) / 2)
+
+
+def test_an_explosion_leaves_nothing_to_learn_from():
+    """Its successor is its own observation: as a transition it would be a loop, worth staying in wherever its reward is better than the truth."""
+    env = isthmus_sim.make_vec("pendulum", 2)
+    learner = Tape()
+    learner.contract = env.task.contract
+    replay = Replay(learner.contract, 200, 2)
+    explorer = Explorer(learner, env, replay, np.random.default_rng(0))
+    explorer.begin_episodes(0, 0.0)
+    for period in range(12):
+        if period == 7:
+            env.plant.reset(np.array([1]), state={"velocity": np.full((1, 1), 1e200)})
+        explorer.advance(0.0, at_random=True)
+    assert env.diverged == 1
+    batch = replay.sample(2000, 0.9, 1, np.random.default_rng(0))
+    assert len(np.unique(batch.slots)) == 2 * 12 - 1
+    stayed = [(now == after).flatten(1).all(1) for now, after in (values.chunk(2) for values in batch.observation.values())]
+    assert not np.logical_and.reduce([same.numpy() for same in stayed]).any()
+    assert (batch.reward < 0).all()
+    assert (batch.discount > 0).all()

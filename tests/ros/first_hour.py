@@ -242,7 +242,7 @@ class Operator:
         options, (topic, kind, content) = words[:-3], words[-3:]
         assert options.pop(0) == "-1"
         given = dict(zip(options[::2], options[1::2], strict=True))
-        assert given.keys() <= {"-w", "--qos-durability", "--node-name"}, given
+        assert given.keys() <= {"-w", "--qos-durability", "--node-name", "--keep-alive"}, given
         context = rclpy.Context()
         rclpy.init(args=[], context=context, domain_id=self._domain, signal_handler_options=SignalHandlerOptions.NO)
         node = rclpy.create_node(given.get("--node-name", "ros2cli"), context=context)
@@ -254,7 +254,7 @@ class Operator:
         try:
             self.wait(lambda: publisher.get_subscription_count() >= int(given.get("-w", 1)), f"{topic} is heard")
             publisher.publish(message)
-            time.sleep(KEPT)
+            time.sleep(float(given.get("--keep-alive", KEPT)))
         finally:
             leave(spinner, node)
         if topic == "/emergency_stop" and message.data:

@@ -72,7 +72,7 @@ def run_of(pans, first=7, motion=1):
 
 def offline(pans):
     formula = stl.BoundSpecification(STEPS, CONTRACT).formula
-    return float(formula.robustness({"pan": np.array([pans], dtype=float)}, end="strict")[0])
+    return float(stl.robustness(formula, {"pan": np.array([pans], dtype=float)}, end="strict")[0])
 
 
 @settings(deadline=None, max_examples=60)

@@ -83,7 +83,7 @@ def test_states_are_free_and_drawn_alike(name, models):
     assert (model.signals(states[:, None])["gap"] > 0.02).all()
     if name == "navigate":
         np.testing.assert_allclose(states[:, 2] ** 2 + states[:, 3] ** 2, 1)
-        still = stl.parse(model.safety).robustness(model.signals(model.rollout(states, np.zeros((500, model.horizon, 2)))))
+        still = stl.robustness(stl.parse(model.safety), model.signals(model.rollout(states, np.zeros((500, model.horizon, 2)))))
         assert (still >= 0).mean() > 0.99  # whoever brakes at once touches nothing
 
 
@@ -99,7 +99,7 @@ def test_torch_plans_like_numpy(name, models):
     np.testing.assert_allclose(trajectory.detach().numpy(), model.rollout(states, controls), atol=1e-12)
     np.testing.assert_allclose(model.step(states, controls[:, 0]), model.rollout(states, controls)[:, 1])
     np.testing.assert_allclose(model.encode(tensors[0]).numpy(), model.encode(states), atol=1e-12)
-    robustness = stl.parse(model.specification).robustness(model.signals(trajectory), mode="logsumexp", temperature=0.1)
+    robustness = stl.robustness(stl.parse(model.specification), model.signals(trajectory), mode="logsumexp", temperature=0.1)
     robustness.sum().backward()
     assert torch.isfinite(tensors[1].grad).all()
     assert (tensors[1].grad != 0).any()

@@ -25,8 +25,8 @@ def test_the_specification_speaks_about_the_systems_signals_and_fits_its_plans(n
     assert trajectory.shape == (20, system.horizon + 1, len(system.states))
     signals = system.signals(trajectory[:, system.first :])
     assert formula.signals | safety.signals <= set(signals)
-    whole = formula.robustness(signals, end=system.end)
-    assert (safety.robustness(signals, end=system.end)[whole >= 0] >= 0).all()  # what is satisfied is safe
+    whole = stl.robustness(formula, signals, end=system.end)
+    assert (stl.robustness(safety, signals, end=system.end)[whole >= 0] >= 0).all()  # what is satisfied is safe
     if system.end == "strict":
         assert formula.horizon == system.horizon - system.first
 
@@ -41,7 +41,7 @@ def test_torch_steps_like_numpy(name):
     np.testing.assert_allclose(trajectory.detach().numpy(), system.rollout(states, controls), atol=1e-12)
     np.testing.assert_allclose(system.encode(tensors[0]).numpy(), system.encode(states))
     formula = stl.parse(system.specification)
-    robustness = formula.robustness(system.signals(trajectory[:, system.first :]), mode="logsumexp", temperature=0.1, end=system.end)
+    robustness = stl.robustness(formula, system.signals(trajectory[:, system.first :]), mode="logsumexp", temperature=0.1, end=system.end)
     robustness.sum().backward()
     assert torch.isfinite(tensors[1].grad).all()
     assert (tensors[1].grad != 0).any()

@@ -11,6 +11,7 @@ from typing import Any
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, write_json
 from isthmus_evidence.pictures.film import check_format
+from isthmus_evidence.provenance import provenance
 from isthmus_evidence.stored import Evidence
 
 __all__ = ["Outputs"]
@@ -61,7 +62,8 @@ class Outputs:
         """Write chart, JSON and evidence, those that are asked for.
 
         Args:
-            summary: of the evaluation.
+            summary: of the evaluation. JSON also says which training and commit the policy is of, and which command, commit, versions and machine
+                the figures.
             draw: draws the chart of a summary into a file.
             artifact: of the policy file.
             known: as what the result is stored there.
@@ -69,7 +71,8 @@ class Outputs:
         if self.plot:
             draw(summary, self.plot)
         if self.json:
-            write_json(summary, self.json)
+            of_policy = {name: artifact.training[name] for name in ("algorithm", "engine", "seed") if name in artifact.training}
+            write_json({**summary, "policy": {**of_policy, "commit": artifact.git}, "made": provenance()}, self.json)
         if self.policy:
             known.stored_in(artifact, summary).save(self.policy)
 

@@ -16,7 +16,7 @@ from isthmus_cli.train.sac import TrainSac
 from isthmus_cli.train.srl import TrainSrl
 from isthmus_cli.train.tasks import check_simulation, find_task
 from isthmus_policies.learner import LearnerConfig
-from isthmus_policies.sac import check_reactive
+from isthmus_policies.reactive import check_reactive
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import load_randomization
 from isthmus_sim.suites import SuiteTask, reports_success

@@ -10,7 +10,8 @@ import tyro
 
 from isthmus_cli.train.options import TrainOptions
 from isthmus_cli.train.tasks import find_task, named_task
-from isthmus_policies.sac import SacConfig, check_reactive, sac_config
+from isthmus_policies.reactive import check_reactive
+from isthmus_policies.sac import SacConfig, sac_config
 
 __all__ = ["TrainSac"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from isthmus.arrays import center_and_half
 from isthmus_controllers.npc.model import Model
 
 __all__ = ["PlanNetwork"]
@@ -26,11 +27,11 @@ class PlanNetwork(torch.nn.Module):  # type: ignore[misc]
         self._encode, self._horizon, self._hold = model.encode, model.horizon, model.hold
         self._shape = (-(-model.horizon // model.hold), len(model.controls))
         seen = np.asarray(model.encode(model.sample(2000, np.random.default_rng(0))))
-        low, high = torch.tensor(model.low), torch.tensor(model.high)
+        middle, reach = center_and_half(torch.tensor(model.low), torch.tensor(model.high))
         self.register_buffer("mean", torch.from_numpy(seen.mean(0)).float())
         self.register_buffer("spread", torch.from_numpy(np.maximum(seen.std(0), 1e-3)).float())
-        self.register_buffer("middle", ((low + high) / 2).float())
-        self.register_buffer("reach", ((high - low) / 2).float())
+        self.register_buffer("middle", middle.float())
+        self.register_buffer("reach", reach.float())
         widths = [seen.shape[1], *[hidden] * _LAYERS]
         layers: list[torch.nn.Module] = []
         for before, after in itertools.pairwise(widths):

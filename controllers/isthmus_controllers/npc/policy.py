@@ -25,8 +25,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from isthmus import strict
-from isthmus.artifact import Artifact
 from isthmus.contract import Contract
+from isthmus.kind import PolicyData
 from isthmus.kinds.graph import GraphPolicy
 from isthmus.kinds.session import start_session
 from isthmus.onnx_audit import audit_onnx
@@ -126,7 +126,7 @@ class NpcPolicy:
         self._check_dynamics()
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact) -> NpcPolicy:
+    def from_artifact(cls, artifact: PolicyData) -> NpcPolicy:
         """The policy of an artifact of kind `npc`."""
         members = artifact.members
         return cls(artifact.contract, members[_POLICY], members[_DYNAMICS], members[_FORMULA].decode(), _settings(members))
@@ -194,7 +194,7 @@ class NpcPolicy:
         """Exact robustness `[B]` of the formula, and of its safety part, on the trajectories that the model predicts."""
         _, values = self.predict(state, plans)
         signals = {name: values[:, :, index] for index, name in enumerate(self.settings.signals)}
-        whole, safe = (formula.robustness(signals, end=self.settings.end) for formula in (self.formula, self.safety))
+        whole, safe = (stl.robustness(formula, signals, end=self.settings.end) for formula in (self.formula, self.safety))
         return np.asarray(whole, dtype=np.float64), np.asarray(safe, dtype=np.float64)
 
     def plan(self, states: Array) -> Array:

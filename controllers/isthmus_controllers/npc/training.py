@@ -172,4 +172,4 @@ def _loss(network: PlanNetwork, model: Model, formula: stl.Formula, states: Any,
 
 
 def _robustness(model: Model, formula: stl.Formula, trajectory: Any, mode: str, temperature: float | None) -> Any:
-    return formula.robustness(model.signals(trajectory[:, model.first :]), mode=mode, temperature=temperature, end=model.end)
+    return stl.robustness(formula, model.signals(trajectory[:, model.first :]), mode=mode, temperature=temperature, end=model.end)

@@ -88,9 +88,8 @@ class CemPlanner:
 
     def _search(self, state: Array, draw: np.random.Generator) -> Array:
         problem, settings = self._problem, self._settings
-        middle, reach = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
-        shape = (problem.choices, len(middle))
-        mean, spread = np.tile(middle, (shape[0], 1)), np.tile(settings.spread * reach, (shape[0], 1))
+        shape = (problem.choices, len(problem.center))
+        mean, spread = np.tile(problem.center, (shape[0], 1)), np.tile(settings.spread * problem.half, (shape[0], 1))
         states = np.repeat(state[None], settings.candidates, 0)
         best: Array = problem.held(mean[None])[0]
         highest = -np.inf
@@ -104,5 +103,5 @@ class CemPlanner:
             if highest >= 0:
                 break
             elites = choices[order[: settings.elites]]
-            mean, spread = elites.mean(0), np.maximum(elites.std(0), settings.narrowest * reach)
+            mean, spread = elites.mean(0), np.maximum(elites.std(0), settings.narrowest * problem.half)
         return best

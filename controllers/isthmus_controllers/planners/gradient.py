@@ -56,13 +56,13 @@ class GradientPlanner:
         began = time.perf_counter()
         problem, settings = self._problem, self._settings
         states = torch.from_numpy(problem.states(observation))
-        low, high = torch.from_numpy(problem.low), torch.from_numpy(problem.high)
-        values = torch.zeros(len(states), problem.choices, len(low), dtype=states.dtype, requires_grad=True)
+        center, half = torch.from_numpy(problem.center), torch.from_numpy(problem.half)
+        values = torch.zeros(len(states), problem.choices, len(center), dtype=states.dtype, requires_grad=True)
         optimiser = torch.optim.Adam([values], lr=settings.learning_rate)
-        best = problem.held((low + high) / 2 + torch.zeros_like(values))
+        best = problem.held(center + torch.zeros_like(values))
         highest = torch.full((len(states),), -torch.inf, dtype=states.dtype)
         for _ in range(settings.steps):
-            plans = problem.held((low + high) / 2 + (high - low) / 2 * torch.tanh(values))
+            plans = problem.held(center + half * torch.tanh(values))
             with torch.no_grad():
                 exact = problem.robustness(states, plans)
                 better = exact > highest

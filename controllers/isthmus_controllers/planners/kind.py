@@ -14,36 +14,16 @@ from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
 from isthmus.installed import find_installed, installed_names, load_installed
+from isthmus.kind import PolicyData
 from isthmus.policy import Policy
 from isthmus_controllers.npc.model import Model
+from isthmus_controllers.planners.mpc_settings import MpcSettings
 
-__all__ = ["MpcKind", "MpcSettings", "installed_model", "mpc_artifact"]
+__all__ = ["MpcKind", "installed_model", "mpc_artifact"]
 
 _MODELS = "isthmus.models"
 
 _MEMBER = "mpc.json"
-
-
-@dataclass(frozen=True, slots=True)
-class MpcSettings:
-    """Settings of the optimisation.
-
-    Attributes:
-        constraints: whether `always` of a predicate is a constraint; otherwise all is robustness.
-        temperature: of the smooth robustness.
-        budget: s of CPU per decision.
-        iterations: of IPOPT at most.
-    """
-
-    constraints: bool = True
-    temperature: float = 0.05
-    budget: float = 1.0
-    iterations: int = 100
-
-    def __post_init__(self) -> None:
-        for name in ("temperature", "budget", "iterations"):
-            if not (value := getattr(self, name)) > 0:
-                raise ValueError(f"{name} must be > 0, got {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +38,8 @@ class MpcKind:
     members: ClassVar[tuple[str, ...]] = (_MEMBER,)
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact) -> Policy:
-        """See `isthmus.kinds.Kind`; the model is that of the contract's task."""
+    def from_artifact(cls, artifact: PolicyData) -> Policy:
+        """See `isthmus.kind.Kind`; the model is that of the contract's task."""
         from isthmus_controllers.planners.mpc import MpcPlanner
 
         choice = _read(artifact.members)

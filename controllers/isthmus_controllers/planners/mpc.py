@@ -23,10 +23,10 @@ from isthmus.contract import Contract
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers import stl
 from isthmus_controllers.npc.model import Model
-from isthmus_controllers.planners.kind import MpcSettings
+from isthmus_controllers.planners.mpc_settings import MpcSettings
 from isthmus_controllers.planners.planner import Problem
 
-__all__ = ["MpcPlanner", "MpcSettings"]
+__all__ = ["MpcPlanner"]
 
 _ENOUGH = 0.5  # γ, robustness beyond which more is not worth anything
 _EFFORT = 1e-3  # ε
@@ -83,13 +83,12 @@ class MpcPlanner:
         trajectory = model.rollout(_elements(state)[None], plan)
         signals = model.signals(trajectory[:, model.first :])
         constraints, rest = _taken_apart(problem.formula, signals) if settings.constraints else ([], [problem.formula])
-        middle, reach = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
-        effort = sum(value * value for value in ((chosen - middle) / reach).ravel())
+        effort = sum(value * value for value in ((chosen - problem.center) / problem.half).ravel())
         slack = casadi.SX.sym("slack", len(constraints))
         cost = _EFFORT * effort + _SLACK * casadi.sum1(slack)
         if rest:
             left = rest[0] if len(rest) == 1 else stl.And(tuple(rest))
-            robustness = left.robustness(signals, mode="logsumexp", temperature=settings.temperature, end=model.end)[0]
+            robustness = stl.robustness(left, signals, mode="logsumexp", temperature=settings.temperature, end=model.end)[0]
             shortfall = _ENOUGH - robustness
             cost += settings.temperature * casadi.log1p(casadi.exp(-casadi.fabs(shortfall) / settings.temperature)) + casadi.fmax(
                 shortfall, 0
@@ -120,7 +119,7 @@ class MpcPlanner:
         """A plan, and whether it is the solver's."""
         problem = self._problem
         shape = (problem.choices, len(problem.low))
-        start = self._warm.get(row, np.tile((problem.low + problem.high) / 2, (shape[0], 1)))
+        start = self._warm.get(row, np.tile(problem.center, (shape[0], 1)))
         slack = np.zeros(len(self._bounds["lbg"]))
         answer = self._solver(x0=np.concatenate([start.ravel(), slack]), p=state, **self._bounds)
         chosen = np.clip(np.array(answer["x"]).ravel()[: start.size].reshape(shape), problem.low, problem.high)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.arrays import center_and_half
 from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus_controllers import stl
@@ -24,6 +25,8 @@ class Problem:
         formula: what is asked of them.
         low: bounds of the controls, `[m]`.
         high: likewise.
+        center: of their ranges, `[m]`.
+        half: of each range, `[m]`.
         choices: controls that make up a plan, each held for the model's `hold` steps.
     """
 
@@ -33,6 +36,7 @@ class Problem:
         self.contract, self.model = contract, model
         self.formula = stl.parse(model.specification)
         self.low, self.high = np.array(model.low), np.array(model.high)
+        self.center, self.half = center_and_half(self.low, self.high)
         self.choices = -(-model.horizon // model.hold)
 
     def held(self, choices: Any) -> Any:
@@ -46,6 +50,6 @@ class Problem:
     def robustness(self, states: Any, plans: Any, mode: str = "exact", temperature: float | None = None) -> Any:
         """Of plans `[B, T, m]` from states `[B, n]`, numpy or torch: `[B]`."""
         trajectory = self.model.rollout(states, plans)
-        return self.formula.robustness(
-            self.model.signals(trajectory[:, self.model.first :]), mode=mode, temperature=temperature, end=self.model.end
+        return stl.robustness(
+            self.formula, self.model.signals(trajectory[:, self.model.first :]), mode=mode, temperature=temperature, end=self.model.end
         )

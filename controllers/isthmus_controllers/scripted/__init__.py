@@ -14,6 +14,7 @@ from typing import ClassVar
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
+from isthmus.kind import PolicyData
 from isthmus.policy import Policy
 
 __all__ = ["ScriptedKind", "scripted_artifact", "scripted_policy", "scripted_tasks"]
@@ -77,7 +78,7 @@ class ScriptedKind:
     members: ClassVar[tuple[str, ...]] = (_MEMBER,)
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact) -> Policy:
+    def from_artifact(cls, artifact: PolicyData) -> Policy:
         """Build the policy.
 
         Raises:

@@ -21,16 +21,48 @@ from typing import Any
 
 from isthmus import strict
 from isthmus.arrays import is_symbolic, library
+from isthmus_controllers.stl.expressions import Predicate
 from isthmus_controllers.stl.extremes import Extremes
-from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
+from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Until
 
-__all__ = ["ENDS", "Evaluation", "smoothing_error"]
+__all__ = ["ENDS", "Evaluation", "robustness", "smoothing_error", "trace"]
 
 ENDS = ("strict", "truncate", "strong", "weak", "ended")
-"""What may be said about the end of a trace; see `Formula.robustness`."""
+"""What may be said about the end of a trace; see `robustness`."""
 
 _NEGATED = {"strong": "weak", "weak": "strong"}
 _MISSING = {"strong": -math.inf, "weak": math.inf}
+
+
+def robustness(
+    formula: Formula, signals: Mapping[str, Any], t: int = 0, mode: str = "exact", temperature: float | None = None, end: str = "strict"
+) -> Any:
+    """How robustly a formula holds at one time.
+
+    Args:
+        formula: what may hold.
+        signals: `[B, T]` per name, numpy or torch; signals that do not occur are ignored.
+        t: the time, in samples.
+        mode: "exact"; or "logsumexp" or "softmax", which have smooth gradients. Decide satisfaction by "exact".
+        temperature: of the smooth modes, in units of robustness; its inverse is k in the paper of `isthmus_controllers.npc`.
+        end: of a trace that is too short: "strict" refuses it; "truncate" leaves out what falls beyond its end, of windows too, and refuses only what
+            begins there; "strong", "weak" and "ended" are readings of it, with robustness −∞ or ∞ where only what is missing decides, in mode
+            "exact".
+
+    Returns:
+        `[B]`.
+
+    Raises:
+        ValueError: a signal is missing, of another shape or not a number somewhere; the trace is too short.
+    """
+    return Evaluation(formula, signals, mode, temperature, end).of(formula, t, t)[:, 0]
+
+
+def trace(formula: Formula, signals: Mapping[str, Any], mode: str = "exact", temperature: float | None = None, end: str = "strict") -> Any:
+    """As `robustness`, for every start time that fits: `[B, T - horizon]`; `[B, ≤ T]` if truncated, `[B, T]` in a reading."""
+    evaluation = Evaluation(formula, signals, mode, temperature, end)
+    last = max(evaluation.length - 1 - formula.horizon, 0) if end == "strict" else evaluation.length - 1
+    return evaluation.of(formula, 0, last)
 
 
 class Evaluation:
@@ -41,7 +73,7 @@ class Evaluation:
     """
 
     def __init__(self, formula: Formula, signals: Mapping[str, Any], mode: str, temperature: float | None, end: str) -> None:
-        """Check the signals; see `Formula.robustness`."""
+        """Check the signals; see `robustness`."""
         if end not in ENDS:
             raise ValueError(f"end must be {', '.join(ENDS[:-1])} or {ENDS[-1]}, got {end!r}")
         if end not in ("strict", "truncate") and mode != "exact":
@@ -111,7 +143,7 @@ class Evaluation:
 
 
 def smoothing_error(formula: Formula, temperature: float) -> float:
-    """See `Formula.smoothing_error`."""
+    """How far robustness in a smooth mode can be from the exact one, at most: the sum of θ log n along the tree."""
     extremes = Extremes("logsumexp", temperature)
     below = max((smoothing_error(part, temperature) for part in formula.parts), default=0.0)
     match formula:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus_controllers.stl.evaluation import Evaluation
-from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
+from isthmus_controllers.stl.expressions import Predicate
+from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Until
 
 __all__ = ["Explanation", "explain"]
 
@@ -36,10 +37,16 @@ class Explanation:
 
 
 def explain(formula: Formula, signals: Mapping[str, Any], t: int = 0, row: int = 0) -> Explanation:
-    """See `Formula.explain`.
+    """Which predicate, at which time, decides the robustness of one row.
+
+    Args:
+        formula: what may hold.
+        signals: `[B, T]` per name, numpy or torch.
+        t: the time, in samples.
+        row: of the batch.
 
     Raises:
-        ValueError: as `Formula.robustness`, or there is no such row.
+        ValueError: as `isthmus_controllers.stl.robustness`, or there is no such row.
     """
     evaluation = Evaluation(formula, signals, "exact", None, "strict")
     rows = next(iter(signals.values())).shape[0]

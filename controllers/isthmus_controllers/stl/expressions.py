@@ -1,18 +1,16 @@
-"""Arithmetic over named signals: what stands on the two sides of a comparison in a formula."""
+"""Arithmetic over named signals, and its comparison: the predicates that formulas are made of."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, ClassVar, Union
 
 from isthmus.arrays import length, maximum, minimum
+from isthmus_controllers.stl.formula import COMPARISON, Formula
 
-if TYPE_CHECKING:
-    from isthmus_controllers.stl.formula import Predicate
-
-__all__ = ["Arithmetic", "Call", "Expression", "Negative", "Number", "Signal", "signal"]
+__all__ = ["Arithmetic", "Call", "Expression", "Negative", "Number", "Predicate", "Signal", "signal"]
 
 Operand = Union["Expression", float]
 
@@ -71,16 +69,16 @@ class Expression:
         return Call("abs", (self,))
 
     def __ge__(self, other: Operand) -> Predicate:
-        return _compare(self, ">=", other)
+        return Predicate(self, ">=", _expression(other))
 
     def __gt__(self, other: Operand) -> Predicate:
-        return _compare(self, ">", other)
+        return Predicate(self, ">", _expression(other))
 
     def __le__(self, other: Operand) -> Predicate:
-        return _compare(self, "<=", other)
+        return Predicate(self, "<=", _expression(other))
 
     def __lt__(self, other: Operand) -> Predicate:
-        return _compare(self, "<", other)
+        return Predicate(self, "<", _expression(other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +199,46 @@ class Call(Expression):
         return f"{self.function}({', '.join(map(str, self.arguments))})"
 
 
+@dataclass(frozen=True, slots=True)
+class Predicate(Formula):
+    """A comparison of two expressions, at least one of them with a signal.
+
+    Attributes:
+        left: left side.
+        symbol: >=, >, <= or <.
+        right: right side.
+    """
+
+    left: Expression
+    symbol: str
+    right: Expression
+    binding: ClassVar[int] = COMPARISON
+
+    def __post_init__(self) -> None:
+        if self.symbol not in (">=", ">", "<=", "<"):
+            raise ValueError(f"unknown comparison {self.symbol!r}; there are: <, <=, >, >=")
+        if not self.signals:
+            raise ValueError(f"{self} compares no signal")
+
+    @property
+    def parts(self) -> tuple[Formula, ...]:
+        """See `Formula.parts`."""
+        return ()
+
+    @property
+    def signals(self) -> frozenset[str]:
+        """See `Formula.signals`."""
+        return self.left.names() | self.right.names()
+
+    def margin(self, signals: Mapping[str, Any]) -> Any:
+        """Robustness sample by sample, of arrays or of numbers."""
+        left, right = self.left.values(signals), self.right.values(signals)
+        return left - right if self.symbol in (">=", ">") else right - left
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.symbol} {self.right}"
+
+
 def signal(name: str) -> Signal:
     """A signal, to build formulas in Python: `stl.signal("gap") >= 1`."""
     return Signal(name)
@@ -214,9 +252,3 @@ def _enclosed(expression: Expression, binding: int) -> str:
 
 def _expression(value: Operand) -> Expression:
     return value if isinstance(value, Expression) else Number(float(value))
-
-
-def _compare(left: Expression, symbol: str, right: Operand) -> Predicate:
-    from isthmus_controllers.stl.formula import Predicate
-
-    return Predicate(left, symbol, _expression(right))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isthmus.records import Array
+from isthmus_controllers.stl.evaluation import robustness
 from isthmus_controllers.stl.formula import Formula
 
 __all__ = ["Judgement", "judge"]
@@ -57,5 +58,5 @@ def judge(formula: Formula, signals: Mapping[str, Array], samples: int, early: b
     if samples == 0:
         return Judgement(-math.inf, -math.inf, math.inf, early)
     cut = {name: signals[name][:, :samples] for name in formula.signals}
-    robustness, low, high = (float(np.asarray(formula.robustness(cut, end=end))[0]) for end in ("ended", "strong", "weak"))
-    return Judgement(robustness, low, high, early)
+    ended, low, high = (float(np.asarray(robustness(formula, cut, end=end))[0]) for end in ("ended", "strong", "weak"))
+    return Judgement(ended, low, high, early)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from isthmus import strict
+from isthmus_controllers.stl.expressions import Predicate
 from isthmus_controllers.stl.extremes import Extremes
-from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
+from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Until
 
 __all__ = ["Monitor", "Verdict"]
 

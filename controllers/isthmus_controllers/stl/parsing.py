@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn, TypeVar
 
-from isthmus_controllers.stl.expressions import FUNCTIONS, Arithmetic, Call, Expression, Negative, Number, Signal
-from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Predicate, Until
+from isthmus_controllers.stl.expressions import FUNCTIONS, Arithmetic, Call, Expression, Negative, Number, Predicate, Signal
+from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Until
 
 __all__ = ["FormulaError", "parse", "parse_expression"]
 

@@ -17,6 +17,7 @@ import numpy as np
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
+from isthmus.kind import PolicyData
 from isthmus.records import ActionChunk, Array
 
 __all__ = ["ExcitationPolicy", "MultiSine", "excitation_artifact"]
@@ -127,7 +128,7 @@ class ExcitationPolicy:
                 raise ValueError(f"member {_MEMBER!r}: {joint} reaches {reach}, the action's bounds are {low:g} … {high:g} {action.unit}")
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact) -> ExcitationPolicy:
+    def from_artifact(cls, artifact: PolicyData) -> ExcitationPolicy:
         """The policy of an artifact of kind `excitation`."""
         return cls(artifact.contract, _read(artifact.members))
 

@@ -13,6 +13,7 @@ import numpy as np
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
+from isthmus.kind import PolicyData
 from isthmus.kinds.session import start_session
 from isthmus.onnx_audit import audit_onnx
 from isthmus.records import ActionChunk, Array
@@ -60,7 +61,7 @@ class GraphPolicy:
             raise ValueError(f"member {_MEMBER!r} cannot run on an observation of zeros: {complaint}")
 
     @classmethod
-    def from_artifact(cls, artifact: Artifact) -> GraphPolicy:
+    def from_artifact(cls, artifact: PolicyData) -> GraphPolicy:
         """The policy of an artifact of kind `graph`."""
         return cls(artifact.contract, artifact.members[_MEMBER])
 

@@ -8,37 +8,18 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 from isthmus.kinematics import Kinematics
-from isthmus.robot import Robot, Servo, load_robot
+from isthmus.robot import Robot, load_robot
 from isthmus.robot_import.description import is_mjcf, read_description, repair
+from isthmus.robot_import.hints import Hints
 from isthmus.robot_import.meshes import copy_meshes
 from isthmus.robot_import.profile import write_profile
 
 __all__ = ["Hints", "ImportedRobot", "import_urdf", "is_mjcf"]
-
-
-@dataclass(frozen=True, slots=True)
-class Hints:
-    """What is known about the robot besides its URDF; MJCF files say more than URDFs.
-
-    Attributes:
-        joints: the actuated joints, in hardware order; None for every joint that moves, in the order of the file.
-        home: joint → home position, rad or m; 0, clipped into the limits, where not named.
-        servos: joint → its servo.
-        notes: what the reader of the original file has to say.
-        source: name of the original file, if the URDF was made from it.
-    """
-
-    joints: tuple[str, ...] | None = None
-    home: Mapping[str, float] = field(default_factory=dict)
-    servos: Mapping[str, Servo] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,14 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Servo
 from isthmus.robot_import.description import DescribedJoint, Description
+from isthmus.robot_import.hints import Hints
 from isthmus.strict import suggest
-
-if TYPE_CHECKING:
-    from isthmus.robot_import import Hints
 
 __all__ = ["write_profile"]
 

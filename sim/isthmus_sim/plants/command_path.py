@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus.records import Array
+from isthmus_sim.parameters import Parameter
 
-__all__ = ["CommandPath", "path_parameters"]
+__all__ = ["CommandPath", "CommandPaths"]
 
 _LONGEST = 0.5  # s, of `action_delay`
 
@@ -85,7 +86,34 @@ class CommandPath:
         return lagged
 
 
-def path_parameters(values: Mapping[str, Array], nominal: Mapping[str, float]) -> tuple[Array | float, Array | float] | None:
-    """Delay and lag of rows, s; None if there is neither, so that nobody pays for them."""
-    delay, lag = (values.get(name, nominal[name]) for name in ("action_delay", "action_lag"))
-    return (delay, lag) if np.any(delay) or np.any(lag) else None
+class CommandPaths:
+    """The command path of a plant's rows, made when the first of them needs one, so that nobody else pays for it.
+
+    Attributes:
+        path: None while every command takes effect at once.
+    """
+
+    def __init__(self, table: Mapping[str, Parameter], batch: int, width: int, period: float, steps: int) -> None:
+        """Read the nominal delay and lag; for the other arguments see `CommandPath`."""
+        self.path: CommandPath | None = None
+        self._nominal = {name: table[name].nominal for name in ("action_delay", "action_lag")}
+        self._made = (batch, width, period, steps)
+
+    def reset(self, rows: Array, values: Mapping[str, Array], resting: Array, commands: Array) -> None:
+        """Begin episodes.
+
+        Args:
+            rows: indices, `[n]`.
+            values: parameters of these rows, `[n]` each.
+            resting: what they were commanded before their first command, `[n, width]`.
+            commands: of all rows now, `[B, width]`.
+        """
+        delay, lag = (values.get(name, nominal) for name, nominal in self._nominal.items())
+        late = np.any(delay) or np.any(lag)
+        if self.path is None:
+            if not late:
+                return
+            self.path = CommandPath(*self._made)
+            others = np.setdiff1d(np.arange(len(commands)), rows)
+            self.path.reset(others, 0.0, 0.0, commands[others])
+        self.path.reset(rows, *((delay, lag) if late else (0.0, 0.0)), resting)

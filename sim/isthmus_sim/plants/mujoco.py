@@ -12,7 +12,6 @@ import numpy as np
 from mujoco.batch import Batch
 
 from isthmus.images import convert_color
-from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Camera, Robot
 from isthmus_sim.appearance import AppearanceRanges, add_pool
@@ -28,11 +27,10 @@ from isthmus_sim.plants.base import (
     rows_of,
     start_state,
     substeps,
-    turned,
-    turned_back,
     wheel_speeds,
 )
-from isthmus_sim.plants.command_path import CommandPath, path_parameters
+from isthmus_sim.plants.command_path import CommandPaths
+from isthmus_sim.plants.mujoco_bodies import Bodies
 from isthmus_sim.plants.mujoco_model import build_spec, compile_model
 from isthmus_sim.plants.mujoco_parameters import RowParameters
 from isthmus_sim.plants.sensors import Sensors
@@ -101,22 +99,16 @@ class MujocoPlant:
         self._xml = spec.to_xml
         self._batch = Batch(self.model, nsim=batch, nthread=self.threads)
         # Live arrays, bound once: asking the batch for them again costs more than reading them.
-        names = ("qpos", "qvel", "act", "ctrl", "xpos", "xquat", "qfrc_actuator")
-        self._qpos, self._qvel, self._act, self._ctrl, self._xpos, self._xquat, self._effort = (self._batch.bind(name) for name in names)
+        names = ("qpos", "qvel", "act", "ctrl", "qfrc_actuator")
+        self._qpos, self._qvel, self._act, self._ctrl, self._effort = (self._batch.bind(name) for name in names)
         driven = [self.model.joint(name) for name in (robot.base.wheels if mode == "twist" else robot.joint_names)]
         self._positions = _columns([joint.qposadr[0] for joint in driven])
         self._velocities = _columns([joint.dofadr[0] for joint in driven])
-        self._bodies = {body.name: (self.model.body(body.name).id, self.model.joint(body.name), body) for body in self.scene.moving}
-        self._standing = {body.name: self.model.body(body.name).id for body in self.scene.standing}
-        self._tool = self.model.body(robot.tool_frame).id
-        self._root = Kinematics(robot.urdf_path).base
-        self._mobile = self.model.joint(robot.base_frame) if robot.base.kind != "fixed" else None
-        self._pushed = self._tool if self._mobile is None else self.model.body(self._root).id
+        self._bodies = Bodies(self.model, self._batch, robot, self.scene)
         self._rows = RowParameters(self.model, self._batch, robot, self.scene)
         self._sensors = Sensors(batch, period)
         self._rest = Rest(robot, mode, batch)
-        self._path: CommandPath | None = None
-        self._nominal_path = {name: self.parameters[name].nominal for name in ("action_delay", "action_lag")}
+        self._paths = CommandPaths(self.parameters, batch, self.model.nu, period, self.substeps)
         self._push = np.zeros((batch, len(_PUSH)))
         self._pushing = False
         self._steps = np.zeros(batch, dtype=np.int64)
@@ -150,7 +142,7 @@ class MujocoPlant:
             self._act[ids] = start["position"]
         self._rows.write(ids, values)
         self._sensors.reset(ids, seeds, values)
-        self._prepare_path(ids, values, resting)
+        self._paths.reset(ids, values, resting, self._ctrl)
         self._prepare_push(ids, values)
         self._batch.forward(ids)  # everything, or joint efforts would be those of another episode
         self._steps[ids] = 0
@@ -169,8 +161,7 @@ class MujocoPlant:
     def truth(self) -> Measurement:
         """The exact state, with the pose of the tool frame and of every scene body that the robot does not carry."""
         exact = self._exact()
-        standing = {name: self._pose(number) for name, number in self._standing.items()}
-        poses = {**exact.poses, **standing, self.robot.tool_frame: self._pose(self._tool)}
+        poses = {**exact.poses, **self._bodies.standing(), self.robot.tool_frame: self._bodies.tool()}
         return Measurement(exact.stamp, exact.joints, exact.position, exact.velocity, exact.effort, poses, exact.twists)
 
     def write(self, command: Command) -> None:
@@ -192,11 +183,11 @@ class MujocoPlant:
         if self._pushing:
             self._apply_push()
         self._before[:] = self._state
-        if self._path is None:
+        if self._paths.path is None:
             self._batch.step(nstep=self.substeps, stage=_POSITION_STAGE)
         else:
             asked = self._ctrl.copy()
-            commands = self._path.push(asked)
+            commands = self._paths.path.push(asked)
             if self.substeps > 1:
                 self._batch.rollout(self.substeps - 1, control=commands[:, :-1], control_spec=_CONTROL, record=())
             # A rollout leaves the joint efforts of any row behind, a step those of each row.
@@ -248,37 +239,9 @@ class MujocoPlant:
             if self._mode == "twist":
                 position, velocity, effort = (odometry(self.robot.base, values) for values in (position, velocity, effort))
             self._sample = Measurement(self._steps * self.period, self._joints, position, velocity, effort)
-            if self._bodies or self._mobile is not None:
-                self._sample.poses, self._sample.twists = self._body_states()
+            if self._bodies.any:
+                self._sample.poses, self._sample.twists = self._bodies.moving()
         return self._sample
-
-    def _body_states(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        poses, twists = {}, {}
-        for name, (number, joint, body) in self._bodies.items():
-            poses[name] = self._pose(number)
-            if body.joint == "free":
-                twists[name] = self._twist(joint, poses[name][:, 3:], own_frame=False)
-        if self._mobile is not None:
-            poses[self._root] = self._pose(self.model.body(self._root).id)
-            twists[self._root] = self._twist(self._mobile, poses[self._root][:, 3:], own_frame=True)
-        return poses, twists
-
-    def _pose(self, body: int) -> Array:
-        pose = np.empty((self.batch, 7))
-        pose[:, :3] = self._xpos[:, body]
-        pose[:, 3:6] = self._xquat[:, body, 1:]  # w, x, y, z
-        pose[:, 6] = self._xquat[:, body, 0]
-        return pose
-
-    def _twist(self, joint: Any, orientation: Array, *, own_frame: bool) -> Array:
-        """MuJoCo keeps the linear velocity of a free body in the world's frame and the angular one in the body's."""
-        first = joint.dofadr[0]
-        linear, angular = self._qvel[:, first : first + 3], self._qvel[:, first + 3 : first + 6]
-        if own_frame:
-            linear = turned_back(orientation, linear)
-        else:
-            angular = turned(orientation, angular)
-        return np.concatenate([linear, angular], axis=1)
 
     def _place(self, ids: Array, start: Mapping[str, Array]) -> None:
         if self._mode == "twist":
@@ -286,28 +249,7 @@ class MujocoPlant:
         else:
             self._qpos[_at(ids, self._positions)] = start["position"]
             self._qvel[_at(ids, self._velocities)] = start["velocity"]
-        for name, (_, joint, body) in self._bodies.items():
-            self._put(ids, joint, start[name], free=body.joint == "free")
-        if self._mobile is not None:
-            self._put(ids, self._mobile, start["base"], free=True)
-            first, twist = self._mobile.dofadr[0], start["base_twist"]
-            self._qvel[ids, first : first + 3] = turned(start["base"][:, 3:], twist[:, :3])
-            self._qvel[ids, first + 3 : first + 6] = twist[:, 3:]
-
-    def _put(self, ids: Array, joint: Any, values: Array, *, free: bool) -> None:
-        first = joint.qposadr[0]
-        ordered = values[:, [0, 1, 2, 6, 3, 4, 5]] if free else values
-        self._qpos[ids, first : first + ordered.shape[1]] = ordered
-
-    def _prepare_path(self, ids: Array, values: Mapping[str, Array], resting: Array) -> None:
-        times = path_parameters(values, self._nominal_path)
-        if self._path is None:
-            if times is None:
-                return
-            self._path = CommandPath(self.batch, self.model.nu, self.period, self.substeps)
-            others = np.setdiff1d(np.arange(self.batch), ids)
-            self._path.reset(others, 0.0, 0.0, self._ctrl[others])
-        self._path.reset(ids, *(times or (0.0, 0.0)), resting)
+        self._bodies.place(ids, start)
 
     def _prepare_push(self, ids: Array, values: Mapping[str, Array]) -> None:
         if self._pushing or any(name in values for name in _PUSH):
@@ -318,7 +260,7 @@ class MujocoPlant:
         now = self._steps * self.period
         begin = self._push[:, 3] - 1e-9
         during = (now >= begin) & (now < begin + self._push[:, 4])
-        self._batch.bind("xfrc_applied")[:, self._pushed, :3] = np.where(during[:, None], self._push[:, :3], 0.0)
+        self._batch.bind("xfrc_applied")[:, self._bodies.pushed, :3] = np.where(during[:, None], self._push[:, :3], 0.0)
 
     def _hold_still(self) -> None:
         self._ctrl[self._stopped] = self._rest.values(self._exact())[self._stopped]

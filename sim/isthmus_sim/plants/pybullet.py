@@ -1,7 +1,6 @@
 """PyBullet as a plant: one physics client per row, stepped one after another.
 
-Its joint motors are velocity constraints, stiffer than a real servo, and it has no rotor inertia: a second opinion on the dynamics
-rather than a copy of the first. The legs of a floating robot are driven by the torques of their servos instead, because their compliance matters.
+Its joint motors are velocity constraints, and it has no rotor inertia: a second opinion on the dynamics rather than a copy of the first.
 """
 
 from __future__ import annotations
@@ -13,26 +12,25 @@ import numpy as np
 import pybullet
 
 from isthmus.images import convert_color
-from isthmus.kinematics import Kinematics
 from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Camera, Robot
 from isthmus_sim.appearance import Appearance, AppearanceRanges, check_expressible
 from isthmus_sim.bullet_pictures import bullet_picture
 from isthmus_sim.camera_rig import CameraRig, find_cameras
 from isthmus_sim.cameras import camera_view, free_view
-from isthmus_sim.parameters import Parameter, cannot_express, parameter_rows, parameter_table, urdf_dynamics
+from isthmus_sim.parameters import Parameter, cannot_express, parameter_rows, parameter_table
 from isthmus_sim.plants.base import (
     Rest,
     command_values,
     odometry,
     rows_of,
-    sliding,
     start_state,
     substeps,
-    turned_back,
     wheel_speeds,
 )
-from isthmus_sim.plants.command_path import CommandPath, path_parameters
+from isthmus_sim.plants.command_path import CommandPaths
+from isthmus_sim.plants.pybullet_bodies import Bodies
+from isthmus_sim.plants.pybullet_drives import Drives, inexpressible, is_compliant
 from isthmus_sim.plants.pybullet_world import World
 from isthmus_sim.plants.sensors import Sensors
 from isthmus_sim.scene import Hinge, Scene
@@ -94,44 +92,29 @@ class PybulletPlant:
         self.scene = scene or Scene()
         self._table = parameter_table(robot, self.scene)
         self.parameters: Mapping[str, Parameter] = {
-            name: entry for name, entry in self._table.items() if not _inexpressible(name, robot, mode)
+            name: entry for name, entry in self._table.items() if not inexpressible(name, robot, mode)
         }
         self._mode = mode
-        self._compliant = robot.base.kind == "floating" and mode == "position"
-        self._servos = mode in ("position", "velocity") and not self._compliant
-        self._substeps = substeps(period, _COMPLIANT_STEP) if self._compliant else substeps(period)
+        self._substeps = substeps(period, _COMPLIANT_STEP) if is_compliant(robot, mode) else substeps(period)
         self._timestep = period / self._substeps
         self._world = World(robot, self.scene, self._timestep)
         self._clients = [pybullet.connect(pybullet.DIRECT) for _ in range(batch)]
         self._values: list[dict[str, float]] = [{} for _ in range(batch)]
         self._world.begin(self._clients[0], {}, robot.base.height)
-        self._joints = [self._world.joints[name] for name in (robot.base.wheels if mode == "twist" else robot.joint_names)]
+        self._bodies = Bodies(robot, self.scene, self._world)
+        self._drives = Drives(robot, mode, self._world, self._timestep, batch)
+        self._joints = self._drives.joints
         self._tool = self._world.links[robot.tool_frame]
         self._tool_mass = pybullet.getDynamicsInfo(self._world.robot, self._tool, physicsClientId=self._clients[0])[0]  # without a payload
-        self._root = Kinematics(robot.urdf_path).base
         limits = robot.limits()
         self._low, self._high = np.array(limits.position_low), np.array(limits.position_high)
-        self._efforts = [robot.base.wheel_effort] * 2 if mode == "twist" else [joint.effort for joint in robot.joints]
-        self._limits, self._ones = np.array(self._efforts), [1.0] * len(self._efforts)
-        self._sliding = sliding(robot)
-        self._stiffness = np.array([joint.servo.position_gain for joint in robot.joints])
-        self._damping = np.array([joint.servo.velocity_gain for joint in robot.joints])
-        self._gains = [self._ones] * batch
         self._command = np.zeros((batch, len(self._joints)))
         self._setpoint = np.zeros((batch, len(self._joints)))
-        self._fastest = np.tile([joint.servo.no_load_speed for joint in robot.joints], (batch, 1))
-        self._motors = bool(np.isfinite(self._fastest).any())
-        if self._motors and not (mode == "effort" or self._compliant):
-            raise ValueError(
-                "plant 'pybullet' cannot express a torque that depends on speed (servo.no_load_speed): its joint motors are constraints"
-            )
         self._springs = any(isinstance(body.joint, Hinge) and body.joint.stiffness for body in self.scene.bodies)
-        self._dynamics = urdf_dynamics(robot)
         self._sample: Measurement | None = None  # the exact state of now; nobody writes into it
         self._sensors = Sensors(batch, period)
         self._rest = Rest(robot, mode, batch)
-        self._path: CommandPath | None = None
-        self._nominal_path = {name: self._table[name].nominal for name in ("action_delay", "action_lag")}
+        self._paths = CommandPaths(self._table, batch, len(self._joints), period, self._substeps)
         self._steps = np.zeros(batch, dtype=np.int64)
         self._stopped = np.zeros(batch, dtype=bool)
         self._rig = CameraRig(find_cameras(robot, cameras), batch, period, self._take, appearance)
@@ -149,7 +132,7 @@ class PybulletPlant:
         start = start_state(self.robot, self.scene, state, len(ids))
         values = parameter_rows(self._table, parameters, len(ids))
         for name in values:
-            if why := _inexpressible(name, self.robot, self._mode):
+            if why := inexpressible(name, self.robot, self._mode):
                 raise cannot_express("pybullet", name, why)
         for place, row in enumerate(ids.tolist()):
             self._values[row] = {name: float(row_values[place]) for name, row_values in values.items()}
@@ -160,7 +143,7 @@ class PybulletPlant:
         self._command[ids] = resting
         self._setpoint[ids] = start["position"] if self._mode != "twist" else 0.0
         self._sensors.reset(ids, seeds, values)
-        self._prepare_path(ids, values, resting)
+        self._paths.reset(ids, values, resting, self._command)
         self._steps[ids] = 0
         self._stopped[ids] = False
         self._sample = None
@@ -176,8 +159,8 @@ class PybulletPlant:
     def truth(self) -> Measurement:
         """The exact state, with the pose of the tool frame and of every scene body that the robot does not carry."""
         exact = self._exact()
-        tool = np.array([self._link_pose(client, self._tool) for client in self._clients])
-        poses = {**exact.poses, **self._standing_poses(), self.robot.tool_frame: tool}
+        tool = np.array([self._bodies.link_pose(client, self._tool) for client in self._clients])
+        poses = {**exact.poses, **self._bodies.standing(self._clients), self.robot.tool_frame: tool}
         return Measurement(exact.stamp, exact.joints, exact.position, exact.velocity, exact.effort, poses, exact.twists)
 
     def write(self, command: Command) -> None:
@@ -197,7 +180,7 @@ class PybulletPlant:
         for row, client in enumerate(self._clients):
             disturbed = self._values[row] or self._springs
             for command in targets[row].tolist():
-                self._drive(row, command)
+                self._drives.drive(client, row, command)
                 if disturbed:
                     self._disturb(row)
                 pybullet.stepSimulation(physicsClientId=client)
@@ -244,7 +227,7 @@ class PybulletPlant:
         return convert_color(self._take(row, camera, None), "rgb8", camera.spec.encoding)
 
     def _take(self, row: int, camera: Camera, appearance: Appearance | None) -> Array:
-        pose = self._link_pose(self._clients[row], self._world.links[camera.link])
+        pose = self._bodies.link_pose(self._clients[row], self._world.links[camera.link])
         where = np.array(pose[:3]), np.array(pybullet.getMatrixFromQuaternion(pose[3:])).reshape(3, 3)
         view = camera_view(camera, *where) if appearance is None else appearance.view(camera, *where)
         return bullet_picture(self._clients[row], view)
@@ -261,58 +244,13 @@ class PybulletPlant:
             for index, state in enumerate(pybullet.getJointStates(self._world.robot, self._joints, physicsClientId=client)):
                 position[row, index], velocity[row, index], _, effort[row, index] = state
         effort[self._steps == 0] = 0.0  # or it would be that of another episode
-        if self._mode == "effort":
-            effort = self._within_limits(slice(None), self._command, velocity)
-        if self._compliant:
-            effort = self._torques(slice(None), self._command, position, velocity)
+        effort = self._drives.efforts(self._command, position, velocity, effort)
         if self._mode == "twist":
             position, velocity, effort = (odometry(self.robot.base, values) for values in (position, velocity, effort))
         measurement = Measurement(self._steps * self.period, self.robot.joint_names, position, velocity, effort)
         if self.scene.moving or self.robot.base.kind != "fixed":
-            self._add_bodies(measurement)
+            measurement.poses, measurement.twists = self._bodies.moving(self._clients, self._values)
         return measurement
-
-    def _standing_poses(self) -> dict[str, Array]:
-        poses = {}
-        for body in self.scene.standing:
-            number = self._world.places[body.name].body
-            found = [pybullet.getBasePositionAndOrientation(number, physicsClientId=client) for client in self._clients]
-            poses[body.name] = np.array([[*position, *orientation] for position, orientation in found])
-        return poses
-
-    def _add_bodies(self, measurement: Measurement) -> None:
-        poses: dict[str, Array] = {}
-        twists: dict[str, Array] = {}
-        for body in self.scene.moving:
-            poses[body.name] = np.empty((self.batch, 7))
-            place = self._world.places[body.name]
-            if body.joint == "free":
-                twists[body.name] = np.empty((self.batch, 6))
-            for row, client in enumerate(self._clients):
-                if body.joint == "free":
-                    center = self._world.center(body, self._values[row])
-                    poses[body.name][row], twists[body.name][row] = _free_state(client, place.body, center)
-                else:
-                    state = pybullet.getLinkState(place.body, 0, computeForwardKinematics=True, physicsClientId=client)
-                    poses[body.name][row] = (*state[4], *state[5])
-        if self.robot.base.kind != "fixed":
-            pose, twist = np.empty((self.batch, 7)), np.empty((self.batch, 6))
-            for row, client in enumerate(self._clients):
-                pose[row], twist[row] = _free_state(client, self._world.robot, self._root_center(client))
-            orientation = pose[:, 3:]
-            own = [turned_back(orientation, twist[:, :3]), turned_back(orientation, twist[:, 3:])]
-            poses[self._root], twists[self._root] = pose, np.concatenate(own, axis=1)
-        measurement.poses, measurement.twists = poses, twists
-
-    def _link_pose(self, client: int, link: int) -> tuple[float, ...]:
-        if link < 0:
-            return tuple(_free_state(client, self._world.robot, self._root_center(client))[0])
-        state = pybullet.getLinkState(self._world.robot, link, computeForwardKinematics=True, physicsClientId=client)
-        return (*state[4], *state[5])
-
-    def _root_center(self, client: int) -> Sequence[float]:
-        center: Sequence[float] = pybullet.getDynamicsInfo(self._world.robot, -1, physicsClientId=client)[3]
-        return center
 
     def _place(self, row: int, start: Mapping[str, Array]) -> None:
         c: dict[str, Any] = {"physicsClientId": self._clients[row]}
@@ -323,17 +261,7 @@ class PybulletPlant:
             position, velocity = start["position"], start["velocity"]
         for index, joint in enumerate(self._joints):
             pybullet.resetJointState(robot, joint, position[index], velocity[index], **c)
-        if "base" in start:
-            _put(c, robot, start["base"], self._root_center(c["physicsClientId"]))
-            orientation = start["base"][3:].tolist()
-            linear, angular = (pybullet.rotateVector(orientation, start["base_twist"][part].tolist()) for part in (slice(3), slice(3, 6)))
-            pybullet.resetBaseVelocity(robot, linear, angular, **c)
-        for body in self.scene.moving:
-            place = self._world.places[body.name]
-            if body.joint == "free":
-                _put(c, place.body, start[body.name], self._world.center(body, self._values[row]))
-            else:
-                pybullet.resetJointState(place.body, 0, start[body.name][0], 0.0, **c)
+        self._bodies.place(self._clients[row], start, self._values[row])
 
     def _configure(self, row: int) -> None:
         """Set what belongs to the robot: gravity, payload, friction in its joints, and no motor that nobody asked for."""
@@ -342,28 +270,11 @@ class PybulletPlant:
         pybullet.setGravity(0, 0, -values.get("gravity", self._table["gravity"].nominal), **c)
         if "payload" in values:
             pybullet.changeDynamics(robot, self._tool, mass=self._tool_mass + values["payload"], **c)
-        for index, profile in enumerate(self.robot.joints):
-            self._fastest[row, index] = values.get(f"{profile.name}.no_load_speed", profile.servo.no_load_speed)
-        damping: dict[str, float] = {}
-        for name, joint in self._world.joints.items():
-            if name not in self.robot.joint_names and name not in self.robot.base.wheels:
-                continue
-            own, dry = self._dynamics[name]
-            damping[name] = values.get(f"{name}.damping", own) + values.get("joint_damping", 0.0)
-            friction = values.get(f"{name}.frictionloss", dry)
-            pybullet.changeDynamics(robot, joint, jointDamping=0.0 if self._servos else damping[name], **c)
-            # A velocity motor towards zero with a small largest torque is dry friction; with none the joint is free.
-            pybullet.setJointMotorControl2(robot, joint, pybullet.VELOCITY_CONTROL, targetVelocity=0, force=friction, **c)
-        if self._servos:
-            # A servo with gains kp and kv on a joint with damping d follows its set-point with the time constant (kv + d) / kp; the motor is told so
-            # per physics step. Bullet's own damping would be lost on a motor that is a constraint, or make a light joint unstable.
-            servos = [(joint.servo.velocity_gain + damping[joint.name], joint.servo.position_gain) for joint in self.robot.joints]
-            lags = [loss / stiffness if stiffness else 0.0 for loss, stiffness in servos]
-            self._gains[row] = [min(self._timestep / lag, 1.0) if lag else 1.0 for lag in lags]
+        self._drives.configure(self._clients[row], row, values)
 
     def _targets(self) -> Array:
         """What the drives are told in each physics step of a control period, `[B, steps, joints]`; in velocity mode the moving set-point."""
-        seen = self._path.push(self._command) if self._path else np.repeat(self._command[:, None], self._substeps, axis=1)
+        seen = self._paths.path.push(self._command) if self._paths.path else np.repeat(self._command[:, None], self._substeps, axis=1)
         if self._mode != "velocity":
             return seen
         # A set-point that has reached a limit moves away from it at once, so every step must see the clipped one.
@@ -373,58 +284,6 @@ class PybulletPlant:
             seen[:, step] = setpoint
         self._setpoint = setpoint
         return seen
-
-    def _drive(self, row: int, command: list[float]) -> None:
-        client, robot = self._clients[row], self._world.robot
-        c: dict[str, Any] = {"physicsClientId": client}
-        if self._mode == "effort":
-            forces = self._within_limits(row, np.array(command), self._velocity(client)).tolist()
-            pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=forces, **c)
-        elif self._mode == "twist":
-            pybullet.setJointMotorControlArray(
-                robot, self._joints, pybullet.VELOCITY_CONTROL, targetVelocities=command, forces=self._efforts, **c
-            )
-        elif self._compliant:
-            states = pybullet.getJointStates(robot, self._joints, **c)
-            position, velocity = np.array([state[0] for state in states]), np.array([state[1] for state in states])
-            torques = self._torques(row, np.array(command), position, velocity)
-            pybullet.setJointMotorControlArray(robot, self._joints, pybullet.TORQUE_CONTROL, forces=torques.tolist(), **c)
-        else:
-            pybullet.setJointMotorControlArray(
-                robot,
-                self._joints,
-                pybullet.POSITION_CONTROL,
-                targetPositions=command,
-                forces=self._strengths(client, command),
-                positionGains=self._gains[row],
-                velocityGains=self._ones,
-                **c,
-            )
-
-    def _strengths(self, client: int, command: list[float]) -> list[float]:
-        """What each motor may push with: a finger no harder than its servo's spring, or two that pinch something would not care where they are."""
-        if not self._sliding:
-            return self._efforts
-        strengths = list(self._efforts)
-        for index in self._sliding:
-            position = pybullet.getJointState(self._world.robot, self._joints[index], physicsClientId=client)[0]
-            strengths[index] = min(strengths[index], self._stiffness[index] * abs(command[index] - position))
-        return strengths
-
-    def _torques(self, row: int | slice, command: Array, position: Array, velocity: Array) -> Array:
-        return self._within_limits(row, self._stiffness * (command - position) - self._damping * velocity, velocity)
-
-    def _within_limits(self, row: int | slice, effort: Array, velocity: Array) -> Array:
-        """What the motors give: at most their effort, and that of a DC motor falls with its speed."""
-        if self._motors:
-            slope = velocity / self._fastest[row]
-            effort = np.clip(effort, self._limits * (-1 - slope), self._limits * (1 - slope))
-        return np.asarray(np.clip(effort, -self._limits, self._limits))
-
-    def _velocity(self, client: int) -> Array:
-        if not self._motors:
-            return np.zeros(len(self._joints))
-        return np.array([state[1] for state in pybullet.getJointStates(self._world.robot, self._joints, physicsClientId=client)])
 
     def _disturb(self, row: int) -> None:
         """Pushes and the springs of hinged bodies; Bullet forgets forces after each physics step."""
@@ -444,48 +303,5 @@ class PybulletPlant:
                 torque = -stiffness * pybullet.getJointState(place.body, 0, **c)[0]
                 pybullet.setJointMotorControl2(place.body, 0, pybullet.TORQUE_CONTROL, force=torque, **c)
 
-    def _prepare_path(self, ids: Array, values: Mapping[str, Array], resting: Array) -> None:
-        times = path_parameters(values, self._nominal_path)
-        if self._path is None:
-            if times is None:
-                return
-            self._path = CommandPath(self.batch, len(self._joints), self.period, self._substeps)
-            others = np.setdiff1d(np.arange(self.batch), ids)
-            self._path.reset(others, 0.0, 0.0, self._command[others])
-        self._path.reset(ids, *(times or (0.0, 0.0)), resting)
-
     def _hold_still(self) -> None:
         self._command[self._stopped] = self._rest.values(self._exact())[self._stopped]
-
-
-def _free_state(client: int, body: int, center: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Pose of a free body's frame, and its twist there, in the world's frame; Bullet knows those of the centre of mass."""
-    position, orientation = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
-    linear, angular = pybullet.getBaseVelocity(body, physicsClientId=client)
-    arm = pybullet.rotateVector(orientation, [-value for value in center])
-    across = np.cross(angular, arm)
-    origin = [p + a for p, a in zip(position, arm, strict=True)]
-    return [*origin, *orientation], [*(np.array(linear) + across).tolist(), *angular]
-
-
-def _put(c: Mapping[str, Any], body: int, pose: Array, center: Sequence[float]) -> None:
-    orientation = pose[3:].tolist()
-    arm = pybullet.rotateVector(orientation, list(center))
-    position = [p + a for p, a in zip(pose[:3].tolist(), arm, strict=True)]
-    pybullet.resetBasePositionAndOrientation(body, position, orientation, **c)
-
-
-def _inexpressible(name: str, robot: Robot, mode: str) -> str:
-    """Why PyBullet has no such parameter, "" if it has."""
-    target, _, quantity = name.rpartition(".")
-    if name == "joint_damping" and robot.base.kind == "differential":
-        return "the motors of its wheels are constraints"
-    if target not in robot.joint_names:
-        return ""
-    if quantity == "armature":
-        return "it has no rotor inertia"
-    if quantity == "gain":
-        return "its joint motors are constraints without a stiffness"
-    if quantity == "frictionloss" and mode != "effort" and robot.base.kind == "fixed":
-        return "its joint motors leave no room for dry friction"
-    return ""

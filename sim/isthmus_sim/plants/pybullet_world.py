@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pybullet
 
 from isthmus.robot import Robot
 from isthmus_sim.plants.base import sliding
+from isthmus_sim.plants.pybullet_shapes import collision_shape, visual_shape
+from isthmus_sim.plants.pybullet_urdf import robot_urdf
 from isthmus_sim.scene import Body, Hinge, Scene, Shape
 
-__all__ = ["Place", "World", "robot_urdf"]
-
-_URDF_SIZES = {
-    "box": lambda size: {"size": " ".join(str(2 * value) for value in size)},
-    "sphere": lambda size: {"radius": str(size[0])},
-    "cylinder": lambda size: {"radius": str(size[0]), "length": str(2 * size[1])},
-    "capsule": lambda size: {"radius": str(size[0]), "length": str(2 * size[1])},
-}
-
+__all__ = ["Place", "World"]
 
 _MOST_SHAPES = 16
 """Of a body; with more, PyBullet ends the process."""
@@ -42,38 +34,6 @@ class Place:
 
     body: int
     link: int
-
-
-def robot_urdf(robot: Robot, scene: Scene) -> str:
-    """The robot's URDF, with the bodies that its links carry as further links."""
-    root = copy.deepcopy(ElementTree.parse(robot.urdf_path).getroot())  # noqa: S314 - profiles are installed data
-    for body in scene.bodies:
-        if not body.parent:
-            continue
-        if not any(link.attrib["name"] == body.parent for link in root.findall("link")):
-            raise ValueError(f"body {body.name!r}: the robot has no link {body.parent!r}")
-        link = ElementTree.SubElement(root, "link", name=body.name)
-        inertial = ElementTree.SubElement(link, "inertial")
-        moments = body.moments() if body.mass else np.zeros(3)
-        center = body.centroid() if body.mass else np.zeros(3)
-        ElementTree.SubElement(inertial, "origin", xyz=_text(center.tolist()), rpy="0 0 0")
-        ElementTree.SubElement(inertial, "mass", value=str(body.mass))
-        ixx, iyy, izz = (str(value) for value in moments)
-        ElementTree.SubElement(inertial, "inertia", ixx=ixx, ixy="0", ixz="0", iyy=iyy, iyz="0", izz=izz)
-        for shape in body.shapes:
-            for kind in ("visual", "collision") if shape.collides else ("visual",):
-                element = ElementTree.SubElement(link, kind)
-                ElementTree.SubElement(element, "origin", xyz=_text(shape.position), rpy=_rpy(shape.rotation))
-                geometry = ElementTree.SubElement(element, "geometry")
-                ElementTree.SubElement(geometry, shape.kind, _URDF_SIZES[shape.kind](shape.size))
-                if kind == "visual":
-                    material = ElementTree.SubElement(element, "material", name=f"{body.name}-{id(shape)}")
-                    ElementTree.SubElement(material, "color", rgba=_text(shape.color))
-        joint = ElementTree.SubElement(root, "joint", name=f"{body.name}-mount", type="fixed")
-        ElementTree.SubElement(joint, "parent", link=body.parent)
-        ElementTree.SubElement(joint, "child", link=body.name)
-        ElementTree.SubElement(joint, "origin", xyz=_text(body.position), rpy=_rpy(body.rotation))
-    return ElementTree.tostring(root, encoding="unicode")
 
 
 class World:
@@ -172,7 +132,7 @@ class World:
 
     def _add(self, client: int, body: Body, values: Mapping[str, float]) -> Place:
         c: dict[str, Any] = {"physicsClientId": client}
-        collision, visual = _collision(body, client), _visual(body, client)
+        collision, visual = collision_shape(body, client), visual_shape(body, client)
         offset = [values.get(f"{body.name}.{axis}", x) for axis, x in zip("xyz", body.position, strict=True)]
         yaw = pybullet.getQuaternionFromEuler([0, 0, values.get(f"{body.name}.yaw", 0.0)])
         rotation = pybullet.multiplyTransforms([0, 0, 0], yaw, [0, 0, 0], body.rotation)[1]
@@ -253,86 +213,3 @@ def _add_terrain(client: int, shape: Shape, collision: int, pose: tuple[Sequence
             physicsClientId=client,
         )
     )
-
-
-_SHAPES = {
-    "box": pybullet.GEOM_BOX,
-    "sphere": pybullet.GEOM_SPHERE,
-    "cylinder": pybullet.GEOM_CYLINDER,
-    "capsule": pybullet.GEOM_CAPSULE,
-    "plane": pybullet.GEOM_PLANE,
-}
-
-
-def _collision(body: Body, client: int) -> int:
-    shapes = [shape for shape in body.shapes if shape.collides]
-    if not shapes:
-        return -1
-    if shapes[0].kind == "heightfield":
-        return _heightfield(shapes[0], client)
-    return int(
-        pybullet.createCollisionShapeArray(
-            shapeTypes=[_SHAPES[shape.kind] for shape in shapes],
-            radii=[_radius(shape) for shape in shapes],
-            halfExtents=[_extents(shape) for shape in shapes],
-            lengths=[_length(shape) for shape in shapes],
-            planeNormals=[[0, 0, 1]] * len(shapes),
-            collisionFramePositions=[shape.position for shape in shapes],
-            collisionFrameOrientations=[shape.rotation for shape in shapes],
-            physicsClientId=client,
-        )
-    )
-
-
-def _visual(body: Body, client: int) -> int:
-    shapes = [shape for shape in body.shapes if shape.kind not in ("heightfield", "plane")]
-    if not shapes:
-        return -1
-    return int(
-        pybullet.createVisualShapeArray(
-            shapeTypes=[_SHAPES[shape.kind] for shape in shapes],
-            radii=[_radius(shape) for shape in shapes],
-            halfExtents=[_extents(shape) for shape in shapes],
-            lengths=[_length(shape) for shape in shapes],
-            rgbaColors=[shape.color for shape in shapes],
-            visualFramePositions=[shape.position for shape in shapes],
-            visualFrameOrientations=[shape.rotation for shape in shapes],
-            physicsClientId=client,
-        )
-    )
-
-
-def _heightfield(shape: Shape, client: int) -> int:
-    heights = np.array(shape.heights)
-    rows, columns = heights.shape
-    scale = [2 * shape.size[0] / (columns - 1), 2 * shape.size[1] / (rows - 1), 1]
-    return int(
-        pybullet.createCollisionShape(
-            pybullet.GEOM_HEIGHTFIELD,
-            meshScale=scale,
-            heightfieldData=(heights - heights.min()).ravel().tolist(),
-            numHeightfieldRows=columns,
-            numHeightfieldColumns=rows,
-            physicsClientId=client,
-        )
-    )
-
-
-def _radius(shape: Shape) -> float:
-    return shape.size[0] if shape.kind in ("sphere", "cylinder", "capsule") else 0.0
-
-
-def _extents(shape: Shape) -> tuple[float, ...]:
-    return shape.size if shape.kind == "box" else (0.0, 0.0, 0.0)
-
-
-def _length(shape: Shape) -> float:
-    return 2 * shape.size[1] if shape.kind in ("cylinder", "capsule") else 0.0
-
-
-def _text(values: Sequence[float]) -> str:
-    return " ".join(repr(float(value)) for value in values)
-
-
-def _rpy(rotation: tuple[float, float, float, float]) -> str:
-    return _text(pybullet.getEulerFromQuaternion(rotation))

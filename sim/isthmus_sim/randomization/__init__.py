@@ -4,9 +4,11 @@ Tobin et al., "Domain Randomization for Transferring Deep Neural Networks from S
 et al., "Sim-to-Real Transfer of Robotic Control with Dynamics Randomization" (arXiv 1710.06537).
 """
 
-from isthmus_sim.randomization.distributions import Curriculum, Discrete, Distribution, Estimate, Latency, LogUniform, Normal, Uniform
+from isthmus_sim.randomization.distribution import Distribution
+from isthmus_sim.randomization.distributions import Curriculum, Discrete, LogUniform, Normal, Uniform
 from isthmus_sim.randomization.files import load_randomization, read_latency, save_randomization
 from isthmus_sim.randomization.gaussian import Correlated
+from isthmus_sim.randomization.measured import Estimate, Latency
 from isthmus_sim.randomization.plant import randomized_plant
 from isthmus_sim.randomization.randomization import Entry, Randomization, Sampler
 

@@ -1,8 +1,4 @@
-"""What one parameter is drawn from.
-
-A distribution draws one number from one generator at a time, so that a row's values never depend on how many rows there are. It knows nothing of
-parameters until `within` checks it against one.
-"""
+"""What one parameter is drawn from: distributions that somebody chooses, and the words for all of them."""
 
 from __future__ import annotations
 
@@ -10,48 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Protocol
 
 import numpy as np
 
 from isthmus_sim.parameters import Parameter
+from isthmus_sim.randomization.distribution import between, check_inside, check_range
+from isthmus_sim.randomization.measured import Estimate, Latency
 
-__all__ = [
-    "DISTRIBUTIONS",
-    "Curriculum",
-    "Discrete",
-    "Distribution",
-    "Estimate",
-    "Latency",
-    "LogUniform",
-    "Normal",
-    "Uniform",
-    "check_inside",
-]
+__all__ = ["DISTRIBUTIONS", "Curriculum", "Discrete", "LogUniform", "Normal", "Uniform"]
 
 _NEAR_ZERO = math.nextafter(0.0, 1.0)  # probability; the quantile of 0 is infinite
 _NEAR_ONE = math.nextafter(1.0, 0.0)
-
-
-class Distribution(Protocol):
-    """Draws values of one parameter."""
-
-    def within(self, parameter: Parameter) -> Distribution:
-        """The distribution as it is drawn for that parameter.
-
-        Raises:
-            ValueError: it can draw what the parameter cannot be; the message names the parameter and its valid range.
-        """
-        ...
-
-    def draw(self, generator: np.random.Generator, progress: float) -> float:
-        """One value, in the parameter's unit.
-
-        Args:
-            generator: of the row.
-            progress: of the training, 0 … 1.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +32,7 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        _check_range(self.low, self.high)
+        check_range(self.low, self.high)
 
     def within(self, parameter: Parameter) -> Uniform:
         """See `Distribution.within`."""
@@ -76,7 +41,7 @@ class Uniform:
 
     def draw(self, generator: np.random.Generator, progress: float) -> float:
         """See `Distribution.draw`."""
-        return _between(self.low, self.high, generator.random())
+        return between(self.low, self.high, generator.random())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +57,7 @@ class LogUniform:
     high: float
 
     def __post_init__(self) -> None:
-        _check_range(self.low, self.high)
+        check_range(self.low, self.high)
         if not self.low > 0:
             raise ValueError(f"low of a log-uniform range must be > 0, got {self.low:g}")
 
@@ -103,7 +68,7 @@ class LogUniform:
 
     def draw(self, generator: np.random.Generator, progress: float) -> float:
         """See `Distribution.draw`."""
-        value = math.exp(_between(math.log(self.low), math.log(self.high), generator.random()))
+        value = math.exp(between(math.log(self.low), math.log(self.high), generator.random()))
         return min(max(value, self.low), self.high)
 
 
@@ -140,7 +105,7 @@ class Normal:
         """See `Distribution.draw`; by inversion, so that every draw takes one number of the generator."""
         unit = NormalDist()
         first, last = unit.cdf((self.low - self.mean) / self.sd), unit.cdf((self.high - self.mean) / self.sd)
-        probability = min(max(_between(first, last, generator.random()), _NEAR_ZERO), _NEAR_ONE)
+        probability = min(max(between(first, last, generator.random()), _NEAR_ZERO), _NEAR_ONE)
         return min(max(self.mean + self.sd * unit.inv_cdf(probability), self.low), self.high)
 
 
@@ -194,7 +159,7 @@ class Curriculum:
     until: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_range(*self.end)
+        check_range(*self.end)
         if not self.end[0] <= self.start[0] <= self.start[1] <= self.end[1]:
             raise ValueError(f"start must be a range inside end {list(self.end)}, got {list(self.start)}")
         if not 0 < self.until <= 1:
@@ -208,71 +173,8 @@ class Curriculum:
     def draw(self, generator: np.random.Generator, progress: float) -> float:
         """See `Distribution.draw`."""
         share = min(progress / self.until, 1.0)
-        low, high = (_between(first, last, share) for first, last in zip(self.start, self.end, strict=True))
-        return _between(low, high, generator.random())
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a calibration found: uniform over the interval, or the value itself where there is none.
-
-    Attributes:
-        value: the estimate.
-        interval: low and high, around the value.
-    """
-
-    value: float
-    interval: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
-            raise ValueError(f"value must be finite, got {self.value:g}")
-        if self.interval is not None:
-            _check_range(*self.interval)
-            if not self.interval[0] <= self.value <= self.interval[1]:
-                raise ValueError(f"value must be in its interval {list(self.interval)}, got {self.value:g}")
-
-    def within(self, parameter: Parameter) -> Estimate:
-        """See `Distribution.within`."""
-        check_inside(parameter, self.value, *(self.interval or ()))
-        return self
-
-    def draw(self, generator: np.random.Generator, progress: float) -> float:
-        """See `Distribution.draw`."""
-        return self.value if self.interval is None else _between(*self.interval, generator.random())
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Times that a loop was measured to take: a quantile function, straight between what is known of it.
-
-    Attributes:
-        probabilities: increasing, from 0 to 1.
-        times: the quantile of each, s, not decreasing, >= 0.
-    """
-
-    probabilities: tuple[float, ...]
-    times: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        steps = np.diff(self.probabilities)
-        if len(self.probabilities) < 2 or (self.probabilities[0], self.probabilities[-1]) != (0.0, 1.0) or not (steps > 0).all():
-            raise ValueError(f"probabilities must increase from 0 to 1, got {list(self.probabilities)}")
-        if len(self.times) != len(self.probabilities):
-            raise ValueError(f"there must be one time per probability, got {len(self.times)} for {len(self.probabilities)} probabilities")
-        if not (self.times[0] >= 0 and (np.diff(self.times) >= 0).all() and math.isfinite(self.times[-1])):
-            raise ValueError(f"times must be >= 0 s and not decrease, got {list(self.times)}")
-
-    def within(self, parameter: Parameter) -> Latency:
-        """See `Distribution.within`; the parameter must be a time, too."""
-        if parameter.unit != "s":
-            raise ValueError(f"a latency is a time in s, but parameter {parameter.name!r} is in {parameter.unit}")
-        check_inside(parameter, self.times[0], self.times[-1])
-        return self
-
-    def draw(self, generator: np.random.Generator, progress: float) -> float:
-        """See `Distribution.draw`."""
-        return float(np.interp(generator.random(), self.probabilities, self.times))
+        low, high = (between(first, last, share) for first, last in zip(self.start, self.end, strict=True))
+        return between(low, high, generator.random())
 
 
 DISTRIBUTIONS: Mapping[str, type] = {
@@ -285,26 +187,3 @@ DISTRIBUTIONS: Mapping[str, type] = {
     "latency": Latency,
 }
 """Word in a file → distribution."""
-
-
-def check_inside(parameter: Parameter, *values: float) -> None:
-    """See that a parameter can have these values.
-
-    Raises:
-        ValueError: one is out of its valid range.
-    """
-    for value in values:
-        if not parameter.low <= value <= parameter.high:
-            raise ValueError(
-                f"parameter {parameter.name!r} must be in {parameter.low:g} … {parameter.high:g} {parameter.unit}, got {value:g}"
-            )
-
-
-def _check_range(low: float, high: float) -> None:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"low must be < high, both finite, got {low:g} and {high:g}")
-
-
-def _between(first: float, last: float, share: float) -> float:
-    """The point at that share of the way, 0 … 1; rounding never carries it past an end."""
-    return min(max(first + (last - first) * share, min(first, last)), max(first, last))

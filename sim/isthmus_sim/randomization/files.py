@@ -23,8 +23,9 @@ from typing import Any
 
 from isthmus import strict
 from isthmus_sim.appearance import AppearanceRanges
-from isthmus_sim.randomization.distributions import DISTRIBUTIONS, Latency
+from isthmus_sim.randomization.distributions import DISTRIBUTIONS
 from isthmus_sim.randomization.gaussian import Correlated
+from isthmus_sim.randomization.measured import Latency
 from isthmus_sim.randomization.randomization import Entry, Randomization
 
 __all__ = ["load_randomization", "read_latency", "save_randomization"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus_sim.parameters import Parameter
-from isthmus_sim.randomization.distributions import check_inside
+from isthmus_sim.randomization.distribution import check_inside
 
 __all__ = ["BoundGaussian", "Correlated"]
 

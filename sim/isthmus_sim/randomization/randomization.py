@@ -19,7 +19,8 @@ from isthmus.records import Array
 from isthmus_sim.appearance import AppearanceRanges
 from isthmus_sim.parameters import Parameter, parameter_table
 from isthmus_sim.plants import RenderedSimulator
-from isthmus_sim.randomization.distributions import DISTRIBUTIONS, Distribution
+from isthmus_sim.randomization.distribution import Distribution
+from isthmus_sim.randomization.distributions import DISTRIBUTIONS
 from isthmus_sim.randomization.gaussian import BoundGaussian, Correlated
 from isthmus_sim.task import EpisodeStart, Task
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 from isthmus import strict
-from isthmus.archive import ARCHIVE_LIMIT, check_canonical, read_archive
+from isthmus.archive import check_canonical, read_archive, read_archive_file
 from isthmus.contract import Contract
 from isthmus.specification import Specification
 
@@ -45,8 +44,7 @@ def read_specification(path: str) -> Specification | None:
 
 def _read(path: str, read: Callable[[Mapping[str, bytes]], _Found]) -> _Found:
     try:
-        with Path(path).open("rb") as file:
-            archive = file.read(ARCHIVE_LIMIT + 1)
+        archive = read_archive_file(path)
         members = read_archive(archive)
         for name in (_CONTRACT, _MANIFEST):
             if name not in members:

@@ -51,7 +51,7 @@ class RunWatch:
         """
         bound = stl.BoundSpecification(specification, contract)
         self.formula, self.history = bound.formula, StateHistory(robot, prefix)
-        self._monitor, self._inputs = bound.formula.monitor(), inputs
+        self._monitor, self._inputs = stl.Monitor(bound.formula), inputs
         self._signals = stl.MeasuredSignals(bound, contract, robot, 1)
         self._needed = {
             signal.name for signal in contract.inputs if any(f"{signal.name}.{name}" in bound.elements for name in signal.elements)
