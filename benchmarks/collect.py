@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from isthmus.contract import Contract
-from isthmus_cli.collectors import CollectorEnv, Collectors
-from isthmus_cli.results import Results
-from isthmus_cli.training_tasks import find_task, training_environment
+from isthmus_cli.train.collectors import CollectorEnv, Collectors
+from isthmus_cli.train.tasks import find_task, training_environment
+from isthmus_evidence.results import Results
 
 CASES = (("reach", "mujoco", 16), ("reach", "pybullet", 16), ("gym:HalfCheetah-v5", "mujoco", 16), ("gym:HalfCheetah-v5@84", "mujoco", 4))
 PROCESSES = (1, 2)

@@ -18,9 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 from isthmus.artifact import Artifact
 from isthmus.kinds.graph import graph_artifact
 from isthmus.sequence import sequence_contract
-from isthmus_cli.results import Results
-from isthmus_cli.sequences import task_for
-from isthmus_cli.statistics import mean_interval, success_interval
+from isthmus_evidence.contracts import task_for
+from isthmus_evidence.results import Results
+from isthmus_evidence.statistics import mean_interval, success_interval
 from isthmus_ros.evaluation.coordinator import evaluate_over_ros
 from isthmus_sim.tasks import get_task
 

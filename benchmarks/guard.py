@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from isthmus_cli.results import Results
+from isthmus_evidence.results import Results
 
 TESTS = "tests/core/test_guard.py"
 

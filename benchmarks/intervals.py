@@ -2,7 +2,7 @@
 
 `python benchmarks/intervals.py [--record docs/results/intervals.json]` draws many evaluations of n episodes from returns whose mean is known, and
 counts. Returns are normal; skewed, minus a log-normal; or of a policy that fails in a tenth of its episodes, which then earn far less. Below are the
-interquartile mean over seeds, of normal scores, and the difference of paired success rates, as `isthmus_cli.statistics` makes their intervals.
+interquartile mean over seeds, of normal scores, and the difference of paired success rates, as `isthmus_evidence.statistics` makes their intervals.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import bootstrap, t
 
-from isthmus_cli.results import Results
-from isthmus_cli.statistics import CONFIDENCE, RESAMPLES, interquartile_mean, paired_rate_interval
+from isthmus_evidence.results import Results
+from isthmus_evidence.statistics import CONFIDENCE, RESAMPLES, interquartile_mean, paired_rate_interval
 
 _SIZES = (5, 10, 20, 50, 100)
 _METHODS = ("percentile", "BCa", "bootstrap-t", "Student's t")

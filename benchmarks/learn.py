@@ -25,7 +25,7 @@ from sbx_sac import train_sbx_sac
 
 import isthmus_sim
 from isthmus.sequence import sequence_contract
-from isthmus_cli.evaluation import evaluate
+from isthmus_evidence.task_evaluation import evaluate_task as evaluate
 from isthmus_policies.export import export_graph
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.replay import Replay

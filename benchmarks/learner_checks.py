@@ -26,10 +26,10 @@ from scipy import stats
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus_cli.frequency import FixedLength
-from isthmus_cli.results import Results
-from isthmus_cli.sequences import task_for
-from isthmus_cli.suite_evaluation import evaluate_suite
+from isthmus_evidence.contracts import task_for
+from isthmus_evidence.frequency import FixedLength
+from isthmus_evidence.results import Results
+from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_policies.dsac_t import DsacT, DsacTConfig, dsac_t_config
 from isthmus_policies.learner import Learner, LearnerConfig
 from isthmus_policies.networks import squash

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isthmus_cli.results import Results
+from isthmus_evidence.results import Results
 
 SEEDS, PLANNED_SEEDS = range(5), range(3)  # of learners; of neural predictive control
 EPISODES = 100

@@ -15,7 +15,7 @@ from mujoco.batch import Batch
 
 from isthmus import Command
 from isthmus.records import Array
-from isthmus_cli.results import Results
+from isthmus_evidence.results import Results
 from isthmus_sim.vector_env import TaskVectorEnv
 
 __all__ = ["BareBatch", "Loop", "Race", "Recorder", "bare_pybullet", "envpool_loop", "gymnasium_loop", "staggered", "step_all"]

@@ -30,12 +30,12 @@ from stl_sac import train_sac_on
 
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
-from isthmus_cli.results import Results
-from isthmus_cli.system_evaluation import evaluate_system
 from isthmus_controllers import stl
 from isthmus_controllers.planners import CemPlanner, GradientPlanner
 from isthmus_controllers.planners.mpc import MpcPlanner
 from isthmus_controllers.planners.mpc_settings import MpcSettings
+from isthmus_evidence.results import Results
+from isthmus_evidence.system_evaluation import evaluate_system
 from isthmus_sim.systems import PREFIX, System, get_system, system_contract, system_names
 
 UNSEEN = 5 * 10**6  # seeds that neither training nor its evaluations have used

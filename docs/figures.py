@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
-from isthmus_cli.results import Results
+from isthmus_evidence.results import Results
 
 Row = Mapping[str, Any]
 _BEGIN = "<!-- figures: "

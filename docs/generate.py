@@ -19,7 +19,7 @@ import ros_pages
 from tables import TABLES
 
 from isthmus_bringup.arguments import ARGUMENTS, USES
-from isthmus_cli.results import Results
+from isthmus_evidence.results import Results
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
@@ -85,7 +85,7 @@ def main() -> int:
 def take_pictures(names: list[str]) -> None:
     from PIL import Image
 
-    from isthmus_cli.pictures import picture
+    from isthmus_evidence.pictures.stills import picture
 
     PICTURES.mkdir(exist_ok=True)
     for name in names:

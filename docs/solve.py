@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from isthmus_cli.evaluation import evaluate
-from isthmus_cli.results import Results
 from isthmus_controllers.scripted import scripted_artifact, scripted_tasks
+from isthmus_evidence.results import Results
+from isthmus_evidence.task_evaluation import evaluate_task as evaluate
 from isthmus_sim.tasks import get_task
 
 OUT = Path(__file__).parent / "results" / "solved.json"

@@ -1,5 +1,6 @@
-"""What tests of several parts share: packages of a user's own, installed beside isthmus."""
+"""What tests of several parts share: packages of a user's own, policies that need no training, and commands run in this process."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from isthmus import installed
 
 hypothesis.settings.register_profile("isthmus", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("isthmus")
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "my_lab"
 
@@ -63,3 +66,70 @@ def offer(tmp_path, package):
     yield make
     for module in [name for name in sys.modules if name.partition(".")[0] == "lab_stuff"]:
         del sys.modules[module]
+
+
+def still_artifact(name):
+    """A policy of a task that asks for nothing, whatever it sees."""
+    import torch
+
+    from isthmus_policies.export import export_graph
+    from isthmus_sim.tasks import get_task
+
+    class Still(torch.nn.Module):
+        def forward(self, observation):
+            seen = sum(value.flatten(1).sum(dim=1) for value in observation.values())
+            return torch.zeros(1, 1, joints) * seen[:, None, None]
+
+    contract = get_task(name).contract
+    joints = len(contract.action.elements)
+    observations = {signal.name: torch.zeros(2, signal.history, *signal.shape).numpy() for signal in contract.observation}
+    return export_graph(contract, Still(), observations)
+
+
+@pytest.fixture(scope="session")
+def policies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("policies")
+    for name in ("pendulum", "reach"):
+        still_artifact(name).save(folder / f"{name}.isthmus")
+    return folder
+
+
+@pytest.fixture
+def isthmus(capfd):
+    """Runs a command; gives exit code, stdout and stderr."""
+
+    from isthmus_cli.main import main
+
+    def run(*words):
+        capfd.readouterr()
+        code = main([str(word) for word in words])
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def refuse(isthmus):
+    """Runs a command that must fail as a user error, and gives its one sentence."""
+
+    def run(*words):
+        code, _, error = isthmus(*words)
+        assert code == 2
+        assert error.count("\n") == 1
+        assert "Traceback" not in error
+        return error.strip()
+
+    return run
+
+
+@pytest.fixture
+def read_json(isthmus):
+    """Runs a command that must succeed, and gives the JSON that it printed."""
+
+    def run(*words):
+        code, out, error = isthmus(*words)
+        assert code == 0, error
+        return json.loads(out)
+
+    return run

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Grid
 
-from isthmus import strict
+from isthmus_evidence import files
+from isthmus_evidence.reports.table import Report, Table
 
-__all__ = ["OUT", "complain", "made", "say", "show_table", "write_json"]
+__all__ = ["OUT", "complain", "made", "say", "show", "show_table", "write_json"]
 
 Made = TypeVar("Made")
 
@@ -55,27 +55,30 @@ def made(names: Iterable[str], make: Callable[[str], Made]) -> tuple[list[Made],
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; nothing if it has no rows."""
-    table = Table(*columns, title=title, title_justify="left")
+    table = Grid(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*(f"{cell:g}" if isinstance(cell, float) else _printable(str(cell)) for cell in row))
     if table.row_count:
         OUT.print(table)
 
 
-def write_json(data: Any, path: Path | None = None) -> None:
-    """Write plain data as JSON.
+def show(report: Report) -> None:
+    """Print sentences and tables."""
+    for part in report:
+        if isinstance(part, Table):
+            show_table(part.title, part.columns, part.rows)
+        else:
+            say(part)
 
-    Args:
-        data: dataclasses, mappings, sequences and scalars; infinity becomes "inf".
-        path: file to write; None or "-" is stdout.
+
+def write_json(data: Any, path: Path | None = None) -> None:
+    """Write plain data as JSON into a file; None or "-" is stdout. See `isthmus_evidence.files.write_json`.
 
     Raises:
         ValueError: a number is NaN.
         OSError: the file cannot be written.
     """
-    text = json.dumps(strict.encode(data), indent=2, ensure_ascii=False, allow_nan=False)
     if path is None or str(path) == "-":
-        say(text)
+        say(files.json_text(data))
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        files.write_json(data, path)

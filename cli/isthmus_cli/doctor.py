@@ -20,8 +20,8 @@ from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.robot import Robot, load_robot
 from isthmus_cli.console import say, show_table, write_json
-from isthmus_cli.plants import installed_version
 from isthmus_cli.robots import NOT_RUN, robot_folders
+from isthmus_evidence.provenance import installed_version
 
 __all__ = ["Check", "Doctor"]
 

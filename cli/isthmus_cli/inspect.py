@@ -12,9 +12,9 @@ import tyro
 
 from isthmus import strict
 from isthmus.artifact import Artifact
-from isthmus_cli.console import say, show_table, write_json
-from isthmus_cli.frequency_report import is_curve, show_curve
+from isthmus_cli.console import say, show, show_table, write_json
 from isthmus_cli.signals import show_limits, show_signals
+from isthmus_evidence.reports.frequency_report import curve_table, is_curve
 
 __all__ = ["Inspect"]
 
@@ -81,8 +81,7 @@ def _show_evidence(name: str, data: Mapping[str, Any]) -> None:
     """One table, and one more for each curve over decision frequencies in it."""
     curves = {key: value for key, value in data.items() if is_curve(value)}
     show_table(f"evidence: {name}", ("quantity", "value"), _flat({key: value for key, value in data.items() if key not in curves}))
-    for key, curve in curves.items():
-        show_curve(curve, f"{key} of {name}")
+    show(curve_table(curve, f"{key} of {name}") for key, curve in curves.items())
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

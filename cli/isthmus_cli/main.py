@@ -23,29 +23,32 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 
 _COMMANDS = {
     "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
-    "sweep": ("isthmus_cli.sweep:Sweep", "search settings of a learner, in parallel on Ray: isthmus sweep FILE.yaml"),
+    "sweep": ("isthmus_cli.sweep.command:Sweep", "search settings of a learner, in parallel on Ray: isthmus sweep FILE.yaml"),
     "script": ("isthmus_cli.script:Script", "write the policy file of a task's scripted solution"),
     "mpc": ("isthmus_cli.mpc:Mpc", "write the policy file of a model predictive controller for a specification"),
-    "eval": ("isthmus_cli.eval:Eval", "run episodes of a policy: return and success with 95 % intervals"),
-    "deploy": ("isthmus_cli.deploy:Deploy", "run a policy on a robot over ROS 2, or on a simulated one: isthmus deploy POLICY --sim"),
+    "eval": ("isthmus_cli.eval.command:Eval", "run episodes of a policy: return and success with 95 % intervals"),
+    "deploy": (
+        "isthmus_cli.deploy.command:Deploy",
+        "run a policy on a robot over ROS 2, or on a simulated one: isthmus deploy POLICY --sim",
+    ),
     "faults": ("isthmus_cli.faults.command:Faults", "bring faults about around a simulated robot, and write what came of them"),
-    "view": ("isthmus_cli.view:View", "watch a task, with a policy or without, or a simulation that exploded"),
+    "view": ("isthmus_cli.view.command:View", "watch a task, with a policy or without, or a simulation that exploded"),
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),
     "doctor": ("isthmus_cli.doctor:Doctor", "check this machine, and whether a policy fits a robot"),
     "tasks": ("isthmus_cli.tasks:Tasks", "list the tasks, or show one"),
     "robots": ("isthmus_cli.robots:Robots", "list the robots, show one, or import one: isthmus robots import NAME URDF_OR_MJCF"),
     "plants": ("isthmus_cli.plants:Plants", "list what can be controlled, and what is installed"),
-    "demo": ("isthmus_cli.demo:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),
+    "demo": ("isthmus_cli.demo.command:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),
 }
 _TRAIN = {
-    "sac": ("isthmus_cli.train_sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
-    "dsac-t": ("isthmus_cli.train_dsac_t:TrainDsacT", "distributional soft actor-critic with three refinements (Duan et al. 2023)"),
+    "sac": ("isthmus_cli.train.sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
+    "dsac-t": ("isthmus_cli.train.dsac_t:TrainDsacT", "distributional soft actor-critic with three refinements (Duan et al. 2023)"),
     "srl": (
-        "isthmus_cli.train_srl:TrainSrl",
+        "isthmus_cli.train.srl:TrainSrl",
         "sequence reinforcement learning: one decision per several actions (Patel & Siegelmann 2025)",
     ),
     "npc": (
-        "isthmus_cli.train_npc:TrainNpc",
+        "isthmus_cli.train.npc:TrainNpc",
         "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks, navigate and dodge",
     ),
 }

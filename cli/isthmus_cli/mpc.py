@@ -11,9 +11,9 @@ import tyro
 
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import check_planned
-from isthmus_cli.provenance import commit
 from isthmus_controllers.planners.kind import installed_model, mpc_artifact
 from isthmus_controllers.planners.mpc_settings import MpcSettings
+from isthmus_evidence.provenance import commit
 from isthmus_sim.systems import get_system, is_system, system_contract
 from isthmus_sim.systems.response import measured_response
 from isthmus_sim.tasks import get_task

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass
 from typing import Any
 
 from isthmus_cli.console import show_table, write_json
+from isthmus_evidence.provenance import installed_version
 from isthmus_sim.plants import plant_names
 
-__all__ = ["Plants", "installed_version"]
+__all__ = ["Plants"]
 
 _DESCRIPTIONS = {
     "isaacgym": "Isaac Gym, thousands of arms on one GPU; written against its interface, never run here",
@@ -44,14 +44,6 @@ class Plants:
             rows = [(plant["name"], plant["version"] or f"no: {plant['install']}", plant["description"]) for plant in plants]
             show_table("", ("plant", "installed", "description"), rows)
         return 0
-
-
-def installed_version(package: str) -> str:
-    """Version of an installed distribution, "" if it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 def _facts(name: str) -> dict[str, Any]:

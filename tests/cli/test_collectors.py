@@ -7,8 +7,8 @@ import pytest
 import ray
 
 from isthmus.artifact import Artifact
-from isthmus_cli.collectors import CollectorEnv, Collectors
-from isthmus_cli.training_tasks import training_environment
+from isthmus_cli.train.collectors import CollectorEnv, Collectors
+from isthmus_cli.train.tasks import training_environment
 from isthmus_sim.randomization import Entry, Randomization, Uniform, load_randomization
 from isthmus_sim.tasks import get_task
 

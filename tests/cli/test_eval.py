@@ -7,8 +7,8 @@ import pytest
 
 from isthmus.artifact import Artifact
 from isthmus.robot import load_robot
-from isthmus_cli import eval as module
 from isthmus_controllers.tracking import tracking_artifact, tracking_contract
+from isthmus_evidence import evaluation as module
 
 
 @pytest.mark.parametrize("plant", ["mujoco", "pybullet"])

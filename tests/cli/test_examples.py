@@ -21,3 +21,8 @@ def test_example_runs(path, tmp_path):
     if path.stem == "own_controller":
         assert int(re.search(r"'clamp': (\d+)", done.stdout)[1]) > 0
         assert float(re.search(r"distance left: (\S+) rad", done.stdout)[1]) < 0.01
+    if path.stem == "evaluate":
+        assert re.search(
+            r"^mujoco: success 1\.00 \(0\.72 … 1\.00\), return \S+ \(\S+ … \S+\), ends \{'time limit': 10\}$", done.stdout, re.MULTILINE
+        )
+        assert re.search(r"^pybullet less mujoco, seed by seed: [+-]\d", done.stdout, re.MULTILINE)

@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from isthmus.artifact import Artifact
-from isthmus_cli.sweep import run_sweep
-from isthmus_cli.sweep_plan import load_plan
-from isthmus_cli.sweep_search import Search
-from isthmus_cli.sweep_training import Training, locked
-from isthmus_cli.train_sac import TrainSac
+from isthmus_cli.sweep.command import run_sweep
+from isthmus_cli.sweep.plan import load_plan
+from isthmus_cli.sweep.search import Search
+from isthmus_cli.sweep.training import Training, locked
+from isthmus_cli.train.sac import TrainSac
 from isthmus_policies.identity import write_identity
 from isthmus_policies.learner import DivergedError
 
@@ -433,5 +433,5 @@ def test_a_sweep_whose_worker_and_driver_are_killed_ends_like_plain_trainings(tm
 
 
 def test_the_command_line_does_not_load_ray_or_optuna():
-    program = "import sys, isthmus_cli.main, isthmus_cli.sweep; sys.exit(bool({'ray', 'optuna'} & sys.modules.keys()))"
+    program = "import sys, isthmus_cli.main, isthmus_cli.sweep.command; sys.exit(bool({'ray', 'optuna'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -12,9 +12,9 @@ from isthmus.artifact import Artifact
 from isthmus.records import ActionChunk
 from isthmus.sequence import sequence_contract
 from isthmus.trace import TraceStep, TraceWriter, read_trace
-from isthmus_cli.evaluation import evaluate
-from isthmus_cli.offline import find_recordings, load_recordings
+from isthmus_cli.train.offline import find_recordings, load_recordings
 from isthmus_controllers.scripted import scripted_artifact
+from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.actions import ActionScale
 from isthmus_policies.checkpoint import load_checkpoint, newest_checkpoint
 from isthmus_policies.replay import Replay
@@ -46,7 +46,7 @@ def recorded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recorded")
     for name in ("pendulum", "reach", "peg-state"):
         task = get_task(name)
-        evaluate(task, scripted(task), episodes=len(SEEDS), seed=SEEDS[0], record=folder / name)
+        evaluate_task(task, scripted(task), episodes=len(SEEDS), seed=SEEDS[0], record=folder / name)
     return folder
 
 

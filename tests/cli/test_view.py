@@ -6,24 +6,22 @@ import numpy as np
 import pytest
 
 from isthmus import Command, load_robot
-from isthmus_cli.agents import Agent
-from isthmus_cli.film import Film
-from isthmus_cli.pictures import picture
+from isthmus_cli.view.agents import Agent
 from isthmus_sim.plants import make_plant
 from isthmus_sim.tasks import get_task
 
 
 @pytest.fixture(autouse=True)
 def no_screen(monkeypatch):
-    monkeypatch.setattr("isthmus_cli.view._has_screen", lambda: False)
+    monkeypatch.setattr("isthmus_cli.view.command._has_screen", lambda: False)
 
 
 @pytest.fixture
 def short(monkeypatch):
     """Episodes of the pendulum with three steps: pictures are slow without a graphics card."""
     task = dataclasses.replace(get_task("pendulum"), episode_steps=3, success_steps=1)
-    monkeypatch.setattr("isthmus_cli.view.get_task", lambda name: task)
-    monkeypatch.setattr("isthmus_cli.film._LARGE", (144, 256))
+    monkeypatch.setattr("isthmus_cli.view.command.get_task", lambda name: task)
+    monkeypatch.setattr("isthmus_evidence.pictures.film._LARGE", (144, 256))
     return task
 
 
@@ -55,15 +53,6 @@ def test_a_gif_keeps_real_time(isthmus, short, tmp_path):
         assert film.info["duration"] == 50
 
 
-def test_a_fast_loop_is_filmed_at_a_rate_that_eyes_can_see():
-    film = Film()
-    film.period = 0.002
-    for step in range(100):
-        film.add(lambda step=step: np.full((2, 2, 3), step, np.uint8))
-    assert film.stride == 10
-    assert [frame[0, 0, 0] for frame in film.frames] == list(range(0, 100, 10))
-
-
 def test_without_a_screen_one_sentence_offers_a_film(refuse):
     assert refuse("view", "reach") == "isthmus: there is no screen here; write a film instead with --video FILE.mp4"
 
@@ -79,7 +68,7 @@ def test_a_dump_is_diagnosed_without_a_screen(isthmus, tmp_path, monkeypatch):
     assert code == 0
     assert "1e+200 rad/s at hinge (too fast)" in out
     assert "there is no screen here" in out
-    monkeypatch.setattr("isthmus_cli.film._LARGE", (144, 256))
+    monkeypatch.setattr("isthmus_evidence.pictures.film._LARGE", (144, 256))
     assert isthmus("view", "--dump", tmp_path / "row.npz", "--video", tmp_path / "row.mp4")[0] == 0
     assert len(frames_of(tmp_path / "row.mp4")[1]) >= 1
 
@@ -95,14 +84,6 @@ def test_agents_stay_within_the_action_s_bounds(name):
     assert (actions >= contract.action.low).all()
     assert (actions <= contract.action.high).all()
     assert (actions.std(axis=0) > 0).all() == (name != "zero")
-
-
-def test_a_task_has_a_picture_of_its_beginning(monkeypatch):
-    monkeypatch.setattr("isthmus_cli.pictures._PAGE", (135, 240))
-    first = picture(get_task("reach"))
-    assert first.startswith(b"\x89PNG")
-    assert picture(get_task("reach")) == first
-    assert picture(get_task("reach"), seed=1) != first
 
 
 @pytest.mark.parametrize(
@@ -123,12 +104,3 @@ def test_user_errors_are_one_sentence(refuse, words, sentence):
 
 def test_a_policy_of_another_task_is_refused(refuse, policies):
     assert "another contract than task 'reach'" in refuse("view", "reach", policies / "pendulum.isthmus")
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
-def test_a_film_that_cannot_be_written_is_one_sentence_before_the_first_picture(suffix, tmp_path):
-    (tmp_path / f"taken{suffix}").mkdir()
-    film = Film(tmp_path / f"taken{suffix}")
-    film.period = 0.05
-    with pytest.raises(OSError, match=f"taken{suffix}"):
-        film.add(lambda: pytest.fail("nothing should be filmed"))

@@ -7,7 +7,7 @@ import pytest
 from figures import Table, filled, old_rows, table
 from tables import TABLES
 
-from isthmus_cli.results import Results
+from isthmus_evidence.results import Results
 
 MADE = {"command": "isthmus eval", "commit": "", "date": "2026-11-30 10:00 UTC", "machine": {"processors": "2 × some"}}
 ONE = {"rates": Table("rates", "measure them", lambda rows: table(("task", "rate"), [(row["task"], row["rate"]) for row in rows]))}

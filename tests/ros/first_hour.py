@@ -15,8 +15,8 @@ from ros_bench import fastest, in_time
 
 from isthmus.robot import load_robot
 from isthmus_bringup.plan import plan
+from isthmus_cli.deploy.node_graph import NodeGraph
 from isthmus_cli.main import main
-from isthmus_cli.node_graph import NodeGraph
 from isthmus_ros.common.spin import executor, leave
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import RosError

@@ -215,7 +215,7 @@ def test_of_a_silent_robot_nobody_waits_for_standstill(tmp_path):
     from ros_policies import resolved_rate
 
     from isthmus_bringup.plan import plan
-    from isthmus_cli.node_graph import NodeGraph, insist
+    from isthmus_cli.deploy.node_graph import NodeGraph, insist
     from isthmus_sim.tasks import get_task
 
     contract = get_task("reach").contract

@@ -16,7 +16,7 @@ from ros_bench import Late, punctual
 from isthmus import Signal, load_robot
 from isthmus.kinds.excitation import MultiSine, excitation_artifact
 from isthmus_bringup.plan import plan
-from isthmus_cli.node_graph import NodeGraph, insist
+from isthmus_cli.deploy.node_graph import NodeGraph, insist
 from isthmus_ros.evaluation.processes import RosError, free_domain, isolated
 from isthmus_sim.tasks import get_task
 

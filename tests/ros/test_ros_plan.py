@@ -30,9 +30,9 @@ from isthmus.specification import Specification
 from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
 from isthmus_bringup.parameters import KINDS, PARAMETERS, read_parameters
 from isthmus_bringup.plan import CONFIG, plan
-from isthmus_cli import node_graph
+from isthmus_cli.deploy import node_graph
+from isthmus_cli.deploy.node_graph import NodeGraph, insist
 from isthmus_cli.main import main
-from isthmus_cli.node_graph import NodeGraph, insist
 from isthmus_ros.__main__ import NODES
 from isthmus_ros.evaluation.coordinator import evaluate_over_ros
 from isthmus_ros.evaluation.processes import free_domain, isolated

@@ -8,7 +8,7 @@ pytest.importorskip("rclpy")
 from ros_policies import resolved_rate
 
 from isthmus_bringup.plan import plan
-from isthmus_cli.node_graph import NodeGraph, insist
+from isthmus_cli.deploy.node_graph import NodeGraph, insist
 from isthmus_ros.evaluation.processes import free_domain, isolated
 from isthmus_sim.tasks import get_task
 

@@ -19,7 +19,7 @@ from isthmus_cli.faults.rows import Row
 from isthmus_cli.faults.seen import Seen
 from isthmus_cli.faults.subject import Setting, Subject
 from isthmus_cli.faults.words import not_brought_up
-from isthmus_cli.provenance import provenance
+from isthmus_evidence.provenance import provenance
 
 __all__ = ["Record", "Results", "measure"]
 

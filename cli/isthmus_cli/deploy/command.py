@@ -1,0 +1,254 @@
+"""`isthmus deploy`: the processes that `ros2 launch isthmus_bringup deploy.launch.py` starts, without a ROS distribution.
+
+Its options are made from the table of `isthmus_bringup.arguments`, which the launch files read too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from isthmus import strict
+from isthmus.artifact import Artifact
+from isthmus.contract import Contract
+from isthmus.robot import Robot, load_robot
+from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
+from isthmus_bringup.plan import plan
+from isthmus_cli.console import complain, say
+
+__all__ = ["Deploy", "read_inputs"]
+
+_ACCEPT = 10.0  # s within which arming and starting must be accepted
+_SERVICES = (
+    ("arm", 'guard/arm std_srvs/srv/SetBool "{data: true}"'),
+    ("start", "policy/start std_srvs/srv/Trigger"),
+    ("stop", "policy/stop std_srvs/srv/Trigger"),
+)
+
+
+def _option(argument: Argument) -> tuple[str, Any, Any]:
+    """A field of the command's dataclass; None means that the use's own default holds."""
+    if isinstance(argument.default, bool):
+        return argument.name, Annotated[bool, tyro.conf.arg(help=f"{argument.description}.")], dataclasses.field(default=False)
+    kind: Any = float if isinstance(argument.default, float) else str
+    use, only = ("deploy", "") if "deploy" in argument.uses else ("sim", " With --sim only.")
+    described = Annotated[kind | None, tyro.conf.arg(help=f"{argument.help_for(use)}.{only}")]
+    return argument.name, described, dataclasses.field(default=None)
+
+
+def _switch(description: str) -> Any:
+    return Annotated[bool, tyro.conf.arg(help=description)]
+
+
+_OPTIONS = tuple(argument for argument in ARGUMENTS if argument.name not in ("policy", "autostart", "sim"))
+
+
+def _run(command: Any) -> int:
+    """Run the command.
+
+    Returns:
+        0 after Ctrl-C or an exploration that ends parked, 1 if it does not, or if a node refused or ended by itself.
+
+    Raises:
+        ValueError: an option is wrong or not supported; nothing has started then.
+    """
+    given: dict[str, Value] = {"policy": str(command.policy)}
+    for argument in _OPTIONS:
+        value = getattr(command, argument.name)
+        if value is not None and value is not False:
+            given[argument.name] = value
+    if command.sim:
+        given["autostart"] = True
+    if command.explore:
+        given["sim"] = command.sim
+    planned = plan("identify" if command.explore else "sim" if command.sim else "deploy", given)
+    artifact = Artifact.load(command.policy)
+    folder = Path(command.robots_dir) if command.robots_dir else None
+    robot = load_robot(command.robot or artifact.contract.robot, [folder] if folder else [])
+    inputs = read_inputs(command.inputs, artifact.contract)
+    if command.start and (missing := [found.name for found in artifact.contract.inputs if found.name not in inputs]):
+        raise ValueError(f"--start needs a value of input {missing[0]!r}: --inputs {missing[0]}=…")
+    assert robot.ros is not None, "the plan has seen to it"  # noqa: S101
+    from isthmus_cli.deploy.node_graph import NodeGraph
+    from isthmus_ros.common import wire
+    from isthmus_ros.common.output import never_waiting
+    from isthmus_ros.evaluation.processes import RosError
+
+    state_topic = wire.joined(planned.namespace, robot.ros.state_topic)
+    failed = False
+    with never_waiting(), _interruptible() as interruption, NodeGraph(planned, state_topic, [interruption]) as graph:
+        try:
+            graph.up()
+            say(f"configured and active: {', '.join(process.name for process in planned.processes if process.lifecycle)}")
+            for name, values in inputs.items():
+                graph.link.publish_input(artifact.contract.signal(name), values, robot.base_frame)
+            if command.start:
+                _start(graph, inputs)
+            else:
+                _explain(artifact.contract, robot, set(inputs), planned.namespace, shadow=graph.shadow)
+            failed = not _watch(graph, until_explored=command.explore and command.start)
+        except _Ended:
+            say("coming down: policy, guard, robot")
+        except RosError as error:
+            complain(f"isthmus: {error}")
+            failed = True
+    for failure in graph.failures:
+        complain(f"isthmus: {failure}")
+    return 1 if failed or graph.failures else 0
+
+
+Deploy = dataclasses.make_dataclass(
+    "Deploy",
+    [
+        ("policy", Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY", help="policy file.")]),
+        ("sim", _switch("Simulate the robot too."), dataclasses.field(default=False)),
+        (
+            "explore",
+            _switch(
+                "Play an excitation for identification: record it, park the arm and disarm, as identify.launch.py does; with --start, then end."
+            ),
+            dataclasses.field(default=False),
+        ),
+        (
+            "start",
+            _switch("Arm the guard and start the policy; without it nothing moves before you ask."),
+            dataclasses.field(default=False),
+        ),
+        (
+            "inputs",
+            Annotated[
+                tuple[str, ...],
+                tyro.conf.arg(metavar="NAME=VALUE,… …", help="Inputs of the policy, such as goal=0.1,-0.5,0.5 (m)."),
+            ],
+            dataclasses.field(default=()),
+        ),
+        *map(_option, _OPTIONS),
+    ],
+    namespace={
+        "run": _run,
+        "__doc__": """Run a policy on a robot over ROS 2, guarded; --sim simulates the robot too.
+
+    The same processes as `ros2 launch isthmus_bringup deploy.launch.py`, started without a ROS distribution, configured and activated. Ctrl-C
+    stops the policy, waits for standstill, disarms and ends them, in this order.
+    """,
+    },
+    frozen=True,
+)
+"""The command, as a dataclass."""
+
+
+def read_inputs(texts: tuple[str, ...], contract: Contract) -> dict[str, list[float]]:
+    """Read `NAME=VALUE,…` texts.
+
+    Raises:
+        ValueError: not of that form, an input that the policy does not have, another number of values, or one that is out of range.
+    """
+    known = {found.name: found for found in contract.inputs}
+    inputs = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        if name not in known:
+            raise ValueError(f"the policy has no input {name!r}; {strict.suggest(name, known)}")
+        try:
+            inputs[name] = [float(value) for value in values.split(",")]
+        except ValueError:
+            raise ValueError(f"an input is NAME=VALUE,… with numbers, got {text!r}") from None
+        if problem := known[name].problem(inputs[name]):
+            raise ValueError(f"input {name!r}: {problem}")
+    return inputs
+
+
+class _Ended(Exception):
+    """Somebody wants the command to end."""
+
+
+class _Interruption:
+    """Turns a signal into an exception where the command waits, and nowhere else."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def check(self) -> None:
+        if self.asked.is_set():
+            raise _Ended
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[_Interruption]:
+    from isthmus_ros.common.signals import ending
+
+    interruption = _Interruption()
+    before = {number: signal.signal(number, lambda *_: interruption.asked.set()) for number in ending()}
+    try:
+        yield interruption
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def _start(graph: Any, inputs: Iterable[str]) -> None:
+    from isthmus_cli.deploy.node_graph import insist
+
+    for name in inputs:  # nothing is armed for a policy that could not start
+        graph.link.until(
+            lambda name=name: f"input.{name}" in graph.link.status, _ACCEPT, f"the policy has not accepted input {name!r}; see its log"
+        )
+    if not graph.shadow:
+        insist(graph, graph.link.arm, _ACCEPT)
+    insist(graph, lambda: graph.link.trigger("policy/start"), _ACCEPT)
+    say("started; decisions go to policy/shadow, nothing is commanded; Ctrl-C stops" if graph.shadow else "armed and started; Ctrl-C stops")
+
+
+def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, *, shadow: bool) -> None:
+    """Say how to begin from another terminal."""
+    from isthmus_ros.common import wire
+    from isthmus_ros.common.inputs import input_topic
+
+    say(
+        f"{'nothing is commanded; decisions begin when you start' if shadow else 'nothing moves before you arm and start'}, from another terminal:"
+    )
+    for found in contract.inputs:
+        if found.name not in given:
+            kind, example = "std_msgs/msg/Float64MultiArray", f"{{data: [{', '.join(found.elements)}]}}"
+            if found.elements == ("x", "y", "z"):
+                frame = found.frame or robot.base_frame
+                kind, example = "geometry_msgs/msg/PointStamped", f"{{header: {{frame_id: {frame}}}, point: {{x: …, y: …, z: …}}}}"
+            say(f'  ros2 topic pub -1 --qos-durability transient_local {wire.joined(namespace, input_topic(found))} {kind} "{example}"')
+    for name, service in _SERVICES:
+        if shadow and name == "arm":
+            continue
+        say(f"  ros2 service call {wire.joined(namespace, service)}")
+    say("or begin here with --start; Ctrl-C stops")
+
+
+def _watch(graph: Any, *, until_explored: bool) -> bool:
+    """Print every change of the guard and the policy until Ctrl-C, or until an exploration is over; whether the arm is parked then."""
+    shown: tuple[str, ...] = ()
+    while True:
+        graph.wait(0.1)
+        status = graph.link.status
+        keys = ("opinion", "shadow", "opinion_cause", "failure") if graph.shadow else ("rung", "armed", "cause", "failure")
+        now = tuple(status.get(key, "") for key in ("policy", *keys))
+        if status and now != shown:
+            shown = now
+            policy, rung, armed, *causes = now
+            guard = f"the guard would say {rung or 'nothing yet'}" if graph.shadow else f"guard {rung}, armed {armed}"
+            say(f"{time.strftime('%H:%M:%S')}  policy {policy}, {guard}" + "".join(f", {why}" for why in causes if why))
+        if until_explored and _explored(status):
+            say(f"exploration: {status['exploration']}")
+            return status["exploration"] == "parked"
+
+
+def _explored(status: Mapping[str, str]) -> bool:
+    """Whether an exploration is over: interrupted, or at its end and disarmed."""
+    outcome = status.get("exploration", "")
+    over = outcome == "interrupted" or (outcome in ("parked", "not parked") and status.get("armed") == "false")
+    return over and status.get("policy") == "idle"

@@ -1,0 +1,200 @@
+"""What `isthmus train sac`, `dsac-t` and `srl` do with what was typed: check it, train, and say what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from isthmus import strict
+from isthmus.artifact import Artifact
+from isthmus_cli.console import say, show_table
+from isthmus_cli.train.collectors import Collectors
+from isthmus_cli.train.offline import find_recordings
+from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
+from isthmus_cli.train.tasks import check_simulation, find_task
+from isthmus_cli.train.training import score_text, train_shown, training_notes
+from isthmus_evidence.pictures.film import check_format
+from isthmus_policies.identity import check_resumable
+from isthmus_policies.learner import LearnerConfig, find_device
+from isthmus_policies.outcome import TrainingResult
+from isthmus_sim.plants import plant_names
+from isthmus_sim.randomization import load_randomization
+from isthmus_sim.suites import SuiteTask, reports_success
+from isthmus_sim.task import Task
+
+__all__ = ["run_training"]
+
+INTERRUPTED = 130
+
+
+def run_training(
+    algorithm: str,
+    task_name: str,
+    config: LearnerConfig,
+    *,
+    seed: int,
+    out: Path | None,
+    plant: str,
+    randomize: Path | None,
+    resume: bool,
+    engine: str = "isthmus",
+    video_every: int | None = None,
+    seeds: str | None = None,
+    jobs: int | None = None,
+    offline: Sequence[Path] = (),
+    offline_share: float = 0.5,
+    collectors: Collectors | None = None,
+) -> int:
+    """Check what was typed, train, and say what came of it.
+
+    Args:
+        algorithm: name of the learner.
+        task_name: as typed.
+        config: settings of the learner.
+        seed: of networks, exploration, replay and episodes.
+        out: folder for the results; None means runs/ALGORITHM-TASK-SEED, or runs/ALGORITHM-TASK for several seeds.
+        plant: engine to train in.
+        randomize: file of parameters to draw for each episode.
+        resume: continue the training in the folder.
+        engine: "isthmus", or "sb3" for stable-baselines3.
+        video_every: control periods between films; None for no films.
+        seeds: of several trainings side by side, such as 0-4, in place of `seed`.
+        jobs: how many of them at a time; None means one per core.
+        offline: recordings to learn from beside the fresh experience, MCAP files and folders of them.
+        offline_share: of each batch that is drawn from them.
+        collectors: processes that step the environments; None means this one.
+
+    Returns:
+        exit code.
+
+    Raises:
+        ValueError: unknown task or plant, options that do not go together, or the folder holds something else; the message says what to do.
+    """
+    task = find_task(task_name)
+    if plant not in plant_names():
+        raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
+    find_device(config.device)
+    recordings = find_recordings(offline, offline_share) if offline else None
+    if recordings and engine == "sb3":
+        raise ValueError("--engine sb3 cannot learn from recordings; leave --offline or --engine out")
+    if collectors:
+        collectors.check(config.num_envs)
+        if engine == "sb3":
+            raise ValueError("--engine sb3 steps its environments itself; leave --collectors or --engine out")
+        if seeds is not None:
+            raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
+    randomization = load_randomization(randomize) if randomize else None
+    notes = training_notes(task, plant, randomization, recordings)
+    check_simulation(task, plant, randomize is not None, "--plant and --randomize")
+    if config.stop_at_success is not None:
+        _check_reports_success(task, config.stop_at_success)
+    if video_every is not None:
+        _check_films(video_every, engine)
+    name = Path("runs") / f"{algorithm}-{task_name.replace(':', '-').replace('/', '-')}"
+    if seeds is not None:
+        out, chosen = out or name, parse_seeds(seeds)
+        if seed:
+            raise ValueError(f"--seed {seed} and --seeds {seeds} cannot be used together")
+        for one in chosen:
+            _check_folder(seed_folder(out, one), algorithm, one, config, resume, notes)
+        one_seed = partial(
+            run_training,
+            algorithm,
+            task_name,
+            config,
+            plant=plant,
+            randomize=randomize,
+            resume=resume,
+            engine=engine,
+            video_every=video_every,
+            offline=offline,
+            offline_share=offline_share,
+        )
+        return train_seeds(
+            one_seed,
+            chosen,
+            out,
+            jobs=jobs,
+            steps=config.steps,
+            algorithm=algorithm,
+            task=task_name,
+            resumable=engine == "isthmus",
+        )
+    if jobs is not None:
+        raise ValueError(f"--jobs goes with --seeds, got --jobs {jobs}")
+    if seed < 0:
+        raise ValueError(f"seed must be >= 0, got {seed}")
+    out = out or name.with_name(f"{name.name}-{seed}")
+    _check_folder(out, algorithm, seed, config, resume, notes)
+    _show_task(task)
+    say(f"results: {out}")
+    say(f"curves: tensorboard --logdir {out / 'tensorboard'}")
+    result = train_shown(
+        algorithm,
+        task,
+        plant,
+        config,
+        seed,
+        out,
+        f"{algorithm} {task_name}",
+        randomization=randomization,
+        resume=resume,
+        engine=engine,
+        video_every=video_every,
+        recordings=recordings,
+        collectors=collectors,
+    )
+    if isinstance(task, Task) and task.specification:
+        for path in (result.policy, result.policy.with_name("last.isthmus")):
+            replace(Artifact.load(path), specification=task.specification).save(path)
+    _show_result(result, task, config.steps)
+    return INTERRUPTED if result.interrupted else 0
+
+
+def _check_folder(out: Path, algorithm: str, seed: int, config: LearnerConfig, resume: bool, notes: Mapping[str, Any]) -> None:
+    """See that a folder is free, or holds the training that is to be resumed."""
+    if out.is_file():
+        raise ValueError(f"{out} is a file; --out is a folder")
+    if (out / "config.json").exists():
+        if not resume:
+            raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
+        check_resumable(out, algorithm, seed, config, notes)
+
+
+def _check_reports_success(task: Task | SuiteTask, share: float) -> None:
+    if isinstance(task, SuiteTask) and not reports_success(task):
+        raise ValueError(
+            f"--stop-at-success {share:g} cannot be used with {task.name!r}, which never reports success; use --stop-at RETURN"
+        )
+
+
+def _check_films(every: int, engine: str) -> None:
+    if every < 1:
+        raise ValueError(f"video_every must be >= 1, got {every}")
+    if engine == "sb3":
+        raise ValueError("a training with --engine sb3 cannot be filmed; film its policy with: isthmus eval POLICY --video FILE.mp4")
+    check_format(Path("film.mp4"))
+
+
+def _show_task(task: Task | SuiteTask) -> None:
+    if isinstance(task, SuiteTask):
+        say(f"{task.name}: {task.description}; the suite's own simulation and reward, no guard")
+        return
+    rows = [(term.name, term.weight, term.unit) for term in task.reward]
+    show_table(f"reward of {task.name}: weighted sum of", ("term", "weight", "unit of the term"), rows)
+    say(f"success: {task.success}, in each of the last {task.success_steps} control periods of an episode")
+
+
+def _show_result(result: TrainingResult, task: Task | SuiteTask, steps: int) -> None:
+    if result.interrupted:
+        say(f"interrupted after {result.steps} of {steps} control periods")
+    if result.reached:
+        say(f"the target was reached after {result.steps} of {steps} control periods")
+    if result.best:
+        say(f"best of the evaluations: {score_text(result.best)}")
+    say(f"checkpoint: {result.checkpoint}")
+    say(f"policy: {result.policy}")
+    say(f"next: isthmus eval {result.policy}{'' if isinstance(task, SuiteTask) else ' --plant pybullet'}")

@@ -1,0 +1,47 @@
+"""`isthmus train dsac-t`: distributional soft actor-critic in simulation, from a task to a policy file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import tyro
+
+from isthmus_cli.train.options import TrainOptions
+from isthmus_cli.train.tasks import named_task
+from isthmus_policies.dsac_t import DsacTConfig, dsac_t_config
+
+__all__ = ["TrainDsacT"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainDsacT(TrainOptions):
+    """Train with DSAC-T, distributional soft actor-critic (Duan et al. 2023). Defaults are those tuned for the task.
+
+    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
+    ends the training early and keeps these files; the same command with --resume continues from the newest checkpoint (see --checkpoint-every; what
+    came after it is learned again), with the result that it would have had without the interruption.
+
+    Attributes:
+        config: settings of the learner.
+    """
+
+    config: DsacTConfig = field(default_factory=DsacTConfig)
+
+    @classmethod
+    def defaults(cls, words: Sequence[str]) -> TrainDsacT:
+        """What holds where nothing is typed: the settings tuned for the task among the words.
+
+        Raises:
+            ValueError: the first word is no task; the message lists the known ones.
+        """
+        name = named_task(words)
+        return cls(task=tyro.MISSING, config=dsac_t_config(name) if name else DsacTConfig())
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: unknown task or plant, or a setting out of range.
+        """
+        return self.train("dsac-t", self.config)

@@ -1,0 +1,71 @@
+"""What `isthmus train sac`, `dsac-t` and `srl` have in common: everything but the learner and its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from isthmus_cli.train.collectors import chosen_collectors
+from isthmus_cli.train.command import run_training
+from isthmus_policies.learner import LearnerConfig
+
+__all__ = ["TrainOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What a training is asked for.
+
+    Attributes:
+        task: name of the task; `isthmus tasks` lists them. With a prefix, one of an outside suite, such as gym:HalfCheetah-v5; with @84, from pixels.
+        seed: seed of networks, exploration, replay and episodes.
+        out: folder for the results; by default runs/ALGORITHM-TASK-SEED.
+        plant: engine to train in, mujoco or pybullet.
+        randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
+        resume: continue the training in the folder from its newest checkpoint.
+        video_every: film an evaluation episode every so many control periods, as videos/step_….mp4.
+        seeds: train several seeds side by side, such as 0-4 or 0,3,7, in place of --seed. Each has a folder seed-N below --out, by default
+            runs/ALGORITHM-TASK; aggregate.json and aggregate.png there sum them up. Ctrl-C ends all, --resume continues all.
+        jobs: of these, how many at a time; by default one per core.
+        offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
+        offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
+        collectors: step the environments in so many processes of Ray, each --num-envs / N rows; the result is the same. By default in this process.
+        address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
+    """
+
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    seed: int = 0
+    out: Path | None = None
+    plant: str = "mujoco"
+    randomize: Path | None = None
+    resume: bool = False
+    video_every: int | None = None
+    seeds: str | None = None
+    jobs: int | None = None
+    offline: tuple[Path, ...] = ()
+    offline_share: float = 0.5
+    collectors: int | None = None
+    address: str | None = None
+
+    def train(self, algorithm: str, config: LearnerConfig, engine: str = "isthmus") -> int:
+        """Train and return the exit code; see `run_training`."""
+        return run_training(
+            algorithm,
+            self.task,
+            config,
+            seed=self.seed,
+            out=self.out,
+            plant=self.plant,
+            randomize=self.randomize,
+            resume=self.resume,
+            engine=engine,
+            video_every=self.video_every,
+            seeds=self.seeds,
+            jobs=self.jobs,
+            offline=self.offline,
+            offline_share=self.offline_share,
+            collectors=chosen_collectors(self.collectors, self.address),
+        )

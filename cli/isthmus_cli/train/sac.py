@@ -1,0 +1,54 @@
+"""`isthmus train sac`: soft actor-critic in simulation, from a task to a policy file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import tyro
+
+from isthmus_cli.train.options import TrainOptions
+from isthmus_cli.train.tasks import find_task, named_task
+from isthmus_policies.reactive import check_reactive
+from isthmus_policies.sac import SacConfig, sac_config
+
+__all__ = ["TrainSac"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSac(TrainOptions):
+    """Train with soft actor-critic (Haarnoja et al. 2018). Defaults are those tuned for the task.
+
+    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
+    ends the training early and keeps these files; the same command with --resume continues from the newest checkpoint (see --checkpoint-every; what
+    came after it is learned again), with the result that it would have had without the interruption.
+
+    Attributes:
+        engine: isthmus, or sb3 for the implementation of stable-baselines3, which cannot be resumed.
+        config: settings of the learner.
+    """
+
+    engine: Literal["isthmus", "sb3"] = "isthmus"
+    config: SacConfig = field(default_factory=SacConfig)
+
+    @classmethod
+    def defaults(cls, words: Sequence[str]) -> TrainSac:
+        """What holds where nothing is typed: the settings tuned for the task among the words.
+
+        Raises:
+            ValueError: the first word is no task; the message lists the known ones.
+        """
+        name = named_task(words)
+        return cls(task=tyro.MISSING, config=sac_config(name) if name else SacConfig())
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: unknown task or plant, or a setting out of range.
+        """
+        if self.engine == "sb3" and self.resume:
+            raise ValueError("a training with --engine sb3 cannot be resumed")
+        check_reactive(find_task(self.task).contract)
+        return self.train("sac", self.config, self.engine)

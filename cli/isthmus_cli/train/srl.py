@@ -1,0 +1,47 @@
+"""`isthmus train srl`: sequence reinforcement learning in simulation, from a task to a policy file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import tyro
+
+from isthmus_cli.train.options import TrainOptions
+from isthmus_cli.train.tasks import named_task
+from isthmus_policies.srl import SrlConfig, srl_config
+
+__all__ = ["TrainSrl"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSrl(TrainOptions):
+    """Train with sequence reinforcement learning (Patel & Siegelmann 2025): one decision per several actions. Defaults are those tuned for the task.
+
+    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
+    ends the training early and keeps these files; the same command with --resume continues from the newest checkpoint (see --checkpoint-every; what
+    came after it is learned again), with the result that it would have had without the interruption.
+
+    Attributes:
+        config: settings of the learner.
+    """
+
+    config: SrlConfig = field(default_factory=SrlConfig)
+
+    @classmethod
+    def defaults(cls, words: Sequence[str]) -> TrainSrl:
+        """What holds where nothing is typed: the settings tuned for the task among the words.
+
+        Raises:
+            ValueError: the first word is no task; the message lists the known ones.
+        """
+        name = named_task(words)
+        return cls(task=tyro.MISSING, config=srl_config(name) if name else SrlConfig())
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: unknown task or plant, or a setting out of range.
+        """
+        return self.train("srl", self.config)

@@ -1,0 +1,162 @@
+"""`isthmus view`: look at a task or at what an exploded simulation left behind, in MuJoCo's viewer."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from isthmus.artifact import Artifact
+from isthmus.policy import Policy
+from isthmus.runner import Tick
+from isthmus.sequence import default_replan
+from isthmus_cli.console import say, show_table
+from isthmus_cli.view.agents import Agent
+from isthmus_evidence.contracts import check_contract, task_for
+from isthmus_evidence.pictures.film import Film
+from isthmus_sim.episodes import run_episodes
+from isthmus_sim.plants import task_plant
+from isthmus_sim.task import Task
+from isthmus_sim.tasks import get_task
+
+__all__ = ["View"]
+
+_NO_SCREEN = "there is no screen here; write a film instead with --video FILE.mp4"
+_DUMP_FRAMES = 100
+_DUMP_PERIOD = 0.04  # s between two pictures, each one physics step later: slow motion
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Watch a task in MuJoCo's viewer, moved by a policy or by a simple agent, in real time; or open the dump of an exploded simulation.
+
+    Attributes:
+        task: name of the task.
+        policy: policy file; without it the agent moves the robot.
+        agent: zero (rest), random (anything), or sine (slow waves).
+        seed: of the first episode; the following ones count up.
+        dump: file that an exploded simulation left behind; its state is shown and what is wrong is printed.
+        video: write one episode as .mp4 or .gif instead of opening a window.
+    """
+
+    task: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TASK]")] = None
+    policy: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[POLICY]")] = None
+    agent: str = "sine"
+    seed: int = 0
+    dump: Path | None = None
+    video: Path | None = None
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: a name is wrong, the policy does not fit the task, or there is neither a screen nor a film to write.
+        """
+        if (self.dump is None) == (self.task is None):
+            raise ValueError("give either a task or --dump FILE")
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        film = Film(self.video) if self.video else None
+        if self.dump is not None:
+            _show_dump(self.dump, film)
+        else:
+            task, replan = get_task(str(self.task)), None
+            if self.policy is None:
+                policy: Policy = Agent(self.agent, task.contract)
+            else:
+                artifact = Artifact.load(self.policy)
+                policy, replan = artifact.policy(), default_replan(artifact)
+                task = task_for(task, policy.contract)
+                check_contract(policy.contract, task)
+            if film is None and not _has_screen():
+                raise ValueError(_NO_SCREEN)
+            _show_task(task, policy, self.seed, film, replan)
+        if film:
+            film.save()
+            say(f"video: {self.video}")
+        return 0
+
+
+class _ClosedError(Exception):
+    """The window was closed."""
+
+
+def _show_task(task: Task, policy: Policy, seed: int, film: Film | None, replan: int | None) -> None:
+    plant: Any = task_plant("mujoco", task)
+    try:
+        if film:
+            run_episodes(task, policy, plant, [seed], replan=replan, on_tick=film.camera(plant, task))
+            return
+        import mujoco.viewer
+
+        with mujoco.viewer.launch_passive(*plant.pictures.look(0)) as window:
+            for episode in itertools.count(seed):
+                say(f"episode with seed {episode}")
+                run_episodes(task, policy, plant, [episode], replan=replan, on_tick=_follow(window, plant, task.contract.control_period))
+    except _ClosedError:
+        pass
+    finally:
+        plant.close()
+
+
+def _follow(window: Any, plant: Any, period: float) -> Callable[[Tick], None]:
+    """Show row 0 after every control period, no faster than real time."""
+    began = time.monotonic()
+
+    def sync(tick: Tick) -> None:
+        if not window.is_running():
+            raise _ClosedError
+        with window.lock():
+            plant.pictures.look(0)
+        window.sync()
+        time.sleep(max(began + (tick.index + 1) * period - time.monotonic(), 0.0))
+
+    return sync
+
+
+def _show_dump(path: Path, film: Film | None) -> None:
+    from isthmus_sim.dumps import diagnose, load_dump
+
+    dump = load_dump(path)
+    show_table(str(path), ("", "in the last finite state"), diagnose(dump))
+    if film:
+        _film_dump(dump, film)
+    elif not _has_screen():
+        say(_NO_SCREEN)
+    else:
+        import mujoco.viewer
+
+        mujoco.viewer.launch(dump.model, dump.data)
+
+
+def _film_dump(dump: Any, film: Film) -> None:
+    """Film the state itself, then what happens from there step by step, until it is not finite any more."""
+    import numpy as np
+
+    from isthmus_sim.cameras import free_view
+    from isthmus_sim.dumps import finite_steps
+    from isthmus_sim.rendering import BEAUTIFUL, Renderer, ground_below, look
+
+    height, width = film.size
+    center, extent = dump.model.stat.center, dump.model.stat.extent
+    view = free_view(tuple(center), 2.0 * extent, np.radians(55.0), np.radians(-20.0), height=height, width=width)
+    look(dump.model, dump.data)
+    renderer = Renderer(dump.model, height, width, BEAUTIFUL, ground_below(dump.model, dump.data))
+    film.period = _DUMP_PERIOD
+    try:
+        for _ in finite_steps(dump, _DUMP_FRAMES * dump.model.opt.timestep):
+            look(dump.model, dump.data)
+            film.add(lambda: renderer.picture(dump.model, dump.data, view))
+    finally:
+        renderer.close()
+
+
+def _has_screen() -> bool:
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,112 @@
+"""Evaluates a policy, wherever its task runs: the front door of this package, and what `isthmus eval` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from isthmus.artifact import Artifact
+from isthmus.policy import Policy
+from isthmus.sequence import default_replan
+from isthmus_evidence.contracts import check_contract, task_for
+from isthmus_evidence.pictures.film import Film
+from isthmus_evidence.ros_evaluation import ROS, Nodes, evaluate_ros
+from isthmus_evidence.suite_evaluation import evaluate_suite
+from isthmus_evidence.system_evaluation import evaluate_system
+from isthmus_evidence.task_evaluation import evaluate_task
+from isthmus_sim.randomization import Randomization
+from isthmus_sim.suites import SuiteTask, get_suite_task, is_suite_task
+from isthmus_sim.systems import PREFIX, System, get_system, is_system
+from isthmus_sim.task import Task
+from isthmus_sim.tasks import get_task
+
+__all__ = ["evaluate", "find_task"]
+
+
+def evaluate(
+    policy: str | Path | Artifact | Policy,
+    task: str | Task | SuiteTask | System | None = None,
+    plant: str = "mujoco",
+    *,
+    episodes: int = 50,
+    seed: int = 0,
+    replan: int | None = None,
+    parameters: Mapping[str, float] | None = None,
+    randomization: Randomization | None = None,
+    record: Path | None = None,
+    film: Film | None = None,
+    nodes: Nodes | None = None,
+    progress: Callable[..., None] | None = None,
+) -> dict[str, Any]:
+    """Run whole episodes of a policy and sum them up.
+
+    Args:
+        policy: a policy file, or what was loaded from one, or any policy.
+        task: what is asked, or its name; by default the task that the policy was made for.
+        plant: name of the engine, or "ros" for a policy node and a simulated robot over ROS 2 topics, which needs a file. Outside suites and
+            analytic systems run in their own simulation, whatever is said here.
+        episodes: how many.
+        seed: of the first episode; the following ones count up. Equal seeds give equal starts everywhere.
+        replan: actions of a chunk to execute before deciding again; by default what the file's training says, else all, and 1 on a system.
+        parameters: physical parameters that differ from the task's own, SI.
+        randomization: parameters that are drawn from each episode's seed.
+        record: folder for one MCAP trace per episode.
+        film: gets the pictures of the first episode; to be saved after.
+        nodes: how the nodes of "ros" run; by default in stepped time.
+        progress: called with what is done and in total, over ROS 2 also with news in words: episodes of suites and over ROS 2, else control periods.
+
+    Returns:
+        plain data, as `isthmus eval --json` writes it; see `isthmus_evidence.summary.summarize`.
+
+    Raises:
+        ValueError: a name or number is wrong, the policy was made for something else (with the differences), a setting that is not available where
+            the task runs, or over ROS 2 a node failed.
+        ModuleNotFoundError: an engine is not installed; the message tells the command that installs it.
+    """
+    file: Path | None = None
+    known: Artifact | Policy
+    if isinstance(policy, str | Path):
+        file = Path(policy)
+        known = Artifact.load(file)
+    else:
+        known = policy
+    chosen = find_task(known.contract.task) if task is None else find_task(task) if isinstance(task, str) else task
+    settings: dict[str, Any] = {"episodes": episodes, "seed": seed, "progress": progress}
+    if isinstance(chosen, System):
+        why = f"{PREFIX + chosen.name!r} is an analytic model"
+        _refuse(why, parameters=parameters, randomization=randomization, record=record, film=film)
+        return evaluate_system(chosen, _runnable(known), replan=replan or 1, **settings)
+    chosen = task_for(chosen, known.contract)
+    check_contract(known.contract, chosen)
+    settings["replan"] = replan or (default_replan(known) if isinstance(known, Artifact) else None)
+    if isinstance(chosen, SuiteTask):
+        _refuse(f"{chosen.name!r} runs in a suite's own simulation", parameters=parameters, randomization=randomization, record=record)
+        return evaluate_suite(chosen, _runnable(known), film=film, **settings)
+    if plant != ROS:
+        drawn: dict[str, Any] = {"parameters": parameters, "randomization": randomization}
+        return evaluate_task(chosen, _runnable(known), plant, record=record, film=film, **drawn, **settings)
+    if file is None:
+        raise ValueError(f"plant {ROS!r} needs the path of a policy file, which its policy node loads")
+    _refuse(f"plant {ROS!r} runs nodes", randomization=randomization, film=film)
+    return evaluate_ros(chosen, file, nodes=nodes or Nodes(), parameters=parameters, record=record, **settings)
+
+
+def find_task(name: str) -> Task | SuiteTask | System:
+    """A task of ours, with a prefix one of an outside suite, or an analytic system.
+
+    Raises:
+        ValueError: unknown; the message lists the known ones.
+    """
+    if is_system(name):
+        return get_system(name)
+    return get_suite_task(name) if is_suite_task(name) else get_task(name)
+
+
+def _runnable(policy: Artifact | Policy) -> Policy:
+    return policy.policy() if isinstance(policy, Artifact) else policy
+
+
+def _refuse(why: str, **given: object) -> None:
+    if names := [name for name, value in given.items() if value]:
+        raise ValueError(f"{why}, so {' and '.join(names)} cannot be given")

@@ -1,0 +1,1 @@
+"""Films, stills and charts."""

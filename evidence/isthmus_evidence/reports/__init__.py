@@ -1,0 +1,1 @@
+"""What is printed of evaluations, and the page of a demo."""

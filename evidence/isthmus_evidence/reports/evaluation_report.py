@@ -1,0 +1,97 @@
+"""What an evaluation found, in words and tables, wherever its episodes ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from isthmus_evidence.reports.table import Report, Table
+
+__all__ = ["evaluation_report", "motion_words"]
+
+_PEAKS = (("speed", "peak_speed"), ("acceleration", "peak_acceleration"))
+
+
+def motion_words(motion: Mapping[str, Any]) -> list[str]:
+    """Sentences about the figures of `isthmus.motion.pooled`, for those that are known."""
+    words = []
+    if (clamped := motion["clamped"]) is not None:
+        shares = f"clamped {100 * clamped:.1f} %, held {100 * motion['held']:.1f} %, stopped {100 * motion['stopped']:.1f} %"
+        words.append(f"control periods that the guard {shares}")
+    if (change := motion["command_change_rms"]) is not None:
+        rate = motion["reversals_per_second"]
+        words.append(f"commands change by {change:.3g} {motion['unit']} per control period (rms) and reverse {rate:.2f} times per second")
+    if peaks := [f"{what} {motion[name]:.2f}" for what, name in _PEAKS if motion[name] is not None]:
+        words.append(f"peaks as shares of the limits: {', '.join(peaks)}")
+    return words
+
+
+def evaluation_report(summary: Mapping[str, Any]) -> Report:
+    """A summary, as `isthmus_evidence.summary.summarize` makes it: scores with intervals, times, and episodes that were cut short."""
+    yield f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']}, seeds from {summary['seed']}"
+    asked: Mapping[str, Any] = summary.get("specification") or {}
+    yield _scores(summary, asked)
+    yield from _verdicts(asked)
+    yield from _motion(summary["motion"], summary["ends"])
+    if paired := summary.get("paired"):
+        yield _paired(paired)
+    if (agreed := asked.get("monitor_agrees")) is not None:
+        yield f"the monitor agrees on {agreed} of {summary['episodes']} runs"
+    if asked.get("plans") is not None:
+        yield f"all plans: {asked['plans']:.3f} satisfy it; the backup took over in {asked['backup']:.3f} of the decisions"
+    times = (summary["cadence"].get("inference_ms") or {}).get("p99")
+    if times is not None:
+        yield f"inference, 99th percentile: {times:.3f} ms for {summary['cadence'].get('rows', 1)} row(s)"
+    for episode in summary["per_episode"]:
+        if episode.get("diverged"):
+            yield f"the physics of episode {episode['seed']} exploded after {episode['steps']} steps"
+        if episode.get("invalid"):
+            yield f"episode {episode['seed']} is a failure after {episode['steps']} steps: {episode['invalid']}"
+        if episode.get("stopped_by_guard"):
+            yield f"the guard stopped episode {episode['seed']} after {episode['steps']} steps: {episode['stopped_by_guard']}"
+    if dropped := {episode["seed"]: episode["dropped"] for episode in summary["per_episode"] if episode.get("dropped")}:
+        told = ", ".join(f"{count} in episode {seed}" for seed, count in dropped.items())
+        yield f"commands that came too late, or too soon after another, and were dropped by the guard: {told}"
+
+
+def _scores(summary: Mapping[str, Any], asked: Mapping[str, Any]) -> Table:
+    """Means and intervals; `asked` is what was found of the specification."""
+    reward = summary["return"]
+    planned = "plans" in asked  # a system, whose return is robustness
+    names = ("robustness of what was executed", "executed satisfies the specification") if planned else ("return", "success rate")
+    rows = [(names[0], f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
+    shares = [(names[1], summary["success"])]
+    if planned:
+        shares += [("executed is safe", asked["safe"]), ("first plan satisfies the specification", asked["first_plan"])]
+    elif asked:
+        shares.append(("satisfies the specification", asked["satisfied"]))
+        if robustness := asked["robustness"]:
+            name = f"robustness of {robustness['episodes']} that did not end early"
+            rows.append((name, f"{robustness['mean']:.3f}", f"{robustness['low']:.3f} … {robustness['high']:.3f}"))
+    rows += [(what, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
+    return Table("", ("", "mean", "95 % interval"), rows)
+
+
+def _verdicts(asked: Mapping[str, Any]) -> Report:
+    """What was neither satisfied nor violated, and the episodes that ended early; `asked` as above."""
+    if asked.get("unbroken"):
+        yield f"neither satisfied nor violated when they ended: {asked['unbroken']} episodes; they do not count as satisfied"
+    early = asked.get("ended_early", {})
+    if total := sum(early.values()):
+        yield f"of {total} that ended early, {', '.join(f'{count} {verdict}' for verdict, count in early.items())}"
+
+
+def _motion(motion: Mapping[str, Any] | None, ends: Mapping[str, int]) -> Report:
+    """What success does not say."""
+    if motion:
+        yield from motion_words(motion)
+    yield f"episodes ended by: {', '.join(f'{why} {count}' for why, count in ends.items())}"
+
+
+def _paired(paired: Mapping[str, Any]) -> str:
+    reward, success = paired["return"], paired["success"]
+    told = f"return {reward['difference']:+.2f} ({reward['low']:+.2f} … {reward['high']:+.2f})"
+    if success:
+        told += f", success {success['difference']:+.3f} ({success['low']:+.3f} … {success['high']:+.3f})"
+        told += f", only here {success['here']}, only there {success['there']}"
+    return f"less {paired['against']} on the same {paired['episodes']} seeds: {told}"

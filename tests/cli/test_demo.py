@@ -1,0 +1,81 @@
+"""`isthmus demo`: what it refuses, the commands that it names, and what is left when a stage fails."""
+
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pybullet")  # says when it was built as it is imported
+
+from isthmus_cli.demo import command as module
+from isthmus_cli.demo.facts import EPISODE_SEED, demo_facts
+from isthmus_sim.tasks import get_task
+
+
+def test_the_commands_of_the_report_are_commands(monkeypatch):
+    from isthmus_cli.eval.command import Eval
+    from isthmus_cli.main import main
+    from isthmus_cli.train.sac import TrainSac
+
+    ran = []
+    for command in (Eval, TrainSac):
+        monkeypatch.setattr(command, "run", lambda self: ran.append(self) or 0)
+    commands = demo_facts(get_task("reach"), 200, 7, Path("runs/a b"), 3, 2)["commands"]
+    for command in commands.values():
+        assert main(shlex.split(command)[1:]) == 0
+    train, *evaluations = ran
+    assert (train.task, train.config.steps, train.seed, train.out) == ("reach", 200, 7, Path("runs/a b/train"))
+    assert [(found.plant, found.episodes) for found in evaluations] == [
+        ("mujoco", 3),
+        ("pybullet", 3),
+        ("ros", 2),
+        ("mujoco", 1),
+        ("pybullet", 1),
+    ]
+    assert {found.policy for found in evaluations} == {Path("runs/a b/train/policy.isthmus")}
+    assert {found.seed for found in evaluations} == {EPISODE_SEED}
+    assert (evaluations[2].clock, evaluations[2].parameters) == ("wall", ("payload=1.0", "joint_damping=2.0"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--steps", "0"), "steps must be >= 1, got 0"),
+        (("--ros-episodes", "0"), "ros_episodes must be >= 1, got 0"),
+        (("--task", "reech"), "unknown task 'reech'; did you mean 'reach'? Known: "),
+    ],
+)
+def test_demo_refuses_before_anything_starts(refuse, tmp_path, words, sentence):
+    assert sentence in refuse("demo", "--out", tmp_path / "demo", *words)
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.fixture
+def untrained(policies, monkeypatch):
+    """A demo whose training is over at once."""
+
+    def train(task, steps, seed, out):
+        out.mkdir()
+        shutil.copy(policies / "reach.isthmus", out / "policy.isthmus")
+        return "untrained"
+
+    monkeypatch.setattr(module, "_train", train)
+
+
+def test_a_failed_run_over_ros_still_leaves_a_report(untrained, isthmus, tmp_path, monkeypatch):
+    coordinator = pytest.importorskip("isthmus_ros.evaluation.coordinator")
+
+    def fail(*_, **__):
+        raise coordinator.RosError("sim_node ended with exit code 1: no joint states")
+
+    monkeypatch.setattr(coordinator, "evaluate_over_ros", fail)
+    (tmp_path / "hero.png").write_bytes(b"old")
+    code, out, error = isthmus("demo", "--out", tmp_path, "--episodes", "1", "--ros-episodes", "1")
+    assert code == 2
+    assert error == "isthmus: the run over ROS 2 failed: sim_node ended with exit code 1: no joint states\n"
+    assert [line[:3] for line in out.splitlines() if line[1:2] == "/"] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Not evaluated: ROS 2." in page
+    assert page.count("<img ") == 12
+    assert not (tmp_path / "hero.png").exists()

@@ -1,0 +1,34 @@
+"""Films and pictures."""
+
+import numpy as np
+import pytest
+
+from isthmus_evidence.pictures.film import Film
+from isthmus_evidence.pictures.stills import picture
+from isthmus_sim.tasks import get_task
+
+
+def test_a_fast_loop_is_filmed_at_a_rate_that_eyes_can_see():
+    film = Film()
+    film.period = 0.002
+    for step in range(100):
+        film.add(lambda step=step: np.full((2, 2, 3), step, np.uint8))
+    assert film.stride == 10
+    assert [frame[0, 0, 0] for frame in film.frames] == list(range(0, 100, 10))
+
+
+def test_a_task_has_a_picture_of_its_beginning(monkeypatch):
+    monkeypatch.setattr("isthmus_evidence.pictures.stills._PAGE", (135, 240))
+    first = picture(get_task("reach"))
+    assert first.startswith(b"\x89PNG")
+    assert picture(get_task("reach")) == first
+    assert picture(get_task("reach"), seed=1) != first
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_film_that_cannot_be_written_is_one_sentence_before_the_first_picture(suffix, tmp_path):
+    (tmp_path / f"taken{suffix}").mkdir()
+    film = Film(tmp_path / f"taken{suffix}")
+    film.period = 0.05
+    with pytest.raises(OSError, match=f"taken{suffix}"):
+        film.add(lambda: pytest.fail("nothing should be filmed"))
