@@ -7,7 +7,7 @@ python=$(realpath -s "${PYTHON:-$root/.venv/bin/python}")
 work=${MUTATION_DIR:-$(mktemp -d)}
 mkdir -p "$work/src" "$work/tests"
 cp -r "$root/core/isthmus" "$work/src/"
-cp -r "$root/tests/core" "$work/tests/"
+cp -r "$root/tests/core" "$root/tests/conftest.py" "$work/tests/"
 cp "$root/pyproject.toml" "$work/"
 cd "$work"
 export OMP_NUM_THREADS=1
