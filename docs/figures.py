@@ -25,6 +25,8 @@ Row = Mapping[str, Any]
 _BEGIN = "<!-- figures: "
 _BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _CHANGED = "+changes"
+UNMEASURED = "*Not measured yet:*"
+"""Stands in the place of a table that has no file, whatever stood there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,7 @@ def filled(page: Path, tables: Mapping[str, Table], folder: Path) -> tuple[str, 
         results = Results(folder / f"{table.file}.json")
         lines = table.lines(list(results.rows.values())) if results.rows else []
         if not lines:
-            problems.append(f"{page.name}: table {name!r} has no figures in {results.file.name}; measure them: {table.command}")
-            lines = [f"*Not measured yet:* `{table.command}`"]
+            lines = [f"{UNMEASURED} `{table.command}`"]
         else:
             lines = [*lines, "", _source(results, table.command, os.path.relpath(results.file, page.parent))]
         return f"{found[1]}\n" + "\n".join(lines) + f"\n\n{found[3]}"
