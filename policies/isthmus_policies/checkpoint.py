@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from isthmus import strict
+from isthmus.files import whole_file
 
-__all__ = ["KEPT", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_file", "write_tensors"]
+__all__ = ["KEPT", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_tensors"]
 
 KEPT = 2
 
@@ -43,21 +45,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str,
     """Write tensors and plain data into one file, atomically; see `save_checkpoint`."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = strict.canonical_json(state).decode()
-    partial = path.with_suffix(".partial")
-    save_file(whole, partial, metadata={"state": text, "sha256": _digest(whole, text)})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with whole_file(path) as partial:
+        try:
+            save_file(whole, partial, metadata={"state": text, "sha256": _digest(whole, text)})
+        except SafetensorError as error:  # its own, for a full disk too
+            found = re.search(r"os error (\d+)", str(error))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from None
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

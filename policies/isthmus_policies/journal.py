@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from isthmus_policies.checkpoint import write_file
+from isthmus.files import named, write_whole
 
 __all__ = ["Journal"]
 
@@ -30,7 +30,8 @@ class Journal:
         self._files = {"eval": out / "metrics.jsonl", "train": out / "training.jsonl"}
         for file in self._files.values():
             _keep_until(file, step)
-        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1 if step else None)
+        self._folder = out / "tensorboard"
+        self._board = SummaryWriter(str(self._folder), purge_step=step + 1 if step else None)
         self._losses: list[Mapping[str, float]] = []
 
     def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
@@ -41,10 +42,11 @@ class Journal:
             step: control periods done.
             values: by name.
         """
-        with self._files[group].open("a") as file:
+        with named(self._files[group]), self._files[group].open("a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", value, step)
+        with named(self._folder):
+            for name, value in values.items():
+                self._board.add_scalar(f"{group}/{name}", value, step)
 
     def collect(self, losses: Mapping[str, float]) -> None:
         """Losses of one update, for the next `write_means`."""
@@ -59,7 +61,8 @@ class Journal:
 
     def close(self) -> None:
         """Flush."""
-        self._board.close()
+        with named(self._folder):
+            self._board.close()
 
 
 def _keep_until(file: Path, step: int) -> None:
@@ -72,4 +75,4 @@ def _keep_until(file: Path, step: int) -> None:
             continue
         if row["step"] <= step:
             kept.append(line + "\n")
-    write_file(file, "".join(kept).encode())
+    write_whole(file, "".join(kept).encode())

@@ -1,5 +1,7 @@
 """Films and pictures."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,32 @@ def test_a_task_has_a_picture_of_its_beginning(monkeypatch):
     assert first.startswith(b"\x89PNG")
     assert picture(get_task("reach")) == first
     assert picture(get_task("reach"), seed=1) != first
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_film_appears_when_it_is_whole(suffix, tmp_path):
+    path = tmp_path / f"film{suffix}"
+    film = Film(path)
+    film.period = 0.05
+    for step in range(3):
+        film.add(lambda step=step: np.full((16, 16, 3), 80 * step, np.uint8))
+        assert not path.exists()
+    film.save()
+    assert path.stat().st_size > 100
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_film_whose_first_picture_fails_leaves_nothing(suffix, tmp_path):
+    film = Film(tmp_path / f"film{suffix}")
+    film.period = 0.05
+    with pytest.raises(ZeroDivisionError):
+        film.add(lambda: 1 // 0)
+    with pytest.raises(ValueError, match="nothing was filmed"):
+        film.save()
+    del film
+    gc.collect()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])
