@@ -51,7 +51,9 @@ def rewritten(source, target, change):
         writer.start()
         writer.add_metadata(before.name, before.metadata)
         schemas = {number: writer.register_schema(one.name, one.encoding, one.data) for number, one in summary.schemas.items()}
-        channels = {one.topic: writer.register_channel(one.topic, one.message_encoding, schemas[one.schema_id]) for one in summary.channels.values()}
+        channels = {
+            one.topic: writer.register_channel(one.topic, one.message_encoding, schemas[one.schema_id]) for one in summary.channels.values()
+        }
         for topic, message in change(found):
             writer.add_message(channels[topic], message.log_time, message.data, message.publish_time, message.sequence)
         for one in after:
@@ -99,7 +101,9 @@ CHANGES = {
     ),
     "counted anew by topic": (counted_anew, "it is of period 8, but its sequence number is 4"),
     "actions counted anew": (
-        lambda found: [(topic, new if topic == "/policy/action" else one) for (topic, one), (_, new) in zip(found, counted_anew(found), strict=True)],
+        lambda found: [
+            (topic, new if topic == "/policy/action" else one) for (topic, one), (_, new) in zip(found, counted_anew(found), strict=True)
+        ],
         "the message of /policy/action of period 4 has another time than that of /joint_states",
     ),
     "without a state": (
