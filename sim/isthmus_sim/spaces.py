@@ -12,7 +12,7 @@ __all__ = ["action_space", "observation_space"]
 
 
 def observation_space(contract: Contract) -> gymnasium.spaces.Dict:
-    """One Box `[history, *shape]` per signal, in SI units."""
+    """One Box `[history, *shape]` per signal, in SI units, with the bounds of the contract: nominal ones, which a measurement may exceed a little."""
     return gymnasium.spaces.Dict({signal.name: _box(signal) for signal in contract.observation})
 
 
@@ -24,5 +24,6 @@ def action_space(contract: Contract) -> gymnasium.spaces.Box:
 def _box(signal: Signal) -> gymnasium.spaces.Box:
     if signal.camera is not None:
         return gymnasium.spaces.Box(0, 255, (signal.history, *signal.shape), dtype=np.uint8)
-    # What is measured may lie a little beyond the nominal range, so observations are declared unbounded.
-    return gymnasium.spaces.Box(-np.inf, np.inf, (signal.history, *signal.shape), dtype=np.dtype(signal.dtype).type)
+    kind = np.dtype(signal.dtype).type
+    low, high = (np.tile(np.array(bound, kind), (signal.history, 1)) for bound in (signal.low, signal.high))
+    return gymnasium.spaces.Box(low, high, dtype=kind)
