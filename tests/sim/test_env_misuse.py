@@ -158,10 +158,17 @@ def test_the_render_mode_is_honoured():
         isthmus_sim.make("pendulum", render_mode="human")
 
 
-def test_spaces_have_the_bounds_of_the_contract(single):
+def test_spaces_have_the_bounds_of_the_contract():
+    from isthmus_sim.spaces import observation_space
     from isthmus_sim.tasks import get_task
 
-    for signal in get_task("pendulum").contract.observation:
-        space = single.observation_space[signal.name]
-        np.testing.assert_allclose(space.low, np.tile(signal.low, (signal.history, 1)))
-        np.testing.assert_allclose(space.high, np.tile(signal.high, (signal.history, 1)))
+    contract = get_task("reach").contract
+    spaces = observation_space(contract)
+    for signal in contract.observation:
+        space, measured = spaces[signal.name], signal.source in ("joint_velocity", "joint_effort", "twist", "wrench")
+        reach = 0.01 * np.subtract(signal.high, signal.low) if signal.source in ("joint_position", "pose") else 0.0
+        np.testing.assert_allclose(
+            space.low[0], np.full(space.shape[1], -np.inf) if measured else np.subtract(signal.low, reach), rtol=1e-6
+        )
+        np.testing.assert_allclose(space.high[0], np.full(space.shape[1], np.inf) if measured else np.add(signal.high, reach), rtol=1e-6)
+    assert np.isfinite(spaces["goal"].high).all()
