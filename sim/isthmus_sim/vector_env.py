@@ -278,7 +278,7 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
         scalars |= {"rung": int(info["rung"][0])} if "rung" in info else {}
         return _row(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), scalars
 
-    def render(self) -> Array | None:  # type: ignore[override]
+    def render(self) -> Array | None:
         """A picture `[H, W, 3]`; None without a render mode."""
         return None if self.render_mode is None else self._vector.picture()
 
