@@ -219,7 +219,7 @@ class Kinematics:
         poses, columns = self.poses(joints, position, self.links), {name: index for index, name in enumerate(joints)}
         total = np.zeros((batch, 6 + count, 6 + count))
         for link, inertial in self._inertials.items():
-            if inertial is None or inertial.mass == 0:
+            if inertial is None or not (inertial.mass or inertial.moments.any()):
                 continue
             rotation = poses[link].rotation
             center = poses[link].position + _rotate(rotation, inertial.center)

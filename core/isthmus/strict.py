@@ -151,7 +151,7 @@ def encode(value: Any) -> Any:
 
 
 def number_text(value: float) -> str:
-    """The shortest text that every reader gives back as this number: of XML, of JSON and of YAML 1.1, to which `2e+04` is a word and `2.0e+04` is not.
+    """The shortest text that readers of XML, JSON and YAML 1.1 give back as this number; to the last `2e+04` is a word, and `2.0e+04` is none.
 
     Raises:
         ValueError: it is NaN.

@@ -171,14 +171,15 @@ def _check(points: Array) -> None:
         raise ValueError("a corner is not finite")
     if points.ndim == 3 and len(points) > MOST_FACES:
         raise ValueError(f"it has {len(points)} triangles, MuJoCo reads {MOST_FACES} of an STL file; simplify it")
-    different = np.unique(corners, axis=0)
-    if len(different) < 4:
-        raise ValueError(f"it has {len(different)} different corners, a body has 4 or more")
-    longest, _, thinnest = np.linalg.svd(different - different.mean(axis=0), compute_uv=False)
+    centered = corners - corners.mean(axis=0)
+    thinnest, _, longest = np.sqrt(np.maximum(np.linalg.eigvalsh(centered.T @ centered), 0.0))
     if thinnest <= FLAT * longest:
-        raise ValueError("it is flat; use a thin box instead")
+        different = len({tuple(corner) for corner in corners.tolist()})
+        raise ValueError(
+            "it is flat; use a thin box instead" if different >= 4 else f"it has {different} different corners, a body has 4 or more"
+        )
     size = np.ptp(corners, axis=0)
-    if points.ndim == 3 and abs(_volume(points)) < SMALLEST_VOLUME or float(size.prod()) < SMALLEST_VOLUME:
+    if (points.ndim == 3 and abs(_volume(points)) < SMALLEST_VOLUME) or float(size.prod()) < SMALLEST_VOLUME:
         raise ValueError(f"it encloses no volume that counts; it is {' × '.join(f'{value:.2g}' for value in size)} m large")
 
 

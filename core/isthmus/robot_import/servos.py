@@ -24,7 +24,7 @@ def guess_servos(
 ) -> dict[str, Servo]:
     """Servos of all joints; what is known stays.
 
-    A servo with damping d on a joint that feels the inertia I takes d·dt/I of its speed away in one step dt, and joints that feel each other take more.
+    A servo with damping d on a joint that feels the inertia I takes d·dt/I of its speed away in one step dt, and joints that feel each other more.
     So the gains are scaled such that no motion of the whole robot loses more than `DAMPED` per step, in any of many poses.
 
     Args:

@@ -91,13 +91,14 @@ def pair_friction(first: tuple[Array, Array], second: tuple[Array, Array]) -> Ar
 def _with_shapes_for_the_eye(robot: Robot) -> str:
     """The URDF as MuJoCo reads it with the shapes that do not collide, which it drops while it parses unless the file itself says otherwise."""
     root = ElementTree.parse(robot.urdf_path).getroot()  # noqa: S314 - profiles are installed data
+    told = any(compiler.get("discardvisual") == "false" for compiler in root.findall("mujoco/compiler"))  # as in imported profiles
     for link in root.findall("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
             mesh = shape.find("geometry/mesh")
             if mesh is None or "://" in mesh.get("filename", ""):
                 continue
             file = (robot.urdf_path.parent / mesh.get("filename", "")).resolve()
-            if shape.tag == "visual" and why_not_loaded(file, vector(mesh, "scale", "1 1 1")):
+            if shape.tag == "visual" and not told and why_not_loaded(file, vector(mesh, "scale", "1 1 1")):
                 link.remove(shape)  # a mesh for other readers of the file
             mesh.set("filename", str(file))
     for element in root.findall("mujoco"):

@@ -170,7 +170,7 @@ class Drives:
 def _check_stable(robot: Robot, timestep: float) -> None:
     """Refuse servos whose torques, computed once per physics step, would swing up.
 
-    On an inertia I such a servo is stable while kp dt² + 2 kd dt < 4 I; what the joints feel of each other counts, and there is no rotor inertia here.
+    On an inertia I such a servo is stable while kp dt² + 2 kd dt < 4 I. What the joints feel of each other counts; there are no rotors here.
 
     Raises:
         ValueError: the message names the joint that is worst off.

@@ -1,4 +1,4 @@
-"""A robot's URDF as PyBullet must read it: with what it carries, because nothing is joined to a robot that is loaded, and without what it misreads."""
+"""A robot's URDF for PyBullet: with what it carries, as nothing is joined to a robot that is loaded, and without what PyBullet misreads."""
 
 from __future__ import annotations
 
