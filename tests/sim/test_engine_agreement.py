@@ -226,7 +226,8 @@ def test_a_light_rotor_of_mjcf_comes_back(tmp_path):
     path = tmp_path / "rotor.xml"
     path.write_text(
         '<mujoco><worldbody><body><joint name="turn" axis="0 0 1" range="-60 60" armature="0.00001"/>'
-        '<geom type="capsule" fromto="0 0 0 .2 0 0" size=".02"/></body></worldbody><actuator><position joint="turn" kp="5" kv="0.5"/></actuator></mujoco>'
+        '<geom type="capsule" fromto="0 0 0 .2 0 0" size=".02"/></body></worldbody>'
+        '<actuator><position joint="turn" kp="5" kv="0.5"/></actuator></mujoco>'
     )
     assert import_mjcf("rotor", path, tmp_path).robot.joints[0].servo.armature == 1e-5
 
@@ -261,7 +262,11 @@ def test_any_small_urdf_is_one_robot_for_all_or_refused_in_a_sentence(tmp_path_f
     try:
         robot = imported(folder, *parts).robot
     except ValueError as error:
-        assert "\n" not in str(error)
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert "\n" not in refusal
         return
     report = compare_engines(robot)
     assert not report.broken, report.lines
