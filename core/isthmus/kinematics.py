@@ -239,8 +239,8 @@ class Kinematics:
                     linear[:, :, column], angular[:, :, column] = np.cross(along, center - own.position), along
             moments = rotation @ inertial.moments @ np.swapaxes(rotation, 1, 2)
             total += inertial.mass * np.swapaxes(linear, 1, 2) @ linear + np.swapaxes(angular, 1, 2) @ moments @ angular
-        own, across = total[:, 6:, 6:], total[:, 6:, :6]
-        return own - across @ np.linalg.pinv(total[:, :6, :6]) @ np.swapaxes(across, 1, 2) if floating else own
+        held, across = total[:, 6:, 6:], total[:, 6:, :6]
+        return np.asarray(held - across @ np.linalg.pinv(total[:, :6, :6]) @ np.swapaxes(across, 1, 2) if floating else held)
 
     def _turns(self, joints: Sequence[str], position: Array, links: Sequence[str]) -> dict[str, _Turn]:
         self._check_links(links)

@@ -62,7 +62,8 @@ def test_the_length_of_an_axis_changes_nothing(tmp_path):
     found = imported(tmp_path, *arm(axis="0 0 0.01"), slide, body("rod"))
     assert sum("an axis is a direction" in note for note in found.notes) == 2
     report = compare_engines(found.robot)
-    assert report.lines == () and report.broken == ()
+    assert report.lines == ()
+    assert report.broken == ()
 
 
 def test_plants_correct_what_pybullet_misreads_in_a_profile_by_hand(tmp_path):
@@ -71,7 +72,8 @@ def test_plants_correct_what_pybullet_misreads_in_a_profile_by_hand(tmp_path):
     urdf.write_text(urdf.read_text().replace('xyz="0 0 1"', 'xyz="0 0 3"').replace('effort="30"', 'effort="30" lower="0" upper="0"', 1))
     assert 'lower="0" upper="0"' in urdf.read_text()
     report = compare_engines(load_robot("mine", [tmp_path / "robots"]))
-    assert report.lines == () and report.broken == ()
+    assert report.lines == ()
+    assert report.broken == ()
 
 
 def test_a_continuous_joint_turns_whatever_its_limits_say(tmp_path):
@@ -204,7 +206,8 @@ def test_shapes_that_do_not_collide_are_drawn(tmp_path):
     robot = imported(tmp_path, *arm(more=shapes)).robot
     robot.urdf_path.write_text(robot.urdf_path.read_text().replace('discardvisual="false"', ""))
     model = compile_model(robot, "position", 0.005)
-    assert model.ngeom == 1 and model.geom_group[0] <= 2
+    assert model.ngeom == 1
+    assert model.geom_group[0] <= 2
     assert model.body_mass.sum() == pytest.approx(0.5)
 
 
