@@ -105,7 +105,7 @@ class Doctor:
         robot = load_robot(self.robot, folders) if self.robot is not None else None
         checks = [*_packages(), *_rendering(), *_ros()]
         if robot is not None and self.policy is None:
-            checks.append(_hardware(robot))
+            checks += [_interface(robot), _hardware(robot)]
         if self.policy is not None:
             checks += _policy(self.policy, self.robot, folders)
         wrong = [check for check in checks if check.status == WRONG]
@@ -185,6 +185,7 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
             yield Check("fit", OK, f"the policy fits robot {robot.name!r}")
             for line in contract.limits.looser_than(robot.limits()):
                 yield Check("limits", OK, f"tighter than in training: {line}")
+        yield _interface(robot)
         yield _hardware(robot)
     slowest = _inference_time(policy, contract)
     found = f"99th percentile {slowest * 1e3:.3f} ms of a control period of {contract.control_period * 1e3:g} ms"
@@ -192,6 +193,16 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
     yield Check(
         "inference", OK if fast else WRONG, found, "" if fast else "use a faster machine, a smaller policy or a longer control period"
     )
+
+
+def _interface(robot: Robot) -> Check:
+    if robot.ros is None:
+        return Check(
+            "ROS 2 interface",
+            NOT_RUN,
+            f"robot {robot.name!r} has no ros block in its profile: it runs in simulation, `isthmus deploy` refuses it",
+        )
+    return Check("ROS 2 interface", OK, f"joint states on {robot.ros.state_topic}")
 
 
 def _hardware(robot: Robot) -> Check:

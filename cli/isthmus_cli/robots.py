@@ -13,6 +13,7 @@ import tyro
 from isthmus.robot import Robot, load_robot, robot_names
 from isthmus.robot_import import ImportedRobot, import_urdf, is_mjcf
 from isthmus_cli.console import made, say, show_table, write_json
+from isthmus_sim.engine_agreement import compare_engines
 
 __all__ = ["NOT_RUN", "ImportRobot", "Robots", "robot_folders"]
 
@@ -80,7 +81,7 @@ class ImportRobot:
         name: name of the new robot: lower-case letters, digits and underscores.
         file: URDF (xacro already expanded) or MJCF.
         out: folder of profiles; the robot becomes OUT/NAME/robot.yaml with its URDF and meshes.
-        json: print JSON: folder, joints, what to fill in, notes.
+        json: print JSON: folder, joints, what to fill in, notes, how the engines differ.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
@@ -89,7 +90,7 @@ class ImportRobot:
     json: bool = False
 
     def run(self) -> int:
-        """Run the command.
+        """Run the command; 1 if an engine that is installed cannot load what was written.
 
         Raises:
             ValueError: the name is taken, or the file is wrong; the message says what is.
@@ -97,19 +98,23 @@ class ImportRobot:
         """
         imported = _import(self.name, self.file, self.out)
         robot = imported.robot
+        compared = compare_engines(robot)
+        code = 1 if compared.broken else 0
         if self.json:
-            write_json({"folder": robot.folder, "joints": robot.joint_names, "fill_in": imported.fill_in, "notes": imported.notes})
-            return 0
+            told = {"folder": robot.folder, "joints": robot.joint_names, "fill_in": imported.fill_in, "notes": imported.notes}
+            write_json({**told, "engines": compared.lines})
+            return code
         _show(robot)
         for title, lines in (
             ("Changed, guessed or left out", imported.notes),
             ("To fill in, marked FILL IN in robot.yaml", imported.fill_in),
+            ("Differences between the profile and the engines", compared.lines),
         ):
             say(f"{title}:")
             for line in lines or ("nothing",):
                 say(f"  {line}")
-        say(f"Use it with --robots {self.out}")
-        return 0
+        say(f"Use it with --robots {self.out}; next: isthmus robots {robot.name} --robots {self.out}")
+        return code
 
 
 def _import(name: str, file: Path, out: Path) -> ImportedRobot:

@@ -207,6 +207,41 @@ class Kinematics:
                 effort[:, list(joints).index(joint.name)] += inertial.mass * GRAVITY * lift
         return effort
 
+    def mass_matrix(self, joints: Sequence[str], position: Array, *, floating: bool = False) -> Array:
+        """Inertia that joint accelerations meet, without rotors: `[B, J, J]`, kg·m², kg·m or kg; joints that are not named do not move.
+
+        Args:
+            joints: names of the columns of `position`.
+            position: `[B, J]`, rad or m.
+            floating: whether the root link floats: what is returned is then the inertia that is left when nothing holds the root.
+        """
+        count, batch = len(joints), position.shape[0]
+        poses, columns = self.poses(joints, position, self.links), {name: index for index, name in enumerate(joints)}
+        total = np.zeros((batch, 6 + count, 6 + count))
+        for link, inertial in self._inertials.items():
+            if inertial is None or not (inertial.mass or inertial.moments.any()):
+                continue
+            rotation = poses[link].rotation
+            center = poses[link].position + _rotate(rotation, inertial.center)
+            linear, angular = np.zeros((batch, 3, 6 + count)), np.zeros((batch, 3, 6 + count))
+            for axis in range(3):  # of the root: along x, y, z, then about them
+                linear[:, axis, axis] = angular[:, axis, 3 + axis] = 1.0
+                linear[:, :, 3 + axis] = np.cross(np.eye(3)[axis], center)
+            for index in self._chains[link]:
+                joint = self._joints[index]
+                if joint.name not in columns or joint.type == "fixed":
+                    continue
+                own, column = poses[joint.child], 6 + columns[joint.name]
+                along = _rotate(own.rotation, joint.direction)
+                if joint.type == "prismatic":
+                    linear[:, :, column] = along
+                else:
+                    linear[:, :, column], angular[:, :, column] = np.cross(along, center - own.position), along
+            moments = rotation @ inertial.moments @ np.swapaxes(rotation, 1, 2)
+            total += inertial.mass * np.swapaxes(linear, 1, 2) @ linear + np.swapaxes(angular, 1, 2) @ moments @ angular
+        held, across = total[:, 6:, 6:], total[:, 6:, :6]
+        return np.asarray(held - across @ np.linalg.pinv(total[:, :6, :6]) @ np.swapaxes(across, 1, 2) if floating else held)
+
     def _turns(self, joints: Sequence[str], position: Array, links: Sequence[str]) -> dict[str, _Turn]:
         self._check_links(links)
         angle = np.ascontiguousarray(position.T)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, Union
 
 import numpy as np
 
-__all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "require", "suggest"]
+__all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "number_text", "require", "suggest"]
 
 T = TypeVar("T")
 
@@ -154,12 +154,28 @@ def encode(value: Any) -> Any:
     raise ValueError(f"cannot write {type(value).__name__} as plain data")
 
 
+def number_text(value: float) -> str:
+    """The shortest text that readers of XML, JSON and YAML 1.1 give back as this number; to the last `2e+04` is a word, and `2.0e+04` is none.
+
+    Raises:
+        ValueError: it is NaN.
+    """
+    number = float(value)
+    if math.isnan(number):
+        raise ValueError("NaN cannot be written as plain data")
+    if number.is_integer() and abs(number) < _WHOLE:
+        return str(int(number))
+    text = repr(number)
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
 def canonical_json(value: Any) -> bytes:
     """One byte string per value: sorted keys, no spaces, shortest floats. What digests are taken of."""
     return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 _DIGITS = 100  # of a number in a file
+_WHOLE = 1e15  # whole numbers below are written without a point
 _MANY, _FEW = 24, 8  # so many names are listed completely; else the nearest few
 
 

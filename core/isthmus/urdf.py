@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.records import Array
 
-__all__ = ["ConstantMatrix", "Inertial", "Sparse", "TreeJoint", "read_inertial", "read_joint"]
+__all__ = ["ConstantMatrix", "Inertial", "Sparse", "TreeJoint", "read_inertial", "read_joint", "unit"]
 
 Sparse = tuple[tuple[tuple[int, float], ...], ...]
 """Index and value of what is not 0, per row or column of a matrix."""
@@ -47,20 +47,22 @@ class Inertial:
 
     mass: float  # kg
     center: Array  # [3], m, in the link's frame
+    moments: Array  # [3, 3], kg·m², about the centre, along the link's axes
 
 
 def read_joint(element: ElementTree.Element) -> TreeJoint:
     """A `<joint>`.
 
     Raises:
-        ValueError: it lacks its links, or a vector has not three numbers.
+        ValueError: it lacks its links, a vector has not three numbers, or its axis is zero.
     """
     parent, child, axis = element.find("parent"), element.find("child"), element.find("axis")
     if parent is None or child is None:
         raise ValueError(f"joint {element.get('name')!r} needs a parent and a child")
     offset, rotation = _read_origin(element.find("origin"))
-    direction = _floats(axis.get("xyz", "1 0 0")) if axis is not None else np.array([1.0, 0, 0])
-    x, y, z = direction / np.sqrt((direction**2).sum())
+    moves = element.attrib["type"] != "fixed"
+    direction = _floats(axis.get("xyz", "1 0 0")) if axis is not None and moves else np.array([1.0, 0, 0])
+    x, y, z = unit(direction)
     skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return TreeJoint(
         name=element.attrib["name"],
@@ -77,6 +79,19 @@ def read_joint(element: ElementTree.Element) -> TreeJoint:
     )
 
 
+def unit(vector: Array) -> Array:
+    """The direction of a vector `[3]` of any length.
+
+    Raises:
+        ValueError: it is zero or not finite.
+    """
+    longest = float(np.abs(vector).max())
+    if not 0 < longest < np.inf:
+        raise ValueError(f"an axis must be three numbers that are not all 0, got {' '.join(map(str, vector.tolist()))}")
+    scaled = vector / longest  # squares of the numbers as they are may not fit into 64 bits
+    return np.asarray(scaled / np.sqrt((scaled**2).sum()))
+
+
 def _matrix(values: Array) -> ConstantMatrix:
     return ConstantMatrix(_sparse(values), _sparse(values.T))
 
@@ -91,7 +106,12 @@ def read_inertial(link: ElementTree.Element) -> Inertial | None:
     mass = inertial.find("mass") if inertial is not None else None
     if inertial is None or mass is None:
         return None
-    return Inertial(float(mass.attrib["value"]), _read_origin(inertial.find("origin"))[0])
+    center, rotation = _read_origin(inertial.find("origin"))
+    element = inertial.find("inertia")
+    given: Mapping[str, str] = element.attrib if element is not None else {}
+    xx, yy, zz, xy, xz, yz = (float(given.get(f"i{word}", 0.0)) for word in ("xx", "yy", "zz", "xy", "xz", "yz"))
+    own = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    return Inertial(float(mass.attrib["value"]), center, rotation @ own @ rotation.T)
 
 
 def _read_origin(origin: ElementTree.Element | None) -> tuple[Array, Array]:

@@ -128,20 +128,19 @@ def _joint_parameters(robot: Robot) -> list[Parameter]:
     parameters = []
     for joint in robot.joints:
         name = joint.name
+        force, mass, way = ("N", "kg", "m") if joint.type == "prismatic" else ("N*m", "kg*m^2", "rad")
         damping, friction = dynamics.get(name, (0.0, 0.0))
         parameters += [
-            Parameter(f"{name}.damping", "N*m*s/rad", damping, 0.0, max(50.0, 10 * damping), f"viscous friction of {name}"),
-            Parameter(f"{name}.frictionloss", "N*m", friction, 0.0, max(50.0, 10 * friction), f"dry (Coulomb) friction of {name}"),
-            Parameter(
-                f"{name}.armature", "kg*m^2", joint.servo.armature, 0.0, max(2.0, 10 * joint.servo.armature), f"rotor inertia of {name}"
-            ),
+            Parameter(f"{name}.damping", f"{force}*s/{way}", damping, 0.0, max(50.0, 10 * damping), f"viscous friction of {name}"),
+            Parameter(f"{name}.frictionloss", force, friction, 0.0, max(50.0, 10 * friction), f"dry (Coulomb) friction of {name}"),
+            Parameter(f"{name}.armature", mass, joint.servo.armature, 0.0, max(2.0, 10 * joint.servo.armature), f"rotor inertia of {name}"),
             Parameter(f"{name}.gain", "1", 1.0, 0.01, 10.0, f"factor on the servo gains of {name}"),
         ]
         fastest = joint.servo.no_load_speed
         if math.isfinite(fastest):
             low, high = fastest / 10, fastest * 10
             parameters.append(
-                Parameter(f"{name}.no_load_speed", "rad/s", fastest, low, high, f"speed at which the motor of {name} has no torque")
+                Parameter(f"{name}.no_load_speed", f"{way}/s", fastest, low, high, f"speed at which the motor of {name} has no torque")
             )
     return parameters
 

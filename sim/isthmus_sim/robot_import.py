@@ -19,7 +19,8 @@ import numpy as np
 from isthmus.records import Array
 from isthmus.robot import Servo
 from isthmus.robot_import import Hints, ImportedRobot, import_urdf
-from isthmus.robot_import.elements import origin_attributes, turn
+from isthmus.robot_import.elements import origin_attributes, turn, vector_text
+from isthmus.strict import number_text
 
 __all__ = ["import_mjcf"]
 
@@ -73,9 +74,23 @@ class _Tree:
         self.names = {body: model.body(body).name or f"body_{body}" for body in self.bodies}
         if others := sorted({model.body(body).name or f"body_{body}" for body in set(map(int, model.body_rootid)) - {0, self.root}}):
             self.notes.append(f"not part of the robot and left out: {', '.join(others)}")
-        for count, what in ((model.neq, "equality constraints"), (model.ntendon, "tendons")):
+        dofs = [int(model.jnt_dofadr[joint]) for joint in range(model.njnt) if model.jnt_type[joint] != _FREE]
+        armed = {int(model.jnt_dofadr[joint]) for joint in self.actuators}
+        for count, what in (
+            (model.neq, "equality constraints"),
+            (model.ntendon, "tendons"),
+            (model.nu - len(self.actuators), "actuators that are not the first of a joint"),
+            (model.nsite, "sites"),
+            (model.nsensor, "sensors"),
+            (model.ncam, "cameras"),
+            (model.ntex, "textures"),
+            (model.nexclude + model.npair, "contact pairs and excludes"),
+            (sum(model.key(key).name != "home" for key in range(model.nkey)), "keyframes other than home"),
+            (sum(bool(np.any(model.jnt_stiffness[joint])) for joint in range(model.njnt)), "springs of joints"),
+            (sum(dof not in armed and model.dof_armature[dof] > 0 for dof in dofs), "rotors of joints without an actuator"),
+        ):
             if count:
-                self.notes.append(f"{count} {what} left out: a URDF has none")
+                self.notes.append(f"{count} {what} left out: a profile has none")
 
     def hints(self, source: str) -> Hints:
         """What the profile needs and the URDF does not say."""
@@ -133,8 +148,8 @@ class _Tree:
         link = SubElement(robot, "link", name=name)
         inertial = SubElement(link, "inertial")
         SubElement(inertial, "origin", origin_attributes(model.body_ipos[body], _matrix(model.body_iquat[body])))
-        SubElement(inertial, "mass", value=f"{model.body_mass[body]:.12g}")
-        x, y, z = (f"{value:.12g}" for value in model.body_inertia[body])
+        SubElement(inertial, "mass", value=number_text(model.body_mass[body]))
+        x, y, z = (number_text(value) for value in model.body_inertia[body])
         SubElement(inertial, "inertia", ixx=x, iyy=y, izz=z, ixy="0", ixz="0", iyz="0")
         self._add_shapes(link, body, folder)
 
@@ -146,16 +161,16 @@ class _Tree:
         _connect(element, parent, child, origin)
         if kind == _FREE:
             return
-        SubElement(element, "axis", xyz=" ".join(f"{value:.12g}" for value in model.jnt_axis[joint]))
+        SubElement(element, "axis", xyz=vector_text(model.jnt_axis[joint]))
         limit = SubElement(element, "limit")
         if limited:
-            limit.attrib |= {"lower": f"{model.jnt_range[joint, 0]:.12g}", "upper": f"{model.jnt_range[joint, 1]:.12g}"}
+            limit.attrib |= {"lower": number_text(model.jnt_range[joint, 0]), "upper": number_text(model.jnt_range[joint, 1])}
         if effort := self._effort(joint):
-            limit.set("effort", f"{effort:.6g}")
+            limit.set("effort", number_text(effort))
         dof = int(model.jnt_dofadr[joint])
         damping, friction = float(np.ravel(model.dof_damping[dof])[0]), float(model.dof_frictionloss[dof])
         if damping or friction:
-            SubElement(element, "dynamics", damping=f"{damping:.6g}", friction=f"{friction:.6g}")
+            SubElement(element, "dynamics", damping=number_text(damping), friction=number_text(friction))
 
     def _add_shapes(self, link: Element, body: int, folder: Path) -> None:
         model = self.model
@@ -176,17 +191,17 @@ class _Tree:
                 SubElement(element, "origin", origin_attributes(model.geom_pos[geom], _matrix(model.geom_quat[geom])))
                 SubElement(element, "geometry").append(shape)
                 if tag == "visual":
-                    color = " ".join(f"{value:.4g}" for value in model.geom_rgba[geom])
+                    color = vector_text(model.geom_rgba[geom])
                     SubElement(SubElement(element, "material", name=f"color_{geom}"), "color", rgba=color)
 
     def _shape(self, geom: int, folder: Path) -> Element | None:
         kind, (x, y, z) = int(self.model.geom_type[geom]), (float(value) for value in self.model.geom_size[geom])
         if kind == _SPHERE:
-            return Element("sphere", radius=f"{x:.12g}")
+            return Element("sphere", radius=number_text(x))
         if kind == _BOX:
-            return Element("box", size=f"{2 * x:.12g} {2 * y:.12g} {2 * z:.12g}")
+            return Element("box", size=vector_text((2 * x, 2 * y, 2 * z)))
         if kind in (_CAPSULE, _CYLINDER):
-            return Element("capsule" if kind == _CAPSULE else "cylinder", radius=f"{x:.12g}", length=f"{2 * y:.12g}")
+            return Element("capsule" if kind == _CAPSULE else "cylinder", radius=number_text(x), length=number_text(2 * y))
         if kind == _MESH:
             return Element("mesh", filename=self._mesh(int(self.model.geom_dataid[geom]), folder))
         return None

@@ -101,3 +101,31 @@ def test_names_that_are_taken_or_not_valid_are_refused(isthmus, refuse, lab, tmp
     assert "already exists" in refuse("robots", "import", "lab", lab, "--out", tmp_path)
     assert "got 'My Arm'" in refuse("robots", "import", "My Arm", lab, "--out", tmp_path)
     assert "No such file" in refuse("robots", "import", "other", tmp_path / "nothing.urdf")
+
+
+def test_the_advice_for_a_xacro_file_overwrites_nothing(refuse, tmp_path):
+    path = tmp_path / "arm.urdf"
+    path.write_text('<robot name="arm" xmlns:xacro="http://ros.org/xacro"><xacro:macro/></robot>')
+    (tmp_path / "arm.expanded.urdf").write_text("of somebody")
+    told = refuse("robots", "import", "arm", path, "--out", tmp_path / "robots")
+    assert f"xacro {path} -o {tmp_path / 'arm.expanded_2.urdf'}" in " ".join(told.split())
+
+
+def test_the_order_of_joints_is_to_be_filled_in(read_json, lab, tmp_path):
+    told = read_json("robots", "import", "lab", lab, "--out", tmp_path, "--json")
+    assert any(line.startswith("order of joints: pan, lift, as in the file") for line in told["fill_in"])
+    assert "FILL IN: their order" in (tmp_path / "lab" / "robot.yaml").read_text()
+
+
+def test_what_is_dropped_or_no_limit_is_named(read_json, lab, tmp_path):
+    text = lab.read_text().replace("</robot>", '<transmission name="t"/><gazebo/><gazebo/></robot>')
+    lab.write_text(text.replace('<axis xyz="0 1 0"/>', '<axis xyz="0 1 0"/><limit lower="1" upper="-1" velocity="-2"/>'))
+    told = read_json("robots", "import", "lab", lab, "--out", tmp_path, "--json")
+    for line in (
+        "1 <transmission> left out: not used",
+        "2 <gazebo> left out: not used",
+        "joint lift: its position limits 1 … -1 are no range, others are assumed",
+        "joint lift: its velocity limit -2 is no number > 0, 1 is assumed",
+    ):
+        assert line in told["notes"]
+    assert told["engines"] == []

@@ -24,7 +24,17 @@ base_frame: base
 tool_frame: tip
 command_modes: [velocity]
 joints:
-  - {name: hinge, home: 0.0, velocity: 1, acceleration: 2, stop_acceleration: 2, effort: 3}
+  - {name: hinge, home: 0.0, position: [-1, 1], velocity: 1, acceleration: 2, stop_acceleration: 2, effort: 3}
+"""
+
+URDF = """<robot name="mine">
+  <link name="base"/>
+  <joint name="hinge" type="revolute"><parent link="base"/><child link="arm"/><axis xyz="0 0 1"/>
+    <limit lower="-1" upper="1" velocity="1" effort="3"/></joint>
+  <link name="arm"/>
+  <joint name="rail" type="prismatic"><parent link="arm"/><child link="tip"/><limit lower="-1" upper="1" velocity="1" effort="3"/></joint>
+  <link name="tip"/>
+</robot>
 """
 
 
@@ -58,7 +68,7 @@ def test_own_folders_are_searched_first(tmp_path):
     own_robot(tmp_path, text=MINE)
     with pytest.raises(ValueError, match=r"URDF 'mine.urdf' is not beside it"):
         load_robot("mine", [tmp_path])
-    (tmp_path / "mine" / "mine.urdf").write_text('<robot name="mine"><link name="base"/></robot>')
+    (tmp_path / "mine" / "mine.urdf").write_text(URDF)
     assert load_robot("mine", [tmp_path]).joint_names == ("hinge",)
     assert "mine" in robot_names([tmp_path])
 
@@ -70,7 +80,7 @@ def test_own_folders_are_searched_first(tmp_path):
         ("[velocity]", "[torque]", r"unknown command mode 'torque'; .*Known: effort, position, twist, velocity"),
         ("velocity: 1", "velocty: 1", r"joints\[0\]: unknown key 'velocty'; did you mean 'velocity'"),
         ("home: 0.0", "home: .nan", r"joints\[0\].home must be a number, got nan"),
-        ("home: 0.0", "home: 9.0, position: [-1, 1]", r"home 9.0 is outside its limits -1.0 … 1.0"),
+        ("home: 0.0", "home: 9.0", r"home 9.0 is outside its limits -1.0 … 1.0"),
         ("home: 0.0", "home: 0.0, servo: {position_gain: -1}", r"servo: position_gain must be >= 0 and finite, got -1"),
         ("home: 0.0", "home: 0.0, servo: {armature: .inf}", r"servo: armature must be >= 0 and finite, got inf"),
         ("name: mine", "name: mine\nmonitors: {tracking_lag: -1}", r"monitors: tracking_lag must be >= 0 and finite, got -1"),
@@ -90,6 +100,62 @@ def test_own_folders_are_searched_first(tmp_path):
 )
 def test_a_wrong_profile_is_refused_with_its_place(tmp_path, before, after, message):
     own_robot(tmp_path, text=MINE.replace(before, after, 1))
+    with pytest.raises(ValueError, match=message):
+        load_robot("mine", [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("velocity: 1", "velocity: -1", r"joint 'hinge': velocity must be > 0 and finite, got -1"),
+        ("effort: 3", "effort: 0", r"joint 'hinge': effort must be > 0 and finite, got 0"),
+        (" acceleration: 2", " acceleration: -2", r"joint 'hinge': acceleration must be > 0, got -2"),
+        ("[-1, 1]", "[1, -1]", r"position must be the lower and the upper limit, got 1.0 and -1.0"),
+        ("[-1, 1]", "[-1, inf]", r"one of its position limits is missing"),
+        ("home: 0.0", "home: 0.0, type: continuous", r"a continuous joint has no position limits"),
+        ("home: 0.0", "home: 0.0, type: prismatic", r"joint 'hinge' is prismatic in the profile and revolute in mine.urdf"),
+        ("hinge,", "rail,", r"joint 'rail' is revolute in the profile and prismatic in mine.urdf"),
+        ("hinge,", "hing,", r"'hing' is no joint of mine.urdf; did you mean 'hinge'\?"),
+        ("[-1, 1]", "[-2, 1]", r"position -2 … 1 is beyond -1 … 1 of mine.urdf"),
+        ("velocity: 1", "velocity: 2", r"velocity 2.0 is above 1 of mine.urdf"),
+        ("tool_frame: tip", "tool_frame: tap", r"tool_frame 'tap' is no link of mine.urdf; did you mean 'tip'\?"),
+        ("base_frame: base", "base_frame: arm", r"base_frame must be the root link of mine.urdf, 'base', got 'arm'"),
+        ("joints:", "workspace_points: [elbow]\njoints:", r"workspace point 'elbow' is no link"),
+        (
+            "joints:",
+            "control_period: [0.1, 0.01]\njoints:",
+            r"control_period must be the shortest and the longest, > 0 s, got 0.1 and 0.01",
+        ),
+        (
+            "joints:",
+            "ros: {command_topics: {velocity: a topic}}\njoints:",
+            r"command_topics.velocity must be a relative name .* got 'a topic'",
+        ),
+        ("joints:", "ros: {state_topic: /states, command_topics: {velocity: c}}\njoints:", r"state_topic must be a relative name"),
+    ],
+)
+def test_a_profile_that_is_unsafe_or_contradicts_its_urdf_is_refused(tmp_path, before, after, message):
+    own_robot(tmp_path, text=MINE)
+    (tmp_path / "mine" / "mine.urdf").write_text(URDF)
+    load_robot("mine", [tmp_path])
+    (tmp_path / "mine" / "robot.yaml").write_text(MINE.replace(before, after, 1))
+    with pytest.raises(ValueError, match=message):
+        load_robot("mine", [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("<robot", "robot", "is not XML"),
+        ('child link="tip"', 'child link="arm"', "link 'arm' is the child of two joints"),
+        ('parent link="arm"', 'parent link="leg"', "the parent of joint 'rail' is no link"),
+        ('xyz="0 0 1"', 'xyz="0 0 0"', "an axis must be three numbers that are not all 0"),
+        ('xyz="0 0 1"', 'xyz="0 1"', "expected three numbers"),
+    ],
+)
+def test_a_urdf_that_cannot_be_read_is_a_sentence(tmp_path, before, after, message):
+    own_robot(tmp_path, text=MINE)
+    (tmp_path / "mine" / "mine.urdf").write_text(URDF.replace(before, after))
     with pytest.raises(ValueError, match=message):
         load_robot("mine", [tmp_path])
 

@@ -5,6 +5,7 @@ a user's own folder is searched first (`load_robot(name, folders)`, `--robots DI
 (entry-point group `isthmus.robots`).
 """
 
+from isthmus.robot.agreement import profile_problems
 from isthmus.robot.interface import RosCamera, RosProfile, SpeedScaling
 from isthmus.robot.mechanics import Base, Camera, Hold, Joint, Servo, Thresholds
 from isthmus.robot.profiles import load_robot, robot_names
@@ -22,5 +23,6 @@ __all__ = [
     "SpeedScaling",
     "Thresholds",
     "load_robot",
+    "profile_problems",
     "robot_names",
 ]

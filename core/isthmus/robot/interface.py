@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ __all__ = ["RosCamera", "RosProfile", "SpeedScaling"]
 
 TRANSPORTS = ("forward_position", "forward_velocity", "forward_effort", "cmd_vel", "trajectory")
 """How commands may reach a robot."""
+
+_NAME = r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,19 @@ class RosProfile:
 
     def __post_init__(self) -> None:
         strict.require("ros: state_rate", self.state_rate, above=0)
+        names = {"state_topic": self.state_topic, "odometry_topic": self.odometry_topic, "program_running": self.program_running}
+        names |= {f"command_topics.{mode}": topic for mode, topic in self.command_topics.items()}
+        names |= {f"transports.{transport}": topic for transport, topic in self.transports.items()}
+        names |= {f"stop_services[{index}]": service for index, service in enumerate(self.stop_services)}
+        names |= {f"cameras.{camera}.topic": stream.topic for camera, stream in self.cameras.items()}
+        names |= {"speed_scaling.topic": self.speed_scaling.topic} if self.speed_scaling else {}
+        for what, topic in names.items():
+            optional = what in ("odometry_topic", "program_running") or what.startswith("cameras.")
+            if not (re.fullmatch(_NAME, topic) or (optional and not topic)):
+                raise ValueError(
+                    f"ros: {what} must be a relative name of letters, digits and _, with / between its parts, none of which begins with a digit, "
+                    f"got {topic!r}"
+                )
         for transport in self.controllers:
             if transport not in TRANSPORTS:
                 raise ValueError(f"ros.controllers: unknown transport {transport!r}; {strict.suggest(transport, TRANSPORTS)}")

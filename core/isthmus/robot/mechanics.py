@@ -67,6 +67,17 @@ class Joint:
     def __post_init__(self) -> None:
         if self.type not in ("revolute", "continuous", "prismatic"):
             raise ValueError(f"joint {self.name!r}: type must be revolute, continuous or prismatic, got {self.type!r}")
+        for name in ("velocity", "stop_acceleration", "effort"):
+            strict.require(f"joint {self.name!r}: {name}", getattr(self, name), above=0)
+        for name in ("acceleration", "planning_acceleration"):
+            strict.require(f"joint {self.name!r}: {name}", getattr(self, name), above=0, endless=True)
+        low, high = self.position
+        if not low < high:
+            raise ValueError(f"joint {self.name!r}: position must be the lower and the upper limit, got {low} and {high}")
+        if math.isinf(low) != math.isinf(high):
+            raise ValueError(f"joint {self.name!r}: one of its position limits is missing, got {low} and {high}")
+        if self.type == "continuous" and math.isfinite(low):
+            raise ValueError(f"joint {self.name!r}: a continuous joint has no position limits, got {low} and {high}; call it revolute")
         if not self.position[0] <= self.home <= self.position[1]:
             raise ValueError(f"joint {self.name!r}: home {self.home} is outside its limits {self.position[0]} … {self.position[1]}")
 

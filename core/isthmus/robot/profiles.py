@@ -8,6 +8,7 @@ from pathlib import Path
 
 from isthmus import strict
 from isthmus.installed import find_installed, installed_names, load_installed
+from isthmus.robot.agreement import profile_problems
 from isthmus.robot.robot import Robot
 
 __all__ = ["load_robot", "robot_names"]
@@ -30,7 +31,8 @@ def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
         folders: searched before the profiles of this package and of others that are installed.
 
     Raises:
-        ValueError: no such robot (the message lists the known ones), two packages have one of that name, or its file is wrong.
+        ValueError: no such robot (the message lists the known ones), two packages have one of that name, or its file is wrong
+            or contradicts its URDF.
     """
     path = _profile(name, folders)
     robot = strict.decode(Robot, strict.load_yaml(path), str(path))
@@ -39,6 +41,8 @@ def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
     robot = dataclasses.replace(robot, folder=str(path.parent))
     if not robot.urdf_path.is_file():
         raise ValueError(f"{path}: URDF {robot.urdf!r} is not beside it")
+    if problems := profile_problems(robot):
+        raise ValueError(f"{path}: {'; '.join(problems)}")
     return robot
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +75,11 @@ class Robot:
         if self.hold and not len(self.hold.kp) == len(self.hold.kd) == len(names):
             raise ValueError(
                 f"robot {self.name!r}: hold needs {len(names)} kp and kd, one per joint, got {len(self.hold.kp)} and {len(self.hold.kd)}"
+            )
+        shortest, longest = self.control_period
+        if not 0 < shortest <= longest < math.inf:
+            raise ValueError(
+                f"robot {self.name!r}: control_period must be the shortest and the longest, > 0 s, got {shortest} and {longest}"
             )
         for name in ("command_delay", "command_lag"):
             strict.require(f"robot {self.name!r}: {name}", getattr(self, name), least=0)

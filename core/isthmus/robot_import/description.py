@@ -1,12 +1,13 @@
 """Reads a URDF and repairs what the core and the engines would read differently.
 
-A mimic joint moves in one engine and not in another, a link without mass weighs 1 kg in PyBullet and is an error in MuJoCo, and a joint without
-limits is free in one and locked in the other. After the repair all of them see the same tree.
+A mimic joint moves in one engine and not in another, a link without mass weighs 1 kg in PyBullet and is an error in MuJoCo, a joint without limits
+is free in one and locked in the other, and PyBullet moves further along a longer axis. After the repair all of them see the same tree.
 """
 
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,23 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from isthmus.robot_import.elements import MOVING, ends, mass_of, number, origin_attributes, turn, vector
+from isthmus.robot_import.base import guess_base
+from isthmus.robot_import.elements import MOVING, ends, mass_of, number, origin, origin_attributes, turn, vector, vector_text
 from isthmus.robot_import.inertia import repair_inertias
-from isthmus.strict import suggest
+from isthmus.strict import number_text, suggest
+from isthmus.urdf import unit
 
 __all__ = ["DescribedJoint", "Description", "is_mjcf", "read_description", "repair"]
 
 DEFAULTS = {"revolute": math.pi, "prismatic": 0.1, "velocity": 1.0, "effort": 10.0}  # rad, m, rad/s or m/s, N·m or N
-LIMB = 2  # joints that make a branch of the tree an arm or a leg
+ROUNDED = 1e-3  # an axis that differs by less from its direction was only rounded
+KEPT = {
+    "robot": ("link", "joint", "material"),
+    "link": ("inertial", "visual", "collision"),
+    "joint": ("origin", "parent", "child", "axis", "limit", "dynamics", "mimic"),
+    "material": ("color",),
+}
+SHAPES = {"box": "size", "sphere": "radius", "cylinder": "radius length", "capsule": "radius length", "mesh": ""}  # and their sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,13 @@ def read_description(urdf: Path) -> Element:
     """
     root = _parse(urdf)
     if any(element.tag.startswith("{") and "xacro" in element.tag for element in root.iter()):
-        raise ValueError(f"{urdf} contains xacro macros; expand them first: xacro {urdf} > {urdf.stem.split('.')[0]}.urdf")
+        target = urdf.with_name(f"{urdf.name.split('.')[0]}.expanded.urdf")
+        number = 2
+        while target.exists():  # what is advised must not destroy a file, least of all this one
+            target, number = urdf.with_name(f"{urdf.name.split('.')[0]}.expanded_{number}.urdf"), number + 1
+        raise ValueError(
+            f"{urdf} contains xacro macros; expand them first: xacro {shlex.quote(str(urdf))} -o {shlex.quote(str(target))}, then import {target}"
+        )
     if root.tag != "robot":
         raise ValueError(f"{urdf} is not a URDF: its root element is <{root.tag}>, not <robot>")
     return root
@@ -93,9 +109,11 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
         ValueError: the links are not one tree, or a joint is of a type that cannot be simulated.
     """
     _check(root, urdf)
+    _drop(root, notes)
+    _straighten(root, urdf, notes)
     floating = _free_root(root, urdf, notes)
     moving = [joint for joint in root.findall("joint") if joint.get("type") in MOVING]
-    described = tuple(_limits(joint) for joint in moving if joint.find("mimic") is None)
+    described = tuple(_limits(joint, notes) for joint in moving if joint.find("mimic") is None)
     homes = {joint.name: float(np.clip(home.get(joint.name, 0.0), *joint.position)) for joint in described}
     for joint in moving:
         if (mimic := joint.find("mimic")) is not None:
@@ -106,13 +124,14 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
                 )
             value = number(mimic, "multiplier", 1.0) * homes[leader] + number(mimic, "offset", 0.0)
             _fix(joint, value)
-            notes.append(f"joint {name} mimics {leader}: coupled joints are not simulated, it is fixed at {value:g}")
+            notes.append(f"joint {name} mimics {leader}: coupled joints are not simulated, it is fixed at {number_text(value)}")
     if not described:
         raise ValueError(f"{urdf}: no joint moves; a robot has at least one revolute, continuous or prismatic joint")
-    _clean(root, notes)
-    repair_inertias(root, notes)
+    _tell_dynamics(root, notes)
+    floating = guess_base(root, homes, floating=floating, notes=notes)
+    repair_inertias(root, notes, floating=floating)
     base, tool = _ends_of_tree(root)
-    return Description(described, base, tool, floating or _looks_floating(root, base, notes))
+    return Description(described, base, tool, floating)
 
 
 def _parse(file: Path) -> Element:
@@ -145,20 +164,15 @@ def _check(root: Element, urdf: Path) -> None:
         raise ValueError(f"{urdf}: a robot has exactly one root link, found {', '.join(roots) or 'none'}")
 
 
-def _clean(root: Element, notes: list[str]) -> None:
-    """Drop axes of joints that do not move, which may be zero, and say which joints bring friction of their own."""
+def _tell_dynamics(root: Element, notes: list[str]) -> None:
+    """Say which joints bring friction of their own."""
     told: dict[str, list[str]] = {}
     for joint in root.findall("joint"):
-        axis, dynamics = joint.find("axis"), joint.find("dynamics")
-        if joint.get("type") == "fixed":
-            if axis is not None:
-                joint.remove(axis)
-        elif not vector(axis, "xyz", "1 0 0").any():
-            raise ValueError(f"the axis of joint {joint.attrib['name']!r} is zero")
-        elif dynamics is not None:
+        dynamics = joint.find("dynamics")
+        if joint.get("type") in MOVING and dynamics is not None:
             for word in ("damping", "friction"):
                 if value := number(dynamics, word, 0.0):
-                    told.setdefault(f"{word} {value:g}", []).append(joint.attrib["name"])
+                    told.setdefault(f"{word} {number_text(value)}", []).append(joint.attrib["name"])
     notes += [f"{what} stays in the URDF, of {', '.join(names)}" for what, names in told.items()]
 
 
@@ -194,42 +208,22 @@ def _ends_of_tree(root: Element) -> tuple[str, str]:
     return next(name for name, depth in depths.items() if depth == 0), tool.attrib["name"]
 
 
-def _looks_floating(root: Element, base: str, notes: list[str]) -> bool:
-    """Whether the root link has mass and carries several limbs, as bodies of walking robots do."""
-    below: dict[str, list[Element]] = {}
-    for joint in root.findall("joint"):
-        below.setdefault(ends(joint)[0], []).append(joint)
-
-    def moving(joint: Element) -> int:
-        return (joint.get("type") in MOVING) + max((moving(other) for other in below.get(ends(joint)[1], [])), default=0)
-
-    limbs = sum(moving(joint) >= LIMB for joint in below.get(base, []))
-    mass = next(mass_of(link) for link in root.findall("link") if link.attrib["name"] == base)
-    if floating := mass > 0 and limbs > 1:
-        notes.append(
-            f"base guessed floating: root link {base} has mass and carries {limbs} limbs; for a fixed one remove base: and set base_frame: {base}"
-        )
-    return floating
-
-
 def _fix(joint: Element, value: float) -> None:
     """Make a joint fixed at `value`."""
-    position, (roll, pitch, yaw) = vector(joint.find("origin"), "xyz"), vector(joint.find("origin"), "rpy")
-    rotation = turn(np.eye(3)[2], yaw) @ turn(np.eye(3)[1], pitch) @ turn(np.eye(3)[0], roll)
-    axis = vector(joint.find("axis"), "xyz", "1 0 0")
-    axis = axis / np.sqrt((axis**2).sum())
+    position, rotation = origin(joint)
+    axis = vector(joint.find("axis"), "xyz")
     if joint.get("type") == "prismatic":
         position = position + rotation @ axis * value
     else:
         rotation = rotation @ turn(axis, value)
     joint.set("type", "fixed")
-    for tag in ("origin", "mimic", "limit", "axis", "dynamics", "safety_controller"):
+    for tag in ("origin", "mimic", "limit", "axis", "dynamics"):
         if (element := joint.find(tag)) is not None:
             joint.remove(element)
     SubElement(joint, "origin", origin_attributes(position, rotation))
 
 
-def _limits(joint: Element) -> DescribedJoint:
+def _limits(joint: Element, notes: list[str]) -> DescribedJoint:
     """Read the limits of a moving joint; what is missing is written into the URDF too, so that the engines enforce it."""
     name, kind = joint.attrib["name"], joint.attrib["type"]
     limit = joint.find("limit")
@@ -238,16 +232,77 @@ def _limits(joint: Element) -> DescribedJoint:
     low, high = number(limit, "lower", 0.0), number(limit, "upper", 0.0)
     missing = []
     if kind == "continuous":
+        if limit.attrib.pop("lower", None) is not None or limit.attrib.pop("upper", None) is not None:
+            notes.append(f"joint {name} is continuous: its position limits {low:g} … {high:g} are left out")
+        limit.attrib.pop("upper", None)
         low, high = -math.inf, math.inf
-    elif not low < high:
+    elif not -math.inf < low < high < math.inf:
         missing.append("position")
+        if low or high:
+            notes.append(f"joint {name}: its position limits {low:g} … {high:g} are no range, others are assumed")
         low, high = -DEFAULTS[kind], DEFAULTS[kind]
-        limit.attrib |= {"lower": f"{low:.12g}", "upper": f"{high:.12g}"}
+    if kind != "continuous":
+        limit.attrib |= {"lower": number_text(low), "upper": number_text(high)}
     values = {}
     for word in ("velocity", "effort"):
         values[word] = number(limit, word, 0.0)
-        if not (values[word] > 0 and math.isfinite(values[word])):
+        if not 0 < values[word] < math.inf:
             missing.append(word)
+            if values[word]:
+                notes.append(f"joint {name}: its {word} limit {values[word]:g} is no number > 0, {DEFAULTS[word]:g} is assumed")
             values[word] = DEFAULTS[word]
-            limit.set(word, f"{values[word]:g}")
+        limit.set(word, number_text(values[word]))
     return DescribedJoint(name, kind, (low, high), values["velocity"], values["effort"], tuple(missing))
+
+
+def _straighten(root: Element, urdf: Path, notes: list[str]) -> None:
+    """Give axes the length 1: PyBullet moves further along a longer one, and drops those of joints that do not move, which may be zero."""
+    for joint in root.findall("joint"):
+        axis = joint.find("axis")
+        if joint.get("type") not in MOVING:
+            if axis is not None:
+                joint.remove(axis)
+            continue
+        given = vector(axis, "xyz", "1 0 0")
+        try:
+            direction = unit(given)
+        except ValueError as error:
+            told = "is zero" if not given.any() else f"cannot be used: {error}"
+            raise ValueError(f"{urdf}: the axis of joint {joint.attrib['name']!r} {told}") from None
+        if axis is None:
+            axis = SubElement(joint, "axis")
+        axis.set("xyz", vector_text(direction))
+        if np.abs(given - direction).max() > ROUNDED:
+            notes.append(f"the axis of joint {joint.attrib['name']} was {vector_text(given)}: an axis is a direction, it gets the length 1")
+
+
+def _drop(root: Element, notes: list[str]) -> None:
+    """Remove what the core does not read and some engine might; a line per kind."""
+    dropped: dict[str, int] = {}
+    for tag, kept in KEPT.items():
+        for parent in [root] if tag == "robot" else list(root.iter(tag)):
+            for element in [child for child in parent if child.tag not in kept]:
+                parent.remove(element)
+                dropped[f"<{element.tag}>"] = dropped.get(f"<{element.tag}>", 0) + 1
+    notes += [f"{count} {tag} left out: not used" for tag, count in sorted(dropped.items())]
+    for link in root.findall("link"):
+        for shape in [*link.findall("visual"), *link.findall("collision")]:
+            geometry = shape.find("geometry")
+            found = None if geometry is None or not len(geometry) else geometry[0]
+            if found is None or found.tag not in SHAPES:
+                why = "it has no geometry" if found is None else f"<{found.tag}> is not one of {', '.join(SHAPES)}"
+            elif bad := [word for word in SHAPES[found.tag].split() if not _positive(found.get(word, ""), 3 if word == "size" else 1)]:
+                why = f"{bad[0]} of its {found.tag} must be greater than 0, got {found.get(bad[0], 'nothing')!r}"
+            else:
+                continue
+            link.remove(shape)
+            notes.append(f"a {shape.tag} shape of link {link.attrib['name']} left out: {why}")
+
+
+def _positive(text: str, count: int) -> bool:
+    """Whether a text is so many finite numbers > 0."""
+    try:
+        values = [float(word) for word in text.split()]
+    except ValueError:
+        return False
+    return len(values) == count and all(0 < value < math.inf for value in values)

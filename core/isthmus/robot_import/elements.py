@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from isthmus.records import Array
+from isthmus.strict import number_text
 
-__all__ = ["MOVING", "ends", "mass_of", "number", "origin_attributes", "turn", "vector"]
+__all__ = ["MOVING", "ends", "mass_of", "number", "origin", "origin_attributes", "turn", "vector", "vector_text"]
 
 MOVING = ("revolute", "continuous", "prismatic")
 
@@ -67,4 +69,17 @@ def origin_attributes(position: Array, rotation: Array) -> dict[str, str]:
         roll, yaw = math.atan2(rotation[2, 1], rotation[2, 2]), math.atan2(rotation[1, 0], rotation[0, 0])
     else:  # straight up or down: only the sum or difference of roll and yaw counts
         roll, yaw = math.atan2(-rotation[1, 2], rotation[1, 1]), 0.0
-    return {"xyz": " ".join(f"{value:.12g}" for value in position), "rpy": f"{roll:.12g} {pitch:.12g} {yaw:.12g}"}
+    return {"xyz": vector_text(position), "rpy": vector_text((roll, pitch, yaw))}
+
+
+def origin(element: Element | None) -> tuple[Array, Array]:
+    """Position `[3]` in m and rotation matrix `[3, 3]` of an element that may have an `<origin>`."""
+    place = None if element is None else element.find("origin")
+    roll, pitch, yaw = vector(place, "rpy")
+    x, y, z = np.eye(3)
+    return vector(place, "xyz"), turn(z, yaw) @ turn(y, pitch) @ turn(x, roll)
+
+
+def vector_text(values: Iterable[float]) -> str:
+    """Numbers as an attribute has them."""
+    return " ".join("nan" if math.isnan(value) else number_text(value) for value in values)

@@ -8,6 +8,7 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus.robot_import.elements import MOVING, ends, mass_of, number
+from isthmus.strict import number_text
 
 __all__ = ["repair_inertias"]
 
@@ -15,8 +16,8 @@ TINY_MASS, TINY_RADIUS = 1e-3, 0.01  # kg and m, of a link that moves and has no
 RADIUS = 0.02  # m, of a link whose inertia is not positive definite
 
 
-def repair_inertias(root: Element, notes: list[str]) -> None:
-    """Give every link an inertia that all engines take as it is; `notes` gains a line per change of a number."""
+def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
+    """Give every link an inertia that all engines take as it is; `notes` gains a line per change of a number; a floating root moves."""
     rigid: dict[str, list[str]] = {}
     for joint in root.findall("joint"):
         if joint.get("type") == "fixed":
@@ -27,6 +28,8 @@ def repair_inertias(root: Element, notes: list[str]) -> None:
         return mass_of(links[name]) + sum(carried(child) for child in rigid.get(name, []))
 
     moved = {ends(joint)[1] for joint in root.findall("joint") if joint.get("type") in MOVING}
+    if floating:
+        moved |= set(links) - {ends(joint)[1] for joint in root.findall("joint")}
     for name, link in links.items():
         inertial = link.find("inertial")
         if name in moved and carried(name) <= 0:
@@ -55,8 +58,8 @@ def _set_inertial(link: Element, mass: float, inertia: Array) -> None:
     for tag in ("mass", "inertia"):
         if (element := inertial.find(tag)) is not None:
             inertial.remove(element)
-    SubElement(inertial, "mass", value=f"{mass:.12g}")
-    x, y, z = (f"{value:.12g}" for value in inertia)
+    SubElement(inertial, "mass", value=number_text(mass))
+    x, y, z = (number_text(value) for value in inertia)
     SubElement(inertial, "inertia", ixx=x, iyy=y, izz=z, ixy="0", ixz="0", iyz="0")
 
 

@@ -13,12 +13,11 @@ from isthmus.kinematics import Kinematics
 from isthmus.robot import Servo
 from isthmus.robot_import.description import DescribedJoint, Description
 from isthmus.robot_import.hints import Hints
-from isthmus.strict import suggest
+from isthmus.robot_import.servos import LAG, guess_servos
+from isthmus.strict import number_text, suggest
 
 __all__ = ["write_profile"]
 
-LAG = 0.05  # s, by which the default servo follows
-STIFFNESS = 20.0  # 1/rad: the default servo uses its whole effort at an error of 0.05 rad
 RISE = 0.5  # s to full speed at the default acceleration
 PERIOD = (0.005, 0.1)  # s
 
@@ -42,6 +41,7 @@ def write_profile(folder: Path, source: str, description: Description, kinematic
     joints = _commanded(description, hints)
     homes = {joint.name: float(np.clip(hints.home.get(joint.name, 0.0), *joint.position)) for joint in joints}
     tool = description.root if description.floating else description.tool
+    servos = guess_servos(kinematics, joints, homes, hints.servos, floating=description.floating)
     lines = [
         f"# Imported from {source} by `isthmus robots import`. Lines marked FILL IN hold cautious defaults: check every one of them.",
         f"name: {folder.name}",
@@ -53,10 +53,17 @@ def write_profile(folder: Path, source: str, description: Description, kinematic
     ]
     if description.floating:
         height = _height(kinematics, homes)
-        lines += ["base:", "  kind: floating", f"  height: {height:.4g} # m, FILL IN: of the root link above the ground in the home pose"]
-    lines += [f"control_period: [{PERIOD[0]:g}, {PERIOD[1]:g}] # s, FILL IN: shortest and longest period of commands", "joints:"]
+        lines += [
+            "base:",
+            "  kind: floating",
+            f"  height: {number_text(round(height, 4))} # m, FILL IN: of the root link above the ground in the home pose",
+        ]
+    lines += [
+        f"control_period: [{PERIOD[0]:g}, {PERIOD[1]:g}] # s, FILL IN: shortest and longest period of commands",
+        "joints: # FILL IN: their order must be the driver's, this is that of the file",
+    ]
     for joint in joints:
-        lines += _joint_lines(joint, homes[joint.name], hints)
+        lines += _joint_lines(joint, homes[joint.name], hints, servos[joint.name])
     lines += [
         "monitors:",
         f"  tracking_lag: {LAG:g} # s, FILL IN: by which the measured position lags a commanded velocity",
@@ -82,32 +89,37 @@ def _commanded(description: Description, hints: Hints) -> list[DescribedJoint]:
     return [known[name] for name in wanted]
 
 
-def _joint_lines(joint: DescribedJoint, home: float, hints: Hints) -> list[str]:
+def _joint_lines(joint: DescribedJoint, home: float, hints: Hints, servo: Servo) -> list[str]:
     unit = "m" if joint.type == "prismatic" else "rad"
     missing = {word: ", FILL IN: the file does not say" for word in joint.missing}
     acceleration = joint.velocity / RISE
     lines = [f"  - name: {_text(joint.name)}"]
     if joint.type != "revolute":
         lines.append(f"    type: {joint.type}")
-    lines.append(f"    home: {home:.10g} # {unit}" + ("" if joint.name in hints.home else ", FILL IN: a pose that is safe to start from"))
+    lines.append(
+        f"    home: {number_text(home)} # {unit}" + ("" if joint.name in hints.home else ", FILL IN: a pose that is safe to start from")
+    )
     if math.isfinite(joint.position[0]):
-        lines.append(f"    position: [{joint.position[0]:.12g}, {joint.position[1]:.12g}] # {unit}{missing.get('position', '')}")
+        lines.append(
+            f"    position: [{number_text(joint.position[0])}, {number_text(joint.position[1])}] # {unit}{missing.get('position', '')}"
+        )
     lines += [
-        f"    velocity: {joint.velocity:.12g} # {unit}/s{missing.get('velocity', '')}",
-        f"    acceleration: {acceleration:.4g} # {unit}/s^2, FILL IN: the guard's limit in normal motion",
-        f"    stop_acceleration: {acceleration:.4g} # {unit}/s^2, FILL IN: measured braking with the payload",
-        f"    effort: {joint.effort:.12g} # {'N' if unit == 'm' else 'N*m'}{missing.get('effort', '')}",
+        f"    velocity: {number_text(joint.velocity)} # {unit}/s{missing.get('velocity', '')}",
+        f"    acceleration: {number_text(acceleration)} # {unit}/s^2, FILL IN: the guard's limit in normal motion",
+        f"    stop_acceleration: {number_text(acceleration)} # {unit}/s^2, FILL IN: measured braking with the payload",
+        f"    effort: {number_text(joint.effort)} # {'N' if unit == 'm' else 'N*m'}{missing.get('effort', '')}",
     ]
-    servo = hints.servos.get(joint.name, Servo())
-    guess = not servo.position_gain
-    if guess:
-        servo = Servo(servo.armature, STIFFNESS * joint.effort, LAG * STIFFNESS * joint.effort)
-    gains = f"armature: {servo.armature:.6g}, position_gain: {servo.position_gain:.6g}, velocity_gain: {servo.velocity_gain:.6g}"
+    guess = not hints.servos.get(joint.name, Servo()).position_gain
+    gains = ", ".join(f"{word}: {number_text(getattr(servo, word))}" for word in ("armature", "position_gain", "velocity_gain"))
     return [*lines, f"    servo: {{{gains}}}" + (" # FILL IN: gains of the joint's controller, inertia of its rotor" if guess else "")]
 
 
 def _fill_in(description: Description, joints: list[DescribedJoint], hints: Hints, tool: str) -> list[str]:
     lines = [f"tool_frame: {tool} is {'the root link' if description.floating else 'a guess, the end of the longest chain'}"]
+    lines.append(
+        f"order of joints: {', '.join(joint.name for joint in joints)}, as in the file, which does not say how the driver orders them; "
+        "a forward controller that has another order moves the wrong motor"
+    )
     lines.append(f"command_modes, control_period: position and velocity every {PERIOD[0]:g} to {PERIOD[1]:g} s is a guess")
     if description.floating:
         lines.append("base.height: guessed from the lowest link origin in the home pose")
@@ -119,7 +131,7 @@ def _fill_in(description: Description, joints: list[DescribedJoint], hints: Hint
     lines.append(f"acceleration, stop_acceleration: full speed in {RISE:g} s is assumed; measure the braking")
     if names := [joint.name for joint in joints if not hints.servos.get(joint.name, Servo()).position_gain]:
         every = "every joint" if len(names) == len(joints) else ", ".join(names)
-        lines.append(f"servo: full effort at {1 / STIFFNESS:g} rad and a lag of {LAG:g} s are assumed for {every}")
+        lines.append(f"servo: gains guessed from the inertia that the joint moves, with a lag of {LAG:g} s, for {every}")
     return [*lines, f"monitors: a tracking lag of {LAG:g} s is assumed", "workspace_points: none", "description, ros: yours to write"]
 
 

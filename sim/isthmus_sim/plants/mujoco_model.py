@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array
 from isthmus.robot import Joint, Robot
+from isthmus.robot_import.elements import vector
+from isthmus.robot_import.meshes import why_not_loaded
 from isthmus_sim.plants.base import sliding
 from isthmus_sim.scene import Body, Hinge, Scene, Shape
 
@@ -37,9 +40,8 @@ def build_spec(robot: Robot, mode: str, timestep: float, scene: Scene | None = N
         scene: what stands around it.
     """
     scene = scene or Scene()
-    spec = mujoco.MjSpec.from_file(str(robot.urdf_path))
+    spec = mujoco.MjSpec.from_string(_with_shapes_for_the_eye(robot))
     spec.compiler.fusestatic = False
-    spec.compiler.discardvisual = False
     spec.option.timestep = timestep
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     # A diverged row must stay visible as NaN; MuJoCo would silently put it back to qpos0.
@@ -57,6 +59,8 @@ def build_spec(robot: Robot, mode: str, timestep: float, scene: Scene | None = N
                 geoms.setdefault(body.name, []).append(geom.name)
                 if drawn:
                     geom.group = 3  # not drawn: the link has shapes for the eye
+            else:
+                geom.mass = 0
             geom.contype = geom.conaffinity = 0
     if robot.base.kind != "fixed":
         spec.body(Kinematics(robot.urdf_path).base).add_freejoint(name=robot.base_frame)
@@ -82,6 +86,25 @@ def pair_friction(first: tuple[Array, Array], second: tuple[Array, Array]) -> Ar
     none = 0 * sliding
     # MuJoCo wants positive numbers; 1e-5 is its own "almost none".
     return np.maximum(np.stack([sliding, sliding, torsional, none, none], axis=-1), 1e-5)
+
+
+def _with_shapes_for_the_eye(robot: Robot) -> str:
+    """The URDF as MuJoCo reads it with the shapes that do not collide, which it drops while it parses unless the file itself says otherwise."""
+    root = ElementTree.parse(robot.urdf_path).getroot()  # noqa: S314 - profiles are installed data
+    told = any(compiler.get("discardvisual") == "false" for compiler in root.findall("mujoco/compiler"))  # as in imported profiles
+    for link in root.findall("link"):
+        for shape in [*link.findall("visual"), *link.findall("collision")]:
+            mesh = shape.find("geometry/mesh")
+            if mesh is None or "://" in mesh.get("filename", ""):
+                continue
+            file = (robot.urdf_path.parent / mesh.get("filename", "")).resolve()
+            if shape.tag == "visual" and not told and why_not_loaded(file, vector(mesh, "scale", "1 1 1")):
+                link.remove(shape)  # a mesh for other readers of the file
+            mesh.set("filename", str(file))
+    for element in root.findall("mujoco"):
+        root.remove(element)
+    ElementTree.SubElement(ElementTree.SubElement(root, "mujoco"), "compiler", strippath="false", discardvisual="false", fusestatic="false")
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _add_body(spec: Any, body: Body) -> list[str]:

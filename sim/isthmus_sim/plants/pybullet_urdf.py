@@ -1,4 +1,4 @@
-"""A robot's URDF with what it carries, because PyBullet joins nothing to a robot that is loaded."""
+"""A robot's URDF for PyBullet: with what it carries, as nothing is joined to a robot that is loaded, and without what PyBullet misreads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 import pybullet
 
 from isthmus.robot import Robot
+from isthmus.robot_import.elements import MOVING, vector, vector_text
+from isthmus.urdf import unit
 from isthmus_sim.scene import Scene
 
 __all__ = ["robot_urdf"]
@@ -23,8 +25,21 @@ _URDF_SIZES = {
 
 
 def robot_urdf(robot: Robot, scene: Scene) -> str:
-    """The robot's URDF, with the bodies that its links carry as further links."""
+    """The robot's URDF, with the bodies that its links carry as further links.
+
+    PyBullet moves further along an axis that is longer than 1, and locks continuous joints that have limits: both are corrected.
+    """
     root = copy.deepcopy(ElementTree.parse(robot.urdf_path).getroot())  # noqa: S314 - profiles are installed data
+    for joint in root.findall("joint"):
+        axis, limit = joint.find("axis"), joint.find("limit")
+        if axis is not None and joint.get("type") in MOVING:
+            axis.set("xyz", vector_text(unit(vector(axis, "xyz", "1 0 0"))))
+        if limit is not None and joint.get("type") == "continuous":
+            for end in ("lower", "upper"):
+                limit.attrib.pop(end, None)
+    for mesh in root.iter("mesh"):
+        if "://" not in mesh.get("filename", ""):
+            mesh.set("filename", str((robot.urdf_path.parent / mesh.get("filename", "")).resolve()))
     for body in scene.bodies:
         if not body.parent:
             continue

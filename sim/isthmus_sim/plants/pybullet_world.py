@@ -59,10 +59,8 @@ class World:
         self._profile, self._scene, self._timestep = robot, scene, timestep
         self._names = {body.name for body in scene.bodies}
         self._folder = tempfile.TemporaryDirectory(prefix="isthmus-")
-        self._urdf = robot.urdf_path
-        if any(body.parent for body in scene.bodies):
-            self._urdf = Path(self._folder.name) / "robot.urdf"
-            self._urdf.write_text(robot_urdf(robot, scene), encoding="utf-8")
+        self._urdf = Path(self._folder.name) / "robot.urdf"
+        self._urdf.write_text(robot_urdf(robot, scene), encoding="utf-8")
         self._fresh: dict[int, tuple[dict[str, float], int]] = {}  # client → what its world was made with, and its saved state
         self.robot = -1
         self.joints: dict[str, int] = {}

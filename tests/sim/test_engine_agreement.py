@@ -1,0 +1,285 @@
+"""What an import writes is the same robot for the core and for both engines."""
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from isthmus import load_robot, strict
+from isthmus.kinematics import Kinematics
+from isthmus.records import Command
+from isthmus.robot_import import import_urdf
+from isthmus_sim.engine_agreement import compare_engines
+from isthmus_sim.plants import make_plant
+from isthmus_sim.plants.mujoco_model import compile_model
+from isthmus_sim.robot_import import import_mjcf
+from isthmus_sim.scene import Scene
+
+BODY = '<inertial><origin xyz="{x} 0 {z}"/><mass value="{m}"/><inertia ixx="{i}" iyy="{i}" izz="{i}" ixy="0" ixz="0" iyz="0"/></inertial>'
+
+
+def body(name, m=0.5, i=0.002, x=0.05, z=0.0, more=""):
+    return f'<link name="{name}">{BODY.format(x=x, z=z, m=m, i=i)}{more}</link>'
+
+
+def joint(name, parent, child, kind="revolute", axis="0 0 1", limit='lower="-1" upper="1" effort="30" velocity="10"', xyz="0.1 0 0"):
+    return (
+        f'<joint name="{name}" type="{kind}"><origin xyz="{xyz}"/><parent link="{parent}"/><child link="{child}"/>'
+        f'<axis xyz="{axis}"/><limit {limit}/></joint>'
+    )
+
+
+def written(folder, *parts):
+    path = folder / "given.urdf"
+    path.write_text(f'<robot name="given">{"".join(parts)}</robot>')
+    return path
+
+
+def imported(folder, *parts):
+    return import_urdf("mine", written(folder, *parts), folder / "robots")
+
+
+def arm(more="", **how):
+    return '<link name="stand"/>', joint("turn", "stand", "arm", **how), body("arm", more=more)
+
+
+def legs(root, fixed):
+    parts = [root, '<joint name="weld" type="fixed"><parent link="base"/><child link="trunk"/></joint>'] if fixed else []
+    parts.append(body("trunk", m=8, i=0.1, x=0))
+    for number, place in enumerate(("0.2 0.1 0", "0.2 -0.1 0", "-0.2 0.1 0", "-0.2 -0.1 0")):
+        parts += [joint(f"hip{number}", "trunk", f"thigh{number}", axis="0 1 0", xyz=place), body(f"thigh{number}", x=0, z=-0.1)]
+        parts += [
+            joint(f"knee{number}", f"thigh{number}", f"calf{number}", axis="0 1 0", xyz="0 0 -0.2"),
+            body(f"calf{number}", x=0, z=-0.1),
+        ]
+    return parts
+
+
+def test_the_length_of_an_axis_changes_nothing(tmp_path):
+    slide = joint("slide", "arm", "rod", kind="prismatic", axis="0 0 -2")
+    found = imported(tmp_path, *arm(axis="0 0 0.01"), slide, body("rod"))
+    assert sum("an axis is a direction" in note for note in found.notes) == 2
+    report = compare_engines(found.robot)
+    assert report.lines == ()
+    assert report.broken == ()
+
+
+def test_plants_correct_what_pybullet_misreads_in_a_profile_by_hand(tmp_path):
+    found = imported(tmp_path, *arm(kind="continuous"), joint("slide", "arm", "rod", kind="prismatic"), body("rod"))
+    urdf = found.robot.urdf_path
+    urdf.write_text(urdf.read_text().replace('xyz="0 0 1"', 'xyz="0 0 3"').replace('effort="30"', 'effort="30" lower="0" upper="0"', 1))
+    assert 'lower="0" upper="0"' in urdf.read_text()
+    report = compare_engines(load_robot("mine", [tmp_path / "robots"]))
+    assert report.lines == ()
+    assert report.broken == ()
+
+
+def test_a_continuous_joint_turns_whatever_its_limits_say(tmp_path):
+    found = imported(tmp_path, *arm(kind="continuous", limit='lower="0" upper="0" effort="30" velocity="10"'))
+    assert any("turn is continuous: its position limits 0 … 0 are left out" in note for note in found.notes)
+    for engine in ("mujoco", "pybullet"):
+        plant = make_plant(engine, found.robot, mode="position", period=0.02)
+        plant.reset(seeds=[0])
+        for _ in range(50):
+            plant.write(Command("position", ("turn",), np.array([[1.0]])))
+            plant.advance()
+        assert plant.truth().position[0, 0] == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_walking_robots_float_and_their_legs_stay_still_in_free_fall(tmp_path, fixed):
+    found = imported(tmp_path, *legs('<link name="base"/>', fixed))
+    assert (found.robot.base.kind, any("has no mass: it gets that of trunk" in note for note in found.notes)) == ("floating", fixed)
+    assert compare_engines(found.robot).lines == ()
+    for engine in ("mujoco", "pybullet"):
+        plant = make_plant(engine, found.robot, mode="position", period=0.02, scene=Scene())
+        plant.reset(seeds=[0])
+        for _ in range(10):
+            plant.write(Command("position", found.robot.joint_names, found.robot.home[None]))
+            plant.advance()
+            assert np.abs(plant.truth().velocity).max() < 0.01
+
+
+def test_servos_that_are_unstable_are_refused(tmp_path):
+    robot = imported(tmp_path, *legs("", False)).robot
+    profile = tmp_path / "robots" / "mine" / "robot.yaml"
+    text = profile.read_text()
+    gain = robot.joints[0].servo.velocity_gain
+    profile.write_text(text.replace(f"velocity_gain: {strict.number_text(gain)}", "velocity_gain: 30"))
+    with pytest.raises(ValueError, match=r"cannot hold 'mine': at steps of 0.002 s its servos are unstable, that of hip. most"):
+        make_plant("pybullet", load_robot("mine", [tmp_path / "robots"]), mode="position", period=0.02)
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        (arm(), "base taken as fixed: stand does not move"),
+        (
+            [
+                body("base"),
+                *[part for side in "lr" for part in (joint(side, "base", f"{side}_wheel", "continuous", "0 1 0"), body(f"{side}_wheel"))],
+            ],
+            "base taken as fixed in the air, but l, r look like wheels",
+        ),
+        (
+            [
+                body("torso"),
+                *[
+                    part
+                    for side in "lr"
+                    for part in (
+                        joint(f"{side}1", "torso", f"{side}_arm"),
+                        body(f"{side}_arm"),
+                        joint(f"{side}2", f"{side}_arm", f"{side}_hand"),
+                    )
+                ],
+                body("l_hand"),
+                body("r_hand"),
+            ],
+            "base taken as fixed: torso does not move",
+        ),
+    ],
+)
+def test_what_the_base_was_taken_for_is_said(tmp_path, parts, line):
+    found = imported(tmp_path, *parts)
+    assert found.robot.base.kind == "fixed"
+    assert any(note.startswith(line) for note in found.notes)
+
+
+def corners(size):
+    points = [(x, y, z) for x in (-size, size) for y in (-size, size) for z in (-size, size)]
+    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    return [tuple(points[i] for i in three) for a, b, c, d in faces for three in ((a, b, c), (a, c, d))]
+
+
+def binary(triangles):
+    data = b"".join(struct.pack("<12fH", 0, 0, 0, *[value for point in triangle for value in point], 0) for triangle in triangles)
+    return bytes(80) + struct.pack("<I", len(triangles)) + data
+
+
+def ascii_text(triangles):
+    facets = "".join(
+        "facet normal 0 0 0\n outer loop\n" + "".join(f"  vertex {x} {y} {z}\n" for x, y, z in triangle) + " endloop\nendfacet\n"
+        for triangle in triangles
+    )
+    return f"solid box\n{facets}endsolid box\n".encode()
+
+
+FLAT = [((0, 0, 0), (0.1, 0, 0), (0.1, 0.1, 0)), ((0, 0, 0), (0.1, 0.1, 0), (0, 0.1, 0))]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "scale", "line"),
+    [
+        ("box.stl", binary(corners(0.1)), "1 1 1", "1 meshes copied"),
+        ("box.STL", binary(corners(0.1)), "1 1 1", "1 meshes copied"),
+        ("box.stl", binary(corners(100)), "0.001 -0.001 0.001", "1 meshes copied"),
+        ("box.stl", ascii_text(corners(0.1)), "1 1 1", "mesh box.stl was ASCII and is written as binary STL"),
+        ("box.stl", b"", "1 1 1", "left out: it is empty"),
+        ("box.stl", binary([]), "1 1 1", "left out: it is empty"),
+        ("box.stl", binary(FLAT), "1 1 1", "left out: it is flat"),
+        ("box.stl", binary(FLAT[:1]), "1 1 1", "left out: it has 3 different corners"),
+        ("box.stl", binary(corners(1e-6)), "1 1 1", "left out: it encloses no volume that counts"),
+        ("box.stl", binary(corners(0.1)), "1e-6 1e-6 1e-6", "left out: it encloses no volume that counts"),
+        ("box.stl", binary(corners(0.1)), "1 0 1", "left out: its scale must be three numbers that are not 0"),
+        ("box.stl", binary(corners(0.1) * 20_000), "1 1 1", "left out: it has 240000 triangles"),
+        ("box.obj", b"v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 1 4 3\n", "1 1 1", "1 meshes copied"),
+        ("box.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "1 1 1", "left out: it is no OBJ file that can be read"),
+        ("box.obj", b"v 0 0 0\n", "1 1 1", "left out: it is empty"),
+    ],
+)
+@pytest.mark.parametrize("tag", ["visual", "collision"])
+def test_what_was_imported_loads_in_both_engines(tmp_path, tag, name, data, scale, line):
+    (tmp_path / name).write_bytes(data)
+    shape = f'<{tag}><geometry><mesh filename="{name}" scale="{scale}"/></geometry></{tag}>'
+    found = imported(tmp_path, *arm(more=shape))
+    assert any(line in note for note in found.notes), found.notes
+    model = compile_model(found.robot, "position", 0.005)
+    assert model.ngeom == ("left out" not in line)
+    make_plant("pybullet", found.robot, mode="position", period=0.02)
+
+
+def test_shapes_that_do_not_collide_are_drawn(tmp_path):
+    shapes = '<visual><geometry><box size=".1 .1 .1"/></geometry></visual>'
+    robot = imported(tmp_path, *arm(more=shapes)).robot
+    robot.urdf_path.write_text(robot.urdf_path.read_text().replace('discardvisual="false"', ""))
+    model = compile_model(robot, "position", 0.005)
+    assert model.ngeom == 1
+    assert model.geom_group[0] <= 2
+    assert model.body_mass.sum() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        'lower="-1" upper="1" effort="5" velocity="10000"',
+        'lower="-1" upper="1" effort="0.00005" velocity="10"',
+        'lower="-1e16" upper="1e16" effort="5" velocity="10"',
+    ],
+)
+def test_numbers_come_back_as_they_were_written(tmp_path, limit):
+    joint = imported(tmp_path, *arm(limit=limit)).robot.joints[0]
+    said = dict(word.split("=") for word in limit.replace('"', "").split())
+    assert (*joint.position, joint.effort, joint.velocity) == tuple(float(said[word]) for word in ("lower", "upper", "effort", "velocity"))
+
+
+def test_a_light_rotor_of_mjcf_comes_back(tmp_path):
+    path = tmp_path / "rotor.xml"
+    path.write_text(
+        '<mujoco><worldbody><body><joint name="turn" axis="0 0 1" range="-60 60" armature="0.00001"/>'
+        '<geom type="capsule" fromto="0 0 0 .2 0 0" size=".02"/></body></worldbody>'
+        '<actuator><position joint="turn" kp="5" kv="0.5"/></actuator></mujoco>'
+    )
+    assert import_mjcf("rotor", path, tmp_path).robot.joints[0].servo.armature == 1e-5
+
+
+AXES = st.tuples(*[st.floats(-2, 2)] * 3).filter(lambda axis: max(map(abs, axis)) > 1e-3)
+LIMITS = st.tuples(st.floats(-4, 4), st.floats(-4, 4), st.sampled_from([-1.0, 0.0, 2.5, 1e5]), st.sampled_from([-1.0, 0.0, 1e-5, 30.0]))
+
+
+@st.composite
+def descriptions(draw):
+    """Small trees of links with everything that somebody's file may have."""
+    parts, names, movers = ['<link name="link0"/>' if draw(st.booleans()) else body("link0")], ["link0"], []
+    for number in range(1, draw(st.integers(2, 5))):
+        parent, child = draw(st.sampled_from(names)), f"link{number}"
+        kind = draw(st.sampled_from(["revolute", "continuous", "prismatic", "fixed"])) if number > 1 else "revolute"
+        low, high, speed, effort = draw(LIMITS)
+        limit = f'lower="{low}" upper="{high}" velocity="{speed}" effort="{effort}"'
+        text = joint(f"joint{number}", parent, child, kind, " ".join(map(str, draw(AXES))), limit, "0.1 0.02 0.05")
+        if movers and kind != "fixed" and draw(st.integers(0, 4)) == 0:
+            text = text.replace("</joint>", f'<mimic joint="{draw(st.sampled_from(movers))}" multiplier="-0.5" offset="0.1"/></joint>')
+        elif kind != "fixed":
+            movers.append(f"joint{number}")
+        parts += [text, f'<link name="{child}"/>' if draw(st.integers(0, 3)) == 0 else body(child)]
+        names.append(child)
+    return parts
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@given(parts=descriptions())
+def test_any_small_urdf_is_one_robot_for_all_or_refused_in_a_sentence(tmp_path_factory, parts):
+    folder = tmp_path_factory.mktemp("any")
+    try:
+        robot = imported(folder, *parts).robot
+    except ValueError as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert "\n" not in refusal
+        return
+    report = compare_engines(robot)
+    assert not report.broken, report.lines
+    assert not [line for line in report.lines if "kinematics" in line or "travels" in line or "mass matrix" in line], report.lines
+    assert Kinematics(robot.urdf_path).links[0] == "link0"
+
+
+@given(st.floats(allow_nan=False))
+def test_any_number_is_read_back_as_it_was_written(tmp_path_factory, value):
+    path = tmp_path_factory.mktemp("number") / "n.yaml"
+    path.write_text(f"a: {strict.number_text(value)}\n")
+    assert strict.decode(float, strict.load_yaml(path)["a"], "a") == value
+    assert float(strict.number_text(value)) == value
