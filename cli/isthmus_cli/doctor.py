@@ -15,11 +15,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from isthmus.artifact import Artifact, ArtifactError
+from isthmus.artifact import ArtifactError
 from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.robot import Robot, load_robot
 from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.files import load_artifact
 from isthmus_cli.robots import NOT_RUN, robot_folders
 from isthmus_evidence.provenance import installed_version
 
@@ -161,7 +162,7 @@ def _attempt(program: str) -> str:
 
 def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iterator[Check]:
     try:
-        artifact = Artifact.load(path)
+        artifact = load_artifact(path)
         policy = artifact.policy()
     except ArtifactError as error:
         yield Check("policy", WRONG, str(error), "use the file as `isthmus train` wrote it")

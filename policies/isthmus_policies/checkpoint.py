@@ -5,19 +5,21 @@ A file is data: tensors by name (safetensors) and plain JSON, with the SHA-256 o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from isthmus import strict
 
-__all__ = ["KEPT", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_file", "write_tensors"]
+__all__ = ["KEPT", "checkpoint_step", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_file", "write_tensors"]
 
 KEPT = 2
 
@@ -40,30 +42,36 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], stat
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Write tensors and plain data into one file, atomically; see `save_checkpoint`."""
+    """Write tensors and plain data into one file, which appears whole or not at all; see `save_checkpoint`.
+
+    Raises:
+        OSError: it cannot be written; names the file.
+    """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = strict.canonical_json(state).decode()
-    partial = path.with_suffix(".partial")
-    save_file(whole, partial, metadata={"state": text, "sha256": _digest(whole, text)})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with _whole(path) as partial:
+        save_file(whole, partial, metadata={"state": text, "sha256": _digest(whole, text)})
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Write a file that appears whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; names the file.
+    """
+    with _whole(path) as partial:
+        partial.write_bytes(content)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest file in a folder of checkpoints; None if there is none."""
     found = _checkpoints(folder)
     return found[-1] if found else None
+
+
+def checkpoint_step(path: Path) -> int:
+    """Control periods after which a checkpoint was taken, as its name says."""
+    return int(path.stem.partition("_")[2])
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -83,6 +91,26 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(f"checkpoint {path} is damaged: its SHA-256 is not the one it names; remove it to continue from the one before")
     state: dict[str, Any] = strict.load_json(text, f"checkpoint {path}")
     return tensors, state
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Where to write what becomes the file at the end of the block, once it is on the disk; nothing is left of what fails."""
+    partial = path.with_suffix(".partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -47,6 +47,10 @@ class Sweep:
     workers: int | None = None
     resume: bool = False
 
+    def goes_on(self) -> str:
+        """What to add to the command after Ctrl-C."""
+        return "--resume"
+
     def run(self) -> int:
         """Run the command.
 
