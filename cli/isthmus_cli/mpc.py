@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import tyro
 
 from isthmus_cli.console import say
-from isthmus_cli.files import check_output
 from isthmus_cli.engine_models import check_planned
+from isthmus_cli.files import check_output
 from isthmus_controllers.planners.kind import installed_model, mpc_artifact
 from isthmus_controllers.planners.mpc_settings import MpcSettings
 from isthmus_evidence.provenance import commit

@@ -104,10 +104,10 @@ def evaluate_task(
                     on_transition=lambda transition: _call(observers, transition),
                 )
             except EnoughError:
-                if not results:
-                    raise
                 if traces:
                     traces.remove()
+                if not results:
+                    raise
                 break
             recorder.conclude(done)
             if judge:
