@@ -20,7 +20,7 @@ from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.robot import Robot, load_robot
 from isthmus_cli.console import say, show_table, write_json
-from isthmus_cli.files import load_artifact
+from isthmus_cli.files import check_policy_file, load_artifact
 from isthmus_cli.robots import NOT_RUN, robot_folders
 from isthmus_evidence.provenance import installed_version
 
@@ -99,8 +99,10 @@ class Doctor:
         """Run the command.
 
         Raises:
-            ValueError: unknown robot; the message lists the known ones.
+            ValueError: unknown robot, with the known ones; or the policy is no file, with what it is instead.
         """
+        if self.policy is not None and not self.policy.is_file():
+            check_policy_file(self.policy)
         folders = robot_folders(self.robots)
         robot = load_robot(self.robot, folders) if self.robot is not None else None
         checks = [*_packages(), *_rendering(), *_ros()]

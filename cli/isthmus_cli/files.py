@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from isthmus.artifact import Artifact, ArtifactError
 from isthmus.robot import robot_names
+from isthmus.strict import suggest
 
-__all__ = ["check_folder", "check_output", "check_policy_file", "load_artifact"]
+__all__ = ["check_folder", "check_output", "check_policy_file", "load_artifact", "nothing_to_resume"]
 
 _POLICY = "policy.isthmus"
 _SUFFIXES = {
@@ -90,6 +92,13 @@ def check_folder(path: Path) -> None:
         raise ValueError(f"cannot write into {path}: {error.strerror}") from None
     if not os.access(path, os.W_OK):
         raise ValueError(f"cannot write into {path}: no permission")
+
+
+def nothing_to_resume(out: Path, what: str, holds: Callable[[Path], bool]) -> str:
+    """Says that a folder does not hold what is to be resumed, and which folders beside it do."""
+    names = [folder.name for folder in out.parent.iterdir() if holds(folder)] if out.parent.is_dir() else []
+    there = f"in {out.parent}: {suggest(out.name, names)}" if names else f"there is none in {out.parent} either"
+    return f"{out} holds no {what} that could be resumed; {there}. Without --resume one begins"
 
 
 def _folder(path: Path) -> str:

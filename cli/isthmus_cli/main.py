@@ -41,7 +41,10 @@ _COMMANDS = {
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),
     "doctor": ("isthmus_cli.doctor:Doctor", "check this machine, and whether a policy fits a robot"),
     "tasks": ("isthmus_cli.tasks:Tasks", "list the tasks, or show one"),
-    "robots": ("isthmus_cli.robots:Robots", "list the robots, show one, or import one: isthmus robots import NAME URDF_OR_MJCF; with a first task: isthmus new"),
+    "robots": (
+        "isthmus_cli.robots:Robots",
+        "list the robots, show one, or import one: isthmus robots import NAME URDF_OR_MJCF; with a first task: isthmus new",
+    ),
     "new": ("isthmus_cli.new:New", "write a package with your robot and a first task: isthmus new my_lab --robot URDF"),
     "plants": ("isthmus_cli.plants:Plants", "list what can be controlled, and what is installed"),
     "demo": ("isthmus_cli.demo.command:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),

@@ -50,7 +50,7 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
         ("plants --jsn", "Unrecognized options: --jsn; did you mean --json? see isthmus plants --help"),
         (
             "train sac reach --learning_rat 1e-3",
-            "Unrecognized options: --learning_rat; did you mean --learning-rate? see isthmus train sac --help",
+            "Unrecognized options: --learning_rat, 1e-3; did you mean --learning-rate? see isthmus train sac --help",
         ),
         ("train sac reach --steps 1.5", "1.5"),
         (

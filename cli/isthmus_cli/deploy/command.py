@@ -22,7 +22,7 @@ from isthmus.robot import Robot, load_robot
 from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
 from isthmus_bringup.plan import plan
 from isthmus_cli.console import complain, say
-from isthmus_cli.files import load_artifact
+from isthmus_cli.files import check_policy_file, load_artifact
 
 __all__ = ["Deploy", "read_inputs"]
 
@@ -69,6 +69,7 @@ def _run(command: Any) -> int:
         given["autostart"] = True
     if command.explore:
         given["sim"] = command.sim
+    check_policy_file(command.policy)  # before the plan, which knows no folder of a training and no name of a robot
     planned = plan("identify" if command.explore else "sim" if command.sim else "deploy", given)
     artifact = load_artifact(command.policy)
     folder = Path(command.robots_dir) if command.robots_dir else None

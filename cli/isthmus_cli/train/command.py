@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, show_table
-from isthmus_cli.files import load_artifact
+from isthmus_cli.files import load_artifact, nothing_to_resume
 from isthmus_cli.train.collectors import Collectors
 from isthmus_cli.train.offline import find_recordings
 from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
@@ -107,7 +106,7 @@ def run_training(
             raise ValueError(f"--seed {seed} and --seeds {seeds} cannot be used together")
         folders = [seed_folder(out, one) for one in chosen]
         if resume and not any(map(holds_training, folders)):
-            raise ValueError(_nothing_to_resume(folders[0]))
+            raise ValueError(nothing_to_resume(folders[0], "training", holds_training))
         for one, folder in zip(chosen, folders, strict=True):
             _check_folder(folder, algorithm, one, config, resume and holds_training(folder), overwrite, notes)
         one_seed = partial(
@@ -183,20 +182,13 @@ def _check_folder(
         raise ValueError(f"{out} is a file; --out is a folder")
     if resume:
         if not holds_training(out):
-            raise ValueError(_nothing_to_resume(out))
+            raise ValueError(nothing_to_resume(out, "training", holds_training))
         check_resumable(out, algorithm, seed, config, notes)
     elif holds_training(out) and not overwrite and (done := steps_done(out) or written_steps(out)):
         raise ValueError(
             f"{out} already holds a training, of {done} control periods; continue it with --resume, begin anew with --overwrite, "
             "or choose another --out"
         )
-
-
-def _nothing_to_resume(out: Path) -> str:
-    """Says which trainings are near a folder that holds none."""
-    names = [folder.name for folder in out.parent.iterdir() if holds_training(folder)] if out.parent.is_dir() else []
-    there = f"in {out.parent}: {strict.suggest(out.name, names)}" if names else f"there is none in {out.parent} either"
-    return f"{out} holds no training that could be resumed; {there}. Without --resume one begins"
 
 
 def _show_resumption(out: Path, steps: int) -> None:
