@@ -179,9 +179,12 @@ class Inbox:
         self.gate.drop(reason)
 
     def take(self) -> list[tuple[Asked, bool]]:
-        """What waits, and whether a newer one of the same sender waits, too: lost time is not made up."""
+        """What waits, and whether one with a higher number of the same sender waits, too: lost time is not made up."""
         waiting, self._waiting = self._waiting, []
-        newest = {asked.epoch: asked for asked in waiting}
+        newest: dict[str, Asked] = {}
+        for asked in waiting:
+            if asked.epoch not in newest or asked.sequence > newest[asked.epoch].sequence:
+                newest[asked.epoch] = asked
         return [(asked, newest[asked.epoch] is not asked) for asked in waiting]
 
     def streaming(self, now: float) -> bool:

@@ -175,6 +175,21 @@ def test_of_commands_that_are_read_at_once_the_newest_is_carried_out(late):
     np.testing.assert_allclose([values for _, _, values in bench.arm.sent[before:]], np.full((1, COUNT), 0.49))
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_old_and_repeated_numbers_that_are_read_with_a_new_one_do_not_hide_it(late):
+    bench = Bench().armed().cruise()
+    newest = bench.number + 1
+    for order in ([newest, newest - 3, newest], [newest + 1, newest - 5], [newest - 1, newest + 2, newest + 2]):
+        bench.run(PERIOD - 0.03)
+        bench.arm.pass_time(0.03) if late else bench.run(0.03)
+        before = len(bench.arm.sent)
+        commands = [Asked(EPOCH, number, bench.arm.stamp, 0.0, Command("velocity", JOINTS, np.full((1, COUNT), 0.48))) for number in order]
+        bench.stream.accept(*commands)
+        bench.run(2 * TICK)
+        assert max(number for _, number, _ in bench.arm.sent[before:]) == max(order)
+    assert bench.stream.rung < HOLD
+
+
 @pytest.mark.parametrize("epochs", [[EPOCH, "ffffffff"], ["ffffffff", EPOCH], [EPOCH, "ffffffff", EPOCH]])
 @pytest.mark.parametrize("late", [False, True])
 def test_a_second_sender_is_noticed_whoever_is_read_at_once_with_it(epochs, late):

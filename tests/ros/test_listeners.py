@@ -9,8 +9,7 @@ pytest.importorskip("rclpy")
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray
 
-from isthmus import robot as profiles
-from isthmus.robot import RosProfile, load_robot
+from isthmus.robot import RosProfile, interface, load_robot
 from isthmus_ros.common import wire
 from isthmus_ros.guard import transports
 from isthmus_ros.guard.activity import ControllerActivity
@@ -74,7 +73,7 @@ def test_controllers_are_named_by_the_topic_or_by_the_profile():
 
 
 def test_the_core_knows_the_transports():
-    assert set(profiles.TRANSPORTS) == set(transports.TRANSPORTS)
+    assert set(interface.TRANSPORTS) == set(transports.TRANSPORTS)
 
 
 class Manager:

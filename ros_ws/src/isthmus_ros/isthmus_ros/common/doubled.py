@@ -39,7 +39,7 @@ def ear(node: Any, topic: str) -> Ear:
 
 
 class DoubledJoints:
-    """Looks who names which joint, a few times a second and only while a topic has more than one publisher."""
+    """Looks who names which joint, some times a second and only while a topic has more than one publisher."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class DoubledJoints:
         self._named: dict[tuple[str, bytes], float] = {}  # joint and publisher → when
 
     def look(self) -> list[str]:
-        """One sentence for all joints that two publishers name; to be called about five times a second, from long before it matters.
+        """One sentence for all joints that two publishers name; to be called five times a second or more, from long before it matters.
 
         Of each publisher one sample of the newest hundred is looked at: a second one at 10 Hz beside a driver at 500 Hz is found within a second.
         """

@@ -159,7 +159,7 @@ class StateTopic:
         return "" if self._odometry is None else self._odometry.problem(stepped=not self.realtime)
 
     def doubled(self) -> list[str]:
-        """One sentence if two publishers name the same joint of the robot; to be asked about five times a second, so that a look costs little."""
+        """One sentence if two publishers name the same joint of the robot; see `DoubledJoints.look`."""
         return self._doubled.look()
 
     def fault(self) -> str:

@@ -45,7 +45,7 @@ class ControllerActivity:
         self._states: dict[str, str] = {}
 
     def look(self) -> None:
-        """Take the answer and ask anew; to be called a few times a second."""
+        """Take the answer and ask anew; to be called some times a second."""
         if self._client is None or not self._client.service_is_ready():
             return
         now = self._clock()

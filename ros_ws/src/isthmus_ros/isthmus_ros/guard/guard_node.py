@@ -36,7 +36,7 @@ from isthmus_ros.guard.transports import TRANSPORTS, keeps_moving, transport_of
 __all__ = ["GuardNode", "main"]
 
 _TICK = 0.005  # s between two looks of the watch, at most
-_LOOK_ROUND = 0.2  # s between two looks at who else is in the graph
+_LOOK_ROUND = 0.05  # s between two looks at who else is in the graph, which take some tenths of a millisecond
 _STATUS = 0.1  # s
 
 

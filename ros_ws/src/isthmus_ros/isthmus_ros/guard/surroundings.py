@@ -41,7 +41,7 @@ class Surroundings:
         return [*self._preconditions.problems(), *filter(None, [self._activity.problem()])]
 
     def look_round(self, *, moving: bool) -> tuple[str, bool]:
-        """What has come into the graph; to be called a few times a second.
+        """What has come into the graph; to be called some times a second.
 
         Args:
             moving: whether the robot is; then a second sender is a reason to stop whatever it says, as it may take on the first one's name.
