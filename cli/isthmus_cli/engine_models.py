@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus import strict
-from isthmus_cli.train.tasks import check_engine
+from isthmus_cli.engines import check_engine
 from isthmus_controllers import stl
 from isthmus_sim.systems import System, dodge, navigate, system_names
 from isthmus_sim.systems.response import Response, measured_response

@@ -10,11 +10,12 @@ from typing import Any
 
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, show_table
+from isthmus_cli.engines import check_engine
 from isthmus_cli.files import load_artifact, nothing_to_resume
 from isthmus_cli.train.collectors import Collectors
 from isthmus_cli.train.offline import find_recordings
 from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
-from isthmus_cli.train.tasks import check_engine, check_simulation, find_task
+from isthmus_cli.train.tasks import check_simulation, find_task
 from isthmus_cli.train.training import score_text, train_shown, training_notes
 from isthmus_evidence.pictures.film import check_format
 from isthmus_policies.identity import check_resumable, clear_training, holds_training, steps_done

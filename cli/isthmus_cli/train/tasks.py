@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from isthmus import strict
-from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import Randomization, randomized_plant
 from isthmus_sim.suites import SuiteTask, SuiteVectorEnv, get_suite_task, is_suite_task
 from isthmus_sim.systems import is_system
@@ -14,7 +12,7 @@ from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["check_engine", "check_simulation", "find_task", "named_task", "training_environment"]
+__all__ = ["check_simulation", "find_task", "named_task", "training_environment"]
 
 
 def find_task(name: str) -> Task | SuiteTask:
@@ -37,20 +35,6 @@ def named_task(words: Sequence[str]) -> str | None:
     if words and not words[0].startswith("-") and (is_system(words[0]) or not is_suite_task(words[0])):
         find_task(words[0])
     return next((word for word in words if word in task_names()), None)
-
-
-def check_engine(plant: str) -> None:
-    """See that a plant is an engine that one can train in.
-
-    Raises:
-        ValueError: it is not; the message says what is.
-    """
-    if plant == "ros":
-        raise ValueError(
-            "--plant ros is no engine to train in; train in mujoco or pybullet, then run the file with: isthmus eval POLICY --plant ros"
-        )
-    if plant not in plant_names():
-        raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
 
 
 def check_simulation(task: Task | SuiteTask, plant: str, randomized: bool, options: str) -> None:
