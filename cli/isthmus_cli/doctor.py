@@ -23,6 +23,7 @@ from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.files import check_policy_file, load_artifact
 from isthmus_cli.robots import NOT_RUN, robot_folders
 from isthmus_evidence.provenance import installed_version
+from isthmus_sim.graphics import NO_DRIVER, drawing_problem
 
 __all__ = ["Check", "Doctor"]
 
@@ -138,8 +139,9 @@ def _packages() -> Iterator[Check]:
 def _rendering() -> Iterator[Check]:
     if importlib.util.find_spec("mujoco") is None:
         return
-    error = _attempt(_RENDER)
-    advice = "for pictures without a screen run: apt-get install libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri"
+    error, advice = drawing_problem()
+    if not error:
+        error, advice = _attempt(_RENDER), NO_DRIVER
     yield Check("rendering", WRONG if error else OK, error or "works without a screen (EGL)", advice if error else "")
 
 

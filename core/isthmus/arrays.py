@@ -37,12 +37,12 @@ def library(values: Any) -> Any:
 
 def minimum(first: Any, second: Any) -> Any:
     """The smaller of each two values, arrays or numbers."""
-    return _extreme("minimum", min, first, second)
+    return _extreme("minimum", first, second)
 
 
 def maximum(first: Any, second: Any) -> Any:
     """The larger of each two values, arrays or numbers."""
-    return _extreme("maximum", max, first, second)
+    return _extreme("maximum", first, second)
 
 
 def center_and_half(low: Any, high: Any) -> tuple[Any, Any]:
@@ -63,9 +63,9 @@ def length(*components: Any) -> Any:
     return np.sqrt(total)
 
 
-def _extreme(name: str, of_numbers: Any, first: Any, second: Any) -> Any:
+def _extreme(name: str, first: Any, second: Any) -> Any:
     if isinstance(first, float | int) and isinstance(second, float | int):
-        return of_numbers(first, second)
+        return float(getattr(np, name)(first, second))  # not a number if one of them is not, as in arrays
     array = second if isinstance(first, float | int) else first
     if is_torch(array):
         first, second = (value if is_torch(value) else array.new_tensor(value) for value in (first, second))

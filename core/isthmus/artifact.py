@@ -20,6 +20,7 @@ from typing import Any
 from isthmus import strict
 from isthmus.archive import check_canonical, member_limit, read_archive, read_archive_file, write_archive
 from isthmus.contract import Contract
+from isthmus.files import write_whole
 from isthmus.kind import Kind, load_kind
 from isthmus.policy import Policy
 from isthmus.specification import Specification
@@ -134,16 +135,7 @@ class Artifact:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file; readers see the old file or the whole new one. Equal artifacts give equal bytes."""
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                file.write(write_archive(self._archive()))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(Path(path), write_archive(self._archive()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Artifact:

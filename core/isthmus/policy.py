@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from isthmus.contract import Contract
 from isthmus.records import ActionChunk, Array
 
-__all__ = ["Policy", "RowPolicy"]
+__all__ = ["Policy", "RowPolicy", "batched"]
 
 
 @runtime_checkable
@@ -66,3 +68,14 @@ class RowPolicy(Policy, Protocol):
             actions `[n, H, A]`, see `Policy.act`.
         """
         ...
+
+
+def batched(contract: Contract, observation: Mapping[str, Array]) -> dict[str, Array]:
+    """An observation with its axis of rows: that of a single environment, `[history, *shape]` per signal, becomes one row.
+
+    Signals that are not in the contract are left out, and those that are missing stay so: it is the policy that says what it needs.
+    """
+    known = {signal.name: signal for signal in contract.observation}
+    values = {name: np.asarray(value) for name, value in observation.items() if name in known}
+    single = all(value.ndim == 1 + len(known[name].shape) for name, value in values.items())
+    return {name: value[None] for name, value in values.items()} if single else values

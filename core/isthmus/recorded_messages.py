@@ -70,7 +70,9 @@ class MessageDecoder:
         if schema.name != "sensor_msgs/msg/Image" and len(record.data) > _MESSAGE:
             raise ValueError(f"{self._path}: a message of {channel.topic} has {len(record.data)} bytes; at most {_MESSAGE} are allowed")
         try:
-            return self._compact(channel.topic, decode(record.data))
+            message = decode(record.data)
+            _check_period(channel.topic, message, record.sequence)
+            return self._compact(channel.topic, message)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error) as error:
             raise ValueError(f"{self._path}: a message of {channel.topic} cannot be read: {error}") from None
 
@@ -95,3 +97,15 @@ class MessageDecoder:
             case "policy", _:
                 return messages.array_of(message)
         return None
+
+
+def _check_period(topic: str, message: Any, sequence: int) -> None:
+    """Refuse a message of the guard whose own number is not that in the file: another tool has counted anew."""
+    if topic in ("/guard/command", "/guard/executed"):
+        told = message.header.frame_id.rpartition(":")[2]
+    elif topic == "/guard/status":
+        told = {pair.key: pair.value for pair in message.status[0].values}.get("sequence", "")
+    else:
+        return
+    if told.isdecimal() and int(told) != sequence:
+        raise ValueError(f"it is of period {int(told)}, but its sequence number is {sequence}")

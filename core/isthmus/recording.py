@@ -18,6 +18,8 @@ from isthmus.records import Array, Command, Measurement
 
 __all__ = ["Trace", "read_trace"]
 
+_STATES = "/joint_states"  # every period has one
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -99,17 +101,18 @@ class Trace:
 def read_trace(path: Path) -> Trace:
     """Read an episode that `TraceWriter` wrote, all of it into memory.
 
+    Messages belong to the period that their sequence number names, so another tool may have put them into another order.
+
     Raises:
-        ValueError: not an MCAP file, damaged, without the metadata of isthmus, or it unpacks to more memory than a file of its size may ask for.
+        ValueError: not an MCAP file, damaged, without the metadata of isthmus, its sequence numbers are not those that were written, or it unpacks
+            to more memory than a file of its size may ask for.
         OSError: the file cannot be opened.
     """
     from mcap.records import Channel, Message, Metadata, Schema, Statistics
 
     complete, allowance, decoder = has_footer(path), Allowance.of(path), MessageDecoder(path)
     found: dict[str, dict[str, str]] = {}
-    by_topic: dict[str, dict[int, Any]] = defaultdict(dict)
-    sequences: list[int] = []
-    count = 0
+    periods = _Periods(path, complete)
     for record in read_records(allowance, complete):
         if isinstance(record, Metadata):
             found[record.name] = record.metadata
@@ -118,13 +121,9 @@ def read_trace(path: Path) -> Trace:
         elif isinstance(record, Message) and "isthmus.contract" not in found:
             break
         elif isinstance(record, Message) and (topic := decoder.topic(record)):
-            count += 1
-            if topic == "/joint_states":  # the first message of every period
-                sequences.append(record.sequence)
-            if (value := decoder.value(record)) is not None:
-                by_topic[topic][len(sequences) - 1] = value
-        elif isinstance(record, Statistics) and record.message_count != count:
-            raise ValueError(f"{path} is damaged: {count} of {record.message_count} messages can be read")
+            periods.add(topic, record, decoder)
+        elif isinstance(record, Statistics) and record.message_count != periods.messages:
+            raise ValueError(f"{path} is damaged: {periods.messages} of {record.message_count} messages can be read")
     written = found.get("isthmus.contract", {})
     if not {"json", "digest"} <= written.keys():
         raise ValueError(f"{path} does not begin with the metadata record 'isthmus.contract': isthmus did not write it, or it was cut off")
@@ -132,13 +131,72 @@ def read_trace(path: Path) -> Trace:
     if contract.digest() != written["digest"]:
         raise ValueError(f"{path}: the contract does not have the digest that stands beside it; the file was changed")
     metadata = {**found.get("isthmus.episode", {}), **found.get("isthmus.outcome", {})}
-    steps = sequences if complete else sequences[:-1]
+    sequences, topics = periods.sorted()
     try:
-        return _assemble(contract, metadata, complete, steps, by_topic, _Table(len(steps), allowance))
+        return _assemble(contract, metadata, complete, sequences, topics, _Table(len(sequences), allowance))
     except TooLargeError:
         raise
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path} was not written by isthmus: {error.args[0]}") from None
+
+
+class _Periods:
+    """The messages of a recording by topic and period, wherever they stand in the file: another tool may have sorted, grouped or doubled them.
+
+    Attributes:
+        messages: how many were read.
+    """
+
+    def __init__(self, path: Path, complete: bool) -> None:
+        self.messages = 0
+        self._path, self._complete = path, complete
+        self._newest = 0
+        self._values: dict[str, dict[int, Any]] = defaultdict(dict)
+        self._seen: dict[str, dict[int, tuple[int, int, int]]] = defaultdict(dict)  # what it says, as a hash, and when
+
+    def add(self, topic: str, record: Any, decoder: MessageDecoder) -> None:
+        """Take a message into the period that its sequence number names.
+
+        Raises:
+            ValueError: it cannot be read, another one of its topic and period says something else, or the file was cut off and is out of order.
+        """
+        self.messages += 1
+        value, period = decoder.value(record), record.sequence
+        if value is None and topic != _STATES:
+            return
+        if not self._complete and period < self._newest:
+            raise ValueError(
+                f"{self._path} was cut off, and period {period} comes after period {self._newest}: what is missing cannot be told"
+            )
+        self._newest = period
+        said = hash(record.data)
+        if self._seen[topic].setdefault(period, (said, record.log_time, record.publish_time))[0] != said:
+            raise ValueError(f"{self._path}: period {period} has two different messages of {topic}")
+        if value is not None:
+            self._values[topic][period] = value
+
+    def sorted(self) -> tuple[list[int], dict[str, dict[int, Any]]]:
+        """Numbers of the periods, and what each topic says by index of the period, both in their order.
+
+        The last period of a file that was cut off is left out: it may be half written.
+
+        Raises:
+            ValueError: a message has no period, or the time of another one.
+        """
+        periods = sorted(self._seen[_STATES])
+        if not self._complete:
+            periods = periods[:-1]
+        place = {period: index for index, period in enumerate(periods)}
+        for topic, seen in self._seen.items():
+            for period, (_, logged, published) in seen.items():
+                if period not in self._seen[_STATES]:
+                    raise ValueError(f"{self._path}: period {period} has a message of {topic} and none of {_STATES}")
+                _, first, second = self._seen[_STATES][period]
+                if logged != first and published != second:
+                    raise ValueError(f"{self._path}: the message of {topic} of period {period} has another time than that of {_STATES}")
+        return periods, {
+            topic: {place[period]: values[period] for period in sorted(values) if period in place} for topic, values in self._values.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +236,13 @@ def _assemble(
     metadata: Mapping[str, str],
     complete: bool,
     sequences: list[int],
-    by_topic: Mapping[str, dict[int, Any]],
+    topics: Mapping[str, dict[int, Any]],
     table: _Table,
 ) -> Trace:
     length, joints, commanded = len(sequences), contract.action.elements, messages.command_field(contract.mode)
-    topics = {topic: {step: value for step, value in steps.items() if step < length} for topic, steps in by_topic.items()}
-    states = topics.get("/joint_states", {})
+    states = topics.get(_STATES, {})
     if len(states) < length:
-        raise ValueError("a message of /joint_states is of another type")
+        raise ValueError(f"a message of {_STATES} is of another type")
     measured = states[0].name if states else ()
     observations = dict(_under(topics, "/policy/observation/"))
     actions = topics.get("/policy/action", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -123,6 +124,10 @@ class Signal:
 
     def __post_init__(self) -> None:
         at = f"signal {self.name!r}"
+        for field, kind in (("elements", str), ("low", float), ("high", float)):  # numpy's numbers and names become plain ones
+            object.__setattr__(self, field, tuple(kind(value) for value in getattr(self, field)))
+        for field in ("history", "stride"):
+            object.__setattr__(self, field, operator.index(getattr(self, field)))
         if not self.name:
             raise ValueError("a signal needs a name")
         if self.unit not in SOURCES.get(self.source, UNITS):

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, Union
 
+import numpy as np
+
 __all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "require", "suggest"]
 
 T = TypeVar("T")
@@ -141,6 +143,8 @@ def encode(value: Any) -> Any:
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float):
         if math.isnan(value):
             raise ValueError("NaN cannot be written as plain data")

@@ -16,6 +16,7 @@ Values are recovered bit for bit, stamps to the nanosecond. Log times are those 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any, overload
 
 from isthmus import messages
 from isthmus.contract import Contract
+from isthmus.files import named
 from isthmus.guard import PASS, RUNGS
 from isthmus.recording import Trace, read_trace
 from isthmus.records import Array, Command, Measurement
@@ -90,6 +92,8 @@ def row_of(record: Measurement | Command | Mapping[str, Array], row: int) -> Mea
 class TraceWriter:
     """Writes one episode; a context manager, so that the file gets its footer even when the episode ends in an exception.
 
+    One that cannot be written (a full disk) is removed by the context manager.
+
     A process that is killed loses what is in the open chunk (64 KiB before compression). `read_trace` reads such a file as far as it goes; other
     readers need `mcap recover` first.
     """
@@ -111,6 +115,7 @@ class TraceWriter:
         self._images = {signal.name for signal in contract.observation if signal.source == "image"}
         self._inputs: dict[str, bytes] = {}
         self._status: tuple[int, str] | None = None
+        self._path = path
         self._file = path.open("wb")
         self._writer = Writer(self._file, chunk_size=_CHUNK)
         self._schemas = {name: self._writer.register_msgdef(name, text) for name, text in messages.SCHEMAS.items()}
@@ -121,31 +126,40 @@ class TraceWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.close()
+        if isinstance(error, OSError):  # it cannot be finished
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._path.unlink(missing_ok=True)
+        else:
+            self.close()
 
     def record(self, step: TraceStep) -> None:
         """Append one control period.
 
         Raises:
             ValueError: the measurement has more than one row, or its stamp is negative or not finite.
+            OSError: the disk is full, for example; the error names the file.
         """
         if step.measurement.batch != 1:
             raise ValueError(f"a trace holds one row, the measurement has {step.measurement.batch}; take one with row_of")
         time = messages.nanoseconds(float(step.measurement.stamp[0]))
-        self._write_measurement(step, time)
-        self._write_policy(step, time)
-        self._write_guard(step, time)
-        self._file.flush()
+        with named(self._path):
+            self._write_measurement(step, time)
+            self._write_policy(step, time)
+            self._write_guard(step, time)
+            self._file.flush()
 
     def conclude(self, outcome: Mapping[str, str]) -> None:
         """Store what is known only after the episode, such as return and success."""
-        self._writer.add_metadata("isthmus.outcome", dict(outcome))
+        with named(self._path):
+            self._writer.add_metadata("isthmus.outcome", dict(outcome))
 
     def close(self) -> None:
         """Write the footer and close the file; a second call does nothing."""
         if not self._file.closed:
-            self._writer.finish()
-            self._file.close()
+            with named(self._path):
+                self._writer.finish()
+                self._file.close()
 
     def _write(self, topic: str, kind: str, message: messages.Message, step: TraceStep, time: int) -> None:
         self._writer.write_message(topic, self._schemas[kind], message, log_time=time, publish_time=time, sequence=step.sequence)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
+from isthmus.files import write_whole
 
 __all__ = ["json_text", "write_json"]
 
@@ -24,12 +25,10 @@ def json_text(data: Any) -> str:
 
 
 def write_json(data: Any, path: Path) -> None:
-    """Write plain data into a file, whose folder is made if it is missing.
+    """Write plain data into a file that appears whole or not at all; its folder is made if it is missing.
 
     Raises:
         ValueError: a number is NaN.
         OSError: the file cannot be written.
     """
-    text = json_text(data)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_whole(path, json_text(data) + "\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
+from isthmus.files import write_whole
 from isthmus_evidence.provenance import provenance
 
 __all__ = ["Results"]
@@ -67,8 +68,5 @@ class Results:
             self.made.append(dict(made))
         rows = {**self.rows, key: {**row, "concerns": sorted(concerns), "made": self.made.index(dict(made))}}
         text = json.dumps({"made": self.made, "rows": rows}, indent=1, ensure_ascii=False, allow_nan=False)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.file.with_suffix(".part")
-        fresh.write_text(text + "\n", encoding="utf-8")
-        fresh.replace(self.file)
+        write_whole(self.file, text + "\n")
         self.rows = rows

@@ -57,7 +57,7 @@ class EpisodeTraces:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._open.close()
+        self._open.__exit__(kind, error, traceback)
 
     def record(self, tick: Tick) -> None:
         """Append one control period to each row."""

@@ -5,11 +5,10 @@ A file is data: tensors by name (safetensors) and plain JSON, with the SHA-256 o
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from isthmus import strict
+from isthmus.files import whole_file
 
-__all__ = ["KEPT", "checkpoint_step", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_file", "write_tensors"]
+__all__ = ["KEPT", "checkpoint_step", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_tensors"]
 
 KEPT = 2
 
@@ -49,18 +49,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str,
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = strict.canonical_json(state).decode()
-    with _whole(path) as partial:
-        save_file(whole, partial, metadata={"state": text, "sha256": _digest(whole, text)})
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all.
-
-    Raises:
-        OSError: it cannot be written; names the file.
-    """
-    with _whole(path) as partial:
-        partial.write_bytes(content)
+    with whole_file(path) as partial:
+        try:
+            save_file(whole, partial, metadata={"state": text, "sha256": _digest(whole, text)})
+        except SafetensorError as error:  # its own, for a full disk too
+            found = re.search(r"os error (\d+)", str(error))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from None
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -91,26 +87,6 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(f"checkpoint {path} is damaged: its SHA-256 is not the one it names; remove it to continue from the one before")
     state: dict[str, Any] = strict.load_json(text, f"checkpoint {path}")
     return tensors, state
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Where to write what becomes the file at the end of the block, once it is on the disk; nothing is left of what fails."""
-    partial = path.with_suffix(".partial")
-    try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

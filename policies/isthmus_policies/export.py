@@ -75,7 +75,7 @@ def export_graph(
             dynamic_axes={name: {0: "batch"} for name in (*names, "actions")},
             dynamo=False,
         )
-    artifact = graph_artifact(contract, buffer.getvalue(), training=training, git=git)
+    artifact = graph_artifact(contract, _with_inputs(buffer.getvalue(), contract), training=training, git=git)
     eager = _run(module, samples)
     exported = artifact.policy().act(samples).actions
     span = np.array(contract.action.high) - np.array(contract.action.low)
@@ -90,6 +90,19 @@ def export_graph(
             f"allowed is {allowed[step, 0]:g}"
         )
     return artifact
+
+
+def _with_inputs(graph: bytes, contract: Contract) -> bytes:
+    """The graph with an input for every signal: the exporter leaves out those that the module does not use."""
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    found = {item.name for item in model.graph.input}
+    for signal in contract.observation:
+        if signal.name not in found:
+            kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(signal.dtype))
+            model.graph.input.append(onnx.helper.make_tensor_value_info(signal.name, kind, ["batch", signal.history, *signal.shape]))
+    return model.SerializeToString() if len(found) < len(contract.observation) else graph
 
 
 def _rounding(module: torch.nn.Module, samples: Mapping[str, Array], eager: Array, span: Array) -> Array:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
-from isthmus_policies.checkpoint import checkpoint_step, newest_checkpoint, write_file
+from isthmus.files import write_whole
+from isthmus_policies.checkpoint import checkpoint_step, newest_checkpoint
 from isthmus_policies.learner import LearnerConfig
 
 __all__ = ["check_resumable", "clear_training", "holds_training", "steps_done", "write_identity"]
@@ -24,7 +25,7 @@ _LONGEST = 60  # characters of a value in a message
 
 def write_identity(out: Path, algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any], engine: str = "isthmus") -> None:
     """Write down in a folder which training it holds; `notes` is what else makes it that one, such as plant and randomisation, plain data."""
-    write_file(out / _FILE, strict.canonical_json(_identity(algorithm, seed, config, notes, engine)))
+    write_whole(out / _FILE, strict.canonical_json(_identity(algorithm, seed, config, notes, engine)))
 
 
 def holds_training(out: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from isthmus_policies.checkpoint import write_file
+from isthmus.files import named, write_whole
 
 __all__ = ["Journal", "written_steps"]
 
@@ -34,7 +34,8 @@ class Journal:
         self._files = {"eval": out / _EVALUATIONS, "train": out / _COURSE}
         self._newest = dict.fromkeys(self._files, step or 0)  # steps of the newest rows that are part of this training
         self._ahead = {group: _tidy(file, step is not None) > (step or 0) for group, file in self._files.items()}
-        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=None if step is None else step + 1)
+        self._folder = out / "tensorboard"
+        self._board = SummaryWriter(str(self._folder), purge_step=None if step is None else step + 1)
         self._losses: list[Mapping[str, float]] = []
 
     def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
@@ -49,11 +50,12 @@ class Journal:
         if self._ahead[group]:
             self._ahead[group] = _put(self._files[group], row, self._newest[group], step)
         else:
-            with self._files[group].open("a") as file:
+            with named(self._files[group]), self._files[group].open("a") as file:
                 file.write(row + "\n")
         self._newest[group] = step
-        for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", value, step)
+        with named(self._folder):
+            for name, value in values.items():
+                self._board.add_scalar(f"{group}/{name}", value, step)
 
     def collect(self, losses: Mapping[str, float]) -> None:
         """Losses of one update, for the next `write_means`."""
@@ -68,10 +70,11 @@ class Journal:
 
     def close(self, finished: bool = False) -> None:
         """Flush; where the training has ended, without rows that an earlier part of it wrote later than that."""
-        self._board.close()
+        with named(self._folder):
+            self._board.close()
         for group, file in self._files.items():
             if finished and self._ahead[group]:
-                write_file(file, _text(row for row in _rows(file) if row["step"] <= self._newest[group]))
+                write_whole(file, _text(row for row in _rows(file) if row["step"] <= self._newest[group]))
 
 
 def written_steps(out: Path) -> int:
@@ -82,7 +85,7 @@ def written_steps(out: Path) -> int:
 def _tidy(file: Path, keep: bool) -> int:
     """Begin a file anew or keep its whole rows; the step of the last one, 0 if there is none."""
     rows = _rows(file) if keep else []
-    write_file(file, _text(rows))
+    write_whole(file, _text(rows))
     return int(rows[-1]["step"]) if rows else 0
 
 
@@ -90,7 +93,7 @@ def _put(file: Path, new: str, newest: int, step: int) -> bool:
     """Write a row in place of those after step `newest`, up to `step`; whether there are later ones."""
     rows = _rows(file)
     later = [row for row in rows if row["step"] > step]
-    write_file(file, _text([*(row for row in rows if row["step"] <= newest), json.loads(new), *later]))
+    write_whole(file, _text([*(row for row in rows if row["step"] <= newest), json.loads(new), *later]))
     return bool(later)
 
 

@@ -1,40 +1,57 @@
-"""Simulation: plants, tasks and environments."""
+"""Simulation: plants, tasks and environments.
+
+Importing this package tells Gymnasium of the tasks: `gymnasium.make("isthmus/reach-v0")`.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from isthmus_sim.plants import RenderedSimulator
-    from isthmus_sim.randomization import Randomization, Sampler
+    from isthmus_sim.randomization import Randomization
     from isthmus_sim.suites import SuiteVectorEnv
-    from isthmus_sim.task import Task
     from isthmus_sim.vector_env import TaskEnv, TaskVectorEnv
 
 __all__ = ["make", "make_vec"]
 
+_PICTURE = 480  # px, side of a suite's picture
 
-def make(task: str, plant: str = "mujoco", randomization: Randomization | None = None) -> TaskEnv:
-    """A single environment of a task.
+
+def make(task: str, plant: str = "mujoco", randomization: Randomization | None = None, render_mode: str | None = "rgb_array") -> TaskEnv:
+    """A single environment of a task, or of an outside suite.
 
     Args:
-        task: name of the task.
-        plant: name of the engine.
+        task: name of the task, such as `reach` or `gym:HalfCheetah-v5`.
+        plant: name of the engine; outside suites have their own.
         randomization: physical parameters to draw for each episode.
+        render_mode: "rgb_array", or None to draw nothing. A task of a suite that draws no pictures of a given size has None.
 
     Raises:
-        ValueError: unknown task or plant, or a parameter that cannot be drawn; the message lists the valid ones.
+        ValueError: unknown task, plant or render mode, or a parameter that cannot be drawn; the message lists the valid ones.
     """
+    from isthmus_sim.calls import render_mode_of
+    from isthmus_sim.suites import is_suite_task
     from isthmus_sim.vector_env import TaskEnv
 
-    made, simulator, sampler = _parts(task, plant, 1, randomization)
-    return TaskEnv(made, simulator, randomization=sampler)
+    mode = render_mode_of(render_mode)
+    if mode and is_suite_task(task):
+        try:
+            return TaskEnv(_vector(task, 1, plant, randomization, picture_size=_PICTURE, autoreset=False), mode)
+        except ValueError:
+            mode = None
+    return TaskEnv(_vector(task, 1, plant, randomization, autoreset=False), mode)
 
 
 def make_vec(
-    task: str, num_envs: int, plant: str = "mujoco", randomization: Randomization | None = None, dumps: Path | None = None
+    task: str,
+    num_envs: int,
+    plant: str = "mujoco",
+    randomization: Randomization | None = None,
+    dumps: Path | None = None,
+    render_mode: str | None = "rgb_array",
 ) -> TaskVectorEnv | SuiteVectorEnv:
     """A batch of environments of a task, on one batched plant; or of an outside suite, in its own simulation.
 
@@ -44,24 +61,44 @@ def make_vec(
         plant: name of the engine; outside suites have their own.
         randomization: physical parameters to draw for each episode.
         dumps: folder for explosions of the physics; None saves nothing.
+        render_mode: "rgb_array", or None to draw nothing.
 
     Raises:
-        ValueError: unknown task or plant, or a parameter that cannot be drawn; the message lists the valid ones.
+        ValueError: unknown task, plant or render mode, or a parameter that cannot be drawn; the message lists the valid ones.
     """
+    from isthmus_sim.calls import render_mode_of
+
+    mode = render_mode_of(render_mode)
+    env = _vector(task, num_envs, plant, randomization, dumps=dumps)
+    env.render_mode = mode
+    return env
+
+
+def _vector(
+    task: str,
+    num_envs: int,
+    plant: str,
+    randomization: Randomization | None,
+    *,
+    picture_size: int | None = None,
+    autoreset: bool = True,
+    dumps: Path | None = None,
+) -> TaskVectorEnv | SuiteVectorEnv:
+    from isthmus_sim.randomization import randomized_plant
     from isthmus_sim.suites import SuiteVectorEnv, get_suite_task, is_suite_task
+    from isthmus_sim.tasks import get_task
     from isthmus_sim.vector_env import TaskVectorEnv
 
     if is_suite_task(task):
         if randomization:
             raise ValueError(f"{task!r} runs in a suite's own simulation, which randomisation cannot reach")
-        return SuiteVectorEnv(get_suite_task(task), num_envs)
-    made, simulator, sampler = _parts(task, plant, num_envs, randomization)
-    return TaskVectorEnv(made, simulator, randomization=sampler, dumps=dumps)
-
-
-def _parts(task: str, plant: str, batch: int, randomization: Randomization | None) -> tuple[Task, RenderedSimulator, Sampler | None]:
-    from isthmus_sim.randomization import randomized_plant
-    from isthmus_sim.tasks import get_task
-
+        return SuiteVectorEnv(get_suite_task(task), num_envs, autoreset=autoreset, picture_size=picture_size)
     made = get_task(task)
-    return made, *randomized_plant(plant, made, batch, randomization)
+    simulator, sampler = randomized_plant(plant, made, num_envs, randomization)
+    return TaskVectorEnv(made, simulator, autoreset=autoreset, randomization=sampler, dumps=dumps)
+
+
+if importlib.util.find_spec("gymnasium"):  # a robot's computer may not have it
+    from isthmus_sim.registration import register_tasks
+
+    register_tasks()

@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 
 from isthmus import strict
+from isthmus.files import whole_file
 from isthmus.records import Array
 
 __all__ = ["Dump", "diagnose", "finite_steps", "load_dump", "save_dump"]
@@ -50,10 +51,9 @@ def save_dump(path: Path, model: str, row_fields: Mapping[str, Array], state: Ar
         state: `mjSTATE_INTEGRATION` before the step that exploded, `[nstate]`.
         ctrl: control of that step, `[nu]`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {_FIELD + name: np.asarray(values) for name, values in row_fields.items()}
     arrays |= {"model": np.frombuffer(model.encode(), np.uint8), "state": state, "ctrl": ctrl}
-    with path.open("wb") as file:
+    with whole_file(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 

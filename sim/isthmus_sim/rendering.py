@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus_sim.cameras import View
+from isthmus_sim.graphics import NO_DRIVER, check_drawing, has_screen
 
 __all__ = ["BEAUTIFUL", "FAST", "PLAIN", "Profile", "Renderer", "ground_below", "look"]
 
@@ -201,12 +201,20 @@ def ground_below(model: Any, data: Any) -> float | None:
 
 
 def _graphics(width: int, height: int) -> Any:
-    """A graphics context, without a screen too, whoever imported mujoco first and chose a window system by that."""
-    if sys.platform == "linux" and "DISPLAY" not in os.environ and os.environ.get("MUJOCO_GL", "") in ("", "egl"):
-        from mujoco.egl import GLContext
-    else:
-        from mujoco import GLContext
-    return GLContext(width, height)
+    """A graphics context, without a screen too, whoever imported mujoco first and chose a window system by that.
+
+    Raises:
+        OSError: there is none; the message says what to do.
+    """
+    check_drawing()
+    try:
+        if not has_screen() and os.environ.get("MUJOCO_GL", "").lower().strip() in ("", "egl"):
+            from mujoco.egl import GLContext
+        else:
+            from mujoco import GLContext
+        return GLContext(width, height)
+    except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
+        raise OSError(f"MuJoCo cannot draw on this machine ({error}); {NO_DRIVER}") from None
 
 
 def _prepared(model: Any, height: int, width: int, profile: Profile) -> Any:

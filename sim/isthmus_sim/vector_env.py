@@ -11,22 +11,27 @@ is no experience of the task: a learner leaves it out, or an explosion could loo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from isthmus.control import ControlStep
 from isthmus.guard import STOP
 from isthmus.monitors import finite
-from isthmus.records import Array
+from isthmus.records import Array, Measurement
 from isthmus.unguarded import Unguarded
+from isthmus_sim.calls import asked_actions, asked_rows, asked_seed, asked_seeds, render_mode_of
 from isthmus_sim.explosions import exploded, kept_finite
 from isthmus_sim.plants import RenderedSimulator
 from isthmus_sim.randomization import Sampler
 from isthmus_sim.spaces import action_space, observation_space
+from isthmus_sim.suites import SuiteVectorEnv
 from isthmus_sim.task import Scorer, Task, Transition
 
 __all__ = ["TaskEnv", "TaskVectorEnv"]
@@ -46,9 +51,9 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         progress: of the training, 0 … 1; widens the curricula of the randomisation. Set by whoever trains; 1 draws from the full ranges.
     """
 
-    metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 - Gymnasium's name and type
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 - Gymnasium's name and type
 
-    render_mode = "rgb_array"
+    render_mode: str | None = "rgb_array"
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         self.task, self.plant = task, plant
         self.progress = 1.0
         self._autoreset = autoreset
+        self.metadata = {**self.metadata, "autoreset_mode": AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED}
         self._randomization = randomization
         self.num_envs = plant.batch
         self.single_observation_space = observation_space(task.contract)
@@ -87,15 +93,32 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         self._dumps, self._dumped = dumps, 0
         self._inputs = {signal.name: np.zeros((self.num_envs, len(signal.elements))) for signal in task.contract.inputs}
         self._generators = [np.random.default_rng(row) for row in range(self.num_envs)]
+        self._before: Measurement | None = None
 
     def reset(
-        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Begin all episodes. With `seed`, row i draws from a generator of `seed + i`; its first episode is the one of that seed."""
-        if seed is not None:
-            seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
-            self._generators = [np.random.default_rng(value) for value in seeds]
-        self._begin(np.arange(self.num_envs))
+        """Begin episodes.
+
+        Args:
+            seed: row i draws from a generator of `seed + i`, and its first episode is the one of that seed; or one seed per row, None keeps the
+                row's generator.
+            options: `{"reset_mask": mask}` begins only the rows of a mask `[num_envs]` bool; the others stay where they are.
+
+        Returns:
+            the observation of all rows, and nothing else.
+
+        Raises:
+            ValueError: a wrong seed, number of seeds, or option.
+            ResetNeeded: of some rows, before all of them have begun.
+        """
+        rows, seeds = asked_rows(options, self.num_envs), asked_seeds(seed, self.num_envs)
+        if self._before is None and len(rows) < self.num_envs:
+            raise ResetNeeded("the first reset must be of all rows, without a reset_mask")
+        for row in rows:
+            if seeds[row] is not None:
+                self._generators[row] = np.random.default_rng(seeds[row])
+        self._begin(rows)
         self._before = self.plant.truth()
         return self._step.observe(self._inputs), {}
 
@@ -110,8 +133,14 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
             stopped the row, its physics exploded, or it is invalid: a learner bootstraps there, so that a stop is neither punished nor a way out of
             punishment), and info with `success`, `rung`, `diverged`, `invalid` `[num_envs]`, reward terms, `final_obs` where rows ended and
             `cause` where the guard stopped one.
+
+        Raises:
+            ResetNeeded: no episode has begun.
+            ValueError: the actions have another shape.
         """
-        asked = np.asarray(actions, dtype=np.float64)
+        if self._before is None:
+            raise ResetNeeded("Cannot call env.step() before calling env.reset()")
+        asked = asked_actions(actions, (self.num_envs, *self.single_action_space.shape))
         decision = self._step.act(asked)
         invalid = np.zeros(self.num_envs, dtype=bool)
         if not finite(asked):
@@ -168,9 +197,9 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
                 observation = self._step.observe(self._inputs)
         return observation, outcome.reward, terminated, truncated, info
 
-    def render(self) -> tuple[Array, ...]:
-        """One picture `[H, W, 3]` per row."""
-        return tuple(self.picture(row) for row in range(self.num_envs))
+    def render(self) -> tuple[Array, ...] | None:
+        """One picture `[H, W, 3]` per row; None without a render mode."""
+        return None if self.render_mode is None else tuple(self.picture(row) for row in range(self.num_envs))
 
     def picture(self, row: int = 0, height: int = 480, width: int = 640) -> Array:
         """A picture `[height, width, 3]` of one row, with its goal."""
@@ -215,35 +244,43 @@ class TaskEnv(gymnasium.Env[dict[str, Array], Array]):
     """One episode at a time, for code that expects a plain Gymnasium environment."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 - Gymnasium's name and type
-    render_mode = "rgb_array"
 
-    def __init__(self, task: Task, plant: RenderedSimulator, *, randomization: Sampler | None = None) -> None:
-        """Bind task and plant.
+    def __init__(self, vector: TaskVectorEnv | SuiteVectorEnv, render_mode: str | None = "rgb_array") -> None:
+        """Wrap.
 
         Args:
-            task: what is asked.
-            plant: has one row, and is closed with the environment.
-            randomization: bound to the plant; draws physical parameters for each episode.
+            vector: has one row, does not begin anew by itself, and is closed with the environment.
+            render_mode: "rgb_array", or None to draw nothing.
+
+        Raises:
+            ValueError: unknown render mode.
         """
-        self._vector = TaskVectorEnv(task, plant, autoreset=False, randomization=randomization)
-        self.observation_space = self._vector.single_observation_space
-        self.action_space = self._vector.single_action_space
+        self._vector = vector
+        self.render_mode = render_mode_of(render_mode)
+        self.observation_space, self.action_space = vector.single_observation_space, vector.single_action_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Begin an episode; with `seed`, the one of that seed."""
-        super().reset(seed=seed)
-        observation, info = self._vector.reset(seed=seed, options=options)
+        """Begin an episode; with `seed`, the one of that seed.
+
+        Raises:
+            ValueError: a wrong seed, or an option.
+        """
+        plain = asked_seed(seed)
+        super().reset(seed=plain)
+        observation, info = self._vector.reset(seed=plain, options=options)
         return _row(observation), info
 
     def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
         """One control period; see `TaskVectorEnv.step`. After the end of an episode, call `reset`."""
-        observation, reward, terminated, truncated, info = self._vector.step(np.asarray(action)[None])
-        scalars = {name: bool(info[name][0]) for name in ("success", "diverged", "invalid")} | {"rung": int(info["rung"][0])}
+        asked = asked_actions(action, self.action_space.shape or ())
+        observation, reward, terminated, truncated, info = self._vector.step(asked[None])
+        scalars: dict[str, Any] = {name: bool(info[name][0]) for name in ("success", "diverged", "invalid") if name in info}
+        scalars |= {"rung": int(info["rung"][0])} if "rung" in info else {}
         return _row(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), scalars
 
-    def render(self) -> Array:
-        """A picture `[H, W, 3]`."""
-        return self._vector.picture()
+    def render(self) -> Array | None:
+        """A picture `[H, W, 3]`; None without a render mode."""
+        return None if self.render_mode is None else self._vector.picture()
 
     def close(self) -> None:
         """Close the plant."""

@@ -13,7 +13,7 @@ from isthmus_sim.tasks import get_task
 
 @pytest.fixture(autouse=True)
 def no_screen(monkeypatch):
-    monkeypatch.setattr("isthmus_cli.view.command._has_screen", lambda: False)
+    monkeypatch.setattr("isthmus_cli.view.command.has_screen", lambda: False)
 
 
 @pytest.fixture

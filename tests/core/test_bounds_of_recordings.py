@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import struct
 import zlib
 
@@ -30,8 +31,14 @@ def recording(path, compression=CompressionType.ZSTD):
         def channel(topic, kind, definition):
             return writer.register_channel(topic, "cdr", writer.register_schema(kind, "ros2msg", definition.encode()))
 
+        periods = itertools.count()
+        period = 0
+
         def write(topic, kind, content, definition=None):
-            writer.add_message(channel(topic, kind, definition or messages.SCHEMAS[kind]), 0, content, 0, 0)
+            nonlocal period
+            if topic == "/joint_states":
+                period = next(periods)
+            writer.add_message(channel(topic, kind, definition or messages.SCHEMAS[kind]), 0, content, 0, period)
 
         yield write
         writer.finish()
@@ -45,7 +52,7 @@ def serialised(kind, message):
 
 STATE = messages.joint_state(messages.header(0), ("elbow_joint",), position=np.zeros((1, 1)))
 BLACK = messages.image(messages.header(0), np.zeros((5000, 5000, 1), dtype=np.uint8))
-PASS = messages.diagnostics(messages.header(0), 0, "guard", "pass", {"rung": "pass", "cause": "", "sequence": "0"})
+PASS = messages.diagnostics(messages.header(0), 0, "guard", "pass", {"rung": "pass", "cause": ""})
 
 
 STATES = ("/joint_states", "sensor_msgs/msg/JointState", serialised("sensor_msgs/msg/JointState", STATE))

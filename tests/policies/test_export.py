@@ -91,3 +91,33 @@ def test_a_row_does_not_depend_on_how_many_others_there_are(batch):
     for first in range(0, 24 - batch, 5):
         part = policy.act({name: values[first : first + batch] for name, values in samples.items()}).actions
         np.testing.assert_array_equal(part, whole[first : first + batch])
+
+
+class Blind(Actor):
+    """Does not look at one signal."""
+
+    def forward(self, observation):
+        position = observation["joint_position"]
+        return 0.1 * torch.tanh(position[:, -1:])
+
+
+def test_a_network_that_ignores_signals_is_exported(tmp_path):
+    policy = export_graph(CONTRACT, Blind(), observations()).policy()
+    policy_conformance(policy)
+    samples = observations(3)
+    assert {signal.name for signal in CONTRACT.observation} > {"joint_position"}
+    np.testing.assert_allclose(policy.act(samples).actions, 0.1 * np.tanh(samples["joint_position"][:, -1:]), atol=1e-6)
+
+
+def test_bounds_of_numpy_are_plain_numbers_when_written():
+    bounded = dataclasses.replace(
+        CONTRACT,
+        control_period=np.float64(CONTRACT.control_period),
+        horizon=np.int64(1),
+        action=dataclasses.replace(
+            CONTRACT.action, low=np.array(CONTRACT.action.low), high=[np.float32(one) for one in CONTRACT.action.high]
+        ),
+    )
+    assert bounded.to_json() == CONTRACT.to_json()
+    assert {type(one) for one in (*bounded.action.low, *bounded.action.high, bounded.control_period)} == {float}
+    assert repr(bounded.action) == repr(CONTRACT.action)

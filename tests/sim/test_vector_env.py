@@ -157,7 +157,7 @@ def test_the_checkers_of_gymnasium_and_stable_baselines_are_content(name):
     from stable_baselines3.common.env_checker import check_env as check_sb3
 
     task = get_task(name)
-    env = TaskEnv(task, task_plant("mujoco", task, 1))
+    env = TaskEnv(TaskVectorEnv(task, task_plant("mujoco", task, 1), autoreset=False))
     check_env(env, skip_render_check=True)
     check_sb3(env, warn=False, skip_render_check=True)
     assert isinstance(env.observation_space, gymnasium.spaces.Dict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import numpy as np
 import tyro
 
 from isthmus import strict
-from isthmus_cli.console import complain, say, show_table
+from isthmus_cli.console import complain, say, show_table, write_json
 from isthmus_cli.files import nothing_to_resume
 from isthmus_cli.progress import Progress
 from isthmus_cli.sweep.plan import SweepPlan, load_plan
@@ -139,9 +138,9 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
     def write() -> list[dict[str, Any]]:
         told = [*done.values(), *(_told(plan, out, trial) for trial in trials.values())]
         told.sort(key=lambda trial: trial["number"])
-        _write(out / "sweep.json", {"plan": plain, "trials": told})
+        write_json({"plan": plain, "trials": told}, out / "sweep.json")
         if best := _best(told):
-            _write(out / "best.json", best)
+            write_json(best, out / "best.json")
         return told
 
     for suggestion in search.unfinished:
@@ -243,9 +242,3 @@ def _shown(plan: SweepPlan, trial: Mapping[str, Any]) -> list[str]:
 
 def _folder(out: Path, number: int, seed: int) -> Path:
     return out / f"trial_{number:03d}" / f"seed_{seed}"
-
-
-def _write(path: Path, data: Any) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(strict.encode(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)

@@ -12,6 +12,7 @@ from typing import Any
 
 from isthmus import strict
 from isthmus.artifact import Artifact
+from isthmus.files import write_whole
 from isthmus_cli.sweep.plan import SweepPlan
 from isthmus_policies.learner import DivergedError
 
@@ -90,9 +91,7 @@ def locked(path: Path, wait: bool) -> Iterator[None]:
 
 
 def _kept(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
-    partial = folder / f"{_RESULT}.partial"
-    partial.write_bytes(strict.canonical_json(result))
-    partial.replace(folder / _RESULT)
+    write_whole(folder / _RESULT, strict.canonical_json(result))
     return result
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from isthmus.contract import Contract
+from isthmus.files import write_whole
 from isthmus.specification import Specification
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import check_planned, engine_model, planned_tasks
@@ -111,4 +112,4 @@ class TrainNpc:
 
 def _write_curve(training: Training, path: Path) -> None:
     rows = [dict(zip(("iteration", "seconds", "satisfied", "robustness"), row, strict=True)) for row in training.curve]
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(rows, indent=1) + "\n")

@@ -78,6 +78,8 @@ def load_recordings(recordings: Recordings, task: Task | SuiteTask, contract: Co
     for file in recordings.files:
         trace = read_trace(file)
         periods += len(trace)
+        if not trace.complete and not quiet:
+            say(f"{file} was cut off: {len(trace)} control periods are left of it")
         try:
             episodes += recorded_episodes(trace, task, contract)
         except ValueError as error:

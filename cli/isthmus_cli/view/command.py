@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from isthmus_cli.view.agents import Agent
 from isthmus_evidence.contracts import check_contract, task_for
 from isthmus_evidence.pictures.film import Film
 from isthmus_sim.episodes import run_episodes
+from isthmus_sim.graphics import check_drawing, check_mujoco, has_screen
 from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
@@ -64,6 +63,8 @@ class View:
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
         film = Film(self.video) if self.video else None
+        if film:
+            check_drawing()
         if self.dump is not None:
             _show_dump(self.dump, film)
         else:
@@ -76,7 +77,7 @@ class View:
                 policy, replan = artifact.policy(), default_replan(artifact)
                 task = task_for(task, policy.contract)
                 check_contract(policy.contract, task)
-            if film is None and not _has_screen():
+            if film is None and not has_screen():
                 raise ValueError(_NO_SCREEN)
             _show_task(task, policy, self.seed, film, replan)
         if film:
@@ -135,13 +136,14 @@ def _follow(window: Any, plant: Any, period: float) -> Callable[[Tick], None]:
 
 
 def _show_dump(path: Path, film: Film | None) -> None:
+    check_mujoco()
     from isthmus_sim.dumps import diagnose, load_dump
 
     dump = load_dump(path)
     show_table(str(path), ("", "in the last finite state"), diagnose(dump))
     if film:
         _film_dump(dump, film)
-    elif not _has_screen():
+    elif not has_screen():
         say(_NO_SCREEN)
     else:
         import mujoco.viewer
@@ -169,7 +171,3 @@ def _film_dump(dump: Any, film: Film) -> None:
             film.add(lambda: renderer.picture(dump.model, dump.data, view))
     finally:
         renderer.close()
-
-
-def _has_screen() -> bool:
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

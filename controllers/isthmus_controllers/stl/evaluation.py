@@ -19,8 +19,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from isthmus import strict
-from isthmus.arrays import is_symbolic, library
+from isthmus.arrays import is_symbolic, is_torch, library
 from isthmus_controllers.stl.expressions import Predicate
 from isthmus_controllers.stl.extremes import Extremes
 from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Implies, Not, Or, Until
@@ -80,8 +82,8 @@ class Evaluation:
             raise ValueError(f"end {end!r} has infinite robustness and goes with mode 'exact', got {mode!r}")
         self._extremes = Extremes(mode, temperature)
         self._end = end
-        self._signals = signals
         self.length = _length(formula.signals, signals)
+        self._signals = {name: _real(signals[name]) for name in formula.signals}
 
     def of(self, formula: Formula, first: int, last: int) -> Any:
         """Robustness at times first … last, `[B, last - first + 1]`; fewer where a truncated trace ends before.
@@ -130,7 +132,8 @@ class Evaluation:
         # A sample that is missing stands for any value, also where its comparison could only come out one way.
         columns = [min(sample, self.length - 1) for sample in range(first, last + 1)] if end in _MISSING else slice(first, last + 1)
         used = {name: self._signals[name][:, columns] for name in predicate.signals}
-        margin = predicate.margin(used)
+        with np.errstate(all="ignore"):  # a division by zero is infinite, as online
+            margin = predicate.margin(used)
         if not is_symbolic(margin) and (margin != margin).any():
             for name, values in used.items():
                 if (values != values).any():
@@ -180,6 +183,13 @@ def _length(names: frozenset[str], signals: Mapping[str, Any]) -> int:
     if len(set(shapes.values())) > 1:
         raise ValueError(f"signals must have one shape, got {', '.join(f'{name} {list(shape)}' for name, shape in shapes.items())}")
     return next(iter(shapes.values()))[1]
+
+
+def _real(values: Any) -> Any:
+    """Signals in double precision, whatever they were stored as; torch's floating types stay, for their gradients."""
+    if is_torch(values):
+        return values if values.is_floating_point() else values.double()
+    return values if is_symbolic(values) else np.asarray(values, dtype=np.float64)
 
 
 def _place(values: Any, first: int) -> str:

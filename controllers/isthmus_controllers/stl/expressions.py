@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Union
 
+import numpy as np
+
 from isthmus.arrays import length, maximum, minimum
 from isthmus_controllers.stl.formula import COMPARISON, Formula
 
@@ -18,7 +20,7 @@ _SYMBOLS: Mapping[str, tuple[int, Callable[[Any, Any], Any]]] = {
     "+": (1, lambda a, b: a + b),
     "-": (1, lambda a, b: a - b),
     "*": (2, lambda a, b: a * b),
-    "/": (2, lambda a, b: a / b),
+    "/": (2, lambda a, b: _quotient(a, b)),
 }
 FUNCTIONS = ("abs", "hypot", "max", "min")
 _SIGN, _ATOM = 3, 4  # how strongly a minus sign and a single thing bind
@@ -242,6 +244,14 @@ class Predicate(Formula):
 def signal(name: str) -> Signal:
     """A signal, to build formulas in Python: `stl.signal("gap") >= 1`."""
     return Signal(name)
+
+
+def _quotient(a: Any, b: Any) -> Any:
+    """A / b, as arrays have it for numbers too: n/0 is infinite, 0/0 is not a number."""
+    if isinstance(a, float | int) and isinstance(b, float | int):
+        with np.errstate(all="ignore"):
+            return float(np.float64(a) / np.float64(b))
+    return a / b
 
 
 def _enclosed(expression: Expression, binding: int) -> str:

@@ -83,7 +83,7 @@ class Monitor:
                     raise ValueError(f"signal {name!r} is missing; {strict.suggest(name, values)}")
                 if value != value:
                     raise ValueError(f"signal {name!r} is NaN at sample {sample}")
-            self._whole.update(sample, values)
+            self._whole.update(sample, {name: float(values[name]) for name in self._names})
         self.newest = Verdict(sample, float(self._whole.low[0]), float(self._whole.high[0]))
         return self.newest
 

@@ -16,6 +16,7 @@ from isthmus.contract import Contract
 from isthmus.kind import PolicyData
 from isthmus.kinds.session import start_session
 from isthmus.onnx_audit import audit_onnx
+from isthmus.policy import batched
 from isthmus.records import ActionChunk, Array
 
 __all__ = ["GraphPolicy", "graph_artifact"]
@@ -80,7 +81,8 @@ class GraphPolicy:
         in another way than those that come four at a time, so that a row would depend on how many others there are.
 
         Args:
-            observation: `[B, history, *shape]` in SI units per signal name of the contract; other keys are ignored.
+            observation: `[B, history, *shape]` in SI units per signal name of the contract, or `[history, *shape]` of a single environment; other
+                keys are ignored.
 
         Returns:
             actions `[B, H, A]` float64, in SI units.
@@ -89,6 +91,7 @@ class GraphPolicy:
             KeyError: a signal is missing.
             ValueError: a signal or the result has the wrong shape.
         """
+        observation = batched(self.contract, observation)
         feed: dict[str, Array] = {}
         batch = None
         for signal in self.contract.observation:

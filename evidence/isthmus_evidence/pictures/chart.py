@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus.files import whole_file
+
 __all__ = ["save_chart"]
 
 
@@ -45,5 +47,5 @@ def save_chart(summary: Mapping[str, Any], path: Path) -> None:
         + (f": success {success['rate']:.2f} ({success['low']:.2f} … {success['high']:.2f})" if success else ""),
     )
     axes.legend(loc="best")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=120)

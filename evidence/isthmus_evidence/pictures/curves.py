@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.files import whole_file
 from isthmus.records import Array
 
 __all__ = ["save_frequency_chart", "save_learning_chart"]
@@ -80,5 +81,5 @@ def _draw_band(axes: Any, x: Array, middle: Array, low: Array, high: Array, *, l
 
 
 def _save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=120)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from isthmus import strict
+from isthmus.files import named, partial_of
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array
 from isthmus.runner import Tick
@@ -51,6 +55,7 @@ class Film:
         self._streams = path is not None and path.suffix == ".mp4"
         self.size = size or (_LARGE if self._streams else _SMALL)
         self._writer: Any = None
+        self._file: Path | None = None  # becomes the film when it is whole
         self._periods = 0
 
     @property
@@ -104,10 +109,8 @@ class Film:
         self._periods += 1
         if not due:
             return
-        if self._path and not (self.frames or self._writer):
-            # Now, because a GIF is written at the end, and ffmpeg would say in many lines that it cannot.
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.open("wb").close()
+        if self._path and not self._file:
+            self._open(self._path)
         picture = take()
         if not self._streams or self._path is None:
             self.frames.append(picture)
@@ -115,25 +118,47 @@ class Film:
         if self._writer is None:
             import imageio
 
-            self._writer = imageio.get_writer(self._path, fps=1 / (self.period * self.stride), macro_block_size=8)
-        self._writer.append_data(picture)
+            self._writer = imageio.get_writer(self._file, fps=1 / (self.period * self.stride), macro_block_size=8)
+        self._encoded(self._writer.append_data, picture)
 
     def save(self) -> None:
-        """Finish the file.
+        """Finish the file, which appears now.
 
         Raises:
             ValueError: nothing was filmed, or there is no file to write.
+            OSError: it cannot be written; the message names it.
         """
-        if self._path is None or not (self.frames or self._writer):
+        if self._path is None or self._file is None or not (self.frames or self._writer):
             raise ValueError(f"nothing was filmed, so {self._path or 'a film'} cannot be written")
         if self._writer is not None:
-            self._writer.close()
+            self._encoded(self._writer.close)
             self._writer = None
-            return
-        from PIL import Image
+        else:
+            from PIL import Image
 
-        first, *rest = [Image.fromarray(frame) for frame in self.frames]
-        first.save(self._path, save_all=True, append_images=rest, duration=round(self.period * self.stride * 1000), loop=0)
+            first, *rest = [Image.fromarray(frame) for frame in self.frames]
+            milliseconds = round(self.period * self.stride * 1000)
+            with named(self._path):
+                first.save(self._file, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+        with named(self._path):
+            self._file.replace(self._path)
+        self._file = None
+
+    def _open(self, path: Path) -> None:
+        """See now that the file can be written: a GIF is written at the end, and ffmpeg would say in many lines that it cannot."""
+        with named(path):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = partial_of(path)
+            self._file.open("wb").close()
+        weakref.finalize(self, self._file.unlink, missing_ok=True)  # a film that is never saved leaves nothing
+
+    def _encoded(self, write: Callable[..., None], *values: Any) -> None:
+        try:
+            write(*values)
+        except OSError as error:  # imageio adds what it called, in many lines
+            raise OSError(f"{self._path}: the film cannot be written: {str(error).strip().splitlines()[0]}") from None
 
 
 def _point(values: Array, time: float) -> tuple[float, float, float]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.files import whole_file
 from isthmus.records import Array
 
 __all__ = ["Episode", "command_chart", "distance_chart", "hero", "histogram", "interval_chart", "learning_curve"]
@@ -192,7 +193,8 @@ def hero(path: Path, frames: Mapping[str, Sequence[Array]], episode: Episode, ca
             axes.set_axis_off()
     _style(panels[2], _PAPER, 10)
     _draw_outcome(panels[2], _PAPER, "ros", episode, 1.08 * float(np.nanmax(episode.outcome)))
-    figure.savefig(path, dpi=200)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=200)
 
 
 def _draw_outcome(axes: Any, color: Mapping[str, str], world: str, episode: Episode, top: float) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isthmus.files import whole_file
 from isthmus.records import Array
 from isthmus.runner import Tick
 from isthmus_evidence.pictures.film import Film
@@ -102,7 +103,8 @@ def save_stills(folder: Path, films: Mapping[str, Stills]) -> dict[str, list[Arr
     pictures = cut_out({plant: film.frames for plant, film in films.items()})
     for plant, frames in pictures.items():
         for step, frame in zip(films[plant].steps, frames, strict=False):  # an episode that the guard stopped has fewer
-            Image.fromarray(frame).save(folder / f"{plant}-{step:06d}.png", optimize=True)
+            with whole_file(folder / f"{plant}-{step:06d}.png") as partial:
+                Image.fromarray(frame).save(partial, optimize=True)
     return pictures
 
 

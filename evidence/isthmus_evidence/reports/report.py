@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from isthmus.files import write_whole
 from isthmus_evidence.files import write_json
 from isthmus_evidence.reports.demo_files import load_demo
 from isthmus_evidence.reports.page import page
@@ -29,5 +30,5 @@ def write_report(folder: Path) -> tuple[Path, Path]:
     demo = load_demo(folder)
     html, figures = folder / "report.html", folder / "report.json"
     write_json(demo.figures(), figures)
-    html.write_text(page(demo), encoding="utf-8")
+    write_whole(html, page(demo))
     return html, figures

@@ -12,6 +12,7 @@ from isthmus.plant import Simulator
 from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
 from isthmus_sim.appearance import AppearanceRanges
+from isthmus_sim.graphics import check_mujoco
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.scene import Scene, flat_ground
 from isthmus_sim.task import Task
@@ -94,7 +95,7 @@ def make_plant(
         raise ValueError(f"unknown plant {name!r}; {strict.suggest(name, _ENGINES)}")
     if mode not in robot.command_modes:
         raise ValueError(f"robot {robot.name!r} has no command mode {mode!r}; it has: {', '.join(robot.command_modes)}")
-    _check_installed(name)
+    _check_usable(name)
     scene = flat_ground(robot) if scene is None else scene
     arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": batch, "scene": scene, "cameras": cameras}
     if appearance is not None:
@@ -112,9 +113,11 @@ def make_plant(
     return PybulletPlant(robot, **arguments)
 
 
-def _check_installed(name: str) -> None:
+def _check_usable(name: str) -> None:
     if importlib.util.find_spec(name) is None:
         raise ModuleNotFoundError(f"plant {name!r} needs {name}; {_ENGINES[name]}")
+    if name == "mujoco":
+        check_mujoco()
 
 
 def task_plant(name: str, task: Task, batch: int = 1, appearance: AppearanceRanges | None = None) -> RenderedSimulator:
@@ -131,7 +134,7 @@ def task_plant(name: str, task: Task, batch: int = 1, appearance: AppearanceRang
         ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
     """
     if name in _ENGINES:
-        _check_installed(name)
+        _check_usable(name)
     if name in _ENGINES and name not in task.plants:
         raise ValueError(f"task {task.name!r} runs on {', '.join(task.plants)}, not on {name!r}")
     contract = task.contract

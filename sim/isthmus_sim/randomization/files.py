@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import strict
+from isthmus.files import write_whole
 from isthmus_sim.appearance import AppearanceRanges
 from isthmus_sim.randomization.distributions import DISTRIBUTIONS
 from isthmus_sim.randomization.gaussian import Correlated
@@ -74,7 +75,7 @@ def save_randomization(randomization: Randomization, path: Path, comment: str = 
     import yaml
 
     head = "".join(f"# {line}\n" for line in comment.splitlines())
-    path.write_text(head + yaml.safe_dump(randomization.plain(), sort_keys=False, allow_unicode=True, width=140), encoding="utf-8")
+    write_whole(path, head + yaml.safe_dump(randomization.plain(), sort_keys=False, allow_unicode=True, width=140))
 
 
 def read_latency(path: Path, series: str) -> Latency:

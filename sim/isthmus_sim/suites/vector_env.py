@@ -7,9 +7,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from isthmus.records import Array
+from isthmus_sim.calls import asked_actions, asked_rows, asked_seeds
 from isthmus_sim.spaces import action_space, observation_space
 from isthmus_sim.suites.derive import read_signals
 from isthmus_sim.suites.suite import DivergedSuiteError, SuiteTask
@@ -35,8 +38,8 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
     """
 
     progress = 1.0
-    metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"]}  # noqa: RUF012 - Gymnasium's name and type
-    render_mode = "rgb_array"
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": ["rgb_array"]}  # noqa: RUF012 - Gymnasium's name and type
+    render_mode: str | None = "rgb_array"
 
     def __init__(self, task: SuiteTask, num_envs: int, *, autoreset: bool = True, picture_size: int | None = None) -> None:
         """Make the environments.
@@ -53,6 +56,8 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         self.task, self.num_envs = task, num_envs
         self.diverged = 0
         self._autoreset = autoreset
+        self.metadata = {**self.metadata, "autoreset_mode": AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED}
+        self._begun = False
         contract = task.contract
         self.single_observation_space = observation_space(contract)
         self.single_action_space = action_space(contract)
@@ -68,12 +73,15 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         }
 
     def reset(
-        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Begin all episodes. With an int, row i begins the episode of seed + i; with a list, each row that of its own."""
-        seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
-        for row in range(self.num_envs):
-            self._begin(row, None if seeds is None else int(seeds[row]))
+        """Begin episodes; seeds, options and errors are those of `TaskVectorEnv.reset`."""
+        rows, seeds = asked_rows(options, self.num_envs), asked_seeds(seed, self.num_envs)
+        if not self._begun and len(rows) < self.num_envs:
+            raise ResetNeeded("the first reset must be of all rows, without a reset_mask")
+        for row in rows.tolist():
+            self._begin(row, seeds[row])
+        self._begun = True
         return self._observation(), {}
 
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
@@ -84,7 +92,14 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
 
         Returns:
             observation, reward `[num_envs]`, terminated, truncated (time limit, diverged or invalid) and info.
+
+        Raises:
+            ResetNeeded: no episode has begun.
+            ValueError: the actions have another shape.
         """
+        if not self._begun:
+            raise ResetNeeded("Cannot call env.step() before calling env.reset()")
+        actions = asked_actions(actions, (self.num_envs, *self.single_action_space.shape))
         reward = np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool)
         diverged, invalid = np.zeros(self.num_envs, dtype=bool), np.asarray(~np.isfinite(actions).all(axis=1))
