@@ -49,6 +49,7 @@ COMMANDS = (
     "tasks",
     "robots",
     "robots import",
+    "new",
     "plants",
     "demo",
 )

@@ -15,11 +15,12 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from isthmus.artifact import Artifact, ArtifactError
+from isthmus.artifact import ArtifactError
 from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.robot import Robot, load_robot
 from isthmus_cli.console import say, show_table, write_json
+from isthmus_cli.files import check_policy_file, load_artifact
 from isthmus_cli.robots import NOT_RUN, robot_folders
 from isthmus_evidence.provenance import installed_version
 from isthmus_sim.graphics import NO_DRIVER, drawing_problem
@@ -99,8 +100,10 @@ class Doctor:
         """Run the command.
 
         Raises:
-            ValueError: unknown robot; the message lists the known ones.
+            ValueError: unknown robot, with the known ones; or the policy is no file, with what it is instead.
         """
+        if self.policy is not None and not self.policy.is_file():
+            check_policy_file(self.policy)
         folders = robot_folders(self.robots)
         robot = load_robot(self.robot, folders) if self.robot is not None else None
         checks = [*_packages(), *_rendering(), *_ros()]
@@ -163,7 +166,7 @@ def _attempt(program: str) -> str:
 
 def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iterator[Check]:
     try:
-        artifact = Artifact.load(path)
+        artifact = load_artifact(path)
         policy = artifact.policy()
     except ArtifactError as error:
         yield Check("policy", WRONG, str(error), "use the file as `isthmus train` wrote it")

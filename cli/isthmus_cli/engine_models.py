@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus import strict
+from isthmus_cli.engines import check_engine
 from isthmus_controllers import stl
-from isthmus_sim.plants import plant_names
 from isthmus_sim.systems import System, dodge, navigate, system_names
 from isthmus_sim.systems.response import Response, measured_response
 from isthmus_sim.tasks import get_task
@@ -33,8 +33,7 @@ def check_planned(task: str, plant: str = "mujoco") -> None:
     """
     if task not in planned_tasks():
         raise ValueError(f"no model to plan on for task {task!r}; {strict.suggest(task, planned_tasks())}")
-    if plant not in plant_names():
-        raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
+    check_engine(plant)
 
 
 def engine_model(name: str, plant: str, seed: int) -> System:

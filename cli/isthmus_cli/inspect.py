@@ -13,6 +13,7 @@ import tyro
 from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, show, show_table, write_json
+from isthmus_cli.files import load_artifact
 from isthmus_cli.signals import show_limits, show_signals
 from isthmus_evidence.reports.frequency_report import curve_table, is_curve
 
@@ -37,7 +38,7 @@ class Inspect:
         Raises:
             ArtifactError: the file is refused; the message names the member.
         """
-        artifact = Artifact.load(self.policy)
+        artifact = load_artifact(self.policy)
         if self.json:
             write_json({"file": str(self.policy), **_facts(artifact), "contract": artifact.contract})
             return 0

@@ -7,9 +7,13 @@ the command that was asked for is imported.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
+import inspect
 import io
 import itertools
+import re
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +24,7 @@ from isthmus_cli.console import complain, say
 __all__ = ["main"]
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
+_GENERAL = "The defaults below are of a task without settings of its own; those of a task are shown by: {prog} TASK --help"
 
 _COMMANDS = {
     "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
@@ -36,7 +41,11 @@ _COMMANDS = {
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),
     "doctor": ("isthmus_cli.doctor:Doctor", "check this machine, and whether a policy fits a robot"),
     "tasks": ("isthmus_cli.tasks:Tasks", "list the tasks, or show one"),
-    "robots": ("isthmus_cli.robots:Robots", "list the robots, show one, or import one: isthmus robots import NAME URDF_OR_MJCF"),
+    "robots": (
+        "isthmus_cli.robots:Robots",
+        "list the robots, show one, or import one: isthmus robots import NAME URDF_OR_MJCF; with a first task: isthmus new",
+    ),
+    "new": ("isthmus_cli.new:New", "write a package with your robot and a first task: isthmus new my_lab --robot URDF"),
     "plants": ("isthmus_cli.plants:Plants", "list what can be controlled, and what is installed"),
     "demo": ("isthmus_cli.demo.command:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),
 }
@@ -108,8 +117,9 @@ def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], wh
     if not words or words[0] in ("-h", "--help"):
         _overview(path, known, what)
         return 0 if words else 2
-    name, rest = words[0], words[1:]
+    name, rest = words[0].lower().replace("_", "-"), words[1:]
     if name not in known:
+        name = words[0]
         raise ValueError(f"unknown {what} {name!r}; {strict.suggest(name, known)}")
     if name == "train":
         return _dispatch(rest, f"{path} {name}", _TRAIN, "algorithm")
@@ -117,7 +127,20 @@ def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], wh
         name, rest = "robots import", words[2:]
         known = {**known, name: ("isthmus_cli.robots:ImportRobot", "")}
     module, attribute = known[name][0].split(":")
-    return int(_parse(getattr(importlib.import_module(module), attribute), f"{path} {name}", rest).run())
+    return _perform(_parse(getattr(importlib.import_module(module), attribute), f"{path} {name}", rest), f"{path} {name}", rest)
+
+
+def _perform(command: Any, prog: str, words: list[str]) -> int:
+    """Run a command; after Ctrl-C, say the line that goes on with it."""
+    try:
+        code = int(command.run())
+    except KeyboardInterrupt:
+        complain("isthmus: interrupted")
+        code = INTERRUPTED
+    if code == INTERRUPTED and hasattr(command, "goes_on") and (option := command.goes_on()):
+        kept = [word for word in words if word not in ("--overwrite", option)]
+        say(f"go on with: {prog} {shlex.join([*kept, option])}")
+    return code
 
 
 def _parse(command: Any, prog: str, words: list[str]) -> Any:
@@ -125,14 +148,64 @@ def _parse(command: Any, prog: str, words: list[str]) -> Any:
 
     default = command.defaults(words) if hasattr(command, "defaults") else None
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
+    options: dict[str, Any] = {"prog": prog, "config": config, "registry": _whole_numbers()}
+    if default is not None:
+        options["default"] = default
+        if hasattr(command, "named") and not command.named(words):
+            options["description"] = f"{inspect.cleandoc(command.__doc__.partition('Attributes:')[0])}\n\n{_GENERAL.format(prog=prog)}"
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
-            return tyro.cli(command, prog=prog, args=words, config=config, **({"default": default} if default else {}))
+            return tyro.cli(command, args=words, **options)
     except SystemExit as exit_:
-        if exit_.code:
-            raise ValueError(f"{_unboxed(told.getvalue())}; see {prog} --help") from None
-        raise
+        if not exit_.code:
+            raise
+    complaint = _unboxed(told.getvalue())
+    unknown = re.match(r"Unrecognized options: (--?[\w-]+)", complaint)
+    raise ValueError(f"{complaint}; {_nearest(command, unknown[1], options) if unknown else ''}see {prog} --help")
+
+
+def _whole_numbers() -> Any:
+    """What reads an integer: 100000, or as people write large ones, 1e5 and 100_000."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def whole(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1, metavar="INT", instance_from_str=_whole, is_instance=lambda value: isinstance(value, int), str_from_instance=_written
+        )
+
+    return registry
+
+
+def _whole(words: list[str]) -> int:
+    try:
+        return int(words[0])
+    except ValueError:
+        value = float(words[0])
+    if not value.is_integer():
+        raise ValueError(f"{words[0]} is no integer")
+    return int(value)
+
+
+def _written(value: int) -> list[str]:
+    return [str(value)]
+
+
+def _nearest(command: Any, option: str, options: dict[str, Any]) -> str:
+    """The option that was meant, if one is near."""
+    import tyro
+
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+        tyro.cli(command, args=["--help"], **options)
+    known = sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", told.getvalue())))
+    near = difflib.get_close_matches(option.lower().replace("_", "-"), known, n=1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _unboxed(text: str) -> str:
@@ -163,4 +236,6 @@ def _sentence(error: Exception) -> str:
         return str(error.args[0])
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error)

@@ -11,6 +11,7 @@ import tyro
 
 from isthmus_cli.console import say
 from isthmus_cli.engine_models import check_planned
+from isthmus_cli.files import check_output
 from isthmus_controllers.planners.kind import installed_model, mpc_artifact
 from isthmus_controllers.planners.mpc_settings import MpcSettings
 from isthmus_evidence.provenance import commit
@@ -55,7 +56,7 @@ class Mpc:
             contract = dataclasses.replace(task.contract, horizon=installed_model(self.task, parameters).horizon)
         artifact = dataclasses.replace(mpc_artifact(contract, parameters, self.settings, commit()), specification=asked)
         path = self.out or Path("runs") / f"{self.task.replace(':', '-')}-mpc.isthmus"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        check_output(path)
         artifact.save(path)
         say(f"{path}; try: isthmus eval {path} --episodes 20")
         return 0

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from isthmus_cli.console import say
+from isthmus_cli.files import check_output
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_sim.tasks import get_task
 
@@ -37,7 +38,7 @@ class Script:
         path = self.out or Path("runs") / f"{self.task}-scripted.isthmus"
         task = get_task(self.task)
         artifact = dataclasses.replace(scripted_artifact(task.contract), specification=task.specification)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        check_output(path)
         artifact.save(path)
         say(f"{path}; try: isthmus eval {path} --episodes 20")
         return 0

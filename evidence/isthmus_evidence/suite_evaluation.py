@@ -12,6 +12,7 @@ from isthmus.motion import Motion, motion_of
 from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus_evidence.contracts import check_contract
+from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.pictures.film import Film
 from isthmus_evidence.summary import summarize
 from isthmus_sim.suites import SuiteEpisode, SuiteTask, SuiteVectorEnv, run_suite_episodes
@@ -41,7 +42,7 @@ def evaluate_suite(
         seed: of the first episode; the following ones count up.
         replan: actions of a chunk to execute before deciding again; None means all.
         film: gets the pictures of the first episode.
-        progress: called with episodes done and in total.
+        progress: called with episodes done and in total; may raise `EnoughError`, which leaves those.
 
     Returns:
         as `isthmus_evidence.summary.summarize`; `success` is None where the suite does not report it.
@@ -83,7 +84,10 @@ def evaluate_suite(
         cadence.inference += times.inference
         cadence.steps += times.steps
         if progress:
-            progress(len(results), episodes)
+            try:
+                progress(len(results), episodes)
+            except EnoughError:
+                break
     return summarize(
         task.name,
         task.suite,

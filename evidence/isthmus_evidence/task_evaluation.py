@@ -12,6 +12,7 @@ from isthmus.policy import Policy
 from isthmus.robot import load_robot
 from isthmus.runner import Tick
 from isthmus_evidence.contracts import check_contract
+from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.motions import MotionRecorder
 from isthmus_evidence.pictures.film import Film
 from isthmus_evidence.specification import Judge
@@ -53,7 +54,7 @@ def evaluate_task(
         randomization: parameters that are drawn from each episode's seed; in the result they are among those of the episode.
         record: folder for one MCAP trace per episode, `PLANT-SEED.mcap`; created if missing.
         film: gets the pictures of the first episode.
-        progress: called with control periods done and in total.
+        progress: called with control periods done and in total; may raise `EnoughError`, which leaves the episodes that are finished then.
 
     Returns:
         what `isthmus eval --json` writes; see `summarize`.
@@ -91,16 +92,23 @@ def evaluate_task(
                 watchers.append(film.camera(simulator, task))
             if progress:
                 watchers.append(_count(progress, number, len(chunks), task.episode_steps))
-            done, times = run_episodes(
-                chosen,
-                policy,
-                simulator,
-                chunk,
-                replan=replan,
-                parameters=parameters,
-                on_tick=lambda tick: _call(watchers, tick),  # noqa: B023
-                on_transition=lambda transition: _call(observers, transition),
-            )
+            try:
+                done, times = run_episodes(
+                    chosen,
+                    policy,
+                    simulator,
+                    chunk,
+                    replan=replan,
+                    parameters=parameters,
+                    on_tick=lambda tick: _call(watchers, tick),  # noqa: B023
+                    on_transition=lambda transition: _call(observers, transition),
+                )
+            except EnoughError:
+                if traces:
+                    traces.remove()
+                if not results:
+                    raise
+                break
             recorder.conclude(done)
             if judge:
                 judge.conclude(done)

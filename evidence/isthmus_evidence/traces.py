@@ -45,12 +45,11 @@ class EpisodeTraces:
         known = {"task": contract.task, "plant": plant}
         physical = [{f"parameter.{name}": repr(value) for name, value in row.items()} for row in parameters]
         self._contract = contract
+        self._files = [folder / f"{plant}-{seed:06d}.mcap" for seed in seeds]
         with contextlib.ExitStack() as stack:
             self._writers = [
-                stack.enter_context(
-                    TraceWriter(folder / f"{plant}-{seed:06d}.mcap", contract, {**known, **row, "seed": str(seed)}, base_frame)
-                )
-                for seed, row in zip(seeds, physical, strict=True)
+                stack.enter_context(TraceWriter(file, contract, {**known, **row, "seed": str(seed)}, base_frame))
+                for file, seed, row in zip(self._files, seeds, physical, strict=True)
             ]
             self._open = stack.pop_all()
 
@@ -82,6 +81,12 @@ class EpisodeTraces:
                     action=tick.chunk.actions[place] if decided and tick.chunk is not None else None,
                 )
             )
+
+    def remove(self) -> None:
+        """Close and delete the files, of episodes that were not finished."""
+        self._open.close()
+        for file in self._files:
+            file.unlink(missing_ok=True)
 
     def conclude(self, results: Sequence[EpisodeResult]) -> None:
         """Store the score of each row."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from isthmus import strict
 from isthmus.files import whole_file
 
-__all__ = ["KEPT", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_tensors"]
+__all__ = ["KEPT", "checkpoint_step", "load_checkpoint", "newest_checkpoint", "save_checkpoint", "write_tensors"]
 
 KEPT = 2
 
@@ -42,7 +42,11 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], stat
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Write tensors and plain data into one file, atomically; see `save_checkpoint`."""
+    """Write tensors and plain data into one file, which appears whole or not at all; see `save_checkpoint`.
+
+    Raises:
+        OSError: it cannot be written; names the file.
+    """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = strict.canonical_json(state).decode()
     with whole_file(path) as partial:
@@ -59,6 +63,11 @@ def newest_checkpoint(folder: Path) -> Path | None:
     """The newest file in a folder of checkpoints; None if there is none."""
     found = _checkpoints(folder)
     return found[-1] if found else None
+
+
+def checkpoint_step(path: Path) -> int:
+    """Control periods after which a checkpoint was taken, as its name says."""
+    return int(path.stem.partition("_")[2])
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

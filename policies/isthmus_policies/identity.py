@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from isthmus import strict
 from isthmus.files import write_whole
+from isthmus_policies.checkpoint import checkpoint_step, newest_checkpoint
 from isthmus_policies.learner import LearnerConfig
 
-__all__ = ["check_resumable", "write_identity"]
+__all__ = ["check_resumable", "clear_training", "holds_training", "steps_done", "write_identity"]
 
 _FILE = "config.json"
+_CHECKPOINTS = "checkpoints"
+_WRITTEN = (
+    *(_CHECKPOINTS, "tensorboard", "videos", "explosions"),
+    *("policy.isthmus", "last.isthmus", "metrics.jsonl", "training.jsonl", "diverged_*.safetensors", _FILE),
+)
 _LONGEST = 60  # characters of a value in a message
 
 
@@ -21,8 +28,28 @@ def write_identity(out: Path, algorithm: str, seed: int, config: LearnerConfig, 
     write_whole(out / _FILE, strict.canonical_json(_identity(algorithm, seed, config, notes, engine)))
 
 
+def holds_training(out: Path) -> bool:
+    """Whether a folder holds a training, finished or not."""
+    return (out / _FILE).is_file()
+
+
+def steps_done(out: Path) -> int:
+    """Control periods after which the newest checkpoint of a folder was taken; 0 without any."""
+    newest = newest_checkpoint(out / _CHECKPOINTS)
+    return checkpoint_step(newest) if newest else 0
+
+
+def clear_training(out: Path) -> None:
+    """Remove what a training wrote into a folder, and nothing else."""
+    for path in [path for name in _WRITTEN for path in out.glob(name)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def check_resumable(out: Path, algorithm: str, seed: int, config: LearnerConfig, notes: Mapping[str, Any]) -> None:
-    """See that a folder holds the same training; `notes` as in `write_identity`.
+    """See that a folder holds the same training, or one of fewer steps, which then goes on for longer; `notes` as in `write_identity`.
 
     Raises:
         ValueError: it holds another one; the message names what differs.
@@ -33,6 +60,8 @@ def check_resumable(out: Path, algorithm: str, seed: int, config: LearnerConfig,
         {**{name: data[name] for name in ("algorithm", "engine", "seed")}, **data.get("notes", {}), **data["config"]}
         for data in (here, there)
     )
+    if own["steps"] > other["steps"]:
+        other = {**other, "steps": own["steps"]}
     if differing := list(_differing("", own, other)):
         raise ValueError(f"{out} holds another training, which cannot be resumed with {', '.join(differing)}")
 

@@ -28,6 +28,7 @@ from isthmus_policies.checkpoint import save_checkpoint
 from isthmus_policies.export import PARITY_SAMPLES
 from isthmus_policies.features import FeatureEncoder
 from isthmus_policies.identity import write_identity
+from isthmus_policies.interruption import Interruption, interruption
 from isthmus_policies.journal import Journal
 from isthmus_policies.learner import find_device
 from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
@@ -101,11 +102,9 @@ def train_sb3_sac(
     told = {"algorithm": "sac", "engine": "sb3", "seed": seed, **(notes or {})}
     selection = Selection(contract, config, evaluate, out, git, told)
     session = _Session(model, contract, selection, journal, out, config, progress)
-    interrupted = False
-    try:
+    with interruption() as session.heard:
         model.learn(total_timesteps=config.steps, callback=session, log_interval=10)
-    except KeyboardInterrupt:
-        interrupted = True
+    interrupted = session.heard.asked and session.num_timesteps < config.steps
     if not interrupted and session.evaluated != session.num_timesteps:
         session.score()
     journal.close()
@@ -132,6 +131,7 @@ class _Session(BaseCallback):
         super().__init__()
         self.model = model
         self.evaluated = 0
+        self.heard = Interruption()
         self._contract, self._selection, self._journal, self._out = contract, selection, journal, out
         self._config, self._progress = config, progress
 
@@ -143,7 +143,7 @@ class _Session(BaseCallback):
             self.checkpoint()
         if self._progress:
             self._progress(self.num_timesteps, self._config.steps, evaluation)
-        return True
+        return not self.heard.asked
 
     def score(self) -> Evaluation:
         """Evaluate the policy of this moment, and keep it if it is the best so far."""

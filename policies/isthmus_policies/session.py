@@ -2,7 +2,8 @@
 
 At step 0 and every `checkpoint_every` control periods all rows of the environment begin new episodes, seeded by the training's seed and the step.
 So the environment has no state worth saving there, the checkpoint holds all else that learning depends on (networks, optimisers, replay,
-generators, counters), and a training that was killed and resumed does bit for bit what an uninterrupted one does.
+generators, counters), and a training that was killed and resumed does bit for bit what an uninterrupted one does. One that was interrupted goes on
+from a checkpoint of that moment, with new episodes.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Session:
     """
 
     checkpoint: Path
+    _saved: int
     _journal: Journal
 
     def __init__(
@@ -59,6 +61,7 @@ class Session:
         git: str,
         notes: Mapping[str, Any],
         offline: Offline | None = None,
+        experienced: bool = False,
     ) -> None:
         self.step = 0
         notes = {**notes, **({"offline": offline.identity} if offline else {})}
@@ -67,6 +70,7 @@ class Session:
         self._identity = (learner.algorithm, seed, config, notes)
         self._learner, self._out, self._config, self._seed, self._progress = learner, out, config, seed, progress
         self._rows = env.num_envs
+        self._warms_up_at_random = learner.warms_up_at_random and not experienced
         self._generator = np.random.default_rng(seed)
         self._replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), self._rows)
         self._explorer = Explorer(learner, env, self._replay, self._generator)
@@ -78,12 +82,15 @@ class Session:
         self._out.mkdir(parents=True, exist_ok=True)
         newest = newest_checkpoint(self._out / "checkpoints") if resume else None
         if newest is None:
+            if resume and (metrics := self._out / "metrics.jsonl").is_file() and metrics.stat().st_size:
+                raise ValueError(f"{self._out} holds the evaluations of a training, and no checkpoint from which it could go on")
             write_identity(self._out, *self._identity)
             self._save()
         else:
             check_resumable(self._out, *self._identity)
             self._load(newest)
-        self._journal = Journal(self._out, self.step)
+            write_identity(self._out, *self._identity)  # it may have more steps now
+        self._journal = Journal(self._out, None if newest is None else self.step)
         self._begin_episodes()
         return newest is not None
 
@@ -95,7 +102,7 @@ class Session:
     def advance(self) -> None:
         """One control period of all rows, and what is due after it."""
         config = self._config
-        at_random = self._learner.warms_up_at_random and self.step < config.learning_starts
+        at_random = self._warms_up_at_random and self.step < config.learning_starts
         self._explorer.advance(self._share, at_random)
         self.step += self._rows
         for losses in self._updater.advance(self.step, self._share):
@@ -113,6 +120,12 @@ class Session:
         if self._progress:
             self._progress(self.step, config.steps, evaluation)
 
+    def keep(self) -> None:
+        """Write a checkpoint of this moment, unless there is one. Where it is resumed, all rows begin new episodes."""
+        if self._saved != self.step:
+            self._replay.cut()
+            self._save()
+
     def export(self) -> Artifact:
         """The deterministic policy of this moment as a policy file."""
         return self.selection.export(self._learner.policy(), self._replay.observations(PARITY_SAMPLES), self.step)
@@ -123,7 +136,7 @@ class Session:
 
     def close(self) -> None:
         """Flush what was written down."""
-        self._journal.close()
+        self._journal.close(self.finished)
 
     def _begin_episodes(self) -> None:
         """Reset all rows, with a seed that is different at every step."""
@@ -158,6 +171,7 @@ class Session:
         parts = {"learner": self._learner.state(), "replay": self._replay.state()}
         tensors = {f"{owner}.{name}": tensor for owner, part in parts.items() for name, tensor in part.items()}
         self.checkpoint = save_checkpoint(self._out / "checkpoints", self.step, tensors, state)
+        self._saved = self.step
 
     def _load(self, path: Path) -> None:
         tensors, state = load_checkpoint(path)
@@ -171,4 +185,4 @@ class Session:
         self.selection.reached = state["reached"]
         self._generator.bit_generator.state = state["generator"]
         self._seconds, self._began = state["seconds"], time.monotonic()
-        self.checkpoint = path
+        self.checkpoint, self._saved = path, self.step

@@ -119,6 +119,30 @@ def test_doctor_reports_a_file_that_does_not_load(isthmus, tmp_path, healthy_mac
     assert "is not a zip archive" in out
 
 
+def test_what_is_no_policy_file_is_said_in_one_sentence_with_what_it_is(refuse, policies, tmp_path):
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    shutil.copy(policies / "reach.isthmus", run / "policy.isthmus")
+    for command in ("inspect", "eval", "doctor", "deploy", "view"):
+        assert f"{run} is the folder of a training; its policy file is {run / 'policy.isthmus'}" in refuse(command, run), command
+    assert "a folder, no policy file" in refuse("inspect", run / "checkpoints")
+    for name, content, what in (
+        ("step.safetensors", b"....", "a checkpoint of a training"),
+        ("robot.urdf", b"<robot/>", "a description of a robot"),
+        ("bag.mcap", b"\x89MCAP", "a recording"),
+        ("empty.isthmus", b"", "it is empty"),
+        ("odd.isthmus", b"\xff\xfe", "not a zip archive"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert what in refuse("inspect", tmp_path / name)
+    assert f"did you mean {run / 'policy.isthmus'}?" in refuse("inspect", run / "polcy.isthmus")
+
+
+def test_view_shows_a_policy_file_on_its_own_task(refuse, policies):
+    assert "there is no screen here" in refuse("view", policies / "pendulum.isthmus")
+    assert "give a task and one policy file" in refuse("view", policies / "pendulum.isthmus", policies / "reach.isthmus")
+
+
 def test_doctor_reports_a_broken_renderer(isthmus, monkeypatch):
     monkeypatch.setattr(doctor, "_ros", lambda: iter(()))
     monkeypatch.setattr(doctor, "_RENDER", "raise RuntimeError('no display')")

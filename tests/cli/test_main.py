@@ -47,11 +47,37 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
         ("doctor --robot ur5", "unknown robot 'ur5'; did you mean 'ur5e'? Known: diffbot, "),
         ("inspect nowhere.isthmus", "nowhere.isthmus cannot be read: No such file or directory"),
         ("eval", "Missing from isthmus eval: POLICY"),
-        ("plants --jsn", "Unrecognized options: --jsn"),
+        ("plants --jsn", "Unrecognized options: --jsn; did you mean --json? see isthmus plants --help"),
+        (
+            "train sac reach --learning_rat 1e-3",
+            "Unrecognized options: --learning_rat, 1e-3; did you mean --learning-rate? see isthmus train sac --help",
+        ),
+        ("train sac reach --steps 1.5", "1.5"),
+        (
+            "train sac reach --plant ros",
+            "--plant ros is no engine to train in; train in mujoco or pybullet, then run the file with: isthmus eval",
+        ),
+        ("train npc navigate --plant ros", "--plant ros is no engine to train in"),
+        ("doctor ur5e", "'ur5e' is a robot, no policy file; what is known of it: isthmus robots ur5e, isthmus doctor --robot ur5e"),
+        ("eval reach", "'reach' is a task, no policy file; train one with: isthmus train sac reach"),
+        ("view nowhere.isthmus", "nowhere.isthmus cannot be read: No such file or directory"),
     ],
 )
 def test_user_errors_are_one_sentence(refuse, words, sentence):
-    assert f"isthmus: {sentence}" in refuse(*words.split())
+    said = refuse(*words.split())
+    assert said.startswith("isthmus: ")
+    assert sentence in said
+
+
+def test_names_may_be_in_capitals_and_large_numbers_as_people_write_them(refuse):
+    for words in ("train SAC pendulum --steps 1e5", "train dsac_t pendulum --steps 100_000"):
+        assert "seed must be >= 0" in refuse(*words.split(), "--seed", -1)
+
+
+def test_defaults_without_a_task_are_said_to_be_no_tasks(isthmus):
+    told = "The defaults below are of a task without settings of its own"
+    assert told in " ".join(isthmus("train", "sac", "--help")[1].split())
+    assert told not in " ".join(isthmus("train", "sac", "reach", "--help")[1].split())
 
 
 def test_missing_packages_are_named_with_the_command_that_installs_them(refuse, monkeypatch, policies):

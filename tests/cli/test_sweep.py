@@ -331,6 +331,9 @@ def test_a_folder_with_another_sweep_is_not_continued(plan, tmp_path, refuse):
     run_sweep(plan(trials=1), out, Inline(parabola), quiet=True)
     file = tmp_path / "plan.yaml"
     assert "already holds a sweep; continue it with --resume" in refuse("sweep", file, "--out", out)
+    told = refuse("sweep", file, "--out", tmp_path / "oot", "--resume")
+    assert "oot holds no sweep that could be resumed" in told
+    assert "did you mean 'out'?" in told
     plan(trials=5, search="random", seed=3)
     told = refuse("sweep", file, "--out", out, "--resume")
     assert told.endswith('holds another sweep, which cannot be resumed with search "random" (there: "tpe"), seed 3 (there: 0)')

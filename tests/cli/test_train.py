@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_a_training_killed_at_random_moments_and_resumed_ends_with_the_same_weig
     generator = np.random.default_rng()
     kills = 0
     for _ in range(40):
-        process = start(*words, tmp_path / "killed", "--resume")
+        process = start(*words, tmp_path / "killed", *(("--resume",) if (tmp_path / "killed" / "config.json").exists() else ()))
         before = len(list(tmp_path.glob("killed/checkpoints/*")))
         while kills < 3 and process.poll() is None and len(list(tmp_path.glob("killed/checkpoints/*"))) <= min(before, 1):
             time.sleep(0.01)
@@ -96,9 +97,44 @@ def test_a_training_killed_at_random_moments_and_resumed_ends_with_the_same_weig
 
 
 def test_resume_refuses_another_training(trained, refuse):
-    told = refuse("train", "sac", "pendulum", "--steps", 800, "--seed", 3, "--out", trained, *SMALL, "--resume")
-    assert "holds another training, which cannot be resumed with steps 800 (there: 700)" in told
-    assert "continue it with --resume" in refuse("train", "sac", "pendulum", "--out", trained)
+    told = refuse("train", "sac", "pendulum", "--steps", 600, "--seed", 3, "--out", trained, *SMALL, "--resume")
+    assert "holds another training, which cannot be resumed with steps 600 (there: 700)" in told
+    told = refuse("train", "sac", "pendulum", "--out", trained)
+    assert "already holds a training, of 700 control periods; continue it with --resume, begin anew with --overwrite, or choose" in told
+    assert "give one of them" in refuse("train", "sac", "pendulum", "--out", trained, "--resume", "--overwrite")
+
+
+def test_a_mistyped_folder_is_not_resumed_and_the_one_that_was_meant_is_named(trained, refuse, tmp_path):
+    shutil.copytree(trained, tmp_path / "sac-pendulum-3")
+    told = refuse("train", "sac", "pendulum", "--out", tmp_path / "sac-pendlum-3", *SMALL, "--resume")
+    assert "sac-pendlum-3 holds no training that could be resumed" in told
+    assert "did you mean 'sac-pendulum-3'?" in told
+    assert not (tmp_path / "sac-pendlum-3").exists()
+    assert "there is none in" in refuse("train", "sac", "pendulum", "--out", tmp_path / "no" / "where", *SMALL, "--resume")
+
+
+def test_a_folder_in_which_nothing_was_learned_does_not_block_and_overwrite_begins_anew(trained, isthmus, tmp_path):
+    words = ("train", "sac", "pendulum", "--out", tmp_path / "run", *SMALL, "--steps", 120)
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    shutil.copy(trained / "config.json", tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert isthmus(*words)[0] == 0
+    assert isthmus(*words, "--overwrite", "--seed", 5)[0] == 0
+    assert Artifact.load(tmp_path / "run" / "policy.isthmus").training["seed"] == 5
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_a_finished_training_goes_on_for_longer_and_another_starts_from_its_policy(trained, isthmus, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    words = ("train", "sac", "pendulum", "--seed", 3, *SMALL)
+    code, out, _ = isthmus(*words, "--steps", 700, "--out", tmp_path / "run", "--resume")
+    assert (code, "nothing is left to do; train longer with more --steps" in out) == (0, True)
+    code, out, _ = isthmus(*words, "--steps", "8e2", "--out", tmp_path / "run", "--resume")
+    assert (code, "goes on at 700 of 800 control periods" in out) == (0, True)
+    assert Artifact.load(tmp_path / "run" / "last.isthmus").training["steps"] == 800
+    code, _, error = isthmus(*words, "--steps", 110, "--out", tmp_path / "from", "--from", trained / "policy.isthmus")
+    assert code == 0, error
+    assert Artifact.load(tmp_path / "from" / "last.isthmus").training["from"] == Artifact.load(trained / "policy.isthmus").policy_digest
 
 
 def test_the_engine_of_stable_baselines3_stays_available(isthmus, refuse, tmp_path):
@@ -109,19 +145,19 @@ def test_the_engine_of_stable_baselines3_stays_available(isthmus, refuse, tmp_pa
     assert "n_step must be 1 with --engine sb3, got 2" in refuse(*words[:6], tmp_path / "new", "--engine", "sb3", "--n-step", 2)
 
 
-def test_interrupted_training_keeps_a_checkpoint(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_keeps_a_checkpoint_and_says_how_to_go_on(tmp_path, number):
     process = start("train", "sac", "pendulum", "--steps", 100_000, "--out", tmp_path / "run", *SMALL)
     try:
         for line in process.stdout:
             if line.startswith("sac pendulum: "):
                 break
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == 130
-    checkpoint = re.search(r"^checkpoint: (.*)$", out, re.MULTILINE)
-    assert checkpoint
-    assert os.path.getsize(checkpoint[1]) > 0
-    assert re.search(r"interrupted after \d+ of 100000 control periods", out)
+    done = int(re.search(r"interrupted after (\d+) of 100000 control periods", out)[1])
+    assert re.search(r"^checkpoint: (.*)$", out, re.MULTILINE)[1] == str(tmp_path / "run" / "checkpoints" / f"step_{done:09d}.safetensors")
+    assert re.search(rf"^go on with: isthmus train sac pendulum .* --out {tmp_path / 'run'} .* --resume$", out, re.MULTILINE)
     assert Artifact.load(tmp_path / "run" / "policy.isthmus").contract.task == "pendulum"

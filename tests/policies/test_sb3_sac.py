@@ -1,4 +1,5 @@
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_equal_seeds_train_equal_networks_and_other_seeds_do_not(tmp_path):
 def test_interrupt_leaves_a_checkpoint_and_a_policy(tmp_path):
     def interrupt(step, total, evaluation):
         if step == 90:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     result = trained(tmp_path, progress=interrupt)
     assert result.interrupted

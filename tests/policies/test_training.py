@@ -2,6 +2,8 @@ import contextlib
 import dataclasses
 import json
 import re
+import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 
 import isthmus_sim
 from isthmus.artifact import Artifact
-from isthmus_policies.checkpoint import load_checkpoint, save_checkpoint
+from isthmus_policies.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
 from isthmus_policies.dsac_t import DsacT, DsacTConfig
+from isthmus_policies.export import export_graph
 from isthmus_policies.identity import check_resumable
 from isthmus_policies.learner import DivergedError, LearnerConfig
 from isthmus_policies.offline import Offline, recorded_replay
@@ -21,6 +24,7 @@ from isthmus_policies.outcome import Evaluation
 from isthmus_policies.sac import Sac, SacConfig
 from isthmus_policies.srl import Srl, SrlConfig
 from isthmus_policies.training import train
+from isthmus_policies.transfer import load_actor
 from isthmus_sim.randomization import load_randomization, randomized_plant
 from isthmus_sim.recordings import RecordedEpisode
 from isthmus_sim.tasks import get_task
@@ -69,14 +73,18 @@ def test_equal_seeds_train_equal_networks_and_other_seeds_do_not(tmp_path):
     assert not torch.equal(first["learner.actor.vector"], third["learner.actor.vector"])
 
 
+def metrics(out):
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
 class Killed(Exception):
     pass
 
 
-def interrupted_at(moment):
+def interrupted_at(moment, number=signal.SIGINT):
     def progress(step, total, evaluation):
         if step == moment:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
 
     return progress
 
@@ -114,23 +122,72 @@ def test_a_killed_and_resumed_training_ends_as_an_uninterrupted_one(uninterrupte
     assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [60, 120, 180]
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_a_policy(tmp_path):
-    result = trained(tmp_path, progress=interrupted_at(90))
-    assert result.interrupted
-    assert result.checkpoint.name == "step_000000080.safetensors"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_leaves_a_checkpoint_of_that_moment_and_goes_on_from_it(tmp_path, number):
+    before = signal.getsignal(number)
+    result = trained(tmp_path, progress=interrupted_at(90, number))
+    assert signal.getsignal(number) is before
+    assert (result.interrupted, result.checkpoint.name) == (True, "step_000000090.safetensors")
     assert Artifact.load(result.policy).training["steps"] == 60
+    assert Artifact.load(tmp_path / "last.isthmus").training["steps"] == 90
+    steps = []
+    result = trained(tmp_path, scores=(0.0, 2.0), resume=True, progress=lambda step, *_: steps.append(step))
+    assert (steps[0], result.steps, result.interrupted) == (91, 180, False)
+    assert [row["return"] for row in metrics(tmp_path)] == [1.0, 0.0, 2.0]
 
 
-def test_ctrl_c_soon_after_a_resumption_leaves_the_policy_that_is_there(tmp_path):
+def test_a_second_ctrl_c_ends_at_once(tmp_path):
+    def progress(step, total, evaluation):
+        if step == 90:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, progress=progress)
+    assert newest_checkpoint(tmp_path / "checkpoints").name == "step_000000080.safetensors"
+
+
+def test_what_a_killed_training_came_to_stays_until_it_is_come_to_again(tmp_path):
     never = SacConfig(**{**FIELDS, "checkpoint_every": 180})
     with pytest.raises(Killed):
         trained(tmp_path, config=never, progress=killed_at(130))
-    result = trained(tmp_path, config=never, resume=True, progress=interrupted_at(20))
+    result = trained(tmp_path, config=never, scores=(5.0, 6.0, 7.0), resume=True, progress=interrupted_at(20))
     assert (result.steps, result.best) == (20, None)
     assert Artifact.load(result.policy).training["steps"] == 120
+    assert [row["step"] for row in metrics(tmp_path)] == [60, 120]
+    trained(tmp_path, config=never, scores=(5.0, 6.0, 7.0), resume=True, progress=interrupted_at(70))
+    assert [(row["step"], row["return"]) for row in metrics(tmp_path)] == [(60, 5.0), (120, 3.0)]
+    trained(tmp_path, config=never, scores=(6.0, 7.0), resume=True)
+    assert [row["return"] for row in metrics(tmp_path)] == [5.0, 6.0, 7.0]
 
 
-def test_ctrl_c_before_the_first_evaluation_leaves_the_policy_of_the_moment_whatever_is_there(tmp_path):
+def test_a_newer_policy_is_not_replaced_by_an_older_one(tmp_path):
+    trained(tmp_path, progress=interrupted_at(90))
+    for file in (tmp_path / "checkpoints").glob("*0000[89]0.*"):
+        file.unlink()
+    save_checkpoint(tmp_path / "checkpoints", 40, *load_checkpoint(trained(tmp_path / "other", progress=interrupted_at(40)).checkpoint))
+    trained(tmp_path, resume=True, progress=interrupted_at(50))
+    assert Artifact.load(tmp_path / "last.isthmus").training["steps"] == 90
+
+
+def test_evaluations_without_a_checkpoint_are_not_emptied(tmp_path):
+    trained(tmp_path)
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(ValueError, match="holds the evaluations of a training, and no checkpoint"):
+        trained(tmp_path, resume=True)
+    assert len(metrics(tmp_path)) == 3
+
+
+def test_a_finished_training_goes_on_for_longer(tmp_path):
+    trained(tmp_path)
+    result = trained(tmp_path, scores=(9.0, 8.0), config=target(steps=260), resume=True)
+    assert (result.steps, result.best) == (260, Evaluation(9.0, 0.0))
+    assert [row["step"] for row in metrics(tmp_path)] == [60, 120, 180, 240, 260]
+    with pytest.raises(ValueError, match=r"steps 180 \(there: 260\)"):
+        trained(tmp_path, resume=True)
+
+
+def test_ctrl_c_before_the_first_evaluation_leaves_the_policy_of_the_moment(tmp_path):
     late = SacConfig(**{**FIELDS, "evaluate_every": 150})
     result = trained(tmp_path, config=late, progress=interrupted_at(45))
     assert Artifact.load(result.policy).training["steps"] == 45
@@ -341,3 +398,27 @@ def test_several_rows_share_the_steps_and_the_updates_keep_their_ratio(tmp_path)
     result = trained(tmp_path, config=config)
     _, state = load_checkpoint(result.checkpoint)
     assert (state["step"], state["updates"]) == (180, (180 - 50) // 4)
+
+
+@pytest.mark.parametrize(("kind", "config"), [(Sac, SMALL), *OTHERS.values()])
+def test_a_training_starts_from_the_actor_of_a_policy_file(tmp_path, kind, config):
+    contract = TASK.contract
+    first = kind(contract, config, 0)
+    with torch.no_grad():
+        for parameter in first.policy().parameters():
+            parameter.add_(0.1 * torch.rand_like(parameter))
+    samples = {
+        signal.name: np.random.default_rng(0).random((4, signal.history, *signal.shape), np.float32)
+        for signal in first.contract.observation
+    }
+    file = export_graph(first.contract, first.policy(), samples, training={"algorithm": first.algorithm})
+    second = kind(contract, config, 1)
+    load_actor(second, file)
+    tried = {name: torch.from_numpy(value) for name, value in samples.items()}
+    assert torch.equal(first.policy()(tried), second.policy()(tried))
+    other = export_graph(first.contract, first.policy(), samples, training={"algorithm": "sac", "engine": "sb3"})
+    with pytest.raises(ValueError, match="the policy was made by 'sb3 sac'; a training with"):
+        load_actor(second, other)
+    wide = kind(contract, dataclasses.replace(config, hidden=(8, 8) if isinstance(config.hidden, tuple) else 4), 0)
+    with pytest.raises(ValueError, match=r"of shape .* this training .* give the widths"):
+        load_actor(wide, file)

@@ -17,12 +17,12 @@ from typing import Annotated, Any
 import tyro
 
 from isthmus import strict
-from isthmus.artifact import Artifact
 from isthmus.contract import Contract
 from isthmus.robot import Robot, load_robot
 from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
 from isthmus_bringup.plan import plan
 from isthmus_cli.console import complain, say
+from isthmus_cli.files import check_policy_file, load_artifact
 
 __all__ = ["Deploy", "read_inputs"]
 
@@ -69,8 +69,9 @@ def _run(command: Any) -> int:
         given["autostart"] = True
     if command.explore:
         given["sim"] = command.sim
+    check_policy_file(command.policy)  # before the plan, which knows no folder of a training and no name of a robot
     planned = plan("identify" if command.explore else "sim" if command.sim else "deploy", given)
-    artifact = Artifact.load(command.policy)
+    artifact = load_artifact(command.policy)
     folder = Path(command.robots_dir) if command.robots_dir else None
     robot = load_robot(command.robot or artifact.contract.robot, [folder] if folder else [])
     inputs = read_inputs(command.inputs, artifact.contract)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +12,13 @@ import tyro
 
 from isthmus import strict
 from isthmus.artifact import Artifact
-from isthmus_cli.console import show
+from isthmus_cli.console import complain, show
 from isthmus_cli.eval.outputs import Outputs
 from isthmus_cli.eval.typed_parameters import parse_parameters
+from isthmus_cli.files import load_artifact
 from isthmus_cli.progress import Progress
 from isthmus_evidence.contracts import task_for
+from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.evaluation import evaluate, find_task
 from isthmus_evidence.frequency import EPISODES as EPISODES_PER_LENGTH
 from isthmus_evidence.frequency import evaluate_frequencies, frequency_seed
@@ -28,6 +31,7 @@ from isthmus_evidence.reports.evaluation_report import evaluation_report
 from isthmus_evidence.reports.frequency_report import frequency_report
 from isthmus_evidence.ros_evaluation import ROS, Nodes
 from isthmus_evidence.stored import Evidence
+from isthmus_policies.interruption import interruption
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import Randomization, load_randomization
 from isthmus_sim.suites import SuiteTask
@@ -37,11 +41,12 @@ from isthmus_sim.task import Task
 __all__ = ["Eval"]
 
 EPISODES = 50
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
 class Eval:
-    """Run episodes of a policy; print return and success with 95 % intervals.
+    """Run episodes of a policy; print return and success with 95 % intervals. Ctrl-C ends it early: the episodes that are finished are summed up.
 
     Attributes:
         policy: policy file.
@@ -98,7 +103,7 @@ class Eval:
         """
         self._check_options()
         randomization = load_randomization(self.randomize) if self.randomize else None
-        artifact = Artifact.load(self.policy)
+        artifact = load_artifact(self.policy)
         name = self.task or artifact.contract.task
         task = find_task(name)
         if isinstance(task, System):
@@ -168,7 +173,7 @@ class Eval:
         where = task.suite if isinstance(task, SuiteTask) else self.plant
         title = name if isinstance(task, System) else f"{name} in {where}"
         unit = "control periods" if where in plant_names() else "episodes"
-        with Progress(title, unit, self._outputs.quiet) as progress:
+        with _ending(Progress(title, unit, self._outputs.quiet), self.plant) as progress:
             summary = evaluate(
                 self.policy,
                 task,
@@ -187,7 +192,11 @@ class Eval:
         if other:
             summary["paired"] = paired_difference(summary, other)
         self._outputs.save(summary, save_chart, artifact, Evidence.under("eval", summary["plant"], parameters, randomization))
-        return self._show(summary)
+        code = self._show(summary)
+        if summary["episodes"] == self._chosen["episodes"]:
+            return code
+        complain(f"isthmus: interrupted after {summary['episodes']} of {self._chosen['episodes']} episodes, which are all that is told")
+        return INTERRUPTED
 
     def _other(self, task: str) -> Mapping[str, Any] | None:
         """The evaluation to compare with, once it is known that it can be."""
@@ -204,7 +213,7 @@ class Eval:
         """Evaluate at many decision frequencies, report and return the exit code."""
         bounds = ReturnRange(*self.fas_range) if self.fas_range else published_range(task.name)
         unit = "episodes" if isinstance(task, SuiteTask) else "control periods"
-        with Progress(f"{task.name} at 16 lengths", unit, self._outputs.quiet) as progress:
+        with _ending(Progress(f"{task.name} at 16 lengths", unit, self._outputs.quiet), self.plant) as progress:
             summary = evaluate_frequencies(
                 task,
                 artifact.policy(),
@@ -226,3 +235,27 @@ class Eval:
             show((frequency_report if self.fas else evaluation_report)(summary))
             self._outputs.show()
         return 0
+
+
+@contextlib.contextmanager
+def _ending(shown: Progress, plant: str) -> Iterator[Callable[..., None]]:
+    """Shows the progress, and ends the evaluation after Ctrl-C, with what is finished; over ROS 2, Ctrl-C ends it at once.
+
+    Raises:
+        KeyboardInterrupt: nothing is finished.
+    """
+    if plant == ROS:
+        with shown as progress:
+            yield progress
+        return
+    with interruption() as heard, shown as progress:
+
+        def tell(done: int, total: int, news: str = "") -> None:
+            progress(done, total, news)
+            if heard.asked and done < total:
+                raise EnoughError
+
+        try:
+            yield tell
+        except EnoughError:
+            raise KeyboardInterrupt from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, write_json
+from isthmus_cli.files import check_folder, check_output
 from isthmus_evidence.pictures.film import check_format
 from isthmus_evidence.provenance import provenance
 from isthmus_evidence.stored import Evidence
@@ -54,7 +54,9 @@ class Outputs:
             raise ValueError(f"a plot is a {', '.join(_CHARTS)} file, got {self.plot}")
         for path in (self.video, self.plot, None if self.quiet else self.json):
             if path is not None:
-                _check_writable(path)
+                check_output(path)
+        if self.record is not None:
+            check_folder(self.record)
 
     def save(
         self, summary: Mapping[str, Any], draw: Callable[[Mapping[str, Any], Path], None], artifact: Artifact, known: Evidence
@@ -81,15 +83,3 @@ class Outputs:
         for name, path in (("json", self.json), ("video", self.video), ("traces", self.record), ("plot", self.plot)):
             if path:
                 say(f"{name}: {path}")
-
-
-def _check_writable(path: Path) -> None:
-    """See that a file can be written; makes its folder."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give the path of a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror}") from None
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"cannot write {path}: no permission in {path.parent}")

@@ -14,6 +14,7 @@ import tyro
 
 from isthmus import strict
 from isthmus_cli.console import complain, say, show_table, write_json
+from isthmus_cli.files import nothing_to_resume
 from isthmus_cli.progress import Progress
 from isthmus_cli.sweep.plan import SweepPlan, load_plan
 from isthmus_cli.sweep.pool import Pool, RayPool
@@ -45,6 +46,10 @@ class Sweep:
     address: str | None = None
     workers: int | None = None
     resume: bool = False
+
+    def goes_on(self) -> str:
+        """What to add to the command after Ctrl-C."""
+        return "--resume"
 
     def run(self) -> int:
         """Run the command.
@@ -167,6 +172,8 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
 def _check_folder(out: Path, plan: SweepPlan, resume: bool) -> None:
     path = out / "sweep.json"
     if not path.is_file():
+        if resume:
+            raise ValueError(nothing_to_resume(out, "sweep", lambda folder: (folder / "sweep.json").is_file()))
         return
     if not resume:
         raise ValueError(f"{out} already holds a sweep; continue it with --resume, remove it or choose another --out")

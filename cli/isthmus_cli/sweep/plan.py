@@ -15,6 +15,7 @@ from isthmus_cli.train.dsac_t import TrainDsacT
 from isthmus_cli.train.sac import TrainSac
 from isthmus_cli.train.srl import TrainSrl
 from isthmus_cli.train.tasks import check_simulation, find_task
+from isthmus_policies.identity import holds_training
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.reactive import check_reactive
 from isthmus_sim.plants import plant_names
@@ -161,7 +162,7 @@ class SweepPlan:
         kind: Any = _COMMANDS[self.algorithm]
         randomize = Path(self.randomize) if self.randomize else None
         command: TrainSac = kind(
-            self.task, seed=seed, out=out, plant=self.plant, randomize=randomize, resume=True, config=self.config(chosen)
+            self.task, seed=seed, out=out, plant=self.plant, randomize=randomize, resume=holds_training(out), config=self.config(chosen)
         )
         return command
 

@@ -8,19 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, show_table
+from isthmus_cli.engines import check_engine
+from isthmus_cli.files import load_artifact, nothing_to_resume
 from isthmus_cli.train.collectors import Collectors
 from isthmus_cli.train.offline import find_recordings
 from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.train.tasks import check_simulation, find_task
 from isthmus_cli.train.training import score_text, train_shown, training_notes
 from isthmus_evidence.pictures.film import check_format
-from isthmus_policies.identity import check_resumable
+from isthmus_policies.identity import check_resumable, clear_training, holds_training, steps_done
+from isthmus_policies.journal import written_steps
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
-from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import load_randomization
 from isthmus_sim.suites import SuiteTask, reports_success
 from isthmus_sim.task import Task
@@ -40,6 +41,8 @@ def run_training(
     plant: str,
     randomize: Path | None,
     resume: bool,
+    overwrite: bool = False,
+    start: Path | None = None,
     engine: str = "isthmus",
     video_every: int | None = None,
     seeds: str | None = None,
@@ -58,7 +61,9 @@ def run_training(
         out: folder for the results; None means runs/ALGORITHM-TASK-SEED, or runs/ALGORITHM-TASK for several seeds.
         plant: engine to train in.
         randomize: file of parameters to draw for each episode.
-        resume: continue the training in the folder.
+        resume: continue the training in the folder; with several seeds, those that have begun.
+        overwrite: begin anew in a folder that holds a training.
+        start: policy file whose actor is continued.
         engine: "isthmus", or "sb3" for stable-baselines3.
         video_every: control periods between films; None for no films.
         seeds: of several trainings side by side, such as 0-4, in place of `seed`.
@@ -74,8 +79,9 @@ def run_training(
         ValueError: unknown task or plant, options that do not go together, or the folder holds something else; the message says what to do.
     """
     task = find_task(task_name)
-    if plant not in plant_names():
-        raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")
+    check_engine(plant)
+    if resume and overwrite:
+        raise ValueError("--resume goes on with a training and --overwrite begins anew; give one of them")
     find_device(config.device)
     recordings = find_recordings(offline, offline_share) if offline else None
     if recordings and engine == "sb3":
@@ -87,7 +93,8 @@ def run_training(
         if seeds is not None:
             raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
     randomization = load_randomization(randomize) if randomize else None
-    notes = training_notes(task, plant, randomization, recordings)
+    origin = _origin(start, engine) if start else None
+    notes = training_notes(task, plant, randomization, recordings, origin)
     check_simulation(task, plant, randomize is not None, "--plant and --randomize")
     if config.stop_at_success is not None:
         _check_reports_success(task, config.stop_at_success)
@@ -98,16 +105,21 @@ def run_training(
         out, chosen = out or name, parse_seeds(seeds)
         if seed:
             raise ValueError(f"--seed {seed} and --seeds {seeds} cannot be used together")
-        for one in chosen:
-            _check_folder(seed_folder(out, one), algorithm, one, config, resume, notes)
+        folders = [seed_folder(out, one) for one in chosen]
+        if resume and not any(map(holds_training, folders)):
+            raise ValueError(nothing_to_resume(folders[0], "training", holds_training))
+        for one, folder in zip(chosen, folders, strict=True):
+            _check_folder(folder, algorithm, one, config, resume and holds_training(folder), overwrite, notes)
         one_seed = partial(
-            run_training,
+            _train_seed,
             algorithm,
             task_name,
             config,
             plant=plant,
             randomize=randomize,
             resume=resume,
+            overwrite=overwrite,
+            start=start,
             engine=engine,
             video_every=video_every,
             offline=offline,
@@ -121,16 +133,19 @@ def run_training(
             steps=config.steps,
             algorithm=algorithm,
             task=task_name,
-            resumable=engine == "isthmus",
         )
     if jobs is not None:
         raise ValueError(f"--jobs goes with --seeds, got --jobs {jobs}")
     if seed < 0:
         raise ValueError(f"seed must be >= 0, got {seed}")
     out = out or name.with_name(f"{name.name}-{seed}")
-    _check_folder(out, algorithm, seed, config, resume, notes)
+    _check_folder(out, algorithm, seed, config, resume, overwrite, notes)
     _show_task(task)
     say(f"results: {out}")
+    if resume:
+        _show_resumption(out, config.steps)
+    elif holds_training(out):
+        clear_training(out)
     say(f"curves: tensorboard --logdir {out / 'tensorboard'}")
     result = train_shown(
         algorithm,
@@ -146,6 +161,7 @@ def run_training(
         video_every=video_every,
         recordings=recordings,
         collectors=collectors,
+        origin=origin,
     )
     if isinstance(task, Task) and task.specification:
         for path in (result.policy, result.policy.with_name("last.isthmus")):
@@ -154,14 +170,41 @@ def run_training(
     return INTERRUPTED if result.interrupted else 0
 
 
-def _check_folder(out: Path, algorithm: str, seed: int, config: LearnerConfig, resume: bool, notes: Mapping[str, Any]) -> None:
-    """See that a folder is free, or holds the training that is to be resumed."""
+def _train_seed(*arguments: Any, out: Path, resume: bool, **options: Any) -> int:
+    """One of several: it is resumed if it has begun."""
+    return run_training(*arguments, out=out, resume=resume and holds_training(out), **options)
+
+
+def _check_folder(
+    out: Path, algorithm: str, seed: int, config: LearnerConfig, resume: bool, overwrite: bool, notes: Mapping[str, Any]
+) -> None:
+    """See that a folder is free, holds a training that did nothing yet or is to be overwritten, or the one that is to be resumed."""
     if out.is_file():
         raise ValueError(f"{out} is a file; --out is a folder")
-    if (out / "config.json").exists():
-        if not resume:
-            raise ValueError(f"{out} already holds a training; continue it with --resume, remove it or choose another --out")
+    if resume:
+        if not holds_training(out):
+            raise ValueError(nothing_to_resume(out, "training", holds_training))
         check_resumable(out, algorithm, seed, config, notes)
+    elif holds_training(out) and not overwrite and (done := steps_done(out) or written_steps(out)):
+        raise ValueError(
+            f"{out} already holds a training, of {done} control periods; continue it with --resume, begin anew with --overwrite, "
+            "or choose another --out"
+        )
+
+
+def _show_resumption(out: Path, steps: int) -> None:
+    done, written = steps_done(out), written_steps(out)
+    again = f"; what came after this checkpoint, up to {written}, is learned again" if written > done else ""
+    say(f"goes on at {done} of {steps} control periods{again}")
+    if done >= steps:
+        say(f"nothing is left to do; train longer with more --steps, such as --steps {2 * steps}")
+
+
+def _origin(path: Path, engine: str) -> Artifact:
+    """The policy to start from."""
+    if engine != "isthmus":
+        raise ValueError(f"--engine {engine} cannot start from a policy; leave --from or --engine out")
+    return load_artifact(path)
 
 
 def _check_reports_success(task: Task | SuiteTask, share: float) -> None:
@@ -197,4 +240,5 @@ def _show_result(result: TrainingResult, task: Task | SuiteTask, steps: int) -> 
         say(f"best of the evaluations: {score_text(result.best)}")
     say(f"checkpoint: {result.checkpoint}")
     say(f"policy: {result.policy}")
-    say(f"next: isthmus eval {result.policy}{'' if isinstance(task, SuiteTask) else ' --plant pybullet'}")
+    if not result.interrupted:
+        say(f"next: isthmus eval {result.policy}{'' if isinstance(task, SuiteTask) else ' --plant pybullet'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import tyro
 
 from isthmus_cli.train.collectors import chosen_collectors
 from isthmus_cli.train.command import run_training
+from isthmus_cli.train.tasks import named_task
 from isthmus_policies.learner import LearnerConfig
 
 __all__ = ["TrainOptions"]
@@ -25,7 +27,9 @@ class TrainOptions:
         out: folder for the results; by default runs/ALGORITHM-TASK-SEED.
         plant: engine to train in, mujoco or pybullet.
         randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
-        resume: continue the training in the folder from its newest checkpoint.
+        resume: continue the training in the folder from its newest checkpoint; with more --steps it goes on for longer.
+        overwrite: begin anew in a folder that holds a training, and remove what that one wrote.
+        from_: policy file to start from, which the same algorithm trained for the same task: its actor is continued, the critics begin anew.
         video_every: film an evaluation episode every so many control periods, as videos/step_….mp4.
         seeds: train several seeds side by side, such as 0-4 or 0,3,7, in place of --seed. Each has a folder seed-N below --out, by default
             runs/ALGORITHM-TASK; aggregate.json and aggregate.png there sum them up. Ctrl-C ends all, --resume continues all.
@@ -42,6 +46,8 @@ class TrainOptions:
     plant: str = "mujoco"
     randomize: Path | None = None
     resume: bool = False
+    overwrite: bool = False
+    from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="POLICY")] = None
     video_every: int | None = None
     seeds: str | None = None
     jobs: int | None = None
@@ -49,6 +55,15 @@ class TrainOptions:
     offline_share: float = 0.5
     collectors: int | None = None
     address: str | None = None
+
+    @staticmethod
+    def named(words: Sequence[str]) -> str | None:
+        """The task among the words whose settings are the defaults; see `named_task`."""
+        return named_task(words)
+
+    def goes_on(self) -> str:
+        """What to add to the command after Ctrl-C; "" if there is nothing to go on with."""
+        return "" if getattr(self, "engine", "isthmus") != "isthmus" else "--resume"
 
     def train(self, algorithm: str, config: LearnerConfig, engine: str = "isthmus") -> int:
         """Train and return the exit code; see `run_training`."""
@@ -61,6 +76,8 @@ class TrainOptions:
             plant=self.plant,
             randomize=self.randomize,
             resume=self.resume,
+            overwrite=self.overwrite,
+            start=self.from_,
             engine=engine,
             video_every=self.video_every,
             seeds=self.seeds,

@@ -9,7 +9,7 @@ from typing import Literal
 import tyro
 
 from isthmus_cli.train.options import TrainOptions
-from isthmus_cli.train.tasks import find_task, named_task
+from isthmus_cli.train.tasks import find_task
 from isthmus_policies.reactive import check_reactive
 from isthmus_policies.sac import SacConfig, sac_config
 
@@ -21,8 +21,8 @@ class TrainSac(TrainOptions):
     """Train with soft actor-critic (Haarnoja et al. 2018). Defaults are those tuned for the task.
 
     The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early and keeps these files; the same command with --resume continues from the newest checkpoint (see --checkpoint-every; what
-    came after it is learned again), with the result that it would have had without the interruption.
+    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
+    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
 
     Attributes:
         engine: isthmus, or sb3 for the implementation of stable-baselines3, which cannot be resumed.
@@ -39,7 +39,7 @@ class TrainSac(TrainOptions):
         Raises:
             ValueError: the first word is no task; the message lists the known ones.
         """
-        name = named_task(words)
+        name = cls.named(words)
         return cls(task=tyro.MISSING, config=sac_config(name) if name else SacConfig())
 
     def run(self) -> int:

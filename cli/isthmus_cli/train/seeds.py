@@ -61,7 +61,6 @@ def train_seeds(
     steps: int,
     algorithm: str,
     task: str,
-    resumable: bool,
 ) -> int:
     """Train all seeds, at most `jobs` at a time, and write `aggregate.json` and `aggregate.png` beside their folders.
 
@@ -73,7 +72,6 @@ def train_seeds(
         steps: control periods of each training.
         algorithm: name of the learner, for what is printed.
         task: its name, likewise.
-        resumable: whether --resume continues these trainings, likewise.
 
     Returns:
         exit code: 1 if a training failed, 130 after Ctrl-C, which ends all of them.
@@ -90,7 +88,7 @@ def train_seeds(
         try:
             codes = _run(train, seeds, out, jobs, _look(progress, seeds, out, steps))
         except KeyboardInterrupt:
-            say("interrupted" + ("; the same command with --resume goes on from the newest checkpoints" if resumable else ""))
+            say("interrupted")
             return INTERRUPTED
     for seed in seeds:
         if codes[seed]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import tyro
 
 from isthmus_cli.train.options import TrainOptions
-from isthmus_cli.train.tasks import named_task
 from isthmus_policies.srl import SrlConfig, srl_config
 
 __all__ = ["TrainSrl"]
@@ -19,8 +18,8 @@ class TrainSrl(TrainOptions):
     """Train with sequence reinforcement learning (Patel & Siegelmann 2025): one decision per several actions. Defaults are those tuned for the task.
 
     The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early and keeps these files; the same command with --resume continues from the newest checkpoint (see --checkpoint-every; what
-    came after it is learned again), with the result that it would have had without the interruption.
+    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
+    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
 
     Attributes:
         config: settings of the learner.
@@ -35,7 +34,7 @@ class TrainSrl(TrainOptions):
         Raises:
             ValueError: the first word is no task; the message lists the known ones.
         """
-        name = named_task(words)
+        name = cls.named(words)
         return cls(task=tyro.MISSING, config=srl_config(name) if name else SrlConfig())
 
     def run(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus_cli.progress import Progress
 from isthmus_cli.train.collectors import CollectorEnv, Collectors
@@ -22,6 +23,7 @@ from isthmus_policies.outcome import Evaluation, TrainingResult
 from isthmus_policies.sac import Sac
 from isthmus_policies.srl import Srl
 from isthmus_policies.training import train
+from isthmus_policies.transfer import load_actor
 from isthmus_sim.randomization import Randomization
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
@@ -51,6 +53,7 @@ def train_shown(
     video_every: int | None = None,
     recordings: Recordings | None = None,
     collectors: Collectors | None = None,
+    origin: Artifact | None = None,
 ) -> TrainingResult:
     """Train on a task, with a progress bar.
 
@@ -69,6 +72,7 @@ def train_shown(
         video_every: control periods between films of an evaluation episode, in `out`/videos; None for no films.
         recordings: what to learn from beside the fresh experience; not with "sb3".
         collectors: processes that step the environments; not with "sb3". None means this one.
+        origin: policy whose actor is continued; not with "sb3".
 
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
@@ -76,6 +80,8 @@ def train_shown(
     learner = _LEARNERS[algorithm](task.contract, config, seed) if engine == "isthmus" else None
     if learner:
         task = replace(task, contract=learner.contract)
+        if origin:
+            load_actor(learner, origin)
     replan = learner.summary().get("replan") if learner else None
 
     def score(policy: Policy) -> Evaluation:
@@ -94,7 +100,7 @@ def train_shown(
         film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
     made = (plant, config.num_envs, randomization, out / "explosions")
     env: Any = CollectorEnv(task.name, task.contract, *made, collectors) if collectors else training_environment(task, *made)
-    notes = training_notes(task, plant, randomization, recordings)
+    notes = training_notes(task, plant, randomization, recordings, origin)
     diverged = 0
     env.progress = 0.0
     try:
@@ -115,13 +121,17 @@ def train_shown(
                 return _train_sb3(task, env, score, out, told)
             if film:
                 told |= {"film": film, "film_every": video_every}
-            return train(learner, env, score, out, resume=resume, offline=offline, **told)
+            return train(learner, env, score, out, resume=resume, offline=offline, experienced=origin is not None, **told)
     finally:
         env.close()
 
 
 def training_notes(
-    task: Task | SuiteTask, plant: str, randomization: Randomization | None, recordings: Recordings | None
+    task: Task | SuiteTask,
+    plant: str,
+    randomization: Randomization | None,
+    recordings: Recordings | None,
+    origin: Artifact | None = None,
 ) -> dict[str, Any]:
     """What makes a training this one, beside its settings, as plain data: for its manifest, and so that it is not resumed with anything else."""
     notes: dict[str, Any] = {} if isinstance(task, SuiteTask) else {"plant": plant}
@@ -129,6 +139,8 @@ def training_notes(
         notes["randomization"] = randomization.summary()
     if recordings:
         notes["offline"] = recordings.identity
+    if origin:
+        notes["from"] = origin.policy_digest
     return notes
 
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus.runner import Tick
 from isthmus.sequence import default_replan
 from isthmus_cli.console import say, show_table
+from isthmus_cli.files import load_artifact
 from isthmus_cli.view.agents import Agent
 from isthmus_evidence.contracts import check_contract, task_for
 from isthmus_evidence.pictures.film import Film
@@ -23,7 +23,7 @@ from isthmus_sim.episodes import run_episodes
 from isthmus_sim.graphics import check_drawing, check_mujoco, has_screen
 from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Task
-from isthmus_sim.tasks import get_task
+from isthmus_sim.tasks import get_task, task_names
 
 __all__ = ["View"]
 
@@ -37,7 +37,7 @@ class View:
     """Watch a task in MuJoCo's viewer, moved by a policy or by a simple agent, in real time; or open the dump of an exploded simulation.
 
     Attributes:
-        task: name of the task.
+        task: name of the task; or a policy file, which is watched on its own task.
         policy: policy file; without it the agent moves the robot.
         agent: zero (rest), random (anything), or sine (slow waves).
         seed: of the first episode; the following ones count up.
@@ -68,11 +68,12 @@ class View:
         if self.dump is not None:
             _show_dump(self.dump, film)
         else:
-            task, replan = get_task(str(self.task)), None
-            if self.policy is None:
+            name, file = self._asked()
+            task, replan = get_task(name), None
+            if file is None:
                 policy: Policy = Agent(self.agent, task.contract)
             else:
-                artifact = Artifact.load(self.policy)
+                artifact = load_artifact(file)
                 policy, replan = artifact.policy(), default_replan(artifact)
                 task = task_for(task, policy.contract)
                 check_contract(policy.contract, task)
@@ -83,6 +84,18 @@ class View:
             film.save()
             say(f"video: {self.video}")
         return 0
+
+    def _asked(self) -> tuple[str, Path | None]:
+        """The task, and the policy file if there is one."""
+        name = str(self.task)
+        file = Path(name)
+        if name in task_names() or not (file.exists() or file.suffix == ".isthmus"):
+            return name, self.policy
+        if self.policy is not None:
+            raise ValueError(f"{name} is a file; give a task and one policy file, or the policy file alone")
+        if file.suffix == ".npz":
+            raise ValueError(f"{name} is no policy file; what an exploded simulation left behind is shown by: isthmus view --dump {name}")
+        return load_artifact(file).contract.task, file
 
 
 class _ClosedError(Exception):

@@ -1,0 +1,190 @@
+"""`isthmus new`: a package of one's own, with a robot and a first task, that trains at once."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from isthmus.kinematics import Kinematics
+from isthmus.records import Array
+from isthmus.robot import Robot, robot_names
+from isthmus.robot_import import Hints, ImportedRobot, import_urdf, is_mjcf
+from isthmus_cli.console import say
+from isthmus_cli.files import check_folder
+from isthmus_sim.tasks import task_names
+from isthmus_sim.tasks.reach import reach_with
+
+__all__ = ["New"]
+
+_TRIED = 2000  # poses, of which the one that moves the tool best becomes the home pose
+_BENT = 1.6  # rad at most from the middle of a joint's travel
+_BOX = 0.15  # half a side of the box of goals, as a share of the arm's length
+_SMALLEST = 0.02  # m
+_PROJECT = """[build-system]
+requires = ["setuptools>=69"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "{distribution}"
+version = "0.1.0"
+dependencies = ["isthmus"]
+
+[project.entry-points."isthmus.robots"] # name of the robot = package with the folder of that name
+{robot} = "{package}.robots"
+
+[project.entry-points."isthmus.tasks"] # name of the task = function that makes it
+{task} = "{package}.tasks:{function}"
+
+[tool.setuptools.packages.find]
+include = ["{package}*"]
+
+[tool.setuptools.package-data] # of robots
+"*" = ["*.yaml", "*.urdf", "*.obj", "*.stl"]
+"""
+_TASKS = '''"""Tasks of {package}."""
+
+from isthmus import load_robot
+from isthmus_sim.task import Task
+from isthmus_sim.tasks.reach import reach_with
+
+__all__ = ["{function}"]
+
+
+def {function}() -> Task:
+    """Goals in a box around the tool's home position, lengths in m."""
+    return reach_with(load_robot("{robot}"), "{task}", half_box=({half}, {half}, {half}), mode="{mode}", reachable={reachable})
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Write a Python package with a robot of yours and a first task for it: bring the tool to a goal. It is installed, and then trains.
+
+    The robot is an arm on a fixed base whose joints all turn. Its profile is made as `isthmus robots import` makes it, and what a person must fill in
+    is marked and listed there, too.
+
+    Attributes:
+        name: of the package: lower-case letters, digits and underscores.
+        robot: URDF (xacro already expanded) or MJCF file.
+        out: folder into which the package is written, as OUT/NAME.
+    """
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    robot: Annotated[Path, tyro.conf.arg(metavar="URDF_OR_MJCF")]
+    out: Path = Path()
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: a name is taken or wrong, the file is no arm on a fixed base, or the file is wrong; nothing is written then.
+            OSError: a file cannot be read or written.
+        """
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise ValueError(f"the name of a package is lower-case letters, digits and underscores, got {self.name!r}")
+        target = self.out / self.name
+        if target.exists():
+            raise ValueError(f"there is {target} already; choose another name or another --out")
+        if self.robot.is_dir():
+            raise ValueError(f"{self.robot} is a folder; --robot is a URDF or MJCF file")
+        robot = re.sub(r"\W+", "_", self.robot.stem.lower(), flags=re.ASCII).strip("_")
+        if not re.match("[a-z]", robot) or robot in robot_names():
+            robot = f"{self.name}_arm"
+        task = f"{robot.replace('_', '-')}-reach"
+        if task in task_names():
+            raise ValueError(f"there is a task {task!r} already; rename {self.robot}, the task has its name")
+        check_folder(self.out)
+        with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=self.out) as scratch:
+            whole = Path(scratch) / self.name
+            package = whole / self.name
+            imported = _imported(robot, self.robot, package / "robots", Path(scratch))
+            half, reachable = _goals(imported.robot, task)
+            words = {
+                **{"distribution": self.name.replace("_", "-"), "package": self.name, "robot": robot, "task": task},
+                **{"function": task.replace("-", "_"), "half": half, "reachable": reachable, "mode": _mode(imported.robot)},
+            }
+            (whole / "pyproject.toml").write_text(_PROJECT.format(**words), encoding="utf-8")
+            (package / "__init__.py").write_text(f'"""Robots and tasks of {self.name}, for isthmus."""\n', encoding="utf-8")
+            (package / "tasks.py").write_text(_TASKS.format(**words), encoding="utf-8")
+            whole.rename(target)
+        profile = target / self.name / "robots" / robot / "robot.yaml"
+        say(f"package: {target}, with robot {robot!r} and task {task!r}")
+        guessed, missing = "Changed, guessed or left out", f"To fill in before a real robot moves, in {profile}"
+        for title, lines in ((guessed, imported.notes), (missing, imported.fill_in)):
+            say(f"{title}:")
+            for line in lines or ("nothing",):
+                say(f"  {line}")
+        say("next:")
+        for line in (f"pip install -e {target}", f"isthmus view {task} --video {task}.mp4", f"isthmus train sac {task}"):
+            say(f"  {line}")
+        return 0
+
+
+def _imported(name: str, file: Path, out: Path, scratch: Path) -> ImportedRobot:
+    """The robot; one of a URDF, which names no home pose, gets a bent one, because an arm at 0 is often stretched."""
+    if is_mjcf(file):
+        from isthmus_sim.robot_import import import_mjcf
+
+        return import_mjcf(name, file, out)
+    straight = import_urdf(name, file, scratch / "straight").robot
+    home = _bent(straight)
+    shutil.rmtree(scratch / "straight")
+    imported = import_urdf(name, file, out, Hints(home=home))
+    said = ", ".join(f"{joint} {angle:g}" for joint, angle in home.items())
+    chosen = f"home: chosen for its bent arm, see that it is safe to start from: {said}"
+    return ImportedRobot(imported.robot, (chosen, *imported.fill_in), imported.notes)
+
+
+def _bent(robot: Robot) -> dict[str, float]:
+    """Of many poses with no link below the base, the one from which the tool moves best in all directions, rad."""
+    low, high = np.array([joint.position for joint in robot.joints]).T
+    low, high = np.maximum(low, -np.pi), np.minimum(high, np.pi)
+    middle, half = (low + high) / 2, np.minimum((high - low) * 0.35, _BENT)
+    poses = middle + half * np.random.default_rng(0).uniform(-1, 1, (_TRIED, len(middle)))
+    kinematics = Kinematics(robot.urdf_path)
+    places = kinematics.positions(robot.joint_names, poses, kinematics.links)
+    heights = np.stack([place[:, 2] for place in places.values()], axis=1).min(axis=1)
+    best = int(np.argmax(np.where(heights >= -1e-6, _dexterity(kinematics, robot, poses), -1)))
+    return {joint: round(float(angle), 2) for joint, angle in zip(robot.joint_names, poses[best], strict=True)}
+
+
+def _dexterity(kinematics: Kinematics, robot: Robot, poses: Array) -> Array:
+    """The tool's way per radian in its worst direction, m, `[B]`."""
+    step = 1e-4
+
+    def tool(poses: Array) -> Array:
+        return kinematics.positions(robot.joint_names, poses, (robot.tool_frame,))[robot.tool_frame]
+
+    at = tool(poses)
+    ways = np.stack([(tool(poses + step * unit) - at) / step for unit in np.eye(poses.shape[1])], axis=2)
+    return np.asarray(np.linalg.svd(ways, compute_uv=False)[:, -1])
+
+
+def _mode(robot: Robot) -> str:
+    return "velocity" if "velocity" in robot.command_modes else robot.command_modes[0]
+
+
+def _goals(robot: Robot, task: str) -> tuple[float, float]:
+    """Half a side of the largest box of goals that the arm reaches, and the bound of the tool's coordinates, m.
+
+    Raises:
+        ValueError: there is none, or the robot is no such arm.
+    """
+    _, length = Kinematics(robot.urdf_path).reach(robot.tool_frame)
+    reachable = float(np.ceil(25 * length) / 10)  # the base may stand below the first joint
+    half = max(_BOX * length, _SMALLEST)
+    while True:
+        try:
+            reach_with(robot, task, half_box=(half,) * 3, mode=_mode(robot), reachable=reachable)
+            return round(float(half), 3), reachable
+        except ValueError:
+            if half <= _SMALLEST:
+                raise
+            half = max(half / 2, _SMALLEST)
