@@ -145,7 +145,7 @@ class Operator:
         Args:
             call: raises a RosError if it is refused.
             sentence: pattern of the refusal.
-            undo: what to do if it was accepted; without it, it must never be.
+            undo: what to do if it was accepted, or refused for what came before; without it, it must never be accepted.
         """
         end = time.monotonic() + PATIENCE
         while True:
@@ -158,6 +158,7 @@ class Operator:
             else:
                 said = "nothing"
                 assert undo, f"accepted, and not refused with {sentence!r}"
+            if undo:
                 undo()
             assert time.monotonic() < end, f"it says {said!r}, the page {sentence!r}"
             self.link.spin(0.1)

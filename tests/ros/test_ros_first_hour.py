@@ -243,9 +243,10 @@ def held(operator):
 
 
 def disarmed(operator):
-    """Take an arming back that came before what forbids it; a stop in between does so too."""
-    with contextlib.suppress(RosError):
-        operator.link.arm(False)
+    """Take an arming back that came before what forbids it, and the stop if that was found in between."""
+    for back in (lambda: operator.link.arm(False), lambda: operator.link.trigger("guard/reset")):
+        with contextlib.suppress(RosError):
+            back()
 
 
 def of_arming(operator):
