@@ -229,6 +229,14 @@ def slow_decisions(rows: list[Row]) -> list[str]:
     )
 
 
+def lifecycles(rows: list[Row]) -> list[str]:
+    """Random lifecycles of real processes."""
+    moved = sum(bool(row["found"]) for row in rows)
+    return table(
+        ("sequences", "steps of all", "with a motion that nobody asked for"), [(len(rows), sum(row["steps"] for row in rows), moved)]
+    )
+
+
 def hostile(rows: list[Row]) -> list[str]:
     """What the guard's property tests count."""
     return table(
@@ -274,4 +282,5 @@ TABLES = {
         slow_decisions,
     ),
     "hostile": Table("guard", "python benchmarks/guard.py", hostile),
+    "lifecycles": Table("lifecycle", "python tests/ros/lifecycle_course.py --seeds 200 --record docs/results/lifecycle.json", lifecycles),
 }

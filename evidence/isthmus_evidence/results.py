@@ -55,7 +55,7 @@ class Results:
         Args:
             key: of the row.
             row: plain data; what is None was not measured.
-            concerns: what it is about, words of `docs/results/changes.toml`; a change of one of them makes it old.
+            concerns: what it is about, words of `docs/results/changes.yaml`; a change of one of them makes it old.
             made: provenance of the process that measured it; by default this one.
 
         Raises:

@@ -1,8 +1,8 @@
 """Real processes, driven through lifecycle sequences that are drawn at random, and a witness of every motion of the simulated robot.
 
-    python tests/ros/lifecycle_course.py --seeds 200
+    python tests/ros/lifecycle_course.py --seeds 200 --record docs/results/lifecycle.json
 
-No motion without `guard/arm` and `policy/start`, in that order, after the last stop. Prints one line per sequence and exits with 1 if there was one.
+A file of figures goes on where it was interrupted. No motion without `guard/arm` and `policy/start`, in that order, after the last stop. Prints one line per sequence and exits with 1 if there was one.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from ros_policies import resolved_rate
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 
+from isthmus_evidence.results import Results
 from isthmus_ros.common import wire
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
@@ -211,12 +212,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--record", type=Path, metavar="FILE", help="of figures, in which each sequence is kept")
     arguments = parser.parse_args()
+    results = Results(arguments.record) if arguments.record else None
     bad = 0
     for seed in range(arguments.first, arguments.first + arguments.seeds):
+        key = f"seed {seed}"
+        if results and key in results.rows:
+            bad += bool(results.rows[key]["found"])
+            continue
         found, done = sequence(seed)
         bad += bool(found)
         print(f"{seed:4} {'; '.join(found) or 'ok'}: {', '.join(done)}", flush=True)
+        if results:
+            results.add(key, {"seed": seed, "found": found, "steps": len(done)}, ["guard", "ros"])
     print(f"{arguments.seeds} sequences, {bad} with a motion that nobody asked for")
     return int(bad > 0)
 
