@@ -2,7 +2,8 @@
 
     python tests/ros/lifecycle_course.py --seeds 200 --record docs/results/lifecycle.json
 
-A file of figures goes on where it was interrupted. No motion without `guard/arm` and `policy/start`, in that order, after the last stop. Prints one line per sequence and exits with 1 if there was one.
+No motion without `guard/arm` and `policy/start`, in that order, after the last stop. Prints one line per sequence and exits with 1 if there was one.
+A file of figures goes on where it was interrupted.
 """
 
 import argparse
