@@ -273,7 +273,7 @@ def test_velocities_rest_before_position_limits_whatever_is_asked_and_whenever(c
         course.command(np.full(6, bounds[0]) if speed is None else speed, 0.05 * (1 + early) + late)
     course.stop(urgent, TICK)
     course.assert_limits()
-    assert (np.abs(course.seen()[1] - START) <= 0.3 + 1e-9).all()
+    assert (np.abs(course.seen()[1] - START) <= 0.3 + 5e-6).all()  # points of a trajectory come at whole nanoseconds
 
 
 def test_nothing_is_followed_before_it_begins():

@@ -70,6 +70,9 @@ def _named_links(robot: Robot) -> list[tuple[str, str]]:
 
 def _joint_problems(robot: Robot, index: int, elements: dict[str, Element]) -> list[str]:
     joint = robot.joints[index]
+    for name in ("velocity", "stop_acceleration", "effort"):  # of a model that is only simulated they may be endless
+        if math.isinf(getattr(joint, name)):
+            return [f"joint {joint.name!r}: {name} must be finite, got inf"]
     if joint.name not in elements:
         return [f"{joint.name!r} is no joint of {robot.urdf}; {strict.suggest(joint.name, elements)}"]
     element = elements[joint.name]

@@ -67,9 +67,7 @@ class Joint:
     def __post_init__(self) -> None:
         if self.type not in ("revolute", "continuous", "prismatic"):
             raise ValueError(f"joint {self.name!r}: type must be revolute, continuous or prismatic, got {self.type!r}")
-        for name in ("velocity", "stop_acceleration", "effort"):
-            strict.require(f"joint {self.name!r}: {name}", getattr(self, name), above=0)
-        for name in ("acceleration", "planning_acceleration"):
+        for name in ("velocity", "stop_acceleration", "effort", "acceleration", "planning_acceleration"):
             strict.require(f"joint {self.name!r}: {name}", getattr(self, name), above=0, endless=True)
         low, high = self.position
         if not low < high:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
@@ -81,5 +82,5 @@ def origin(element: Element | None) -> tuple[Array, Array]:
 
 
 def vector_text(values: Iterable[float]) -> str:
-    """Numbers as an attribute has them."""
-    return " ".join("nan" if math.isnan(value) else number_text(value) for value in values)
+    """Numbers as an attribute has them; what is too small for a normal number is 0, as some parsers refuse it."""
+    return " ".join("nan" if math.isnan(value) else number_text(value if abs(value) >= sys.float_info.min else 0.0) for value in values)
