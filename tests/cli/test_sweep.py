@@ -389,7 +389,7 @@ def newest(folder):
 
 
 def wait_for(condition, process):
-    for _ in range(6000):
+    for _ in range(15_000):  # five minutes: a busy machine is no failure
         if found := condition():
             return found
         assert process.poll() is None, "the sweep ended early"
