@@ -8,6 +8,7 @@ from sample_contract import PENDULUM, UR5E
 
 from isthmus import load_robot, robot_names, strict
 from isthmus.kinematics import Kinematics
+from isthmus.robot.agreement import profile_problems
 
 
 def own_robot(folder, name="mine", text=None):
@@ -199,3 +200,12 @@ def test_a_mode_needs_a_topic_of_its_own_or_that_of_trajectories():
         dataclasses.replace(fr3, command_modes=("position", "effort"))
     with pytest.raises(ValueError, match="has no topic for mode 'position'"):
         dataclasses.replace(fr3, ros=dataclasses.replace(fr3.ros, transports={}, transport=""))
+
+
+@pytest.mark.parametrize("name", ["ur5e", "diffbot", "quadruped"])
+@pytest.mark.parametrize("limit", ["velocity", "stop_acceleration", "effort"])
+def test_a_robot_of_any_base_has_finite_limits(name, limit):
+    robot = load_robot(name)
+    endless = dataclasses.replace(robot.joints[-1], **{limit: float("inf")})
+    problems = profile_problems(dataclasses.replace(robot, joints=(*robot.joints[:-1], endless)))
+    assert f"joint {endless.name!r}: {limit} must be finite, got inf" in problems

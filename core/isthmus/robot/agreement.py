@@ -34,6 +34,12 @@ def profile_problems(robot: Robot) -> list[str]:
         for what, link in _named_links(robot)
         if link not in kinematics.links
     ]
+    problems += [
+        f"joint {joint.name!r}: {name} must be finite, got inf"
+        for joint in robot.joints
+        for name in ("velocity", "stop_acceleration", "effort")  # of a model that is only simulated they may be endless
+        if math.isinf(getattr(joint, name))
+    ]
     if robot.base.kind == "fixed" and robot.base_frame in kinematics.links and robot.base_frame != kinematics.base:
         problems.append(f"base_frame must be the root link of {robot.urdf}, {kinematics.base!r}, got {robot.base_frame!r}")
     for wheel in robot.base.wheels:
@@ -70,9 +76,6 @@ def _named_links(robot: Robot) -> list[tuple[str, str]]:
 
 def _joint_problems(robot: Robot, index: int, elements: dict[str, Element]) -> list[str]:
     joint = robot.joints[index]
-    for name in ("velocity", "stop_acceleration", "effort"):  # of a model that is only simulated they may be endless
-        if math.isinf(getattr(joint, name)):
-            return [f"joint {joint.name!r}: {name} must be finite, got inf"]
     if joint.name not in elements:
         return [f"{joint.name!r} is no joint of {robot.urdf}; {strict.suggest(joint.name, elements)}"]
     element = elements[joint.name]
