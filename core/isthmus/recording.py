@@ -31,7 +31,6 @@ class Trace:
         contract: of the policy that acted.
         metadata: what was known before the episode, and its outcome.
         complete: False if the writer was killed; then the last period, which may be half written, has been left out.
-        sequences: numbers of the commands, `[T]`.
         stamps: seconds in the plant's clock, `[T]`, to the nanosecond.
         joints: measured joints, in the order of the first measurement.
         position: `[T, J]`, rad or m.
@@ -54,7 +53,6 @@ class Trace:
     contract: Contract
     metadata: Mapping[str, str]
     complete: bool
-    sequences: Array
     stamps: Array
     joints: tuple[str, ...]
     position: Array
@@ -131,9 +129,9 @@ def read_trace(path: Path) -> Trace:
     if contract.digest() != written["digest"]:
         raise ValueError(f"{path}: the contract does not have the digest that stands beside it; the file was changed")
     metadata = {**found.get("isthmus.episode", {}), **found.get("isthmus.outcome", {})}
-    sequences, topics = periods.sorted()
+    length, topics = periods.sorted()
     try:
-        return _assemble(contract, metadata, complete, sequences, topics, _Table(len(sequences), allowance))
+        return _assemble(contract, metadata, complete, topics, _Table(length, allowance))
     except TooLargeError:
         raise
     except (KeyError, ValueError) as error:
@@ -175,8 +173,8 @@ class _Periods:
         if value is not None:
             self._values[topic][period] = value
 
-    def sorted(self) -> tuple[list[int], dict[str, dict[int, Any]]]:
-        """Numbers of the periods, and what each topic says by index of the period, both in their order.
+    def sorted(self) -> tuple[int, dict[str, dict[int, Any]]]:
+        """Number of the periods, and what each topic says by index of the period, both in their order.
 
         The last period of a file that was cut off is left out: it may be half written.
 
@@ -194,7 +192,7 @@ class _Periods:
                 _, first, second = self._seen[_STATES][period]
                 if logged != first and published != second:
                     raise ValueError(f"{self._path}: the message of {topic} of period {period} has another time than that of {_STATES}")
-        return periods, {
+        return len(periods), {
             topic: {place[period]: values[period] for period in sorted(values) if period in place} for topic, values in self._values.items()
         }
 
@@ -235,11 +233,10 @@ def _assemble(
     contract: Contract,
     metadata: Mapping[str, str],
     complete: bool,
-    sequences: list[int],
     topics: Mapping[str, dict[int, Any]],
     table: _Table,
 ) -> Trace:
-    length, joints, commanded = len(sequences), contract.action.elements, messages.command_field(contract.mode)
+    length, joints, commanded = table.length, contract.action.elements, messages.command_field(contract.mode)
     states = topics.get(_STATES, {})
     if len(states) < length:
         raise ValueError(f"a message of {_STATES} is of another type")
@@ -260,7 +257,6 @@ def _assemble(
         contract=contract,
         metadata=metadata,
         complete=complete,
-        sequences=np.array(sequences, dtype=np.int64),
         stamps=np.array([messages.seconds(state.stamp) for state in states.values()], dtype=np.float64),
         joints=measured,
         position=table.columns(states, "position", measured),

@@ -5,13 +5,14 @@ Simulation, robot and replay write the same topics, and Foxglove, PlotJuggler an
     /joint_states                    sensor_msgs/JointState, the measured joints
     /poses, /twists, /wrenches/NAME  geometry_msgs/PoseStamped, TwistStamped, WrenchStamped
     /camera/NAME/image_raw           sensor_msgs/Image
-    /guard/command, /guard/executed  JointState, only the commanded field; frame_id is `<first 12 of the contract digest>:<sequence>`
+    /guard/command, /guard/executed  JointState, only the commanded field; frame_id is `<first 12 of the contract digest>:<period>`
     /guard/status                    diagnostic_msgs/DiagnosticArray, when the rung changes or is not "pass"
     /policy/input/SIGNAL             PointStamped for x, y, z, otherwise std_msgs/Float64MultiArray; when it changes
     /policy/observation/SIGNAL       Float64MultiArray [history, elements], per decision; image signals are not repeated
     /policy/action                   Float64MultiArray [horizon, A], per decision
 
-Values are recovered bit for bit, stamps to the nanosecond. Log times are those of the plant's clock.
+The sequence number of a message is its control period, counted from 0 in each file. Values are recovered bit for bit, stamps to the nanosecond.
+Log times are those of the plant's clock.
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ class TraceStep:
     """One control period of one row. All arrays have a leading axis of 1: slice batches with `row_of`.
 
     Attributes:
-        sequence: number of the command in the episode.
         measurement: what was read at the beginning of the period.
         command: what was asked of the guard; None if nothing was.
         executed: what the guard let through; None if nothing was.
@@ -52,7 +52,6 @@ class TraceStep:
         action: the decision, `[1, H, A]`.
     """
 
-    sequence: int
     measurement: Measurement
     command: Command | None
     executed: Command | None
@@ -115,6 +114,7 @@ class TraceWriter:
         self._images = {signal.name for signal in contract.observation if signal.source == "image"}
         self._inputs: dict[str, bytes] = {}
         self._status: tuple[int, str] | None = None
+        self._period = 0
         self._path = path
         self._file = path.open("wb")
         self._writer = Writer(self._file, chunk_size=_CHUNK)
@@ -148,6 +148,7 @@ class TraceWriter:
             self._write_policy(step, time)
             self._write_guard(step, time)
             self._file.flush()
+        self._period += 1
 
     def conclude(self, outcome: Mapping[str, str]) -> None:
         """Store what is known only after the episode, such as return and success."""
@@ -161,22 +162,22 @@ class TraceWriter:
                 self._writer.finish()
                 self._file.close()
 
-    def _write(self, topic: str, kind: str, message: messages.Message, step: TraceStep, time: int) -> None:
-        self._writer.write_message(topic, self._schemas[kind], message, log_time=time, publish_time=time, sequence=step.sequence)
+    def _write(self, topic: str, kind: str, message: messages.Message, time: int) -> None:
+        self._writer.write_message(topic, self._schemas[kind], message, log_time=time, publish_time=time, sequence=self._period)
 
     def _write_measurement(self, step: TraceStep, time: int) -> None:
         measured = step.measurement
         state = messages.joint_state(
             messages.header(time), measured.joints, position=measured.position, velocity=measured.velocity, effort=measured.effort
         )
-        self._write("/joint_states", "sensor_msgs/msg/JointState", state, step, time)
+        self._write("/joint_states", "sensor_msgs/msg/JointState", state, time)
         for group, kind in _VECTORS.items():
             for name, values in getattr(measured, group).items():
                 message = messages.stamped(messages.header(time, self._frame), kind.lower(), values[0])
-                self._write(f"/{group}/{name}", f"geometry_msgs/msg/{kind}Stamped", message, step, time)
+                self._write(f"/{group}/{name}", f"geometry_msgs/msg/{kind}Stamped", message, time)
         for name, pixels in measured.images.items():
             message = messages.image(messages.header(time, f"{name}_optical_frame"), pixels[0])
-            self._write(f"/camera/{name}/image_raw", "sensor_msgs/msg/Image", message, step, time)
+            self._write(f"/camera/{name}/image_raw", "sensor_msgs/msg/Image", message, time)
 
     def _write_policy(self, step: TraceStep, time: int) -> None:
         for name, values in step.inputs.items():
@@ -186,30 +187,30 @@ class TraceWriter:
             self._inputs[name] = content
             if name in self._points:
                 message = messages.stamped(messages.header(time, self._points[name]), "point", values[0])
-                self._write(f"/policy/input/{name}", "geometry_msgs/msg/PointStamped", message, step, time)
+                self._write(f"/policy/input/{name}", "geometry_msgs/msg/PointStamped", message, time)
             else:
-                self._write_array(f"/policy/input/{name}", values[0], ("elements",), step, time)
+                self._write_array(f"/policy/input/{name}", values[0], ("elements",), time)
         for name, values in (step.observation or {}).items():
             if name not in self._images:
-                self._write_array(f"/policy/observation/{name}", values[0], ("history", "elements"), step, time)
+                self._write_array(f"/policy/observation/{name}", values[0], ("history", "elements"), time)
         if step.action is not None:
-            self._write_array("/policy/action", step.action[0], ("horizon", "joints"), step, time)
+            self._write_array("/policy/action", step.action[0], ("horizon", "joints"), time)
 
-    def _write_array(self, topic: str, values: Array, labels: tuple[str, ...], step: TraceStep, time: int) -> None:
-        self._write(topic, "std_msgs/msg/Float64MultiArray", messages.multi_array(values, *labels), step, time)
+    def _write_array(self, topic: str, values: Array, labels: tuple[str, ...], time: int) -> None:
+        self._write(topic, "std_msgs/msg/Float64MultiArray", messages.multi_array(values, *labels), time)
 
     def _write_guard(self, step: TraceStep, time: int) -> None:
-        frame = f"{self._prefix}:{step.sequence}"
+        frame = f"{self._prefix}:{self._period}"
         for topic, command in (("/guard/command", step.command), ("/guard/executed", step.executed)):
             if command is not None:
                 fields: dict[str, Any] = {messages.command_field(command.mode): command.values}
                 message = messages.joint_state(messages.header(time, frame), command.joints, **fields)
-                self._write(topic, "sensor_msgs/msg/JointState", message, step, time)
+                self._write(topic, "sensor_msgs/msg/JointState", message, time)
         status = (int(step.rung), step.cause)
         if status != self._status or step.rung != PASS:
             self._status = status
             rung = RUNGS[step.rung]
             level = min(int(step.rung), 2)  # hold and stop are errors
-            values = {"rung": rung, "cause": step.cause, "sequence": str(step.sequence)}
+            values = {"rung": rung, "cause": step.cause, "sequence": str(self._period)}
             message = messages.diagnostics(messages.header(time), level, "guard", step.cause or rung, values)
-            self._write("/guard/status", "diagnostic_msgs/msg/DiagnosticArray", message, step, time)
+            self._write("/guard/status", "diagnostic_msgs/msg/DiagnosticArray", message, time)

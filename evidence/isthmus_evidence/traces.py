@@ -70,7 +70,6 @@ class EpisodeTraces:
             decided = bool(place.any())
             writer.record(
                 TraceStep(
-                    sequence=tick.index,
                     measurement=row_of(tick.measurement, row),
                     command=None if tick.asked is None else Command(mode, joints, tick.asked[cut]),
                     executed=None if sent is None else row_of(sent, row),

@@ -105,7 +105,6 @@ def changed(source, target, change, contract=None):
             decided = decision < len(trace.decisions) and trace.decisions[decision] == step
             executed = trace.executed_command(step)
             period = TraceStep(
-                sequence=step,
                 measurement=trace.measurement(step),
                 command=dataclasses.replace(executed, values=trace.command[step : step + 1]),
                 executed=executed,

@@ -65,7 +65,7 @@ def record(path, agreed, steps=20, batch=3, row=1, every=2, seed=0):
                 observations.append(observation)
             measured, sent = row_of(measurement, row), row_of(executed, row)
             action = None if observation is None else np.zeros((1, 2, 6))
-            writer.record(TraceStep(step, measured, sent, sent, inputs=row_of(inputs, row), observation=observation, action=action))
+            writer.record(TraceStep(measured, sent, sent, inputs=row_of(inputs, row), observation=observation, action=action))
     return {name: np.concatenate([one[name] for one in observations]) for name in observations[0]}
 
 

@@ -67,7 +67,6 @@ def step(number, values=None, **changes):
     with np.errstate(over="ignore"):
         angles = values[None, 0:6].reshape(1, 3, 2).astype(np.float32)
     fields = {
-        "sequence": number,
         "measurement": measurement,
         "command": Command("velocity", JOINTS, values[None, 8:10]),
         "executed": Command("velocity", JOINTS, values[None, 10:12]),

@@ -83,8 +83,8 @@ def test_a_recording_that_cannot_be_written_is_removed_and_named(tmp_path):
     def fill():
         with TraceWriter(path, contract, {}) as writer, Path("/dev/full").open("wb") as disk:
             os.dup2(disk.fileno(), writer._file.fileno())
-            for number in range(5000):
-                writer.record(TraceStep(number, measurement, None, None))
+            for _ in range(5000):
+                writer.record(TraceStep(measurement, None, None))
 
     with pytest.raises(OSError, match="No space left") as told:
         fill()

@@ -163,9 +163,7 @@ def test_an_episode_that_the_guard_stopped_says_so_and_keeps_the_common_time_axi
         for step in range(10):
             rung, cause = (STOP, "joint <1> oscillates") if step == 9 else (PASS, "")
             writer.record(
-                TraceStep(
-                    step, whole.measurement(step), None, whole.executed_command(step), rung, cause, {"goal": whole.inputs["goal"][:1]}
-                )
+                TraceStep(whole.measurement(step), None, whole.executed_command(step), rung, cause, {"goal": whole.inputs["goal"][:1]})
             )
     episodes = load_demo(out).episodes
     assert episodes["pybullet"].duration == episodes["mujoco"].duration

@@ -66,7 +66,7 @@ class Recorder:
             return
         with self._lock:
             if self._answer is None:
-                self._write(tick, sequence)
+                self._write(tick)
             else:
                 self._flush()
                 self._waiting = (tick, sequence)
@@ -89,15 +89,15 @@ class Recorder:
         if self._waiting is not None and self._answer is not None:
             tick, sequence = self._waiting
             self._waiting = None
-            self._write(dataclasses.replace(tick, decision=answered(tick.decision, self._answer(sequence))), sequence)
+            self._write(dataclasses.replace(tick, decision=answered(tick.decision, self._answer(sequence))))
 
-    def _write(self, tick: Tick, sequence: int) -> None:
+    def _write(self, tick: Tick) -> None:
         try:
             if self._fresh:
                 self._fresh = False
                 self._open()
             if self._writer is not None:
-                self._writer.record(_step(tick, sequence, self._contract, self._executed))
+                self._writer.record(_step(tick, self._contract, self._executed))
         except (OSError, ValueError) as error:
             self._log.warning(f"recording ended: {error}")
             self._writer = None
@@ -109,9 +109,8 @@ class Recorder:
         self._writer = TraceWriter(path, self._contract, {**self._metadata, "episode": str(self._count - 1)}, self._frame)
 
 
-def _step(tick: Tick, sequence: int, contract: Contract, executed: bool) -> TraceStep:
+def _step(tick: Tick, contract: Contract, executed: bool) -> TraceStep:
     return TraceStep(
-        sequence=sequence,
         measurement=tick.measurement,
         command=None if tick.asked is None else Command(contract.mode, contract.action.elements, tick.asked),
         executed=tick.decision.command if executed else None,
