@@ -45,6 +45,7 @@ class Identification:
         objections: why no calibration should be written, in sentences; empty if it may be.
         holdout: what was held out, in words.
         sets: sets of parameters that were simulated.
+        timestep: of the physics, s.
     """
 
     problem: Problem
@@ -60,6 +61,7 @@ class Identification:
     objections: tuple[str, ...]
     holdout: str
     sets: int
+    timestep: float
 
     def plain(self) -> dict[str, Any]:
         """As in `result.json`."""
@@ -78,7 +80,7 @@ class Identification:
             "sets": self.sets,
         }
 
-    def calibration(self, timestep: float) -> Calibration:
+    def calibration(self) -> Calibration:
         """As in `calibration.yaml`; names that are unknown in several logs apart stand once, as the last one."""
         known, problem = self.known, self.problem
         rows = zip(problem.names, known.values, known.sd, known.low, known.high, known.verdicts, problem.units, problem.nominal, strict=True)
@@ -94,7 +96,7 @@ class Identification:
             data={Path(log.name).name: log.digest for log in problem.logs},
             holdout=self.holdout,
             engine=f"MuJoCo {mujoco.__version__}",
-            timestep=timestep,
+            timestep=self.timestep,
             forced=self.objections,
         )
 
@@ -168,6 +170,7 @@ def identify(
         objections=objections,
         holdout=words,
         sets=rollouts.sets,
+        timestep=rollouts.timestep,
     )
 
 
