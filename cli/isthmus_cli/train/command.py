@@ -22,6 +22,7 @@ from isthmus_policies.identity import check_resumable, clear_training, holds_tra
 from isthmus_policies.journal import written_steps
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
+from isthmus_sim.identification.calibration import calibrated
 from isthmus_sim.randomization import load_randomization
 from isthmus_sim.suites import SuiteTask, reports_success
 from isthmus_sim.task import Task
@@ -41,6 +42,7 @@ def run_training(
     plant: str,
     randomize: Path | None,
     resume: bool,
+    calibration: Path | None = None,
     overwrite: bool = False,
     start: Path | None = None,
     engine: str = "isthmus",
@@ -61,6 +63,7 @@ def run_training(
         out: folder for the results; None means runs/ALGORITHM-TASK-SEED, or runs/ALGORITHM-TASK for several seeds.
         plant: engine to train in.
         randomize: file of parameters to draw for each episode.
+        calibration: file of values for all that is not drawn.
         resume: continue the training in the folder; with several seeds, those that have begun.
         overwrite: begin anew in a folder that holds a training.
         start: policy file whose actor is continued.
@@ -92,10 +95,10 @@ def run_training(
             raise ValueError("--engine sb3 steps its environments itself; leave --collectors or --engine out")
         if seeds is not None:
             raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
-    randomization = load_randomization(randomize) if randomize else None
+    randomization = calibrated(load_randomization(randomize) if randomize else None, calibration)
     origin = _origin(start, engine) if start else None
     notes = training_notes(task, plant, randomization, recordings, origin)
-    check_simulation(task, plant, randomize is not None, "--plant and --randomize")
+    check_simulation(task, plant, randomization is not None, "--plant, --randomize and --calibration")
     if config.stop_at_success is not None:
         _check_reports_success(task, config.stop_at_success)
     if video_every is not None:
@@ -117,6 +120,7 @@ def run_training(
             config,
             plant=plant,
             randomize=randomize,
+            calibration=calibration,
             resume=resume,
             overwrite=overwrite,
             start=start,

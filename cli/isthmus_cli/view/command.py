@@ -21,7 +21,8 @@ from isthmus_evidence.contracts import check_contract, task_for
 from isthmus_evidence.pictures.film import Film
 from isthmus_sim.episodes import run_episodes
 from isthmus_sim.graphics import check_drawing, check_mujoco, has_screen
-from isthmus_sim.plants import task_plant
+from isthmus_sim.identification.calibration import calibrated
+from isthmus_sim.randomization import Randomization, randomized_plant
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 
@@ -43,6 +44,7 @@ class View:
         seed: of the first episode; the following ones count up.
         dump: file that an exploded simulation left behind; its state is shown and what is wrong is printed.
         video: write one episode as .mp4 or .gif instead of opening a window.
+        calibration: file that `isthmus identify` wrote: its values are those of the simulation.
     """
 
     task: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TASK]")] = None
@@ -51,6 +53,7 @@ class View:
     seed: int = 0
     dump: Path | None = None
     video: Path | None = None
+    calibration: Path | None = None
 
     def run(self) -> int:
         """Run the command.
@@ -79,7 +82,7 @@ class View:
                 check_contract(policy.contract, task)
             if film is None and not has_screen():
                 raise ValueError(_NO_SCREEN)
-            _show_task(task, policy, self.seed, film, replan)
+            _show_task(task, policy, self.seed, film, replan, calibrated(None, self.calibration))
         if film:
             film.save()
             say(f"video: {self.video}")
@@ -102,8 +105,10 @@ class _ClosedError(Exception):
     """The window was closed."""
 
 
-def _show_task(task: Task, policy: Policy, seed: int, film: Film | None, replan: int | None) -> None:
-    plant: Any = task_plant("mujoco", task)
+def _show_task(task: Task, policy: Policy, seed: int, film: Film | None, replan: int | None, values: Randomization | None) -> None:
+    made, sampler = randomized_plant("mujoco", task, randomization=values)
+    plant: Any = made
+    task = sampler.randomized(task) if sampler else task
     try:
         if film:
             run_episodes(task, policy, plant, [seed], replan=replan, on_tick=film.camera(plant, task))
