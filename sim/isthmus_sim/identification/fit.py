@@ -26,7 +26,7 @@ __all__ = ["Fit", "FitOptions", "Linear", "audit", "fit", "linearise", "project"
 _STEP = 1e-4  # of the range: difference for derivatives
 _INSIDE = 0.02  # of the range: how far inside its bounds a search begins
 _FEW = 12  # windows of the first, coarse search
-_LOSS = 3.0  # multiples of the noise beyond which a residual counts linearly
+_LOSS = 3.0  # multiples of the noise, or of the usual residual, beyond which a residual counts linearly
 _START_STEP = np.array([1e-4, 1e-3])  # rad, rad/s: differences of initial states
 _SAME = 0.01  # of the range: ends of searches that differ by less are one
 _NEAR = 4.0  # of the loss: an end that is worse by less is as good
@@ -211,7 +211,9 @@ def _search(
 ) -> tuple[Array, float]:
     """MuJoCo's bounded Levenberg–Marquardt, derivatives by one batch; returns shares `[p]` and the robust cost."""
     problem = rollouts.problem
-    bases = _bases(_start_slopes(rollouts, windows, _values(problem, begin), starts)[1])
+    base, from_starts = _start_slopes(rollouts, windows, _values(problem, begin), starts)
+    bases = _bases(from_starts)
+    usual = 1.4826 * float(np.median(np.abs(_projected(base, bases))))  # what a wrong model leaves everywhere is not what a bad sample leaves
     _, weights = _prior(problem, begin)
     informed = weights > 0
     best = (begin, np.inf)
@@ -238,7 +240,7 @@ def _search(
             np.clip(begin, _INSIDE / 2, 1 - _INSIDE / 2),
             residual,
             bounds=[np.zeros(len(begin)), np.ones(len(begin))],
-            norm=_SoftL1(),
+            norm=_SoftL1(_LOSS * max(usual, 1.0)),
             jacobian=jacobian,
             xtol=1e-5,
             gtol=1e-3,
@@ -259,11 +261,14 @@ class _StoppedError(Exception):
 class _SoftL1(minimize.Norm):
     """Σ c² (√(1 + (r / c)²) − 1): quadratic near 0, linear beyond c."""
 
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+
     def value(self, r: Array) -> float:
-        return float((_LOSS**2 * (np.sqrt(1 + (r / _LOSS) ** 2) - 1)).sum())
+        return float((self._scale**2 * (np.sqrt(1 + (r / self._scale) ** 2) - 1)).sum())
 
     def grad_hess(self, r: Array, proj: Array) -> tuple[Array, Array]:
-        weight = 1 / np.sqrt(1 + (r / _LOSS) ** 2)
+        weight = 1 / np.sqrt(1 + (r / self._scale) ** 2)
         weighted = proj * weight
         return weighted.T @ r, weighted.T @ proj  # of the Hessian, what iteratively reweighted least squares takes
 
