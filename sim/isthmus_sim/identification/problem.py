@@ -191,7 +191,7 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
         raise ValueError(f"{first.name} holds neither commands nor efforts, so nothing is known of what moved the robot")
     servo = {joint: file.servo.get(joint) or file.servo[""] for joint in first.joints if joint in file.servo or "" in file.servo}
     bodies = tuple(first.poses)
-    mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies)
+    mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies, period=_command_period(first))
     _check_reach(mechanism, logs)
     unknown = file.unknown or _usual(mechanism)
     table = mechanism.table
@@ -214,6 +214,12 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
     if mode == "effort" and (gains := [name for name in names if name.endswith((".gain", ".damping_gain"))]):
         raise ValueError(f"{gains[0]!r} is of a servo, but the log commands efforts; use .torque_scale")
     return Problem(mechanism, tuple(logs), unknown, file.prior)
+
+
+def _command_period(log: Log) -> float:
+    """Of commands, to the microsecond; of samples where there are none."""
+    steps = np.diff(log.command_time if log.mode else log.time)
+    return round(float(np.median(steps)), 6)
 
 
 def _usual(mechanism: Mechanism) -> tuple[Unknown, ...]:
