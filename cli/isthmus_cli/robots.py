@@ -81,7 +81,7 @@ class ImportRobot:
         name: name of the new robot: lower-case letters, digits and underscores.
         file: URDF (xacro already expanded) or MJCF.
         out: folder of profiles; the robot becomes OUT/NAME/robot.yaml with its URDF and meshes.
-        json: print JSON: folder, joints, what to fill in, notes, how the engines differ.
+        json: print JSON: folder, joints, base, what to fill in, notes, how the engines differ, and by how much (m, share of the largest inertia).
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
@@ -101,8 +101,9 @@ class ImportRobot:
         compared = compare_engines(robot)
         code = 1 if compared.broken else 0
         if self.json:
-            told = {"folder": robot.folder, "joints": robot.joint_names, "fill_in": imported.fill_in, "notes": imported.notes}
-            write_json({**told, "engines": compared.lines})
+            told = {"folder": robot.folder, "joints": robot.joint_names, "base": robot.base.kind, "tool_frame": robot.tool_frame}
+            told |= {"fill_in": imported.fill_in, "notes": imported.notes, "engines": compared.lines, "apart": compared.apart}
+            write_json(told)
             return code
         _show(robot)
         for title, lines in (

@@ -35,10 +35,13 @@ class EngineReport:
     Attributes:
         lines: what differs, one sentence each.
         broken: engines that are installed and cannot load the robot.
+        apart: engine → how far a link is at most from where the profile's kinematics have it, m, and by what share of the largest inertia its mass
+            matrix differs; only of engines that were compared.
     """
 
     lines: tuple[str, ...]
     broken: tuple[str, ...]
+    apart: Mapping[str, tuple[float, float]]
 
 
 class _Engine(Protocol):
@@ -84,9 +87,11 @@ def compare_engines(robot: Robot) -> EngineReport:
             lines.append(f"{name} cannot load it: {' '.join(str(error).split())}")
         else:
             lines += held
-    falls = {}
+    falls, apart = {}, {}
     for name, engine in engines.items():
-        lines += [f"{name}: {line}" for line in _differences(robot, engine)]
+        far, heavy = _away(robot, engine)
+        apart[name] = far[1], heavy
+        lines += [f"{name}: {line}" for line in _differences(robot, engine, far, heavy)]
         falls[name], speeds = engine.fall()
         if not (np.isfinite(speeds).all() and (speeds < WILD).all()):
             lines.append(
@@ -94,10 +99,11 @@ def compare_engines(robot: Robot) -> EngineReport:
             )
     if len(falls) == len(ENGINES):
         lines += _apart(robot, falls)
-    return EngineReport(tuple(lines), tuple(broken))
+    return EngineReport(tuple(lines), tuple(broken), apart)
 
 
-def _differences(robot: Robot, engine: _Engine) -> Iterator[str]:
+def _away(robot: Robot, engine: _Engine) -> tuple[tuple[str, float], float]:
+    """The link that is farthest from where the profile's kinematics have it, and how far, m; the share by which the mass matrix differs."""
     kinematics = Kinematics(robot.urdf_path)
     low, high = (np.clip([joint.position[end] for joint in robot.joints], -np.pi, np.pi) for end in (0, 1))
     poses = np.random.default_rng(0).uniform(np.minimum(low, high), np.maximum(low, high), (POSES, len(robot.joints)))
@@ -109,6 +115,10 @@ def _differences(robot: Robot, engine: _Engine) -> Iterator[str]:
                 far = link, distance
         mine = kinematics.mass_matrix(robot.joint_names, pose[None])[0]
         heavy = max(heavy, float(np.abs(engine.mass_matrix(pose) - mine).max() / np.abs(mine).max()))
+    return far, heavy
+
+
+def _differences(robot: Robot, engine: _Engine, far: tuple[str, float], heavy: float) -> Iterator[str]:
     if far[1] > NEAR:
         yield f"link {far[0]} is up to {far[1]:.2g} m from where the profile's kinematics have it"
     if heavy > LIGHT:
