@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from isthmus.robot import Robot, load_robot, robot_names
 from isthmus.robot_import import ImportedRobot, import_urdf, is_mjcf
 from isthmus_cli.console import made, say, show_table, write_json
 from isthmus_sim.engine_agreement import compare_engines
+from isthmus_sim.graphics import has_screen
 
 __all__ = ["NOT_RUN", "ImportRobot", "Robots", "robot_folders"]
 
@@ -114,7 +116,10 @@ class ImportRobot:
             say(f"{title}:")
             for line in lines or ("nothing",):
                 say(f"  {line}")
-        say(f"Use it with --robots {self.out}; next: isthmus robots {robot.name} --robots {self.out}")
+        say("next:")
+        use, film = f"--robots {shlex.quote(str(self.out))}", "" if has_screen() else f" --video {robot.name}.mp4"
+        for line in (f"isthmus view {robot.name} {use}{film}", f"isthmus doctor --robot {robot.name} {use}"):
+            say(f"  {line}")
         return code
 
 
