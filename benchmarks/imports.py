@@ -30,7 +30,9 @@ def main() -> None:
     """Print a line per robot."""
     known = strict.load_yaml(ROBOTS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", metavar="PACKAGE", help=f"some of {', '.join(name.partition('==')[0] for name in known)}; all by default")
+    parser.add_argument(
+        "only", nargs="*", metavar="PACKAGE", help=f"some of {', '.join(name.partition('==')[0] for name in known)}; all by default"
+    )
     parser.add_argument("--packages", type=Path, default=Path("runs/packages"), help="folder into which pip has installed them")
     parser.add_argument("--record", type=Path, required=True, help="file of figures to write")
     arguments = parser.parse_args()

@@ -44,7 +44,9 @@ class FeatureEncoder(torch.nn.Module):
             if pose.source == "pose" and goal.elements == pose.elements and goal.frame == pose.frame and goal.unit == "m"
         ]
         self._angles = {signal.name: _angles(signal) for signal in contract.observation}
-        self._others = {signal.name: [i for i in range(len(signal.elements)) if i not in self._angles[signal.name]] for signal in self._signals}
+        self._others = {
+            signal.name: [i for i in range(len(signal.elements)) if i not in self._angles[signal.name]] for signal in self._signals
+        }
         for signal in contract.observation:
             center, scale = _normalisation(signal, self._others[signal.name])
             self.register_buffer(f"center_{signal.name}", torch.tensor(center), persistent=False)

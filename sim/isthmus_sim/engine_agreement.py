@@ -70,7 +70,7 @@ def compare_engines(robot: Robot) -> EngineReport:
     Args:
         robot: profile; of a differential drive only the loading is tried.
     """
-    lines: list[str] = []
+    lines = _weak(robot)
     broken: list[str] = []
     engines: dict[str, _Engine] = {}
     for name in ENGINES:
@@ -111,7 +111,7 @@ def _away(robot: Robot, engine: _Engine) -> tuple[tuple[str, float], float]:
     far, heavy = ("", 0.0), 0.0
     for index, pose in enumerate(poses):
         for link, position in engine.positions(pose).items():
-            if link in ours and (distance := float(np.abs(position - ours[link][index]).max())) > far[1]:
+            if link in ours and not (distance := float(np.abs(position - ours[link][index]).max())) <= far[1]:
                 far = link, distance
         mine = kinematics.mass_matrix(robot.joint_names, pose[None])[0]
         heavy = max(heavy, float(np.abs(engine.mass_matrix(pose) - mine).max() / np.abs(mine).max()))
@@ -145,22 +145,39 @@ def _hold(name: str, robot: Robot, mode: str) -> list[str]:
     lines = []
     if not (np.isfinite(speed).all() and (speed < RESTLESS).all()):
         worst = int(np.argmax(np.nan_to_num(speed, nan=np.inf)))
-        lines.append(f"{name}: told to stay at home for {HOLD:g} s, {robot.joint_names[worst]} moves at {speed[worst]:.2g} rad/s or m/s")
+        lines.append(
+            f"{name}: told to stay at home for {HOLD:g} s, {robot.joint_names[worst]} moves at {speed[worst]:.2g} {robot.joints[worst].unit('velocity')}"
+        )
     if not (away < SAG).all():
         worst = int(np.argmax(np.nan_to_num(away, nan=np.inf)))
-        lines.append(f"{name}: told to stay at home for {HOLD:g} s, {robot.joint_names[worst]} ends {away[worst]:.2g} rad or m from it")
+        lines.append(
+            f"{name}: told to stay at home for {HOLD:g} s, {robot.joint_names[worst]} ends {away[worst]:.2g} {robot.joints[worst].unit('position')} from it"
+        )
     return lines
 
 
+def _weak(robot: Robot) -> list[str]:
+    """Joints of a robot on a fixed base whose motors cannot carry its weight at home."""
+    if robot.base.kind != "fixed":
+        return []
+    efforts = np.abs(Kinematics(robot.urdf_path).gravity(robot.joint_names, robot.home[None])[0])
+    return [
+        f"joint {joint.name} needs {effort:.3g} {joint.unit('effort').replace('*', '·')} to carry the weight at home, its effort is {joint.effort:g}"
+        for joint, effort in zip(robot.joints, efforts.tolist(), strict=True)
+        if effort > joint.effort
+    ]
+
+
 def _apart(robot: Robot, falls: Mapping[str, Array]) -> list[str]:
-    first, other = (falls[name] for name in ENGINES)
+    low, high = np.array([joint.position for joint in robot.joints]).T
+    first, other = (np.clip(falls[name], low, high) for name in ENGINES)  # how soft an end stop is, a profile does not say
     moved = np.maximum(np.abs(first - robot.home), np.abs(other - robot.home))
     beyond = np.abs(first - other) - APART[0] - APART[1] * moved
     if not (beyond > 0).any():
         return []
     worst = int(np.argmax(beyond))
     told = f"{ENGINES[0]} has {robot.joint_names[worst]} at {first[worst]:.3g} and {ENGINES[1]} at {other[worst]:.3g}"
-    return [f"{RELEASED:g} s after the robot was let go at home, {told} rad or m"]
+    return [f"{RELEASED:g} s after the robot was let go at home, {told} {robot.joints[worst].unit('position')}"]
 
 
 class _Mujoco:

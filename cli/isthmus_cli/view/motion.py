@@ -28,9 +28,7 @@ def film_motion(model: Any, data: Any, moments: Iterable[object], film: Film) ->
 
     height, width = film.size
     look(model, data)
-    view = free_view(
-        tuple(model.stat.center), 2.0 * model.stat.extent, np.radians(55.0), np.radians(-20.0), height=height, width=width
-    )
+    view = free_view(tuple(model.stat.center), 2.0 * model.stat.extent, np.radians(55.0), np.radians(-20.0), height=height, width=width)
     renderer = Renderer(model, height, width, BEAUTIFUL, ground_below(model, data))
     film.period = PERIOD
     try:
