@@ -1,7 +1,8 @@
 """From raw SI observations to what a network learns well from, inside the graph that is exported.
 
-Angles become cosines and sines, all other bounded elements (a joint that slides, too) are scaled to ±1, and the way from a pose to an input of the same kind (tool to goal)
-is made explicit; images pass through convolutions. Nothing of this is ever a signal of the contract, so no robot has to repeat it.
+Angles become cosines and sines, all other bounded elements (a joint that slides, too) are scaled to ±1, and the way from a pose to an input of the
+same kind (tool to goal) is made explicit; images pass through convolutions. Nothing of this is ever a signal of the contract, so no robot has to
+repeat it.
 """
 
 from __future__ import annotations

@@ -142,17 +142,15 @@ def _hold(name: str, robot: Robot, mode: str) -> list[str]:
         if step >= round(HOLD / period) // 2:
             speed = np.maximum(speed, np.abs(plant.truth().velocity[0]))
     away = np.abs(plant.truth().position[0] - robot.home)
-    lines = []
+    lines, told = [], f"{name}: told to stay at home for {HOLD:g} s,"
     if not (np.isfinite(speed).all() and (speed < RESTLESS).all()):
         worst = int(np.argmax(np.nan_to_num(speed, nan=np.inf)))
-        lines.append(
-            f"{name}: told to stay at home for {HOLD:g} s, {robot.joint_names[worst]} moves at {speed[worst]:.2g} {robot.joints[worst].unit('velocity')}"
-        )
+        joint = robot.joints[worst]
+        lines.append(f"{told} {joint.name} moves at {speed[worst]:.2g} {joint.unit('velocity')}")
     if not (away < SAG).all():
         worst = int(np.argmax(np.nan_to_num(away, nan=np.inf)))
-        lines.append(
-            f"{name}: told to stay at home for {HOLD:g} s, {robot.joint_names[worst]} ends {away[worst]:.2g} {robot.joints[worst].unit('position')} from it"
-        )
+        joint = robot.joints[worst]
+        lines.append(f"{told} {joint.name} ends {away[worst]:.2g} {joint.unit('position')} from it")
     return lines
 
 

@@ -37,8 +37,9 @@ _DUMP_FRAMES = 100  # each one physics step later: slow motion
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Watch a task in MuJoCo's viewer, moved by a policy or by a simple agent, in real time; a robot, each of whose joints is swept through its range;
-    or the dump of an exploded simulation.
+    """Watch a task in MuJoCo's viewer, moved by a policy or by a simple agent, in real time.
+
+    Or a robot, each of whose joints is swept through its range; or the dump of an exploded simulation.
 
     Attributes:
         task: name of the task; or a policy file, which is watched on its own task; or a robot.

@@ -58,7 +58,8 @@ def get_task(name: str) -> Task:
     """The task of that name.
 
     Raises:
-        ValueError: there is none (the message lists the known ones), the robot of reach-ROBOT is no arm, two packages have one of that name, or what is installed is no task.
+        ValueError: there is none (the message lists the known ones), the robot of reach-ROBOT is no arm, two packages have one of that name, or what
+            is installed is no task.
     """
     entry = find_installed(_GROUP, name, own=name in _TASKS)
     if entry is None:
