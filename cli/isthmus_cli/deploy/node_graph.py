@@ -105,7 +105,7 @@ class NodeGraph:
         self.failures: list[str] = []
         self._active: list[str] = []
         try:
-            self.link = Link(state_topic, None, self._watched, namespace=plan.namespace)
+            self.link = Link(state_topic, None, self._watched, reliable=False, namespace=plan.namespace)
         except Exception as error:  # whatever rclpy and DDS raise
             raise RosError(f"cannot join the ROS domain: {error}") from error
         self._folder = tempfile.TemporaryDirectory(prefix="isthmus-")

@@ -122,10 +122,11 @@ def evaluate_over_ros(
             processes = stack.enter_context(_processes(nodes, environment))
         odometry_topic = wire.joined("/", robot.ros.odometry_topic) if robot.ros.odometry_topic else ""
         watched: list[Watched] = [*processes]
-        link = Link(state_topic, domain_id, watched, odometry_topic=odometry_topic)
+        link = Link(state_topic, domain_id, watched, reliable=not attach, odometry_topic=odometry_topic)
         stack.callback(link.close)
         if attach:
             clock, prefix = link.text("policy_node", "clock"), link.text("policy_node", "joint_prefix")
+            link.rely()
         doubled = link.doubled(named_joints(robot, prefix))
         stack.callback(doubled.close)
         watched.append(_Condition(lambda: "; ".join(doubled.look())))

@@ -23,13 +23,13 @@ from isthmus.signals import Signal
 from isthmus_ros.common import wire
 from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.inputs import input_message, input_topic
-from isthmus_ros.common.listening import hear_everybody
 from isthmus_ros.common.spin import executor, leave
 from isthmus_ros.evaluation.processes import RosError
 
 __all__ = ["Link", "Watched"]
 
 _EVERY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)  # a score needs every message
+_ANY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.BEST_EFFORT)  # of whoever publishes
 _ANSWER = 10.0  # s
 _DISCOVERY = 20.0  # s until a service of a node that has just been started must be there
 
@@ -63,6 +63,7 @@ class Link:
         processes: Sequence[Watched] = (),
         *,
         commands: bool = True,
+        reliable: bool = True,
         odometry_topic: str = "",
         namespace: str = "/",
     ) -> None:
@@ -73,6 +74,8 @@ class Link:
             domain: ROS domain; None means the environment's.
             processes: children whose death ends every wait; the list may change meanwhile.
             commands: collect what is executed; False for whoever must not disturb.
+            reliable: have lost messages of the robot sent again. A driver that does not offer this would warn of it and not be heard; see
+                `rely`.
             odometry_topic: absolute name of a mobile robot's odometry.
             namespace: of the nodes; services and topics without a leading / are theirs.
         """
@@ -95,11 +98,11 @@ class Link:
         self._publishers: dict[str, Any] = {}
         node = self._node
         self._state_topic = str(node.resolve_topic_name(state_topic))
-        hear_everybody(node, JointState, state_topic, self._receive_state, _EVERY)
+        self._sensed = [node.create_subscription(JointState, state_topic, self._receive_state, _EVERY if reliable else _ANY)]
         if commands:
             node.create_subscription(JointState, "guard/executed", self._receive_executed, _EVERY)
         if odometry_topic:
-            hear_everybody(node, Odometry, odometry_topic, self._receive_odometry, _EVERY)
+            self._sensed.append(node.create_subscription(Odometry, odometry_topic, self._receive_odometry, _EVERY if reliable else _ANY))
         for topic in ("guard/status", "policy/status"):
             node.create_subscription(DiagnosticArray, topic, self._receive_status, wire.LATCHED)
         node.create_subscription(DiagnosticArray, "monitor/status", self._receive_verdict, wire.LATCHED)
@@ -239,6 +242,14 @@ class Link:
     def number(self, key: str) -> int:
         """An integer of the newest status, -1 before the first."""
         return int(self.status.get(key, "-1"))
+
+    def rely(self) -> None:
+        """Have lost messages of the robot sent again from now on, where all that publish them offer that."""
+        for place, heard in enumerate(self._sensed):
+            ends = self._node.get_publishers_info_by_topic(heard.topic_name)
+            if ends and all(end.qos_profile.reliability == ReliabilityPolicy.RELIABLE for end in ends):
+                self._sensed[place] = self._node.create_subscription(heard.msg_type, heard.topic_name, heard.callback, _EVERY)
+                self._node.destroy_subscription(heard)
 
     def doubled(self, joints: Sequence[str]) -> DoubledJoints:
         """Looks whether two publishers name the same of these joints."""
