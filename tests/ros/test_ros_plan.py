@@ -328,6 +328,8 @@ RUNNING = {"policy": "run", "stop_sequence": "-1", "rung": "pass", "armed": "tru
     ("end", "why"),
     [
         ({"rung": "stop", "stop_sequence": "70", "cause": "the joint state on /joint_states is 0.20 s old"}, "is 0.20 s old"),
+        ({"rung": "stop", "cause": "emergency_stop is true, says /button"}, "emergency_stop is true, says /button"),  # before any command
+        ({"failure": "the guard has executed nothing within 0.150 s of policy/start"}, "within 0.150 s of policy/start"),
         ({"stop_sequence": "70", "failure": "nobody watches the specification any more"}, "nobody watches the specification any more"),
     ],
 )
@@ -339,7 +341,7 @@ def test_a_run_that_deploy_has_started_and_that_is_stopped_ends_it_with_the_reas
 
 
 @pytest.mark.parametrize(
-    ("started", "end"), [(True, {"policy": "idle"}), (False, {"policy": "idle", "rung": "stop", "stop_sequence": "70"})]
+    ("started", "end"), [(True, {"policy": "idle", "cause": "late"}), (False, {"policy": "idle", "rung": "stop", "stop_sequence": "70"})]
 )
 def test_who_stops_the_policy_or_has_started_it_elsewhere_goes_on(started, end):
     with pytest.raises(_Ended):

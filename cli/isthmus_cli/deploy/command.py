@@ -262,10 +262,16 @@ def _watch(graph: Any, *, started: bool, exploring: bool) -> bool:
         if started and exploring and _explored(status):
             say(f"exploration: {status['exploration']}")
             return status["exploration"] == "parked"
-        if started and status.get("policy") == "idle" and int(status.get("stop_sequence", "-1")) >= 0:
-            why = "; ".join(filter(None, (status.get("failure"), status.get("opinion_cause" if graph.shadow else "cause"))))
-            complain(f"isthmus: the motion was ended: {why or 'the log, above, says why'}")
+        if started and status.get("policy") == "idle" and (why := _stopped(status, shadow=graph.shadow)):
+            complain(f"isthmus: the motion was ended: {why}")
             return False
+
+
+def _stopped(status: Mapping[str, str], *, shadow: bool) -> str:
+    """Why the newest motion has not ended as it was asked to, by the policy or by its guard; "" if it has."""
+    latched = int(status.get("stop_sequence", "-1")) >= 0 or (status.get("rung") == "stop" and not shadow)
+    said = [status.get("failure", ""), status.get("opinion_cause" if shadow else "cause", "") if latched else ""]
+    return "; ".join(filter(None, said)) or "the log, above, says why" * latched
 
 
 def _explored(status: Mapping[str, str]) -> bool:
