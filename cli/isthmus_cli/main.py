@@ -52,6 +52,7 @@ _COMMANDS = {
 _TRAIN = {
     "sac": ("isthmus_cli.train.sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
     "dsac-t": ("isthmus_cli.train.dsac_t:TrainDsacT", "distributional soft actor-critic with three refinements (Duan et al. 2023)"),
+    "ppo": ("isthmus_cli.train.ppo:TrainPpo", "proximal policy optimisation in many rows (Schulman et al. 2017)"),
     "srl": (
         "isthmus_cli.train.srl:TrainSrl",
         "sequence reinforcement learning: one decision per several actions (Patel & Siegelmann 2025)",

@@ -43,6 +43,11 @@ class Batch:
     reward: Tensor
     discount: Tensor
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What it consists of, by name."""
+        named = {"slots": torch.from_numpy(self.slots), "action": self.action, "reward": self.reward, "discount": self.discount}
+        return {**named, **{f"observation.{name}": values for name, values in self.observation.items()}}
+
     def to(self, device: torch.device) -> Batch:
         """The same on a device; itself if it is there."""
         if self.reward.device == device:

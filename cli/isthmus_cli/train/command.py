@@ -14,6 +14,7 @@ from isthmus_cli.engines import check_engine
 from isthmus_cli.files import load_artifact, nothing_to_resume
 from isthmus_cli.train.collectors import Collectors
 from isthmus_cli.train.offline import find_recordings
+from isthmus_cli.train.randomization import NONE, chosen_randomization
 from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.train.tasks import check_simulation, find_task
 from isthmus_cli.train.training import score_text, train_shown, training_notes
@@ -22,7 +23,6 @@ from isthmus_policies.identity import check_resumable, clear_training, holds_tra
 from isthmus_policies.journal import written_steps
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
-from isthmus_sim.randomization import load_randomization
 from isthmus_sim.suites import SuiteTask, reports_success
 from isthmus_sim.task import Task
 
@@ -60,7 +60,7 @@ def run_training(
         seed: of networks, exploration, replay and episodes.
         out: folder for the results; None means runs/ALGORITHM-TASK-SEED, or runs/ALGORITHM-TASK for several seeds.
         plant: engine to train in.
-        randomize: file of parameters to draw for each episode.
+        randomize: file of parameters to draw for each episode, or `none`; None draws the usual ones.
         resume: continue the training in the folder; with several seeds, those that have begun.
         overwrite: begin anew in a folder that holds a training.
         start: policy file whose actor is continued.
@@ -92,10 +92,10 @@ def run_training(
             raise ValueError("--engine sb3 steps its environments itself; leave --collectors or --engine out")
         if seeds is not None:
             raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
-    randomization = load_randomization(randomize) if randomize else None
+    randomization = chosen_randomization(task, plant, randomize)
     origin = _origin(start, engine) if start else None
     notes = training_notes(task, plant, randomization, recordings, origin)
-    check_simulation(task, plant, randomize is not None, "--plant and --randomize")
+    check_simulation(task, plant, randomize not in (None, NONE), "--plant and --randomize")
     if config.stop_at_success is not None:
         _check_reports_success(task, config.stop_at_success)
     if video_every is not None:

@@ -29,7 +29,8 @@ class TrainOptions:
         seed: seed of networks, exploration, replay and episodes.
         out: folder for the results; by default runs/ALGORITHM-TASK-SEED.
         plant: engine to train in, mujoco or pybullet.
-        randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
+        randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy; by
+            default servo gain, delay, lag, damping and rotor inertia, as far as the engine has them, and with none nothing.
         resume: continue the training in the folder from its newest checkpoint; with more --steps it goes on for longer.
         overwrite: begin anew in a folder that holds a training, and remove what that one wrote.
         from_: policy file to start from, which the same algorithm trained for the same task: its actor is continued, the critics begin anew.

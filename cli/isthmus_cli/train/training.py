@@ -20,6 +20,7 @@ from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.outcome import Evaluation, TrainingResult
+from isthmus_policies.ppo import Ppo
 from isthmus_policies.sac import Sac
 from isthmus_policies.srl import Srl
 from isthmus_policies.training import train
@@ -34,7 +35,7 @@ EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
 EVALUATION_SEED = 10**6  # far from the seeds that `isthmus eval` uses, so that the best policy is not chosen on them
 
-_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl}
+_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl, "ppo": Ppo}
 
 
 def train_shown(
@@ -92,7 +93,7 @@ def train_shown(
             summary = evaluate_task(
                 task, policy, plant, episodes=EVALUATION_EPISODES, seed=seed, replan=replan, randomization=randomization
             )
-        return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
+        return _evaluation(summary)
 
     offline = load_recordings(recordings, task, learner.contract, quiet) if recordings and learner else None
     film = None
@@ -144,9 +145,20 @@ def training_notes(
     return notes
 
 
+def _evaluation(summary: Mapping[str, Any]) -> Evaluation:
+    """What the selection of a policy needs of a summary of episodes."""
+    motion = summary["motion"] or {}
+    shares = [motion[rung] for rung in ("clamped", "held", "stopped") if motion.get(rung) is not None]
+    stopped = summary["ends"].get("stopped by the guard", 0) / summary["episodes"]
+    success = summary["success"]["rate"] if summary["success"] else None
+    return Evaluation(summary["return"]["mean"], success, *((sum(shares), stopped) if shares else ()))
+
+
 def score_text(evaluation: Evaluation) -> str:
-    """Return and success, in words."""
-    return f"return {evaluation.mean_return:.1f}" + ("" if evaluation.success is None else f", success {evaluation.success:.2f}")
+    """Return, success and what the guard had to do, in words."""
+    success = "" if evaluation.success is None else f", success {evaluation.success:.2f}"
+    clamped = "" if evaluation.clamped is None else f", clamped {100 * evaluation.clamped:.1f} %"
+    return f"return {evaluation.mean_return:.1f}{success}{clamped}"
 
 
 def _train_sb3(

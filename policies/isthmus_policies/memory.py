@@ -1,0 +1,96 @@
+"""What a training remembers, and what learns from it: everything for off-policy learners, the newest rollout for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from torch import Tensor
+
+from isthmus.records import Array
+from isthmus_policies.learner import Learner, LearnerConfig, OffPolicyConfig, OffPolicyLearner
+from isthmus_policies.offline import Offline
+from isthmus_policies.on_policy import OnPolicyUpdater
+from isthmus_policies.ppo import Ppo, PpoConfig
+from isthmus_policies.replay import Replay
+from isthmus_policies.rollout import Rollout
+from isthmus_policies.updater import Updater
+
+__all__ = ["Memory", "Updates", "memory_for"]
+
+
+class Memory(Protocol):
+    """Gets every control period; `Replay` explains the methods."""
+
+    def add(
+        self,
+        observation: Mapping[str, Array],
+        previous: Array,
+        action: Array,
+        reward: Array,
+        terminated: Array,
+        truncated: Array,
+        following: Mapping[str, Array],
+        lost: Array | None = None,
+    ) -> None:
+        """Remember one control period of all rows."""
+        ...
+
+    def cut(self) -> None:
+        """All rows are about to be reset."""
+        ...
+
+    def observations(self, count: int) -> dict[str, Array]:
+        """Up to `count` observations."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """What was remembered."""
+        ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Remember what `state` told."""
+        ...
+
+
+class Updates(Protocol):
+    """Learns from a memory.
+
+    Attributes:
+        updates: done so far.
+    """
+
+    updates: int
+
+    def advance(self, step: int, share: float) -> Iterator[Mapping[str, float]]:
+        """All updates that are due after `step` control periods, of a training of which a `share` is done; gives the losses of each."""
+        ...
+
+
+def memory_for(
+    learner: Learner, rows: int, offline: Offline | None, config: LearnerConfig, generator: np.random.Generator, out: Path
+) -> tuple[Memory, Updates]:
+    """The memory of a training, and what learns from it.
+
+    Args:
+        learner: what learns.
+        rows: of the environment.
+        offline: recorded experience; for off-policy learners only.
+        config: the learner's settings.
+        generator: draws batches.
+        out: folder for the state of a training that diverged.
+
+    Raises:
+        ValueError: recordings for a learner that cannot use them.
+    """
+    if isinstance(config, OffPolicyConfig):
+        replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), rows)
+        return replay, Updater(cast(OffPolicyLearner, learner), replay, offline, config, generator, out)
+    if offline:
+        raise ValueError(f"{learner.algorithm} learns from what its own policy does, and cannot use recordings; leave --offline out")
+    assert isinstance(learner, Ppo)  # noqa: S101 - there is no other
+    assert isinstance(config, PpoConfig)  # noqa: S101
+    rollout = Rollout(learner.contract, config.periods, rows)
+    return rollout, OnPolicyUpdater(learner, rollout, generator, out)
