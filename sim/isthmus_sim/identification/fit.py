@@ -149,7 +149,9 @@ def fit(
     del distinct
     rank = np.argsort(other_costs)
     minima = _values(problem, np.array(others)[rank])
-    return Fit(minima[0], float(min(other_costs)), minima, np.array(other_costs)[rank], _values(problem, np.array(ends)), starts, not ended())
+    return Fit(
+        minima[0], float(min(other_costs)), minima, np.array(other_costs)[rank], _values(problem, np.array(ends)), starts, not ended()
+    )
 
 
 def refine_starts(rollouts: Rollouts, windows: Windows, shares: Array, starts: Starts) -> Starts:
@@ -244,8 +246,16 @@ def _start_slopes(rollouts: Rollouts, windows: Windows, values: Array, starts: S
     """Residual `[W, M]` and its derivatives by initial states `[W, M, n]`."""
     stacked = starts.stacked()
     joints = starts.position.shape[1]
-    steps = np.concatenate([np.full(joints, _START_STEP[0]), np.full(joints, _START_STEP[1]), np.full(stacked.shape[1] - 2 * joints, _START_STEP[0])])
-    each = [starts, *(starts.moved(np.tile(np.where(np.arange(len(steps)) == index, step, 0.0), (len(windows), 1))) for index, step in enumerate(steps))]
+    steps = np.concatenate(
+        [np.full(joints, _START_STEP[0]), np.full(joints, _START_STEP[1]), np.full(stacked.shape[1] - 2 * joints, _START_STEP[0])]
+    )
+    each = [
+        starts,
+        *(
+            starts.moved(np.tile(np.where(np.arange(len(steps)) == index, step, 0.0), (len(windows), 1)))
+            for index, step in enumerate(steps)
+        ),
+    ]
     found = rollouts.residual(windows, np.tile(values, (len(each), 1)), each).reshape(len(each), len(windows), -1)
     return found[0], np.moveaxis((found[1:] - found[0]) / steps[:, None, None], 0, -1)
 
