@@ -30,6 +30,7 @@ SHEET = ("push", "slide", "rod", "door", "peg", "navigate", "walk-rough", "reach
 RESULTS = Path(__file__).parent / "results"
 WITH_FIGURES = (
     Path(__file__).parents[1] / "README.md",
+    REFERENCE / "robots-that-import.md",
     *(path for path in sorted(Path(__file__).parent.glob("*/*.md")) if path.parent != REFERENCE),
 )
 COMMANDS = (
