@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from torch import Tensor
 
 from isthmus.records import Array
+from isthmus_policies.bc import BcConfig
 from isthmus_policies.learner import Learner, LearnerConfig, OffPolicyConfig, OffPolicyLearner
 from isthmus_policies.offline import Offline
 from isthmus_policies.on_policy import OnPolicyUpdater
@@ -69,6 +70,32 @@ class Updates(Protocol):
         ...
 
 
+class Recorded:
+    """Recordings alone: nothing is added to them, and they are read again where a training goes on."""
+
+    def __init__(self, replay: Replay) -> None:
+        """Hold the recordings."""
+        self._replay = replay
+
+    def add(self, *_: Any) -> None:
+        """See `Memory.add`."""
+        raise ValueError("nothing acts in a training from recordings alone")
+
+    def cut(self) -> None:
+        """See `Memory.cut`."""
+
+    def observations(self, count: int) -> dict[str, Array]:
+        """See `Memory.observations`."""
+        return self._replay.observations(count)
+
+    def state(self) -> dict[str, Tensor]:
+        """See `Memory.state`."""
+        return {}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """See `Memory.load`."""
+
+
 def memory_for(
     learner: Learner, rows: int, offline: Offline | None, config: LearnerConfig, generator: np.random.Generator, out: Path
 ) -> tuple[Memory, Updates]:
@@ -83,8 +110,12 @@ def memory_for(
         out: folder for the state of a training that diverged.
 
     Raises:
-        ValueError: recordings for a learner that cannot use them.
+        ValueError: recordings for a learner that cannot use them, or none for one that has nothing else.
     """
+    if isinstance(config, BcConfig):
+        if offline is None:
+            raise ValueError("bc does what recordings did; give them with --offline, or ask for some of the task's script with --scripted")
+        return Recorded(offline.replay), Updater(cast(OffPolicyLearner, learner), offline.replay, None, config, generator, out)
     if isinstance(config, OffPolicyConfig):
         replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), rows)
         return replay, Updater(cast(OffPolicyLearner, learner), replay, offline, config, generator, out)

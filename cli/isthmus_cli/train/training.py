@@ -17,6 +17,7 @@ from isthmus_cli.train.tasks import training_environment
 from isthmus_evidence.provenance import commit
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.task_evaluation import evaluate_task
+from isthmus_policies.bc import Bc
 from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.outcome import Evaluation, TrainingResult
@@ -35,7 +36,7 @@ EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
 EVALUATION_SEED = 10**6  # far from the seeds that `isthmus eval` uses, so that the best policy is not chosen on them
 
-_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl, "ppo": Ppo}
+_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl, "ppo": Ppo, "bc": Bc}
 
 
 def train_shown(
@@ -95,7 +96,7 @@ def train_shown(
             )
         return _evaluation(summary)
 
-    offline = load_recordings(recordings, task, learner.contract, quiet) if recordings and learner else None
+    offline = load_recordings(recordings, task, learner.contract, plant, quiet) if recordings and learner else None
     film = None
     if video_every:
         film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
