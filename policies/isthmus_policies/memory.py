@@ -11,6 +11,7 @@ from torch import Tensor
 
 from isthmus.records import Array
 from isthmus_policies.bc import BcConfig
+from isthmus_policies.environment import TrainingEnv
 from isthmus_policies.learner import Learner, LearnerConfig, OffPolicyConfig, OffPolicyLearner
 from isthmus_policies.offline import Offline
 from isthmus_policies.on_policy import OnPolicyUpdater
@@ -35,8 +36,9 @@ class Memory(Protocol):
         truncated: Array,
         following: Mapping[str, Array],
         lost: Array | None = None,
+        hidden: Array | None = None,
     ) -> None:
-        """Remember one control period of all rows."""
+        """Remember one control period of all rows; `hidden` is what was drawn of the simulation for their episodes, `[rows, P]`."""
         ...
 
     def cut(self) -> None:
@@ -97,13 +99,13 @@ class Recorded:
 
 
 def memory_for(
-    learner: Learner, rows: int, offline: Offline | None, config: LearnerConfig, generator: np.random.Generator, out: Path
+    learner: Learner, env: TrainingEnv, offline: Offline | None, config: LearnerConfig, generator: np.random.Generator, out: Path
 ) -> tuple[Memory, Updates]:
     """The memory of a training, and what learns from it.
 
     Args:
         learner: what learns.
-        rows: of the environment.
+        env: where it acts.
         offline: recorded experience; for off-policy learners only.
         config: the learner's settings.
         generator: draws batches.
@@ -117,11 +119,11 @@ def memory_for(
             raise ValueError("bc does what recordings did; give them with --offline, or ask for some of the task's script with --scripted")
         return Recorded(offline.replay), Updater(cast(OffPolicyLearner, learner), offline.replay, None, config, generator, out)
     if isinstance(config, OffPolicyConfig):
-        replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), rows)
+        replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), env.num_envs)
         return replay, Updater(cast(OffPolicyLearner, learner), replay, offline, config, generator, out)
     if offline:
         raise ValueError(f"{learner.algorithm} learns from what its own policy does, and cannot use recordings; leave --offline out")
     assert isinstance(learner, Ppo)  # noqa: S101 - there is no other
     assert isinstance(config, PpoConfig)  # noqa: S101
-    rollout = Rollout(learner.contract, config.periods, rows)
+    rollout = Rollout(learner.contract, config.periods, env.num_envs, learner.hidden)
     return rollout, OnPolicyUpdater(learner, rollout, generator, out)

@@ -71,7 +71,7 @@ class Session:
         self._rows = env.num_envs
         self._random_periods = config.warm_up if learner.warms_up_at_random and not experienced else 0
         self._generator = np.random.default_rng(seed)
-        self._memory, self._updater = memory_for(learner, self._rows, offline, config, self._generator, out)
+        self._memory, self._updater = memory_for(learner, env, offline, config, self._generator, out)
         self._acts = not isinstance(self._memory, Recorded)
         self._explorer = Explorer(learner, env, self._memory, self._generator, config.gamma)
         self._seconds, self._began = 0.0, time.monotonic()

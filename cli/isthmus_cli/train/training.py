@@ -79,7 +79,8 @@ def train_shown(
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
     """
-    learner = _LEARNERS[algorithm](task.contract, config, seed) if engine == "isthmus" else None
+    told_to_critic = {"hidden": _drawn(task, plant, randomization)} if algorithm == "ppo" else {}
+    learner = _LEARNERS[algorithm](task.contract, config, seed, **told_to_critic) if engine == "isthmus" else None
     if learner:
         task = replace(task, contract=learner.contract)
         if origin:
@@ -144,6 +145,11 @@ def training_notes(
     if origin:
         notes["from"] = origin.policy_digest
     return notes
+
+
+def _drawn(task: Task | SuiteTask, plant: str, randomization: Randomization | None) -> int:
+    """How many parameters are drawn."""
+    return len(randomization.bind(plant, task.parameters).names) if randomization and isinstance(task, Task) else 0
 
 
 def _evaluation(summary: Mapping[str, Any]) -> Evaluation:
