@@ -283,3 +283,55 @@ def test_any_number_is_read_back_as_it_was_written(tmp_path_factory, value):
     path.write_text(f"a: {strict.number_text(value)}\n")
     assert strict.decode(float, strict.load_yaml(path)["a"], "a") == value
     assert float(strict.number_text(value)) == value
+
+
+def test_arms_are_held_by_gains_that_were_guessed(tmp_path):
+    """Light links far out: gains that an explicit servo could have let this one sag by half a radian in MuJoCo."""
+    parts = ['<link name="stand"/>']
+    for number in range(4):
+        parent = f"link{number - 1}" if number else "stand"
+        parts += [joint(f"joint{number}", parent, f"link{number}", axis="0 1 0"), body(f"link{number}", m=0.1, i=0.00005)]
+    report = compare_engines(imported(tmp_path, *parts).robot)
+    assert report.lines == ()
+    assert report.broken == ()
+    assert max(far for far, _ in report.apart.values()) < 1e-6
+
+
+def test_a_motor_too_weak_for_its_arm_is_told(tmp_path):
+    found = imported(tmp_path, *arm(axis="0 1 0", limit='lower="-1" upper="1" effort="0.2" velocity="10"'))
+    lines = compare_engines(found.robot).lines
+    assert "joint turn needs 0.245 N·m to carry the weight at home, its effort is 0.2" in lines
+    assert any("told to stay at home" in line for line in lines)
+
+
+def test_a_damper_that_pybullet_cannot_integrate_is_refused(tmp_path):
+    damped = [part.replace("<axis", '<dynamics damping="5"/><axis') for part in legs("", False)]
+    found = imported(tmp_path, *damped)
+    report = compare_engines(found.robot)
+    assert report.broken == ("pybullet",)
+    assert any("and damping 5 of the URDF on" in line for line in report.lines)
+
+
+@pytest.mark.parametrize(
+    ("moments", "kept"),
+    [
+        ('ixx="0" iyy="0.02" izz="0.02" ixy="0"', 0.02),  # a thin rod
+        ('ixx="2e-20" iyy="5e-20" izz="1e-20" ixy="-1e-21"', 0.4 * 0.5 * 0.02**2),  # what a CAD program left of zero
+        ('ixx="0.1" iyy="0.02" izz="0.02" ixy="0"', 0.14 / 3),  # of no body
+    ],
+)
+def test_moments_that_no_body_has_are_lifted_and_the_others_stay(tmp_path, moments, kept):
+    link = body("arm").replace('ixx="0.002" iyy="0.002" izz="0.002" ixy="0"', moments)
+    found = imported(tmp_path, '<link name="stand"/>', joint("turn", "stand", "arm", axis="0 1 0"), link)
+    assert any(note.startswith("inertia of link arm") for note in found.notes)
+    matrix = Kinematics(found.robot.urdf_path).mass_matrix(("turn",), np.zeros((1, 1)))[0, 0, 0]
+    assert matrix - 0.5 * 0.05**2 == pytest.approx(kept)
+    assert compare_engines(found.robot).lines == ()
+
+
+@pytest.mark.parametrize("speed", [0.015, 3.0, 100.0])
+def test_thresholds_of_the_monitors_fit_the_speeds(tmp_path, speed):
+    robot = imported(tmp_path, *arm(limit=f'lower="-1" upper="1" effort="30" velocity="{speed}"')).robot
+    assert robot.monitors.standstill < speed
+    assert robot.monitors.tracking_lag * speed < robot.monitors.tracking_tolerance
+    assert robot.joints[0].stop_acceleration * robot.monitors.tracking_lag**2 < robot.monitors.runaway_travel

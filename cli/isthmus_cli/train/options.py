@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from isthmus.robot import robot_names
+from isthmus.strict import suggest
 from isthmus_cli.train.collectors import chosen_collectors
 from isthmus_cli.train.command import run_training
 from isthmus_cli.train.tasks import named_task
@@ -23,6 +25,7 @@ class TrainOptions:
 
     Attributes:
         task: name of the task; `isthmus tasks` lists them. With a prefix, one of an outside suite, such as gym:HalfCheetah-v5; with @84, from pixels.
+        robot: arm that reaches in place of the UR5e, with the task reach; the task's name is then reach-ROBOT. `isthmus robots` lists them.
         seed: seed of networks, exploration, replay and episodes.
         out: folder for the results; by default runs/ALGORITHM-TASK-SEED.
         plant: engine to train in, mujoco or pybullet.
@@ -44,6 +47,7 @@ class TrainOptions:
     """
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    robot: str | None = None
     seed: int = 0
     out: Path | None = None
     plant: str = "mujoco"
@@ -65,6 +69,21 @@ class TrainOptions:
         """The task among the words whose settings are the defaults; see `named_task`."""
         return named_task(words)
 
+    @property
+    def task_name(self) -> str:
+        """The task with the robot that was chosen.
+
+        Raises:
+            ValueError: a robot is given, and the task is not reach.
+        """
+        if self.robot is None:
+            return self.task
+        if self.task != "reach":
+            raise ValueError(f"--robot goes with the task reach, got {self.task!r}; other tasks have a robot of their own")
+        if self.robot not in (known := robot_names()):
+            raise ValueError(f"unknown robot {self.robot!r}; {suggest(self.robot, known)}")
+        return f"reach-{self.robot}"
+
     def goes_on(self) -> str:
         """What to add to the command after Ctrl-C; "" if there is nothing to go on with."""
         return "" if getattr(self, "engine", "isthmus") != "isthmus" else "--resume"
@@ -73,7 +92,7 @@ class TrainOptions:
         """Train and return the exit code; see `run_training`."""
         return run_training(
             algorithm,
-            self.task,
+            self.task_name,
             config,
             seed=self.seed,
             out=self.out,

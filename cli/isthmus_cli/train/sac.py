@@ -52,5 +52,5 @@ class TrainSac(TrainOptions):
         """
         if self.engine == "sb3" and self.resume:
             raise ValueError("a training with --engine sb3 cannot be resumed")
-        check_reactive(find_task(self.task).contract)
+        check_reactive(find_task(self.task_name).contract)
         return self.train("sac", self.config, self.engine)

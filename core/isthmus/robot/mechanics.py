@@ -10,6 +10,7 @@ from isthmus.signals import CameraSpec
 
 __all__ = ["Base", "Camera", "Hold", "Joint", "Servo", "Thresholds"]
 
+_UNITS = {"position": ("rad", "m"), "velocity": ("rad/s", "m/s"), "effort": ("N*m", "N")}
 BASES = ("fixed", "floating", "differential")
 
 
@@ -78,6 +79,11 @@ class Joint:
             raise ValueError(f"joint {self.name!r}: a continuous joint has no position limits, got {low} and {high}; call it revolute")
         if not self.position[0] <= self.home <= self.position[1]:
             raise ValueError(f"joint {self.name!r}: home {self.home} is outside its limits {self.position[0]} … {self.position[1]}")
+
+    def unit(self, quantity: str) -> str:
+        """SI unit of its "position", "velocity" or "effort"."""
+        turning, sliding = _UNITS[quantity]
+        return sliding if self.type == "prismatic" else turning
 
 
 @dataclass(frozen=True, slots=True)

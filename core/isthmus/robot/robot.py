@@ -14,6 +14,7 @@ from isthmus.limits import Box, Limits
 from isthmus.records import Array
 from isthmus.robot.interface import RosProfile
 from isthmus.robot.mechanics import Base, Camera, Hold, Joint, Thresholds
+from isthmus.signals import joined_units
 
 __all__ = ["Robot"]
 
@@ -140,6 +141,10 @@ class Robot:
     def home(self) -> Array:
         """Home pose, `[J]`, rad or m."""
         return np.array([joint.home for joint in self.joints])
+
+    def unit(self, quantity: str) -> str:
+        """SI units of the joints' "position", "velocity" or "effort", as `isthmus.signals.Signal` has them."""
+        return joined_units(joint.unit(quantity) for joint in self.joints)
 
     def limits(self) -> Limits:
         """The robot's own limits; tasks may tighten them."""

@@ -89,7 +89,9 @@ def read_description(urdf: Path) -> Element:
         ValueError: not XML, not a URDF, or a xacro file.
     """
     root = _parse(urdf)
-    if any(element.tag.startswith("{") and "xacro" in element.tag for element in root.iter()):
+    macros = any(element.tag.startswith("{") and "xacro" in element.tag for element in root.iter())
+    read = [element for part in root if part.tag in ("link", "joint") for element in part.iter()]
+    if macros or any(mark in value for element in read for value in element.attrib.values() for mark in ("${", "$(")):
         target = urdf.with_name(f"{urdf.name.split('.')[0]}.expanded.urdf")
         number = 2
         while target.exists():  # what is advised must not destroy a file, least of all this one

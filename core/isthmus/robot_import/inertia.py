@@ -13,7 +13,9 @@ from isthmus.strict import number_text
 __all__ = ["repair_inertias"]
 
 TINY_MASS, TINY_RADIUS = 1e-3, 0.01  # kg and m, of a link that moves and has no mass
-RADIUS = 0.02  # m, of a link whose inertia is not positive definite
+SMALLEST = 1e-14  # kg·m²; MuJoCo takes less for nothing
+RADIUS = 0.02  # m, of a ball whose moments a link gets in place of moments that are not positive
+POINT = 1e-5  # m, of a body whose moments are no more than rounding
 
 
 def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
@@ -34,24 +36,28 @@ def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
         inertial = link.find("inertial")
         if name in moved and carried(name) <= 0:
             notes.append(f"link {name} moves but has no mass: it gets {TINY_MASS:g} kg")
-            _set_inertial(link, TINY_MASS, np.full(3, 0.4 * TINY_MASS * TINY_RADIUS**2))
+            _set_inertial(link, TINY_MASS, 0.4 * TINY_MASS * TINY_RADIUS**2 * np.eye(3))
         elif inertial is None:
-            _set_inertial(link, 0.0, np.zeros(3))  # or PyBullet would take 1 kg
+            _set_inertial(link, 0.0, np.zeros((3, 3)))  # or PyBullet would take 1 kg
         elif (mass := mass_of(link)) > 0:
-            principal = np.linalg.eigvalsh(_inertia(inertial))
-            if principal[0] <= 0:
+            principal, axes = np.linalg.eigh(_inertia(inertial))
+            least, ball = max(mass * POINT**2, SMALLEST), 0.4 * mass * RADIUS**2
+            if principal[0] < least:
                 notes.append(
-                    f"inertia of link {name} is not positive definite ({principal[0]:.3g} kg·m²): replaced by that of a ball of 2 cm"
+                    f"inertia of link {name} is not positive definite ({principal[0]:.3g} kg·m²): moments that are not get that of a ball of 2 cm"
                 )
-                _set_inertial(link, mass, np.full(3, 0.4 * mass * RADIUS**2))
-            elif principal[0] + principal[1] < principal[2]:
+                principal = np.where(principal < least, max(ball, SMALLEST), principal)
+                _set_inertial(link, mass, axes @ np.diag(principal) @ axes.T)
+                principal.sort()
+            if principal[0] + principal[1] < principal[2]:
                 notes.append(
                     f"inertia of link {name} belongs to no rigid body ({' '.join(f'{v:.3g}' for v in principal)} kg·m²): replaced by its mean"
                 )
-                _set_inertial(link, mass, np.full(3, principal.mean()))
+                _set_inertial(link, mass, principal.mean() * np.eye(3))
 
 
 def _set_inertial(link: Element, mass: float, inertia: Array) -> None:
+    """Mass, kg, and moments `[3, 3]`, kg·m²; the origin stays."""
     inertial = link.find("inertial")
     if inertial is None:
         inertial = SubElement(link, "inertial")
@@ -59,8 +65,8 @@ def _set_inertial(link: Element, mass: float, inertia: Array) -> None:
         if (element := inertial.find(tag)) is not None:
             inertial.remove(element)
     SubElement(inertial, "mass", value=number_text(mass))
-    x, y, z = (number_text(value) for value in inertia)
-    SubElement(inertial, "inertia", ixx=x, iyy=y, izz=z, ixy="0", ixz="0", iyz="0")
+    places = {"ixx": (0, 0), "iyy": (1, 1), "izz": (2, 2), "ixy": (0, 1), "ixz": (0, 2), "iyz": (1, 2)}
+    SubElement(inertial, "inertia", {name: number_text(inertia[place]) for name, place in places.items()})
 
 
 def _inertia(inertial: Element) -> Array:

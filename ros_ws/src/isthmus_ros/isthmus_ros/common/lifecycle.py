@@ -11,11 +11,16 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
-__all__ = ["CarefulNode"]
+__all__ = ["CarefulNode", "without_numbers"]
 
 _EARLY = 5.0  # s after it was configured in which a node that cannot be activated yet is nothing to worry about: launchers try again
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?")  # no part of a name
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+def without_numbers(sentence: str) -> str:
+    """What stays the same when a sentence is said again with other values."""
+    return _NUMBER.sub("", sentence)
 
 
 class CarefulNode(LifecycleNode):
@@ -115,7 +120,7 @@ class CarefulNode(LifecycleNode):
                 refusal = str(error)
             response.success = not refusal
             response.message = f"{name} refused: {refusal}" if refusal else "ok"
-            self.say_change(name, response.message if refusal else "", "warning")
+            self._say_trial(name, response.message if refusal else "", "warning")
             if not refusal:
                 asked = f": {str(request.data).lower()}" if hasattr(request, "data") else ""
                 self.get_logger().info(f"{name}{asked}")
@@ -132,7 +137,10 @@ class CarefulNode(LifecycleNode):
             problem = f"cannot {name}{' yet' if early else ''}: {error}"
         except Exception:
             problem, level = f"cannot {name}: {traceback.format_exc()}", "fatal"
-        # It is tried again and again; that the last state is older each time is nothing new.
-        if not problem or _NUMBER.sub("", problem) != _NUMBER.sub("", self._said.get(name, "")):
-            self.say_change(name, problem, level)
+        self._say_trial(name, problem, level)
         return _FAILURE if problem else _SUCCESS
+
+    def _say_trial(self, name: str, problem: str, level: str) -> None:
+        """Log why something was refused. It is tried again and again; that the last state is older each time is nothing new."""
+        if not problem or without_numbers(problem) != without_numbers(self._said.get(name, "")):
+            self.say_change(name, problem, level)
