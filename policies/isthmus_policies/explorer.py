@@ -72,6 +72,7 @@ class Explorer:
         else:
             action = self._learner.act(observation, previous, self._fresh)
         self._env.progress = share
+        hidden = self._env.hidden.copy()  # of the episode that may end now
         bounded = np.clip(action, -1, 1)
         self._observation, reward, terminated, truncated, info = self._env.step(self._scale.to_si(bounded))
         ended = terminated | truncated
@@ -84,7 +85,7 @@ class Explorer:
         if np.count_nonzero(stopped):
             worth = np.where(stopped, reward + self._left * self._worst, reward)
             terminated, truncated = terminated | stopped, truncated & ~stopped
-        self._memory.add(observation, previous, action, worth, terminated, truncated, following, lost)
+        self._memory.add(observation, previous, action, worth, terminated, truncated, following, lost, hidden)
         self._previous = np.where(ended[:, None], np.float32(0), bounded)
         self._fresh = ended | (info["rung"] >= HOLD) if "rung" in info else ended
         self._return += reward

@@ -145,10 +145,17 @@ class OffPolicyConfig(LearnerConfig):
         return self.learning_starts
 
 
-def task_config(kind: type[Config], task: str, algorithm: str) -> Config:
-    """The tuned settings of a task, from the data file beside this module, or the defaults if there are none."""
+def task_config(kind: type[Config], task: str, algorithm: str, variant: str = "") -> Config:
+    """The tuned settings of a task, from the data file beside this module, or the defaults if there are none.
+
+    Args:
+        kind: of the settings.
+        task: name.
+        algorithm: name of the file.
+        variant: key of the file whose settings replace those of any task; "" for none.
+    """
     settings = strict.load_yaml(Path(__file__).with_name(f"{algorithm}.yaml")) or {}
-    return strict.decode(kind, settings.get(task, {}), f"{algorithm}.yaml: {task}")
+    return strict.decode(kind, {**settings.get(task, {}), **(settings[variant] if variant else {})}, f"{algorithm}.yaml: {task}")
 
 
 class Learner(Protocol):

@@ -6,7 +6,10 @@ Actions are drawn from a Gaussian in [−1, 1], and what is beyond is cut off be
 inside the exported graph. A time limit is bootstrapped with what was observed last; see `Explorer` for a stop of the guard.
 
 A robot with a mirror in its profile can have a policy that is symmetric by construction: π(o) is the mean of f(o) and of f at the mirrored
-observation, mirrored back; so is the value.
+observation, mirrored back.
+
+The critic is also told what was drawn of the simulation for an episode, which is nothing that a policy may see (Pinto et al., "Asymmetric Actor
+Critic", arXiv 1710.06542); `TrainingEnv.hidden` has it.
 """
 
 from __future__ import annotations
@@ -22,13 +25,13 @@ from torch import Tensor, nn
 from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus.robot import load_robot
-from isthmus_policies.actions import ActionRange
 from isthmus_policies.features import FeatureEncoder
 from isthmus_policies.learner import LearnerConfig, check_finite, check_positive, check_widths, find_device, task_config
 from isthmus_policies.mirror import Mirror
 from isthmus_policies.networks import gaussian_log_density, mlp
 from isthmus_policies.normaliser import Normaliser
 from isthmus_policies.optimizer import FlatAdam
+from isthmus_policies.ppo_policy import PpoPolicy
 from isthmus_policies.reactive import check_reactive
 from isthmus_policies.rollout import Rollout, advantages
 from isthmus_policies.smoothness import neighbours, smoothness_loss
@@ -102,41 +105,31 @@ def scheduled(rate: float, divergence: float, aim: float) -> float:
     return max(rate / STEP, RATES[0]) if divergence > 2 * aim else min(rate * STEP, RATES[1])
 
 
-class PpoPolicy(nn.Module):
-    """The mean action, of normalised features, cut to the range, in SI units, as a chunk of one action; symmetric if there is a mirror."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Of the N = T · R control periods of a rollout, before an update.
 
-    def __init__(
-        self, contract: Contract, encoder: FeatureEncoder, normaliser: Normaliser, actor: nn.Module, mirror: Mirror | None
-    ) -> None:
-        """Bind.
+    Attributes:
+        now: features, `[…, N, F]`.
+        after: of what followed, likewise.
+        hidden: `[N, P]`.
+        action: as drawn, `[N, A]`.
+        mean: of the actions, `[N, A]`.
+        spread: logarithm of their standard deviation, `[A]`.
+        density: logarithm of that of the action, `[N]`.
+        gain: advantage, normalised, `[N]`.
+        target: of the value, `[N]`.
+    """
 
-        Args:
-            contract: gives the range of the actions.
-            encoder: observation → features.
-            normaliser: of the features.
-            actor: normalised features → A.
-            mirror: of the robot.
-        """
-        super().__init__()
-        self.encoder, self.normaliser, self.actor, self.mirror, self.range = encoder, normaliser, actor, mirror, ActionRange(contract)
-
-    def features(self, observation: Mapping[str, Tensor]) -> Tensor:
-        """Before they are normalised, `[B, F]`; with a mirror `[2, B, F]`, the mirrored ones last."""
-        found = self.encoder(observation)
-        return found if self.mirror is None else torch.stack([found, self.encoder(self.mirror.observation(observation))])
-
-    def mean(self, features: Tensor) -> Tensor:
-        """Of the actions in [−1, 1], `[B, A]`."""
-        return self.mean_of_normalised(self.normaliser(features))
-
-    def mean_of_normalised(self, features: Tensor) -> Tensor:
-        """The same of features that are normalised already."""
-        means = self.actor(features)
-        return means if self.mirror is None else (means[0] + self.mirror.action(means[1])) / 2
-
-    def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
-        """Actions `[B, 1, A]`."""
-        return self.range.to_si(self.mean(self.features(observation)).clamp(-1, 1))[:, None]
+    now: Tensor
+    after: Tensor
+    hidden: Tensor
+    action: Tensor
+    mean: Tensor
+    spread: Tensor
+    density: Tensor
+    gain: Tensor
+    target: Tensor
 
 
 class Ppo:
@@ -147,18 +140,20 @@ class Ppo:
         contract: of the task.
         warms_up_at_random: False.
         rate: the learning rate, `[]`.
+        hidden: P, parameters of the simulation that the critic is told.
     """
 
     algorithm = "ppo"
     warms_up_at_random = False
 
-    def __init__(self, contract: Contract, config: PpoConfig, seed: int = 0) -> None:
+    def __init__(self, contract: Contract, config: PpoConfig, seed: int = 0, hidden: int = 0) -> None:
         """Draw the networks.
 
         Args:
             contract: of the task.
             config: settings.
             seed: of networks and exploration.
+            hidden: P, parameters of the simulation that the critic is told and no policy sees.
 
         Raises:
             ValueError: the task decides once per several actions or observes images, or its robot has no mirror that is asked for.
@@ -166,7 +161,7 @@ class Ppo:
         check_reactive(contract, "PPO")
         if images := [signal.name for signal in contract.observation if signal.source == "image"]:
             raise ValueError(f"PPO learns from numbers; task {contract.task!r} observes {', '.join(images)}")
-        self.contract, self._config = contract, config
+        self.contract, self._config, self.hidden = contract, config, hidden
         self._device = find_device(config.device)
         self._generator = torch.Generator().manual_seed(seed)
         mirror = Mirror(contract, load_robot(contract.robot)) if config.mirror else None
@@ -174,12 +169,14 @@ class Ppo:
         actions = len(contract.action.elements)
         with seeded(seed):
             actor = mlp((encoder.size, *config.hidden, actions), nn.ELU)
-            self.critic = mlp((encoder.size, *config.hidden, 1), nn.ELU)
+            self.critic = mlp((encoder.size + hidden, *config.hidden, 1), nn.ELU)
         with torch.no_grad():
             actor[-1].weight.mul_(0.01)  # the first actions are those of an untrained mean, which is nothing
         self.log_std = torch.full((actions,), float(np.log(config.spread)), device=self._device, requires_grad=True)
         self._policy = PpoPolicy(contract, encoder, Normaliser(encoder.size), actor, mirror).to(self._device)
-        self.critic.to(self._device)
+        self._of_hidden = Normaliser(hidden)
+        for network in (self.critic, self._of_hidden):
+            network.to(self._device)
         self._adam = FlatAdam([*actor.parameters(), *self.critic.parameters(), self.log_std], 1.0)
         self.rate = torch.tensor(config.learning_rate, dtype=torch.float64)
 
@@ -204,58 +201,68 @@ class Ppo:
         Raises:
             DivergedError: a loss or a gradient is not finite; nothing was learned from that minibatch.
         """
-        config = self._config
-        flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in rollout.observation.items()}
-        followed = {name: values.reshape(-1, *values.shape[2:]) for name, values in rollout.following.items()}
-        scale = 1 - config.gamma  # of what the critic says: rewards per control period, whatever the horizon
-        with torch.no_grad():
-            now, after = self._features(flat), self._features(followed)
-            old_value, old_mean, old_spread = self.value(now), self._policy.mean(now), self._spread().clone()
-            values = (value.view(rollout.reward.shape).numpy(force=True) / scale for value in (old_value, self.value(after)))
-            gain = advantages(rollout, *values, config.gamma, config.trace) * scale
-            told = torch.from_numpy(gain.reshape(-1).astype(np.float32)).to(self._device)
-            action = torch.from_numpy(rollout.action.reshape(-1, rollout.action.shape[-1])).to(self._device)
-            old_density = gaussian_log_density(action, old_mean, old_spread)
-            target = told + old_value
-        kept = np.flatnonzero(~rollout.lost.reshape(-1))
-        experience = told[torch.from_numpy(kept).to(self._device)]
-        told = (told - experience.mean()) / (experience.std() + 1e-8)
+        config, known = self._config, self._known(rollout)
         decay = config.learning_rate_decay + (1 - config.learning_rate_decay) * (1 - share)
         for _ in range(config.epochs):
-            for part in np.array_split(generator.permutation(kept), config.minibatches):
+            for part in np.array_split(generator.permutation(np.flatnonzero(~rollout.lost.reshape(-1))), config.minibatches):
                 chosen = torch.from_numpy(part).to(self._device)
-                mean, spread, value = self._policy.mean(now[..., chosen, :]), self._spread(), self.value(now[..., chosen, :])
-                ratio = (gaussian_log_density(action[chosen], mean, spread) - old_density[chosen]).exp()
-                best = torch.minimum(ratio * told[chosen], ratio.clamp(1 - config.clip, 1 + config.clip) * told[chosen])
-                of_value = (value - target[chosen]).square().mean()
-                entropy = (spread + 0.5 * float(np.log(2 * np.pi * np.e))).sum()
-                loss = -best.mean() + config.value * of_value - config.entropy * entropy
-                if config.temporal_smoothness or config.spatial_smoothness:
-                    features = self._policy.normaliser(now[..., chosen, :])
-                    noise = torch.randn(features.shape, generator=self._generator).to(self._device)
-                    near = neighbours(features, self._policy.normaliser(after[..., chosen, :]), noise)
-                    others = torch.stack([self._policy.mean_of_normalised(one) for one in near])
-                    loss = loss + smoothness_loss(mean, others, (config.temporal_smoothness, config.spatial_smoothness))
+                loss, losses = self._loss(known, chosen)
                 gradients = torch.autograd.grad(loss, self._adam.parameters)
-                divergence = _divergence(old_mean[chosen], old_spread, mean.detach(), spread.detach())
-                losses = {
-                    "loss": loss.item(),
-                    "value_loss": of_value.item(),
-                    "entropy": entropy.item(),
-                    "divergence": divergence,
-                    "ratio": ratio.mean().item(),
-                    "gradient": self._adam.take(gradients, config.longest),
-                }
+                losses["gradient"] = self._adam.take(gradients, config.longest)
                 check_finite(losses)
-                self.rate.fill_(scheduled(self.rate.item(), divergence, config.divergence))
+                self.rate.fill_(scheduled(self.rate.item(), losses["divergence"], config.divergence))
                 self._adam.step(self.rate.item() * decay)
                 yield {**losses, "learning_rate": self.rate.item() * decay}
-        self._policy.normaliser.include(now.reshape(-1, now.shape[-1]))
+        self._policy.normaliser.include(known.now.reshape(-1, known.now.shape[-1]))
+        if known.hidden.shape[-1]:
+            self._of_hidden.include(known.hidden)
 
-    def value(self, features: Tensor) -> Tensor:
-        """V of features, `[B]`."""
-        values = self.critic(self._policy.normaliser(features))[..., 0]
-        return values if self._policy.mirror is None else values.mean(dim=0)
+    @torch.no_grad()
+    def _known(self, rollout: Rollout) -> _Known:
+        """What there is to know of a rollout before anything is learned from it."""
+        config = self._config
+        now, after = (
+            self._features({name: values.reshape(-1, *values.shape[2:]) for name, values in part.items()})
+            for part in (rollout.observation, rollout.following)
+        )
+        hidden = torch.from_numpy(rollout.hidden.reshape(len(rollout.lost.reshape(-1)), -1)).to(self._device)
+        action = torch.from_numpy(rollout.action.reshape(-1, rollout.action.shape[-1])).to(self._device)
+        value, mean, spread = self.value(now, hidden), self._policy.mean(now), self._spread().clone()
+        scale = 1 - config.gamma  # of what the critic says: rewards per control period, whatever the horizon
+        values = (found.view(rollout.reward.shape).numpy(force=True) / scale for found in (value, self.value(after, hidden)))
+        gain = torch.from_numpy((advantages(rollout, *values, config.gamma, config.trace) * scale).reshape(-1).astype(np.float32)).to(
+            self._device
+        )
+        kept = gain[torch.from_numpy(~rollout.lost.reshape(-1)).to(self._device)]
+        told = (gain - kept.mean()) / (kept.std() + 1e-8)
+        return _Known(now, after, hidden, action, mean, spread, gaussian_log_density(action, mean, spread), told, gain + value)
+
+    def _loss(self, known: _Known, chosen: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Of a minibatch, and what is told of it."""
+        config, features, told = self._config, known.now[..., chosen, :], known.gain[chosen]
+        mean, spread = self._policy.mean(features), self._spread()
+        ratio = (gaussian_log_density(known.action[chosen], mean, spread) - known.density[chosen]).exp()
+        best = torch.minimum(ratio * told, ratio.clamp(1 - config.clip, 1 + config.clip) * told)
+        of_value = (self.value(features, known.hidden[chosen]) - known.target[chosen]).square().mean()
+        entropy = (spread + 0.5 * float(np.log(2 * np.pi * np.e))).sum()
+        loss = -best.mean() + config.value * of_value - config.entropy * entropy
+        if config.temporal_smoothness or config.spatial_smoothness:
+            now, after = (self._policy.normaliser(part) for part in (features, known.after[..., chosen, :]))
+            noise = torch.randn(now.shape, generator=self._generator).to(self._device)
+            others = torch.stack([self._policy.mean_of_normalised(one) for one in neighbours(now, after, noise)])
+            loss = loss + smoothness_loss(mean, others, (config.temporal_smoothness, config.spatial_smoothness))
+        return loss, {
+            "loss": loss.item(),
+            "value_loss": of_value.item(),
+            "entropy": entropy.item(),
+            "divergence": _divergence(known.mean[chosen], known.spread, mean.detach(), spread.detach()),
+            "ratio": ratio.mean().item(),
+        }
+
+    def value(self, features: Tensor, hidden: Tensor) -> Tensor:
+        """V of features and of the hidden parameters `[B, P]`, `[B]`; of mirrored features those that are not."""
+        seen = features if self._policy.mirror is None else features[0]
+        return self.critic(torch.cat([self._policy.normaliser(seen), self._of_hidden(hidden)], dim=-1))[..., 0]
 
     def policy(self) -> nn.Module:
         """The mean of the actions; see `Learner.policy`."""
@@ -267,7 +274,8 @@ class Ppo:
 
     def state(self) -> dict[str, Tensor]:
         """See `Learner.state`."""
-        normaliser = {f"normaliser.{name}": value for name, value in self._policy.normaliser.named_buffers()}
+        parts = {"normaliser": self._policy.normaliser, "of_hidden": self._of_hidden}
+        normaliser = {f"{part}.{name}": value for part, module in parts.items() for name, value in module.named_buffers()}
         adam = {f"adam.{name}": value for name, value in self._adam.state().items()}
         return {**adam, **normaliser, "rate": self.rate, "generator": self._generator.get_state()}
 

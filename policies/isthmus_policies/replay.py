@@ -107,6 +107,7 @@ class Replay:
         truncated: Array,
         following: Mapping[str, Array],
         lost: Array | None = None,
+        hidden: Array | None = None,
     ) -> None:
         """Remember one control period of all rows.
 
@@ -122,6 +123,7 @@ class Replay:
             truncated: the episode was ended from outside, `[rows]`.
             following: what was observed at the end of the period, before any reset; shaped as `observation`.
             lost: the simulation broke in this period, or nothing valid was asked for; the episode has ended, `[rows]`. None means nowhere.
+            hidden: not kept; off-policy learners see what a policy sees.
         """
         slots = self._first + self._at
         after = self._first + (self._at + 1) % self._length

@@ -28,21 +28,24 @@ class Rollout:
         terminated: nothing is to be gained after the period, `[T, R]`.
         ended: the episode ended with it, or was cut, `[T, R]`.
         lost: it is no experience, `[T, R]`.
+        hidden: what was drawn of the simulation for the episode, `[T, R, P]`.
     """
 
-    def __init__(self, contract: Contract, periods: int, rows: int) -> None:
+    def __init__(self, contract: Contract, periods: int, rows: int, hidden: int = 0) -> None:
         """Reserve the memory.
 
         Args:
             contract: gives signals and actions.
             periods: T.
             rows: R, of the environment.
+            hidden: P.
         """
         shapes = {signal.name: (periods, rows, signal.history, *signal.shape) for signal in contract.observation}
         self._types = {signal.name: signal.dtype for signal in contract.observation}
         self.observation, self.following = ({name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()} for _ in range(2))
         self.action = np.zeros((periods, rows, len(contract.action.elements)), dtype=np.float32)
         self.reward = np.zeros((periods, rows), dtype=np.float32)
+        self.hidden = np.zeros((periods, rows, hidden), dtype=np.float32)
         self.terminated, self.ended, self.lost = (np.zeros((periods, rows), dtype=bool) for _ in range(3))
         self._periods, self._at, self._known = periods, 0, 1
 
@@ -61,12 +64,14 @@ class Rollout:
         truncated: Array,
         following: Mapping[str, Array],
         lost: Array | None = None,
+        hidden: Array | None = None,
     ) -> None:
         """Remember one control period of all rows; see `Replay.add`."""
         at = self._at
         for name in self.observation:
             self.observation[name][at], self.following[name][at] = observation[name], following[name]
         self.action[at], self.reward[at] = action, reward
+        self.hidden[at] = 0.0 if hidden is None else hidden
         self.lost[at] = False if lost is None else lost
         self.terminated[at], self.ended[at] = terminated & ~self.lost[at], terminated | truncated
         self._at += 1
@@ -99,7 +104,7 @@ class Rollout:
             values[: self._at] = state[name].numpy()
 
     def _arrays(self) -> dict[str, Array]:
-        named = {name: getattr(self, name) for name in ("action", "reward", "terminated", "ended", "lost")}
+        named = {name: getattr(self, name) for name in ("action", "reward", "terminated", "ended", "lost", "hidden")}
         seen = {f"observation.{name}": values for name, values in self.observation.items()}
         return {**named, **seen, **{f"following.{name}": values for name, values in self.following.items()}}
 

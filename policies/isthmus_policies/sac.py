@@ -45,9 +45,9 @@ class SacConfig(OffPolicyConfig):
         check_widths(self, "hidden")
 
 
-def sac_config(task: str) -> SacConfig:
-    """The tuned settings of a task, or the defaults if there are none."""
-    return task_config(SacConfig, task, "sac")
+def sac_config(task: str, fast: bool = False) -> SacConfig:
+    """The tuned settings of a task, or the defaults if there are none; `fast` for many rows and few updates."""
+    return task_config(SacConfig, task, "sac", "fast" if fast else "")
 
 
 class Sac(ReactiveLearner):

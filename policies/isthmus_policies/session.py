@@ -25,7 +25,7 @@ from isthmus_policies.export import PARITY_SAMPLES
 from isthmus_policies.identity import check_resumable, write_identity
 from isthmus_policies.journal import Journal
 from isthmus_policies.learner import Learner, LearnerConfig
-from isthmus_policies.memory import memory_for
+from isthmus_policies.memory import Recorded, memory_for
 from isthmus_policies.offline import Offline
 from isthmus_policies.outcome import Evaluation, Progress
 from isthmus_policies.selection import Selection
@@ -71,7 +71,8 @@ class Session:
         self._rows = env.num_envs
         self._random_periods = config.warm_up if learner.warms_up_at_random and not experienced else 0
         self._generator = np.random.default_rng(seed)
-        self._memory, self._updater = memory_for(learner, self._rows, offline, config, self._generator, out)
+        self._memory, self._updater = memory_for(learner, env, offline, config, self._generator, out)
+        self._acts = not isinstance(self._memory, Recorded)
         self._explorer = Explorer(learner, env, self._memory, self._generator, config.gamma)
         self._seconds, self._began = 0.0, time.monotonic()
 
@@ -100,7 +101,8 @@ class Session:
     def advance(self) -> None:
         """One control period of all rows, and what is due after it."""
         config = self._config
-        self._explorer.advance(self._share, at_random=self.step < self._random_periods)
+        if self._acts:
+            self._explorer.advance(self._share, at_random=self.step < self._random_periods)
         self.step += self._rows
         for losses in self._updater.advance(self.step, self._share):
             self._journal.collect(losses)

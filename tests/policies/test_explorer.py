@@ -19,6 +19,7 @@ class Script:
 
     num_envs = 2
     progress = 0.0
+    hidden = np.zeros((2, 0))
 
     def reset(self, *, seed):
         self.episode, self.period, self.asked = np.zeros(2), np.zeros(2), np.ones((2, 1))
@@ -52,7 +53,7 @@ class Tape:
         self.acted.append((observation["state"][:, 0, 0].tolist(), previous[:, 0].tolist(), fresh.tolist()))
         return np.full((2, 1), -0.5 if len(self.acted) % 2 else 0.5, dtype=np.float32)  # 0 and 2 in SI units
 
-    def add(self, observation, previous, action, reward, terminated, truncated, following, lost):
+    def add(self, observation, previous, action, reward, terminated, truncated, following, lost, hidden):
         self.lost.append(lost.tolist())
         told = (observation["state"][:, 0, 0], previous[:, 0], action[:, 0], reward, terminated, truncated, following["state"][:, 0, 0])
         self.added.append([values.tolist() for values in told])

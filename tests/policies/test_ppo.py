@@ -8,6 +8,7 @@ from transitions import small_contract
 import isthmus_sim
 from isthmus.robot import load_robot
 from isthmus_policies.checkpoint import load_checkpoint
+from isthmus_policies.explorer import Explorer
 from isthmus_policies.export import export_graph
 from isthmus_policies.learner import DivergedError
 from isthmus_policies.mirror import Mirror
@@ -16,7 +17,9 @@ from isthmus_policies.outcome import Evaluation
 from isthmus_policies.ppo import RATES, STEP, Ppo, PpoConfig, ppo_config, scheduled
 from isthmus_policies.rollout import Rollout, advantages
 from isthmus_policies.training import train
+from isthmus_sim.randomization import Entry, Randomization, Uniform, randomized_plant
 from isthmus_sim.tasks import get_task
+from isthmus_sim.vector_env import TaskVectorEnv
 
 CONTRACT = small_contract()
 SMALL = PpoConfig(num_envs=8, periods=16, epochs=2, minibatches=2, hidden=(16,), divergence=0.0, learning_rate=3e-3)
@@ -74,7 +77,7 @@ def test_a_time_limit_is_bootstrapped_and_an_end_is_not(terminates):
             rollout.add(state, np.zeros((8, 1)), generator.normal(size=(8, 1)), np.ones(8), *ends, state)
         list(learner.learn(rollout, generator, 0.0))
     with torch.no_grad():
-        worth = learner.value(learner._features(state)).mean().item() / (1 - config.gamma)
+        worth = learner.value(learner._features(state), torch.zeros(8, 0)).mean().item() / (1 - config.gamma)
     assert worth == pytest.approx(1.0 if terminates else 1 / (1 - config.gamma), rel=0.05)
 
 
@@ -116,6 +119,42 @@ def test_it_finds_the_action_that_pays():
     asked = torch.tensor([[[-0.8, 0.0]], [[0.8, 0.0]]])
     found = learner.policy()({"state": asked})[:, 0, 0]
     assert ((found - 1) / 2).tolist() == pytest.approx([-0.4, 0.4], abs=0.1)  # actions are from −1 to 3 in SI units
+
+
+def test_the_critic_knows_what_was_drawn_and_the_policy_does_not():
+    config = dataclasses.replace(SMALL, gamma=0.0, entropy=0.0)
+    learner, generator = Ppo(CONTRACT, config, hidden=1), np.random.default_rng(0)
+    state, every = {"state": np.ones((8, 1, 2), dtype=np.float32)}, np.ones(8, dtype=bool)
+    for _ in range(80):
+        rollout = Rollout(CONTRACT, config.periods, 8, 1)
+        while not rollout.full:
+            drawn = generator.uniform(0.7, 1.4, (8, 1))
+            rollout.add(state, np.zeros((8, 1)), generator.normal(size=(8, 1)), drawn[:, 0], every, ~every, state, hidden=drawn)
+        list(learner.learn(rollout, generator, 0.0))
+    with torch.no_grad():
+        worth = learner.value(learner._features(state), torch.linspace(0.7, 1.4, 8)[:, None])
+    torch.testing.assert_close(worth, torch.linspace(0.7, 1.4, 8), atol=0.1, rtol=0)
+    assert {signal.name for signal in learner.contract.observation} == {"state"}
+
+
+def test_what_was_drawn_belongs_to_the_episode_that_ends():
+    task = get_task("reach")
+    drawn = Randomization((Entry("payload", Uniform(0.0, 2.0)),))
+    env = TaskVectorEnv(
+        dataclasses.replace(task, episode_steps=11),
+        *randomized_plant("mujoco", task, 2, drawn)[:1],
+        randomization=drawn.bind("mujoco", task.parameters),
+    )
+    config = dataclasses.replace(SMALL, num_envs=2)
+    rollout = Rollout(task.contract, config.periods, 2, 1)
+    explorer = Explorer(Ppo(task.contract, config, hidden=1), env, rollout, np.random.default_rng(0), 0.9)
+    explorer.begin_episodes(0, 1.0)
+    while not rollout.full:
+        explorer.advance(1.0, at_random=False)
+    assert (np.diff(rollout.hidden[:11, :, 0], axis=0) == 0).all()
+    assert (rollout.hidden[11] != rollout.hidden[10]).all()
+    assert (rollout.ended[10]).all()
+    np.testing.assert_array_equal(rollout.hidden[-1], env.hidden)
 
 
 def test_what_is_normalised_is_counted_exactly():

@@ -12,6 +12,7 @@ from typing import Any
 
 from isthmus import strict
 from isthmus_cli.train.dsac_t import TrainDsacT
+from isthmus_cli.train.ppo import TrainPpo
 from isthmus_cli.train.randomization import NONE
 from isthmus_cli.train.sac import TrainSac
 from isthmus_cli.train.srl import TrainSrl
@@ -26,7 +27,12 @@ from isthmus_sim.task import Task
 
 __all__ = ["Range", "SweepPlan", "load_plan"]
 
-_COMMANDS: Mapping[str, type[TrainSac] | type[TrainDsacT] | type[TrainSrl]] = {"sac": TrainSac, "dsac-t": TrainDsacT, "srl": TrainSrl}
+_COMMANDS: Mapping[str, type[TrainSac] | type[TrainDsacT] | type[TrainSrl] | type[TrainPpo]] = {
+    "sac": TrainSac,
+    "dsac-t": TrainDsacT,
+    "srl": TrainSrl,
+    "ppo": TrainPpo,
+}
 _SEARCHES = ("tpe", "random", "grid")
 _OBJECTIVES = ("return", "success")
 
@@ -160,7 +166,7 @@ class SweepPlan:
         config: LearnerConfig = strict.decode(type(tuned), data, f"settings of {self.algorithm}")
         return config
 
-    def command(self, chosen: Mapping[str, Any], seed: int, out: Path) -> TrainSac | TrainDsacT | TrainSrl:
+    def command(self, chosen: Mapping[str, Any], seed: int, out: Path) -> TrainSac | TrainDsacT | TrainSrl | TrainPpo:
         """The `isthmus train` of a trial; it begins, or continues what is in its folder."""
         kind: Any = _COMMANDS[self.algorithm]
         randomize = Path(self.randomize) if self.randomize else None

@@ -1,4 +1,4 @@
-"""What `isthmus train sac`, `dsac-t` and `srl` do with what was typed: check it, train, and say what came of it."""
+"""What `isthmus train sac` and the other learners do with what was typed: check it, train, and say what came of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isthmus_cli.console import say, show_table
 from isthmus_cli.engines import check_engine
 from isthmus_cli.files import load_artifact, nothing_to_resume
 from isthmus_cli.train.collectors import Collectors
-from isthmus_cli.train.offline import find_recordings
+from isthmus_cli.train.offline import find_recordings, scripted_recordings
 from isthmus_cli.train.randomization import NONE, chosen_randomization
 from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.train.tasks import check_simulation, find_task
@@ -48,6 +48,7 @@ def run_training(
     seeds: str | None = None,
     jobs: int | None = None,
     offline: Sequence[Path] = (),
+    scripted: int | None = None,
     offline_share: float = 0.5,
     collectors: Collectors | None = None,
 ) -> int:
@@ -69,6 +70,7 @@ def run_training(
         seeds: of several trainings side by side, such as 0-4, in place of `seed`.
         jobs: how many of them at a time; None means one per core.
         offline: recordings to learn from beside the fresh experience, MCAP files and folders of them.
+        scripted: episodes of the task's scripted solution to learn from in their place.
         offline_share: of each batch that is drawn from them.
         collectors: processes that step the environments; None means this one.
 
@@ -83,7 +85,11 @@ def run_training(
     if resume and overwrite:
         raise ValueError("--resume goes on with a training and --overwrite begins anew; give one of them")
     find_device(config.device)
+    if offline and scripted is not None:
+        raise ValueError("--offline reads recordings and --scripted makes some; give one of them")
     recordings = find_recordings(offline, offline_share) if offline else None
+    if scripted is not None:
+        recordings = scripted_recordings(scripted, offline_share)
     if recordings and engine == "sb3":
         raise ValueError("--engine sb3 cannot learn from recordings; leave --offline or --engine out")
     if collectors:
@@ -123,6 +129,7 @@ def run_training(
             engine=engine,
             video_every=video_every,
             offline=offline,
+            scripted=scripted,
             offline_share=offline_share,
         )
         return train_seeds(

@@ -17,6 +17,7 @@ from isthmus_cli.train.tasks import training_environment
 from isthmus_evidence.provenance import commit
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.task_evaluation import evaluate_task
+from isthmus_policies.bc import Bc
 from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.outcome import Evaluation, TrainingResult
@@ -35,7 +36,7 @@ EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
 EVALUATION_SEED = 10**6  # far from the seeds that `isthmus eval` uses, so that the best policy is not chosen on them
 
-_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl, "ppo": Ppo}
+_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl, "ppo": Ppo, "bc": Bc}
 
 
 def train_shown(
@@ -78,7 +79,8 @@ def train_shown(
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
     """
-    learner = _LEARNERS[algorithm](task.contract, config, seed) if engine == "isthmus" else None
+    told_to_critic = {"hidden": _drawn(task, plant, randomization)} if algorithm == "ppo" else {}
+    learner = _LEARNERS[algorithm](task.contract, config, seed, **told_to_critic) if engine == "isthmus" else None
     if learner:
         task = replace(task, contract=learner.contract)
         if origin:
@@ -95,7 +97,7 @@ def train_shown(
             )
         return _evaluation(summary)
 
-    offline = load_recordings(recordings, task, learner.contract, quiet) if recordings and learner else None
+    offline = load_recordings(recordings, task, learner.contract, plant, quiet) if recordings and learner else None
     film = None
     if video_every:
         film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
@@ -143,6 +145,11 @@ def training_notes(
     if origin:
         notes["from"] = origin.policy_digest
     return notes
+
+
+def _drawn(task: Task | SuiteTask, plant: str, randomization: Randomization | None) -> int:
+    """How many parameters are drawn."""
+    return len(randomization.bind(plant, task.parameters).names) if randomization and isinstance(task, Task) else 0
 
 
 def _evaluation(summary: Mapping[str, Any]) -> Evaluation:

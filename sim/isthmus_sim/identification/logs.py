@@ -17,7 +17,7 @@ FEWEST = 100  # samples of a log
 _GAP = 3.0  # median periods that are a gap
 _HALF = 5  # samples on each side of one, from which its noise is told
 _SATURATED = 0.1  # share of the samples of a measured signal that lie at its largest value
-_SMOOTH = 1.35  # what a cubic through 11 points leaves of white noise is 1 / 1.35 of it, nearly
+_SMOOTH = 1.123  # a cubic through 11 points leaves 1 / 1.123 of white noise
 
 
 @dataclass(frozen=True, slots=True)
