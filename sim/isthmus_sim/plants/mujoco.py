@@ -105,7 +105,14 @@ class MujocoPlant:
         self._positions = _columns([joint.qposadr[0] for joint in driven])
         self._velocities = _columns([joint.dofadr[0] for joint in driven])
         self._bodies = Bodies(self.model, self._batch, robot, self.scene)
-        self._rows = RowParameters(self.model, self._batch, robot, self.scene)
+        self._rows = RowParameters(
+            self.model,
+            self._batch,
+            self.parameters,
+            tool=robot.tool_frame,
+            casters=robot.base.casters,
+            scene=[body.name for body in self.scene.bodies],
+        )
         self._sensors = Sensors(batch, period)
         self._rest = Rest(robot, mode, batch)
         self._paths = CommandPaths(self.parameters, batch, self.model.nu, period, self.substeps)

@@ -1,0 +1,99 @@
+"""Logs in MCAP files: episodes of isthmus, recordings of `record_node`, and any rosbag2 file with joint states."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus import messages
+from isthmus.mcap_records import Allowance, has_footer, read_records
+from isthmus.records import Array
+from isthmus_sim.identification.logs import Log
+
+__all__ = ["read_bag"]
+
+_JOINT_STATE = "sensor_msgs/msg/JointState"
+_STATES, _EXECUTED = "joint_states", "guard/executed"
+_FIELDS = ("position", "velocity", "effort")
+
+
+def read_bag(path: Path) -> Log:
+    """Read joint states, and what the guard let through where it spoke.
+
+    Raises:
+        ValueError: not an MCAP file, or no joint states in it.
+        OSError: the file cannot be read.
+    """
+    file = next(iter(sorted(path.glob("*.mcap"))), path) if path.is_dir() else path
+    samples = _joint_samples(file)
+    topics = [topic for topic in samples if topic.endswith(_STATES)]
+    if not topics:
+        raise ValueError(f"{path} has no topic that ends in {_STATES}; there are: {', '.join(samples) or 'none of joint states'}")
+    states = max((samples[topic] for topic in topics), key=len)
+    joints = tuple(states[0][1])
+    time, fields, remarks = _arrays(path, states, joints)
+    if "position" not in fields:
+        raise ValueError(f"{path}: the joint states have no positions")
+    log = Log(str(path), time, joints, fields["position"], fields.get("velocity"), fields.get("effort"), remarks=tuple(remarks))
+    log = replace(log, digest=hashlib.sha256(file.read_bytes()).hexdigest())
+    executed = next((samples[topic] for topic in samples if topic.endswith(_EXECUTED)), [])
+    if executed:
+        names = tuple(executed[0][1])
+        if set(names) <= set(joints):
+            times, asked, _ = _arrays(path, executed, names)
+            mode, values = next(iter(asked.items()))
+            if set(names) == set(joints):
+                order = [names.index(joint) for joint in joints]
+                log = replace(log, mode=mode, command_time=times, command=values[:, order])
+    begin = log.time[0]
+    return replace(log, time=log.time - begin, command_time=log.command_time - begin)
+
+
+def _joint_samples(path: Path) -> dict[str, list[tuple[float, list[str], Mapping[str, list[float]]]]]:
+    """Stamp, names and fields of each joint state, by topic."""
+    from mcap.records import Channel, Message, Schema
+    from mcap_ros2.decoder import DecoderFactory
+
+    factory = DecoderFactory()
+    channels: dict[int, Any] = {}
+    schemas: dict[int, Any] = {}
+    found: dict[str, list[tuple[float, list[str], Mapping[str, list[float]]]]] = {}
+    for record in read_records(Allowance.of(path), has_footer(path)):
+        if isinstance(record, Channel):
+            channels[record.id] = record
+        elif isinstance(record, Schema) and record.name == _JOINT_STATE:
+            schemas[record.id] = replace(record, data=messages.SCHEMAS[_JOINT_STATE].encode())
+        elif isinstance(record, Message) and (channel := channels.get(record.channel_id)) and channel.schema_id in schemas:
+            decode = factory.decoder_for(channel.message_encoding, schemas[channel.schema_id])
+            if decode is None:
+                raise ValueError(f"{path}: messages of {channel.topic} are encoded as {channel.message_encoding!r}, not as cdr")
+            try:
+                said = decode(record.data)
+            except (struct.error, IndexError, ValueError) as error:
+                raise ValueError(f"{path}: a message of {channel.topic} cannot be read: {error}") from None
+            stamp = said.header.stamp.sec * 10**9 + said.header.stamp.nanosec or record.log_time
+            fields = {name: list(getattr(said, name)) for name in _FIELDS if len(getattr(said, name))}
+            found.setdefault(channel.topic, []).append((stamp, list(said.name), fields))
+    return found
+
+
+def _arrays(path: Path, samples: list[Any], joints: tuple[str, ...]) -> tuple[Array, dict[str, Array], list[str]]:
+    """Times, s, and fields `[T, J]`, bound by name; messages whose stamp does not increase are left out."""
+    samples = [sample for sample in samples if set(joints) <= set(sample[1])]
+    stamps = np.array([stamp for stamp, _, _ in samples], dtype=np.int64)
+    good = np.concatenate([[True], stamps[1:] > np.maximum.accumulate(stamps)[:-1]])
+    remarks = [f"{int((~good).sum())} messages were left out, whose stamps repeat or go back"] if not good.all() else []
+    if not good.mean() > 0.95:
+        raise ValueError(f"{path}: {int((~good).sum())} of {len(good)} stamps of joint states do not increase")
+    kept = [sample for sample, use in zip(samples, good, strict=True) if use]
+    fields: dict[str, Array] = {}
+    for name in _FIELDS:
+        if all(name in sample[2] for sample in kept):
+            fields[name] = np.array([[sample[2][name][sample[1].index(joint)] for joint in joints] for sample in kept])
+    return stamps[good] / 1e9, fields, remarks
