@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isthmus_cli.zoo import KEPT
 from isthmus_evidence.results import Results
 
 SEEDS, PLANNED_SEEDS = range(5), range(3)  # of learners; of neural predictive control
@@ -44,7 +45,6 @@ MINUTES = {  # of a training on one idle core, from those of November 2026
     ("npc", "", "dodge"): 6,
 }
 STL_MINUTES = {"traffic": 12, "maze": 13, "ship-safe": 16, "ship-track": 25, "rover": 20, "arm": 14}  # training and all methods
-_KEPT = ("task", "plant", "episodes", "return", "success", "ends", "motion", "specification", "score", "range", "curve", "policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Bench:
             file = policy.parent / ("-".join(["eval", policy.stem, *words]).replace("--", "") + ".json")
             isthmus("eval", policy, *words, "--json", file)
             found = json.loads(file.read_text(encoding="utf-8"))
-            row = {**about, **{name: found[name] for name in _KEPT if name in found}, "first_seed": found["seed"]}
+            row = {**about, **{name: found[name] for name in KEPT if name in found}, "first_seed": found["seed"]}
             concerns = (
                 {about["learner"], "eval"} | ({"sb3"} if about["engine"] == "sb3" else set()) | ({"fas"} if "curve" in found else set())
             )

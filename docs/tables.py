@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from figures import Row, Table, number, span, table
+from import_tables import import_counts, imports
 from scipy.stats import ttest_ind
 
 _WORLDS = {"mujoco": "MuJoCo", "pybullet": "PyBullet"}
@@ -254,8 +255,24 @@ def hostile(rows: list[Row]) -> list[str]:
     )
 
 
+def zoo(rows: list[Row]) -> list[str]:
+    """Task × learner: success in each world, and what it took."""
+    lines = []
+    for task, learner in distinct(rows, "task", "learner"):
+        of = chosen(rows, task=task, learner=learner)
+        worlds_of = [chosen(of, world=world) for world in _ZOO_WORLDS]
+        clamped = [over_seeds(row["motion"]["clamped"] for row in part if row["motion"]["clamped"] is not None) for part in worlds_of[:2]]
+        first = worlds_of[0] or of
+        took = (f"{max(row['steps'] for row in first):,}".replace(",", " "), over_seeds((row["minutes"] for row in first), 1))
+        lines.append((f"`{task}`", learner, len({row["seed"] for row in of}), *map(rates, worlds_of), *clamped, *took))
+    header = ("task", "learner", "seeds", *(f"success in {name}" for name in _ZOO_WORLDS.values()))
+    return table((*header, "clamped in MuJoCo", "in PyBullet", "control periods", "minutes"), lines)
+
+
+_ZOO_WORLDS = {"mujoco": "MuJoCo", "pybullet": "PyBullet", "ros": "PyBullet over ROS 2"}
 _PUBLISHED = "python benchmarks/published.py"
 _CHECKS = "python benchmarks/learner_checks.py {} --record docs/results/learner_checks.json"
+_IMPORTS = "python benchmarks/imports.py --record docs/results/imports.json"
 _INTERVALS = "python benchmarks/intervals.py --record docs/results/intervals.json"
 TABLES = {
     "same-file": Table("engines", f"{_PUBLISHED} engines", same_file),
@@ -272,6 +289,8 @@ TABLES = {
     "learner-speed": Table("learner_speed", "python benchmarks/learn.py --record docs/results/learner_speed.json", races),
     "intervals": Table("intervals", _INTERVALS, coverage),
     "other-intervals": Table("intervals", _INTERVALS, other_coverage),
+    "import-counts": Table("imports", _IMPORTS, import_counts),
+    "imports": Table("imports", _IMPORTS, imports),
     "integrator": Table("learner_checks", _CHECKS.format("integrator"), costs),
     "scales": Table("learner_checks", _CHECKS.format("scales"), scales),
     "calibration": Table("learner_checks", _CHECKS.format("calibration"), calibration),
@@ -281,6 +300,7 @@ TABLES = {
         "--episodes 100 --record docs/results/decisions.json",
         slow_decisions,
     ),
+    "zoo": Table("zoo", "isthmus zoo --record docs/results/zoo.json", zoo),
     "hostile": Table("guard", "python benchmarks/guard.py", hostile),
     "lifecycles": Table("lifecycle", "python tests/ros/lifecycle_course.py --seeds 200 --record docs/results/lifecycle.json", lifecycles),
 }

@@ -1,4 +1,4 @@
-"""`isthmus doctor`: what is installed, and whether a policy fits a robot and is fast enough on this machine."""
+"""`isthmus doctor`: what is installed, and whether a policy fits a robot, is fast enough on this machine and does not swing."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """Check this machine and, if one is given, a policy: does it load, does it fit the robot, is it fast enough.
+    """Check this machine and, if one is given, a policy: does it load, does it fit the robot, is it fast enough, do its commands swing.
 
     The exit code is 1 if anything is wrong; each problem is one line that says what to do.
 
@@ -196,6 +196,29 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
     yield Check(
         "inference", OK if fast else WRONG, found, "" if fast else "use a faster machine, a smaller policy or a longer control period"
     )
+    yield from _loop_gains(policy, contract)
+
+
+def _loop_gains(policy: Policy, contract: Contract) -> Iterator[Check]:
+    """In each installed engine that the policy's task runs on; nothing for a policy of no task of ours."""
+    if importlib.util.find_spec("gymnasium") is None:
+        return
+    from isthmus_cli.loop_gain import loop_gain
+    from isthmus_evidence.contracts import check_contract, task_for
+    from isthmus_sim.tasks import get_task
+
+    try:
+        task = task_for(get_task(contract.task), contract)
+        check_contract(contract, task)
+    except ValueError:
+        return
+    for plant in task.plants:
+        if importlib.util.find_spec(plant) is None:
+            continue
+        gain = loop_gain(policy, task, plant)
+        found = f"{gain.median:.2f}, median of {gain.states} states; 1 or more in {100 * gain.above_one:.0f} %"
+        advice = "its commands swing at the control rate; train with more --temporal-smoothness"
+        yield Check(f"loop gain in {plant}", WRONG if gain.median >= 1 else OK, found, advice if gain.median >= 1 else "")
 
 
 def _interface(robot: Robot) -> Check:

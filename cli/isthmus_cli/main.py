@@ -29,6 +29,7 @@ _GENERAL = "The defaults below are of a task without settings of its own; those 
 _COMMANDS = {
     "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
     "sweep": ("isthmus_cli.sweep.command:Sweep", "search settings of a learner, in parallel on Ray: isthmus sweep FILE.yaml"),
+    "zoo": ("isthmus_cli.zoo:Zoo", "train learners on tasks, and check each policy in every world"),
     "script": ("isthmus_cli.script:Script", "write the policy file of a task's scripted solution"),
     "mpc": ("isthmus_cli.mpc:Mpc", "write the policy file of a model predictive controller for a specification"),
     "eval": ("isthmus_cli.eval.command:Eval", "run episodes of a policy: return and success with 95 % intervals"),
@@ -54,6 +55,8 @@ _COMMANDS = {
 _TRAIN = {
     "sac": ("isthmus_cli.train.sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
     "dsac-t": ("isthmus_cli.train.dsac_t:TrainDsacT", "distributional soft actor-critic with three refinements (Duan et al. 2023)"),
+    "bc": ("isthmus_cli.train.bc:TrainBc", "behaviour cloning of recordings or of a task's script"),
+    "ppo": ("isthmus_cli.train.ppo:TrainPpo", "proximal policy optimisation in many rows (Schulman et al. 2017)"),
     "srl": (
         "isthmus_cli.train.srl:TrainSrl",
         "sequence reinforcement learning: one decision per several actions (Patel & Siegelmann 2025)",

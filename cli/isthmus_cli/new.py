@@ -19,14 +19,12 @@ from isthmus.robot_import import Hints, ImportedRobot, import_urdf, is_mjcf
 from isthmus_cli.console import say
 from isthmus_cli.files import check_folder
 from isthmus_sim.tasks import task_names
-from isthmus_sim.tasks.reach import reach_with
+from isthmus_sim.tasks.reach import first_mode, goal_box, reach_with
 
 __all__ = ["New"]
 
 _TRIED = 2000  # poses, of which the one that moves the tool best becomes the home pose
 _BENT = 1.6  # rad at most from the middle of a joint's travel
-_BOX = 0.15  # half a side of the box of goals, as a share of the arm's length
-_SMALLEST = 0.02  # m
 _PROJECT = """[build-system]
 requires = ["setuptools>=69"]
 build-backend = "setuptools.build_meta"
@@ -67,7 +65,7 @@ def {function}() -> Task:
 class New:
     """Write a Python package with a robot of yours and a first task for it: bring the tool to a goal. It is installed, and then trains.
 
-    The robot is an arm on a fixed base whose joints all turn. Its profile is made as `isthmus robots import` makes it, and what a person must fill in
+    The robot is an arm on a fixed base. Its profile is made as `isthmus robots import` makes it, and what a person must fill in
     is marked and listed there, too.
 
     Attributes:
@@ -105,10 +103,11 @@ class New:
             whole = Path(scratch) / self.name
             package = whole / self.name
             imported = _imported(robot, self.robot, package / "robots", Path(scratch))
-            half, reachable = _goals(imported.robot, task)
+            half, reachable = goal_box(imported.robot)
+            reach_with(imported.robot, task, (half,) * 3, mode=first_mode(imported.robot), reachable=reachable)
             words = {
                 **{"distribution": self.name.replace("_", "-"), "package": self.name, "robot": robot, "task": task},
-                **{"function": task.replace("-", "_"), "half": half, "reachable": reachable, "mode": _mode(imported.robot)},
+                **{"function": task.replace("-", "_"), "half": half, "reachable": reachable, "mode": first_mode(imported.robot)},
             }
             (whole / "pyproject.toml").write_text(_PROJECT.format(**words), encoding="utf-8")
             (package / "__init__.py").write_text(f'"""Robots and tasks of {self.name}, for isthmus."""\n', encoding="utf-8")
@@ -165,26 +164,3 @@ def _dexterity(kinematics: Kinematics, robot: Robot, poses: Array) -> Array:
     at = tool(poses)
     ways = np.stack([(tool(poses + step * unit) - at) / step for unit in np.eye(poses.shape[1])], axis=2)
     return np.asarray(np.linalg.svd(ways, compute_uv=False)[:, -1])
-
-
-def _mode(robot: Robot) -> str:
-    return "velocity" if "velocity" in robot.command_modes else robot.command_modes[0]
-
-
-def _goals(robot: Robot, task: str) -> tuple[float, float]:
-    """Half a side of the largest box of goals that the arm reaches, and the bound of the tool's coordinates, m.
-
-    Raises:
-        ValueError: there is none, or the robot is no such arm.
-    """
-    _, length = Kinematics(robot.urdf_path).reach(robot.tool_frame)
-    reachable = float(np.ceil(25 * length) / 10)  # the base may stand below the first joint
-    half = max(_BOX * length, _SMALLEST)
-    while True:
-        try:
-            reach_with(robot, task, half_box=(half,) * 3, mode=_mode(robot), reachable=reachable)
-            return round(float(half), 3), reachable
-        except ValueError:
-            if half <= _SMALLEST:
-                raise
-            half = max(half / 2, _SMALLEST)

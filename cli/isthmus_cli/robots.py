@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from isthmus.robot import Robot, load_robot, robot_names
 from isthmus.robot_import import ImportedRobot, import_urdf, is_mjcf
 from isthmus_cli.console import made, say, show_table, write_json
 from isthmus_sim.engine_agreement import compare_engines
+from isthmus_sim.graphics import has_screen
 
 __all__ = ["NOT_RUN", "ImportRobot", "Robots", "robot_folders"]
 
@@ -81,7 +83,7 @@ class ImportRobot:
         name: name of the new robot: lower-case letters, digits and underscores.
         file: URDF (xacro already expanded) or MJCF.
         out: folder of profiles; the robot becomes OUT/NAME/robot.yaml with its URDF and meshes.
-        json: print JSON: folder, joints, what to fill in, notes, how the engines differ.
+        json: print JSON: folder, joints, base, what to fill in, notes, how the engines differ, and by how much (m, share of the largest inertia).
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
@@ -101,8 +103,9 @@ class ImportRobot:
         compared = compare_engines(robot)
         code = 1 if compared.broken else 0
         if self.json:
-            told = {"folder": robot.folder, "joints": robot.joint_names, "fill_in": imported.fill_in, "notes": imported.notes}
-            write_json({**told, "engines": compared.lines})
+            told = {"folder": robot.folder, "joints": robot.joint_names, "base": robot.base.kind, "tool_frame": robot.tool_frame}
+            told |= {"fill_in": imported.fill_in, "notes": imported.notes, "engines": compared.lines, "apart": compared.apart}
+            write_json(told)
             return code
         _show(robot)
         for title, lines in (
@@ -113,7 +116,10 @@ class ImportRobot:
             say(f"{title}:")
             for line in lines or ("nothing",):
                 say(f"  {line}")
-        say(f"Use it with --robots {self.out}; next: isthmus robots {robot.name} --robots {self.out}")
+        say("next:")
+        use, film = f"--robots {shlex.quote(str(self.out))}", "" if has_screen() else f" --video {robot.name}.mp4"
+        for line in (f"isthmus view {robot.name} {use}{film}", f"isthmus doctor --robot {robot.name} {use}"):
+            say(f"  {line}")
         return code
 
 

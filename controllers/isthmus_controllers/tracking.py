@@ -123,10 +123,6 @@ def tracking_contract(robot: Robot, control_period: float, mode: str | None = No
     if not modes:
         wanted = mode or "position or velocity"
         raise ValueError(f"tracking commands {wanted}; robot {robot.name!r} accepts {', '.join(robot.command_modes)}")
-    units = {"m" if joint.type == "prismatic" else "rad" for joint in robot.joints}
-    if len(units) > 1:
-        raise ValueError(f"tracking needs joints of one unit; robot {robot.name!r} has revolute and prismatic joints")
-    (unit,) = units
     low = tuple(joint.position[0] for joint in robot.joints)
     high = tuple(joint.position[1] for joint in robot.joints)
     if modes[0] == "position":
@@ -137,14 +133,14 @@ def tracking_contract(robot: Robot, control_period: float, mode: str | None = No
         robot=robot.name,
         task="tracking",
         observation=(
-            Signal("joint_position", "joint_position", robot.joint_names, unit, low, high, dtype="float64"),
-            Signal(_GOAL, "input", robot.joint_names, unit, low, high, dtype="float64"),
+            Signal("joint_position", "joint_position", robot.joint_names, robot.unit("position"), low, high, dtype="float64"),
+            Signal(_GOAL, "input", robot.joint_names, robot.unit("position"), low, high, dtype="float64"),
         ),
         action=Signal(
             name="action",
             source=_SOURCES[modes[0]],
             elements=robot.joint_names,
-            unit=unit if modes[0] == "position" else f"{unit}/s",
+            unit=robot.unit(modes[0]),
             low=tuple(bound[0] for bound in bounds),
             high=tuple(bound[1] for bound in bounds),
             dtype="float64",

@@ -229,13 +229,13 @@ def _braking_problems(limits: Limits, robot: Robot) -> list[str]:
 def _unit_problems(signal: Signal, robot: Robot, mode: str) -> list[str]:
     if mode == "twist" and not signal.source.startswith("joint_"):
         return []  # a twist, and the one executed before it, is in m/s as a whole; its angular part is in rad/s
-    bound = [joint for joint in robot.joints if joint.name in signal.elements]
-    # A gripper's fingers slide in a signal of joints that turn: one unit names the turning ones, and sliding joints are in m wherever they stand.
-    turning = any(joint.type != "prismatic" for joint in bound)
-    if turning == (signal.unit in ("rad", "rad/s", "N*m")):
-        return []
-    wrong = [joint for joint in bound if turning == (joint.type != "prismatic")]
-    return [f"signal {signal.name!r} is in {signal.unit}, but {joint.name} of {robot.name!r} is {joint.type}" for joint in wrong]
+    quantity = signal.source.removeprefix("joint_") if signal.source.startswith("joint_") else mode
+    joints = {joint.name: joint for joint in robot.joints}
+    return [
+        f"signal {signal.name!r} has {name} in {unit}, but {name} of {robot.name!r} is {joints[name].type}"
+        for name, unit in zip(signal.elements, signal.units, strict=True)
+        if name in joints and unit != joints[name].unit(quantity)
+    ]
 
 
 def _signal_diff(at: str, mine: Signal, theirs: Signal) -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from isthmus import strict
 
-__all__ = ["COMPONENTS", "MEMORY_LIMIT", "SOURCES", "CameraSpec", "Signal"]
+__all__ = ["COMPONENTS", "MEMORY_LIMIT", "SOURCES", "CameraSpec", "Signal", "joined_units"]
 
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "joint_position": ("rad", "m"),
@@ -86,7 +86,8 @@ class Signal:
         name: unique in the contract.
         source: where it is bound: a key of `SOURCES` or the name of an installed recurrence.
         elements: joint or component names; they give the shape. Empty for an image.
-        unit: SI unit of all elements. The quaternion part of a pose has none; sliding joints among turning ones are in m where those are in rad.
+        unit: SI unit of all elements; where they differ, as of joints that turn and joints that slide, one per element, "rad, rad, m". The
+            quaternion part of a pose has none.
         low: lower bound per element; "-inf" where there is none.
         high: upper bound per element.
         frame: frame of the values; empty means the robot's base frame, or that no frame applies.
@@ -115,11 +116,11 @@ class Signal:
         """Why the signal cannot have these values, in words that follow its name; "" if it can."""
         if len(values) != len(self.elements):
             return f"must have {len(self.elements)} elements ({', '.join(self.elements)}), got {len(values)}"
-        for element, value, low, high in zip(self.elements, values, self.low, self.high, strict=True):
+        for element, value, low, high, unit in zip(self.elements, values, self.low, self.high, self.units, strict=True):
             if not math.isfinite(value):
                 return f"{element} must be finite, got {value:g}"
             if not low <= value <= high:
-                return f"{element} must be from {low:g} to {high:g} {self.unit}, got {value:g} {self.unit}"
+                return f"{element} must be from {low:g} to {high:g} {unit}, got {value:g} {unit}"
         return ""
 
     def __post_init__(self) -> None:
@@ -130,8 +131,13 @@ class Signal:
             object.__setattr__(self, field, operator.index(getattr(self, field)))
         if not self.name:
             raise ValueError("a signal needs a name")
-        if self.unit not in SOURCES.get(self.source, UNITS):
-            raise ValueError(f"{at}: unit of {self.source} must be one of {', '.join(SOURCES.get(self.source, UNITS))}, got {self.unit!r}")
+        units = self.unit.split(", ")
+        if bad := [unit for unit in units if unit not in SOURCES.get(self.source, UNITS)]:
+            raise ValueError(f"{at}: unit of {self.source} must be one of {', '.join(SOURCES.get(self.source, UNITS))}, got {bad[0]!r}")
+        if len(units) > 1 and (len(units) != len(self.elements) or self.unit != joined_units(units)):
+            raise ValueError(
+                f"{at}: unit must be one for all of its {len(self.elements)} elements, or, where they differ, one for each, got {self.unit!r}"
+            )
         if self.dtype not in DTYPES or (self.dtype == "uint8") != (self.source == "image"):
             raise ValueError(f"{at}: dtype must be uint8 for images, float32 or float64 otherwise, got {self.dtype!r}")
         if (self.camera is not None) != (self.source == "image"):
@@ -160,6 +166,12 @@ class Signal:
             raise ValueError(f"{at}: {size} need {self.memory / 1e6:.0f} MB; at most {MEMORY_LIMIT / 1e6:.0f} MB are allowed")
 
     @property
+    def units(self) -> tuple[str, ...]:
+        """The unit of each element."""
+        units = tuple(self.unit.split(", "))
+        return units if len(units) > 1 else units * len(self.elements)
+
+    @property
     def memory(self) -> int:
         """Bytes of all samples from the oldest to the newest, which are kept whether they are shown or not."""
         return ((self.history - 1) * self.stride + 1) * math.prod(self.shape) * {"float32": 4, "float64": 8, "uint8": 1}[self.dtype]
@@ -170,3 +182,9 @@ class Signal:
         if self.camera is not None:
             return (self.camera.height, self.camera.width, self.camera.channels)
         return (len(self.elements),)
+
+
+def joined_units(units: Iterable[str]) -> str:
+    """Units of elements as `Signal.unit` has them: once if they are equal, else all."""
+    listed = list(units)
+    return listed[0] if len(set(listed)) == 1 else ", ".join(listed)

@@ -67,7 +67,7 @@ def summarize(
         cadence: summary of the loop's times.
         episode_steps: control periods of an episode that nothing ends.
         motions: one per episode; none where nobody recorded them.
-        unit: of the action.
+        unit: of the action, see `isthmus.signals.Signal`.
         specification: formula that was judged by, "" for none.
         judgements: one per episode, likewise.
 
@@ -107,7 +107,7 @@ def summarize(
         "return": {"mean": float(returns.mean()), "low": low, "high": high},
         "success": success,
         "ends": dict(Counter(_end(episode, episode_steps) for episode in episodes)),
-        "motion": {**pooled(motions), "unit": unit} if motions else None,
+        "motion": {**pooled(motions), "unit": " or ".join(dict.fromkeys(unit.split(", ")))} if motions else None,
         **({"specification": satisfaction(specification, judgements)} if judgements else {}),
         "cadence": dict(cadence),
         "per_episode": episodes,

@@ -9,18 +9,19 @@ from typing import Any
 import torch
 
 from isthmus_policies.checkpoint import write_tensors
-from isthmus_policies.replay import Batch
 
 __all__ = ["save_divergence"]
 
 
-def save_divergence(path: Path, learner: Mapping[str, torch.Tensor], batches: Sequence[Batch], state: Mapping[str, Any]) -> str:
+def save_divergence(
+    path: Path, learner: Mapping[str, torch.Tensor], batches: Sequence[Mapping[str, torch.Tensor]], state: Mapping[str, Any]
+) -> str:
     """Save networks and optimisers as they were before the update that failed, and the batches of that update.
 
     Args:
         path: file to write.
         learner: its tensors by name.
-        batches: become tensors batch0.…, batch1.… .
+        batches: tensors by name; they become batch0.…, batch1.… .
         state: what else is known; plain data.
 
     Returns:
@@ -29,10 +30,9 @@ def save_divergence(path: Path, learner: Mapping[str, torch.Tensor], batches: Se
     parts: dict[str, torch.Tensor] = {}
     culprits = []
     for number, batch in enumerate(batches):
-        named = {"slots": torch.from_numpy(batch.slots), "action": batch.action, "reward": batch.reward, "discount": batch.discount}
-        named |= {f"observation.{name}": values for name, values in batch.observation.items()}
-        parts |= {f"batch{number}.{name}": values for name, values in named.items()}
-        culprits += [f"batch{number}.{name}" for name, values in named.items() if not torch.isfinite(values.float()).all()]
+        named = {f"batch{number}.{name}": values for name, values in batch.items()}
+        parts |= named
+        culprits += [name for name, values in named.items() if not torch.isfinite(values.float()).all()]
     write_tensors(path, {**learner, **parts}, state)
     found = (
         f"not finite in the batch: {', '.join(culprits)}" if culprits else "every number of the batch is finite, so the networks diverged"

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from isthmus.contract import Contract
 from isthmus_policies.features import FeatureEncoder
-from isthmus_policies.learner import LearnerConfig, check_finite, check_positive, check_widths, task_config
+from isthmus_policies.learner import OffPolicyConfig, check_finite, check_positive, check_widths, task_config
 from isthmus_policies.networks import TwinMlp, mlp, polyak, squash
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.reactive import ReactiveLearner
@@ -35,7 +35,7 @@ EPSILON = 0.1  # ε and ε_ω
 
 
 @dataclass(frozen=True, slots=True)
-class DsacTConfig(LearnerConfig):
+class DsacTConfig(OffPolicyConfig):
     """Settings of the learner. The paper's budget is one update per 20 control periods (update_ratio 0.05) with smaller learning rates.
 
     Attributes:
@@ -53,14 +53,14 @@ class DsacTConfig(LearnerConfig):
     hidden: tuple[int, ...] = (256, 256, 256)
 
     def __post_init__(self) -> None:
-        LearnerConfig.__post_init__(self)  # super() does not find its way in a class with slots
+        OffPolicyConfig.__post_init__(self)  # super() does not find its way in a class with slots
         check_positive(self, "critic_rate", "actor_rate", "temperature_rate", "initial_temperature")
         check_widths(self, "hidden")
 
 
-def dsac_t_config(task: str) -> DsacTConfig:
-    """The tuned settings of a task, or the defaults if there are none."""
-    return task_config(DsacTConfig, task, "dsac_t")
+def dsac_t_config(task: str, fast: bool = False) -> DsacTConfig:
+    """The tuned settings of a task, or the defaults if there are none; `fast` for many rows and few updates."""
+    return task_config(DsacTConfig, task, "dsac_t", "fast" if fast else "")
 
 
 class DsacT(ReactiveLearner):
@@ -122,11 +122,14 @@ class DsacT(ReactiveLearner):
         noise = self.noise(2, *batch.action.shape)
         chance = self.noise(2, len(batch.reward)).clamp(-3, 3)
         improves = int(self._updates) % DELAY == DELAY - 1
+        near = self.near(now.detach(), after.detach()) if improves else None
 
         def improve() -> tuple[Tensor, Tensor, Sequence[Tensor], Sequence[Tensor]]:
-            action, log_density = squash(*self.gaussian(now.detach()), noise[0])
+            mean, log_std = self.gaussian(now.detach())
+            action, log_density = squash(mean, log_std, noise[0])
             loss = self.actor_loss(now.detach(), action, log_density)
-            of_actor = torch.autograd.grad(loss, self._actor_adam.parameters)
+            whole = loss if near is None else loss + self.roughness(torch.tanh(mean), torch.tanh(self.gaussian(near)[0]))
+            of_actor = torch.autograd.grad(whole, self._actor_adam.parameters)
             of_temperature = torch.autograd.grad(self.temperature_loss(log_density), [self.log_alpha])
             return loss, log_density, of_actor, of_temperature
 
@@ -136,17 +139,26 @@ class DsacT(ReactiveLearner):
         spread = self.running_spread(std.detach())
         critic_loss = surrogate_loss(mean, std, expected, random_target(mean.detach(), drawn, spread), spread)
         critic_gradients = torch.autograd.grad(critic_loss, self._critic_adam.parameters)
-        losses = {"critic_loss": critic_loss.item(), "value": mean.mean().item(), "value_std": std.mean().item()}
+        losses = {
+            "critic_loss": critic_loss.item(),
+            "value": mean.mean().item(),
+            "value_std": std.mean().item(),
+            "critic_gradient": self._critic_adam.take(critic_gradients),
+        }
         if improvement:
             actor_loss, log_density, actor_gradients, temperature_gradients = improvement.result()
             losses |= {"actor_loss": actor_loss.item(), "entropy": -log_density.mean().item()}
+            losses |= {
+                "actor_gradient": self._actor_adam.take(actor_gradients),
+                "temperature_gradient": self._temperature_adam.take(temperature_gradients),
+            }
         check_finite(losses)
         self.spread.copy_(spread)
         self._updates += 1
-        self._critic_adam.step(critic_gradients, rate)
+        self._critic_adam.step(rate)
         if improvement:
-            self._actor_adam.step(actor_gradients, rate)
-            self._temperature_adam.step(temperature_gradients, rate)
+            self._actor_adam.step(rate)
+            self._temperature_adam.step(rate)
             polyak(self._target_vector, self._critic_adam.vector[: self._target_vector.numel()], self._tau)
             polyak(self._target_actor_vector, self._actor_adam.vector, self._tau)
         return {**losses, "alpha": self.log_alpha.exp().item()}

@@ -15,10 +15,12 @@ class TrainingEnv(Protocol):
     Attributes:
         num_envs: number of rows.
         progress: of the training, 0 … 1; set before every control period and reset.
+        hidden: what was drawn of the simulation for the present episode of each row, `[num_envs, P]`; nothing that a policy may see.
     """
 
     num_envs: int
     progress: float
+    hidden: Array
 
     def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
         """Begin all episodes; equal seeds give equal episodes, whatever happened before."""

@@ -1,7 +1,8 @@
 """From raw SI observations to what a network learns well from, inside the graph that is exported.
 
-Angles become cosines and sines, bounded signals are scaled to ±1, and the way from a pose to an input of the same kind (tool to goal)
-is made explicit; images pass through convolutions. Nothing of this is ever a signal of the contract, so no robot has to repeat it.
+Angles become cosines and sines, all other bounded elements (a joint that slides, too) are scaled to ±1, and the way from a pose to an input of the
+same kind (tool to goal) is made explicit; images pass through convolutions. Nothing of this is ever a signal of the contract, so no robot has to
+repeat it.
 """
 
 from __future__ import annotations
@@ -43,15 +44,19 @@ class FeatureEncoder(torch.nn.Module):
             for goal in contract.inputs
             if pose.source == "pose" and goal.elements == pose.elements and goal.frame == pose.frame and goal.unit == "m"
         ]
+        self._angles = {signal.name: _angles(signal) for signal in contract.observation}
+        self._others = {
+            signal.name: [i for i in range(len(signal.elements)) if i not in self._angles[signal.name]] for signal in self._signals
+        }
         for signal in contract.observation:
-            center, scale = _normalisation(signal)
+            center, scale = _normalisation(signal, self._others[signal.name])
             self.register_buffer(f"center_{signal.name}", torch.tensor(center), persistent=False)
             self.register_buffer(f"scale_{signal.name}", torch.tensor(scale), persistent=False)
         sizes = {
             signal.name: IMAGE_FEATURES if signal.name in self._images else signal.history * len(signal.elements)
             for signal in contract.observation
         }
-        angles = sum(sizes[signal.name] for signal in contract.observation if _is_angle(signal))
+        angles = sum(signal.history * len(self._angles[signal.name]) for signal in contract.observation)
         self.size = sum(sizes.values()) + angles + sum(len(contract.signal(goal).elements) for _, goal in self._ways)
 
     def forward(self, observation: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -61,11 +66,14 @@ class FeatureEncoder(torch.nn.Module):
             value = observation[signal.name]
             if signal.name in self._images:
                 features.append(self._images[signal.name](value))
-            elif _is_angle(signal):
-                features += [torch.cos(value).flatten(1), torch.sin(value).flatten(1)]
-            else:
+                continue
+            angles, others = self._angles[signal.name], self._others[signal.name]
+            if angles:
+                turned = value[:, :, angles] if others else value
+                features += [torch.cos(turned).flatten(1), torch.sin(turned).flatten(1)]
+            if others:
                 center, scale = getattr(self, f"center_{signal.name}"), getattr(self, f"scale_{signal.name}")
-                features.append(((value - center) * scale).flatten(1))
+                features.append((((value[:, :, others] if angles else value) - center) * scale).flatten(1))
         features += [(observation[goal][:, -1] - observation[pose][:, -1]) / WAY_SCALE for pose, goal in self._ways]
         return torch.cat(features, dim=1)
 
@@ -95,13 +103,15 @@ def _convolution(inside: int, outside: int, kernel: int, stride: int) -> list[to
     return [torch.nn.Conv2d(inside, outside, kernel, stride), torch.nn.ReLU()]
 
 
-def _is_angle(signal: Signal) -> bool:
-    return signal.unit == "rad" and signal.source in ("joint_position", "input", "previous_action")
+def _angles(signal: Signal) -> list[int]:
+    """Places of the elements that are angles."""
+    turns = signal.source in ("joint_position", "input", "previous_action")
+    return [place for place, unit in enumerate(signal.units) if turns and unit == "rad"]
 
 
-def _normalisation(signal: Signal) -> tuple[list[float], list[float]]:
-    """Center and factor per element that bring the signal's bounds to ±1; unbounded elements stay as they are."""
-    bounds = list(zip(signal.low, signal.high, strict=True))
+def _normalisation(signal: Signal, places: list[int]) -> tuple[list[float], list[float]]:
+    """Center and factor per element at `places` that bring the signal's bounds to ±1; unbounded elements stay as they are."""
+    bounds = [(signal.low[place], signal.high[place]) for place in places]
     bounded = [math.isfinite(low) and math.isfinite(high) for low, high in bounds]
     center = [(low + high) / 2 if known else 0.0 for (low, high), known in zip(bounds, bounded, strict=True)]
     scale = [2 / (high - low) if known else 1.0 for (low, high), known in zip(bounds, bounded, strict=True)]

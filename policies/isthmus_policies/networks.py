@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["LOG_STD", "TwinMlp", "mlp", "polyak", "squash", "squashed_log_density", "xavier"]
+__all__ = ["LOG_STD", "TwinMlp", "gaussian_log_density", "mlp", "polyak", "squash", "squashed_log_density", "xavier"]
 
 LOG_STD = (-20.0, 2.0)  # bounds of the actor's log σ; Haarnoja et al. 2018
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
@@ -81,8 +81,16 @@ def squashed_log_density(before: Tensor, log_std: Tensor, noise: Tensor) -> Tens
         log_std: log σ, `[…, A]`.
         noise: (u − μ) / σ, `[…, A]`.
     """
-    gaussian = -0.5 * noise.square() - log_std - _HALF_LOG_TAU
-    return (gaussian - 2 * (math.log(2) - before - functional.softplus(-2 * before))).sum(dim=-1)
+    return (_log_normal(noise, log_std) - 2 * (math.log(2) - before - functional.softplus(-2 * before))).sum(dim=-1)
+
+
+def gaussian_log_density(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Log N(a; μ, σ), `[…]`, of actions `[…, A]`."""
+    return _log_normal((action - mean) / log_std.exp(), log_std).sum(dim=-1)
+
+
+def _log_normal(noise: Tensor, log_std: Tensor) -> Tensor:
+    return -0.5 * noise.square() - log_std - _HALF_LOG_TAU
 
 
 def polyak(target: Tensor, source: Tensor, tau: float) -> None:

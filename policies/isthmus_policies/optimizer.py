@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -40,14 +41,20 @@ class FlatAdam:
         self._gradient, self._mean, self._square = (torch.zeros_like(self.vector) for _ in range(3))
         self._steps = self.vector.new_zeros(())
 
-    def step(self, gradients: Sequence[Tensor], rate: float) -> None:
-        """Descend.
+    def take(self, gradients: Sequence[Tensor], longest: float = math.inf) -> float:
+        """Take the gradients of the next step, one per parameter; all together are shortened to a length of `longest`.
 
-        Args:
-            gradients: one per parameter.
-            rate: factor of the learning rate.
+        Returns:
+            how long they were, which is not finite where one of them is not.
         """
         torch.cat([gradient.reshape(-1) for gradient in gradients], out=self._gradient)
+        length = float(torch.linalg.vector_norm(self._gradient))
+        if length > longest:
+            self._gradient.mul_(longest / length)
+        return length
+
+    def step(self, rate: float) -> None:
+        """Descend along what was taken; `rate` is a factor of the learning rate."""
         self._steps += 1
         # The kernel of torch.optim.Adam(fused=True), without the 0.1 ms of Python around it.
         torch._fused_adam_(

@@ -16,14 +16,28 @@ class Evaluation:
     Attributes:
         mean_return: undiscounted, over the evaluation episodes.
         success: share of successes; None where the task does not say what success is.
+        clamped: share of control periods in which the guard cut the command, or more; None where there is no guard.
+        stopped: share of episodes that the guard stopped; likewise.
     """
 
     mean_return: float
     success: float | None
+    clamped: float | None = None
+    stopped: float | None = None
+
+    @property
+    def score(self) -> float:
+        """By which policies are compared: the return, made worse in proportion to how much the guard had to do.
+
+        A chattering policy may earn a little more in the engine that it knows, and an arm does not bear it. The return itself already charges an
+        episode that ended early for what was left of it.
+        """
+        return self.mean_return - abs(self.mean_return) * ((self.clamped or 0.0) + (self.stopped or 0.0))
 
     def scores(self) -> dict[str, float]:
         """What there is of it, by name."""
-        return {"return": self.mean_return, **({} if self.success is None else {"success": self.success})}
+        found = {"return": self.mean_return, "success": self.success, "clamped": self.clamped, "stopped": self.stopped}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

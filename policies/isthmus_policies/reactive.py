@@ -19,14 +19,14 @@ from isthmus_policies.soft import SoftLearner
 __all__ = ["ReactiveLearner", "ReactivePolicy", "check_reactive"]
 
 
-def check_reactive(contract: Contract) -> None:
+def check_reactive(contract: Contract, learner: str = "SAC") -> None:
     """Refuse a task that decides once per several actions.
 
     Raises:
-        ValueError: the message names the task and its horizon.
+        ValueError: the message names the learner, the task and its horizon.
     """
     if contract.horizon > 1:
-        raise ValueError(f"SAC decides every control period; task {contract.task!r} decides once per {contract.horizon} actions")
+        raise ValueError(f"{learner} decides every control period; task {contract.task!r} decides once per {contract.horizon} actions")
 
 
 class ReactiveLearner(SoftLearner):

@@ -43,6 +43,11 @@ class Batch:
     reward: Tensor
     discount: Tensor
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What it consists of, by name."""
+        named = {"slots": torch.from_numpy(self.slots), "action": self.action, "reward": self.reward, "discount": self.discount}
+        return {**named, **{f"observation.{name}": values for name, values in self.observation.items()}}
+
     def to(self, device: torch.device) -> Batch:
         """The same on a device; itself if it is there."""
         if self.reward.device == device:
@@ -102,6 +107,7 @@ class Replay:
         truncated: Array,
         following: Mapping[str, Array],
         lost: Array | None = None,
+        hidden: Array | None = None,
     ) -> None:
         """Remember one control period of all rows.
 
@@ -117,6 +123,7 @@ class Replay:
             truncated: the episode was ended from outside, `[rows]`.
             following: what was observed at the end of the period, before any reset; shaped as `observation`.
             lost: the simulation broke in this period, or nothing valid was asked for; the episode has ended, `[rows]`. None means nowhere.
+            hidden: not kept; off-policy learners see what a policy sees.
         """
         slots = self._first + self._at
         after = self._first + (self._at + 1) % self._length

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from isthmus.contract import Contract
 from isthmus_policies.features import FeatureEncoder
-from isthmus_policies.learner import LearnerConfig, check_finite, check_positive, check_widths, task_config
+from isthmus_policies.learner import OffPolicyConfig, check_finite, check_positive, check_widths, task_config
 from isthmus_policies.networks import TwinMlp, mlp, polyak, squash
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.reactive import ReactiveLearner
@@ -28,7 +28,7 @@ __all__ = ["Sac", "SacConfig", "sac_config"]
 
 
 @dataclass(frozen=True, slots=True)
-class SacConfig(LearnerConfig):
+class SacConfig(OffPolicyConfig):
     """Settings of the learner.
 
     Attributes:
@@ -40,14 +40,14 @@ class SacConfig(LearnerConfig):
     hidden: tuple[int, ...] = (256, 256)
 
     def __post_init__(self) -> None:
-        LearnerConfig.__post_init__(self)  # super() does not find its way in a class with slots
+        OffPolicyConfig.__post_init__(self)  # super() does not find its way in a class with slots
         check_positive(self, "learning_rate")
         check_widths(self, "hidden")
 
 
-def sac_config(task: str) -> SacConfig:
-    """The tuned settings of a task, or the defaults if there are none."""
-    return task_config(SacConfig, task, "sac")
+def sac_config(task: str, fast: bool = False) -> SacConfig:
+    """The tuned settings of a task, or the defaults if there are none; `fast` for many rows and few updates."""
+    return task_config(SacConfig, task, "sac", "fast" if fast else "")
 
 
 class Sac(ReactiveLearner):
@@ -96,6 +96,7 @@ class Sac(ReactiveLearner):
         with torch.set_grad_enabled(self._learns_features):
             now, after = self.encoder(batch.observation).chunk(2)
         noise = self.noise(2, *batch.action.shape)
+        near = self.near(now.detach(), after.detach())
         alpha = self.log_alpha.detach().exp()
 
         def improve() -> tuple[Tensor, Tensor, Sequence[Tensor]]:
@@ -103,6 +104,8 @@ class Sac(ReactiveLearner):
             action, log_density = squash(mean, log_std, noise[0])
             loss = self.actor_loss(now.detach(), action, log_density, alpha)
             together = loss + self.temperature_loss(log_density)
+            if near is not None:
+                together = together + self.roughness(torch.tanh(mean), torch.tanh(self.gaussian(near)[0]))
             return loss, log_density, torch.autograd.grad(together, self._actor_adam.parameters)
 
         improvement = self._second.submit(improve)
@@ -114,10 +117,12 @@ class Sac(ReactiveLearner):
             "actor_loss": actor_loss.item(),
             "alpha": alpha.item(),
             "entropy": -log_density.mean().item(),
+            "critic_gradient": self._critic_adam.take(critic_gradients),
+            "actor_gradient": self._actor_adam.take(actor_gradients),
         }
         check_finite(losses)
-        self._critic_adam.step(critic_gradients, rate)
-        self._actor_adam.step(actor_gradients, rate)
+        self._critic_adam.step(rate)
+        self._actor_adam.step(rate)
         polyak(self._target_vector, self._critic_adam.vector[: self._target_vector.numel()], self._tau)
         return losses
 

@@ -17,6 +17,7 @@ from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from stable_baselines3.common.vec_env import VecEnv
 
 from isthmus.artifact import Artifact
@@ -35,6 +36,7 @@ from isthmus_policies.outcome import Evaluation, Progress, TrainingResult
 from isthmus_policies.reactive import check_reactive
 from isthmus_policies.sac import SacConfig
 from isthmus_policies.selection import Selection
+from isthmus_policies.smoothness import neighbours, smoothness_loss
 
 __all__ = ["train_sb3_sac"]
 
@@ -97,6 +99,8 @@ def train_sb3_sac(
         seed=seed,
         device=find_device(config.device),
     )
+    if any(weights := (config.temporal_smoothness, config.spatial_smoothness)):
+        _smoothen(model, weights)
     model.set_logger(configure(str(out / "tensorboard"), ["tensorboard"]))
     journal = Journal(out)
     told = {"algorithm": "sac", "engine": "sb3", "seed": seed, **(notes or {})}
@@ -170,8 +174,34 @@ class _Session(BaseCallback):
         return {name: values[chosen, 0] for name, values in buffer.observations.items()}
 
 
+def _smoothen(model: SAC, weights: tuple[float, float]) -> None:
+    """Add the `smoothness_loss` to the gradient of every step of the actor."""
+
+    def add(*_: object) -> None:
+        batch = model.replay_buffer.drawn
+        actor = model.actor
+        with torch.no_grad():
+            parts = (batch.observations, batch.next_observations)
+            now, after = (actor.extract_features(part, actor.features_extractor) for part in parts)
+            near = neighbours(now, after, torch.randn_like(now))
+        action, others = (torch.tanh(actor.mu(actor.latent_pi(features))) for features in (now, near))
+        smoothness_loss(action, others, weights).backward()
+
+    model.actor.optimizer.register_step_pre_hook(add)
+
+
 class _Buffer(DictReplayBuffer):
-    """Leaves out periods that are no experience: what stands for an explosion could be better than the truth."""
+    """Remembers what it gave last, and leaves out periods that are no experience: what stands for an explosion could be better than the truth.
+
+    Attributes:
+        drawn: the newest batch.
+    """
+
+    drawn: DictReplayBufferSamples
+
+    def sample(self, batch_size: int, env: Any = None) -> DictReplayBufferSamples:
+        self.drawn = super().sample(batch_size, env)
+        return self.drawn
 
     def add(self, obs: Any, next_obs: Any, action: Array, reward: Array, done: Array, infos: list[dict[str, Any]]) -> None:
         if not any(info.get("lost") for info in infos):

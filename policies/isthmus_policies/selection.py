@@ -74,7 +74,7 @@ class Selection:
         self.reached = self._config.reached(evaluation)
         if self.reached:
             artifact = export()  # which says so
-        if self.reached or self.best is None or evaluation.mean_return >= self.best.mean_return:
+        if self.reached or self.best is None or evaluation.score >= self.best.score:
             self.best = evaluation
             artifact.save(self._out / "policy.isthmus")
         return evaluation

@@ -1,7 +1,7 @@
 """The loop of a training: explore, learn, evaluate, and be able to go on after anything.
 
 At step 0 and every `checkpoint_every` control periods all rows of the environment begin new episodes, seeded by the training's seed and the step.
-So the environment has no state worth saving there, the checkpoint holds all else that learning depends on (networks, optimisers, replay,
+So the environment has no state worth saving there, the checkpoint holds all else that learning depends on (networks, optimisers, memory,
 generators, counters), and a training that was killed and resumed does bit for bit what an uninterrupted one does. One that was interrupted goes on
 from a checkpoint of that moment, with new episodes.
 """
@@ -25,11 +25,10 @@ from isthmus_policies.export import PARITY_SAMPLES
 from isthmus_policies.identity import check_resumable, write_identity
 from isthmus_policies.journal import Journal
 from isthmus_policies.learner import Learner, LearnerConfig
+from isthmus_policies.memory import Recorded, memory_for
 from isthmus_policies.offline import Offline
 from isthmus_policies.outcome import Evaluation, Progress
-from isthmus_policies.replay import Replay
 from isthmus_policies.selection import Selection
-from isthmus_policies.updater import Updater
 
 __all__ = ["Session"]
 
@@ -70,11 +69,11 @@ class Session:
         self._identity = (learner.algorithm, seed, config, notes)
         self._learner, self._out, self._config, self._seed, self._progress = learner, out, config, seed, progress
         self._rows = env.num_envs
-        self._warms_up_at_random = learner.warms_up_at_random and not experienced
+        self._random_periods = config.warm_up if learner.warms_up_at_random and not experienced else 0
         self._generator = np.random.default_rng(seed)
-        self._replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), self._rows)
-        self._explorer = Explorer(learner, env, self._replay, self._generator)
-        self._updater = Updater(learner, self._replay, offline, config, self._generator, out)
+        self._memory, self._updater = memory_for(learner, env, offline, config, self._generator, out)
+        self._acts = not isinstance(self._memory, Recorded)
+        self._explorer = Explorer(learner, env, self._memory, self._generator, config.gamma)
         self._seconds, self._began = 0.0, time.monotonic()
 
     def begin(self, resume: bool) -> bool:
@@ -102,19 +101,19 @@ class Session:
     def advance(self) -> None:
         """One control period of all rows, and what is due after it."""
         config = self._config
-        at_random = self._warms_up_at_random and self.step < config.learning_starts
-        self._explorer.advance(self._share, at_random)
+        if self._acts:
+            self._explorer.advance(self._share, at_random=self.step < self._random_periods)
         self.step += self._rows
         for losses in self._updater.advance(self.step, self._share):
             self._journal.collect(losses)
         evaluation = None
         if self.due(LOG_EVERY):
             self._log()
-        if (self.due(config.evaluate_every) and self.step > config.learning_starts) or self.finished:
+        if (self.due(config.evaluate_every) and self.step > config.warm_up) or self.finished:
             evaluation = self.selection.consider(self.export)
             self._journal.write("eval", self.step, {**evaluation.scores(), "seconds": self._elapsed()})
         if self.due(config.checkpoint_every) or self.finished:
-            self._replay.cut()
+            self._memory.cut()
             self._save()
             self._begin_episodes()
         if self._progress:
@@ -123,12 +122,12 @@ class Session:
     def keep(self) -> None:
         """Write a checkpoint of this moment, unless there is one. Where it is resumed, all rows begin new episodes."""
         if self._saved != self.step:
-            self._replay.cut()
+            self._memory.cut()
             self._save()
 
     def export(self) -> Artifact:
         """The deterministic policy of this moment as a policy file."""
-        return self.selection.export(self._learner.policy(), self._replay.observations(PARITY_SAMPLES), self.step)
+        return self.selection.export(self._learner.policy(), self._memory.observations(PARITY_SAMPLES), self.step)
 
     def due(self, every: int) -> bool:
         """Whether a multiple of `every` was reached in this control period."""
@@ -168,7 +167,7 @@ class Session:
             "seconds": self._elapsed(),
             "contract": self._learner.contract.digest(),
         }
-        parts = {"learner": self._learner.state(), "replay": self._replay.state()}
+        parts = {"learner": self._learner.state(), "memory": self._memory.state()}
         tensors = {f"{owner}.{name}": tensor for owner, part in parts.items() for name, tensor in part.items()}
         self.checkpoint = save_checkpoint(self._out / "checkpoints", self.step, tensors, state)
         self._saved = self.step
@@ -177,9 +176,9 @@ class Session:
         tensors, state = load_checkpoint(path)
         if state["contract"] != self._learner.contract.digest():
             raise ValueError(f"checkpoint {path} belongs to another contract; the task has changed since")
-        for owner in ("learner", "replay"):
+        for owner, whole in (("learner", self._learner), ("memory", self._memory)):
             part = {name.removeprefix(f"{owner}."): tensor for name, tensor in tensors.items() if name.startswith(f"{owner}.")}
-            (self._learner if owner == "learner" else self._replay).load(part)
+            whole.load(part)
         self.step, self._updater.updates = state["step"], state["updates"]
         self.selection.best = Evaluation(**state["best"]) if state["best"] else None
         self.selection.reached = state["reached"]

@@ -18,6 +18,7 @@ from isthmus.records import Array
 from isthmus_policies.features import FeatureEncoder
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.optimizer import FlatAdam
+from isthmus_policies.smoothness import neighbours, smoothness_loss
 
 __all__ = ["SoftLearner", "seeded"]
 
@@ -55,6 +56,7 @@ class SoftLearner:
         self._generator = torch.Generator().manual_seed(seed)
         self.log_alpha = torch.tensor(temperature, device=self._device).log().requires_grad_()
         self._target_entropy = -float(len(contract.action.elements))
+        self._smoothness = (config.temporal_smoothness, config.spatial_smoothness)
         self._second = _Second()
         self._adams: Mapping[str, FlatAdam] = {}  # by their names in `state`
         self._others: Mapping[str, Tensor] = {}  # what else an update depends on, likewise
@@ -70,6 +72,14 @@ class SoftLearner:
     def temperature_loss(self, log_density: Tensor) -> Tensor:
         """J(α) = E[−log α (log π + H̄)]: the paper's −α (log π + H̄), but in log α, so that steps do not shrink with α."""
         return -self.log_alpha * (log_density.detach().mean() + self._target_entropy)
+
+    def near(self, now: Tensor, after: Tensor) -> Tensor | None:
+        """The `neighbours` of a batch, `[2, B, F]`; None where the settings do not ask for smoothness."""
+        return neighbours(now, after, self.noise(*now.shape)) if any(self._smoothness) else None
+
+    def roughness(self, action: Tensor, near: Tensor) -> Tensor:
+        """The `smoothness_loss` of mean actions, `[B, …, A]` and `[2, B, …, A]`."""
+        return smoothness_loss(action, near, self._smoothness)
 
     def summary(self) -> Mapping[str, Any]:
         """Nothing; see `Learner.summary`."""

@@ -24,7 +24,7 @@ from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus.sequence import sequence_contract
 from isthmus_policies.features import FeatureEncoder
-from isthmus_policies.learner import LearnerConfig, check_finite, check_positive, check_widths, task_config
+from isthmus_policies.learner import OffPolicyConfig, check_finite, check_positive, check_widths, task_config
 from isthmus_policies.networks import TwinMlp, mlp, polyak, xavier
 from isthmus_policies.optimizer import FlatAdam, flatten
 from isthmus_policies.replay import Batch
@@ -37,7 +37,7 @@ LEAST_HORIZON = 30  # primitive actions that an exported policy plans at least; 
 
 
 @dataclass(frozen=True, slots=True)
-class SrlConfig(LearnerConfig):
+class SrlConfig(OffPolicyConfig):
     """Settings of the learner.
 
     Attributes:
@@ -57,7 +57,7 @@ class SrlConfig(LearnerConfig):
     model_hidden: tuple[int, ...] = (400, 300)
 
     def __post_init__(self) -> None:
-        LearnerConfig.__post_init__(self)  # super() does not find its way in a class with slots
+        OffPolicyConfig.__post_init__(self)  # super() does not find its way in a class with slots
         check_positive(self, "learning_rate")
         if self.n_step != 1:
             raise ValueError(f"n_step must be 1, because the model predicts one step, got {self.n_step}")
@@ -153,11 +153,19 @@ class Srl(SoftLearner):
         rows, actions = batch.action.shape
         noise, noise_after = self.noise(rows, self._config.sequence, actions), self.noise(rows, 1, actions)
         improves = int(self._updates) % self._config.actor_every == self._config.actor_every - 1
+        near = self.near(start, successor) if improves else None
+        followed = self._executed(other.observation)[rows:]
 
         def improve() -> tuple[Tensor, Tensor, Sequence[Tensor]]:
             actions, log_density = self.actor(start, other.previous, noise)
             loss = self.actor_loss(self.recall(start, actions), actions, log_density)
             together = loss + self.temperature_loss(log_density)
+            if near is not None:
+                plan, *plans = (
+                    self.actor.deterministic(features, previous, self._config.sequence)
+                    for features, previous in zip((start, *near), (other.previous, followed, other.previous), strict=True)
+                )
+                together = together + self.roughness(plan, torch.stack(plans))
             return loss, log_density, torch.autograd.grad(together, self._actor_adam.parameters)
 
         improvement = self._second.submit(improve) if improves else None
@@ -166,16 +174,22 @@ class Srl(SoftLearner):
         critic_gradients = torch.autograd.grad(critic_loss, self._critic_adam.parameters)
         model_loss = self.model_loss(start, other.action, successor)
         model_gradients = torch.autograd.grad(model_loss, self._model_adam.parameters)
-        losses = {"critic_loss": critic_loss.item(), "model_loss": model_loss.item()}
+        losses = {
+            "critic_loss": critic_loss.item(),
+            "model_loss": model_loss.item(),
+            "critic_gradient": self._critic_adam.take(critic_gradients),
+            "model_gradient": self._model_adam.take(model_gradients),
+        }
         if improvement:
             actor_loss, log_density, actor_gradients = improvement.result()
             losses |= {"actor_loss": actor_loss.item(), "entropy": -log_density.mean().item()}
+            losses["actor_gradient"] = self._actor_adam.take(actor_gradients)
         check_finite(losses)
         self._updates += 1
-        self._critic_adam.step(critic_gradients, rate)
-        self._model_adam.step(model_gradients, rate)
+        self._critic_adam.step(rate)
+        self._model_adam.step(rate)
         if improvement:
-            self._actor_adam.step(actor_gradients, rate)
+            self._actor_adam.step(rate)
         polyak(self._target_vector, self._critic_adam.vector, self._config.tau)
         polyak(self._target_model_vector, self._model_adam.vector, self._config.tau)
         return {**losses, "alpha": self.log_alpha.exp().item()}

@@ -10,20 +10,23 @@ from isthmus_policies.learner import Learner
 __all__ = ["load_actor"]
 
 _PREFIX = "_module."  # of the names in an exported graph, see `isthmus_policies.export`
+_STARTS = {"sac": ("sac", "bc"), "dsac-t": ("dsac-t",), "srl": ("srl",), "bc": ("bc", "sac")}  # learner and what it can go on from
 _UNUSED = "actor.log_std."  # how much SRL explores, which its deterministic policy does not know
 
 
 def load_actor(learner: Learner, artifact: Artifact) -> None:
-    """Give a new learner the actor of a policy that the same algorithm trained. Critics, temperature and replay begin anew.
+    """Give a new learner the actor of a policy of the same algorithm, or of one with the same networks. Critics, temperature and replay begin anew.
 
     Raises:
         ValueError: the file is of another algorithm, contract or shape, or does not hold the weights; the message says what can be started from.
     """
     made_by = " ".join(str(artifact.training[name]) for name in ("engine", "algorithm") if name in artifact.training) or artifact.kind
-    if artifact.kind != "graph" or made_by != learner.algorithm:
+    if learner.algorithm not in _STARTS:
+        raise ValueError(f"a training with {learner.algorithm} begins anew; --from goes with {', '.join(_STARTS)}")
+    if artifact.kind != "graph" or made_by not in _STARTS[learner.algorithm]:
+        writers = " or ".join(f"isthmus train {name}" for name in _STARTS[learner.algorithm])
         raise ValueError(
-            f"the policy was made by {made_by!r}; a training with {learner.algorithm} starts from a policy that "
-            f"isthmus train {learner.algorithm} wrote"
+            f"the policy was made by {made_by!r}; a training with {learner.algorithm} starts from a policy that {writers} wrote"
         )
     if differing := artifact.contract.diff(learner.contract):
         raise ValueError(f"the policy has another contract than this training: {'; '.join(differing)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus_policies.divergence import save_divergence
-from isthmus_policies.learner import DivergedError, Learner, LearnerConfig
+from isthmus_policies.learner import DivergedError, OffPolicyConfig, OffPolicyLearner
 from isthmus_policies.offline import Offline, mix
 from isthmus_policies.replay import Batch, Replay
 
@@ -24,10 +24,10 @@ class Updater:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: OffPolicyLearner,
         replay: Replay,
         offline: Offline | None,
-        config: LearnerConfig,
+        config: OffPolicyConfig,
         generator: np.random.Generator,
         out: Path,
     ) -> None:
@@ -72,7 +72,7 @@ class Updater:
             except DivergedError as error:
                 path = self._out / f"diverged_{step:09d}.safetensors"
                 tensors = {f"learner.{name}": tensor for name, tensor in self._learner.state().items()}
-                found = save_divergence(path, tensors, drawn, {"step": step, "updates": self.updates})
+                found = save_divergence(path, tensors, [batch.tensors() for batch in drawn], {"step": step, "updates": self.updates})
                 raise DivergedError(f"{error} in update {self.updates + 1}; {found}") from None
             self.updates += 1
             yield losses

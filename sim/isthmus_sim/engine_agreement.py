@@ -35,10 +35,13 @@ class EngineReport:
     Attributes:
         lines: what differs, one sentence each.
         broken: engines that are installed and cannot load the robot.
+        apart: engine → how far a link is at most from where the profile's kinematics have it, m, and by what share of the largest inertia its mass
+            matrix differs; only of engines that were compared.
     """
 
     lines: tuple[str, ...]
     broken: tuple[str, ...]
+    apart: Mapping[str, tuple[float, float]]
 
 
 class _Engine(Protocol):
@@ -67,7 +70,7 @@ def compare_engines(robot: Robot) -> EngineReport:
     Args:
         robot: profile; of a differential drive only the loading is tried.
     """
-    lines: list[str] = []
+    lines = _weak(robot)
     broken: list[str] = []
     engines: dict[str, _Engine] = {}
     for name in ENGINES:
@@ -84,9 +87,11 @@ def compare_engines(robot: Robot) -> EngineReport:
             lines.append(f"{name} cannot load it: {' '.join(str(error).split())}")
         else:
             lines += held
-    falls = {}
+    falls, apart = {}, {}
     for name, engine in engines.items():
-        lines += [f"{name}: {line}" for line in _differences(robot, engine)]
+        far, heavy = _away(robot, engine)
+        apart[name] = far[1], heavy
+        lines += [f"{name}: {line}" for line in _differences(robot, engine, far, heavy)]
         falls[name], speeds = engine.fall()
         if not (np.isfinite(speeds).all() and (speeds < WILD).all()):
             lines.append(
@@ -94,10 +99,11 @@ def compare_engines(robot: Robot) -> EngineReport:
             )
     if len(falls) == len(ENGINES):
         lines += _apart(robot, falls)
-    return EngineReport(tuple(lines), tuple(broken))
+    return EngineReport(tuple(lines), tuple(broken), apart)
 
 
-def _differences(robot: Robot, engine: _Engine) -> Iterator[str]:
+def _away(robot: Robot, engine: _Engine) -> tuple[tuple[str, float], float]:
+    """The link that is farthest from where the profile's kinematics have it, and how far, m; the share by which the mass matrix differs."""
     kinematics = Kinematics(robot.urdf_path)
     low, high = (np.clip([joint.position[end] for joint in robot.joints], -np.pi, np.pi) for end in (0, 1))
     poses = np.random.default_rng(0).uniform(np.minimum(low, high), np.maximum(low, high), (POSES, len(robot.joints)))
@@ -105,10 +111,14 @@ def _differences(robot: Robot, engine: _Engine) -> Iterator[str]:
     far, heavy = ("", 0.0), 0.0
     for index, pose in enumerate(poses):
         for link, position in engine.positions(pose).items():
-            if link in ours and (distance := float(np.abs(position - ours[link][index]).max())) > far[1]:
+            if link in ours and not (distance := float(np.abs(position - ours[link][index]).max())) <= far[1]:
                 far = link, distance
         mine = kinematics.mass_matrix(robot.joint_names, pose[None])[0]
         heavy = max(heavy, float(np.abs(engine.mass_matrix(pose) - mine).max() / np.abs(mine).max()))
+    return far, heavy
+
+
+def _differences(robot: Robot, engine: _Engine, far: tuple[str, float], heavy: float) -> Iterator[str]:
     if far[1] > NEAR:
         yield f"link {far[0]} is up to {far[1]:.2g} m from where the profile's kinematics have it"
     if heavy > LIGHT:
@@ -132,25 +142,40 @@ def _hold(name: str, robot: Robot, mode: str) -> list[str]:
         if step >= round(HOLD / period) // 2:
             speed = np.maximum(speed, np.abs(plant.truth().velocity[0]))
     away = np.abs(plant.truth().position[0] - robot.home)
-    lines = []
+    lines, told = [], f"{name}: told to stay at home for {HOLD:g} s,"
     if not (np.isfinite(speed).all() and (speed < RESTLESS).all()):
         worst = int(np.argmax(np.nan_to_num(speed, nan=np.inf)))
-        lines.append(f"{name}: told to stay at home for {HOLD:g} s, {robot.joint_names[worst]} moves at {speed[worst]:.2g} rad/s or m/s")
+        joint = robot.joints[worst]
+        lines.append(f"{told} {joint.name} moves at {speed[worst]:.2g} {joint.unit('velocity')}")
     if not (away < SAG).all():
         worst = int(np.argmax(np.nan_to_num(away, nan=np.inf)))
-        lines.append(f"{name}: told to stay at home for {HOLD:g} s, {robot.joint_names[worst]} ends {away[worst]:.2g} rad or m from it")
+        joint = robot.joints[worst]
+        lines.append(f"{told} {joint.name} ends {away[worst]:.2g} {joint.unit('position')} from it")
     return lines
 
 
+def _weak(robot: Robot) -> list[str]:
+    """Joints of a robot on a fixed base whose motors cannot carry its weight at home."""
+    if robot.base.kind != "fixed":
+        return []
+    efforts = np.abs(Kinematics(robot.urdf_path).gravity(robot.joint_names, robot.home[None])[0])
+    return [
+        f"joint {joint.name} needs {effort:.3g} {joint.unit('effort').replace('*', '·')} to carry the weight at home, its effort is {joint.effort:g}"
+        for joint, effort in zip(robot.joints, efforts.tolist(), strict=True)
+        if effort > joint.effort
+    ]
+
+
 def _apart(robot: Robot, falls: Mapping[str, Array]) -> list[str]:
-    first, other = (falls[name] for name in ENGINES)
+    low, high = np.array([joint.position for joint in robot.joints]).T
+    first, other = (np.clip(falls[name], low, high) for name in ENGINES)  # how soft an end stop is, a profile does not say
     moved = np.maximum(np.abs(first - robot.home), np.abs(other - robot.home))
     beyond = np.abs(first - other) - APART[0] - APART[1] * moved
     if not (beyond > 0).any():
         return []
     worst = int(np.argmax(beyond))
     told = f"{ENGINES[0]} has {robot.joint_names[worst]} at {first[worst]:.3g} and {ENGINES[1]} at {other[worst]:.3g}"
-    return [f"{RELEASED:g} s after the robot was let go at home, {told} rad or m"]
+    return [f"{RELEASED:g} s after the robot was let go at home, {told} {robot.joints[worst].unit('position')}"]
 
 
 class _Mujoco:

@@ -48,6 +48,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         num_envs: number of rows.
         elapsed: control periods since each row's reset, `[num_envs]`; whoever wants rows to end at different times may set it after a reset.
         diverged: rows whose physics exploded so far.
+        hidden: physical parameters that were drawn for the present episodes, `[num_envs, P]`, in the order of their names; no policy may see them.
         progress: of the training, 0 … 1; widens the curricula of the randomisation. Set by whoever trains; 1 draws from the full ranges.
     """
 
@@ -80,6 +81,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         self._autoreset = autoreset
         self.metadata = {**self.metadata, "autoreset_mode": AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED}
         self._randomization = randomization
+        self.hidden = np.zeros((plant.batch, len(randomization.names) if randomization else 0), dtype=np.float32)
         self.num_envs = plant.batch
         self.single_observation_space = observation_space(task.contract)
         self.single_action_space = action_space(task.contract)
@@ -231,6 +233,8 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         generators = [self._generators[row] for row in rows]
         start = self.task.start(generators)
         drawn = self._randomization.sample(generators, self.progress) if self._randomization else {}
+        if drawn:
+            self.hidden[rows] = np.stack(list(drawn.values()), axis=1)
         # Only randomised plants have noise or a random look; others need no seed, and their later episodes stay what they were.
         seeds = [int(generator.integers(2**63)) for generator in generators] if self._randomization else None
         self._step.reset(rows, seeds, start.state, {**start.parameters, **drawn})

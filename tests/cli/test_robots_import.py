@@ -76,6 +76,7 @@ def test_a_floating_joint_makes_a_floating_base(read_json, lab, tmp_path):
     [
         (("<robot", "robot"), "is not XML"),
         (("robot", "sdf"), "is not a URDF: its root element is <sdf>, not <robot>"),
+        (('<axis xyz="0 1 0"/>', '<axis xyz="$(optenv AXIS 0 1 0)"/>'), "expand them first: xacro"),
         (('<robot name="lab">', '<robot name="lab" xmlns:xacro="http://ros.org/xacro"><xacro:macro/>'), "expand them first: xacro"),
         (('link name="tip"', 'link name="arm"'), "every link needs a name of its own, got 'arm' twice"),
         (('<child link="tip"/>', '<child link="tap"/>'), "the child of joint 'lift' is not a link of the file"),

@@ -1,12 +1,14 @@
 """`isthmus view` and films, on a machine without a screen."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
 from isthmus import Command, load_robot
 from isthmus_cli.view.agents import Agent
+from isthmus_cli.view.robot import swept
 from isthmus_sim.plants import make_plant
 from isthmus_sim.tasks import get_task
 
@@ -73,6 +75,36 @@ def test_a_dump_is_diagnosed_without_a_screen(isthmus, tmp_path, monkeypatch):
     assert len(frames_of(tmp_path / "row.mp4")[1]) >= 1
 
 
+@pytest.mark.parametrize("name", ["ur5e_gripper", "diffbot", "quadruped"])
+def test_each_joint_is_swept_through_its_range_and_back(name):
+    robot = load_robot(name)
+    paths = dict(swept(robot))
+    if name == "diffbot":
+        assert set(paths) == set(robot.base.wheels)
+        return
+    assert list(paths) == list(robot.joint_names)
+    for joint in robot.joints:
+        path = paths[joint.name]
+        assert (path[0], path[-1]) == (joint.home, joint.home)
+        step = np.abs(np.diff(path)).max()
+        assert path.min() == pytest.approx(joint.position[0], abs=step)
+        assert path.max() == pytest.approx(joint.position[1], abs=step)
+
+
+def test_a_robot_is_filmed_before_there_is_a_task(isthmus, refuse, tmp_path, monkeypatch):
+    monkeypatch.setattr("isthmus_evidence.pictures.film._LARGE", (72, 128))
+    monkeypatch.setattr("isthmus_cli.view.robot.LONGEST", 0.2)
+    shutil.copytree(load_robot("pendulum").folder, tmp_path / "robots" / "pendulum")  # a task, too
+    code, out, error = isthmus("view", "pendulum", "--robots", tmp_path / "robots", "--video", tmp_path / "film.mp4")
+    assert code == 0, error
+    assert "hinge" in out
+    frames = frames_of(tmp_path / "film.mp4")[1]
+    assert len(frames) == 5
+    assert np.abs(frames[0].astype(int) - frames[1]).max() > 50
+    assert "there is no screen here" in refuse("view", "fr3")
+    assert "unknown robot 'fr4'; did you mean 'fr3'?" in refuse("view", "fr4", "--robots", tmp_path / "robots")
+
+
 @pytest.mark.parametrize("name", ["zero", "random", "sine"])
 def test_agents_stay_within_the_action_s_bounds(name):
     contract = get_task("reach").contract
@@ -89,8 +121,8 @@ def test_agents_stay_within_the_action_s_bounds(name):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("", "give either a task or --dump FILE"),
-        ("reach --dump row.npz", "give either a task or --dump FILE"),
+        ("", "give either a task, a robot or a policy file, or --dump FILE"),
+        ("reach --dump row.npz", "give either a task, a robot or a policy file, or --dump FILE"),
         ("reech", "unknown task 'reech'; did you mean 'reach'?"),
         ("reach --agent sinus", "unknown agent 'sinus'; did you mean 'sine'? Known: random, sine, zero"),
         ("reach --video film.avi", "unknown video format '.avi'; Known: .gif, .mp4"),

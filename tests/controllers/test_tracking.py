@@ -86,9 +86,12 @@ def test_robots_that_cannot_be_tracked_are_refused():
         tracking_contract(UR5E, 0.05, mode="effort")
     with pytest.raises(ValueError, match="policy runs every 2 s; robot 'ur5e' can be commanded every"):
         tracking_contract(UR5E, 2.0)
-    slide = Joint("slide", 0.0, 1.0, 5.0, 5.0, 10.0, "prismatic", (0.0, 1.0))
-    with pytest.raises(ValueError, match="joints of one unit; robot 'ur5e' has revolute and prismatic joints"):
-        tracking_contract(replace(UR5E, joints=(*UR5E.joints, slide), hold=None, ros=None), 0.05)
+
+
+def test_joints_that_slide_are_tracked_beside_those_that_turn():
+    contract = tracking_contract(load_robot("ur5e_gripper"), 0.05, mode="position")
+    assert contract.action.units == ("rad",) * 6 + ("m",) * 2
+    assert contract.fits(load_robot("ur5e_gripper")) == []
 
 
 def test_contracts_that_cannot_be_tracked_are_refused():

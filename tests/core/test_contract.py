@@ -174,7 +174,7 @@ def test_a_policy_fits_its_robot_and_says_why_it_does_not_fit_another():
 def test_units_and_limits_are_part_of_the_fit():
     metres = joint_signal("position", UR5E, "joint_position", "m")
     problems = make_contract(signals=(metres,)).fits(UR5E)
-    assert problems[0] == "signal 'position' is in m, but shoulder_pan_joint of 'ur5e' is revolute"
+    assert problems[0] == "signal 'position' has shoulder_pan_joint in m, but shoulder_pan_joint of 'ur5e' is revolute"
     fast = make_contract(limits=dataclasses.replace(UR5E.limits(), velocity=(4.0,) * 6))
     assert fast.fits(UR5E) == []  # the guard of this robot is tighter than the one in training
     low = make_contract(limits=dataclasses.replace(UR5E.limits(), position_low=(-9.0,) * 6, position_high=(-8.0,) * 6))
@@ -200,17 +200,34 @@ def test_a_policy_that_leaves_a_joint_out_does_not_fit():
     assert contract.fits(UR5E) == ["policy does not command joint 'wrist_3_joint', but robot 'ur5e' is commanded in all its joints at once"]
 
 
-def test_a_signal_of_turning_and_sliding_joints_is_in_the_unit_of_those_that_turn():
+def test_each_joint_is_in_the_unit_of_its_kind():
     robot = load_robot("ur5e_gripper")
-    fingers = dataclasses.replace(robot, joints=robot.joints[6:])
+    fingers, arm = (dataclasses.replace(robot, joints=joints) for joints in (robot.joints[6:], robot.joints[:6]))
+    mixed = ", ".join(["rad"] * 6 + ["m"] * 2)
+    assert (robot.unit("position"), fingers.unit("velocity"), arm.unit("effort")) == (mixed, "m/s", "N*m")
+    wrong_fingers = [f"signal 'position' has {name} in rad, but {name} of 'ur5e_gripper' is prismatic" for name in fingers.joint_names]
+    wrong_arm = [f"signal 'position' has {name} in m, but {name} of 'ur5e_gripper' is revolute" for name in arm.joint_names]
     for joints, unit, problems in (
-        (robot, "rad", []),
-        (robot, "m", [f"signal 'position' is in m, but {name} of 'ur5e_gripper' is revolute" for name in robot.joint_names[:6]]),
+        (robot, mixed, []),
+        (robot, "rad", wrong_fingers),
+        (robot, "m", wrong_arm),
         (fingers, "m", []),
-        (fingers, "rad", [f"signal 'position' is in rad, but {name} of 'ur5e_gripper' is prismatic" for name in fingers.joint_names]),
+        (fingers, "rad", wrong_fingers),
     ):
         contract = make_contract(signals=(joint_signal("position", joints, "joint_position", unit),))
         assert [problem for problem in contract.fits(robot) if "'position'" in problem] == problems
+
+
+def test_units_are_written_once_or_one_per_element():
+    for unit, message in (
+        ("rad, m", "signal 'q': unit must be one for all of its 3 elements, or, where they differ, one for each, got 'rad, m'"),
+        ("m, m, m", "signal 'q': unit must be one for all of its 3 elements"),
+        ("rad, m, s", "signal 'q': unit of joint_position must be one of rad, m, got 's'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Signal("q", "joint_position", ("a", "b", "c"), unit, (-1.0,) * 3, (1.0,) * 3)
+    signal = Signal("q", "input", ("a", "b", "c"), "rad, rad, m", (-1.0,) * 3, (1.0,) * 3)
+    assert signal.problem((0.0, 0.0, 2.0)) == "c must be from -1 to 1 m, got 2 m"
 
 
 def test_an_unknown_signal_suggests_the_nearest():

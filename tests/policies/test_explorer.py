@@ -3,7 +3,7 @@ import pytest
 from transitions import small_contract
 
 import isthmus_sim
-from isthmus.guard import HOLD
+from isthmus.guard import HOLD, STOP
 from isthmus.sequence import sequence_contract
 from isthmus_policies.explorer import Explorer
 from isthmus_policies.replay import Replay
@@ -19,6 +19,7 @@ class Script:
 
     num_envs = 2
     progress = 0.0
+    hidden = np.zeros((2, 0))
 
     def reset(self, *, seed):
         self.episode, self.period, self.asked = np.zeros(2), np.zeros(2), np.ones((2, 1))
@@ -52,7 +53,7 @@ class Tape:
         self.acted.append((observation["state"][:, 0, 0].tolist(), previous[:, 0].tolist(), fresh.tolist()))
         return np.full((2, 1), -0.5 if len(self.acted) % 2 else 0.5, dtype=np.float32)  # 0 and 2 in SI units
 
-    def add(self, observation, previous, action, reward, terminated, truncated, following, lost):
+    def add(self, observation, previous, action, reward, terminated, truncated, following, lost, hidden):
         self.lost.append(lost.tolist())
         told = (observation["state"][:, 0, 0], previous[:, 0], action[:, 0], reward, terminated, truncated, following["state"][:, 0, 0])
         self.added.append([values.tolist() for values in told])
@@ -61,7 +62,7 @@ class Tape:
 @pytest.fixture
 def tape():
     made = Tape()
-    explorer = Explorer(made, Script(), made, np.random.default_rng(0))
+    explorer = Explorer(made, Script(), made, np.random.default_rng(0), 0.9)
     explorer.begin_episodes(0, 0.0)
     for _ in range(5):
         explorer.advance(0.0, at_random=False)
@@ -90,13 +91,34 @@ def test_the_replay_gets_the_final_observation_and_how_each_episode_ended(tape):
     assert tape.explorer.recent_return == pytest.approx((103 + 106) / 2)
 
 
+def test_a_stop_is_worth_as_much_as_the_worst_period_forever_and_never_more_than_nothing():
+    class Stopping(Script):
+        rewards = ((-2.0, 1.0), (-1.0, 2.0))
+
+        def step(self, actions):
+            period = int(self.period[0])
+            seen, _, never, _, _ = super().step(actions)
+            stopped = np.full(2, period == 1)
+            return seen, np.array(self.rewards[period]), never & False, stopped, {"rung": np.where(stopped, STOP, 0), "final_obs": seen}
+
+    tape = Tape()
+    explorer = Explorer(tape, Stopping(), tape, np.random.default_rng(0), 0.9)
+    explorer.begin_episodes(0, 0.0)
+    for _ in range(2):
+        explorer.advance(0.0, at_random=False)
+    _, _, _, reward, terminated, truncated, _ = zip(*tape.added, strict=True)
+    assert reward == ([-2.0, 1.0], [pytest.approx(-1 - 2 * 0.9 / 0.1), 2.0])
+    assert (terminated[1], truncated[1]) == ([True, True], [False, False])
+    assert explorer.recent_return == 0.0  # (−3 + 3) / 2: what is told of the course is what was earned
+
+
 def test_an_explosion_leaves_nothing_to_learn_from():
     """Its successor is its own observation: as a transition it would be a loop, worth staying in wherever its reward is better than the truth."""
     env = isthmus_sim.make_vec("pendulum", 2)
     learner = Tape()
     learner.contract = env.task.contract
     replay = Replay(learner.contract, 200, 2)
-    explorer = Explorer(learner, env, replay, np.random.default_rng(0))
+    explorer = Explorer(learner, env, replay, np.random.default_rng(0), 0.9)
     explorer.begin_episodes(0, 0.0)
     for period in range(12):
         if period == 7:

@@ -34,6 +34,15 @@ def test_a_whole_turn_changes_nothing():
     torch.testing.assert_close(once, twice, atol=1e-5, rtol=0)
 
 
+def test_joints_that_slide_are_scaled_to_one_beside_those_that_turn():
+    mixed = Signal("q", "joint_position", ("a", "b", "slide"), "rad, rad, m", (-3.0, -3.0, 0.0), (3.0, 3.0, 0.04), history=2)
+    made = contract(mixed)
+    assert FeatureEncoder(made).size == 2 * (2 * 2 + 1)
+    features = encode(made, q=[[0.0, np.pi / 2, 0.0], [np.pi, 0.0, 0.04]])
+    expected = [1.0, 0.0, -1.0, 1.0, 0.0, 1.0, 0.0, 0.0, -1.0, 1.0]
+    torch.testing.assert_close(features, torch.tensor(expected), atol=1e-6, rtol=0)
+
+
 def test_bounded_signals_are_scaled_to_one():
     torch.testing.assert_close(encode(contract(SPEED), v=[[2.0, 0.0]]), torch.tensor([1.0, -1.0]))
 

@@ -62,7 +62,8 @@ def test_flat_adam_takes_the_steps_of_pytorch():
     flat, adam = FlatAdam(list(mine.parameters()), 0.02), torch.optim.Adam(theirs.parameters(), lr=0.01)
     inputs = torch.randn(8, 3)
     for _ in range(5):
-        flat.step(torch.autograd.grad(mine(inputs).square().mean(), flat.parameters), 0.5)
+        flat.take(torch.autograd.grad(mine(inputs).square().mean(), flat.parameters))
+        flat.step(0.5)
         adam.zero_grad()
         theirs(inputs).square().mean().backward()
         adam.step()

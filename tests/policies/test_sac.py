@@ -98,7 +98,8 @@ def test_a_time_limit_is_bootstrapped_and_an_end_is_not(terminates):
         batch = replay.sample(64, gamma, 1, generator)
         now, after = learner.encoder(batch.observation).chunk(2)
         target = learner.soft_target(batch, after, torch.randn(64, 1, generator=noise), torch.tensor(0.0))
-        adam.step(torch.autograd.grad(learner.critic_loss(now, batch, target), adam.parameters), 1.0)
+        adam.take(torch.autograd.grad(learner.critic_loss(now, batch, target), adam.parameters))
+        adam.step(1.0)
         for mine, theirs in zip(learner.target.parameters(), learner.critic.parameters(), strict=True):
             mine.data.lerp_(theirs.data, 0.05)
     with torch.no_grad():

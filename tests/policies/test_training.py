@@ -18,7 +18,7 @@ from isthmus_policies.checkpoint import load_checkpoint, newest_checkpoint, save
 from isthmus_policies.dsac_t import DsacT, DsacTConfig
 from isthmus_policies.export import export_graph
 from isthmus_policies.identity import check_resumable
-from isthmus_policies.learner import DivergedError, LearnerConfig
+from isthmus_policies.learner import DivergedError, OffPolicyConfig
 from isthmus_policies.offline import Offline, recorded_replay
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.sac import Sac, SacConfig
@@ -52,6 +52,17 @@ def tensors(result):
 
 def equal(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_policy_that_the_guard_had_to_hold_back_is_not_kept_for_a_little_more_return(tmp_path):
+    smooth, clamped, stopped = Evaluation(-10.0, 0.9, 0.01, 0.0), Evaluation(-9.0, 1.0, 0.6, 0.0), Evaluation(-9.8, 0.9, 0.01, 0.1)
+    assert smooth.score > max(clamped.score, stopped.score)
+    assert Evaluation(10.0, 0.9, 0.01, 0.0).score > Evaluation(11.0, 0.9, 0.6, 0.0).score
+    env, scores = isthmus_sim.make_vec("pendulum", 1), iter([clamped, smooth, stopped])
+    result = train(Sac(TASK.contract, SMALL), env, lambda policy: next(scores), tmp_path, config=SMALL, seed=0)
+    assert (result.best, Artifact.load(result.policy).training["steps"]) == (smooth, 120)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["clamped"], row["stopped"]) for row in rows] == [(0.6, 0.0), (0.01, 0.0), (0.01, 0.1)]
 
 
 def test_the_best_evaluation_becomes_the_policy(tmp_path):
@@ -199,11 +210,11 @@ def test_ctrl_c_before_the_first_evaluation_leaves_the_policy_of_the_moment(tmp_
 
 
 OTHERS = {
-    "dsac-t": (DsacT, DsacTConfig(**{name: FIELDS[name] for name in LearnerConfig.__dataclass_fields__}, hidden=(16, 16))),
+    "dsac-t": (DsacT, DsacTConfig(**{name: FIELDS[name] for name in OffPolicyConfig.__dataclass_fields__}, hidden=(16, 16))),
     "srl": (
         Srl,
         SrlConfig(
-            **{name: FIELDS[name] for name in LearnerConfig.__dataclass_fields__ if name != "n_step"},
+            **{name: FIELDS[name] for name in OffPolicyConfig.__dataclass_fields__ if name != "n_step"},
             hidden=8,
             critic_hidden=(16, 16),
             model_hidden=(16, 16),

@@ -136,6 +136,33 @@ def test_in_stepped_time_only_the_command_that_met_a_stop_may_be_missing():
         score(range(FIRST, LAST), wall=False)
 
 
+class Halves(Heard):
+    """The same robot behind two publishers: its wrist says where it is 10 ms after the rest."""
+
+    def __init__(self, numbers):
+        super().__init__(numbers)
+        for time, whole in list(self.states.items()):
+            for joints, later in ((slice(3), 0), (slice(3, None), 10_000_000)):
+                half = message(time + later, position=whole.position[joints], velocity=whole.velocity[joints])
+                half.name = whole.name[joints]
+                self.states[time + later] = half
+
+
+def test_an_episode_of_a_robot_with_two_publishers_is_scored_as_of_one():
+    """On commit a229d9e half of the joints were not known, and with them the pose of the tool."""
+    course = Course(Halves(range(FIRST, LAST + 1)), TASK, ROBOT, wall=True)
+    assert course._score(0, episode_start(TASK, [0]).inputs).total_reward == score(range(FIRST, LAST + 1)).total_reward
+
+
+def test_an_episode_ends_once_each_publisher_has_spoken_of_its_end():
+    halves = Halves(range(FIRST, LAST + 1))
+    end = BEGAN + (LAST + 1) * PERIOD
+    halves.states = {time: said for time, said in halves.states.items() if time <= end}
+    assert not Course(halves, TASK, ROBOT, wall=True)._ended()
+    halves.states |= Halves([]).states
+    assert Course(halves, TASK, ROBOT, wall=True)._ended()
+
+
 @pytest.mark.parametrize("missing", [50, LAST])
 def test_an_episode_of_nodes_that_run_on_ends_although_its_last_command_was_dropped(missing):
     course = Course(Heard(set(range(FIRST, LAST + 40)) - {missing}), TASK, ROBOT, wall=True)

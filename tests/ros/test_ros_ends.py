@@ -10,6 +10,11 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+import rclpy
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
+
+from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.evaluation.processes import free_domain, isolated
 
 pytestmark = pytest.mark.ros
@@ -127,13 +132,39 @@ def test_a_node_that_cannot_come_to_rest_gives_up_at_once():
     assert said.count("gave up: coming to rest failed: ValueError('no state')") == 1
 
 
-def test_a_parameter_of_another_type_is_one_line():
+@pytest.mark.parametrize(
+    ("node", "parameter"), [("guard_node", "rate_scale:=fast"), ("policy_node", "max_steps:=-1"), ("explore_node", "camera_timeout:=9.0")]
+)
+def test_a_parameter_of_another_type_or_out_of_range_is_one_line(node, parameter):
     with isolated(free_domain()) as environment:
-        command = [sys.executable, "-m", "isthmus_ros", "guard_node", "--ros-args", "-p", "rate_scale:=fast"]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+        command = [sys.executable, "-m", "isthmus_ros", node, "--ros-args", "-p", parameter]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
-    assert "rate_scale" in result.stderr
+    assert parameter.partition(":")[0] in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_parameter_services_refuse_what_is_too_long_or_cannot_be_understood():
+    """On 2ac73ae a request of 100,000 names held the guard up for seconds in motion, and a type that does not exist ended it."""
+    with rclpy.init(domain_id=free_domain()):
+        node = CarefulNode("careful")
+        try:
+            answers = {service.srv_name.rpartition("/")[2]: service.callback for service in node.services}
+            odd = Parameter(name="use_sim_time", value=ParameterValue(type=42))
+            (result,) = answers["set_parameters"](SetParameters.Request(parameters=[odd]), SetParameters.Response()).results
+            assert (result.successful, "42" in result.reason) == (False, True)
+            result = answers["set_parameters_atomically"](
+                SetParametersAtomically.Request(parameters=[odd]), SetParametersAtomically.Response()
+            ).result
+            assert (result.successful, "42" in result.reason) == (False, True)
+            asked = GetParameters.Request(names=["use_sim_time"] * 1001)
+            assert answers["get_parameters"](asked, GetParameters.Response()).values == []
+            (result,) = answers["set_parameters"](SetParameters.Request(parameters=[odd] * 1001), SetParameters.Response()).results
+            assert result.reason == "a request may have 1000 entries, not 1001"
+            asked.names = ["use_sim_time"]
+            assert answers["get_parameters"](asked, GetParameters.Response()).values[0].type == 1
+        finally:
+            node.destroy_node()
 
 
 def test_what_cannot_be_activated_yet_is_a_warning_at_first(capfd, monkeypatch):
@@ -167,7 +198,7 @@ def test_what_cannot_be_activated_yet_is_a_warning_at_first(capfd, monkeypatch):
 
 
 def test_what_is_done_is_a_line_of_the_log_and_what_is_refused_again_is_none(capfd):
-    """On commit 0188891 a service that did as asked left no line."""
+    """On commit 0188891 a service that did as asked left no line; on a229d9e a refusal with a number in it was a line each time."""
     import rclpy
     from std_srvs.srv import SetBool
 
@@ -181,7 +212,7 @@ def test_what_is_done_is_a_line_of_the_log_and_what_is_refused_again_is_none(cap
             raise ValueError(f"the joint state is {next(ages)} s old")
 
     ages = iter(["0.2", "0.7", "1.2"])
-    answers = iter(["the robot moves", "the robot moves", "", "", "the robot moves"])
+    answers = iter(["elbow moves at 0.2 rad/s", "elbow moves at 0.1 rad/s", "", "", "elbow moves at 0.3 rad/s"])
     with isolated(free_domain()):
         rclpy.init()
         node = Node("guarded")
@@ -197,12 +228,12 @@ def test_what_is_done_is_a_line_of_the_log_and_what_is_refused_again_is_none(cap
         rclpy.shutdown()
     assert [response.success for response in responses] == [False, False, True, True, False]
     said = [line.partition("[guarded]: ")[2] for line in capfd.readouterr().err.splitlines() if "[guarded]: " in line]
-    refused = "guard/arm refused: the robot moves"
+    refused = "guard/arm refused: elbow moves at {} rad/s"
     assert said == [
-        refused,
+        refused.format(0.2),
         "guard/arm: true",
         "guard/arm: true",
-        refused,
+        refused.format(0.3),
         "cannot activate: the joint state is 0.2 s old",
         "pass",
         "hold: late",
@@ -215,7 +246,7 @@ def test_of_a_silent_robot_nobody_waits_for_standstill(tmp_path):
     from ros_policies import resolved_rate
 
     from isthmus_bringup.plan import plan
-    from isthmus_cli.deploy.node_graph import NodeGraph, insist
+    from isthmus_cli.deploy.node_graph import NodeGraph
     from isthmus_sim.tasks import get_task
 
     contract = get_task("reach").contract
@@ -225,8 +256,8 @@ def test_of_a_silent_robot_nobody_waits_for_standstill(tmp_path):
         link = graph.link
         graph.up()
         link.publish_input(contract.signal("goal"), [0.3, -0.3, 0.3], "base_link")
-        insist(graph, link.arm, 10.0)
-        insist(graph, lambda: link.trigger("policy/start"), 10.0)
+        graph.link.insist(graph.link.arm, 10.0)
+        graph.link.insist(lambda: link.trigger("policy/start"), 10.0)
         link.until(lambda: bool(link.states) and max(map(abs, link.states[max(link.states)].velocity)) > 0.2, 10.0, "no motion")
         graph.processes[0]._process.kill()
         link.spin(0.5)

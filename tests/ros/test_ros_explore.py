@@ -16,7 +16,7 @@ from ros_bench import Late, punctual
 from isthmus import Signal, load_robot
 from isthmus.kinds.excitation import MultiSine, excitation_artifact
 from isthmus_bringup.plan import plan
-from isthmus_cli.deploy.node_graph import NodeGraph, insist
+from isthmus_cli.deploy.node_graph import NodeGraph
 from isthmus_ros.evaluation.processes import RosError, free_domain, isolated
 from isthmus_sim.tasks import get_task
 
@@ -55,9 +55,9 @@ def run(graph, expected, seconds=20.0):
     """
     link = graph.link
     graph.up()
-    insist(graph, link.arm, 10.0)
+    graph.link.insist(graph.link.arm, 10.0)
     link.forget()
-    insist(graph, lambda: link.trigger("policy/start"), 10.0)
+    graph.link.insist(lambda: link.trigger("policy/start"), 10.0)
     over = ("parked", "not parked", "interrupted")
     link.until(lambda: link.status.get("exploration") in over and link.status["policy"] == "idle", seconds, f"no end: {link.status}")
     if link.status["exploration"] != expected:
@@ -116,8 +116,8 @@ def test_who_stops_an_exploration_stops_it_where_it_is(task, tmp_path):
     with isolated(free_domain()), NodeGraph(plan("identify", given), "/joint_states") as graph:
         link = graph.link
         graph.up()
-        insist(graph, link.arm, 10.0)
-        insist(graph, lambda: link.trigger("policy/start"), 10.0)
+        graph.link.insist(graph.link.arm, 10.0)
+        graph.link.insist(lambda: link.trigger("policy/start"), 10.0)
         link.until(lambda: link.status["policy"] == "run" and link.number("sequence") > link.number("run_sequence") + 20, 10.0, "no run")
         link.trigger("policy/stop")
         link.until(lambda: link.status["policy"] == "idle", 5.0, "no standstill")
@@ -138,7 +138,7 @@ def test_a_shadow_plays_the_excitation_to_its_end_and_commands_nothing(tmp_path)
     with isolated(free_domain()), NodeGraph(planned, "/joint_states") as graph:
         link = graph.link
         graph.up()
-        insist(graph, lambda: link.trigger("policy/start"), 10.0)
+        graph.link.insist(lambda: link.trigger("policy/start"), 10.0)
         link.until(lambda: link.status.get("motion") == "1" and link.status["policy"] == "idle", 10.0, "no end")
         assert not link.executed
         assert "exploration" not in link.status

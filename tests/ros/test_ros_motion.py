@@ -357,6 +357,16 @@ def test_every_transition_of_an_exploration_happens_and_no_other():
     assert seen == set(WITH_PARKING)
 
 
+def test_a_motion_that_is_stopped_for_a_reason_brakes_and_says_it():
+    driven = Driven(Motion, longest=300)
+    driven.run(asked=lambda: driven.motion.stop("nobody watches"))
+    assert driven.states == [IDLE, RUN, STOPPING, IDLE]
+    assert driven.motion.failure == "nobody watches"
+    assert driven.motion.stopped >= 0
+    driven.run(asked=driven.motion.stop)
+    assert (driven.motion.failure, driven.motion.stopped) == ("", -1)
+
+
 def test_a_transition_that_is_not_in_the_table_is_a_fault_of_the_program():
     driven = Driven(Motion)
     with pytest.raises(RuntimeError, match="a motion does not go from idle to stopping"):

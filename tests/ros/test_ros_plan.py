@@ -12,6 +12,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -31,7 +32,8 @@ from isthmus_bringup.arguments import ARGUMENTS, USES, read_arguments
 from isthmus_bringup.parameters import KINDS, PARAMETERS, read_parameters
 from isthmus_bringup.plan import CONFIG, plan
 from isthmus_cli.deploy import node_graph
-from isthmus_cli.deploy.node_graph import NodeGraph, insist
+from isthmus_cli.deploy.command import _Ended, _watch
+from isthmus_cli.deploy.node_graph import NodeGraph
 from isthmus_cli.main import main
 from isthmus_ros.__main__ import NODES
 from isthmus_ros.evaluation.coordinator import evaluate_over_ros
@@ -169,7 +171,9 @@ def test_nothing_waits_for_a_monitor_which_needs_something_to_watch(policy, tmp_
 def test_a_motion_does_not_outlive_the_monitor_that_may_end_it(reaction, ends_all, policy, tmp_path):
     artifact = dataclasses.replace(Artifact.load(policy), specification=Specification("always[0,1] (goal.x <= 1)"))
     artifact.save(tmp_path / "asked.isthmus")
-    assert processes_of("deploy", policy=str(tmp_path / "asked.isthmus"), monitor=reaction)["monitor_node"].required is ends_all
+    planned = processes_of("deploy", policy=str(tmp_path / "asked.isthmus"), monitor=reaction)
+    assert planned["monitor_node"].required is ends_all
+    assert planned["policy_node"].parameters.get("watched", False) is ends_all
 
 
 @pytest.mark.parametrize("given", [{}, {"transport": "forward_velocity"}])
@@ -247,6 +251,109 @@ def test_log_files_are_named_after_their_nodes(policy, tmp_path, monkeypatch):
     node_graph.PlannedProcess(processes_of("deploy", policy=policy)["guard_node"], tmp_path)
     (words,) = started
     assert words[words.index("--log-file-name") + 1] == "guard_node"
+
+
+class Alone:
+    """Stands for a link into a domain in which nobody is."""
+
+    def __init__(self, *_, **__):
+        self.closed = 0
+
+    def close(self):
+        self.closed += 1
+
+
+def test_if_one_process_cannot_be_started_none_is_left(policy, monkeypatch):
+    """On commit a229d9e those before it stayed."""
+    started, popen = [], subprocess.Popen
+
+    def start(command, **_):
+        if len(started) == 1:
+            raise OSError("no more processes")
+        started.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return started[-1]
+
+    monkeypatch.setattr(node_graph, "Link", Alone)
+    monkeypatch.setattr(node_graph.subprocess, "Popen", start)
+    with pytest.raises(OSError, match="no more processes"):
+        NodeGraph(plan("deploy", {"policy": policy}), "/joint_states")
+    assert [process.poll() for process in started] == [-signal.SIGINT]
+
+
+def test_whatever_fails_on_the_way_down_no_process_is_left(policy, monkeypatch):
+    started, popen = [], subprocess.Popen
+
+    def start(command, **_):
+        started.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return started[-1]
+
+    monkeypatch.setattr(node_graph, "Link", Alone)
+    monkeypatch.setattr(node_graph.subprocess, "Popen", start)
+    with pytest.raises(AttributeError), NodeGraph(plan("deploy", {"policy": policy}), "/joint_states") as graph:
+        graph._active.append("policy_node")  # and the link has no services
+    assert [process.poll() for process in started] == [-signal.SIGINT] * 2
+
+
+def test_a_domain_that_cannot_be_joined_is_one_sentence_and_nothing_starts(policy, monkeypatch, capfd):
+    """On commit a229d9e it was a traceback, and the nodes went on."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", "99999")
+    monkeypatch.setattr(node_graph, "PlannedProcess", lambda *_: pytest.fail("a process was started"))
+    assert main(["deploy", policy]) == 1
+    said = capfd.readouterr().err
+    assert "isthmus: cannot join the ROS domain: " in said
+    assert "Traceback" not in said
+
+
+class Told:
+    """A graph whose status says one thing after the other."""
+
+    shadow = False
+
+    def __init__(self, *words, gone=()):
+        self.link, self._words, self.gone = SimpleNamespace(status={}), list(words), []
+        self._gone = list(gone)
+
+    def wait(self, seconds):
+        if not self._words:
+            raise _Ended
+        self.link.status |= self._words.pop(0)
+        self.gone += self._gone[:1]
+        del self._gone[:1]
+
+
+RUNNING = {"policy": "run", "stop_sequence": "-1", "rung": "pass", "armed": "true", "cause": "", "failure": ""}
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        ({"rung": "stop", "stop_sequence": "70", "cause": "the joint state on /joint_states is 0.20 s old"}, "is 0.20 s old"),
+        ({"rung": "stop", "cause": "emergency_stop is true, says /button"}, "emergency_stop is true, says /button"),  # before any command
+        ({"failure": "the guard has executed nothing within 0.150 s of policy/start"}, "within 0.150 s of policy/start"),
+        ({"stop_sequence": "70", "failure": "nobody watches the specification any more"}, "nobody watches the specification any more"),
+    ],
+)
+def test_a_run_that_deploy_has_started_and_that_is_stopped_ends_it_with_the_reason(end, why, capfd):
+    """On commit a229d9e it sat there."""
+    assert not _watch(Told(RUNNING, RUNNING | end, {"policy": "idle"}), started=True, exploring=False)
+    assert (said := capfd.readouterr().err).startswith("isthmus: the motion was ended: ")
+    assert said.endswith(f"{why}\n")
+
+
+@pytest.mark.parametrize(
+    ("started", "end"), [(True, {"policy": "idle", "cause": "late"}), (False, {"policy": "idle", "rung": "stop", "stop_sequence": "70"})]
+)
+def test_who_stops_the_policy_or_has_started_it_elsewhere_goes_on(started, end):
+    with pytest.raises(_Ended):
+        _watch(Told(RUNNING, end), started=started, exploring=False)
+
+
+def test_a_recorder_or_a_monitor_that_ends_is_told_once(capfd):
+    with pytest.raises(_Ended):
+        _watch(Told(RUNNING, {}, {}, gone=["monitor_node", "record_node"]), started=True, exploring=False)
+    assert capfd.readouterr().err.splitlines() == [
+        f"isthmus: {name} has ended; the others go on without it" for name in ("monitor_node", "record_node")
+    ]
 
 
 @pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.stem)
@@ -370,8 +477,8 @@ def test_a_signal_to_all_processes_in_motion_ends_at_rest(policy):
         link = graph.link
         graph.up()
         link.publish_input(contract.signal("goal"), [0.3, -0.3, 0.3], "base_link")
-        insist(graph, link.arm, 10.0)
-        insist(graph, lambda: link.trigger("policy/start"), 10.0)
+        graph.link.insist(graph.link.arm, 10.0)
+        graph.link.insist(lambda: link.trigger("policy/start"), 10.0)
         link.until(lambda: link.status["policy"] == "run" and speed(link) > 0.2, 10.0, f"no motion: {link.status}")
         for process in graph.processes:
             process.interrupt()
@@ -414,7 +521,7 @@ def test_deploy_starts_a_policy_and_comes_down_after_two_sigints(policy):
     run = "import sys; from isthmus_cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", run, "deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,-0.5,0.5"]
     with isolated(free_domain()) as environment:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             told = []
             for line in process.stdout:
@@ -429,6 +536,7 @@ def test_deploy_starts_a_policy_and_comes_down_after_two_sigints(policy):
         finally:
             process.kill()
     assert any("policy run" in line for line in told), told
+    assert not any("guard/arm refused: the robot moves" in line for line in told), told
 
 
 def test_deploy_refuses_before_anything_starts(policy, capsys):

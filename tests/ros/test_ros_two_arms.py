@@ -8,7 +8,7 @@ pytest.importorskip("rclpy")
 from ros_policies import resolved_rate
 
 from isthmus_bringup.plan import plan
-from isthmus_cli.deploy.node_graph import NodeGraph, insist
+from isthmus_cli.deploy.node_graph import NodeGraph
 from isthmus_ros.evaluation.processes import free_domain, isolated
 from isthmus_sim.tasks import get_task
 
@@ -35,9 +35,9 @@ def test_a_command_to_one_arm_moves_that_one_alone(tmp_path):
         for graph in (left, right):
             graph.up()
             graph.link.publish_input(contract.signal("goal"), [0.3, -0.3, 0.3], "base_link")
-            insist(graph, graph.link.arm, 10.0)
+            graph.link.insist(graph.link.arm, 10.0)
         before = {"left": positions(left.link), "right": positions(right.link)}
-        insist(left, lambda: left.link.trigger("policy/start"), 10.0)
+        left.link.insist(lambda: left.link.trigger("policy/start"), 10.0)
         left.link.until(lambda: np.abs(positions(left.link) - before["left"]).max() > 0.1, 15.0, f"no motion: {left.link.status}")
         right.link.spin(0.2)
         assert np.abs(positions(right.link) - before["right"]).max() < 0.01

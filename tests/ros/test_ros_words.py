@@ -13,7 +13,8 @@ from std_msgs.msg import Float64MultiArray
 
 from isthmus.signals import Signal
 from isthmus_ros.common import wire
-from isthmus_ros.common.inputs import InputTopics
+from isthmus_ros.common.inputs import InputTopics, input_message
+from isthmus_ros.common.lifecycle import without_numbers
 from isthmus_ros.policy.ramp import PEAK_SPEED, Ramp
 from isthmus_ros.robot_sim.sim_node import parse_physical
 
@@ -78,6 +79,47 @@ def test_input_that_is_not_finite_is_refused_even_without_bounds(value):
     assert "b must be finite" in log[0]
     receive(Float64MultiArray(data=[1.0, 1e6]))
     np.testing.assert_array_equal(topics.values()["force"], [[1.0, 1e6]])
+
+
+def heard_inputs(prefix=""):
+    """Topics of one goal, its callback and what is logged."""
+    log = []
+    signal = Signal("goal", "input", ("x", "y", "z"), "m", (-1.0,) * 3, (1.0,) * 3)
+    node = SimpleNamespace(
+        get_logger=lambda: SimpleNamespace(error=log.append),
+        create_subscription=lambda kind, topic, callback, quality: callback,
+    )
+    topics = InputTopics(node, SimpleNamespace(inputs=(signal,)), "base_link", lambda: None, prefix)
+    return topics, topics._subscriptions[0], log, lambda frame, x=0.2: input_message(signal, [x, 0.1, 0.3], frame, wire.time_of(0))
+
+
+def test_the_frames_of_a_robot_with_a_prefix_have_it_too():
+    """On commit a229d9e a goal in base_link, which may be another robot's, was taken, and one in left_base_link refused."""
+    topics, receive, log, goal = heard_inputs("left_")
+    receive(goal("base_link"))
+    assert log == ["input 'goal' refused: its frame must be 'left_base_link', got 'base_link'; there is no previous value"]
+    receive(goal("left_base_link"))
+    assert not topics.missing
+    sent = input_message(
+        Signal("goal", "input", ("x", "y", "z"), "m", (-1.0,) * 3, (1.0,) * 3), [0.1] * 3, "base_link", wire.time_of(0), "left_"
+    )
+    assert sent.header.frame_id == "left_base_link"
+
+
+def test_an_input_that_is_refused_at_10_hz_is_refused_in_one_line():
+    _, receive, log, goal = heard_inputs()
+    for x in range(40):
+        receive(goal("base_link", 2.0 + x))
+    assert len(log) == 1
+    receive(goal("map"))
+    receive(goal("base_link"))
+    receive(goal("base_link", 9.0))
+    assert len(log) == 3
+
+
+def test_what_is_said_again_with_other_numbers_is_the_same():
+    assert without_numbers("the robot moves at 0.31 rad/s") == without_numbers("the robot moves at 2 rad/s")
+    assert without_numbers("joint 'wrist_1_joint' is missing") != without_numbers("joint 'wrist_2_joint' is missing")
 
 
 def test_physical_parameters_are_read_and_bad_ones_named():

@@ -240,14 +240,34 @@ def test_reach_with_an_arm_of_its_own_modes_and_limits():
         ("ur5e", {"half_box": (1, 0.1, 0.1)}, "m is beyond reachable = 1.1 m"),
         ("ur5e", {"half_box": (1, 0.1, 0.1), "reachable": 3}, "m from the first joint, but robot 'ur5e' reaches 1."),
         ("ur5e", {"reachable": 0.1}, "m is beyond reachable = 0.1 m"),
-        ("ur5e_gripper", {}, "robot 'ur5e_gripper' is no arm whose joints all turn"),
-        ("quadruped", {"mode": "position"}, "robot 'quadruped' is no arm whose joints all turn"),
-        ("diffbot", {"mode": "twist"}, "robot 'diffbot' is no arm whose joints all turn"),
+        ("quadruped", {"mode": "position"}, "robot 'quadruped' is no arm on a fixed base"),
+        ("diffbot", {"mode": "twist"}, "robot 'diffbot' is no arm on a fixed base"),
     ],
 )
 def test_reach_is_refused_where_it_cannot_be_done(robot, options, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):
         reach_with(load_robot(robot), "mine", **options)
+
+
+@pytest.mark.parametrize("robot", ["fr3", "ur5e_gripper", "ros2_control_arm"])
+def test_every_arm_has_a_reach_of_its_own(robot):
+    task = get_task(f"reach-{robot}")
+    assert (task.name, task.contract.robot) == (f"reach-{robot}", robot)
+    assert task.contract.fits(load_robot(robot)) == []
+    joints = load_robot(robot).joints
+    for joint, begin in zip(joints, task.start([np.random.default_rng(0)]).state["position"][0], strict=True):
+        assert joint.position[0] <= begin <= joint.position[1]
+        if joint.type == "prismatic":
+            assert task.contract.start[joint.name][1] < joint.position[1] - joint.position[0]
+    goals = task.contract.signal("goal")
+    assert (np.array(goals.high) - goals.low).min() >= 0.1
+
+
+def test_reach_of_what_is_no_arm_is_refused():
+    with pytest.raises(ValueError, match="robot 'quadruped' is no arm on a fixed base"):
+        get_task("reach-quadruped")
+    with pytest.raises(ValueError, match="unknown task 'reach-r2d2'"):
+        get_task("reach-r2d2")
 
 
 def test_a_stretched_arm_has_no_box_around_its_tool():

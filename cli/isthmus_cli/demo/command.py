@@ -124,11 +124,13 @@ def run_demo(task: str, *, steps: int, seed: int, out: Path, episodes: int, ros_
 
 def _train(task: Task, steps: int, seed: int, out: Path) -> str:
     """Train and say how good the best evaluation was."""
+    from isthmus_cli.train.randomization import usual_randomization
     from isthmus_cli.train.training import score_text, train_shown
     from isthmus_policies.sac import sac_config
 
     config = replace(sac_config(task.name), steps=steps)
-    result = train_shown("sac", task, "mujoco", config, seed, out, "    training", quiet=not OUT.is_terminal)
+    drawn, quiet = usual_randomization(task, "mujoco"), not OUT.is_terminal
+    result = train_shown("sac", task, "mujoco", config, seed, out, "    training", quiet=quiet, randomization=drawn)
     if result.interrupted:
         raise KeyboardInterrupt
     return f"best of the evaluations: {score_text(result.best)}" if result.best else "no evaluation"

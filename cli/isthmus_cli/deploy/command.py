@@ -56,7 +56,8 @@ def _run(command: Any) -> int:
     """Run the command.
 
     Returns:
-        0 after Ctrl-C or an exploration that ends parked, 1 if it does not, or if a node refused or ended by itself.
+        0 after Ctrl-C or an exploration that ends parked, 1 if it does not, if what --start began was stopped, or if a node refused or ended by
+        itself.
 
     Raises:
         ValueError: an option is wrong or not supported; nothing has started then.
@@ -87,26 +88,16 @@ def _run(command: Any) -> int:
     from isthmus_ros.evaluation.processes import RosError
 
     state_topic = wire.joined(planned.namespace, robot.ros.state_topic)
-    failed = False
-    with never_waiting(), _interruptible() as interruption, NodeGraph(planned, state_topic, [interruption]) as graph:
+    with never_waiting(), _interruptible() as interruption:
         try:
-            graph.up()
-            say(f"configured and active: {', '.join(process.name for process in planned.processes if process.lifecycle)}")
-            for name, values in inputs.items():
-                graph.link.publish_input(artifact.contract.signal(name), values, robot.base_frame)
-            if command.start:
-                _start(graph, inputs)
-            else:
-                _explain(artifact.contract, robot, set(inputs), planned.namespace, shadow=graph.shadow)
-            failed = not _watch(graph, until_explored=command.explore and command.start)
-        except _Ended:
-            say("coming down: policy, guard, robot")
+            with NodeGraph(planned, state_topic, [interruption]) as graph:
+                well = _carry_out(graph, command, artifact.contract, robot, inputs)
         except RosError as error:
             complain(f"isthmus: {error}")
-            failed = True
+            return 1
     for failure in graph.failures:
         complain(f"isthmus: {failure}")
-    return 1 if failed or graph.failures else 0
+    return 0 if well and not graph.failures else 1
 
 
 Deploy = dataclasses.make_dataclass(
@@ -223,23 +214,44 @@ def _interruptible() -> Iterator[_Interruption]:
             signal.signal(number, action)
 
 
-def _start(graph: Any, inputs: Iterable[str]) -> None:
-    from isthmus_cli.deploy.node_graph import insist
+def _carry_out(graph: Any, command: Any, contract: Contract, robot: Robot, inputs: Mapping[str, list[float]]) -> bool:
+    """Bring the nodes up, begin if that is asked for, and watch until the end; whether all went well."""
+    from isthmus_ros.evaluation.processes import RosError
 
+    prefix = command.joint_prefix or ""
+    try:
+        graph.up()
+        say(f"configured and active: {', '.join(process.name for process in graph.plan.processes if process.lifecycle)}")
+        for name, values in inputs.items():
+            graph.link.publish_input(contract.signal(name), values, robot.base_frame, prefix)
+        if command.start:
+            _start(graph, inputs)
+        else:
+            _explain(contract, robot, set(inputs), graph.plan.namespace, prefix, shadow=graph.shadow)
+        return _watch(graph, started=command.start, exploring=command.explore)
+    except _Ended:
+        say("coming down: policy, guard, robot")
+        return True
+    except RosError as error:
+        complain(f"isthmus: {error}")
+        return False
+
+
+def _start(graph: Any, inputs: Iterable[str]) -> None:
     for name in inputs:  # nothing is armed for a policy that could not start
         graph.link.until(
             lambda name=name: f"input.{name}" in graph.link.status, _ACCEPT, f"the policy has not accepted input {name!r}; see its log"
         )
     if not graph.shadow:
-        insist(graph, graph.link.arm, _ACCEPT)
-    insist(graph, lambda: graph.link.trigger("policy/start"), _ACCEPT)
+        graph.link.insist(graph.link.arm, _ACCEPT)
+    graph.link.insist(lambda: graph.link.trigger("policy/start"), _ACCEPT)
     say("started; decisions go to policy/shadow, nothing is commanded; Ctrl-C stops" if graph.shadow else "armed and started; Ctrl-C stops")
 
 
-def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, *, shadow: bool) -> None:
+def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, prefix: str, *, shadow: bool) -> None:
     """Say how to begin from another terminal."""
     from isthmus_ros.common import wire
-    from isthmus_ros.common.inputs import input_topic
+    from isthmus_ros.common.inputs import input_frame, input_topic
 
     say(
         f"{'nothing is commanded; decisions begin when you start' if shadow else 'nothing moves before you arm and start'}, from another terminal:"
@@ -248,7 +260,7 @@ def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, 
         if found.name not in given:
             kind, example = "std_msgs/msg/Float64MultiArray", f"{{data: [{', '.join(found.elements)}]}}"
             if found.elements == ("x", "y", "z"):
-                frame = found.frame or robot.base_frame
+                frame = input_frame(found, robot.base_frame, prefix)
                 kind, example = "geometry_msgs/msg/PointStamped", f"{{header: {{frame_id: {frame}}}, point: {{x: …, y: …, z: …}}}}"
             say(f'  ros2 topic pub -1 --qos-durability transient_local {wire.joined(namespace, input_topic(found))} {kind} "{example}"')
     for name, service in _SERVICES:
@@ -258,11 +270,15 @@ def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, 
     say("or begin here with --start; Ctrl-C stops")
 
 
-def _watch(graph: Any, *, until_explored: bool) -> bool:
-    """Print every change of the guard and the policy until Ctrl-C, or until an exploration is over; whether the arm is parked then."""
+def _watch(graph: Any, *, started: bool, exploring: bool) -> bool:
+    """Print every change of the guard and the policy until Ctrl-C, or until what was started is over; whether it ended as it should."""
     shown: tuple[str, ...] = ()
+    missed: set[str] = set()
     while True:
         graph.wait(0.1)
+        for name in set(graph.gone) - missed:
+            missed.add(name)
+            complain(f"isthmus: {name} has ended; the others go on without it")
         status = graph.link.status
         keys = ("opinion", "shadow", "opinion_cause", "failure") if graph.shadow else ("rung", "armed", "cause", "failure")
         now = tuple(status.get(key, "") for key in ("policy", *keys))
@@ -271,9 +287,19 @@ def _watch(graph: Any, *, until_explored: bool) -> bool:
             policy, rung, armed, *causes = now
             guard = f"the guard would say {rung or 'nothing yet'}" if graph.shadow else f"guard {rung}, armed {armed}"
             say(f"{time.strftime('%H:%M:%S')}  policy {policy}, {guard}" + "".join(f", {why}" for why in causes if why))
-        if until_explored and _explored(status):
+        if started and exploring and _explored(status):
             say(f"exploration: {status['exploration']}")
             return status["exploration"] == "parked"
+        if started and status.get("policy") == "idle" and (why := _stopped(status, shadow=graph.shadow)):
+            complain(f"isthmus: the motion was ended: {why}")
+            return False
+
+
+def _stopped(status: Mapping[str, str], *, shadow: bool) -> str:
+    """Why the newest motion has not ended as it was asked to, by the policy or by its guard; "" if it has."""
+    latched = int(status.get("stop_sequence", "-1")) >= 0 or (status.get("rung") == "stop" and not shadow)
+    said = [status.get("failure", ""), status.get("opinion_cause" if shadow else "cause", "") if latched else ""]
+    return "; ".join(filter(None, said)) or "the log, above, says why" * latched
 
 
 def _explored(status: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,12 +20,13 @@ from isthmus_bringup.plan import STOP_PATIENCE, Plan, Process
 from isthmus_ros.evaluation.link import Link, Watched
 from isthmus_ros.evaluation.processes import RosError
 
-__all__ = ["COMMANDING", "NodeGraph", "PlannedProcess", "insist"]
+__all__ = ["COMMANDING", "NodeGraph", "PlannedProcess"]
 
 COMMANDING = ("policy_node", "explore_node")
 """Nodes that offer `policy/start` and `policy/stop`; a plan has one at most."""
 _PATIENCE = 20.0  # s for discovery and for the first joint states
 _SETTLE = 10.0  # s for standstill
+_MOVING = ("following", "holding", "braking")  # phases of a guard in which it refuses to disarm
 _SILENCE = 1.0  # s without a joint state after which nobody knows whether the robot stands still
 
 
@@ -86,21 +87,35 @@ class NodeGraph:
     """
 
     def __init__(self, plan: Plan, state_topic: str, watched: Sequence[Watched] = ()) -> None:
-        """Start the processes and join the environment's ROS domain.
+        """Join the environment's ROS domain and start the processes; if one of them cannot be started, none is left.
 
         Args:
             plan: what to start.
             state_topic: absolute name of the robot's joint states.
             watched: what else may end every wait, but not the way down.
+
+        Raises:
+            RosError: there is no way into the domain.
+            OSError: a process cannot be started.
         """
         self.plan = plan
-        self._folder = tempfile.TemporaryDirectory(prefix="isthmus-")
-        self.processes = [PlannedProcess(process, Path(self._folder.name)) for process in plan.processes]
-        self._watched: list[Watched] = [*self.processes, *watched]
-        self.link = Link(state_topic, None, self._watched, namespace=plan.namespace)
+        self.processes: list[PlannedProcess] = []
+        self._watched: list[Watched] = [*watched]
         self._state_topic = state_topic
         self.failures: list[str] = []
         self._active: list[str] = []
+        try:
+            self.link = Link(state_topic, None, self._watched, reliable=False, namespace=plan.namespace)
+        except Exception as error:  # whatever rclpy and DDS raise
+            raise RosError(f"cannot join the ROS domain: {error}") from error
+        self._folder = tempfile.TemporaryDirectory(prefix="isthmus-")
+        try:
+            for process in plan.processes:
+                self.processes.append(PlannedProcess(process, Path(self._folder.name)))
+        except BaseException:
+            self._end()
+            raise
+        self._watched += self.processes
 
     @property
     def shadow(self) -> bool:
@@ -112,8 +127,11 @@ class NodeGraph:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Come down in the safe order."""
-        self.down()
+        """Come down in the safe order; whatever fails on the way, no process is left."""
+        try:
+            self.down()
+        finally:
+            self._end()
 
     @property
     def _unknown(self) -> str:
@@ -122,14 +140,18 @@ class NodeGraph:
         since = f"for {silent:.1f} s" if silent < math.inf else "yet"
         return f"the robot's state is unknown: nothing on {self._state_topic} {since}" if silent > _SILENCE else ""
 
+    @property
+    def gone(self) -> list[str]:
+        """Processes that have ended, and without which the others go on."""
+        return [process.name for process in self.processes if not process.plan.required and process.exit_code is not None]
+
     def wait(self, seconds: float) -> None:
         """Take in messages for a while.
 
         Raises:
             RosError: a required process ended.
         """
-        for watched in self._watched:
-            watched.check()
+        self.link.check()
         self.link.spin(seconds)
         self.link.forget()  # nothing is scored here
 
@@ -165,8 +187,10 @@ class NodeGraph:
             with contextlib.suppress(RosError):
                 self.link.until(lambda: self.link.status.get("policy", "idle") == "idle" or bool(self._unknown), _SETTLE, "no standstill")
         if "guard_node" in running.intersection(self._active):
+            with contextlib.suppress(RosError):
+                self.link.until(lambda: self.link.status.get("phase") not in _MOVING or bool(self._unknown), _SETTLE, "no standstill")
             try:
-                insist(self, lambda: self.link.arm(False), _SETTLE, unless=lambda: self._unknown)  # refused until standstill
+                self.link.insist(lambda: self.link.arm(False), _SETTLE, unless=lambda: self._unknown)
             except RosError as error:
                 self.failures.append(self._unknown or str(error))
         unknown = bool(self._unknown)
@@ -178,28 +202,12 @@ class NodeGraph:
                     self.link.transition(process.plan.full_name, Transition.TRANSITION_DEACTIVATE)
             if (code := process.end()) != 0 and process.name in running:
                 self.failures.append(f"{process.name} ended with exit code {code}")
+
+    def _end(self) -> None:
+        """End what still runs, and leave the domain."""
+        for process in self.processes:
+            process.interrupt()
+        for process in reversed(self.processes):
+            process.end()
         self.link.close()
         self._folder.cleanup()
-
-
-def insist(graph: NodeGraph, call: Callable[[], object], seconds: float, unless: Callable[[], object] = lambda: False) -> None:
-    """Repeat a call that is refused until nodes have found each other.
-
-    Args:
-        graph: waits between two calls.
-        call: raises a RosError if it is refused.
-        seconds: to go on for.
-        unless: true once there is no sense in going on.
-
-    Raises:
-        RosError: it is still refused; the message is the node's.
-    """
-    patience = time.monotonic() + seconds
-    while True:
-        try:
-            call()
-            return
-        except RosError:
-            if time.monotonic() > patience or unless():
-                raise
-        graph.wait(0.2)

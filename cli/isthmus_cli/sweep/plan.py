@@ -12,6 +12,8 @@ from typing import Any
 
 from isthmus import strict
 from isthmus_cli.train.dsac_t import TrainDsacT
+from isthmus_cli.train.ppo import TrainPpo
+from isthmus_cli.train.randomization import NONE
 from isthmus_cli.train.sac import TrainSac
 from isthmus_cli.train.srl import TrainSrl
 from isthmus_cli.train.tasks import check_simulation, find_task
@@ -25,7 +27,12 @@ from isthmus_sim.task import Task
 
 __all__ = ["Range", "SweepPlan", "load_plan"]
 
-_COMMANDS: Mapping[str, type[TrainSac] | type[TrainDsacT] | type[TrainSrl]] = {"sac": TrainSac, "dsac-t": TrainDsacT, "srl": TrainSrl}
+_COMMANDS: Mapping[str, type[TrainSac] | type[TrainDsacT] | type[TrainSrl] | type[TrainPpo]] = {
+    "sac": TrainSac,
+    "dsac-t": TrainDsacT,
+    "srl": TrainSrl,
+    "ppo": TrainPpo,
+}
 _SEARCHES = ("tpe", "random", "grid")
 _OBJECTIVES = ("return", "success")
 
@@ -86,7 +93,7 @@ class SweepPlan:
         objective: return or success of the evaluation whose policy is kept, mean over the seeds; it is maximised.
         seed: of the search.
         plant: engine to train in.
-        randomize: file of parameters to draw for each episode, relative to the sweep's file.
+        randomize: file of parameters to draw for each episode, relative to the sweep's file, or none; by default as for `isthmus train`.
         cpus: processor cores that are reserved for each training.
     """
 
@@ -138,7 +145,9 @@ class SweepPlan:
             ValueError: the file is no randomisation; the message names the place.
             OSError: it cannot be read.
         """
-        drawn = load_randomization(Path(self.randomize)).plain() if self.randomize else None
+        drawn: Any = self.randomize
+        if self.randomize not in (None, str(NONE)):
+            drawn = load_randomization(Path(str(self.randomize))).plain()
         return {**strict.encode(self), "randomize": drawn}
 
     def grid(self) -> Iterator[dict[str, Any]]:
@@ -157,7 +166,7 @@ class SweepPlan:
         config: LearnerConfig = strict.decode(type(tuned), data, f"settings of {self.algorithm}")
         return config
 
-    def command(self, chosen: Mapping[str, Any], seed: int, out: Path) -> TrainSac | TrainDsacT | TrainSrl:
+    def command(self, chosen: Mapping[str, Any], seed: int, out: Path) -> TrainSac | TrainDsacT | TrainSrl | TrainPpo:
         """The `isthmus train` of a trial; it begins, or continues what is in its folder."""
         kind: Any = _COMMANDS[self.algorithm]
         randomize = Path(self.randomize) if self.randomize else None
@@ -177,10 +186,10 @@ def load_plan(path: Path) -> SweepPlan:
     """
     plan = strict.decode(SweepPlan, strict.load_yaml(path), str(path))
     task = find_task(plan.task)
-    check_simulation(task, plan.plant, plan.randomize is not None, "plant and randomize")
+    check_simulation(task, plan.plant, plan.randomize not in (None, str(NONE)), "plant and randomize")
     if plan.algorithm != "srl":
         check_reactive(task.contract)
-    if plan.randomize:
+    if plan.randomize not in (None, str(NONE)):
         plan = dataclasses.replace(plan, randomize=str((path.parent / plan.randomize).resolve()))
         if not Path(str(plan.randomize)).is_file():
             raise ValueError(f"{path}.randomize: there is no file {plan.randomize}")

@@ -66,6 +66,7 @@ class CollectorEnv:
         num_envs: number of rows.
         progress: of the training, 0 … 1.
         diverged: rows whose physics exploded so far.
+        hidden: what was drawn for the present episodes, `[num_envs, P]`.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class CollectorEnv:
         """
         collectors.check(rows)
         self.num_envs, self.progress, self.diverged = rows, 1.0, 0
+        self.hidden: Array = np.zeros((rows, 0))
         self._rows = rows // collectors.count
         self._ray = connect(collectors.address, collectors.count)
         actor = self._ray.remote(num_cpus=1)(_Collector)
@@ -113,7 +115,9 @@ class CollectorEnv:
             ValueError: a collector died.
         """
         found = self._ask(lambda number, actor: actor.reset.remote(seed + number * self._rows, self.progress))
-        return _joined(found), {}
+        observations, hidden = zip(*found, strict=True)
+        self.hidden = np.concatenate(hidden)
+        return _joined(observations), {}
 
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
         """One control period of all rows; see `TaskVectorEnv.step`. Of the info, what a learner needs.
@@ -123,8 +127,8 @@ class CollectorEnv:
         """
         parts = np.split(np.asarray(actions), len(self._actors))
         found = self._ask(lambda number, actor: actor.step.remote(parts[number], self.progress))
-        observations, rewards, terminated, truncated, infos, diverged = zip(*found, strict=True)
-        self.diverged = sum(diverged)
+        observations, rewards, terminated, truncated, infos, diverged, hidden = zip(*found, strict=True)
+        self.diverged, self.hidden = sum(diverged), np.concatenate(hidden)
         info: dict[str, Any] = {}
         for name in _MARKS:
             if all(name in part for part in infos):
@@ -155,15 +159,15 @@ class _Collector:
         asked = replace(find_task(task), contract=Contract.from_json(contract, "the learner's contract"))
         self._env = training_environment(asked, plant, rows, randomization, Path(dumps))
 
-    def reset(self, seed: int, progress: float) -> dict[str, Array]:
+    def reset(self, seed: int, progress: float) -> tuple[dict[str, Array], Array]:
         self._env.progress = progress
-        return self._env.reset(seed=seed)[0]
+        return self._env.reset(seed=seed)[0], self._env.hidden
 
     def step(self, actions: Array, progress: float) -> tuple[Any, ...]:
         self._env.progress = progress
         observation, reward, terminated, truncated, info = self._env.step(actions)
         told = {name: info[name] for name in (*_MARKS, "final_obs") if name in info}
-        return observation, reward, terminated, truncated, told, self._env.diverged
+        return observation, reward, terminated, truncated, told, self._env.diverged, self._env.hidden
 
 
 def _joined(parts: Any) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""What `isthmus train sac`, `dsac-t` and `srl` do with what was typed: check it, train, and say what came of it."""
+"""What `isthmus train sac` and the other learners do with what was typed: check it, train, and say what came of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from isthmus_cli.console import say, show_table
 from isthmus_cli.engines import check_engine
 from isthmus_cli.files import load_artifact, nothing_to_resume
 from isthmus_cli.train.collectors import Collectors
-from isthmus_cli.train.offline import find_recordings
+from isthmus_cli.train.offline import find_recordings, scripted_recordings
+from isthmus_cli.train.randomization import NONE, chosen_randomization
 from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.train.tasks import check_simulation, find_task
 from isthmus_cli.train.training import score_text, train_shown, training_notes
@@ -23,7 +24,6 @@ from isthmus_policies.journal import written_steps
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
 from isthmus_sim.identification.calibration import calibrated
-from isthmus_sim.randomization import load_randomization
 from isthmus_sim.suites import SuiteTask, reports_success
 from isthmus_sim.task import Task
 
@@ -50,6 +50,7 @@ def run_training(
     seeds: str | None = None,
     jobs: int | None = None,
     offline: Sequence[Path] = (),
+    scripted: int | None = None,
     offline_share: float = 0.5,
     collectors: Collectors | None = None,
 ) -> int:
@@ -62,7 +63,7 @@ def run_training(
         seed: of networks, exploration, replay and episodes.
         out: folder for the results; None means runs/ALGORITHM-TASK-SEED, or runs/ALGORITHM-TASK for several seeds.
         plant: engine to train in.
-        randomize: file of parameters to draw for each episode.
+        randomize: file of parameters to draw for each episode, or `none`; None draws the usual ones.
         calibration: file of values for all that is not drawn.
         resume: continue the training in the folder; with several seeds, those that have begun.
         overwrite: begin anew in a folder that holds a training.
@@ -72,6 +73,7 @@ def run_training(
         seeds: of several trainings side by side, such as 0-4, in place of `seed`.
         jobs: how many of them at a time; None means one per core.
         offline: recordings to learn from beside the fresh experience, MCAP files and folders of them.
+        scripted: episodes of the task's scripted solution to learn from in their place.
         offline_share: of each batch that is drawn from them.
         collectors: processes that step the environments; None means this one.
 
@@ -86,7 +88,11 @@ def run_training(
     if resume and overwrite:
         raise ValueError("--resume goes on with a training and --overwrite begins anew; give one of them")
     find_device(config.device)
+    if offline and scripted is not None:
+        raise ValueError("--offline reads recordings and --scripted makes some; give one of them")
     recordings = find_recordings(offline, offline_share) if offline else None
+    if scripted is not None:
+        recordings = scripted_recordings(scripted, offline_share)
     if recordings and engine == "sb3":
         raise ValueError("--engine sb3 cannot learn from recordings; leave --offline or --engine out")
     if collectors:
@@ -95,10 +101,11 @@ def run_training(
             raise ValueError("--engine sb3 steps its environments itself; leave --collectors or --engine out")
         if seeds is not None:
             raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
-    randomization = calibrated(load_randomization(randomize) if randomize else None, calibration)
+    drawn = NONE if calibration and randomize is None else randomize
+    randomization = calibrated(chosen_randomization(task, plant, drawn), calibration)
     origin = _origin(start, engine) if start else None
     notes = training_notes(task, plant, randomization, recordings, origin)
-    check_simulation(task, plant, randomization is not None, "--plant, --randomize and --calibration")
+    check_simulation(task, plant, bool(calibration) or randomize not in (None, NONE), "--plant, --randomize and --calibration")
     if config.stop_at_success is not None:
         _check_reports_success(task, config.stop_at_success)
     if video_every is not None:
@@ -127,6 +134,7 @@ def run_training(
             engine=engine,
             video_every=video_every,
             offline=offline,
+            scripted=scripted,
             offline_share=offline_share,
         )
         return train_seeds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,17 @@ from pathlib import Path
 from isthmus.contract import Contract
 from isthmus.trace import read_trace
 from isthmus_cli.console import say
+from isthmus_controllers.scripted import scripted_artifact
+from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.offline import Offline, recorded_replay
 from isthmus_sim.recordings import RecordedEpisode, recorded_episodes
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
+from isthmus_sim.tasks import get_task
 
-__all__ = ["Recordings", "find_recordings", "load_recordings"]
+__all__ = ["Recordings", "find_recordings", "load_recordings", "scripted_recordings"]
+
+SCRIPTED_SEED = 10**7  # far from those that policies are chosen and checked by
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +32,25 @@ class Recordings:
         files: MCAP, in the order of their contents' digests, so that it does not matter where they lie.
         share: of each batch that is drawn from them.
         identity: names contents and share.
+        scripted: episodes of the task's scripted solution that are run and recorded first; there are no files then.
     """
 
     files: tuple[Path, ...]
     share: float
     identity: str
+    scripted: int = 0
+
+
+def scripted_recordings(episodes: int, share: float) -> Recordings:
+    """So many episodes of the task's scripted solution; `share` as for `find_recordings`.
+
+    Raises:
+        ValueError: no episode, or the share is not in (0, 1).
+    """
+    _check_share(share)
+    if episodes < 1:
+        raise ValueError(f"--scripted must be >= 1 episodes, got {episodes}")
+    return Recordings((), share, f"{share:g} of each batch from {episodes} scripted episodes", episodes)
 
 
 def find_recordings(paths: Sequence[Path], share: float) -> Recordings:
@@ -44,8 +64,7 @@ def find_recordings(paths: Sequence[Path], share: float) -> Recordings:
         ValueError: a folder has none, or the share is not in (0, 1).
         OSError: a file cannot be read.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"--offline-share must be in (0, 1), got {share}")
+    _check_share(share)
     digests: dict[str, Path] = {}
     for path in paths:
         found = sorted(path.rglob("*.mcap")) if path.is_dir() else [path]
@@ -59,13 +78,14 @@ def find_recordings(paths: Sequence[Path], share: float) -> Recordings:
     )
 
 
-def load_recordings(recordings: Recordings, task: Task | SuiteTask, contract: Contract, quiet: bool = False) -> Offline:
-    """Read the files, and reward what is in them.
+def load_recordings(recordings: Recordings, task: Task | SuiteTask, contract: Contract, plant: str, quiet: bool = False) -> Offline:
+    """Read the files, or run the script, and reward what it did.
 
     Args:
-        recordings: the files.
+        recordings: what to read.
         task: gives the rewards.
         contract: what the learner observes.
+        plant: engine that a script runs in.
         quiet: print nothing.
 
     Raises:
@@ -73,9 +93,38 @@ def load_recordings(recordings: Recordings, task: Task | SuiteTask, contract: Co
     """
     if isinstance(task, SuiteTask):
         raise ValueError(f"recordings of {task.name!r} cannot be rewarded: only the suite's own simulation knows its reward")
+    with tempfile.TemporaryDirectory() as folder:
+        files = _scripted(task.name, plant, recordings.scripted, Path(folder)) if recordings.scripted else recordings.files
+        episodes, periods = _episodes(files, task, contract, quiet)
+    replay = recorded_replay(contract, episodes)
+    if not quiet:
+        used = sum(len(episode.reward) for episode in episodes)
+        say(f"offline: {used} transitions of {len(files)} recordings with {periods} control periods; {recordings.identity}")
+    return Offline(replay, recordings.share, recordings.identity)
+
+
+def _check_share(share: float) -> None:
+    if not 0 < share < 1:
+        raise ValueError(f"--offline-share must be in (0, 1), got {share}")
+
+
+def _scripted(name: str, plant: str, episodes: int, folder: Path) -> list[Path]:
+    """Run the scripted solution of a task; its recordings.
+
+    Raises:
+        ValueError: it has none.
+    """
+    task = get_task(name)
+    policy = scripted_artifact(task.contract).policy()
+    evaluate_task(task, policy, plant, episodes=episodes, seed=SCRIPTED_SEED, record=folder)
+    return sorted(folder.glob("*.mcap"))
+
+
+def _episodes(files: Sequence[Path], task: Task, contract: Contract, quiet: bool) -> tuple[list[RecordedEpisode], int]:
+    """Of all files, and how many control periods they have."""
     episodes: list[RecordedEpisode] = []
     periods = 0
-    for file in recordings.files:
+    for file in files:
         trace = read_trace(file)
         periods += len(trace)
         if not trace.complete and not quiet:
@@ -84,8 +133,4 @@ def load_recordings(recordings: Recordings, task: Task | SuiteTask, contract: Co
             episodes += recorded_episodes(trace, task, contract)
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from None
-    replay = recorded_replay(contract, episodes)
-    if not quiet:
-        used = sum(len(episode.reward) for episode in episodes)
-        say(f"offline: {used} transitions of {len(recordings.files)} recordings with {periods} control periods; {recordings.identity}")
-    return Offline(replay, recordings.share, recordings.identity)
+    return episodes, periods

@@ -1,4 +1,4 @@
-"""What `isthmus train sac`, `dsac-t` and `srl` have in common: everything but the learner and its settings."""
+"""What `isthmus train sac`, `dsac-t`, `srl`, `ppo` and `bc` have in common: everything but the learner and its settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from isthmus.robot import robot_names
+from isthmus.strict import suggest
 from isthmus_cli.train.collectors import chosen_collectors
 from isthmus_cli.train.command import run_training
 from isthmus_cli.train.tasks import named_task
@@ -23,25 +25,30 @@ class TrainOptions:
 
     Attributes:
         task: name of the task; `isthmus tasks` lists them. With a prefix, one of an outside suite, such as gym:HalfCheetah-v5; with @84, from pixels.
+        robot: arm that reaches in place of the UR5e, with the task reach; the task's name is then reach-ROBOT. `isthmus robots` lists them.
         seed: seed of networks, exploration, replay and episodes.
         out: folder for the results; by default runs/ALGORITHM-TASK-SEED.
         plant: engine to train in, mujoco or pybullet.
-        randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy.
+        randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy; by
+            default servo gain, delay, lag, damping and rotor inertia, as far as the engine has them, and with none nothing. A calibration draws nothing by default.
         calibration: file that `isthmus identify` wrote: its values hold for all that --randomize does not draw.
         resume: continue the training in the folder from its newest checkpoint; with more --steps it goes on for longer.
         overwrite: begin anew in a folder that holds a training, and remove what that one wrote.
-        from_: policy file to start from, which the same algorithm trained for the same task: its actor is continued, the critics begin anew.
+        from_: policy file to start from, which the same algorithm trained for the same task, or bc before sac: its actor is continued, the critics
+            begin anew.
         video_every: film an evaluation episode every so many control periods, as videos/step_….mp4.
         seeds: train several seeds side by side, such as 0-4 or 0,3,7, in place of --seed. Each has a folder seed-N below --out, by default
             runs/ALGORITHM-TASK; aggregate.json and aggregate.png there sum them up. Ctrl-C ends all, --resume continues all.
         jobs: of these, how many at a time; by default one per core.
         offline: recordings to learn from beside the fresh experience: MCAP files, and folders of them, of a robot or of `isthmus eval --record`.
+        scripted: run so many episodes of the task's scripted solution first, and learn from them as from --offline.
         offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
         collectors: step the environments in so many processes of Ray, each --num-envs / N rows; the result is the same. By default in this process.
         address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
     """
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    robot: str | None = None
     seed: int = 0
     out: Path | None = None
     plant: str = "mujoco"
@@ -54,6 +61,7 @@ class TrainOptions:
     seeds: str | None = None
     jobs: int | None = None
     offline: tuple[Path, ...] = ()
+    scripted: int | None = None
     offline_share: float = 0.5
     collectors: int | None = None
     address: str | None = None
@@ -63,6 +71,21 @@ class TrainOptions:
         """The task among the words whose settings are the defaults; see `named_task`."""
         return named_task(words)
 
+    @property
+    def task_name(self) -> str:
+        """The task with the robot that was chosen.
+
+        Raises:
+            ValueError: a robot is given, and the task is not reach.
+        """
+        if self.robot is None:
+            return self.task
+        if self.task != "reach":
+            raise ValueError(f"--robot goes with the task reach, got {self.task!r}; other tasks have a robot of their own")
+        if self.robot not in (known := robot_names()):
+            raise ValueError(f"unknown robot {self.robot!r}; {suggest(self.robot, known)}")
+        return f"reach-{self.robot}"
+
     def goes_on(self) -> str:
         """What to add to the command after Ctrl-C; "" if there is nothing to go on with."""
         return "" if getattr(self, "engine", "isthmus") != "isthmus" else "--resume"
@@ -71,7 +94,7 @@ class TrainOptions:
         """Train and return the exit code; see `run_training`."""
         return run_training(
             algorithm,
-            self.task,
+            self.task_name,
             config,
             seed=self.seed,
             out=self.out,
@@ -86,6 +109,7 @@ class TrainOptions:
             seeds=self.seeds,
             jobs=self.jobs,
             offline=self.offline,
+            scripted=self.scripted,
             offline_share=self.offline_share,
             collectors=chosen_collectors(self.collectors, self.address),
         )

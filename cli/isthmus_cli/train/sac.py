@@ -26,10 +26,12 @@ class TrainSac(TrainOptions):
 
     Attributes:
         engine: isthmus, or sb3 for the implementation of stable-baselines3, which cannot be resumed.
+        fast: 64 rows and few updates, for a policy in less time; settings of their own are still heeded.
         config: settings of the learner.
     """
 
     engine: Literal["isthmus", "sb3"] = "isthmus"
+    fast: bool = False
     config: SacConfig = field(default_factory=SacConfig)
 
     @classmethod
@@ -40,7 +42,7 @@ class TrainSac(TrainOptions):
             ValueError: the first word is no task; the message lists the known ones.
         """
         name = cls.named(words)
-        return cls(task=tyro.MISSING, config=sac_config(name) if name else SacConfig())
+        return cls(task=tyro.MISSING, config=sac_config(name or "", fast="--fast" in words))
 
     def run(self) -> int:
         """Run the command.
@@ -50,5 +52,5 @@ class TrainSac(TrainOptions):
         """
         if self.engine == "sb3" and self.resume:
             raise ValueError("a training with --engine sb3 cannot be resumed")
-        check_reactive(find_task(self.task).contract)
+        check_reactive(find_task(self.task_name).contract)
         return self.train("sac", self.config, self.engine)

@@ -27,13 +27,15 @@ def find_task(name: str) -> Task | SuiteTask:
 
 
 def named_task(words: Sequence[str]) -> str | None:
-    """The task of ours among what was typed, whose settings are then the defaults; None if there is none.
+    """The task of ours among what was typed, whose settings are then the defaults, of reach-ROBOT those of reach; None if there is none.
 
     Raises:
         ValueError: the first word is no task; the message lists the known ones.
     """
     if words and not words[0].startswith("-") and (is_system(words[0]) or not is_suite_task(words[0])):
         find_task(words[0])
+    if words and words[0] not in task_names() and words[0].startswith("reach-"):
+        return "reach"
     return next((word for word in words if word in task_names()), None)
 
 

@@ -17,9 +17,11 @@ from isthmus_cli.train.tasks import training_environment
 from isthmus_evidence.provenance import commit
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.task_evaluation import evaluate_task
+from isthmus_policies.bc import Bc
 from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.outcome import Evaluation, TrainingResult
+from isthmus_policies.ppo import Ppo
 from isthmus_policies.sac import Sac
 from isthmus_policies.srl import Srl
 from isthmus_policies.training import train
@@ -34,7 +36,7 @@ EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
 EVALUATION_SEED = 10**6  # far from the seeds that `isthmus eval` uses, so that the best policy is not chosen on them
 
-_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl}
+_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl, "ppo": Ppo, "bc": Bc}
 
 
 def train_shown(
@@ -77,7 +79,8 @@ def train_shown(
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
     """
-    learner = _LEARNERS[algorithm](task.contract, config, seed) if engine == "isthmus" else None
+    told_to_critic = {"hidden": _drawn(task, plant, randomization)} if algorithm == "ppo" else {}
+    learner = _LEARNERS[algorithm](task.contract, config, seed, **told_to_critic) if engine == "isthmus" else None
     if learner:
         task = replace(task, contract=learner.contract)
         if origin:
@@ -92,9 +95,9 @@ def train_shown(
             summary = evaluate_task(
                 task, policy, plant, episodes=EVALUATION_EPISODES, seed=seed, replan=replan, randomization=randomization
             )
-        return Evaluation(summary["return"]["mean"], summary["success"]["rate"] if summary["success"] else None)
+        return _evaluation(summary)
 
-    offline = load_recordings(recordings, task, learner.contract, quiet) if recordings and learner else None
+    offline = load_recordings(recordings, task, learner.contract, plant, quiet) if recordings and learner else None
     film = None
     if video_every:
         film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
@@ -144,9 +147,25 @@ def training_notes(
     return notes
 
 
+def _drawn(task: Task | SuiteTask, plant: str, randomization: Randomization | None) -> int:
+    """How many parameters are drawn."""
+    return len(randomization.bind(plant, task.parameters).names) if randomization and isinstance(task, Task) else 0
+
+
+def _evaluation(summary: Mapping[str, Any]) -> Evaluation:
+    """What the selection of a policy needs of a summary of episodes."""
+    motion = summary["motion"] or {}
+    shares = [motion[rung] for rung in ("clamped", "held", "stopped") if motion.get(rung) is not None]
+    stopped = summary["ends"].get("stopped by the guard", 0) / summary["episodes"]
+    success = summary["success"]["rate"] if summary["success"] else None
+    return Evaluation(summary["return"]["mean"], success, *((sum(shares), stopped) if shares else ()))
+
+
 def score_text(evaluation: Evaluation) -> str:
-    """Return and success, in words."""
-    return f"return {evaluation.mean_return:.1f}" + ("" if evaluation.success is None else f", success {evaluation.success:.2f}")
+    """Return, success and what the guard had to do, in words."""
+    success = "" if evaluation.success is None else f", success {evaluation.success:.2f}"
+    clamped = "" if evaluation.clamped is None else f", clamped {100 * evaluation.clamped:.1f} %"
+    return f"return {evaluation.mean_return:.1f}{success}{clamped}"
 
 
 def _train_sb3(

@@ -1,4 +1,4 @@
-"""`isthmus view`: look at a task or at what an exploded simulation left behind, in MuJoCo's viewer."""
+"""`isthmus view`: look at a task, a robot, or what an exploded simulation left behind, in MuJoCo's viewer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from typing import Annotated, Any
 import tyro
 
 from isthmus.policy import Policy
+from isthmus.robot import load_robot, robot_names
 from isthmus.runner import Tick
 from isthmus.sequence import default_replan
 from isthmus_cli.console import say, show_table
 from isthmus_cli.files import load_artifact
+from isthmus_cli.robots import robot_folders
 from isthmus_cli.view.agents import Agent
+from isthmus_cli.view.motion import film_motion
+from isthmus_cli.view.robot import show_robot
 from isthmus_evidence.contracts import check_contract, task_for
 from isthmus_evidence.pictures.film import Film
 from isthmus_sim.episodes import run_episodes
@@ -29,28 +33,31 @@ from isthmus_sim.tasks import get_task, task_names
 __all__ = ["View"]
 
 _NO_SCREEN = "there is no screen here; write a film instead with --video FILE.mp4"
-_DUMP_FRAMES = 100
-_DUMP_PERIOD = 0.04  # s between two pictures, each one physics step later: slow motion
+_DUMP_FRAMES = 100  # each one physics step later: slow motion
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Watch a task in MuJoCo's viewer, moved by a policy or by a simple agent, in real time; or open the dump of an exploded simulation.
+    """Watch a task in MuJoCo's viewer, moved by a policy or by a simple agent, in real time.
+
+    Or a robot, each of whose joints is swept through its range; or the dump of an exploded simulation.
 
     Attributes:
-        task: name of the task; or a policy file, which is watched on its own task.
+        task: name of the task; or a policy file, which is watched on its own task; or a robot.
         policy: policy file; without it the agent moves the robot.
         agent: zero (rest), random (anything), or sine (slow waves).
         seed: of the first episode; the following ones count up.
+        robots: folder with profiles of your own, NAME/robot.yaml; what is named is then a robot, searched there first.
         dump: file that an exploded simulation left behind; its state is shown and what is wrong is printed.
         video: write one episode as .mp4 or .gif instead of opening a window.
         calibration: file that `isthmus identify` wrote: its values are those of the simulation.
     """
 
-    task: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TASK]")] = None
+    task: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TASK_OR_ROBOT]")] = None
     policy: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[POLICY]")] = None
     agent: str = "sine"
     seed: int = 0
+    robots: Path | None = None
     dump: Path | None = None
     video: Path | None = None
     calibration: Path | None = None
@@ -62,7 +69,7 @@ class View:
             ValueError: a name is wrong, the policy does not fit the task, or there is neither a screen nor a film to write.
         """
         if (self.dump is None) == (self.task is None):
-            raise ValueError("give either a task or --dump FILE")
+            raise ValueError("give either a task, a robot or a policy file, or --dump FILE")
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
         film = Film(self.video) if self.video else None
@@ -70,6 +77,11 @@ class View:
             check_drawing()
         if self.dump is not None:
             _show_dump(self.dump, film)
+        elif self._is_robot():
+            robot = load_robot(str(self.task), robot_folders(self.robots))
+            if film is None and not has_screen():
+                raise ValueError(_NO_SCREEN)
+            show_robot(robot, film)
         else:
             name, file = self._asked()
             task, replan = get_task(name), None
@@ -87,6 +99,11 @@ class View:
             film.save()
             say(f"video: {self.video}")
         return 0
+
+    def _is_robot(self) -> bool:
+        """Whether a robot is named; what is both a robot and a task is the task, unless a folder of robots is given."""
+        name = str(self.task)
+        return self.robots is not None or (name not in task_names() and name in robot_names() and not Path(name).is_file())
 
     def _asked(self) -> tuple[str, Path | None]:
         """The task, and the policy file if there is one."""
@@ -142,37 +159,15 @@ def _follow(window: Any, plant: Any, period: float) -> Callable[[Tick], None]:
 
 def _show_dump(path: Path, film: Film | None) -> None:
     check_mujoco()
-    from isthmus_sim.dumps import diagnose, load_dump
+    from isthmus_sim.dumps import diagnose, finite_steps, load_dump
 
     dump = load_dump(path)
     show_table(str(path), ("", "in the last finite state"), diagnose(dump))
     if film:
-        _film_dump(dump, film)
+        film_motion(dump.model, dump.data, finite_steps(dump, _DUMP_FRAMES * dump.model.opt.timestep), film)
     elif not has_screen():
         say(_NO_SCREEN)
     else:
         import mujoco.viewer
 
         mujoco.viewer.launch(dump.model, dump.data)
-
-
-def _film_dump(dump: Any, film: Film) -> None:
-    """Film the state itself, then what happens from there step by step, until it is not finite any more."""
-    import numpy as np
-
-    from isthmus_sim.cameras import free_view
-    from isthmus_sim.dumps import finite_steps
-    from isthmus_sim.rendering import BEAUTIFUL, Renderer, ground_below, look
-
-    height, width = film.size
-    center, extent = dump.model.stat.center, dump.model.stat.extent
-    view = free_view(tuple(center), 2.0 * extent, np.radians(55.0), np.radians(-20.0), height=height, width=width)
-    look(dump.model, dump.data)
-    renderer = Renderer(dump.model, height, width, BEAUTIFUL, ground_below(dump.model, dump.data))
-    film.period = _DUMP_PERIOD
-    try:
-        for _ in finite_steps(dump, _DUMP_FRAMES * dump.model.opt.timestep):
-            look(dump.model, dump.data)
-            film.add(lambda: renderer.picture(dump.model, dump.data, view))
-    finally:
-        renderer.close()

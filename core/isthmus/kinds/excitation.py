@@ -122,10 +122,12 @@ class ExcitationPolicy:
         swing = np.abs(np.asarray(excitation.amplitude)).sum(-1)
         lowest = np.minimum(np.asarray(excitation.base) - swing, self._rest)
         highest = np.maximum(np.asarray(excitation.base) + swing, self._rest)
-        for joint, least, most, low, high in zip(action.elements, lowest, highest, action.low, action.high, strict=True):
+        for joint, unit, least, most, low, high in zip(
+            action.elements, action.units, lowest, highest, action.low, action.high, strict=True
+        ):
             if not low <= least <= most <= high:
-                reach = f"{least:g} … {most:g} {action.unit}"
-                raise ValueError(f"member {_MEMBER!r}: {joint} reaches {reach}, the action's bounds are {low:g} … {high:g} {action.unit}")
+                reach = f"{least:g} … {most:g} {unit}"
+                raise ValueError(f"member {_MEMBER!r}: {joint} reaches {reach}, the action's bounds are {low:g} … {high:g} {unit}")
 
     @classmethod
     def from_artifact(cls, artifact: PolicyData) -> ExcitationPolicy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from isthmus.limits import Box, Limits
 from isthmus.records import Array
 from isthmus.robot.interface import RosProfile
 from isthmus.robot.mechanics import Base, Camera, Hold, Joint, Thresholds
+from isthmus.signals import joined_units
 
 __all__ = ["Robot"]
 
@@ -44,6 +46,8 @@ class Robot:
         workspace: the box, or None.
         cameras: cameras it carries.
         ros: topics; None if it has no ROS interface.
+        mirror: of a robot that is alike on both sides of the plane of its x and z axes, each joint and the one that it is in a mirror, with a
+            minus sign before it where that one's angle has the other sign; empty for any other robot.
         hardware: what of this profile was run on the real robot, one line; "" means nothing.
         folder: where the profile was read from.
     """
@@ -65,6 +69,7 @@ class Robot:
     workspace: Box | None = None
     cameras: tuple[Camera, ...] = ()
     ros: RosProfile | None = None
+    mirror: Mapping[str, str] = field(default_factory=dict)
     hardware: str = ""
     folder: str = ""
 
@@ -113,6 +118,15 @@ class Robot:
                     f"robot {self.name!r}: ros.command_joints must name the robot's joints, got {', '.join(self.ros.command_joints)}"
                 )
 
+        if self.mirror:
+            images = {name: image.removeprefix("-") for name, image in self.mirror.items()}
+            if set(images) != set(names) or any(images.get(image) != name for name, image in images.items()):
+                raise ValueError(
+                    f"robot {self.name!r}: mirror must name every joint once, and each the one that names it, got {dict(self.mirror)}"
+                )
+            if odd := [name for name in names if self.mirror[name].startswith("-") != self.mirror[images[name]].startswith("-")]:
+                raise ValueError(f"robot {self.name!r}: mirror has a minus sign for {odd[0]!r} and none for {images[odd[0]]!r}")
+
     @property
     def joint_names(self) -> tuple[str, ...]:
         """Names in hardware order."""
@@ -127,6 +141,10 @@ class Robot:
     def home(self) -> Array:
         """Home pose, `[J]`, rad or m."""
         return np.array([joint.home for joint in self.joints])
+
+    def unit(self, quantity: str) -> str:
+        """SI units of the joints' "position", "velocity" or "effort", as `isthmus.signals.Signal` has them."""
+        return joined_units(joint.unit(quantity) for joint in self.joints)
 
     def limits(self) -> Limits:
         """The robot's own limits; tasks may tighten them."""

@@ -60,7 +60,10 @@ def import_urdf(name: str, urdf: Path, out: Path, hints: Hints | None = None) ->
         raise ValueError(f"{folder} already exists; delete it, or choose another name or --out")
     notes = list(hints.notes)
     root = read_description(urdf)
-    description = repair(root, urdf, hints.home, notes)
+    try:
+        description = repair(root, urdf, hints.home, notes)
+    except ValueError as error:
+        raise ValueError(str(error) if str(urdf) in str(error) else f"{urdf}: {error}") from None
     folder.mkdir(parents=True)
     try:
         copy_meshes(root, urdf, folder, notes)

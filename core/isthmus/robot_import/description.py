@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,9 @@ def read_description(urdf: Path) -> Element:
         ValueError: not XML, not a URDF, or a xacro file.
     """
     root = _parse(urdf)
-    if any(element.tag.startswith("{") and "xacro" in element.tag for element in root.iter()):
+    macros = any(element.tag.startswith("{") and "xacro" in element.tag for element in root.iter())
+    read = [element for part in root if part.tag in ("link", "joint") for element in part.iter()]
+    if macros or any(mark in value for element in read for value in element.attrib.values() for mark in ("${", "$(")):
         target = urdf.with_name(f"{urdf.name.split('.')[0]}.expanded.urdf")
         number = 2
         while target.exists():  # what is advised must not destroy a file, least of all this one
@@ -109,6 +112,7 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
         ValueError: the links are not one tree, or a joint is of a type that cannot be simulated.
     """
     _check(root, urdf)
+    _flush(root)
     _drop(root, notes)
     _straighten(root, urdf, notes)
     floating = _free_root(root, urdf, notes)
@@ -297,6 +301,21 @@ def _drop(root: Element, notes: list[str]) -> None:
                 continue
             link.remove(shape)
             notes.append(f"a {shape.tag} shape of link {link.attrib['name']} left out: {why}")
+
+
+def _flush(root: Element) -> None:
+    """Make numbers 0 that are too small for a normal one: some parsers refuse them."""
+    for element in root.iter():
+        for name, text in element.attrib.items():
+            if name not in ("name", "link", "joint", "filename") and any(_is_subnormal(word) for word in text.split()):
+                element.set(name, " ".join("0" if _is_subnormal(word) else word for word in text.split()))
+
+
+def _is_subnormal(word: str) -> bool:
+    try:
+        return 0 < abs(float(word)) < sys.float_info.min
+    except ValueError:
+        return False
 
 
 def _positive(text: str, count: int) -> bool:

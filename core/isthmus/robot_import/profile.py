@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus.kinematics import Kinematics
-from isthmus.robot import Servo
+from isthmus.robot import Servo, Thresholds
 from isthmus.robot_import.description import DescribedJoint, Description
 from isthmus.robot_import.hints import Hints
 from isthmus.robot_import.servos import LAG, guess_servos
@@ -18,6 +18,7 @@ from isthmus.strict import number_text, suggest
 
 __all__ = ["write_profile"]
 
+ROOM = 1.5  # by which thresholds are above what is no fault
 RISE = 0.5  # s to full speed at the default acceleration
 PERIOD = (0.005, 0.1)  # s
 
@@ -67,6 +68,7 @@ def write_profile(folder: Path, source: str, description: Description, kinematic
     lines += [
         "monitors:",
         f"  tracking_lag: {LAG:g} # s, FILL IN: by which the measured position lags a commanded velocity",
+        *_threshold_lines(joints),
         "workspace_points: [] # FILL IN: links whose origins must stay in a task's workspace box",
         "# FILL IN: topics of the robot's driver; without this block, uncommented, nothing runs over ROS 2 (`isthmus deploy`, `ros2 launch`):",
         "# ros:",
@@ -114,6 +116,23 @@ def _joint_lines(joint: DescribedJoint, home: float, hints: Hints, servo: Servo)
     return [*lines, f"    servo: {{{gains}}}" + (" # FILL IN: gains of the joint's controller, inertia of its rotor" if guess else "")]
 
 
+def _threshold_lines(joints: list[DescribedJoint]) -> list[str]:
+    """Thresholds of the guard's monitors that the usual ones do not fit: the lag at full speed is no fault, and what moves slowly does not rest."""
+    usual, speeds = Thresholds(), [joint.velocity for joint in joints]
+    lines = []
+    if (lag := ROOM * LAG * max(speeds)) > usual.tracking_tolerance:
+        lines.append(f"  tracking_tolerance: {number_text(lag)} # rad or m, FILL IN: more than the fastest joint lags at full speed")
+    if (tail := ROOM * LAG**2 * max(speeds) / RISE) > usual.runaway_travel:
+        lines.append(
+            f"  runaway_travel: {number_text(tail)} # rad or m, FILL IN: more than the fastest joint moves after its command rests"
+        )
+    if min(speeds) <= usual.standstill:
+        lines.append(
+            f"  standstill: {number_text(min(speeds) / 2)} # rad/s or m/s, FILL IN: less than the speed limit of the slowest joint"
+        )
+    return lines
+
+
 def _fill_in(description: Description, joints: list[DescribedJoint], hints: Hints, tool: str) -> list[str]:
     lines = [f"tool_frame: {tool} is {'the root link' if description.floating else 'a guess, the end of the longest chain'}"]
     lines.append(
@@ -131,8 +150,10 @@ def _fill_in(description: Description, joints: list[DescribedJoint], hints: Hint
     lines.append(f"acceleration, stop_acceleration: full speed in {RISE:g} s is assumed; measure the braking")
     if names := [joint.name for joint in joints if not hints.servos.get(joint.name, Servo()).position_gain]:
         every = "every joint" if len(names) == len(joints) else ", ".join(names)
-        lines.append(f"servo: gains guessed from the inertia that the joint moves, with a lag of {LAG:g} s, for {every}")
-    return [*lines, f"monitors: a tracking lag of {LAG:g} s is assumed", "workspace_points: none", "description, ros: yours to write"]
+        lines.append(f"servo: gains guessed from the effort and the inertia that the joint moves, with a lag of {LAG:g} s, for {every}")
+    thresholds = ", ".join(line.split(":")[0].strip() for line in _threshold_lines(joints))
+    monitors = f"monitors: a tracking lag of {LAG:g} s is assumed" + (f"; {thresholds} chosen for its speed limits" if thresholds else "")
+    return [*lines, monitors, "workspace_points: none", "description, ros: yours to write"]
 
 
 def _height(kinematics: Kinematics, homes: dict[str, float]) -> float:

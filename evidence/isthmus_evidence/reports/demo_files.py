@@ -139,7 +139,7 @@ def _episode(trace: Trace, joints: tuple[str, ...], periods: int) -> Episode:
         joints=joints,
         executed=trace.executed[:, commanded],
         measured=np.full((len(trace), len(joints)), np.nan) if quantity is None else quantity[:, measured],
-        unit=trace.contract.action.unit,
+        unit=" or ".join(dict.fromkeys(trace.contract.action.units[place] for place in commanded)),
     )
 
 
@@ -148,9 +148,10 @@ def _outcome(trace: Trace) -> tuple[Array, str, float | None]:
     from isthmus_sim.tasks.reach import TOLERANCE
 
     contract = trace.contract
-    if "goal" not in trace.inputs or contract.signal("goal").elements != ("x", "y", "z"):
-        return trace.position[:, 0], f"{trace.joints[0]}, rad", None
     robot = load_robot(contract.robot)
+    if "goal" not in trace.inputs or contract.signal("goal").elements != ("x", "y", "z"):
+        first = trace.joints[0]
+        return trace.position[:, 0], f"{first}, {dict(zip(robot.joint_names, robot.joints, strict=True))[first].unit('position')}", None
     tool = Kinematics(robot.urdf_path).poses(trace.joints, trace.position, [robot.tool_frame])[robot.tool_frame].position
     distance = np.sqrt(((tool - trace.inputs["goal"]) ** 2).sum(axis=1))
     return distance, "tool to goal, m", TOLERANCE if contract.task in ("reach", "reach-wide") else None

@@ -274,7 +274,7 @@ def _signal(signal: Signal, name: str = "", contract: Contract | None = None) ->
         signal.source.replace("_", " "),
         "\u00a0".join(elements),
         str(["B", *shape]).replace("'", "").replace(" ", "\u00a0"),
-        signal.unit,
+        " or ".join(dict.fromkeys(signal.units)) or signal.unit,
         "; ".join(bounds),
     )
 

@@ -131,7 +131,9 @@ def check_log(log: Log) -> list[str]:
     if len(log.time) < FEWEST:
         raise ValueError(f"{log.name} has {len(log.time)} samples; at least {FEWEST} are needed")
     if not 1e-5 <= log.period <= 0.2:
-        raise ValueError(f"{log.name}: samples are {log.period:g} s apart, where 0.00001 … 0.2 s are expected; is the unit of time another one?")
+        raise ValueError(
+            f"{log.name}: samples are {log.period:g} s apart, where 0.00001 … 0.2 s are expected; is the unit of time another one?"
+        )
     still = [joint for joint, column in zip(log.joints, log.position.T, strict=True) if np.ptp(column) == 0]
     if len(still) == len(log.joints):
         raise ValueError(f"{log.name}: the position of every joint is constant, so nothing can be learnt from it")
@@ -141,11 +143,15 @@ def check_log(log: Log) -> list[str]:
             known = column[np.isfinite(column)]
             if known.size and np.ptp(known) > 0 and name != "position" and _share_at_limit(known) > _SATURATED:
                 share = 100 * _share_at_limit(known)
-                raise ValueError(f"{log.name}: {name} of {joint} is saturated: {share:.0f} % of its samples lie at ±{np.abs(known).max():g}")
+                raise ValueError(
+                    f"{log.name}: {name} of {joint} is saturated: {share:.0f} % of its samples lie at ±{np.abs(known).max():g}"
+                )
     if log.velocity is not None:
         _check_velocity(log)
     elif log.mode == "position":
-        _check_order(log, np.stack([np.interp(log.time, log.command_time, column) for column in log.command.T], axis=1), "the commanded position")
+        _check_order(
+            log, np.stack([np.interp(log.time, log.command_time, column) for column in log.command.T], axis=1), "the commanded position"
+        )
     return [f"{log.name}: {joint} does not move" for joint in still]
 
 
@@ -153,7 +159,9 @@ def _check_velocity(log: Log) -> None:
     """Compare measured velocities with the differences of positions."""
     assert log.velocity is not None  # noqa: S101 - the caller looked
     steps = np.diff(log.time)[:, None]
-    integral = np.concatenate([np.zeros((1, len(log.joints))), np.cumsum(np.nan_to_num((log.velocity[1:] + log.velocity[:-1]) / 2) * steps, axis=0)])
+    integral = np.concatenate(
+        [np.zeros((1, len(log.joints))), np.cumsum(np.nan_to_num((log.velocity[1:] + log.velocity[:-1]) / 2) * steps, axis=0)]
+    )
     _check_order(log, integral, "the integral of the velocity")
     for index, joint in enumerate(log.joints):
         way, ours = np.ptp(log.position[:, index]), log.position[:, index] - log.position[:, index].mean()

@@ -98,7 +98,9 @@ def find_target(name: str, folders: Sequence[Path] = ()) -> Target:
     if name in task_names():
         task = get_task(name)
         contract = task.contract
-        return Target(name, robot=load_robot(contract.robot, folders), scene=task.scene or Scene(), mode=contract.mode, period=contract.control_period)
+        return Target(
+            name, robot=load_robot(contract.robot, folders), scene=task.scene or Scene(), mode=contract.mode, period=contract.control_period
+        )
     known = robot_names(folders)
     if name in known:
         return Target(name, robot=load_robot(name, folders))
@@ -106,7 +108,14 @@ def find_target(name: str, folders: Sequence[Path] = ()) -> Target:
 
 
 def build_mechanism(
-    target: Target, joints: Sequence[str], mode: str, *, servo: Mapping[str, Servo] | None = None, tool: str = "", bodies: Sequence[str] = (), period: float = 0.0
+    target: Target,
+    joints: Sequence[str],
+    mode: str,
+    *,
+    servo: Mapping[str, Servo] | None = None,
+    tool: str = "",
+    bodies: Sequence[str] = (),
+    period: float = 0.0,
 ) -> Mechanism:
     """Compile the model of a recording.
 

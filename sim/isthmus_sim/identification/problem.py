@@ -170,7 +170,9 @@ def open_logs(paths: Sequence[Path], file: ParameterFile, target: Target) -> lis
     first = logs[0]
     for log in logs[1:]:
         if set(log.joints) != set(first.joints):
-            raise ValueError(f"{log.name} is of the joints {', '.join(log.joints)}, {first.name} of {', '.join(first.joints)}: another robot?")
+            raise ValueError(
+                f"{log.name} is of the joints {', '.join(log.joints)}, {first.name} of {', '.join(first.joints)}: another robot?"
+            )
         if log.joints != first.joints:
             raise ValueError(f"{log.name} has its joints in another order than {first.name}; name them in one order")
         if log.mode != first.mode:
@@ -200,9 +202,13 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
             raise ValueError(f"unknown parameter {entry.name!r} of {target.name}; {strict.suggest(entry.name, table)}")
         row = table[entry.name]
         if not row.low <= entry.low < entry.high <= row.high:
-            raise ValueError(f"bounds of {entry.name!r} must be in {row.low:g} … {row.high:g} {row.unit}, got {entry.low:g} … {entry.high:g}")
+            raise ValueError(
+                f"bounds of {entry.name!r} must be in {row.low:g} … {row.high:g} {row.unit}, got {entry.low:g} … {entry.high:g}"
+            )
         if not entry.low <= row.nominal <= entry.high:
-            raise ValueError(f"bounds {entry.low:g} … {entry.high:g} of {entry.name!r} exclude its nominal value {row.nominal:g} {row.unit}")
+            raise ValueError(
+                f"bounds {entry.low:g} … {entry.high:g} of {entry.name!r} exclude its nominal value {row.nominal:g} {row.unit}"
+            )
         for name in entry.logs:
             if name not in (known := [Path(log.name).name for log in logs]):
                 raise ValueError(f"{entry.name!r} is unknown in log {name!r}, which is not given; {strict.suggest(name, known)}")

@@ -42,7 +42,14 @@ class RowParameters:
     """Writes parameters of rows. A field becomes per-simulation when a parameter that needs it is first named; until then it costs nothing."""
 
     def __init__(
-        self, model: Any, batch: Any, table: Mapping[str, Parameter], *, tool: str, casters: Collection[str] = (), scene: Collection[str] = ()
+        self,
+        model: Any,
+        batch: Any,
+        table: Mapping[str, Parameter],
+        *,
+        tool: str,
+        casters: Collection[str] = (),
+        scene: Collection[str] = (),
     ) -> None:
         """Find joints and actuators.
 

@@ -168,15 +168,18 @@ class Drives:
 
 
 def _check_stable(robot: Robot, timestep: float) -> None:
-    """Refuse servos whose torques, computed once per physics step, would swing up.
+    """Refuse servos and dampers whose torques, computed once per physics step, would swing up.
 
-    On an inertia I such a servo is stable while kp dt² + 2 kd dt < 4 I. What the joints feel of each other counts; there are no rotors here.
+    On an inertia I a servo beside a damper d is stable while kp dt² + 2 (kd + d) dt < 4 I. What the joints feel of each other counts; there are no
+    rotors here.
 
     Raises:
         ValueError: the message names the joint that is worst off.
     """
     gains = np.array([[joint.servo.position_gain, joint.servo.velocity_gain] for joint in robot.joints])
-    load = gains[:, 0] * timestep**2 + 2 * gains[:, 1] * timestep
+    dynamics = urdf_dynamics(robot)
+    dampers = np.array([dynamics[name][0] for name in robot.joint_names])
+    load = gains[:, 0] * timestep**2 + 2 * (gains[:, 1] + dampers) * timestep
     mass = Kinematics(robot.urdf_path).mass_matrix(robot.joint_names, robot.home[None], floating=True)[0]
     if np.linalg.matrix_rank(mass) < len(mass):  # a link without mass, which Bullet has its own ways with
         return
@@ -185,6 +188,6 @@ def _check_stable(robot: Robot, timestep: float) -> None:
         worst = int(np.argmax(load / felt))
         raise ValueError(
             f"plant 'pybullet' cannot hold {robot.name!r}: at steps of {timestep:g} s its servos are unstable, "
-            f"that of {robot.joint_names[worst]} most (velocity_gain {gains[worst, 1]:g} on {felt[worst]:.2g} kg*m^2 without its rotor); "
-            "choose smaller gains"
+            f"that of {robot.joint_names[worst]} most (velocity_gain {gains[worst, 1]:g} and damping {dampers[worst]:g} of the URDF on "
+            f"{felt[worst]:.2g} kg*m^2 without its rotor); choose smaller ones"
         )

@@ -35,6 +35,7 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         num_envs: number of rows.
         diverged: rows whose simulation diverged so far.
         progress: of the training, 0 … 1; nothing here depends on it.
+        hidden: nothing, `[num_envs, 0]`; nothing is drawn here.
     """
 
     progress = 1.0
@@ -55,6 +56,7 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         """
         self.task, self.num_envs = task, num_envs
         self.diverged = 0
+        self.hidden = np.zeros((num_envs, 0), dtype=np.float32)
         self._autoreset = autoreset
         self.metadata = {**self.metadata, "autoreset_mode": AutoresetMode.SAME_STEP if autoreset else AutoresetMode.DISABLED}
         self._begun = False

@@ -1,4 +1,7 @@
-"""The tasks that come with isthmus, and those of other packages: entry points of the group `isthmus.tasks`."""
+"""The tasks that come with isthmus, and those of other packages: entry points of the group `isthmus.tasks`.
+
+`reach-ROBOT` is made for any arm whose profile isthmus or an installed package has; these names are not listed.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable
 
 from isthmus import strict
 from isthmus.installed import find_installed, installed_names, make_installed
+from isthmus.robot import load_robot, robot_names
 from isthmus_sim.task import Task
 from isthmus_sim.tasks.dodge import dodge
 from isthmus_sim.tasks.door import door
@@ -14,7 +18,7 @@ from isthmus_sim.tasks.navigate import navigate
 from isthmus_sim.tasks.peg import peg
 from isthmus_sim.tasks.pendulum import pendulum
 from isthmus_sim.tasks.push import push
-from isthmus_sim.tasks.reach import reach, reach_effort, reach_position, reach_wide
+from isthmus_sim.tasks.reach import reach, reach_effort, reach_of, reach_position, reach_wide
 from isthmus_sim.tasks.rod import rod
 from isthmus_sim.tasks.slide import slide
 from isthmus_sim.tasks.walk import walk, walk_rough
@@ -54,13 +58,16 @@ def get_task(name: str) -> Task:
     """The task of that name.
 
     Raises:
-        ValueError: there is none (the message lists the known ones), two packages have one of that name, or what is installed is no task.
+        ValueError: there is none (the message lists the known ones), the robot of reach-ROBOT is no arm, two packages have one of that name, or what
+            is installed is no task.
     """
     entry = find_installed(_GROUP, name, own=name in _TASKS)
     if entry is None:
-        if name not in _TASKS:
-            raise ValueError(f"unknown task {name!r}; {strict.suggest(name, task_names())}")
-        return _TASKS[name]()
+        if name in _TASKS:
+            return _TASKS[name]()
+        if name in (f"reach-{robot}" for robot in robot_names()):
+            return reach_of(load_robot(name.removeprefix("reach-")), name)
+        raise ValueError(f"unknown task {name!r}; {strict.suggest(name, task_names())}")
     task = make_installed(entry)
     if not isinstance(task, Task) or task.name != name:
         found = f"the task {task.name!r}" if isinstance(task, Task) else f"a {type(task).__name__}"

@@ -1,4 +1,4 @@
-"""Bring the tool of a UR5e, or of an arm of your own, to a goal: with joint velocities or positions at 20 Hz, or with joint efforts at 50 Hz.
+"""Bring the tool of a UR5e, or of any other arm, to a goal: with joint velocities or positions at 20 Hz, or with joint efforts at 50 Hz.
 
 The same commands, replayed open loop in MuJoCo and PyBullet, leave the tool within 2 cm (measured over 20 episodes of the scripted policy,
 `tests/sim/test_arm_tasks.py`): MuJoCo's servo sags under the weight of the arm, PyBullet's does not. Efforts run on MuJoCo only: with them the
@@ -19,16 +19,19 @@ from isthmus.robot import Robot, load_robot
 from isthmus.signals import Signal
 from isthmus_sim.task import EpisodeStart, Task, Term, Transition, shared
 
-__all__ = ["reach", "reach_effort", "reach_position", "reach_wide", "reach_with"]
+__all__ = ["first_mode", "goal_box", "reach", "reach_effort", "reach_of", "reach_position", "reach_wide", "reach_with"]
 
-SPEED = 1.5  # rad/s at most
-PERTURBATION = 0.2  # rad, of each joint of the home pose
+SPEED = 1.5  # rad/s or m/s at most
+PERTURBATION = 0.2  # rad or m, of each joint of the home pose
+SHIFT = 0.1  # the most of it for a joint that slides, as a share of its travel
 TOLERANCE = 0.03  # m
 HALF_BOX = (0.25, 0.25, 0.2)  # m
 REACHABLE = 1.1  # m
 MODES = ("velocity", "position", "effort")
 AXES = ("x", "y", "z")
-TRAVEL = 1.2  # rad, of position commands around the home pose; goals need up to 1.05
+TRAVEL = 1.2  # rad or m, of position commands around the home pose; goals need up to 1.05
+BOX = 0.15  # half a side of the box of goals of another arm, as a share of its length
+SMALLEST = 0.02  # m
 
 Draw = Callable[[np.random.Generator], Array]
 
@@ -68,6 +71,41 @@ def reach_wide() -> Task:
     )
 
 
+def reach_of(robot: Robot, name: str) -> Task:
+    """As `reach`, for any arm: goals in `goal_box`, in the first of its command modes that is position or velocity.
+
+    Raises:
+        ValueError: see `reach_with`.
+    """
+    half, reachable = goal_box(robot)
+    return reach_with(robot, name, (half,) * 3, mode=first_mode(robot), reachable=reachable)
+
+
+def first_mode(robot: Robot) -> str:
+    """Velocity if the arm takes it, else what it prefers."""
+    return "velocity" if "velocity" in robot.command_modes else robot.command_modes[0]
+
+
+def goal_box(robot: Robot) -> tuple[float, float]:
+    """Half a side of the largest box of goals that an arm may reach, and the bound of its tool's coordinates, m.
+
+    Raises:
+        ValueError: there is none, or the robot is no such arm.
+    """
+    _check_arm(robot)
+    _, length = _reach(robot)
+    reachable = float(np.ceil(25 * length) / 10)  # the base may stand below the first joint
+    half, center = max(BOX * length, SMALLEST), _home_tool(robot)
+    while True:
+        try:
+            _check_box(robot, center - half, center + half, reachable)
+            return float(np.floor(1000 * half) / 1000), reachable
+        except ValueError:
+            if half <= SMALLEST:
+                raise
+            half = max(half / 2, SMALLEST)
+
+
 def reach_with(
     robot: Robot,
     name: str,
@@ -77,7 +115,7 @@ def reach_with(
     reachable: float = REACHABLE,
     description: str = "",
 ) -> Task:
-    """As `reach`, for any arm with rotational joints: goals in a box around the tool's home position.
+    """As `reach`, for any arm on a fixed base: goals in a box around the tool's home position.
 
     Args:
         robot: the arm; its home pose must let every joint turn a little to both sides.
@@ -90,8 +128,7 @@ def reach_with(
     Raises:
         ValueError: no such arm, commands that it does not take, or a box that is out of its reach.
     """
-    if robot.base.kind != "fixed" or any(joint.type == "prismatic" for joint in robot.joints):
-        raise ValueError(f"robot {robot.name!r} is no arm whose joints all turn")
+    _check_arm(robot)
     if mode not in (known := [mode for mode in robot.command_modes if mode in MODES]):
         raise ValueError(f"mode of robot {robot.name!r} must be one of {', '.join(known)}, got {mode!r}")
     sides = np.array(half_box, dtype=np.float64)
@@ -109,18 +146,30 @@ def reach_with(
     return _task(name, description, robot, low, high, goal, smoothness=0.05, mode=mode, reachable=reachable)
 
 
+def _check_arm(robot: Robot) -> None:
+    if robot.base.kind != "fixed":
+        raise ValueError(f"robot {robot.name!r} is no arm on a fixed base")
+
+
 def _check_box(robot: Robot, low: Array, high: Array, reachable: float) -> None:
     """Refuse goals that are certainly too far away."""
     box = f"goals from {low.tolist()} to {high.tolist()} m around the tool's home position"
     if (furthest := np.abs([low, high]).max()) > reachable:
         raise ValueError(f"{box}: {furthest:g} m is beyond reachable = {reachable:g} m")
-    shoulder, length = Kinematics(robot.urdf_path).reach(robot.tool_frame)
+    shoulder, length = _reach(robot)
     corner = np.where(np.abs(low - shoulder) > np.abs(high - shoulder), low, high)
     if (distance := np.linalg.norm(corner - shoulder)) > length:
         raise ValueError(
             f"{box}: a corner is {distance:.3f} m from the first joint, but robot {robot.name!r} reaches {length:.3f} m at most; "
             f"give a smaller half_box, or the robot a home pose with a bent arm"
         )
+
+
+def _reach(robot: Robot) -> tuple[Array, float]:
+    """Where the first joint is, `[3]`, m, and how far from there the tool can never be, m."""
+    shoulder, length = Kinematics(robot.urdf_path).reach(robot.tool_frame)
+    travel = [max(map(abs, joint.position)) for joint in robot.joints if joint.type == "prismatic"]
+    return shoulder, length + sum(way for way in travel if np.isfinite(way))
 
 
 def _task(
@@ -139,6 +188,8 @@ def _task(
     own = robot.limits()
     speed = _speed(robot)
     nearest, furthest = np.array(own.position_low), np.array(own.position_high)
+    slides = np.array([joint.type == "prismatic" for joint in robot.joints])
+    shifts = np.minimum(PERTURBATION, np.where(slides, SHIFT * (furthest - nearest), np.inf))
     limits = Limits(
         joints=joints,
         position_low=own.position_low,
@@ -155,8 +206,8 @@ def _task(
         robot=robot.name,
         task=name,
         observation=(
-            Signal("joint_position", "joint_position", joints, "rad", own.position_low, own.position_high),
-            Signal("joint_velocity", "joint_velocity", joints, "rad/s", tuple((-speed).tolist()), tuple(speed.tolist())),
+            Signal("joint_position", "joint_position", joints, robot.unit("position"), own.position_low, own.position_high),
+            Signal("joint_velocity", "joint_velocity", joints, robot.unit("velocity"), tuple((-speed).tolist()), tuple(speed.tolist())),
             Signal(robot.tool_frame, "pose", AXES, "m", (-reachable,) * 3, (reachable,) * 3),
             Signal("goal", "input", AXES, "m", tuple(low.tolist()), tuple(high.tolist())),
             Signal("previous_action", "previous_action", joints, action.unit, action.low, action.high),
@@ -164,7 +215,7 @@ def _task(
         action=action,
         limits=limits,
         control_period=period,
-        start={joint.name: (joint.home, PERTURBATION + 0.05) for joint in robot.joints},
+        start={joint.name: (joint.home, 1.25 * shift) for joint, shift in zip(robot.joints, shifts.tolist(), strict=True)},
     )
 
     size = reachable / REACHABLE
@@ -175,7 +226,7 @@ def _task(
         return np.asarray(np.sqrt(_squared(step.after.poses[robot.tool_frame][:, :3] - step.inputs["goal"])))
 
     def start(generators: Sequence[np.random.Generator]) -> EpisodeStart:
-        away = np.array([generator.uniform(-PERTURBATION, PERTURBATION, len(joints)) for generator in generators])
+        away = np.array([generator.uniform(-shifts, shifts) for generator in generators])
         position = np.clip(robot.home + away, nearest, furthest)
         goals = np.array([goal(generator) for generator in generators])
         return EpisodeStart({"position": position, "velocity": np.zeros_like(position)}, {"goal": goals})
@@ -209,15 +260,14 @@ def _action(robot: Robot, mode: str) -> Signal:
         "effort": np.array([joint.effort for joint in robot.joints]),
     }[mode]
     middle = home if mode == "position" else np.zeros(len(joints))
-    unit = {"velocity": "rad/s", "position": "rad", "effort": "N*m"}[mode]
     low, high = middle - largest, middle + largest
     if mode == "position":
         low, high = np.maximum(low, own.position_low), np.minimum(high, own.position_high)
-    return Signal(f"joint_{mode}", f"joint_{mode}", joints, unit, tuple(low.tolist()), tuple(high.tolist()))
+    return Signal(f"joint_{mode}", f"joint_{mode}", joints, robot.unit(mode), tuple(low.tolist()), tuple(high.tolist()))
 
 
 def _speed(robot: Robot) -> Array:
-    """Speed limits of the joints in these tasks, `[J]`, rad/s."""
+    """Speed limits of the joints in these tasks, `[J]`, rad/s or m/s."""
     return np.minimum(SPEED, robot.limits().velocity)
 
 

@@ -25,6 +25,7 @@ CONFIG = Path(__file__).parent / "config"
 STOP_PATIENCE = 10.0
 """Seconds from SIGINT to SIGTERM: a node brakes its robot to standstill first."""
 _PROFILE = ("robot", "robots_dir")
+_ENDING = ("hold", "stop")  # what a monitor may do to a motion, which then does not go on without it
 _SET_POINTS = ("position", "velocity")  # command modes for which a profile's transport may be a trajectory
 
 
@@ -179,7 +180,7 @@ def _nodes(use: str, values: Mapping[str, Value], told: Mapping[str, Value], con
     if contract and values.get("monitor", "off") != "off":
         # Nothing waits for it either; a motion that it may end ends with it.
         watching = {**given(*profile, "joint_prefix"), "on_violation": values["monitor"]}
-        nodes.append(_Node("monitor_node", {"autostart": True}, watching, lifecycle=False, required=values["monitor"] != "report"))
+        nodes.append(_Node("monitor_node", {"autostart": True}, watching, lifecycle=False, required=values["monitor"] in _ENDING))
     simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
     agreed = _transport(use, values, contract, robot) if simulating else {}
     if simulating:
@@ -195,7 +196,8 @@ def _nodes(use: str, values: Mapping[str, Value], told: Mapping[str, Value], con
             own = {**agreed, "accept_no_deadman": True} if simulating else {}  # sim_node has one
             nodes.append(_Node("guard_node", own, {**asked, **given("transport", "rate_scale", "accept_no_deadman")}))
         traces = {"record": told["traces"]} if "traces" in told else {}
-        nodes.append(_Node("explore_node" if use == "identify" else "policy_node", {}, {**asked, **given("shadow"), **traces}))
+        own = {"watched": True} if values.get("monitor") in _ENDING and not shadow else {}
+        nodes.append(_Node("explore_node" if use == "identify" else "policy_node", own, {**asked, **given("shadow"), **traces}))
     return nodes
 
 

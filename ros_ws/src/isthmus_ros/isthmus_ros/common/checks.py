@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.limits import Limits
 from isthmus.monitors import time_out
-from isthmus.records import Array, Measurement, reorder
+from isthmus.records import Array, reorder
 from isthmus_ros.common.states import StateTopic
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "state_problems",
 ]
 
+_GRAIN = 1e-4  # rad or m beyond a limit that measuring may add to a joint that rests at it
 _STEPPED_AGE = 1.0  # s: a stepped robot repeats its state ten times a second
 
 
@@ -58,19 +59,16 @@ def arming_problems(plant: StateTopic, limits: Limits, *, at_rest: bool = True) 
     if problems := state_problems(plant):
         return problems
     measurement, still = plant.read(), plant.robot.monitors.standstill
+    joints = {joint.name: joint for joint in plant.robot.joints}
     problems = []
     fastest = int(np.abs(measurement.velocity[0]).argmax())
     if at_rest and not abs(measurement.velocity[0, fastest]) < still:
-        problems.append(
-            f"{measurement.joints[fastest]} moves at {measurement.velocity[0, fastest]:.3f} rad/s; standstill is below {still:g}"
-        )
-    return problems + _position_problems(measurement, limits)
-
-
-def _position_problems(measurement: Measurement, limits: Limits) -> list[str]:
+        name = measurement.joints[fastest]
+        speed = f"{measurement.velocity[0, fastest]:.3f} {joints[name].unit('velocity')}"
+        problems.append(f"{name} moves at {speed}; standstill is below {still:g}")
     position: Array = reorder(measurement.position, measurement.joints, limits.joints)[0]
-    return [
-        f"{joint} is at {value:.3f} rad, outside its limits {low:g} … {high:g}"
+    return problems + [
+        f"{joint} is at {value:.6g} {joints[joint].unit('position')}, outside its limits {low:g} … {high:g}"
         for joint, value, low, high in zip(limits.joints, position, limits.position_low, limits.position_high, strict=True)
-        if not low <= value <= high
+        if not low - _GRAIN <= value <= high + _GRAIN
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -12,7 +12,7 @@ from sensor_msgs.msg import JointState
 
 from isthmus_ros.common.attributed import UNKNOWN, AttributedTopic, Said
 
-__all__ = ["DoubledJoints", "Ear", "ear"]
+__all__ = ["DoubledJoints", "Ear", "doubled_joints"]
 
 _SAMPLES = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)  # taking them all costs 0.7 ms
 _WINDOW = 1.0  # s in which two publishers must have named a joint
@@ -33,18 +33,13 @@ class Ear(Protocol):
         """Stop listening."""
 
 
-def ear(node: Any, topic: str) -> Ear:
-    """Raw samples of a topic."""
-    return AttributedTopic(node, JointState, topic, [_SAMPLES], raw=True)
-
-
 class DoubledJoints:
     """Looks who names which joint, some times a second and only while a topic has more than one publisher."""
 
     def __init__(
         self,
         topic: str,
-        joints: Sequence[str],
+        joints: Collection[str] | None,
         count: Callable[[], int],
         listen: Callable[[], Ear],
         clock: Callable[[], float] = time.monotonic,
@@ -53,12 +48,12 @@ class DoubledJoints:
 
         Args:
             topic: absolute name.
-            joints: their names on the topic.
+            joints: their names on the topic; None for all that anybody names.
             count: how many publishers the topic has.
             listen: begins to listen to it.
             clock: steady, s.
         """
-        self._topic, self._joints = topic, frozenset(joints)
+        self._topic, self._joints = topic, joints
         self._count, self._listen, self._clock = count, listen, clock
         self._ear: Ear | None = None
         self._named: dict[tuple[str, bytes], float] = {}  # joint and publisher → when
@@ -66,7 +61,8 @@ class DoubledJoints:
     def look(self) -> list[str]:
         """One sentence for all joints that two publishers name; to be called five times a second or more, from long before it matters.
 
-        Of each publisher one sample of the newest hundred is looked at: a second one at 10 Hz beside a driver at 500 Hz is found within a second.
+        Of each publisher, and of each length of its messages, one sample of the newest hundred is looked at: a second publisher at 10 Hz beside a
+        driver at 500 Hz is found within a second, also if it publishes other joints besides.
         """
         if self._count() < 2:
             self.close()
@@ -74,10 +70,11 @@ class DoubledJoints:
         if self._ear is None:
             self._ear = self._listen()
         now = self._clock()
-        newest = {said.publisher: said.message for said in self._ear.take()}
-        for publisher, raw in newest.items():
-            for joint in self._joints.intersection(deserialize_message(raw, JointState).name):
-                self._named[joint, publisher] = now
+        newest = {(said.publisher, len(said.message)): said.message for said in self._ear.take()}
+        for (publisher, _), raw in newest.items():
+            for joint in deserialize_message(raw, JointState).name:
+                if self._joints is None or joint in self._joints:
+                    self._named[joint, publisher] = now
         self._named = {key: moment for key, moment in self._named.items() if now - moment <= _WINDOW}
         return self._sentences()
 
@@ -98,3 +95,13 @@ class DoubledJoints:
         names, first = self._ear.publishers(), min(doubled)
         both = " and ".join(sorted(names.get(gid) or UNKNOWN for gid in doubled[first]))
         return [f"{both} both publish joint {first!r} on {self._topic}; only one may"]
+
+
+def doubled_joints(node: Any, topic: str, joints: Collection[str] | None = None) -> DoubledJoints:
+    """Looks at a topic for a node; `topic` is absolute, `joints` as in `DoubledJoints`."""
+    return DoubledJoints(
+        topic,
+        joints,
+        lambda: int(node.count_publishers(topic)),
+        lambda: AttributedTopic(node, JointState, topic, [_SAMPLES], raw=True),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,12 +14,12 @@ from isthmus.kinematics import Kinematics
 from isthmus.records import Measurement
 from isthmus.robot import Robot
 from isthmus_ros.common import wire
-from isthmus_ros.common.joined import named_joints
-from isthmus_ros.common.states import measurement_of
+from isthmus_ros.common.joined import JoinedStates, named_joints
 
 __all__ = ["StateHistory"]
 
 _TOLERANCE = 2000  # ns that a stamp may be later than the time that is asked for
+_SETS = 64  # sets of joints that messages are about
 
 
 class _Stamped:
@@ -46,14 +47,18 @@ class _Stamped:
 
 
 class StateHistory:
-    """Joint states and odometry of one robot."""
+    """Joint states and odometry of one robot.
+
+    Several publishers may share its joints, as an arm and its gripper do: see `JoinedStates`.
+    """
 
     def __init__(self, robot: Robot, prefix: str = "", states: Iterable[Any] = (), odometry: Iterable[Any] = ()) -> None:
         """Begin with some messages, if there are any already; `prefix` is that of the joints' names on topics."""
         self._robot, self._prefix = robot, prefix
-        self._joints = frozenset(named_joints(robot, prefix))
+        self._joints = named_joints(robot, prefix)
         self._kinematics = Kinematics(robot.urdf_path) if robot.base.kind == "fixed" else None
-        self._states, self._odometry = _Stamped(), _Stamped()
+        self._states: dict[frozenset[str], _Stamped] = {}  # by the joints of the robot that they are about
+        self._odometry = _Stamped()
         for message in states:
             self.add(message)
         for message in odometry:
@@ -61,9 +66,12 @@ class StateHistory:
 
     def add(self, message: Any) -> None:
         """Take a JointState; one that names no joint of the robot, as of a gripper of its own, changes nothing."""
-        if self._joints.isdisjoint(message.name):
+        about = frozenset(self._joints).intersection(message.name)
+        if not about:
             return
-        self._states.add(wire.nanoseconds_of(message.header.stamp), message)
+        if about not in self._states and len(self._states) >= _SETS:
+            del self._states[min(self._states, key=lambda joints: self._states[joints].stamps[-1])]
+        self._states.setdefault(about, _Stamped()).add(wire.nanoseconds_of(message.header.stamp), message)
 
     def add_odometry(self, message: Any) -> None:
         """Take an Odometry."""
@@ -72,12 +80,20 @@ class StateHistory:
     @property
     def newest(self) -> int:
         """Stamp of the newest joint state, ns; 0 before the first."""
-        return self._states.stamps[-1] if self._states.stamps else 0
+        return max((said.stamps[-1] for said in self._states.values()), default=0)
 
-    def reaches(self, time: int) -> bool:
-        """Whether everything that was said until a time (ns) has been heard: something newer has."""
-        needed = [self._states] + ([self._odometry] if self._robot.ros and self._robot.ros.odometry_topic else [])
-        return all(bool(said.stamps) and said.stamps[-1] + _TOLERANCE >= time for said in needed)
+    def unheard(self, time: int) -> str:
+        """What may still say something about a time (ns), because nothing newer of it has been heard; "" if nothing may."""
+        silent = [
+            joint
+            for joint in self._joints
+            if not any(joint in about and said.stamps[-1] + _TOLERANCE >= time for about, said in self._states.items())
+        ]
+        if silent:
+            return f"joint {silent[0]!r}" if len(silent) < len(self._joints) else "the robot's state"
+        wanted = bool(self._robot.ros and self._robot.ros.odometry_topic)
+        heard = bool(self._odometry.stamps) and self._odometry.stamps[-1] + _TOLERANCE >= time
+        return "the odometry" if wanted and not heard else ""
 
     def at(self, time: int) -> Measurement:
         """The newest of what was said until a time (ns), and the pose of a fixed robot's tool by forward kinematics.
@@ -85,17 +101,27 @@ class StateHistory:
         Raises:
             LookupError: nothing was said.
         """
-        message = self._states.newest(time)
-        if message is None:
+        newest = [message for said in self._states.values() if (message := said.newest(time)) is not None]
+        if not newest:
             raise LookupError("no joint state has come")
-        measured = measurement_of(self._robot, self._prefix, message, self._odometry.newest(time))
+        joined = JoinedStates(self._robot, self._prefix)
+        for message in sorted(newest, key=lambda message: self._place(message, time)):
+            joined.add(message, 0.0, 0)
+        measured = joined.measurement(math.inf, self._odometry.newest(time))
         if self._kinematics is not None and np.isfinite(measured.position).all():
             tool = self._robot.tool_frame
             poses = self._kinematics.poses(measured.joints, measured.position, [tool])
             measured = dataclasses.replace(measured, poses={tool: poses[tool].vector()})
         return measured
 
+    @staticmethod
+    def _place(message: Any, time: int) -> tuple[bool, int]:
+        """Order in which messages are joined: what came after that time only counts where nothing came before it."""
+        stamp = wire.nanoseconds_of(message.header.stamp)
+        return stamp <= time + _TOLERANCE, stamp
+
     def forget(self, before: int) -> None:
         """Drop what is not needed for times from `before` (ns) on."""
-        self._states.forget(before)
+        for said in self._states.values():
+            said.forget(before)
         self._odometry.forget(before)

@@ -14,8 +14,9 @@ from isthmus.contract import Contract
 from isthmus.records import Array
 from isthmus.signals import Signal
 from isthmus_ros.common import wire
+from isthmus_ros.common.lifecycle import without_numbers
 
-__all__ = ["InputTopics", "input_kind", "input_message", "input_report", "input_topic"]
+__all__ = ["InputTopics", "input_frame", "input_kind", "input_message", "input_report", "input_topic"]
 
 _POINT = ("x", "y", "z")
 
@@ -30,13 +31,18 @@ def input_kind(signal: Signal) -> Any:
     return PointStamped if signal.elements == _POINT else Float64MultiArray
 
 
-def input_message(signal: Signal, values: Sequence[float], base_frame: str, time: Any) -> Any:
+def input_frame(signal: Signal, base_frame: str, prefix: str = "") -> str:
+    """Frame of a point that a robot is told: the signal's own, else the robot's base; with the `prefix` of the robot's joints and frames."""
+    return prefix + (signal.frame or base_frame)
+
+
+def input_message(signal: Signal, values: Sequence[float], base_frame: str, time: Any, prefix: str = "") -> Any:
     """The message that carries `values` `[elements]`: PointStamped for x, y, z, Float64MultiArray otherwise."""
     if signal.elements != _POINT:
         return Float64MultiArray(data=[float(value) for value in values])
     message = PointStamped()
     message.header.stamp = time
-    message.header.frame_id = signal.frame or base_frame
+    message.header.frame_id = input_frame(signal, base_frame, prefix)
     message.point.x, message.point.y, message.point.z = (float(value) for value in values)
     return message
 
@@ -49,11 +55,12 @@ def input_report(key: str, inputs: Mapping[str, Array]) -> dict[str, str]:
 class InputTopics:
     """Subscribes the inputs of a contract and keeps the newest valid value of each."""
 
-    def __init__(self, node: Any, contract: Contract, base_frame: str, on_change: Callable[[], None]) -> None:
-        """Subscribe; `on_change` is called after each accepted value."""
+    def __init__(self, node: Any, contract: Contract, base_frame: str, on_change: Callable[[], None], prefix: str = "") -> None:
+        """Subscribe; `on_change` is called after each accepted value, `prefix` is that of the robot's frames."""
         self._signals = contract.inputs
         self._values: dict[str, Array] = {}
-        self._frame = base_frame
+        self._frames = {signal.name: input_frame(signal, base_frame, prefix) for signal in self._signals}
+        self._refused: dict[str, str] = {}  # what was said last
         self._log = node.get_logger()
         self._on_change = on_change
         self._node = node
@@ -82,15 +89,18 @@ class InputTopics:
             self._node.destroy_subscription(subscription)
 
     def _receive(self, signal: Signal, message: Any) -> None:
-        if problem := self._problem(signal, message):
+        problem = self._problem(signal, message)
+        before, self._refused[signal.name] = self._refused.get(signal.name, ""), problem
+        if problem:
             kept = "the previous value is kept" if signal.name in self._values else "there is no previous value"
-            self._log.error(f"input {signal.name!r} refused: {problem}; {kept}")
+            if without_numbers(problem) != without_numbers(before):  # who publishes at 10 Hz is told once
+                self._log.error(f"input {signal.name!r} refused: {problem}; {kept}")
             return
         self._values[signal.name] = _array(signal, message)[None]
         self._on_change()
 
     def _problem(self, signal: Signal, message: Any) -> str:
-        expected = signal.frame or self._frame
+        expected = self._frames[signal.name]
         if signal.elements == _POINT and message.header.frame_id != expected:
             return f"its frame must be {expected!r}, got {message.header.frame_id!r}"
         return signal.problem(_array(signal, message).tolist())

@@ -74,9 +74,9 @@ class JoinedStates:
 
         Args:
             robot: the profile.
-            prefix: of the joints' names on the topic.
+            prefix: of the joints' and frames' names on topics.
         """
-        self._robot = robot
+        self._robot, self._prefix = robot, prefix
         self.joints = named_joints(robot, prefix)
         self.newest = -math.inf
         self._column = {joint: column for column, joint in enumerate(self.joints)}
@@ -156,14 +156,15 @@ class JoinedStates:
         effort = values[2:3] if any(len(part.message.effort) for part in self._owning) else None
         if self._robot.base.wheels:
             position, velocity, effort = travelled(self._robot.base, position), travelled(self._robot.base, velocity), None
+        base = "" if odometry is None else odometry.child_frame_id.removeprefix(self._prefix)
         return Measurement(
             stamp=np.array([seconds(self.stamp) if self._parts else 0.0]),
             joints=self._robot.joint_names,
             position=position,
             velocity=velocity,
             effort=effort,
-            poses={} if odometry is None else {odometry.child_frame_id: _pose(odometry.pose.pose)},
-            twists={} if odometry is None else {odometry.child_frame_id: _twist(odometry.twist.twist)},
+            poses={} if odometry is None else {base: _pose(odometry.pose.pose)},
+            twists={} if odometry is None else {base: _twist(odometry.twist.twist)},
             images={} if images is None else images,
         )
 

@@ -15,13 +15,13 @@ from isthmus.monitors import time_out
 from isthmus.records import Array, Measurement
 from isthmus.robot import Robot, RosProfile
 from isthmus_ros.common import wire
-from isthmus_ros.common.doubled import DoubledJoints, ear
+from isthmus_ros.common.doubled import doubled_joints
 from isthmus_ros.common.joined import JoinedStates
 from isthmus_ros.common.odometry import OdometryInput
 from isthmus_ros.common.stamps import stamp_problem
 from isthmus_ros.common.swings import Swings
 
-__all__ = ["STEADY_ABORT", "StateTopic", "measurement_of"]
+__all__ = ["STEADY_ABORT", "StateTopic"]
 
 STEADY_ABORT = 7.0
 """Seconds on the steady clock after which whoever waits for the next joint state in stepped time gives up; the guard does after 5, and knows why."""
@@ -99,12 +99,7 @@ class StateTopic:
         if robot.ros.odometry_topic:
             self._odometry = OdometryInput(wire.joined(namespace, robot.ros.odometry_topic), self._allowed)
             self._subscriptions.append(node.create_subscription(Odometry, self._odometry.topic, self._receive_odometry, wire.SENSORS))
-        self._doubled = DoubledJoints(
-            self.state_topic,
-            self._states.joints,
-            lambda: int(node.count_publishers(self.state_topic)),
-            lambda: ear(node, self.state_topic),
-        )
+        self._doubled = doubled_joints(node, self.state_topic, self._states.joints)
 
     @property
     def age(self) -> float:
@@ -256,17 +251,3 @@ class StateTopic:
         if self.realtime:
             self._swings.add(arrival, part.velocities(len(self._states.joints)))
         self.on_state()
-
-
-def measurement_of(robot: Robot, prefix: str, message: Any, odometry: Any) -> Measurement:
-    """What one joint state, and the odometry of a mobile robot, say.
-
-    Args:
-        robot: the profile.
-        prefix: of the joints' names on topics.
-        message: a JointState; what it does not name is NaN.
-        odometry: an Odometry, or None.
-    """
-    states = JoinedStates(robot, prefix)
-    states.add(message, 0.0, 0)
-    return states.measurement(np.inf, odometry)

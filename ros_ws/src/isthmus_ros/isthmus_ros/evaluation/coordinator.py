@@ -19,14 +19,16 @@ from lifecycle_msgs.msg import Transition as LifecycleTransition
 from isthmus import strict
 from isthmus.robot import load_robot
 from isthmus_ros.common import wire
+from isthmus_ros.common.joined import named_joints
 from isthmus_ros.evaluation.course import Course, RosEpisode
-from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.link import Link, Watched
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 from isthmus_sim.task import Task
 
 __all__ = ["RosEpisode", "RosError", "RosEvaluation", "evaluate_over_ros"]
 
 _PATIENCE = 20.0  # s for discovery
+_SILENCE = 2.0  # s without a word of a monitor, which speaks ten times a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def evaluate_over_ros(
     state_topic = wire.joined("/", robot.ros.state_topic)
     with contextlib.ExitStack() as stack:
         processes: list[NodeProcess] = []
+        prefix = ""
         if not attach:
             domain_id = free_domain() if domain_id is None else domain_id
             environment = stack.enter_context(isolated(domain_id))
@@ -118,13 +121,20 @@ def evaluate_over_ros(
                 nodes["monitor_node"] = {"policy": told["policy"], "specification": str(own)}
             processes = stack.enter_context(_processes(nodes, environment))
         odometry_topic = wire.joined("/", robot.ros.odometry_topic) if robot.ros.odometry_topic else ""
-        link = Link(state_topic, domain_id, processes, odometry_topic=odometry_topic)
+        watched: list[Watched] = [*processes]
+        link = Link(state_topic, domain_id, watched, reliable=not attach, odometry_topic=odometry_topic)
         stack.callback(link.close)
         if attach:
-            clock = link.text("policy_node", "clock")
+            clock, prefix = link.text("policy_node", "clock"), link.text("policy_node", "joint_prefix")
+            link.rely()
+        doubled = link.doubled(named_joints(robot, prefix))
+        stack.callback(doubled.close)
+        watched.append(_Condition(lambda: "; ".join(doubled.look())))
+        if monitor:
+            watched.append(_Condition(lambda: _unwatched(link)))
         for name in ("guard_node", "policy_node"):
             _bring_up(link, name, processes)
-        course = Course(link, task, robot, wall=clock == "wall", monitored=monitor)
+        course = Course(link, task, robot, wall=clock == "wall", monitored=monitor, prefix=prefix)
         episodes = []
         for seed in seeds:
             episodes.append(course.run(seed))
@@ -137,11 +147,28 @@ def evaluate_over_ros(
         return RosEvaluation(tuple(episodes), cadence, clock, steps / course.seconds if course.seconds else 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """Ends every wait once there is a problem."""
+
+    problem: Callable[[], str]
+
+    def check(self) -> None:
+        if problem := self.problem():
+            raise RosError(problem)
+
+
+def _unwatched(link: Link) -> str:
+    return f"nobody watches any more: nothing was heard on monitor/status for {_SILENCE:g} s" if link.unwatched > _SILENCE else ""
+
+
 @contextlib.contextmanager
 def _processes(nodes: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> Iterator[list[NodeProcess]]:
-    started = [NodeProcess(name, parameters, environment) for name, parameters in nodes.items()]
+    started: list[NodeProcess] = []
     clean = False
     try:
+        for name, parameters in nodes.items():
+            started.append(NodeProcess(name, parameters, environment))
         yield started
         clean = True
     finally:

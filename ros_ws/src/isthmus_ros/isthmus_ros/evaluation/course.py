@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +125,7 @@ class Course:
         seconds: that they took, from start to the last state.
     """
 
-    def __init__(self, link: Link, task: Task, robot: Robot, *, wall: bool = False, monitored: bool = False) -> None:
+    def __init__(self, link: Link, task: Task, robot: Robot, *, wall: bool = False, monitored: bool = False, prefix: str = "") -> None:
         """Drive the nodes that the link reaches.
 
         Args:
@@ -134,10 +134,11 @@ class Course:
             robot: its profile.
             wall: the nodes run in wall-clock time, where commands may come too late; in stepped time every one is executed.
             monitored: a `monitor_node` is among them.
+            prefix: of the joints' and frames' names on the robot's topics.
         """
         self._link = link
         self._task = task
-        self._robot = robot
+        self._robot, self._prefix = robot, prefix
         self._monitored = monitored
         self._wall = wall
         self._period = round(task.contract.control_period * 1e9)  # ns
@@ -157,7 +158,7 @@ class Course:
             self._wait_for_monitor(start.inputs)
         before = link.number("motion")
         began = time.perf_counter()
-        self._insist(lambda: link.trigger("policy/start"), _START)
+        link.insist(lambda: link.trigger("policy/start"), _START)
         limit = 60.0 + 2 * task.episode_steps * task.contract.control_period
         link.until(
             lambda: link.number("motion") > before and self._ended(),
@@ -179,8 +180,8 @@ class Course:
         """
         link = self._link
         stamp = self._reset(seed if self._wall else _HOME)
-        self._insist(lambda: link.trigger("guard/reset"), _RESET)
-        self._insist(link.arm, _PATIENCE)
+        link.insist(lambda: link.trigger("guard/reset"), _RESET)
+        link.insist(link.arm, _PATIENCE)
         link.forget()
         return stamp if self._wall else self._reset(seed)
 
@@ -189,24 +190,12 @@ class Course:
         self._link.set_integer("sim_node", "episode_seed", seed)
         return int(self._link.trigger("sim_node/reset"))
 
-    def _insist(self, call: Callable[[], object], seconds: float) -> None:
-        """Repeat a call that is refused until the nodes have found each other, or while a state is late."""
-        patience = time.monotonic() + seconds
-        while True:
-            try:
-                call()
-                return
-            except RosError:
-                if time.monotonic() > patience:
-                    raise
-                self._link.spin(0.1)
-
     def _publish_inputs(self, inputs: Mapping[str, Array], stamp: int) -> None:
         """Publish the inputs, `[1, elements]` each, and wait until the policy node has them and a state of this episode."""
         link = self._link
         wanted = input_report("input", inputs)
         for signal in self._task.contract.inputs:
-            link.publish_input(signal, inputs[signal.name][0].tolist(), self._robot.base_frame)
+            link.publish_input(signal, inputs[signal.name][0].tolist(), self._robot.base_frame, self._prefix)
 
         def arrived() -> bool:
             return link.number("state_stamp") >= stamp and all(link.status.get(key) == value for key, value in wanted.items())
@@ -233,7 +222,7 @@ class Course:
         reached = min((number for number in link.answers if number >= last), default=None)  # nodes that already ran may go on beyond it
         if reached is not None:
             end = wire.nanoseconds_of(link.answers[reached].header.stamp) + self._period - _STAMP_TOLERANCE
-            return max(link.states, default=-1) >= end
+            return not self._history().unheard(end)
         if over := link.status.get("policy") == "idle":  # the last command was dropped, or is on its way
             link.spin(_LAST)
         return over
@@ -325,7 +314,11 @@ class Course:
             return -np.inf, np.inf
         return float(link.status["robustness.low"]), float(link.status["robustness.high"])
 
+    def _history(self) -> StateHistory:
+        """What the robot has said in this episode."""
+        return StateHistory(self._robot, self._prefix, self._link.states.values(), self._link.odometry.values())
+
     def _states(self, times: Sequence[int]) -> list[Measurement]:
         """The newest state at each time, ns."""
-        history = StateHistory(self._robot, states=self._link.states.values(), odometry=self._link.odometry.values())
+        history = self._history()
         return [history.at(time) for time in times]

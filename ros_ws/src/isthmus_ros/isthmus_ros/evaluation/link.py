@@ -21,6 +21,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from isthmus.signals import Signal
 from isthmus_ros.common import wire
+from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.inputs import input_message, input_topic
 from isthmus_ros.common.spin import executor, leave
 from isthmus_ros.evaluation.processes import RosError
@@ -28,6 +29,7 @@ from isthmus_ros.evaluation.processes import RosError
 __all__ = ["Link", "Watched"]
 
 _EVERY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)  # a score needs every message
+_ANY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.BEST_EFFORT)  # of whoever publishes
 _ANSWER = 10.0  # s
 _DISCOVERY = 20.0  # s until a service of a node that has just been started must be there
 
@@ -44,13 +46,14 @@ class Link:
     """Service calls, newest status and everything that was measured and executed.
 
     Attributes:
-        states: stamp in ns → joint state, since the last `forget`.
+        states: stamp in ns → joint state, since the last `forget`; of two about other joints with one stamp, the second has the next number.
         answers: sequence number → what the guard sent for that command, since the last `forget`.
         executed: sequence number → the newest that the guard sent under it, its own braking too, likewise.
         odometry: stamp in ns → odometry, likewise.
         status: newest `guard/status`, `policy/status` and `monitor/status`, key → value; empty before the first.
         cadence: newest diagnostics of the policy node, key → value.
         heard: when the newest joint state came, on the monotonic clock; -inf before the first.
+        unwatched: seconds of listening without a word on `monitor/status`; -inf before the first.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Link:
         processes: Sequence[Watched] = (),
         *,
         commands: bool = True,
+        reliable: bool = True,
         odometry_topic: str = "",
         namespace: str = "/",
     ) -> None:
@@ -70,6 +74,8 @@ class Link:
             domain: ROS domain; None means the environment's.
             processes: children whose death ends every wait; the list may change meanwhile.
             commands: collect what is executed; False for whoever must not disturb.
+            reliable: have lost messages of the robot sent again. A driver that does not offer this would warn of it and not be heard; see
+                `rely`.
             odometry_topic: absolute name of a mobile robot's odometry.
             namespace: of the nodes; services and topics without a leading / are theirs.
         """
@@ -86,18 +92,20 @@ class Link:
         self.executed: dict[int, Any] = {}
         self.odometry: dict[int, Any] = {}
         self.status: dict[str, str] = {}
-        self.heard = -float("inf")
+        self.heard = self.unwatched = -float("inf")
         self.cadence: dict[str, str] = {}
         self._clients: dict[str, Any] = {}
         self._publishers: dict[str, Any] = {}
         node = self._node
-        node.create_subscription(JointState, state_topic, self._receive_state, _EVERY)
+        self._state_topic = str(node.resolve_topic_name(state_topic))
+        self._sensed = [node.create_subscription(JointState, state_topic, self._receive_state, _EVERY if reliable else _ANY)]
         if commands:
             node.create_subscription(JointState, "guard/executed", self._receive_executed, _EVERY)
         if odometry_topic:
-            node.create_subscription(Odometry, odometry_topic, self._receive_odometry, _EVERY)
-        for topic in ("guard/status", "policy/status", "monitor/status"):
+            self._sensed.append(node.create_subscription(Odometry, odometry_topic, self._receive_odometry, _EVERY if reliable else _ANY))
+        for topic in ("guard/status", "policy/status"):
             node.create_subscription(DiagnosticArray, topic, self._receive_status, wire.LATCHED)
+        node.create_subscription(DiagnosticArray, "monitor/status", self._receive_verdict, wire.LATCHED)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._receive_diagnostics, 10)
 
     def forget(self) -> None:
@@ -116,20 +124,51 @@ class Link:
         deadline = time.monotonic() + seconds
         checked = 0.0
         while not condition():
-            self._executor.spin_once(timeout_sec=0.05)
+            self._listen(0.05)
             now = time.monotonic()
             if now - checked > 0.05:
                 checked = now
-                for process in self._processes:
-                    process.check()
+                self.check()
             if now > deadline:
                 raise RosError(otherwise)
+
+    def insist(self, call: Callable[[], object], seconds: float, unless: Callable[[], object] = lambda: False) -> None:
+        """Repeat a call that is refused: nodes may not have found each other yet, or a state is late.
+
+        Args:
+            call: raises a RosError if it is refused.
+            seconds: to go on for.
+            unless: true once there is no sense in going on.
+
+        Raises:
+            RosError: it is still refused; the message is the node's. Or a child process ended.
+        """
+        patience = time.monotonic() + seconds
+        while True:
+            try:
+                call()
+                return
+            except RosError:
+                if time.monotonic() > patience or unless():
+                    raise
+            self.check()
+            self.spin(0.1)
+
+    def check(self) -> None:
+        """Raise, if there is nothing to wait for any more."""
+        for process in self._processes:
+            process.check()
 
     def spin(self, seconds: float) -> None:
         """Take in messages for a while, whatever happens to the processes."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+            self._listen(left)
+
+    def _listen(self, seconds: float) -> None:
+        began = time.monotonic()
+        self._executor.spin_once(timeout_sec=seconds)
+        self.unwatched += min(time.monotonic() - began, seconds)  # no more if this process itself was suspended
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service and wait for its answer.
@@ -192,9 +231,9 @@ class Link:
         if not result.successful:
             raise RosError(f"{node} refused {name} = {value}: {result.reason}")
 
-    def publish_input(self, signal: Signal, values: Sequence[float], base_frame: str) -> None:
-        """Publish an input of the policy."""
-        message = input_message(signal, values, base_frame, self._node.get_clock().now().to_msg())
+    def publish_input(self, signal: Signal, values: Sequence[float], base_frame: str, prefix: str = "") -> None:
+        """Publish an input of the policy; `prefix` is that of the joints' and frames' names on the robot's topics."""
+        message = input_message(signal, values, base_frame, self._node.get_clock().now().to_msg(), prefix)
         topic = input_topic(signal)
         if topic not in self._publishers:
             self._publishers[topic] = self._node.create_publisher(type(message), topic, wire.LATCHED)
@@ -203,6 +242,18 @@ class Link:
     def number(self, key: str) -> int:
         """An integer of the newest status, -1 before the first."""
         return int(self.status.get(key, "-1"))
+
+    def rely(self) -> None:
+        """Have lost messages of the robot sent again from now on, where all that publish them offer that."""
+        for place, heard in enumerate(self._sensed):
+            ends = self._node.get_publishers_info_by_topic(heard.topic_name)
+            if ends and all(end.qos_profile.reliability == ReliabilityPolicy.RELIABLE for end in ends):
+                self._sensed[place] = self._node.create_subscription(heard.msg_type, heard.topic_name, heard.callback, _EVERY)
+                self._node.destroy_subscription(heard)
+
+    def doubled(self, joints: Sequence[str]) -> DoubledJoints:
+        """Looks whether two publishers name the same of these joints."""
+        return doubled_joints(self._node, self._state_topic, joints)
 
     def state_times(self) -> Any:
         """Stamps of the collected states, sorted, ns, `[T]`."""
@@ -214,7 +265,10 @@ class Link:
 
     def _receive_state(self, message: Any) -> None:
         self.heard = time.monotonic()
-        self.states.setdefault(wire.nanoseconds_of(message.header.stamp), message)
+        place = wire.nanoseconds_of(message.header.stamp)
+        while place in self.states and set(self.states[place].name) != set(message.name):
+            place += 1
+        self.states.setdefault(place, message)
 
     def _receive_odometry(self, message: Any) -> None:
         self.odometry.setdefault(wire.nanoseconds_of(message.header.stamp), message)
@@ -226,6 +280,10 @@ class Link:
 
     def _receive_status(self, message: Any) -> None:
         self.status = {**self.status, **_values(message)}
+
+    def _receive_verdict(self, message: Any) -> None:
+        self.unwatched = 0.0
+        self._receive_status(message)
 
     def _receive_diagnostics(self, message: Any) -> None:
         values = _values(message)

@@ -24,7 +24,9 @@ from isthmus.robot import Robot, load_robot
 from isthmus.specification import Specification
 from isthmus_ros.common import wire
 from isthmus_ros.common.contract_file import read_contract, read_specification
+from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.inputs import InputTopics, input_report
+from isthmus_ros.common.joined import named_joints
 from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.parameters import choice, declare
 from isthmus_ros.common.spin import run_node
@@ -46,20 +48,22 @@ class MonitorNode(CarefulNode):
         declare(self, "specification", "", "YAML file with a specification of your own: formula, signals; empty means the policy's")
         declare(self, "robot", "", "name of the robot profile; empty means the one that the policy names")
         declare(self, "robots_dir", "", "folder with robot profiles of your own, searched first")
-        declare(self, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
+        declare(self, "joint_prefix", "", "prefix of the joints' and frames' names on the robot's topics")
         declare(self, "on_violation", "report", "report: say so; hold: brake by guard/hold, which good commands clear; stop: by guard/stop")
         declare(self, "margin", 0.0, "robustness below which it counts as violated, in units of the formula", low=-1e6, high=1e6)
         declare(self, "autostart", True, "configure and activate without being asked")
         self._watch: RunWatch | None = None
         self._robot: Robot | None = None
         self._inputs: InputTopics | None = None
+        self._doubled: DoubledJoints | None = None
         self._acted = -1  # the motion in which something had to be said or done
+        self._due = False  # the guard has not been called yet
         self._service: Any = None
         self._owned: list[Callable[[], object]] = []
         self._status = self.create_publisher(DiagnosticArray, "monitor/status", wire.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(0.1, self.published, clock=steady)
+        self.create_timer(0.1, self._look, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         if self.get_parameter("autostart").value and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
@@ -76,9 +80,13 @@ class MonitorNode(CarefulNode):
         if robot.ros is None:
             raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
         self.clean_up()
-        self._inputs = inputs = InputTopics(self, contract, robot.base_frame, self.published)
+        prefix = self.text("joint_prefix")
+        self._inputs = inputs = InputTopics(self, contract, robot.base_frame, self.published, prefix)
         self._owned.append(inputs.close)
-        self._watch, self._robot = RunWatch(specification, contract, robot, inputs.values, self.text("joint_prefix")), robot
+        self._watch, self._robot = RunWatch(specification, contract, robot, inputs.values, prefix), robot
+        topic = str(self.resolve_topic_name(wire.joined(self.get_namespace(), robot.ros.state_topic)))
+        self._doubled = doubled_joints(self, topic, named_joints(robot, prefix))
+        self._owned.append(self._doubled.close)
         if action in _SERVICES:
             self._service = self.create_client(Trigger, _SERVICES[action])
             self._owned.append(functools.partial(self.destroy_client, self._service))
@@ -95,7 +103,8 @@ class MonitorNode(CarefulNode):
         """Release the topics."""
         for release in self._owned:
             release()
-        self._owned, self._watch, self._robot, self._inputs, self._service, self._acted = [], None, None, None, None, -1
+        self._owned, self._watch, self._robot, self._inputs, self._service, self._doubled = [], None, None, None, None, None
+        self._acted, self._due = -1, False
 
     def rest(self) -> bool:
         """It is always at rest."""
@@ -107,6 +116,17 @@ class MonitorNode(CarefulNode):
     def published(self) -> None:
         """Publish `monitor/status`."""
         self._publish(self._status, "monitor")
+
+    def _look(self) -> None:
+        """Of joints that two publishers name nobody can tell the value; a guard that was not there when it was needed may be there now."""
+        watch = self._watch
+        if watch is not None and self._doubled is not None:
+            twice = "; ".join(self._doubled.look())
+            self.say_change("publishers", twice, "warning")
+            if twice and watch.give_up(twice):
+                self._judge(watch)
+            self._act(watch)
+        self.published()
 
     def _publish_diagnostics(self) -> None:
         self._publish(self._diagnostics, f"{self.get_fully_qualified_name()}: specification")
@@ -188,12 +208,19 @@ class MonitorNode(CarefulNode):
         what = "violated" if self._violates(watch) else f"cannot be watched any further, {watch.problem},"
         self.get_logger().error(f"{what} at sample {watch.verdict.sample}: {watch.formula}; {values}")
         self.published()
-        if self._service is None:
+        self._due = self._service is not None
+        self._act(watch)
+
+    def _act(self, watch: RunWatch) -> None:
+        """Call the guard, if that is due; tried again as long as nobody offers the service, and the motion is the same."""
+        self._due = self._due and watch.motion == self._acted
+        if not self._due:
             return
-        if not self._service.service_is_ready():
-            self.get_logger().error(f"nobody offers {self._service.srv_name}")
-            return
-        self._service.call_async(Trigger.Request()).add_done_callback(self._answered)
+        ready = self._service.service_is_ready()
+        self.say_change("service", "" if ready else f"nobody offers {self._service.srv_name}", "error")
+        if ready:
+            self._due = False
+            self._service.call_async(Trigger.Request()).add_done_callback(self._answered)
 
     def _answered(self, future: Any) -> None:
         if not (answer := future.result()).success:
@@ -201,11 +228,13 @@ class MonitorNode(CarefulNode):
 
 
 def _follow(watch: RunWatch, message: Any) -> None:
-    """Take the policy's status, wherever it is told."""
+    """Take the policy's status, wherever it is told; what anybody else says there is none."""
     values = {pair.key: pair.value for status in message.status for pair in status.values}
-    if "run_sequence" in values:
+    try:
         ended = values["policy"] == "idle"
         watch.follow(int(values["motion"]), int(values["run_sequence"]), int(values["sequence"]) if ended else -1)
+    except (KeyError, ValueError):
+        return
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -101,15 +101,22 @@ class RunWatch:
         if motion == self.motion:
             self._last = last
 
+    def give_up(self, problem: str) -> bool:
+        """Watch this run no further; True if that is new. Before the first run, and of one that is decided, there is nothing to give up."""
+        if self._first < 0 or self._last >= 0 or self.finished or self.problem:
+            return False
+        self.problem = problem
+        return True
+
     def advance(self) -> bool:
         """Take all samples that are complete; True if what is known has changed, or a problem has come up."""
         changed, known_problem = False, self.problem
         while not (self.finished or self.problem) and (time := self._next()) is not None:
             inputs = self._inputs()
-            if not self.history.reaches(time) or (missing := self._needed - inputs.keys()):
+            missing = self._needed - inputs.keys()
+            if silent := self.history.unheard(time) or (f"input {min(missing)!r}" if missing else ""):
                 if self._newest[1] - time <= _PATIENCE:
                     break
-                silent = f"input {min(missing)!r}" if self.history.reaches(time) else "the robot's state"
                 self.problem = f"{silent} has been missing for {_PATIENCE / 1e9:g} s of the run"
             else:
                 before = self.verdict
@@ -117,8 +124,8 @@ class RunWatch:
                     signals = self._signals.read(self.history.at(time), inputs)
                     self.values = {name: float(values[0]) for name, values in signals.items()}
                     after = self._monitor.update(self.values)
-                except (KeyError, ValueError) as error:
-                    self.problem = str(error.args[0])
+                except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # nothing that was said may end the watcher
+                    self.problem = str(error.args[0] if error.args else error)
                 else:
                     changed |= (after.low, after.high) != (before.low, before.high)
         self._forget()

@@ -112,7 +112,7 @@ def bind(
         plant = RemotePlant(node, setup)
         drive = AskingDrive(plant, setup.contract, on_silence=on_silence)
         stops = StopServices(node, setup.profile, setup.namespace)
-    inputs = InputTopics(node, setup.contract, setup.robot.base_frame, on_input)
+    inputs = InputTopics(node, setup.contract, setup.robot.base_frame, on_input, setup.prefix)
     cameras = CameraInputs(node, setup.contract, setup.robot, setup.namespace, camera_patience) if sees else None
     if cameras is not None:
         plant.images, drive.sight = cameras.images, cameras.fault

@@ -109,8 +109,10 @@ class Motion:
         self._thread = threading.Thread(target=self._drive, args=(goal,), name="control loop", daemon=True)
         self.step.drive(self._thread)
 
-    def stop(self) -> None:
-        """Ask for braking to standstill; the guard stays armed. Returns at once."""
+    def stop(self, failure: str = "") -> None:
+        """Ask for braking to standstill; the guard stays armed. Returns at once. With a `failure`, this is why the motion ends by itself."""
+        if failure and self.moving:
+            self._fail(failure)
         self._halt.set()
 
     def look(self) -> None:

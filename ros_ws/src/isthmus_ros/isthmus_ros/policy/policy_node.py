@@ -26,6 +26,7 @@ from isthmus_ros.common.spin import run_node
 from isthmus_ros.policy.binding import Binding, bind
 from isthmus_ros.policy.motion import Motion
 from isthmus_ros.policy.reports import cadence_report, policy_status
+from isthmus_ros.policy.watcher import Watcher
 
 __all__ = ["PolicyNode", "main"]
 
@@ -45,6 +46,8 @@ class PolicyNode(CarefulNode):
     motion_type: type[Motion] = Motion
 
     def __init__(self, name: str = "policy_node") -> None:
+        self.motion: Motion | None = None
+        self.bound: Binding | None = None
         super().__init__(name)
         declare_setup(self)
         declare(self, "shadow", False, "decide and record, but command nothing: decisions go to policy/shadow, and nothing is armed")
@@ -53,10 +56,10 @@ class PolicyNode(CarefulNode):
         declare(self, "camera_timeout", 0.3, "s in motion that a camera may be silent or show the same picture", low=0.02, high=5.0)
         declare(self, "max_steps", 0, "control periods after which a run ends by itself; 0 means never", low=0, high=2**31 - 1)
         declare(self, "record", "", "path prefix of MCAP traces, one file per run; empty means no recording")
+        declare(self, "watched", False, "move only while monitor_node speaks: without it nothing is started, and a motion ends")
         self.shadow = bool(self.get_parameter("shadow").value)
-        self.motion: Motion | None = None
-        self.bound: Binding | None = None
         self._inactive = "it has not been activated"  # why it does nothing; "" while it is active
+        self._watcher = Watcher(self, _LOOK) if self.get_parameter("watched").value else None
         self._publishing = threading.Lock()
         self._status = self.create_publisher(DiagnosticArray, "policy/status", wire.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
@@ -168,8 +171,12 @@ class PolicyNode(CarefulNode):
             self._diagnostics.publish(cadence_report(self.motion, setup.digest, name, setup.robot.name, now))
 
     def _look(self) -> None:
+        unwatched = self._watcher.look() if self._watcher else ""
         if self.motion is None or self.bound is None:
             return
+        if unwatched and self.motion.moving:
+            self.motion.stop(unwatched)
+            self.say_change("watcher", unwatched, "error")
         self.motion.look()
         guarded = self.bound.guarded
         if guarded is None or not guarded.realtime:
@@ -193,6 +200,9 @@ class PolicyNode(CarefulNode):
         self._refuse_motion(motion)
         if motion.hung:
             return "the policy hangs: it has not returned from its last decision; restart the node"
+        if self._watcher and (unwatched := self._watcher.problem):
+            return unwatched
+        self.say_change("watcher", "")
         goal, problems = bound.way()
         if problems:
             return "; ".join(problems)

@@ -12,7 +12,7 @@ from isthmus.records import Array, Measurement, reorder
 __all__ = ["MAX_RAMP", "PEAK_SPEED", "Ramp", "ramp_goal"]
 
 MAX_RAMP = 0.5
-"""Furthest joint distance that is ramped to the start pose, rad: nothing here plans around obstacles."""
+"""Furthest joint distance that is ramped to the start pose, rad or m: nothing here plans around obstacles."""
 
 PEAK_SPEED = 0.25
 """No joint is commanded faster, rad/s (m/s for prismatic joints)."""
@@ -86,10 +86,12 @@ def ramp_goal(contract: Contract, measurement: Measurement) -> tuple[dict[str, f
     if all(abs(gap) <= contract.start[joint][1] for joint, gap in distance.items()):
         return None, []
     far = max(distance, key=lambda joint: abs(distance[joint]))
+    units = dict(zip(contract.action.elements, contract.action.units, strict=True))
+    unit = "m" if units.get(far) in ("m", "m/s", "N") else "rad"
     if contract.mode == "effort":
-        return None, [f"{far} is {distance[far]:+.3f} rad from the start pose, and an effort-controlled robot is not ramped"]
+        return None, [f"{far} is {distance[far]:+.3f} {unit} from the start pose, and an effort-controlled robot is not ramped"]
     if abs(distance[far]) > MAX_RAMP:
         return None, [
-            f"{far} is {distance[far]:+.3f} rad from the start pose; at most {MAX_RAMP:g} rad are ramped, at {PEAK_SPEED:g} rad/s"
+            f"{far} is {distance[far]:+.3f} {unit} from the start pose; at most {MAX_RAMP:g} {unit} are ramped, at {PEAK_SPEED:g} {unit}/s"
         ]
     return {joint: contract.start[joint][0] for joint in joints}, []

@@ -5,6 +5,7 @@ It only listens. Messages are kept as the bytes that came, and a disk that is sl
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ from isthmus.robot import load_robot
 from isthmus_ros.common import wire
 from isthmus_ros.common.contract_file import read_contract
 from isthmus_ros.common.definitions import definition_of, type_name
+from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.lifecycle import CarefulNode
+from isthmus_ros.common.listening import hear_everybody
 from isthmus_ros.common.parameters import declare
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.recording.bag import Bag, BagTopic
@@ -49,7 +52,10 @@ class RecordNode(CarefulNode):
         declare(self, "autostart", True, "configure and activate without being asked")
         self._topics: list[Recorded] = []
         self._metadata: dict[str, str] = {}
-        self._recording: Any = []
+        self._recording: list[list[Any]] = []
+        self._state_topic = ""
+        self._doubled: DoubledJoints | None = None
+        self._twice = ""  # who publishes the same joint
         self._thread: BagThread | None = None
         self._folder = ""
         self._warned = ""
@@ -58,6 +64,7 @@ class RecordNode(CarefulNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self.create_timer(1.0, self.published, clock=self._steady)
+        self.create_timer(0.2, self._look, clock=self._steady)
         if self.get_parameter("autostart").value:
             self._begin()
 
@@ -70,6 +77,7 @@ class RecordNode(CarefulNode):
         robot = load_robot(self.text("robot") or contract.robot, [Path(folder)] if folder else [])
         clock = bool(self.get_parameter("use_sim_time").value)
         self._topics = recorded_topics(robot, contract, self.get_namespace(), clock=clock)
+        self._state_topic = wire.joined(self.get_namespace(), robot.ros.state_topic) if robot.ros else ""
         self._metadata = {"robot": robot.name, "contract": contract.to_json().decode(), "digest": contract.digest()}
 
     def activate(self) -> None:
@@ -85,16 +93,20 @@ class RecordNode(CarefulNode):
         self._thread = BagThread(bag, queue=self._bytes("queue"), max_size=self._bytes("max_size"), min_free=self._bytes("min_free"))
         self._executed = names.index(self.resolve_topic_name("guard/executed"))
         self._recording = [
-            self.create_subscription(topic.kind, topic.name, self._keeper(index), topic.quality, raw=True)
+            hear_everybody(self, topic.kind, topic.name, self._keeper(index), topic.quality, raw=True)
             for index, topic in enumerate(self._topics)
         ]
+        self._doubled = doubled_joints(self, str(self.resolve_topic_name(self._state_topic)))
         self.get_logger().info(f"recording {len(topics)} topics into {bag.folder}")
 
     def deactivate(self) -> None:
         """Close the recording."""
-        for subscription in self._recording:
+        for subscription in itertools.chain(*self._recording):
             self.destroy_subscription(subscription)
         self._recording = []
+        if self._doubled is not None:
+            self._doubled.close()
+        self._doubled, self._twice = None, ""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -129,10 +141,17 @@ class RecordNode(CarefulNode):
             self.get_logger().warning(problem)
         if not problem and thread.dropped:
             problem = f"{thread.dropped} messages were dropped: the disk is too slow"
+        problem = problem or self._twice
         values = {"folder": self._folder, "written": str(thread.written), "dropped": str(thread.dropped), "queued": str(thread.queued)}
         name = f"{self.get_fully_qualified_name()}: recording"
         now = self.get_clock().now().to_msg()
         self._diagnostics.publish(wire.diagnostics(now, int(bool(problem)), name, problem or "recording", self._metadata["robot"], values))
+
+    def _look(self) -> None:
+        """Whoever plays the recording cannot tell the publishers of a joint from each other."""
+        if self._doubled is not None:
+            self._twice = "; ".join(self._doubled.look())
+            self.say_change("publishers", self._twice, "warning")
 
     def _keeper(self, index: int) -> Callable[[bytes], None]:
         clock = self.get_clock()

@@ -31,7 +31,14 @@ class CameraTopics:
     """Publishes the pictures of each camera on its topic, by default `<camera>/image_raw`, and `camera_info` beside it, in the robot's namespace."""
 
     def __init__(
-        self, node: Any, plant: Any, cameras: Sequence[Camera], rate: float, namespace: str, profile: RosProfile | None = None
+        self,
+        node: Any,
+        plant: Any,
+        cameras: Sequence[Camera],
+        rate: float,
+        namespace: str,
+        profile: RosProfile | None = None,
+        prefix: str = "",
     ) -> None:
         """Create the publishers.
 
@@ -42,6 +49,7 @@ class CameraTopics:
             rate: pictures per second and camera; 0 means none.
             namespace: of the topics.
             profile: of the robot; names the topics.
+            prefix: of the frames' names.
 
         Raises:
             ValueError: the simulator has no cameras.
@@ -50,6 +58,7 @@ class CameraTopics:
         if self._cameras and not hasattr(plant, "picture"):
             raise ValueError("this plant has no cameras; camera_rate must be 0")
         self._eye: _Eye = plant
+        self._prefix = prefix
         self._every = round(1e9 / rate) if rate else 0
         self._next = 0
         self._publishers = {}
@@ -78,8 +87,9 @@ class CameraTopics:
         if faults.on("silent_cameras"):
             return
         images, information = self._publishers[camera.name]
-        images.publish(image_message(camera, stamp, _damaged(picture, faults), "bgr8" if faults.on("image_bgr") else camera.spec.encoding))
-        information.publish(camera_information(camera, stamp))
+        encoding = "bgr8" if faults.on("image_bgr") else camera.spec.encoding
+        images.publish(image_message(camera, stamp, _damaged(picture, faults), encoding, self._prefix))
+        information.publish(camera_information(camera, stamp, self._prefix))
 
 
 def _damaged(picture: Array, faults: Faults) -> Array:
@@ -89,19 +99,19 @@ def _damaged(picture: Array, faults: Faults) -> Array:
     return np.asarray(picture[np.ix_(rows, columns)])
 
 
-def image_message(camera: Camera, stamp: int, picture: Array, encoding: str) -> Any:
-    """A picture `[H, W, C]` uint8 as sensor_msgs/Image, in the camera's optical frame."""
+def image_message(camera: Camera, stamp: int, picture: Array, encoding: str, prefix: str = "") -> Any:
+    """A picture `[H, W, C]` uint8 as sensor_msgs/Image, in the camera's optical frame, which is called with the prefix."""
     message = Image(height=picture.shape[0], width=picture.shape[1], encoding=encoding, step=picture.shape[1] * picture.shape[2])
-    message.header.stamp, message.header.frame_id = wire.time_of(stamp), f"{camera.name}_optical_frame"
+    message.header.stamp, message.header.frame_id = wire.time_of(stamp), f"{prefix}{camera.name}_optical_frame"
     message.data.frombytes(np.ascontiguousarray(picture).tobytes())
     return message
 
 
-def camera_information(camera: Camera, stamp: int) -> Any:
+def camera_information(camera: Camera, stamp: int, prefix: str = "") -> Any:
     """Calibration of a simulated camera: a pinhole that sees what the robot's image pipeline makes of its pictures, so without distortion."""
     fx, fy, cx, cy = rectified_intrinsics(camera.spec, camera.field_of_view)
     message = CameraInfo(height=camera.spec.height, width=camera.spec.width, distortion_model="plumb_bob", d=[0.0] * 5)
-    message.header.stamp, message.header.frame_id = wire.time_of(stamp), f"{camera.name}_optical_frame"
+    message.header.stamp, message.header.frame_id = wire.time_of(stamp), f"{prefix}{camera.name}_optical_frame"
     message.k = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
     message.r = np.eye(3).ravel().tolist()
     message.p = [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]

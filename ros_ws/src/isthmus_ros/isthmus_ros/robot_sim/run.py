@@ -66,7 +66,9 @@ class SimRun:
         self._executed: Any = None
         self._fresh = self._silent = False
         self._topics = RobotTopics(node, profile, settings.namespace, settings.prefix, transforms=settings.transforms)
-        self._cameras = CameraTopics(node, plant, profile.cameras, settings.camera_rate, settings.namespace, profile.ros)
+        self._cameras = CameraTopics(
+            node, plant, profile.cameras, settings.camera_rate, settings.namespace, profile.ros, prefix=settings.prefix
+        )
         self._commands = CommandTopics(
             wire.joined(settings.namespace, topic),
             transport,

@@ -40,7 +40,7 @@ class RobotTopics:
             node: rclpy node that owns them.
             robot: the profile.
             namespace: in which the profile's topics are resolved.
-            prefix: of the joint names.
+            prefix: of the joints' and frames' names.
             transforms: publish the transform from odom to a mobile robot's base, if tf2_msgs is installed.
         """
         profile = robot.ros or RosProfile({})
@@ -83,7 +83,7 @@ class RobotTopics:
             self.release()
         if (self._odometry or self._transforms) and not (faults.on("silent") or faults.on("silent_odometry")):
             moved = stamp + round(1e9 * faults.number("odometry_offset"))
-            message = odometry_message(moved, measurement, self._robot.base_frame, self._base)
+            message = odometry_message(moved, measurement, self._robot.base_frame, self._base, self._prefix)
             if faults.on("nan_odometry"):
                 message.twist.twist.linear.x = message.twist.twist.angular.z = math.nan
             if self._odometry:
@@ -116,10 +116,10 @@ def state_sample(stamp: int, measurement: Measurement, robot: Robot) -> StateSam
     return StateSample(stamp, names, position, velocity, effort)
 
 
-def odometry_message(stamp: int, measurement: Measurement, frame: str, base: str) -> Any:
-    """Odometry of a mobile robot: pose of the base in the frame, twist in the base's own."""
-    message = Odometry(child_frame_id=base)
-    message.header.stamp, message.header.frame_id = wire.time_of(stamp), frame
+def odometry_message(stamp: int, measurement: Measurement, frame: str, base: str, prefix: str) -> Any:
+    """Odometry of a mobile robot: pose of the base in the frame, twist in the base's own; both frames are called with the prefix."""
+    message = Odometry(child_frame_id=prefix + base)
+    message.header.stamp, message.header.frame_id = wire.time_of(stamp), prefix + frame
     pose, twist = message.pose.pose, message.twist.twist
     place, speed = measurement.poses[base][0].tolist(), measurement.twists[base][0].tolist()
     pose.position.x, pose.position.y, pose.position.z = place[:3]

@@ -1,0 +1,48 @@
+"""`isthmus train bc`: behaviour cloning, from recordings or a task's script to a policy file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import tyro
+
+from isthmus_cli.train.options import TrainOptions
+from isthmus_policies.bc import BcConfig, bc_config
+
+__all__ = ["TrainBc"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainBc(TrainOptions):
+    """Clone what recordings did (--offline), or the task's scripted solution (--scripted), by regression. Defaults are those tuned for the task.
+
+    A step is an update. The policy is a start for: isthmus train sac TASK --from POLICY.
+
+    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
+    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
+    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
+
+    Attributes:
+        config: settings of the learner.
+    """
+
+    config: BcConfig = field(default_factory=BcConfig)
+
+    @classmethod
+    def defaults(cls, words: Sequence[str]) -> TrainBc:
+        """What holds where nothing is typed: the settings tuned for the task among the words.
+
+        Raises:
+            ValueError: the first word is no task; the message lists the known ones.
+        """
+        name = cls.named(words)
+        return cls(task=tyro.MISSING, config=bc_config(name) if name else BcConfig())
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: unknown task or plant, or a setting out of range.
+        """
+        return self.train("bc", self.config)

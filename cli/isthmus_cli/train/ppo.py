@@ -1,0 +1,46 @@
+"""`isthmus train ppo`: proximal policy optimisation in simulation, from a task to a policy file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import tyro
+
+from isthmus_cli.train.options import TrainOptions
+from isthmus_policies.ppo import PpoConfig, ppo_config
+
+__all__ = ["TrainPpo"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainPpo(TrainOptions):
+    """Train with proximal policy optimisation (Schulman et al. 2017) in many rows. Defaults are those tuned for the task.
+
+    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
+    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
+    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
+
+    Attributes:
+        config: settings of the learner.
+    """
+
+    config: PpoConfig = field(default_factory=PpoConfig)
+
+    @classmethod
+    def defaults(cls, words: Sequence[str]) -> TrainPpo:
+        """What holds where nothing is typed: the settings tuned for the task among the words.
+
+        Raises:
+            ValueError: the first word is no task; the message lists the known ones.
+        """
+        name = cls.named(words)
+        return cls(task=tyro.MISSING, config=ppo_config(name) if name else PpoConfig())
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: unknown task or plant, or a setting out of range.
+        """
+        return self.train("ppo", self.config)
