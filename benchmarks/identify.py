@@ -41,8 +41,34 @@ MODEL = """<mujoco><option timestep="{dt}" integrator="implicitfast"/><worldbody
 <body name="slug" pos="0.25 0 0"><inertial pos="{sx} 0 0" mass="0.4" diaginertia="0.0005 0.0005 0.0005"/></body>
 </body></body></body></worldbody>
 <actuator><motor joint="j1"/><motor joint="j2"/><motor joint="j3"/></actuator></mujoco>"""
-NOMINAL = {"d1": 0.5, "d2": 0.5, "d3": 0.5, "f1": 0.3, "f2": 0.3, "f3": 0.3, "a1": 0.05, "a2": 0.05, "a3": 0.05, "m2": 1.2, "m3": 0.8, "sx": 0.0}
-TRUTH = {"d1": 0.9, "d2": 1.2, "d3": 0.35, "f1": 0.5, "f2": 0.7, "f3": 0.15, "a1": 0.08, "a2": 0.09, "a3": 0.03, "m2": 1.45, "m3": 0.65, "sx": 0.05}
+NOMINAL = {
+    "d1": 0.5,
+    "d2": 0.5,
+    "d3": 0.5,
+    "f1": 0.3,
+    "f2": 0.3,
+    "f3": 0.3,
+    "a1": 0.05,
+    "a2": 0.05,
+    "a3": 0.05,
+    "m2": 1.2,
+    "m3": 0.8,
+    "sx": 0.0,
+}
+TRUTH = {
+    "d1": 0.9,
+    "d2": 1.2,
+    "d3": 0.35,
+    "f1": 0.5,
+    "f2": 0.7,
+    "f3": 0.15,
+    "a1": 0.08,
+    "a2": 0.09,
+    "a3": 0.03,
+    "m2": 1.45,
+    "m3": 0.65,
+    "sx": 0.05,
+}
 BOUNDS = {"d": (0.0, 2.0), "f": (0.0, 1.0), "a": (0.0, 0.2), "m2": (0.5, 2.5), "m3": (0.3, 1.5), "s": (-0.12, 0.12)}
 QUANTITIES = {"d": "j{}.damping", "f": "j{}.frictionloss", "a": "j{}.armature", "m": "link{}.mass", "s": "slug.com_x"}
 JOINTS = ("j1", "j2", "j3")
@@ -85,7 +111,9 @@ def log(seed: int, dt: float = 0.0005) -> Log:
     data = mujoco.MjData(model)
     moments = np.arange(2400) * 0.005
     frequency, phase = generator.uniform(0.2, 2.0, (3, 6)), generator.uniform(0, 2 * np.pi, (3, 6))
-    wanted = np.stack([0.25 * np.sin(2 * np.pi * f[:, None] * moments + p[:, None]).sum(0) for f, p in zip(frequency, phase, strict=True)], axis=1)
+    wanted = np.stack(
+        [0.25 * np.sin(2 * np.pi * f[:, None] * moments + p[:, None]).sum(0) for f, p in zip(frequency, phase, strict=True)], axis=1
+    )
     data.qpos[:] = wanted[0]
     positions, velocities, commands, sent = [], [], [], []
     steps, late = round(0.005 / dt), round(DELAY / dt)
@@ -181,10 +209,15 @@ def go2(folder: Path) -> dict[str, object]:
     """First half fitted, second half predicted over 8 s from the measured start."""
     joints = [f"{leg}_{part}" for leg in ("FL", "FR", "RL", "RR") for part in ("hip", "thigh", "calf")]
     names = [f"{joint}_joint" for joint in joints]
-    columns = {kind: {name: Channel(f"{prefix}_{joint}") for name, joint in zip(names, joints, strict=True)} for kind, prefix in (("position", "q"), ("position_command", "target"))}
+    columns = {
+        kind: {name: Channel(f"{prefix}_{joint}") for name, joint in zip(names, joints, strict=True)}
+        for kind, prefix in (("position", "q"), ("position_command", "target"))
+    }
     bounds = {"damping": (0.0, 3.0), "frictionloss": (0.0, 3.0), "gain": (0.5, 2.0)}
     unknown = [Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in bounds.items()]
-    file = ParameterFile((*unknown, Unknown("action_delay", 0.0, 0.05)), signals=Signals(Channel("time"), columns), servo={"": Servo(20.0, 1.5)})
+    file = ParameterFile(
+        (*unknown, Unknown("action_delay", 0.0, 0.05)), signals=Signals(Channel("time"), columns), servo={"": Servo(20.0, 1.5)}
+    )
     target = find_target(str(folder / "go2.xml"))
     (whole,) = open_logs([folder / "log.csv"], file, target)
     half = whole.time[len(whole.time) // 2]
@@ -213,9 +246,15 @@ def go2(folder: Path) -> dict[str, object]:
 def tx40(folder: Path) -> dict[str, object]:
     """Frictions, rotor inertias and offsets of the four joints that are not coupled, in closed form."""
     names = [f"joint_{number}" for number in range(1, 7)]
-    columns = {kind: {name: Channel(f"{prefix}{number}") for number, name in enumerate(names, 1)} for kind, prefix in (("position", "q"), ("effort", "tau"))}
+    columns = {
+        kind: {name: Channel(f"{prefix}{number}") for number, name in enumerate(names, 1)}
+        for kind, prefix in (("position", "q"), ("effort", "tau"))
+    }
     bounds = {"damping": (0.0, 20.0), "frictionloss": (0.0, 20.0), "armature": (0.0, 1.0)}
-    file = ParameterFile(tuple(Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in bounds.items()), signals=Signals(Channel("t"), columns))
+    file = ParameterFile(
+        tuple(Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in bounds.items()),
+        signals=Signals(Channel("t"), columns),
+    )
     target = find_target(str(folder / "tx40.urdf"))
     problem = make_problem(target, file, open_logs([folder / "log.csv"], file, target))
     found = inverse_dynamics(problem)

@@ -5,7 +5,15 @@ import numpy as np
 
 NOMINAL = {"d1": 0.4, "d2": 0.3, "f1": 0.2, "f2": 0.1, "a1": 0.04, "a2": 0.03, "m2": 0.8}
 TRUTH = {"d1": 0.7, "d2": 0.2, "f1": 0.35, "f2": 0.15, "a1": 0.06, "a2": 0.02, "m2": 1.1}
-NAMES = {"d1": "j1.damping", "d2": "j2.damping", "f1": "j1.frictionloss", "f2": "j2.frictionloss", "a1": "j1.armature", "a2": "j2.armature", "m2": "link2.mass"}
+NAMES = {
+    "d1": "j1.damping",
+    "d2": "j2.damping",
+    "f1": "j1.frictionloss",
+    "f2": "j2.frictionloss",
+    "a1": "j1.armature",
+    "a2": "j2.armature",
+    "m2": "link2.mass",
+}
 
 MODEL = """<mujoco><option timestep="0.005" integrator="implicitfast"/><worldbody>
 <body name="link1"><joint name="j1" axis="0 1 0" damping="{d1}" frictionloss="{f1}" armature="{a1}"/>
@@ -36,7 +44,9 @@ def simulate(values=TRUTH, *, actuators=MOTORS, seconds=6.0, delay=2, seed=0, st
     count = int(seconds * 100)
     time = np.arange(count) * 0.01
     frequency, phase = generator.uniform(0.3, 2.5, (2, 5)), generator.uniform(0, 2 * np.pi, (2, 5))
-    wanted = np.stack([0.25 * np.sin(2 * np.pi * f[:, None] * time + p[:, None]).sum(0) for f, p in zip(frequency, phase, strict=True)], axis=1)
+    wanted = np.stack(
+        [0.25 * np.sin(2 * np.pi * f[:, None] * time + p[:, None]).sum(0) for f, p in zip(frequency, phase, strict=True)], axis=1
+    )
     wanted[:, 0] -= 0.5
     if still:
         wanted[:, 1] = 0.0

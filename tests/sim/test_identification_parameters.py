@@ -19,7 +19,8 @@ from isthmus_sim.plants.mujoco_parameters import ELSEWHERE, RowParameters
 
 CAN = """<mujoco><worldbody><body name="stand" pos="0 0 1"><geom size=".1" friction="0.7"/></body>
 <body name="arm"><joint name="j" axis="0 1 0" damping="0.1"/><geom size=".05" pos=".2 0 0" mass="1"/>
-<body name="hand" pos=".4 0 0"><joint name="w" axis="0 1 0"/><inertial pos="0.1 0 0.02" mass="0.5" fullinertia="0.003 0.002 0.004 0.0003 0 0"/></body></body>
+<body name="hand" pos=".4 0 0"><joint name="w" axis="0 1 0"/>
+<inertial pos="0.1 0 0.02" mass="0.5" fullinertia="0.003 0.002 0.004 0.0003 0 0"/></body></body>
 </worldbody><actuator><position joint="j" kp="10" kv="1"/><position joint="w" kp="5" kv=".5"/></actuator></mujoco>"""
 
 
@@ -42,7 +43,7 @@ def test_every_setter_changes_what_the_model_does():
         assert changed, name
         fields[name] = changed
         writer.write(np.arange(2), {})  # back to nominal
-        for field, values in writer._fields.items():
+        for values in writer._fields.values():
             np.testing.assert_allclose(np.asarray(values[1], dtype=float), np.asarray(values[0], dtype=float), atol=1e-12, err_msg=name)
     assert fields["hand.com_x"] == ["body_ipos"]
     assert set(fields["j.damping_gain"]) == {"actuator_biasprm"}
@@ -51,11 +52,17 @@ def test_every_setter_changes_what_the_model_does():
 def test_a_payload_is_a_body_that_is_there():
     spec = mujoco.MjSpec.from_string(CAN)
     model = spec.compile()
-    loaded = CAN.replace("</body></body>", '<body pos="0.05 0.02 -0.1"><inertial pos="0 0 0" mass="0.8" diaginertia="1e-12 1e-12 1e-12"/></body></body></body>', 1)
+    loaded = CAN.replace(
+        "</body></body>",
+        '<body pos="0.05 0.02 -0.1"><inertial pos="0 0 0" mass="0.8" diaginertia="1e-12 1e-12 1e-12"/></body></body></body>',
+        1,
+    )
     other = mujoco.MjModel.from_xml_string(loaded)
     batch = Batch(model, nsim=1, nthread=1)
     values = {"payload": 0.8, "payload.x": 0.05, "payload.y": 0.02, "payload.z": -0.1}
-    RowParameters(model, batch, model_table(model), tool="hand").write(np.arange(1), {name: np.array([value]) for name, value in values.items()})
+    RowParameters(model, batch, model_table(model), tool="hand").write(
+        np.arange(1), {name: np.array([value]) for name, value in values.items()}
+    )
     ours, theirs = batch.get_model(0), other
     found = []
     for one in (ours, theirs):

@@ -127,7 +127,10 @@ Deploy = dataclasses.make_dataclass(
         ),
         (
             "calibration",
-            Annotated[Path | None, tyro.conf.arg(help="File that `isthmus identify` wrote: its values are those of the simulated robot; with --sim only.")],
+            Annotated[
+                Path | None,
+                tyro.conf.arg(help="File that `isthmus identify` wrote: its values are those of the simulated robot; with --sim only."),
+            ],
             dataclasses.field(default=None),
         ),
         *map(_option, _OPTIONS),

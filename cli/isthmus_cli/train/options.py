@@ -30,7 +30,8 @@ class TrainOptions:
         out: folder for the results; by default runs/ALGORITHM-TASK-SEED.
         plant: engine to train in, mujoco or pybullet.
         randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy; by
-            default servo gain, delay, lag, damping and rotor inertia, as far as the engine has them, and with none nothing. A calibration draws nothing by default.
+            default servo gain, delay, lag, damping and rotor inertia, as far as the engine has them, and with none nothing; with a
+            calibration, nothing.
         calibration: file that `isthmus identify` wrote: its values hold for all that --randomize does not draw.
         resume: continue the training in the folder from its newest checkpoint; with more --steps it goes on for longer.
         overwrite: begin anew in a folder that holds a training, and remove what that one wrote.

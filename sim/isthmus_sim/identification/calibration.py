@@ -86,10 +86,14 @@ class Calibration:
         """
         for name, found in self.parameters.items():
             if name not in table:
-                raise ValueError(f"{where} cannot express parameter {name!r} of the calibration of {self.target}; {strict.suggest(name, table)}")
+                raise ValueError(
+                    f"{where} cannot express parameter {name!r} of the calibration of {self.target}; {strict.suggest(name, table)}"
+                )
             row = table[name]
             if not row.low <= found.value <= row.high:
-                raise ValueError(f"parameter {name!r} of the calibration must be in {row.low:g} … {row.high:g} {row.unit}, got {found.value:g}")
+                raise ValueError(
+                    f"parameter {name!r} of the calibration must be in {row.low:g} … {row.high:g} {row.unit}, got {found.value:g}"
+                )
         return self.values
 
 

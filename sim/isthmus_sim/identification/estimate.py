@@ -132,7 +132,9 @@ def weak_directions(problem: Problem, known: Estimates) -> list[str]:
                 continue
             step = _round(known.sd[one])
             trade = correlation[one, two] * known.sd[two] / known.sd[one] * step
-            advice = _ADVICE.get(frozenset({names[one].rpartition(".")[2], names[two].rpartition(".")[2]}), "a motion of another kind may tell them apart")
+            advice = _ADVICE.get(
+                frozenset({names[one].rpartition(".")[2], names[two].rpartition(".")[2]}), "a motion of another kind may tell them apart"
+            )
             sentence = f"{names[one]} and {names[two]} trade: {step:+.3g} {units[one]} is {trade:+.3g} {units[two]}; {advice}"
             trades.append((abs(float(correlation[one, two])), sentence))
     sentences = [sentence for _, sentence in sorted(trades, reverse=True)[:_TOLD]]

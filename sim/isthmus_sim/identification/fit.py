@@ -206,14 +206,14 @@ def audit(rollouts: Rollouts, windows: Windows) -> None:
         )
 
 
-def _search(
-    rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, most: int, stop: Callable[[], bool]
-) -> tuple[Array, float]:
+def _search(rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, most: int, stop: Callable[[], bool]) -> tuple[Array, float]:
     """MuJoCo's bounded Levenberg–Marquardt, derivatives by one batch; returns shares `[p]` and the robust cost."""
     problem = rollouts.problem
     base, from_starts = _start_slopes(rollouts, windows, _values(problem, begin), starts)
     bases = _bases(from_starts)
-    usual = 1.4826 * float(np.median(np.abs(_projected(base, bases))))  # what a wrong model leaves everywhere is not what a bad sample leaves
+    usual = 1.4826 * float(
+        np.median(np.abs(_projected(base, bases)))
+    )  # what a wrong model leaves everywhere is not what a bad sample leaves
     _, weights = _prior(problem, begin)
     informed = weights > 0
     best = (begin, np.inf)

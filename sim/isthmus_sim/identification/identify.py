@@ -87,7 +87,9 @@ class Identification:
     def calibration(self) -> Calibration:
         """As in `calibration.yaml`; names that are unknown in several logs apart stand once, as the last one."""
         known, problem = self.known, self.problem
-        rows = zip(problem.names, known.values, known.sd, known.low, known.high, known.verdicts, problem.units, problem.nominal, strict=True)
+        rows = zip(
+            problem.names, known.values, known.sd, known.low, known.high, known.verdicts, problem.units, problem.nominal, strict=True
+        )
         return Calibration(
             target=problem.mechanism.target.name,
             parameters={
@@ -141,7 +143,9 @@ def identify(
     length = window or _WINDOW[problem.mechanism.mode]
     for unknown in problem.unknown:
         if unknown.name in ("action_delay", "action_lag") and unknown.high > length:
-            raise ValueError(f"{unknown.name!r} may be {unknown.high:g} s, which is longer than a window of {length:g} s; narrow its bounds")
+            raise ValueError(
+                f"{unknown.name!r} may be {unknown.high:g} s, which is longer than a window of {length:g} s; narrow its bounds"
+            )
     windows = cut_windows(fitted, noise, length)
     rollouts = Rollouts(mine, threads=threads)
     audit(rollouts, windows)

@@ -59,7 +59,11 @@ class InverseDynamics:
 
     def plain(self, names: tuple[str, ...]) -> dict[str, Any]:
         """As plain data."""
-        found = {name: {"value": float(value), "sd": float(sd)} for name, value, sd in zip(names, self.values, self.sd, strict=True) if np.isfinite(sd)}
+        found = {
+            name: {"value": float(value), "sd": float(sd)}
+            for name, value, sd in zip(names, self.values, self.sd, strict=True)
+            if np.isfinite(sd)
+        }
         return {
             "parameters": found,
             "effort_offset": dict(zip(self.joints, self.offsets.tolist(), strict=True)),
@@ -171,7 +175,9 @@ def _columns(problem: Problem, values: Array, linear: list[int], motions: list[_
     batch = Batch(model, nsim=len(candidates), nthread=1)
     writer = RowParameters(model, batch, mechanism.table, tool=mechanism.tool)
     ids = np.arange(len(candidates))
-    writer.write(ids, {name: candidates[:, index] for index, name in enumerate(problem.names) if name not in ("action_delay", "action_lag")})
+    writer.write(
+        ids, {name: candidates[:, index] for index, name in enumerate(problem.names) if name not in ("action_delay", "action_lag")}
+    )
     found = np.stack([_needed(batch.get_model(row), mechanism.joints, motions) for row in ids])
     scales = [f"{joint}.torque_scale" for joint in mechanism.joints]
     moved = np.array([candidates[row + 1, index] - values[index] for row, index in enumerate(linear)])
@@ -235,4 +241,6 @@ def _undetermined(columns: Array, weights: Array) -> list[int]:
     size = np.linalg.norm(rows, axis=0)
     triangle, order = qr(rows / np.maximum(size, 1e-12), mode="r", pivoting=True)
     diagonal = np.abs(np.diag(triangle))
-    return sorted(int(order[index]) for index in range(len(order)) if index >= len(diagonal) or diagonal[index] < _RANK or size[order[index]] < 1e-9)
+    return sorted(
+        int(order[index]) for index in range(len(order)) if index >= len(diagonal) or diagonal[index] < _RANK or size[order[index]] < 1e-9
+    )

@@ -1,5 +1,6 @@
-"""The model that a recording is fitted with: a task, a robot or any MJCF or URDF file, driven as the recording says, and standing still where it
-says nothing.
+"""The model that a recording is fitted with: a task, a robot or any MJCF or URDF file.
+
+It is driven as the recording says, and stands still where the recording says nothing.
 """
 
 from __future__ import annotations

@@ -250,7 +250,8 @@ def _check_reach(mechanism: Mechanism, logs: Sequence[Log]) -> None:
             slack = 0.15 * (high - low) + 0.05
             if found[0] < low - slack or found[1] > high + slack:
                 raise ValueError(
-                    f"{log.name}: {joint} reaches {found[0]:.3g} … {found[1]:.3g}, but its limits in {mechanism.target.name} are {low:.3g} … {high:.3g}: "
+                    f"{log.name}: {joint} reaches {found[0]:.3g} … {found[1]:.3g}, but in {mechanism.target.name} its limits are "
+                    f"{low:.3g} … {high:.3g}: "
                     "a log of another robot, or another unit?"
                 )
 

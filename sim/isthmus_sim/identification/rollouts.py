@@ -126,7 +126,11 @@ class Rollouts:
         most = max(int(_NUMBERS / (len(windows) * span * width)), 1)
         parts = [
             self._simulate(
-                windows, candidates[first : first + most], each[first : first + most], span, None if force is None else force[first : first + most]
+                windows,
+                candidates[first : first + most],
+                each[first : first + most],
+                span,
+                None if force is None else force[first : first + most],
             )
             for first in range(0, len(candidates), most)
         ]

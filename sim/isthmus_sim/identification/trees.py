@@ -51,4 +51,3 @@ def _dof_above(model: Any, body: int) -> int:
     while body and not model.body_dofnum[body]:
         body = int(model.body_parentid[body])
     return int(model.body_dofadr[body]) if body else -1
-
