@@ -77,9 +77,13 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
         forces += [motion.alone(joint, np.repeat(wave(angle)[..., None], len(names), axis=2)) for wave in (np.sin, np.cos)]
         labels += [(f"cogging of {name}", f"a torque that repeats {ripple:g} times per turn")] * 2
     stand = motion.tilts()
+    other = [force[:, :, ::-1] * (1 - 2 * (np.arange(len(names)) % 2)) for force in stand]  # as free, but no motion of a base
     scale = 0.01 * motion.effort
     moved = rollouts.residual(
-        few, np.tile(found.values, (len(forces) + len(stand) + 1, 1)), starts, force=np.stack([0 * motion.speed, *forces, *stand]) * scale
+        few,
+        np.tile(found.values, (len(forces) + 2 * len(stand) + 1, 1)),
+        starts,
+        force=np.stack([0 * motion.speed, *forces, *stand, *other]) * scale,
     )
     columns = _projected((moved[1:] - moved[0]).reshape(len(moved) - 1, len(few), -1), bases)
     extra, extra_labels = _parameters(rollouts, few, found.values, starts)
@@ -90,7 +94,8 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
         shares[label] = _explained(residual, jacobian, mine)
     if stand:
         told = ("moving stand", "the base accelerates or tilts: fasten the robot, or record how its base moves")
-        shares[told] = _explained_apart(residual, np.stack(columns[len(forces) :], axis=-1))
+        apart = [np.stack(part, axis=-1) for part in (columns[len(forces) : -len(stand)], columns[-len(stand) :])]
+        shares[told] = _explained_apart(residual, apart[0]) - _explained_apart(residual, apart[1])
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     return tuple(Suspect(effect, float(share), sentence) for (effect, sentence), share in ranked if share > _LEAST)[:_SHOWN]
 
@@ -213,12 +218,12 @@ def _explained(residual: Array, jacobian: Array, columns: Array) -> float:
 
 
 def _explained_apart(residual: Array, columns: Array) -> float:
-    """The same with amplitudes of each window's own, less what as many random columns would explain."""
+    """The same with amplitudes of each window's own."""
     gain = 0.0
     for side, mine in zip(residual, columns, strict=True):
         scaled = mine / np.maximum(np.linalg.norm(mine, axis=0), 1e-12)
         gain += float((scaled @ np.linalg.lstsq(scaled, side, rcond=1e-6)[0]) @ side)
-    return gain / float((residual**2).sum()) - columns.shape[2] / residual.shape[1]
+    return gain / float((residual**2).sum())
 
 
 def _projected(columns: Array, bases: Sequence[Array]) -> list[Array]:
