@@ -23,8 +23,10 @@ __all__ = ["Suspect", "suspects"]
 
 _MOST = 40  # windows that are asked
 _LEAST = 0.05  # share of χ² that an effect has to explain
-_SLOW = 0.1  # of the largest speed: where a Stribeck effect is gone
+_SLOW = (0.02, 0.06, 0.2)  # of the largest speed: where a Stribeck effect is gone
 _RIPPLES = np.arange(2, 121)  # periods of cogging per turn
+_SHARP = 4.0  # times the usual gain of a ripple, which the one that is there must have
+_PERIODS = 3  # of cogging in the range of the motion, or it could be anything
 _SHOWN = 5
 
 
@@ -67,12 +69,12 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
     for joint, name in enumerate(names):
         if motion.still[joint]:
             continue
-        forces += [
-            motion.alone(joint, wave)
-            for wave in (motion.direction, motion.direction * np.exp(-np.abs(motion.speed) / motion.slow), motion.speed)
-        ]
-        labels += [(f"friction law of {name}", "its friction is not Coulomb and viscous alone: Stribeck, or another law")] * 3
+        waves = [motion.direction, motion.speed, *(motion.direction * np.exp(-np.abs(motion.speed) / slow) for slow in motion.slow)]
+        forces += [motion.alone(joint, wave) for wave in waves]
+        labels += [(f"friction law of {name}", "its friction is not Coulomb and viscous alone: Stribeck, or another law")] * len(waves)
         ripple = motion.ripple(joint, residual.reshape(len(few), few.moments.shape[1], -1)[:, :, joint])
+        if not ripple:
+            continue
         angle = ripple * motion.position[:, :, joint]
         forces += [motion.alone(joint, np.repeat(wave(angle)[..., None], len(names), axis=2)) for wave in (np.sin, np.cos)]
         labels += [(f"cogging of {name}", f"a torque that repeats {ripple:g} times per turn")] * 2
@@ -113,7 +115,7 @@ class _Motion:
         from scipy.signal import savgol_filter
 
         for index, log in enumerate(rollouts.problem.logs):
-            size = min(11, len(log.time) - (len(log.time) + 1) % 2)
+            size = min(7, len(log.time) - (len(log.time) + 1) % 2)
             smooth = savgol_filter(log.position, size, 3, axis=0)
             speed = np.gradient(smooth, log.time, axis=0)
             for row in np.flatnonzero(windows.log == index):
@@ -123,7 +125,7 @@ class _Motion:
                     self.speed[row, :, joint] = np.interp(at, log.time, speed[:, joint])
         fastest = np.abs(self.speed).max(axis=(0, 1))
         self.still = fastest < 0.02 * fastest.max()
-        self.slow = _SLOW * np.maximum(fastest, 1e-9)
+        self.slow = [share * np.maximum(fastest, 1e-9) for share in _SLOW]
         self.direction = np.tanh(self.speed / (0.02 * np.maximum(fastest, 1e-9)))
         self.effort = max(float(np.abs(rollouts.problem.mechanism.model.actuator_forcerange).max()), 1.0)
 
@@ -134,7 +136,7 @@ class _Motion:
         return force
 
     def ripple(self, joint: int, residual: Array) -> float:
-        """Periods per turn of the torque that would explain most of a joint's residual, if the joint were an inertia alone."""
+        """Periods per turn of the torque that would explain most of a joint's residual, if the joint were an inertia alone; 0 if none stands out."""
         sampled = np.stack(
             [
                 np.interp(moments, self._moments, place)
@@ -142,19 +144,19 @@ class _Motion:
             ]
         )
         step = np.gradient(self._windows.moments, axis=1)
-        best, at = 0.0, float(_RIPPLES[0])
+        gains: dict[float, float] = {}
         line = np.stack([np.ones_like(sampled), self._windows.moments], axis=-1)
         bases = [np.linalg.qr(row)[0] for row in line]
         rest = np.concatenate([row - basis @ (basis.T @ row) for row, basis in zip(residual, bases, strict=True)])
-        for count in _RIPPLES:
+        least = 2 * np.pi * _PERIODS / max(float(np.ptp(sampled)), 1e-9)
+        for count in _RIPPLES[least <= _RIPPLES]:
             waves = np.stack([np.sin(count * sampled), np.cos(count * sampled)], axis=-1)
             twice = np.cumsum(np.cumsum(waves * step[..., None], axis=1) * step[..., None], axis=1)
             flat = np.concatenate([row - basis @ (basis.T @ row) for row, basis in zip(twice, bases, strict=True)])
             found = np.linalg.lstsq(flat, rest, rcond=1e-10)[0]
-            gain = float((flat @ found) @ rest)
-            if gain > best:
-                best, at = gain, float(count)
-        return at
+            gains[float(count)] = float((flat @ found) @ rest)
+        at = max(gains, key=lambda count: gains[count], default=0.0)
+        return at if gains and gains[at] > _SHARP * float(np.median(list(gains.values()))) else 0.0
 
     @property
     def _moments(self) -> Array:
