@@ -14,7 +14,8 @@ import mujoco
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_sim.identification.fit import Fit, Linear
+from isthmus_sim.identification.fit import Fit
+from isthmus_sim.identification.linear import Linear
 from isthmus_sim.identification.problem import Unknown
 from isthmus_sim.identification.rollouts import Rollouts, Starts
 from isthmus_sim.identification.windows import Windows
