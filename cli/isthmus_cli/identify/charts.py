@@ -96,7 +96,9 @@ def correlation_chart(found: Identification) -> str:
     def draw(axes: Any, color: Mapping[str, str]) -> None:
         table = np.minimum(np.abs(found.known.correlation), 1.0)
         for row, column in np.argwhere(table > 0.05):
-            axes.scatter(column, -row, s=60 * table[row, column], marker="s", color=color[_FITTED], alpha=float(table[row, column]), linewidths=0)
+            axes.scatter(
+                column, -row, s=60 * table[row, column], marker="s", color=color[_FITTED], alpha=float(table[row, column]), linewidths=0
+            )
         axes.set_yticks(-np.arange(len(names)), names)
         axes.set_xticks([])
         axes.grid(visible=False)

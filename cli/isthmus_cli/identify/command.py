@@ -105,7 +105,9 @@ class Identify:
             calibration = found.calibration()
             save_calibration(calibration, self.out / "calibration.yaml")
             randomization = calibration_randomization(calibration, self.widen)
-            save_randomization(randomization, self.out / "randomization.yaml", f"isthmus identify {self.target}: N(value, {self.widen:g} covariance)")
+            save_randomization(
+                randomization, self.out / "randomization.yaml", f"isthmus identify {self.target}: N(value, {self.widen:g} covariance)"
+            )
             (self.out / _BEST).unlink(missing_ok=True)
             if model := problem.mechanism.target.file:
                 text, left = patched_model(model, calibration.values)
@@ -159,5 +161,7 @@ def _show(found: Identification, out: Path) -> None:
     made = found.prediction
     for row, horizon in enumerate(made.horizons):
         old, new = (float(np.sqrt((table[row] ** 2).mean())) for table in (made.nominal, made.fitted))
-        say(f"held out, {horizon:g} s: {old:.4g} → {new:.4g} rad; at the tool {made.tool_nominal[row]:.3g} → {made.tool_fitted[row]:.3g} mm")
+        say(
+            f"held out, {horizon:g} s: {old:.4g} → {new:.4g} rad; at the tool {made.tool_nominal[row]:.3g} → {made.tool_fitted[row]:.3g} mm"
+        )
     say(f"report: {out / 'report.html'}")

@@ -56,7 +56,9 @@ def page(found: Identification, written: bool) -> str:
 
 def _verdict(found: Identification, written: bool) -> str:
     if not found.objections:
-        return '<p class="good"><b>A calibration was written.</b> On held-out data the fitted model predicts better than the nominal one.</p>'
+        return (
+            '<p class="good"><b>A calibration was written.</b> On held-out data the fitted model predicts better than the nominal one.</p>'
+        )
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.objections)
     head = "A calibration was written by force, in spite of this:" if written else "No calibration was written:"
     return f'<div class="bad"><b>{head}</b><ul>{items}</ul></div>'
@@ -85,7 +87,9 @@ def _parameters(found: Identification) -> str:
     listed = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.weak)
     others = len(found.found.minima) - 1
     told = f"<p>{others} other minima fit as well; the spread is in result.json.</p>" if others else ""
-    return section("Parameters", f'<div class="scroll">{table(heads, rows, (1, 2, 3, 4))}</div>{told}' + (f"<ul>{listed}</ul>" if listed else ""))
+    return section(
+        "Parameters", f'<div class="scroll">{table(heads, rows, (1, 2, 3, 4))}</div>{told}' + (f"<ul>{listed}</ul>" if listed else "")
+    )
 
 
 def _prediction(found: Identification) -> str:
@@ -98,20 +102,33 @@ def _prediction(found: Identification) -> str:
         ]
         rows.append((f"{horizon:g} s", "tool", f"{made.tool_nominal[row]:.3g}", f"{made.tool_fitted[row]:.3g}", "mm"))
     heads = ("horizon", "", "nominal", "fitted", "unit")
-    return section("Prediction of held-out data", f'<div class="scroll">{table(heads, rows, (2, 3))}</div><p class="note">Held out: {escape(found.holdout)}.</p>')
+    return section(
+        "Prediction of held-out data",
+        f'<div class="scroll">{table(heads, rows, (2, 3))}</div><p class="note">Held out: {escape(found.holdout)}.</p>',
+    )
 
 
 def _residuals(found: Identification) -> str:
     text = f"<p>χ² per degree of freedom: <b>{found.linear.chi2:.3g}</b>. Near 1, what is left is noise.</p>"
     if not found.suspects:
-        return section("What the model misses", text + (missing("No effect was found that would explain what is left.") if found.linear.chi2 > 2 else ""))
+        return section(
+            "What the model misses",
+            text + (missing("No effect was found that would explain what is left.") if found.linear.chi2 > 2 else ""),
+        )
     rows = [(suspect.effect, f"{100 * suspect.share:.0f} %", suspect.sentence) for suspect in found.suspects]
     return section("What the model misses", text + f'<div class="scroll">{table(("effect", "explains", ""), rows, (1,))}</div>')
 
 
 def _data(found: Identification) -> str:
     rows = [
-        (log.name.rpartition("/")[2], quality.samples, f"{quality.duration:.4g}", f"{1 / quality.period:.5g}", f"{1e3 * quality.jitter:.2g}", quality.gaps)
+        (
+            log.name.rpartition("/")[2],
+            quality.samples,
+            f"{quality.duration:.4g}",
+            f"{1 / quality.period:.5g}",
+            f"{1e3 * quality.jitter:.2g}",
+            quality.gaps,
+        )
         for log, quality in zip(found.problem.logs, found.qualities, strict=True)
     ]
     noise = [
