@@ -300,3 +300,11 @@ def test_two_publishers_of_one_joint_are_named_both_and_those_of_different_joint
     heard.there = {b"/driver": "/driver"}
     assert heard.doubled.look() == []
     assert heard.closed == 1
+
+
+def test_who_does_not_know_the_robots_names_looks_at_all():
+    heard = Speakers()
+    heard.doubled._joints = None
+    for node in ("/one", "/other"):
+        heard.says(node, ["left_finger"])
+    assert heard.doubled.look() == ["/one and /other both publish joint 'left_finger' on /joint_states; only one may"]
