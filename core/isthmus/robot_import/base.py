@@ -41,8 +41,8 @@ def guess_base(root: Element, homes: Mapping[str, float], *, floating: bool, not
         hanging = sum(limb.drop > HANGING for limb in legs)
         crawling = sum(limb.drop > -HANGING for limb in legs)
         heavy = tree.heavy is not None and tree.base.lower() not in GROUND
-        floating = heavy and (hanging >= WALKING or crawling >= CRAWLING)
         wheels = [limb.joints[0].attrib["name"] for limb in tree.limbs if _is_wheel(limb, tree)]
+        floating = heavy and len(wheels) < WALKING and (hanging >= WALKING or crawling >= CRAWLING)  # what drives and has limbs has arms
         if floating:
             notes.append(
                 f"base guessed floating: {tree.heavy} has mass and carries {max(hanging, crawling)} limbs that may be legs; "
