@@ -86,7 +86,7 @@ def _run(create: Callable[[], Any], arguments: Sequence[str] | None) -> int:
     try:
         require_domain(os.environ)
     except ValueError as error:
-        print(f"isthmus: {error}", file=sys.stderr)
+        rclpy.logging.get_logger("isthmus").error(str(error))
         return 1
     rclpy.init(args=[program, *_NO_FILE, *given], signal_handler_options=SignalHandlerOptions.NO)
     try:
