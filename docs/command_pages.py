@@ -26,6 +26,7 @@ _COMMANDS = (
     "script",
     "eval",
     "identify",
+    "calibrations",
     "view",
     "deploy",
     "faults",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 from isthmus import strict
 from isthmus.files import write_whole
 from isthmus_sim.parameters import Parameter
-from isthmus_sim.randomization import Correlated, Randomization
+from isthmus_sim.randomization import Correlated, Entry, Estimate, Randomization
 
-__all__ = ["Calibration", "Found", "calibration_randomization", "load_calibration", "save_calibration"]
+__all__ = ["Calibration", "Found", "calibrated", "calibration_randomization", "load_calibration", "save_calibration"]
 
 _SMALLEST = 1e-6  # of the value, or of one: standard deviation that a randomisation file needs at least
 
@@ -85,10 +86,14 @@ class Calibration:
         """
         for name, found in self.parameters.items():
             if name not in table:
-                raise ValueError(f"{where} cannot express parameter {name!r} of the calibration of {self.target}; {strict.suggest(name, table)}")
+                raise ValueError(
+                    f"{where} cannot express parameter {name!r} of the calibration of {self.target}; {strict.suggest(name, table)}"
+                )
             row = table[name]
             if not row.low <= found.value <= row.high:
-                raise ValueError(f"parameter {name!r} of the calibration must be in {row.low:g} … {row.high:g} {row.unit}, got {found.value:g}")
+                raise ValueError(
+                    f"parameter {name!r} of the calibration must be in {row.low:g} … {row.high:g} {row.unit}, got {found.value:g}"
+                )
         return self.values
 
 
@@ -111,6 +116,25 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
     import yaml
 
     write_whole(path, yaml.safe_dump(strict.encode(calibration), sort_keys=False, allow_unicode=True, width=140))
+
+
+def calibrated(randomization: Randomization | None, path: Path | str | None) -> Randomization | None:
+    """A randomisation with the values of a calibration for all that it does not draw itself; None if there is neither.
+
+    Raises:
+        ValueError: the file is no calibration.
+        OSError: it cannot be read.
+    """
+    if path is None:
+        return randomization
+    drawn = randomization or Randomization()
+    patterns = [entry.pattern for entry in drawn.entries] + [name for block in drawn.correlated for name in block.names]
+    fixed = tuple(
+        Entry(name, Estimate(found.value), found.unit)
+        for name, found in load_calibration(Path(path)).parameters.items()
+        if not any(fnmatchcase(name, pattern) for pattern in patterns)
+    )
+    return Randomization((*drawn.entries, *fixed), drawn.correlated, drawn.appearance)
 
 
 def calibration_randomization(calibration: Calibration, factor: float = 2.0) -> Randomization:

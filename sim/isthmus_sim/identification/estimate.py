@@ -24,6 +24,7 @@ _SURE, _UNSURE = 0.02, 0.25  # sd as a share of the range: below, identified; ab
 _UNIFORM = 12.0  # precision of a uniform prior over a range of 1
 _AT_BOUND = 1e-3  # of the range
 _DRAWS = 400
+_TOLD = 8  # trades at most, the strongest
 _TRADE = 0.9  # correlation from which two parameters are said to trade
 
 _ADVICE = {
@@ -89,9 +90,10 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
     moves = _bootstrap(blocks, slopes, known, np.random.default_rng(seed))
     count = len(blocks)
     wider = float(student.ppf(0.975, max(count - 1, 1)) / student.ppf(0.975, 1e6)) * np.sqrt(count / max(count - 1, 1))
-    drawn = np.cov(moves.T).reshape(len(span), -1) * wider**2
-    scale = np.sqrt(np.maximum(np.diag(drawn), np.diag(plain)) / np.diag(drawn))
-    covariance = drawn * scale[:, None] * scale
+    drawn = moves.var(0) * wider**2
+    scale = np.sqrt(np.maximum(drawn, np.diag(plain)) / drawn)
+    stretch = np.sqrt(np.maximum(drawn, np.diag(plain)) / np.diag(plain))
+    covariance = plain * stretch[:, None] * stretch  # correlations of few windows drawn again would be those of the draw
     moved = np.zeros(len(span))
     if finer is not None:
         side = np.einsum("wmp,wm->p", linear.jacobian, finer - linear.residual)
@@ -120,7 +122,7 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
 
 def weak_directions(problem: Problem, known: Estimates) -> list[str]:
     """What trades with what, in sentences, with the motion that would tell them apart."""
-    sentences = []
+    trades: list[tuple[float, str]] = []
     correlation = known.correlation
     names, units = problem.names, problem.units
     for one in range(len(names)):
@@ -130,8 +132,12 @@ def weak_directions(problem: Problem, known: Estimates) -> list[str]:
                 continue
             step = _round(known.sd[one])
             trade = correlation[one, two] * known.sd[two] / known.sd[one] * step
-            advice = _ADVICE.get(frozenset({names[one].rpartition(".")[2], names[two].rpartition(".")[2]}), "a motion of another kind may tell them apart")
-            sentences.append(f"{names[one]} and {names[two]} trade: {step:+.3g} {units[one]} is {trade:+.3g} {units[two]}; {advice}")
+            advice = _ADVICE.get(
+                frozenset({names[one].rpartition(".")[2], names[two].rpartition(".")[2]}), "a motion of another kind may tell them apart"
+            )
+            sentence = f"{names[one]} and {names[two]} trade: {step:+.3g} {units[one]} is {trade:+.3g} {units[two]}; {advice}"
+            trades.append((abs(float(correlation[one, two])), sentence))
+    sentences = [sentence for _, sentence in sorted(trades, reverse=True)[:_TOLD]]
     for index, verdict in enumerate(known.verdicts):
         if verdict == NOT_IDENTIFIABLE and not any(names[index] in sentence for sentence in sentences):
             why = "it sits on a bound" if known.at_bound[index] else "this motion says nothing of it"

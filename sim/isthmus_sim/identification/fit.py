@@ -18,6 +18,7 @@ from scipy.stats import qmc
 from isthmus.records import Array
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.rollouts import Rollouts, Starts
+from isthmus_sim.identification.trees import groups, joint_trees, parameter_trees
 from isthmus_sim.identification.windows import Windows
 
 __all__ = ["Fit", "FitOptions", "Linear", "audit", "fit", "linearise", "project", "refine_starts"]
@@ -25,7 +26,7 @@ __all__ = ["Fit", "FitOptions", "Linear", "audit", "fit", "linearise", "project"
 _STEP = 1e-4  # of the range: difference for derivatives
 _INSIDE = 0.02  # of the range: how far inside its bounds a search begins
 _FEW = 12  # windows of the first, coarse search
-_LOSS = 3.0  # multiples of the noise beyond which a residual counts linearly
+_LOSS = 3.0  # multiples of the noise, or of the usual residual, beyond which a residual counts linearly
 _START_STEP = np.array([1e-4, 1e-3])  # rad, rad/s: differences of initial states
 _SAME = 0.01  # of the range: ends of searches that differ by less are one
 _NEAR = 4.0  # of the loss: an end that is worse by less is as good
@@ -205,12 +206,14 @@ def audit(rollouts: Rollouts, windows: Windows) -> None:
         )
 
 
-def _search(
-    rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, most: int, stop: Callable[[], bool]
-) -> tuple[Array, float]:
+def _search(rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, most: int, stop: Callable[[], bool]) -> tuple[Array, float]:
     """MuJoCo's bounded Levenberg–Marquardt, derivatives by one batch; returns shares `[p]` and the robust cost."""
     problem = rollouts.problem
-    bases = _bases(_start_slopes(rollouts, windows, _values(problem, begin), starts)[1])
+    base, from_starts = _start_slopes(rollouts, windows, _values(problem, begin), starts)
+    bases = _bases(from_starts)
+    usual = 1.4826 * float(
+        np.median(np.abs(_projected(base, bases)))
+    )  # what a wrong model leaves everywhere is not what a bad sample leaves
     _, weights = _prior(problem, begin)
     informed = weights > 0
     best = (begin, np.inf)
@@ -228,13 +231,17 @@ def _search(
         if stop():
             raise _StoppedError
 
+    def jacobian(shares: Array, _: Array) -> Array:
+        _, slopes = _differences(rollouts, windows, starts, shares.ravel(), bases)
+        return np.concatenate([slopes.reshape(-1, len(begin)), np.diag(weights)[informed]])
+
     try:
         found, trace = minimize.least_squares(
             np.clip(begin, _INSIDE / 2, 1 - _INSIDE / 2),
             residual,
             bounds=[np.zeros(len(begin)), np.ones(len(begin))],
-            norm=_SoftL1(),
-            eps=_STEP,
+            norm=_SoftL1(_LOSS * max(usual, 1.0)),
+            jacobian=jacobian,
             xtol=1e-5,
             gtol=1e-3,
             max_iter=most,
@@ -254,33 +261,68 @@ class _StoppedError(Exception):
 class _SoftL1(minimize.Norm):
     """Σ c² (√(1 + (r / c)²) − 1): quadratic near 0, linear beyond c."""
 
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+
     def value(self, r: Array) -> float:
-        return float((_LOSS**2 * (np.sqrt(1 + (r / _LOSS) ** 2) - 1)).sum())
+        return float((self._scale**2 * (np.sqrt(1 + (r / self._scale) ** 2) - 1)).sum())
 
     def grad_hess(self, r: Array, proj: Array) -> tuple[Array, Array]:
-        weight = 1 / np.sqrt(1 + (r / _LOSS) ** 2)
+        weight = 1 / np.sqrt(1 + (r / self._scale) ** 2)
         weighted = proj * weight
         return weighted.T @ r, weighted.T @ proj  # of the Hessian, what iteratively reweighted least squares takes
 
 
 def _differences(rollouts: Rollouts, windows: Windows, starts: Starts, shares: Array, bases: Sequence[Array]) -> tuple[Array, Array]:
-    """Projected residual `[W, M]` and its derivatives `[W, M, p]` at shares, by one batch."""
+    """Projected residual `[W, M]` and its derivatives `[W, M, p]` at shares, by one batch; what parts do not feel each other is changed at once."""
     problem = rollouts.problem
-    candidates = np.stack([shares, *(_stepped(shares, index, _STEP) for index in range(len(shares)))])
-    found = rollouts.residual(windows, _values(problem, candidates), starts).reshape(len(candidates), len(windows), -1)
-    steps = np.array([candidates[index + 1, index] - shares[index] for index in range(len(shares))])
-    slopes = np.moveaxis((found[1:] - found[0]) / steps[:, None, None], 0, -1)
-    return _projected(found[0], bases), _projected(slopes, bases)
+    trees = parameter_trees(problem.mechanism, problem.names)
+    together = groups(trees)
+    candidates = np.tile(shares, (len(together) + 1, 1))
+    for row, members in enumerate(together):
+        for index in members:
+            candidates[row + 1] = _stepped(candidates[row + 1], index, _STEP)
+    found = rollouts.residual(windows, _values(problem, candidates), starts)
+    slopes = np.zeros((*found.shape[1:], len(shares)))
+    owners = _channel_trees(problem, windows)
+    for row, members in enumerate(together):
+        moved = found[row + 1] - found[0]
+        for index in members:
+            mine = slice(None) if trees[index] < 0 else owners == trees[index]
+            slopes[:, :, mine, index] = moved[:, :, mine] / (candidates[row + 1, index] - shares[index])
+    flat = found[0].reshape(len(windows), -1)
+    return _projected(flat, bases), _projected(slopes.reshape(*flat.shape, len(shares)), bases)
 
 
 def _start_slopes(rollouts: Rollouts, windows: Windows, values: Array, starts: Starts) -> tuple[Array, Array]:
-    """Residual `[W, M]` and its derivatives by initial states `[W, M, n]`."""
-    stacked = starts.stacked()
-    joints = starts.position.shape[1]
-    steps = np.concatenate([np.full(joints, _START_STEP[0]), np.full(joints, _START_STEP[1]), np.full(stacked.shape[1] - 2 * joints, _START_STEP[0])])
-    each = [starts, *(starts.moved(np.tile(np.where(np.arange(len(steps)) == index, step, 0.0), (len(windows), 1))) for index, step in enumerate(steps))]
-    found = rollouts.residual(windows, np.tile(values, (len(each), 1)), each).reshape(len(each), len(windows), -1)
-    return found[0], np.moveaxis((found[1:] - found[0]) / steps[:, None, None], 0, -1)
+    """Residual `[W, M]` and its derivatives by initial states `[W, M, n]`, likewise."""
+    problem = rollouts.problem
+    size, joints = starts.stacked().shape[1], starts.position.shape[1]
+    trees = list(joint_trees(problem.mechanism)) * (size // joints)
+    steps = np.repeat([_START_STEP[0], _START_STEP[1], _START_STEP[0]], joints)[:size]
+    together = groups(trees)
+    each = [starts]
+    for members in together:
+        change = np.zeros(size)
+        change[members] = steps[members]
+        each.append(starts.moved(np.tile(change, (len(windows), 1))))
+    found = rollouts.residual(windows, np.tile(values, (len(each), 1)), each)
+    slopes = np.zeros((*found.shape[1:], size))
+    owners = _channel_trees(problem, windows)
+    for row, members in enumerate(together):
+        moved = found[row + 1] - found[0]
+        for index in members:
+            mine = owners == trees[index]
+            slopes[:, :, mine, index] = moved[:, :, mine] / steps[index]
+    flat = found[0].reshape(len(windows), -1)
+    return flat, slopes.reshape(*flat.shape, size)
+
+
+def _channel_trees(problem: Problem, windows: Windows) -> Array:
+    """The kinematic tree of each compared signal, `[K]`."""
+    joints = problem.mechanism.joints
+    owner = dict(zip(joints, joint_trees(problem.mechanism), strict=True))
+    return np.array([owner[joint] for _, joint in windows.channels])
 
 
 def _bases(slopes: Array) -> list[Array]:

@@ -110,7 +110,9 @@ def held_out(rollouts: Rollouts, values: Array, noise: Array) -> HeldOut:
     measured = windows.measured[0]
     example = (windows.moments[0], measured, measured + errors[0, 0], measured + errors[1, 0])
     joints = problem.mechanism.joints
-    return HeldOut(horizons, joints, table[:, 0], table[:, 1], tool[:, 0], tool[:, 1], noise, windows.moments[0], curves[0], curves[1], example)
+    return HeldOut(
+        horizons, joints, table[:, 0], table[:, 1], tool[:, 0], tool[:, 1], noise, windows.moments[0], curves[0], curves[1], example
+    )
 
 
 def complaints(found: HeldOut) -> list[str]:

@@ -15,6 +15,7 @@ from isthmus_sim.identification.calibration import Calibration, Found
 from isthmus_sim.identification.estimate import Estimates, estimates, plain_estimates, weak_directions
 from isthmus_sim.identification.fit import Fit, FitOptions, Linear, audit, fit, linearise, project
 from isthmus_sim.identification.held_out import HeldOut, complaints, held_out, split
+from isthmus_sim.identification.inverse import InverseDynamics, inverse_dynamics
 from isthmus_sim.identification.logs import Log, Quality, check_log, quality
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.residuals import Suspect, suspects
@@ -35,6 +36,7 @@ class Identification:
         problem: of the data that were fitted.
         qualities: of the logs.
         remarks: on logs and model, in sentences.
+        inverse: what closed form says; None where no effort is known.
         windows: that were fitted.
         found: by the fit.
         linear: the problem around it.
@@ -51,6 +53,7 @@ class Identification:
     problem: Problem
     qualities: tuple[Quality, ...]
     remarks: tuple[str, ...]
+    inverse: InverseDynamics | None
     windows: Windows
     found: Fit
     linear: Linear
@@ -77,13 +80,16 @@ class Identification:
             "logs": {log.name: quality.plain() for log, quality in zip(self.problem.logs, self.qualities, strict=True)},
             "remarks": list(self.remarks),
             "held_out_data": self.holdout,
+            "inverse_dynamics": self.inverse.plain(self.problem.names) if self.inverse else None,
             "sets": self.sets,
         }
 
     def calibration(self) -> Calibration:
         """As in `calibration.yaml`; names that are unknown in several logs apart stand once, as the last one."""
         known, problem = self.known, self.problem
-        rows = zip(problem.names, known.values, known.sd, known.low, known.high, known.verdicts, problem.units, problem.nominal, strict=True)
+        rows = zip(
+            problem.names, known.values, known.sd, known.low, known.high, known.verdicts, problem.units, problem.nominal, strict=True
+        )
         return Calibration(
             target=problem.mechanism.target.name,
             parameters={
@@ -137,10 +143,15 @@ def identify(
     length = window or _WINDOW[problem.mechanism.mode]
     for unknown in problem.unknown:
         if unknown.name in ("action_delay", "action_lag") and unknown.high > length:
-            raise ValueError(f"{unknown.name!r} may be {unknown.high:g} s, which is longer than a window of {length:g} s; narrow its bounds")
+            raise ValueError(
+                f"{unknown.name!r} may be {unknown.high:g} s, which is longer than a window of {length:g} s; narrow its bounds"
+            )
     windows = cut_windows(fitted, noise, length)
     rollouts = Rollouts(mine, threads=threads)
     audit(rollouts, windows)
+    inverse = inverse_dynamics(mine)
+    if inverse is not None and first is None:
+        first = inverse.values
     found = fit(rollouts, windows, options, first=first, progress=progress, stop=stop)
     linear = linearise(rollouts, windows, found.values, found.starts)
     finer = project(linear, Rollouts(mine, finer=2.0, threads=threads).residual(windows, found.values[None], found.starts)[0])
@@ -160,6 +171,7 @@ def identify(
         problem=mine,
         qualities=qualities,
         remarks=tuple(remarks),
+        inverse=inverse,
         windows=windows,
         found=found,
         linear=linear,

@@ -15,9 +15,8 @@ __all__ = ["MODES", "Log", "Quality", "check_log", "quality"]
 MODES = ("position", "velocity", "effort")
 FEWEST = 100  # samples of a log
 _GAP = 3.0  # median periods that are a gap
-_HALF = 5  # samples on each side of one, from which its noise is told
 _SATURATED = 0.1  # share of the samples of a measured signal that lie at its largest value
-_SMOOTH = 1.123  # a cubic through 11 points leaves 1 / 1.123 of white noise
+_SMOOTH = {5: 1.394, 7: 1.225, 11: 1.123}  # a cubic through so many points leaves 1 / 1.394 … of white noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +199,13 @@ def _share_at_limit(values: Array) -> float:
 
 
 def _noise(column: Array) -> float:
-    """Standard deviation of what a local cubic does not follow, robust against what it cannot follow."""
+    """Standard deviation of what a local cubic does not follow, of the length that follows best; robust against what none can follow."""
     from scipy.signal import savgol_filter
 
     known = column[np.isfinite(column)]
-    if known.size < 4 * _HALF:
+    if known.size < 2 * max(_SMOOTH):
         return 0.0
-    left = known - savgol_filter(known, 2 * _HALF + 1, 3)
-    return float(1.4826 * np.median(np.abs(left))) * _SMOOTH
+    return min(1.4826 * factor * float(np.median(np.abs(known - savgol_filter(known, size, 3)))) for size, factor in _SMOOTH.items())
 
 
 def _quantum(column: Array) -> float:

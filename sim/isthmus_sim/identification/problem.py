@@ -193,7 +193,7 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
         raise ValueError(f"{first.name} holds neither commands nor efforts, so nothing is known of what moved the robot")
     servo = {joint: file.servo.get(joint) or file.servo[""] for joint in first.joints if joint in file.servo or "" in file.servo}
     bodies = tuple(first.poses)
-    mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies)
+    mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies, period=_command_period(first))
     _check_reach(mechanism, logs)
     unknown = file.unknown or _usual(mechanism)
     table = mechanism.table
@@ -222,6 +222,12 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
     return Problem(mechanism, tuple(logs), unknown, file.prior)
 
 
+def _command_period(log: Log) -> float:
+    """Of commands, to the microsecond; of samples where there are none."""
+    steps = np.diff(log.command_time if log.mode else log.time)
+    return round(float(np.median(steps)), 6)
+
+
 def _usual(mechanism: Mechanism) -> tuple[Unknown, ...]:
     """Friction, rotor inertia and delay, where no file says what is unknown: what the data sheet of no robot tells."""
     found = []
@@ -244,7 +250,8 @@ def _check_reach(mechanism: Mechanism, logs: Sequence[Log]) -> None:
             slack = 0.15 * (high - low) + 0.05
             if found[0] < low - slack or found[1] > high + slack:
                 raise ValueError(
-                    f"{log.name}: {joint} reaches {found[0]:.3g} … {found[1]:.3g}, but its limits in {mechanism.target.name} are {low:.3g} … {high:.3g}: "
+                    f"{log.name}: {joint} reaches {found[0]:.3g} … {found[1]:.3g}, but in {mechanism.target.name} its limits are "
+                    f"{low:.3g} … {high:.3g}: "
                     "a log of another robot, or another unit?"
                 )
 

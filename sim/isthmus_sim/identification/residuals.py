@@ -67,7 +67,10 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
     for joint, name in enumerate(names):
         if motion.still[joint]:
             continue
-        forces += [motion.alone(joint, wave) for wave in (motion.direction, motion.direction * np.exp(-np.abs(motion.speed) / motion.slow), motion.speed)]
+        forces += [
+            motion.alone(joint, wave)
+            for wave in (motion.direction, motion.direction * np.exp(-np.abs(motion.speed) / motion.slow), motion.speed)
+        ]
         labels += [(f"friction law of {name}", "its friction is not Coulomb and viscous alone: Stribeck, or another law")] * 3
         ripple = motion.ripple(joint, residual.reshape(len(few), few.moments.shape[1], -1)[:, :, joint])
         angle = ripple * motion.position[:, :, joint]
@@ -75,7 +78,9 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
         labels += [(f"cogging of {name}", f"a torque that repeats {ripple:g} times per turn")] * 2
     stand = motion.tilts()
     scale = 0.01 * motion.effort
-    moved = rollouts.residual(few, np.tile(found.values, (len(forces) + len(stand) + 1, 1)), starts, force=np.stack([0 * motion.speed, *forces, *stand]) * scale)
+    moved = rollouts.residual(
+        few, np.tile(found.values, (len(forces) + len(stand) + 1, 1)), starts, force=np.stack([0 * motion.speed, *forces, *stand]) * scale
+    )
     columns = _projected((moved[1:] - moved[0]).reshape(len(moved) - 1, len(few), -1), bases)
     extra, extra_labels = _parameters(rollouts, few, found.values, starts)
     shares: dict[tuple[str, str], float] = {}
@@ -125,7 +130,12 @@ class _Motion:
 
     def ripple(self, joint: int, residual: Array) -> float:
         """Periods per turn of the torque that would explain most of a joint's residual, if the joint were an inertia alone."""
-        sampled = np.stack([np.interp(moments, self._moments, place) for moments, place in zip(self._windows.moments, self.position[:, :, joint], strict=True)])
+        sampled = np.stack(
+            [
+                np.interp(moments, self._moments, place)
+                for moments, place in zip(self._windows.moments, self.position[:, :, joint], strict=True)
+            ]
+        )
         step = np.gradient(self._windows.moments, axis=1)
         best, at = 0.0, float(_RIPPLES[0])
         line = np.stack([np.ones_like(sampled), self._windows.moments], axis=-1)

@@ -89,7 +89,24 @@ class Rollouts:
 
     def starts(self, windows: Windows) -> Starts:
         """Smoothed measured states."""
-        return Starts(windows.position.copy(), windows.velocity.copy(), windows.position.copy() if self._integrates else np.zeros((0, 0)))
+        if not self._integrates:
+            return Starts(windows.position.copy(), windows.velocity.copy())
+        return Starts(windows.position.copy(), windows.velocity.copy(), windows.position + self._lead(windows))
+
+    def _lead(self, windows: Windows) -> Array:
+        """How far the set-points of velocity servos are ahead of the joints, `[W, J]`: as far as the measured effort says, or else gravity."""
+        stiff, damp = self._model.actuator_gainprm[self._u, 0], -self._model.actuator_biasprm[self._u, 2]
+        effort = np.empty_like(windows.position)
+        data = mujoco.MjData(self._model)
+        for row, (number, first) in enumerate(zip(windows.log, windows.first, strict=True)):
+            measured = self.problem.logs[number].effort
+            if measured is not None and np.isfinite(measured[first]).all():
+                effort[row] = measured[first]
+                continue
+            data.qpos[self._q] = windows.position[row]
+            mujoco.mj_forward(self._model, data)
+            effort[row] = data.qfrc_bias[self._v]
+        return np.asarray((effort + damp * windows.velocity) / np.maximum(stiff, 1e-9))
 
     def residual(self, windows: Windows, candidates: Array, starts: Starts | list[Starts], force: Array | None = None) -> Array:
         """Simulated less measured, in multiples of the noise.
@@ -109,7 +126,11 @@ class Rollouts:
         most = max(int(_NUMBERS / (len(windows) * span * width)), 1)
         parts = [
             self._simulate(
-                windows, candidates[first : first + most], each[first : first + most], span, None if force is None else force[first : first + most]
+                windows,
+                candidates[first : first + most],
+                each[first : first + most],
+                span,
+                None if force is None else force[first : first + most],
             )
             for first in range(0, len(candidates), most)
         ]
