@@ -26,6 +26,7 @@ _COMMANDS = (
     "script",
     "eval",
     "identify",
+    "calibrations",
     "view",
     "deploy",
     "faults",
@@ -38,7 +39,7 @@ _COMMANDS = (
     "plants",
     "demo",
 )
-_WIDE = {"COLUMNS": "4000", "NO_COLOR": "1", "TERM": "dumb"}  # no line is broken
+_ONE_COLUMN = {"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}  # beyond 130 it sets groups of arguments side by side
 _NOTHING = ("", "None", "False")
 
 
@@ -51,7 +52,7 @@ def commands_page(note: str) -> str:
     ]
     for command in _COMMANDS:
         told = io.StringIO()
-        with mock.patch.dict(os.environ, _WIDE), contextlib.redirect_stdout(told):
+        with mock.patch.dict(os.environ, _ONE_COLUMN), contextlib.redirect_stdout(told):  # without boxes, as it has no encoding
             if main([*command.split(), "--help"]):
                 raise RuntimeError(f"isthmus {command} --help failed")
         lines += [f"## isthmus {command}\n", *_section(told.getvalue())]
@@ -62,7 +63,7 @@ def _section(text: str) -> Iterator[str]:
     """What one command says of itself: usage, sentences, then a table for each group of arguments."""
     usage, _, rest = text.strip().partition("\n\n")
     yield f"```text\n{usage}\n```\n"
-    listed = [line.rstrip("│ ").removeprefix("│") for line in rest.splitlines()]
+    listed = [line.rstrip() for line in rest.splitlines()]
     first = next((place for place in range(len(listed)) if _is_title(listed, place)), len(listed))
     yield from (f"{paragraph}\n" for paragraph in "\n".join(listed[:first]).strip().split("\n\n") if paragraph)
     rows: list[list[str]] = []
@@ -79,7 +80,7 @@ def _section(text: str) -> Iterator[str]:
 
 
 def _is_rule(line: str) -> bool:
-    return bool(line.strip()) and set(line.strip()) <= set("-─╭╮╰╯")
+    return bool(line.strip()) and set(line.strip()) <= {"-"}
 
 
 def _is_title(lines: list[str], place: int) -> bool:

@@ -48,7 +48,7 @@ class FlatAdam:
             how long they were, which is not finite where one of them is not.
         """
         torch.cat([gradient.reshape(-1) for gradient in gradients], out=self._gradient)
-        length = float(torch.linalg.vector_norm(self._gradient))
+        length: float = torch.linalg.vector_norm(self._gradient).item()
         if length > longest:
             self._gradient.mul_(longest / length)
         return length

@@ -229,10 +229,9 @@ class Ppo:
         action = torch.from_numpy(rollout.action.reshape(-1, rollout.action.shape[-1])).to(self._device)
         value, mean, spread = self.value(now, hidden), self._policy.mean(now), self._spread().clone()
         scale = 1 - config.gamma  # of what the critic says: rewards per control period, whatever the horizon
-        values = (found.view(rollout.reward.shape).numpy(force=True) / scale for found in (value, self.value(after, hidden)))
-        gain = torch.from_numpy((advantages(rollout, *values, config.gamma, config.trace) * scale).reshape(-1).astype(np.float32)).to(
-            self._device
-        )
+        values, after_values = (found.view(rollout.reward.shape).numpy(force=True) / scale for found in (value, self.value(after, hidden)))
+        gains = scale * advantages(rollout, values, after_values, config.gamma, config.trace)
+        gain = torch.from_numpy(gains.reshape(-1).astype(np.float32)).to(self._device)
         kept = gain[torch.from_numpy(~rollout.lost.reshape(-1)).to(self._device)]
         told = (gain - kept.mean()) / (kept.std() + 1e-8)
         return _Known(now, after, hidden, action, mean, spread, gaussian_log_density(action, mean, spread), told, gain + value)

@@ -34,8 +34,8 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("tran", "unknown command 'tran'; did you mean 'train'? Known: demo, deploy, "),
-        ("train ppo reach", "unknown algorithm 'ppo'; Known: dsac-t, npc, sac, srl"),
+        ("tran", "unknown command 'tran'; did you mean 'train'? Known: calibrations, demo, "),
+        ("train reinforce reach", "unknown algorithm 'reinforce'; Known: bc, dsac-t, npc, ppo, sac, srl"),
         ("train sac reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac --seed 1 reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac reach --plant gazebo", "unknown plant 'gazebo'; Known: isaacgym, mujoco, pybullet"),

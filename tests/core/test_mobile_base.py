@@ -83,7 +83,7 @@ def test_a_twist_contract_fits_its_robot_and_no_other():
 def test_joint_signals_of_a_base_must_have_the_unit_of_their_element():
     wheel = Signal("turn", "joint_velocity", ("wz",), "m/s", (-2.0,), (2.0,))
     problems = twist_contract(observation=(*twist_contract().observation, wheel)).fits(DIFFBOT)
-    assert problems == ["signal 'turn' is in m/s, but wz of 'diffbot' is continuous"]
+    assert problems == ["signal 'turn' has wz in m/s, but wz of 'diffbot' is continuous"]
 
 
 def test_a_twist_is_in_the_frame_of_the_base_and_a_pose_is_not():

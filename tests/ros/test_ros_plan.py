@@ -294,13 +294,14 @@ def test_whatever_fails_on_the_way_down_no_process_is_left(policy, monkeypatch):
     assert [process.poll() for process in started] == [-signal.SIGINT] * 2
 
 
-def test_a_domain_that_cannot_be_joined_is_one_sentence_and_nothing_starts(policy, monkeypatch, capfd):
-    """On commit a229d9e it was a traceback, and the nodes went on."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", "99999")
+@pytest.mark.parametrize("domain", ["99999", "233", "-1", "two"])
+def test_a_domain_that_cannot_be_joined_is_one_sentence_and_nothing_starts(policy, monkeypatch, capfd, domain):
+    """On commit a229d9e it was a traceback, and the nodes went on, or Fast DDS ended the process."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
     monkeypatch.setattr(node_graph, "PlannedProcess", lambda *_: pytest.fail("a process was started"))
     assert main(["deploy", policy]) == 1
     said = capfd.readouterr().err
-    assert "isthmus: cannot join the ROS domain: " in said
+    assert f"isthmus: cannot join the ROS domain: ROS_DOMAIN_ID must be from 0 to 232, got {domain!r}" in said
     assert "Traceback" not in said
 
 

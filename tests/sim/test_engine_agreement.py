@@ -62,6 +62,16 @@ def test_walking_robots_float_and_their_legs_stay_still_in_free_fall(tmp_path, f
             assert np.abs(plant.truth().velocity).max() < 0.01
 
 
+def test_arms_that_hang_from_a_base_on_wheels_are_no_legs(tmp_path):
+    wheels = []
+    for side in "lr":
+        wheels += [joint(f"{side}_spring", "trunk", f"{side}_fork", "prismatic"), body(f"{side}_fork")]
+        wheels += [joint(side, f"{side}_fork", f"{side}_wheel", "continuous", "0 1 0"), body(f"{side}_wheel")]
+    found = imported(tmp_path, *legs("", False), *wheels)
+    assert found.robot.base.kind == "fixed"
+    assert any("l, r look like wheels" in note for note in found.notes)
+
+
 def test_servos_that_are_unstable_are_refused(tmp_path):
     robot = imported(tmp_path, *legs("", False)).robot
     profile = tmp_path / "robots" / "mine" / "robot.yaml"

@@ -114,7 +114,9 @@ class Eval:
             options = ("--against", "--calibration", "--fas", "--plant", "--parameters", "--randomize", "--record", "--video")
             self._refuse(f"{name!r} is an analytic model", *options)
         elif isinstance(task, SuiteTask):
-            self._refuse(f"{name!r} runs in a suite's own simulation", "--calibration", "--plant", "--parameters", "--randomize", "--record")
+            self._refuse(
+                f"{name!r} runs in a suite's own simulation", "--calibration", "--plant", "--parameters", "--randomize", "--record"
+            )
         parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
         if found is not None and isinstance(task, Task):
             if self.plant == ROS:

@@ -78,15 +78,17 @@ def find_recordings(paths: Sequence[Path], share: float) -> Recordings:
     )
 
 
-def load_recordings(recordings: Recordings, task: Task | SuiteTask, contract: Contract, plant: str, quiet: bool = False) -> Offline:
+def load_recordings(
+    recordings: Recordings, task: Task | SuiteTask, contract: Contract, *, quiet: bool = False, plant: str = "mujoco"
+) -> Offline:
     """Read the files, or run the script, and reward what it did.
 
     Args:
         recordings: what to read.
         task: gives the rewards.
         contract: what the learner observes.
-        plant: engine that a script runs in.
         quiet: print nothing.
+        plant: engine that a script runs in.
 
     Raises:
         ValueError: a file is of another task, is damaged, or cannot be rewarded; the message names it.

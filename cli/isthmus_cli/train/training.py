@@ -97,7 +97,7 @@ def train_shown(
             )
         return _evaluation(summary)
 
-    offline = load_recordings(recordings, task, learner.contract, plant, quiet) if recordings and learner else None
+    offline = load_recordings(recordings, task, learner.contract, quiet=quiet, plant=plant) if recordings and learner else None
     film = None
     if video_every:
         film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)

@@ -41,8 +41,8 @@ def guess_base(root: Element, homes: Mapping[str, float], *, floating: bool, not
         hanging = sum(limb.drop > HANGING for limb in legs)
         crawling = sum(limb.drop > -HANGING for limb in legs)
         heavy = tree.heavy is not None and tree.base.lower() not in GROUND
-        floating = heavy and (hanging >= WALKING or crawling >= CRAWLING)
-        wheels = [limb.joints[0].attrib["name"] for limb in tree.limbs if _is_wheel(limb, tree)]
+        wheels = [limb.joints[-1].attrib["name"] for limb in tree.limbs if _is_wheel(limb, tree)]
+        floating = heavy and len(wheels) < WALKING and (hanging >= WALKING or crawling >= CRAWLING)  # what drives and has limbs has arms
         if floating:
             notes.append(
                 f"base guessed floating: {tree.heavy} has mass and carries {max(hanging, crawling)} limbs that may be legs; "
@@ -62,9 +62,15 @@ def guess_base(root: Element, homes: Mapping[str, float], *, floating: bool, not
 
 
 def _is_wheel(limb: _Limb, tree: _Tree) -> bool:
-    joint = limb.joints[0]
-    axis = tree.places[ends(joint)[1]][1] @ vector(joint.find("axis"), "xyz")
-    return len(limb.joints) == 1 and joint.get("type") == "continuous" and abs(float(axis[2])) < LEVEL
+    """Whether a limb ends in a joint that turns for ever about a horizontal axis, behind nothing but a suspension or a caster's vertical axis."""
+    *before, last = limb.joints
+
+    def upright(joint: Element) -> float:
+        axis = tree.places[ends(joint)[1]][1] @ vector(joint.find("axis"), "xyz")
+        return abs(float(axis[2]))
+
+    hung = all(joint.get("type") == "prismatic" or upright(joint) > 1 - LEVEL for joint in before)
+    return len(before) <= 1 and hung and last.get("type") == "continuous" and upright(last) < LEVEL
 
 
 class _Tree:

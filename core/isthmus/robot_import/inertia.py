@@ -44,7 +44,9 @@ def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
         elif inertial is None:
             _set_inertial(link, 0.0, np.zeros((3, 3)))  # or PyBullet would take 1 kg
         elif not np.isfinite([mass := mass_of(link), *(moments := _inertia(inertial)).flat]).all():
-            raise ValueError(f"mass and inertia of link {name} must be finite numbers, got {mass:g} kg and {vector_text(moments.flat)} kg·m²")
+            raise ValueError(
+                f"mass and inertia of link {name} must be finite numbers, got {mass:g} kg and {vector_text(moments.flat)} kg·m²"
+            )
         elif mass <= 0:
             if mass or moments.any():
                 notes.append(f"link {name} has a mass of {mass:g} kg: it counts as 0, and its inertia is left out")

@@ -46,7 +46,9 @@ def guess_servos(
     armature = np.array([known.get(name, Servo()).armature for name in names])
     mass = kinematics.mass_matrix(names, poses, floating=floating)
     wanted = LAG * STIFFNESS * np.array([joint.effort for joint in joints])
-    damping = _on_legs(mass, wanted) if floating else np.minimum(wanted, (np.diagonal(mass, axis1=1, axis2=2).min(axis=0) + armature) / STEP)
+    damping = (
+        _on_legs(mass, wanted) if floating else np.minimum(wanted, (np.diagonal(mass, axis1=1, axis2=2).min(axis=0) + armature) / STEP)
+    )
     servos = {}
     for joint, inertia, loss in zip(joints, armature.tolist(), damping.tolist(), strict=True):
         servo = known.get(joint.name, Servo())

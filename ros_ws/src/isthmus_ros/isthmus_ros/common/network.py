@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["LOOPBACK", "without_shared_memory"]
+__all__ = ["LOOPBACK", "require_domain", "without_shared_memory"]
 
 LOOPBACK = Path(__file__).parents[1] / "loopback.xml"
 """Profile of Fast DDS: UDP on this computer alone."""
@@ -19,6 +19,19 @@ _OLD_RANGE = "ROS_LOCALHOST_ONLY"
 _PEERS = "ROS_STATIC_PEERS"
 _PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _UDP = "UDPv4"
+_DOMAIN = "ROS_DOMAIN_ID"
+_LAST_DOMAIN = 232  # of those whose port numbers exist
+
+
+def require_domain(environment: Mapping[str, str]) -> None:
+    """Refuse a domain that Fast DDS would end the process for, with exit() and without a word of where the number came from.
+
+    Raises:
+        ValueError: it is no number, or has no ports.
+    """
+    given = environment.get(_DOMAIN, "") or "0"
+    if not (given.isdecimal() and int(given) <= _LAST_DOMAIN):
+        raise ValueError(f"{_DOMAIN} must be from 0 to {_LAST_DOMAIN}, got {given!r}")
 
 
 def without_shared_memory(environment: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
 
 from isthmus_ros.common import signals
-from isthmus_ros.common.network import without_shared_memory
+from isthmus_ros.common.network import require_domain, without_shared_memory
 from isthmus_ros.common.output import never_waiting
 from isthmus_ros.common.parameters import refuse_unknown
 
@@ -83,6 +83,11 @@ def _run(create: Callable[[], Any], arguments: Sequence[str] | None) -> int:
     sys.setswitchinterval(_SWITCH)
     os.environ.update(without_shared_memory(os.environ))
     program, *given = sys.argv if arguments is None else ["", *arguments]
+    try:
+        require_domain(os.environ)
+    except ValueError as error:
+        rclpy.logging.get_logger("isthmus").error(str(error))
+        return 1
     rclpy.init(args=[program, *_NO_FILE, *given], signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = create()

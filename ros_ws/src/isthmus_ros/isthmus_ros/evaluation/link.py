@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from isthmus.signals import Signal
 from isthmus_ros.common import wire
 from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.inputs import input_message, input_topic
+from isthmus_ros.common.network import require_domain
 from isthmus_ros.common.spin import executor, leave
 from isthmus_ros.evaluation.processes import RosError
 
@@ -80,6 +82,8 @@ class Link:
             namespace: of the nodes; services and topics without a leading / are theirs.
         """
         self._processes = processes
+        if domain is None:
+            require_domain(os.environ)
         context = rclpy.Context()
         rclpy.init(args=[], context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node(
