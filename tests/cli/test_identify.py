@@ -76,6 +76,16 @@ def test_the_report_needs_no_network_and_shows_pictures_first(out):
     assert "https://" not in links
 
 
+def test_logs_are_given_at_once_or_one_by_one(folder, capsys):
+    words = ["identify", str(folder / "arm.xml"), "--parameters", str(folder / "p.yaml"), "--out", str(folder / "none")]
+    log = str(folder / "log.csv")
+    for logs in (["--log", log, "missing.csv"], ["--log", log, "--log", "missing.csv"]):
+        assert main([*words, *logs]) == 2
+        assert "missing.csv cannot be read" in capsys.readouterr().err
+    assert main(words) == 2
+    assert "--log FILE" in capsys.readouterr().err
+
+
 def test_an_error_writes_nothing(folder, capsys):
     rows = (folder / "log.csv").read_text().splitlines()
     (folder / "bad.csv").write_text("\n".join([*rows[:20], "1,2", *rows[20:]]))

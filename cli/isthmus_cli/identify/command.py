@@ -29,6 +29,7 @@ __all__ = ["Identify"]
 
 INTERRUPTED = 130
 _BEST = "best.json"
+_Files = tuple[tuple[Path, ...], ...]  # `--log a b` and `--log a --log b` are one
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ class Identify:
     """
 
     target: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")]
-    log: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE …")]
+    log: Annotated[_Files, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE …")]
     out: Path
     parameters: Path | None = None
-    holdout: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE …")] = ()
+    holdout: Annotated[_Files, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FILE …")] = ()
     starts: int = 4
     seed: int = 0
     window: float | None = None
@@ -73,17 +74,20 @@ class Identify:
         strict.require("--widen", self.widen, above=0)
         if self.window is not None:
             strict.require("--window", self.window, above=0)
+        logs, others = ([path for group in groups for path in group] for groups in (self.log, self.holdout))
+        if not logs:
+            raise ValueError("give at least one recording: --log FILE")
         target = find_target(self.target)
         file = read_parameter_file(self.parameters) if self.parameters else ParameterFile()
-        problem = make_problem(target, file, open_logs(self.log, file, target))
-        others = open_logs(self.holdout, file, target) if self.holdout else []
+        problem = make_problem(target, file, open_logs(logs, file, target))
+        held = open_logs(others, file, target) if others else []
         first = _best(self.out, problem) if self.resume else None
         quiet = str(self.json) == "-"
         with interruption() as heard, Progress(f"identify {self.target}", "stages", quiet) as progress:
             found = identify(
                 problem,
                 FitOptions(self.starts, self.seed),
-                holdout=others,
+                holdout=held,
                 window=self.window,
                 first=first,
                 progress=progress,
