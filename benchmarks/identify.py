@@ -88,7 +88,7 @@ def main() -> None:
     def tell(key: str, row: dict[str, object]) -> None:
         print(key, row, flush=True)
         if record:
-            record.add(key, row, ["identification"])
+            record.add(key, {"what": key, **row}, ["identification"])
 
     if arguments.go2:
         tell("Unitree Go2, legs in the air", go2(arguments.go2))

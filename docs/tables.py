@@ -156,6 +156,20 @@ def races(rows: list[Row]) -> list[str]:
     )
 
 
+def identified(rows: list[Row]) -> list[str]:
+    """What identification found, one figure a line."""
+    lines = []
+    for row in rows:
+        for name, value in row.items():
+            if name in ("what", "concerns", "made", "found", "effort_left_rms", "objections"):
+                continue
+            shown = " → ".join(map(str, value)) if isinstance(value, list) else str(value)
+            lines.append((row["what"], name.replace("_", " "), shown))
+        lines += [(row["what"], f"`{name}`", value) for name, value in row.get("found", {}).items()]
+        lines += [(row["what"], f"effort left at {name}, rms", value) for name, value in row.get("effort_left_rms", {}).items()]
+    return table(("recording", "", ""), lines)
+
+
 def collectors(rows: list[Row]) -> list[str]:
     """Environments in processes of their own."""
     lines = []
@@ -284,6 +298,7 @@ TABLES = {
     "learned-plans": Table("stl", f"{_PUBLISHED} stl", learned_plans),
     "planners": Table("stl", f"{_PUBLISHED} stl", planners),
     "logic": Table("logic", "python benchmarks/stl.py --record docs/results/logic.json", races),
+    "identification": Table("identification", "python benchmarks/identify.py --record docs/results/identification.json", identified),
     "environments": Table("environments", "python benchmarks/sim.py --record docs/results/environments.json", races),
     "collectors": Table("collectors", "python benchmarks/collect.py --record docs/results/collectors.json", collectors),
     "learner-speed": Table("learner_speed", "python benchmarks/learn.py --record docs/results/learner_speed.json", races),

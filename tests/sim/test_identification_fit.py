@@ -82,19 +82,15 @@ def test_positions_without_any_torque_find_friction_and_delay(tmp_path):
 
 
 def test_a_joint_that_stands_still_is_not_identifiable(tmp_path):
-    log = write_csv(tmp_path / "log.csv", *simulate(seconds=6.0, still=True))
-    text = EFFORTS.replace(", j2: q2", "").replace(", j2: u2", "")
-    problem = problem_of(tmp_path, text + unknown("d1", "f1", "a1", delay=False) + "  link2.com_y: [-0.1, 0.1]\n", [log])
-    assert problem.mechanism.joints == ("j1",)
-    servo = write_csv(tmp_path / "servo.csv", *simulate(seconds=6.0, still=True, actuators=SERVOS, delay=0))
-    problem = problem_of(
-        tmp_path, TARGETS + unknown("d1", "d2", "a1", "a2", delay=False), [servo], actuators=SERVOS, nominal={**NOMINAL, "m2": TRUTH["m2"]}
-    )
+    stiff = SERVOS.replace('kp="20" kv="1"', 'kp="20000" kv="300"')
+    log = write_csv(tmp_path / "log.csv", *simulate(seconds=6.0, still=True, actuators=stiff, delay=0))
+    text = TARGETS + unknown("d1", "d2", "a1", "a2", delay=False)
+    problem = problem_of(tmp_path, text, [log], actuators=stiff, nominal={**NOMINAL, "m2": TRUTH["m2"]})
     found = identify(problem, ALONE, threads=1)
     words = dict(zip(problem.names, found.known.verdicts, strict=True))
     assert words["j1.damping"] == "IDENTIFIED"
-    sd = dict(zip(problem.names, found.known.sd, strict=True))
-    assert sd["j2.damping"] > 5 * sd["j1.damping"]
+    assert words["j2.damping"] == "NOT IDENTIFIABLE"
+    assert any("j2.damping" in sentence for sentence in found.weak)
 
 
 def test_a_log_of_another_robot_is_not_calibrated(tmp_path):

@@ -53,8 +53,8 @@ class Commands:
         decay = np.exp(-steps / lag)
         state = np.empty_like(self._values)
         state[0] = self._values[0]
-        for index, share in enumerate(decay):
-            state[index + 1] = self._values[index] + share * (state[index] - self._values[index])
+        for row, share in enumerate(decay):
+            state[row + 1] = self._values[row] + share * (state[row] - self._values[row])
         index = np.clip(np.searchsorted(self._time, moments, side="right") - 1, 0, len(self._time) - 1)
         since = np.maximum(moments - self._time[index], 0.0)[..., None]
         now = self._values[index] + np.exp(-since / lag) * (state[index] - self._values[index])

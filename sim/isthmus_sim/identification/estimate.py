@@ -14,7 +14,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from isthmus.records import Array
-from isthmus_sim.identification.fit import Fit, Linear
+from isthmus_sim.identification.fit import Fit
+from isthmus_sim.identification.linear import Linear
 from isthmus_sim.identification.problem import Problem
 
 __all__ = ["IDENTIFIED", "NOT_IDENTIFIABLE", "WEAK", "Estimates", "estimates", "plain_estimates", "weak_directions"]

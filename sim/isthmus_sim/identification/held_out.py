@@ -100,11 +100,11 @@ def held_out(rollouts: Rollouts, values: Array, noise: Array) -> HeldOut:
     windows = windows.subset(np.unique(np.linspace(0, len(windows) - 1, min(_MOST, len(windows))).astype(int)))
     both = np.stack([problem.nominal, values])
     errors = rollouts.residual(windows, both, rollouts.starts(windows)) * noise
-    table = []
+    rows = []
     for horizon in horizons:
         inside = windows.moments <= horizon + 1e-6
-        table.append([np.sqrt((error[inside] ** 2).mean(0)) for error in errors])
-    table = np.array(table)
+        rows.append([np.sqrt((error[inside] ** 2).mean(0)) for error in errors])
+    table = np.array(rows)
     tool = _tool_errors(problem.mechanism, windows, errors, horizons)
     curves = np.sqrt(((errors / noise) ** 2).mean(axis=(1, 3)))
     measured = windows.measured[0]

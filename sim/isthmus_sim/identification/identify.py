@@ -13,9 +13,10 @@ import numpy as np
 from isthmus.records import Array
 from isthmus_sim.identification.calibration import Calibration, Found
 from isthmus_sim.identification.estimate import Estimates, estimates, plain_estimates, weak_directions
-from isthmus_sim.identification.fit import Fit, FitOptions, Linear, audit, fit, linearise, project
+from isthmus_sim.identification.fit import Fit, FitOptions, audit, fit
 from isthmus_sim.identification.held_out import HeldOut, complaints, held_out, split
 from isthmus_sim.identification.inverse import InverseDynamics, inverse_dynamics
+from isthmus_sim.identification.linear import Linear, linearise, project
 from isthmus_sim.identification.logs import Log, Quality, check_log, quality
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.residuals import Suspect, suspects

@@ -122,6 +122,14 @@ class Problem:
         """Values of the model as it is, `[p]`."""
         return np.array([self.mechanism.table[name].nominal for name in self.names])
 
+    def values_of(self, shares: Array) -> Array:
+        """Parameters at shares of their ranges, `[…, p]`."""
+        return np.asarray(self.low + shares * (self.high - self.low))
+
+    def shares_of(self, values: Array) -> Array:
+        """The inverse of `values_of`."""
+        return np.asarray((values - self.low) / (self.high - self.low))
+
     @property
     def units(self) -> tuple[str, ...]:
         """Of the unknown parameters."""

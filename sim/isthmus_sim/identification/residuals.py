@@ -14,7 +14,8 @@ import mujoco
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_sim.identification.fit import Fit, Linear
+from isthmus_sim.identification.fit import Fit
+from isthmus_sim.identification.linear import Linear
 from isthmus_sim.identification.problem import Unknown
 from isthmus_sim.identification.rollouts import Rollouts, Starts
 from isthmus_sim.identification.windows import Windows
@@ -23,8 +24,10 @@ __all__ = ["Suspect", "suspects"]
 
 _MOST = 40  # windows that are asked
 _LEAST = 0.05  # share of χ² that an effect has to explain
-_SLOW = 0.1  # of the largest speed: where a Stribeck effect is gone
+_SLOW = (0.02, 0.06, 0.2)  # of the largest speed: where a Stribeck effect is gone
 _RIPPLES = np.arange(2, 121)  # periods of cogging per turn
+_SHARP = 4.0  # times the usual gain of a ripple, which the one that is there must have
+_PERIODS = 3  # of cogging in the range of the motion, or it could be anything
 _SHOWN = 5
 
 
@@ -67,19 +70,23 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
     for joint, name in enumerate(names):
         if motion.still[joint]:
             continue
-        forces += [
-            motion.alone(joint, wave)
-            for wave in (motion.direction, motion.direction * np.exp(-np.abs(motion.speed) / motion.slow), motion.speed)
-        ]
-        labels += [(f"friction law of {name}", "its friction is not Coulomb and viscous alone: Stribeck, or another law")] * 3
+        waves = [motion.direction, motion.speed, *(motion.direction * np.exp(-np.abs(motion.speed) / slow) for slow in motion.slow)]
+        forces += [motion.alone(joint, wave) for wave in waves]
+        labels += [(f"friction law of {name}", "its friction is not Coulomb and viscous alone: Stribeck, or another law")] * len(waves)
         ripple = motion.ripple(joint, residual.reshape(len(few), few.moments.shape[1], -1)[:, :, joint])
+        if not ripple:
+            continue
         angle = ripple * motion.position[:, :, joint]
         forces += [motion.alone(joint, np.repeat(wave(angle)[..., None], len(names), axis=2)) for wave in (np.sin, np.cos)]
         labels += [(f"cogging of {name}", f"a torque that repeats {ripple:g} times per turn")] * 2
     stand = motion.tilts()
+    other = [force[:, :, ::-1] * (1 - 2 * (np.arange(len(names)) % 2)) for force in stand]  # as free, but no motion of a base
     scale = 0.01 * motion.effort
     moved = rollouts.residual(
-        few, np.tile(found.values, (len(forces) + len(stand) + 1, 1)), starts, force=np.stack([0 * motion.speed, *forces, *stand]) * scale
+        few,
+        np.tile(found.values, (len(forces) + 2 * len(stand) + 1, 1)),
+        starts,
+        force=np.stack([0 * motion.speed, *forces, *stand, *other]) * scale,
     )
     columns = _projected((moved[1:] - moved[0]).reshape(len(moved) - 1, len(few), -1), bases)
     extra, extra_labels = _parameters(rollouts, few, found.values, starts)
@@ -90,7 +97,8 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
         shares[label] = _explained(residual, jacobian, mine)
     if stand:
         told = ("moving stand", "the base accelerates or tilts: fasten the robot, or record how its base moves")
-        shares[told] = _explained_apart(residual, np.stack(columns[len(forces) :], axis=-1))
+        apart = [np.stack(part, axis=-1) for part in (columns[len(forces) : -len(stand)], columns[-len(stand) :])]
+        shares[told] = _explained_apart(residual, apart[0]) - _explained_apart(residual, apart[1])
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     return tuple(Suspect(effect, float(share), sentence) for (effect, sentence), share in ranked if share > _LEAST)[:_SHOWN]
 
@@ -108,7 +116,7 @@ class _Motion:
         from scipy.signal import savgol_filter
 
         for index, log in enumerate(rollouts.problem.logs):
-            size = min(11, len(log.time) - (len(log.time) + 1) % 2)
+            size = min(7, len(log.time) - (len(log.time) + 1) % 2)
             smooth = savgol_filter(log.position, size, 3, axis=0)
             speed = np.gradient(smooth, log.time, axis=0)
             for row in np.flatnonzero(windows.log == index):
@@ -118,7 +126,7 @@ class _Motion:
                     self.speed[row, :, joint] = np.interp(at, log.time, speed[:, joint])
         fastest = np.abs(self.speed).max(axis=(0, 1))
         self.still = fastest < 0.02 * fastest.max()
-        self.slow = _SLOW * np.maximum(fastest, 1e-9)
+        self.slow = [share * np.maximum(fastest, 1e-9) for share in _SLOW]
         self.direction = np.tanh(self.speed / (0.02 * np.maximum(fastest, 1e-9)))
         self.effort = max(float(np.abs(rollouts.problem.mechanism.model.actuator_forcerange).max()), 1.0)
 
@@ -129,7 +137,7 @@ class _Motion:
         return force
 
     def ripple(self, joint: int, residual: Array) -> float:
-        """Periods per turn of the torque that would explain most of a joint's residual, if the joint were an inertia alone."""
+        """Periods per turn of the torque that would explain most of a joint's residual, if the joint were an inertia alone; 0 if none stands out."""
         sampled = np.stack(
             [
                 np.interp(moments, self._moments, place)
@@ -137,19 +145,19 @@ class _Motion:
             ]
         )
         step = np.gradient(self._windows.moments, axis=1)
-        best, at = 0.0, float(_RIPPLES[0])
+        gains: dict[float, float] = {}
         line = np.stack([np.ones_like(sampled), self._windows.moments], axis=-1)
         bases = [np.linalg.qr(row)[0] for row in line]
         rest = np.concatenate([row - basis @ (basis.T @ row) for row, basis in zip(residual, bases, strict=True)])
-        for count in _RIPPLES:
+        least = 2 * np.pi * _PERIODS / max(float(np.ptp(sampled)), 1e-9)
+        for count in _RIPPLES[least <= _RIPPLES]:
             waves = np.stack([np.sin(count * sampled), np.cos(count * sampled)], axis=-1)
             twice = np.cumsum(np.cumsum(waves * step[..., None], axis=1) * step[..., None], axis=1)
             flat = np.concatenate([row - basis @ (basis.T @ row) for row, basis in zip(twice, bases, strict=True)])
             found = np.linalg.lstsq(flat, rest, rcond=1e-10)[0]
-            gain = float((flat @ found) @ rest)
-            if gain > best:
-                best, at = gain, float(count)
-        return at
+            gains[float(count)] = float((flat @ found) @ rest)
+        at = max(gains, key=lambda count: gains[count], default=0.0)
+        return at if gains and gains[at] > _SHARP * float(np.median(list(gains.values()))) else 0.0
 
     @property
     def _moments(self) -> Array:
@@ -213,12 +221,12 @@ def _explained(residual: Array, jacobian: Array, columns: Array) -> float:
 
 
 def _explained_apart(residual: Array, columns: Array) -> float:
-    """The same with amplitudes of each window's own, less what as many random columns would explain."""
+    """The same with amplitudes of each window's own."""
     gain = 0.0
     for side, mine in zip(residual, columns, strict=True):
         scaled = mine / np.maximum(np.linalg.norm(mine, axis=0), 1e-12)
         gain += float((scaled @ np.linalg.lstsq(scaled, side, rcond=1e-6)[0]) @ side)
-    return gain / float((residual**2).sum()) - columns.shape[2] / residual.shape[1]
+    return gain / float((residual**2).sum())
 
 
 def _projected(columns: Array, bases: Sequence[Array]) -> list[Array]:

@@ -46,8 +46,8 @@ class Starts:
     def moved(self, change: Array) -> Starts:
         """With a change `[W, n]` added."""
         joints = self.position.shape[1]
-        parts = [self.position + change[:, :joints], self.velocity + change[:, joints : 2 * joints]]
-        return Starts(*parts, self.setpoint + change[:, 2 * joints :]) if self.setpoint.size else Starts(*parts)
+        setpoint = self.setpoint + change[:, 2 * joints :] if self.setpoint.size else self.setpoint
+        return Starts(self.position + change[:, :joints], self.velocity + change[:, joints : 2 * joints], setpoint)
 
 
 class Rollouts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,8 +47,8 @@ class Windows:
 
     def subset(self, index: Array) -> Windows:
         """Some of them."""
-        parts = (self.log, self.first, self.begin, self.position, self.velocity, self.moments, self.measured, self.weight)
-        return Windows(*(part[index] for part in parts), self.channels)
+        names = ("log", "first", "begin", "position", "velocity", "moments", "measured", "weight")
+        return replace(self, **{name: getattr(self, name)[index] for name in names})
 
 
 def signal_noise(logs: Sequence[Log], found: Sequence[Quality], kind: str) -> Array:
