@@ -35,7 +35,7 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
     ("words", "sentence"),
     [
         ("tran", "unknown command 'tran'; did you mean 'train'? Known: demo, deploy, "),
-        ("train ppo reach", "unknown algorithm 'ppo'; Known: dsac-t, npc, sac, srl"),
+        ("train trpo reach", "unknown algorithm 'trpo'; Known: bc, dsac-t, npc, ppo, sac, srl"),
         ("train sac reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac --seed 1 reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac reach --plant gazebo", "unknown plant 'gazebo'; Known: isaacgym, mujoco, pybullet"),
