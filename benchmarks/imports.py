@@ -69,7 +69,10 @@ def _imported(name: str, file: Path) -> dict[str, Any]:
             return {"refused": f"not done after {TIMEOUT:g} s"}
         if ended.returncode not in (0, 1):
             last = (ended.stderr.strip() or "nothing was said").splitlines()[-1]
-            return {"refused": last.removeprefix("isthmus: ").replace(f"{file.parent}/", ""), "code": ended.returncode}
+            return {
+                "refused": last.removeprefix("isthmus: ").replace(f"{file.parent}/", "").replace(f"{out}/", ""),
+                "code": ended.returncode,
+            }
         told = json.loads(ended.stdout[ended.stdout.index("{\n") :])  # PyBullet speaks first
     return {
         "joints": len(told["joints"]),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import figures
 import ros_pages
+from command_pages import commands_page
 from tables import TABLES
 
 from isthmus_bringup.arguments import ARGUMENTS, USES
@@ -30,31 +29,8 @@ SHEET = ("push", "slide", "rod", "door", "peg", "navigate", "walk-rough", "reach
 RESULTS = Path(__file__).parent / "results"
 WITH_FIGURES = (
     Path(__file__).parents[1] / "README.md",
+    REFERENCE / "robots-that-import.md",
     *(path for path in sorted(Path(__file__).parent.glob("*/*.md")) if path.parent != REFERENCE),
-)
-COMMANDS = (
-    "train sac",
-    "train dsac-t",
-    "train srl",
-    "train ppo",
-    "train bc",
-    "train npc",
-    "sweep",
-    "zoo",
-    "mpc",
-    "script",
-    "eval",
-    "view",
-    "deploy",
-    "faults",
-    "inspect",
-    "doctor",
-    "tasks",
-    "robots",
-    "robots import",
-    "new",
-    "plants",
-    "demo",
 )
 NOTE = "<!-- written by docs/generate.py; change the code instead -->\n\n"
 
@@ -62,7 +38,7 @@ NOTE = "<!-- written by docs/generate.py; change the code instead -->\n\n"
 def main() -> int:
     if "--pictures" in sys.argv:
         take_pictures(sys.argv[sys.argv.index("--pictures") + 1 :] or task_names())
-    pages = {"tasks.md": tasks_page(), "commands.md": commands_page(), "bringup.md": bringup_page(), **ros_pages.robot_pages(NOTE)}
+    pages = {"tasks.md": tasks_page(), "commands.md": commands_page(NOTE), "bringup.md": bringup_page(), **ros_pages.robot_pages(NOTE)}
     if importlib.util.find_spec("rclpy"):
         pages["ros.md"] = ros_pages.nodes_page(NOTE)
     else:
@@ -160,21 +136,6 @@ def parameter_table(parameters: Iterable[Parameter]) -> list[str]:
         "| parameter | unit | nominal | range | meaning |\n|---|---|---|---|---|",
         *[f"| `{p.name}` | {p.unit} | {p.nominal:g} | {p.low:g} … {p.high:g} | {p.description} |" for p in parameters],
     ]
-
-
-def commands_page() -> str:
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
-    lines = [
-        NOTE + "# Commands\n",
-        "Exit codes: 0 success, 1 the command found something wrong, 2 a user error (one sentence), 130 after Ctrl-C.\n",
-    ]
-    for command in COMMANDS:
-        script = "import sys; from isthmus_cli.main import main; sys.exit(main(sys.argv[1:]))"
-        words = [sys.executable, "-c", script, *command.split(), "--help"]
-        text = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
-        shown = "\n".join(line.rstrip() for line in text.strip().splitlines())
-        lines += [f"## isthmus {command}\n", "```text", shown, "```\n"]
-    return "\n".join(lines)
 
 
 def bringup_page() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from figures import Row, Table, number, span, table
+from import_tables import import_counts, imports
 from scipy.stats import ttest_ind
 
 _WORLDS = {"mujoco": "MuJoCo", "pybullet": "PyBullet"}
@@ -271,6 +272,7 @@ def zoo(rows: list[Row]) -> list[str]:
 _ZOO_WORLDS = {"mujoco": "MuJoCo", "pybullet": "PyBullet", "ros": "PyBullet over ROS 2"}
 _PUBLISHED = "python benchmarks/published.py"
 _CHECKS = "python benchmarks/learner_checks.py {} --record docs/results/learner_checks.json"
+_IMPORTS = "python benchmarks/imports.py --record docs/results/imports.json"
 _INTERVALS = "python benchmarks/intervals.py --record docs/results/intervals.json"
 TABLES = {
     "same-file": Table("engines", f"{_PUBLISHED} engines", same_file),
@@ -287,6 +289,8 @@ TABLES = {
     "learner-speed": Table("learner_speed", "python benchmarks/learn.py --record docs/results/learner_speed.json", races),
     "intervals": Table("intervals", _INTERVALS, coverage),
     "other-intervals": Table("intervals", _INTERVALS, other_coverage),
+    "import-counts": Table("imports", _IMPORTS, import_counts),
+    "imports": Table("imports", _IMPORTS, imports),
     "integrator": Table("learner_checks", _CHECKS.format("integrator"), costs),
     "scales": Table("learner_checks", _CHECKS.format("scales"), scales),
     "calibration": Table("learner_checks", _CHECKS.format("calibration"), calibration),

@@ -37,6 +37,14 @@ _COMMANDS = {
         "isthmus_cli.deploy.command:Deploy",
         "run a policy on a robot over ROS 2, or on a simulated one: isthmus deploy POLICY --sim",
     ),
+    "identify": (
+        "isthmus_cli.identify.command:Identify",
+        "fit a model to recordings of a robot: isthmus identify TARGET --log FILE --out DIR",
+    ),
+    "calibrations": (
+        "isthmus_cli.identify.calibrations:Calibrations",
+        "compare calibrations: the same robot on two days, or two of a kind",
+    ),
     "faults": ("isthmus_cli.faults.command:Faults", "bring faults about around a simulated robot, and write what came of them"),
     "view": ("isthmus_cli.view.command:View", "watch a task, with a policy or without, or a simulation that exploded"),
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),

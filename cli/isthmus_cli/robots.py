@@ -103,9 +103,9 @@ class ImportRobot:
         compared = compare_engines(robot)
         code = 1 if compared.broken else 0
         if self.json:
-            told = {"folder": robot.folder, "joints": robot.joint_names, "base": robot.base.kind, "tool_frame": robot.tool_frame}
-            told |= {"fill_in": imported.fill_in, "notes": imported.notes, "engines": compared.lines, "apart": compared.apart}
-            write_json(told)
+            facts = {"folder": robot.folder, "joints": robot.joint_names, "base": robot.base.kind, "tool_frame": robot.tool_frame}
+            told = {"fill_in": imported.fill_in, "notes": imported.notes, "engines": compared.lines}
+            write_json({**facts, **told, "apart": compared.apart})
             return code
         _show(robot)
         for title, lines in (

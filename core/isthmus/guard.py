@@ -24,7 +24,7 @@ import numpy as np
 
 from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation, commanded, longer_trail, robots_own
 from isthmus.limits import Limits
-from isthmus.monitors import Monitors, MonitorState, finite
+from isthmus.monitors import RUNAWAY_SHARE, Monitors, MonitorState, finite
 from isthmus.records import Array, Command, Measurement, Told, reorder
 from isthmus.robot import Robot
 from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, demanding, mask, renew
@@ -46,6 +46,7 @@ class LimitGuard:
         joints: commanded joints, in the order of the commands it emits.
         mode: command mode.
         thresholds: of its monitors, from the robot's profile.
+        profile: the robot's joints by name, also those that are not commanded.
     """
 
     def __init__(self, robot: Robot, limits: Limits, mode: str, rate_scale: float = 1.0) -> None:
@@ -78,6 +79,7 @@ class LimitGuard:
         self.joints = limits.joints
         self.mode = mode
         self.thresholds = robot.monitors
+        self.profile = {joint.name: joint for joint in robot.joints}
         self._standstill = robot.monitors.standstill
         self._braking = robots_own(robot, limits, "stop_acceleration")
         self._envelope: Envelope
@@ -85,7 +87,8 @@ class LimitGuard:
             self._envelope = EffortEnvelope(robot, limits, rate_scale)
         else:
             self._envelope = MotionEnvelope(robot, limits, mode, rate_scale)
-        self._monitors = Monitors(robot.monitors, mode, self.joints, robots_own(robot, limits, "velocity"))
+        runaway = [self.profile[joint].within(robot.monitors.runaway_travel, RUNAWAY_SHARE) for joint in self.joints]
+        self._monitors = Monitors(robot.monitors, mode, self.joints, robots_own(robot, limits, "velocity"), runaway)
         self._fresh = {armed: self.initial(1, armed=armed) for armed in (False, True)}
 
     def initial(self, batch: int, *, armed: bool = False) -> GuardState:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isthmus.guard import HOLD, STOP, GuardState, LimitGuard
-from isthmus.monitors import time_out
+from isthmus.monitors import RUNAWAY_SHARE, time_out
 from isthmus.phases import Phase
 from isthmus.records import Array, Measurement, Told, reorder
 from isthmus.robotic import Robotic
@@ -21,9 +21,11 @@ __all__ = ["Lookout", "Sight"]
 
 _SILENCE = 1.0  # s at rest without a fresh state, after which nothing is sent any more
 _IDLE_TRAVEL = 0.05  # rad or m by which an idle robot may be moved from outside
+_IDLE_SHARE = RUNAWAY_SHARE / 2  # likewise, of the range of a joint that slides
 _RUNS = "runs away"
 _STANDS = 0.5  # s without a way of more than _STIR, after which a robot that has strayed is not watched any more
 _STIR = 0.02  # rad or m
+_STIR_SHARE = _IDLE_SHARE / 2  # of the range of a joint that slides
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class _Chase:
     place: Array
     since: float
 
-    def over(self, position: Array, now: float) -> bool:
-        if np.nan_to_num(np.abs(position - self.place)).max() > _STIR:
+    def over(self, position: Array, now: float, stir: Array) -> bool:
+        if (np.nan_to_num(np.abs(position - self.place)[0]) > stir).any():
             self.place, self.since = position, now
         return now - self.since > _STANDS
 
@@ -123,10 +125,11 @@ class Lookout:
             return ""
         sample = self._robot.read()
         away = np.nan_to_num(np.abs(sample.position - self._chase.origin)[0])
-        far = int(away.argmax())
-        if self._chase.over(sample.position, now):
+        allowed = self._travels(sample, self._guard.thresholds.runaway_travel, RUNAWAY_SHARE)
+        far = int((away - allowed).argmax())
+        if self._chase.over(sample.position, now, self._travels(sample, _STIR, _STIR_SHARE)):
             self._chase = None
-        elif away[far] > self._guard.thresholds.runaway_travel:
+        elif away[far] > allowed[far]:
             self._chase = None
             return f"{sample.joints[far]} {_RUNS} though nothing is commanded"
         return ""
@@ -155,7 +158,8 @@ class Lookout:
         far = int(away.argmax())
         if away[far] <= self._guard.thresholds.tracking_tolerance:
             return ""
-        return f"{joints[far]} came back {away[far]:.2f} rad from where it was told to be"
+        unit = self._guard.profile[joints[far]].unit("position")
+        return f"{joints[far]} came back {away[far]:.3g} {unit} from where it was told to be"
 
     def _moved(self, sample: Measurement, now: float) -> str:
         """An idle robot that somebody moves is let go, and never pulled back."""
@@ -164,11 +168,17 @@ class Lookout:
         if self._origin is None:
             self._origin = sample.position
         away = np.abs(sample.position - self._origin)[0]
-        far = int(away.argmax())
-        if away[far] <= _IDLE_TRAVEL:
+        allowed = self._travels(sample, _IDLE_TRAVEL, _IDLE_SHARE)
+        far = int((away - allowed).argmax())
+        if away[far] <= allowed[far]:
             return ""
         self._chase = _Chase(self._origin, sample.position, now)
-        return f"{sample.joints[far]} was moved by {away[far]:.2f} rad while nothing was commanded"
+        unit = self._guard.profile[sample.joints[far]].unit("position")
+        return f"{sample.joints[far]} was moved by {away[far]:.2g} {unit} while nothing was commanded"
+
+    def _travels(self, sample: Measurement, travel: float, share: float) -> Array:
+        """A travel as it counts for each joint of a sample, `[J]`, rad or m."""
+        return np.array([self._guard.profile[joint].within(travel, share) for joint in sample.joints])
 
     def _silent(self, state: GuardState, now: float) -> bool:
         """A robot that comes back later must not find a command waiting."""

@@ -14,6 +14,8 @@ Three of them compare motion with commands:
 * Runaway: how far a joint has come since it last moved along with its command, no faster than it can. Against a command, or at rest, nothing is along
   with it, so that servo lag, sag and oscillation count by their distance and not by their number. Along with it, what is beyond the velocity limit
   counts. An effort commands no motion: only speed counts there.
+
+Velocities are believed: a driver that publishes 0 for a joint that moves hides its speed from limits, arming and standstill.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ TRACKING_MEMORY = 20.0  # s over which a lead is forgotten besides, so that cree
 OVERSPEED = 1.1  # times the velocity limit: a servo overshoots by less
 SMALL = 4096  # numbers
 FEW = 64  # numbers
+
+RUNAWAY_SHARE = 0.4  # of the range of a joint that slides, after which it counts as run away at the latest
 
 _JUST_UNDER = 1 - 1e-9  # for rounding
 
@@ -100,7 +104,9 @@ class Alarm:
 class Monitors:
     """Watches one robot in one command mode."""
 
-    def __init__(self, thresholds: Thresholds, mode: str, joints: tuple[str, ...], velocity: Array) -> None:
+    def __init__(
+        self, thresholds: Thresholds, mode: str, joints: tuple[str, ...], velocity: Array, runaway: Sequence[float] | None = None
+    ) -> None:
         """Prepare.
 
         Args:
@@ -108,8 +114,11 @@ class Monitors:
             mode: command mode; tracking is only defined for positions and velocities.
             joints: names, for the messages.
             velocity: the robot's own velocity limits, `[J]`, rad/s.
+            runaway: travel after which each joint counts as run away, `[J]`, rad or m; None for `runaway_travel`.
         """
         self._thresholds = thresholds
+        self._runaway = np.full(len(joints), thresholds.runaway_travel) if runaway is None else np.asarray(runaway)
+        self._least_runaway = float(self._runaway.min())
         self._mode = mode
         self._joints = joints
         self._fastest = velocity
@@ -199,8 +208,8 @@ class Monitors:
         if jumped is not None:
             away = np.where(fast, self._too_far(state, moved, ordered, away, elapsed), away)
             away = np.where(jumped, 0.0, away)  # what jumps has not moved there
-        if not _within(away, self._thresholds.runaway_travel):
-            self._add_joints(found, np.abs(away) > self._thresholds.runaway_travel, "{} runs away from its command", runaway=True)
+        if not _within(away, self._least_runaway):
+            self._add_joints(found, np.abs(away) > self._runaway, "{} runs away from its command", runaway=True)
         swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, state.swing)
         reversals = state.reversals * math.exp(-looked) + (swing * state.swing < 0)  # those of about a second
         if not _within(reversals, self._thresholds.oscillation):

@@ -36,6 +36,21 @@ class JointSample:
     fields: Mapping[str, Array]
     name: tuple[str, ...]
 
+    def joined(self, other: JointSample) -> JointSample:
+        """With what another publisher says of other joints, as a gripper of its own; the older stamp counts.
+
+        Raises:
+            ValueError: both name a joint.
+        """
+        if twice := set(self.name).intersection(other.name):
+            raise ValueError(f"both name joint {min(twice)!r}")
+        fields = {}
+        for field in self.fields:
+            parts = [one.fields[field] if len(one.fields[field]) else np.full(len(one.name), np.nan) for one in (self, other)]
+            said = len(self.fields[field]) or len(other.fields[field])
+            fields[field] = np.concatenate(parts) if said else self.fields[field]
+        return JointSample(min(self.stamp, other.stamp), fields, self.name + other.name)
+
 
 class MessageDecoder:
     """Messages as compact values, by the definitions of isthmus and not by those in the file, which could say anything."""

@@ -32,7 +32,7 @@ class Trace:
         metadata: what was known before the episode, and its outcome.
         complete: False if the writer was killed; then the last period, which may be half written, has been left out.
         stamps: seconds in the plant's clock, `[T]`, to the nanosecond.
-        joints: measured joints, in the order of the first measurement.
+        joints: measured joints, in the order in which they were named first; one that a message does not name keeps its newest value.
         position: `[T, J]`, rad or m.
         velocity: `[T, J]`, rad/s or m/s.
         effort: `[T, J]`, N·m or N; None where the plant did not measure it.
@@ -150,7 +150,7 @@ class _Periods:
         self._path, self._complete = path, complete
         self._newest = 0
         self._values: dict[str, dict[int, Any]] = defaultdict(dict)
-        self._seen: dict[str, dict[int, tuple[int, int, int]]] = defaultdict(dict)  # what it says, as a hash, and when
+        self._seen: dict[str, dict[int, tuple[tuple[int, ...], int, int]]] = defaultdict(dict)  # what it says, as hashes, and when
 
     def add(self, topic: str, record: Any, decoder: MessageDecoder) -> None:
         """Take a message into the period that its sequence number names.
@@ -167,11 +167,25 @@ class _Periods:
                 f"{self._path} was cut off, and period {period} comes after period {self._newest}: what is missing cannot be told"
             )
         self._newest = period
-        said = hash(record.data)
-        if self._seen[topic].setdefault(period, (said, record.log_time, record.publish_time))[0] != said:
-            raise ValueError(f"{self._path}: period {period} has two different messages of {topic}")
+        said, seen, values = hash(record.data), self._seen[topic], self._values[topic]
+        known, *times = seen.get(period, ((), record.log_time, record.publish_time))
+        if said in known:
+            return
+        if known:
+            value = self._joined(topic, period, values.get(period), value)
+        seen[period] = ((*known, said), *times)
         if value is not None:
-            self._values[topic][period] = value
+            values[period] = value
+
+    def _joined(self, topic: str, period: int, before: Any, value: Any) -> Any:
+        """What a second message of a period adds: only joint states may come from several publishers, each of which has its own joints."""
+        problem = f"{self._path}: period {period} has two different messages of {topic}"
+        if topic != _STATES or not isinstance(before, JointSample) or not isinstance(value, JointSample):
+            raise ValueError(problem)
+        try:
+            return before.joined(value)
+        except ValueError as error:
+            raise ValueError(f"{problem}, and {error}") from None
 
     def sorted(self) -> tuple[int, dict[str, dict[int, Any]]]:
         """Number of the periods, and what each topic says by index of the period, both in their order.
@@ -219,13 +233,16 @@ class _Table:
             dense[step] = value
         return dense
 
-    def columns(self, steps: Mapping[int, JointSample], field: str, joints: Sequence[str]) -> Array:
-        """One field of joint states by joint name, `[T, J]`."""
+    def columns(self, steps: Mapping[int, JointSample], field: str, joints: Sequence[str], *, kept: bool = False) -> Array:
+        """One field of joint states by joint name, `[T, J]`; with `kept`, what a message does not name keeps its newest value."""
         self.allowance.take(self.length * len(joints) * 8)
         values = np.full((self.length, len(joints)), np.nan)
         for step, state in steps.items():
             known = dict(zip(state.name, state.fields[field].tolist(), strict=False))  # an empty field is legal
             values[step] = [known.get(joint, np.nan) for joint in joints]
+            if kept and step and len(state.name) < len(joints):
+                silent = [joint not in state.name for joint in joints]
+                values[step, silent] = values[step - 1, silent]
         return values
 
 
@@ -240,7 +257,8 @@ def _assemble(
     states = topics.get(_STATES, {})
     if len(states) < length:
         raise ValueError(f"a message of {_STATES} is of another type")
-    measured = states[0].name if states else ()
+    named = dict.fromkeys(state.name for state in states.values())  # several publishers may share the joints
+    measured = tuple(dict.fromkeys(joint for names in named for joint in names))
     observations = dict(_under(topics, "/policy/observation/"))
     actions = topics.get("/policy/action", {})
     decisions = sorted({*actions, *(step for steps in observations.values() for step in steps)})
@@ -259,9 +277,11 @@ def _assemble(
         complete=complete,
         stamps=np.array([messages.seconds(state.stamp) for state in states.values()], dtype=np.float64),
         joints=measured,
-        position=table.columns(states, "position", measured),
-        velocity=table.columns(states, "velocity", measured),
-        effort=table.columns(states, "effort", measured) if any(len(state.fields["effort"]) for state in states.values()) else None,
+        position=table.columns(states, "position", measured, kept=True),
+        velocity=table.columns(states, "velocity", measured, kept=True),
+        effort=table.columns(states, "effort", measured, kept=True)
+        if any(len(state.fields["effort"]) for state in states.values())
+        else None,
         images={name.removesuffix("/image_raw"): table.dense(steps) for name, steps in _under(topics, "/camera/")},
         inputs={name: table.dense(_hold(steps, length)) for name, steps in _under(topics, "/policy/input/")},
         command=table.columns(topics.get("/guard/command", {}), commanded, joints),

@@ -31,6 +31,7 @@ _FROZEN = 0.15  # s without a look that the guard forgives itself in motion
 _MARGIN = 0.010  # s beyond a period that a stream of commands is given before a demand is carried out in its place
 _STILL = 2  # control periods at rest in a row that confirm standstill
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
+_STALLED = 1.0  # s on the steady clock without a new state, after which a stop in stepped time is carried out without one
 _UNASKED = 3  # states that may come in stepped time though nothing was sent: a simulated robot may be put elsewhere
 _ON_TIME = 0.95  # of a period between two commands, as small a jitter as the limits of what goes over the wire forgive
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
@@ -81,7 +82,7 @@ class GuardedStream:
         self._robot, self._period = robot, period
         self._on_change, self._last_resort, self._clock = on_change, last_resort, clock
         self._allowed, self._early = time_out(period), _GRAIN * tick
-        self._accepted = self._acted = self._decided = self._watched = -np.inf
+        self._accepted = self._acted = self._decided = self._stopped = self._watched = -np.inf
         self._shown = (self.phase, 0, "")
         self._clear()
 
@@ -234,6 +235,7 @@ class GuardedStream:
             if self.moving and now - max(self._accepted, self._acted) > _ABORT:
                 self.stop(f"no command within {_ABORT:g} s")
             self.step()
+            self._insist(now)
         else:
             self.late_looks += slept > _LATE
             if self.moving and slept > _FROZEN:
@@ -243,6 +245,19 @@ class GuardedStream:
                 self._look(now)
                 self._take(now)
                 self._tend(now)
+
+    def _insist(self, now: float) -> None:
+        """Carry out a stop in stepped time though no state comes: perhaps time passes by itself, and the robot goes on."""
+        patience = self._period if self._helpless else _STALLED
+        if not self.armed or self.state.rung[0] < STOP or now - max(self._acted, self._stopped) <= patience:
+            return
+        if bool(self.guard.resting(self.state).all()):
+            self._leave(Event.SILENCE)
+            return
+        if not self._helpless:
+            self._helpless = True
+            self._last_resort(f"no new state came within {_STALLED:g} s after a stop")
+        self._judge(None)
 
     def _look(self, now: float) -> None:
         timing = self._lookout.timing(self._since(now), now)
@@ -376,7 +391,7 @@ class GuardedStream:
         rung = self.state.rung[0]
         if rung == STOP and self.phase not in (Phase.BRAKING, Phase.HELD, Phase.STOPPED):
             self._go(Event.STOP)
-            self._pending, self._still, self._urgent = None, 0, True
+            self._pending, self._still, self._urgent, self._stopped = None, 0, True, self._clock()
         elif rung == HOLD:
             self._go(Event.HOLD)
         elif rung < HOLD:

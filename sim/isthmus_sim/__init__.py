@@ -20,7 +20,13 @@ __all__ = ["make", "make_vec"]
 _PICTURE = 480  # px, side of a suite's picture
 
 
-def make(task: str, plant: str = "mujoco", randomization: Randomization | None = None, render_mode: str | None = "rgb_array") -> TaskEnv:
+def make(
+    task: str,
+    plant: str = "mujoco",
+    randomization: Randomization | None = None,
+    render_mode: str | None = "rgb_array",
+    calibration: Path | str | None = None,
+) -> TaskEnv:
     """A single environment of a task, or of an outside suite.
 
     Args:
@@ -28,6 +34,7 @@ def make(task: str, plant: str = "mujoco", randomization: Randomization | None =
         plant: name of the engine; outside suites have their own.
         randomization: physical parameters to draw for each episode.
         render_mode: "rgb_array", or None to draw nothing. A task of a suite that draws no pictures of a given size has None.
+        calibration: file that `isthmus identify` wrote; its values hold for all that the randomisation does not draw.
 
     Raises:
         ValueError: unknown task, plant or render mode, or a parameter that cannot be drawn; the message lists the valid ones.
@@ -36,7 +43,7 @@ def make(task: str, plant: str = "mujoco", randomization: Randomization | None =
     from isthmus_sim.suites import is_suite_task
     from isthmus_sim.vector_env import TaskEnv
 
-    mode = render_mode_of(render_mode)
+    mode, randomization = render_mode_of(render_mode), _calibrated(randomization, calibration)
     if mode and is_suite_task(task):
         try:
             return TaskEnv(_vector(task, 1, plant, randomization, picture_size=_PICTURE, autoreset=False), mode)
@@ -52,6 +59,7 @@ def make_vec(
     randomization: Randomization | None = None,
     dumps: Path | None = None,
     render_mode: str | None = "rgb_array",
+    calibration: Path | str | None = None,
 ) -> TaskVectorEnv | SuiteVectorEnv:
     """A batch of environments of a task, on one batched plant; or of an outside suite, in its own simulation.
 
@@ -62,16 +70,25 @@ def make_vec(
         randomization: physical parameters to draw for each episode.
         dumps: folder for explosions of the physics; None saves nothing.
         render_mode: "rgb_array", or None to draw nothing.
+        calibration: as in `make`.
 
     Raises:
         ValueError: unknown task, plant or render mode, or a parameter that cannot be drawn; the message lists the valid ones.
     """
     from isthmus_sim.calls import render_mode_of
 
-    mode = render_mode_of(render_mode)
+    mode, randomization = render_mode_of(render_mode), _calibrated(randomization, calibration)
     env = _vector(task, num_envs, plant, randomization, dumps=dumps)
     env.render_mode = mode
     return env
+
+
+def _calibrated(randomization: Randomization | None, calibration: Path | str | None) -> Randomization | None:
+    if calibration is None:
+        return randomization
+    from isthmus_sim.identification.calibration import calibrated
+
+    return calibrated(randomization, calibration)
 
 
 def _vector(

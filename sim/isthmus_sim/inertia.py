@@ -76,7 +76,9 @@ def to_log_cholesky(whole: Array) -> Array:
     try:
         factor = np.linalg.cholesky(flipped)[..., ::-1, ::-1]
     except np.linalg.LinAlgError:
-        raise ValueError("the inertia is that of no mass density: its principal moments violate the triangle inequality, or are 0") from None
+        raise ValueError(
+            "the inertia is that of no mass density: its principal moments violate the triangle inequality, or are 0"
+        ) from None
     alpha = np.log(factor[..., 3, 3])
     scaled = factor / factor[..., 3, 3][..., None, None]
     rows = [alpha, *(np.log(scaled[..., i, i]) for i in range(3)), scaled[..., 0, 1], scaled[..., 1, 2], scaled[..., 0, 2]]

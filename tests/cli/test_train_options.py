@@ -97,3 +97,19 @@ def test_every_learner_has_films_targets_and_seeds(refuse, algorithm):
     assert "seeds are numbers and ranges such as 0-4 or 0,3,7, got 'all'" in refuse(*words, "--seeds", "all")
     assert "--jobs goes with --seeds, got --jobs 3" in refuse(*words, "--jobs", 3)
     assert "stop_at must be finite, got inf" in refuse(*words, "--stop-at", "inf")
+
+
+@pytest.mark.parametrize("robot", ["fr3", "ur5e_gripper"])
+def test_any_arm_learns_to_reach(isthmus, tmp_path, robot):
+    words = ("train", "sac", "reach", "--robot", robot, "--out", tmp_path, *SMALL, "--steps", 100)
+    code, _, error = isthmus(*words)
+    assert code == 0, error
+    artifact = Artifact.load(tmp_path / "policy.isthmus")
+    assert (artifact.contract.task, artifact.contract.robot) == (f"reach-{robot}", robot)
+    assert artifact.training["config"]["gamma"] == 0.9  # as tuned for reach
+    assert isthmus("eval", tmp_path / "policy.isthmus", "--episodes", 1)[0] == 0
+
+
+def test_a_robot_goes_with_reach(refuse):
+    assert "--robot goes with the task reach, got 'walk'" in refuse("train", "sac", "walk", "--robot", "fr3")
+    assert "unknown robot 'fr4'; did you mean 'fr3'?" in refuse("train", "sac", "reach", "--robot", "fr4")

@@ -48,10 +48,31 @@ def test_an_idle_arm_that_is_pushed_is_disarmed_with_the_cause_and_never_pulled_
     bench.arm.driven = elbow(0.0)
     bench.run(2.0)
     assert (bench.phase, bench.helped) == (Phase.DISARMED, [])
-    assert "elbow_joint was moved by 0.05 rad while nothing was commanded" in bench.stream.cause
+    assert "elbow_joint was moved by 0.051 rad while nothing was commanded" in bench.stream.cause
     assert len(bench.arm.sent) == sent
     bench.armed()
     assert bench.stream.cause == ""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_joint_that_slides_is_watched_within_its_short_range(mode):
+    """On 2ac73ae a finger of 42.5 mm could run from end to end: its thresholds were 50 mm and 0.3 m."""
+    short = dataclasses.replace(ROBOT.joints[ELBOW], type="prismatic", position=(1.56, 1.60), home=1.58)
+    robot = dataclasses.replace(ROBOT, joints=tuple(short if joint.name == "elbow_joint" else joint for joint in ROBOT.joints))
+    bench = Bench(mode, robot)
+    bench.arm.position[0, ELBOW] = 1.58
+    bench.run(0.1).armed().run(0.5)
+    bench.arm.driven = elbow(0.02)
+    bench.run(0.6)
+    assert bench.stream.cause == "disarmed: elbow_joint was moved by 0.0081 m while nothing was commanded"
+    bench.run(0.6)
+    assert bench.helped == ["elbow_joint runs away though nothing is commanded"]
+    bench = Bench(mode, robot)
+    bench.arm.position[0, ELBOW] = 1.58
+    bench.run(0.1).armed().cruise(0.0, 0.3)
+    bench.arm.driven = elbow(0.02)
+    bench.run(1.0, lambda t: np.zeros(COUNT) if mode == "velocity" else robot.home)
+    assert bench.helped == ["elbow_joint runs away from its command"]
 
 
 def nan(sample):

@@ -9,10 +9,12 @@ from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 from sample_contract import make_contract
 
+from isthmus.messages import SCHEMAS
 from isthmus.records import Command, Measurement
 from isthmus.trace import TraceStep, TraceWriter, read_trace
 
 PERIODS = 12
+STATE = "sensor_msgs/msg/JointState"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,51 @@ def test_the_order_in_the_file_changes_nothing(tmp_path, original, order):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
     assert (found.rungs, found.causes, found.metadata) == (expected.rungs, expected.causes, expected.metadata)
     assert found.rungs[5] == "clamp"
+
+
+def halves(found, second=slice(1, None), every=1):
+    """The joint states as of two publishers: the second has its own joints, and speaks in every n-th period."""
+    from mcap_ros2._dynamic import generate_dynamic, serialize_dynamic
+
+    decode = generate_dynamic(STATE, SCHEMAS[STATE])[STATE]
+    encode = serialize_dynamic(STATE, SCHEMAS[STATE])[STATE]
+    for topic, one in found:
+        if topic != "/joint_states":
+            yield topic, one
+            continue
+        for names in (slice(1), second):
+            if names == slice(1) or one.sequence % every == 0:
+                said = decode(one.data)
+                for field in ("name", "position", "velocity", "effort"):
+                    setattr(said, field, list(getattr(said, field))[names])
+                yield topic, dataclasses.replace(one, data=encode(said))
+
+
+@pytest.mark.parametrize("order", ["by topic", "doubled", "shuffled"])
+def test_joint_states_of_several_publishers_are_joined(tmp_path, original, order):
+    """On commit a229d9e such a file was refused."""
+    expected = read_trace(original)
+    found = read_trace(rewritten(original, tmp_path / "run.mcap", lambda found: ORDERS[order](list(halves(found)))))
+    columns = [found.joints.index(joint) for joint in expected.joints]
+    assert found.effort is None
+    for name in ("position", "velocity"):
+        np.testing.assert_array_equal(getattr(found, name)[:, columns], getattr(expected, name))
+    np.testing.assert_array_equal(found.stamps, expected.stamps)
+
+
+def test_a_joint_that_is_not_named_in_a_period_keeps_its_value(tmp_path, original):
+    expected = read_trace(original)
+    found = read_trace(rewritten(original, tmp_path / "run.mcap", lambda found: halves(found, every=5)))
+    assert found.joints == expected.joints
+    np.testing.assert_array_equal(found.position[:, 0], expected.position[:, 0])
+    np.testing.assert_array_equal(found.position[:, 1:], expected.position[[step - step % 5 for step in range(PERIODS)], 1:])
+
+
+def test_two_publishers_of_one_joint_are_refused_by_its_name(tmp_path, original):
+    joint = read_trace(original).joints[0]
+    path = rewritten(original, tmp_path / "run.mcap", lambda found: halves(found, slice(0, None)))
+    with pytest.raises(ValueError, match=f"run.mcap: period 0 has two different messages of /joint_states, and both name joint '{joint}'"):
+        read_trace(path)
 
 
 def counted_anew(found):

@@ -324,7 +324,9 @@ def test_a_position_that_is_unknown_when_armed_is_no_place_to_hold():
 def stepped(mode="velocity"):
     bench = Bench(mode)
     bench.arm.realtime = False
-    bench.stream = type(bench.stream)(bench.arm, bench.stream.guard, PERIOD, tick=TICK, clock=lambda: bench.arm.now)
+    bench.stream = type(bench.stream)(
+        bench.arm, bench.stream.guard, PERIOD, tick=TICK, last_resort=bench.helped.append, clock=lambda: bench.arm.now
+    )
     return bench
 
 
@@ -407,3 +409,36 @@ def test_motion_is_neither_armed_nor_disarmed_nor_reset(phase):
     for ask in (bench.stream.arm, bench.stream.disarm, bench.stream.reset):
         ask()
         assert bench.phase is phase
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stop_in_stepped_time_is_carried_out_though_no_state_comes_any_more(mode):
+    """On 2ac73ae an arm whose time passed by itself went on for ever once its states had died, emergency stop or not."""
+    bench = stepped(mode)
+    bench.stream.arm()
+    for _ in range(5):
+        bench.ask(np.full(COUNT, 0.5) if mode == "velocity" else bench.arm.position[0] + 0.02)
+        bench.arm.pass_time(PERIOD)
+    bench.ask(np.full(COUNT, 0.5) if mode == "velocity" else bench.arm.position[0] + 0.02)
+    bench.arm.silent = True
+    bench.stream.stop("told to")
+    sent = len(bench.arm.sent)
+    bench.run(0.9)
+    assert (len(bench.arm.sent), bench.helped) == (sent, [])  # a simulation may take its time
+    bench.run(0.5)
+    assert bench.helped == ["no new state came within 1 s after a stop"]
+    last = bench.arm.values[-1] if mode == "velocity" else bench.arm.values[-1] - bench.arm.values[-2]
+    np.testing.assert_array_equal(last, 0.0)
+    assert bench.phase is Phase.STOPPED
+    sent = len(bench.arm.sent)
+    bench.run(1.0)
+    assert len(bench.arm.sent) == sent
+
+
+def test_a_stop_in_stepped_time_of_a_robot_at_rest_needs_no_help():
+    bench = stepped()
+    bench.stream.arm()
+    bench.arm.silent = True
+    bench.stream.stop("told to")
+    bench.run(1.2)
+    assert (bench.phase, bench.helped) == (Phase.STOPPED, [])

@@ -19,12 +19,14 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 
+from isthmus.records import Measurement
 from isthmus.robot import load_robot
 from isthmus.specification import Specification
 from isthmus_ros.common.history import StateHistory
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.monitoring.monitor_node import _follow
 from isthmus_ros.monitoring.watch import RunWatch
+from isthmus_ros.robot_sim.topics import odometry_message
 from isthmus_sim.tasks import get_task
 
 ROBOT, BASE = load_robot("ur5e"), load_robot("diffbot")
@@ -84,6 +86,15 @@ def test_odometry_is_that_of_the_base_whatever_its_frames_are_prefixed_with():
     message.pose.pose.position.x = 2.0
     history = StateHistory(BASE, "left_", [state(10, ["left_" + wheel for wheel in BASE.base.wheels])], [message])
     assert history.at(10).poses["base_link"][0, 0] == 2.0
+
+
+def test_a_simulated_base_says_its_frames_with_the_prefix():
+    measured = Measurement(np.zeros(1), BASE.joint_names, np.zeros((1, 2)), np.zeros((1, 2)))
+    measured.poses, measured.twists = {"base_link": np.array([[1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0]])}, {"base_link": np.zeros((1, 6))}
+    message = odometry_message(10, measured, BASE.base_frame, "base_link", "left_")
+    assert (message.header.frame_id, message.child_frame_id) == (f"left_{BASE.base_frame}", "left_base_link")
+    history = StateHistory(BASE, "left_", [state(10, ["left_" + wheel for wheel in BASE.base.wheels])], [message])
+    np.testing.assert_array_equal(history.at(10).poses["base_link"], measured.poses["base_link"])
 
 
 PAN = f"joint_position.{ARM[0]}"

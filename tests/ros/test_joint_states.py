@@ -289,9 +289,22 @@ def test_two_publishers_of_one_joint_are_named_both_and_those_of_different_joint
     heard.says("/driver", ARM)
     heard.says("/fake", ARM[3:])
     assert heard.doubled.look() == ["/driver and /fake both publish joint 'wrist_1_joint' on /joint_states; only one may"]
+    heard.now += 1.1
+    heard.says("/driver", ARM)
+    heard.says("/fake", ARM[:3])  # on 2ac73ae only the newest message of each counted
+    heard.says("/fake", ["finger"])
+    assert heard.doubled.look() == ["/driver and /fake both publish joint 'elbow_joint' on /joint_states; only one may"]
     heard.now += 1.1  # who has been silent so long says nothing wrong
     heard.says("/driver", ARM)
     assert heard.doubled.look() == []
     heard.there = {b"/driver": "/driver"}
     assert heard.doubled.look() == []
     assert heard.closed == 1
+
+
+def test_who_does_not_know_the_robots_names_looks_at_all():
+    heard = Speakers()
+    heard.doubled._joints = None
+    for node in ("/one", "/other"):
+        heard.says(node, ["left_finger"])
+    assert heard.doubled.look() == ["/one and /other both publish joint 'left_finger' on /joint_states; only one may"]

@@ -149,7 +149,7 @@ class Halves(Heard):
 
 
 def test_an_episode_of_a_robot_with_two_publishers_is_scored_as_of_one():
-    """On commit a229d9e half of the joints were not known, and the reward was not finite."""
+    """On commit a229d9e half of the joints were not known, and with them the pose of the tool."""
     course = Course(Halves(range(FIRST, LAST + 1)), TASK, ROBOT, wall=True)
     assert course._score(0, episode_start(TASK, [0]).inputs).total_reward == score(range(FIRST, LAST + 1)).total_reward
 

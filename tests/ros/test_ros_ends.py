@@ -10,6 +10,11 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+import rclpy
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
+
+from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.evaluation.processes import free_domain, isolated
 
 pytestmark = pytest.mark.ros
@@ -127,13 +132,39 @@ def test_a_node_that_cannot_come_to_rest_gives_up_at_once():
     assert said.count("gave up: coming to rest failed: ValueError('no state')") == 1
 
 
-def test_a_parameter_of_another_type_is_one_line():
+@pytest.mark.parametrize(
+    ("node", "parameter"), [("guard_node", "rate_scale:=fast"), ("policy_node", "max_steps:=-1"), ("explore_node", "camera_timeout:=9.0")]
+)
+def test_a_parameter_of_another_type_or_out_of_range_is_one_line(node, parameter):
     with isolated(free_domain()) as environment:
-        command = [sys.executable, "-m", "isthmus_ros", "guard_node", "--ros-args", "-p", "rate_scale:=fast"]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+        command = [sys.executable, "-m", "isthmus_ros", node, "--ros-args", "-p", parameter]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
-    assert "rate_scale" in result.stderr
+    assert parameter.partition(":")[0] in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_parameter_services_refuse_what_is_too_long_or_cannot_be_understood():
+    """On 2ac73ae a request of 100,000 names held the guard up for seconds in motion, and a type that does not exist ended it."""
+    with rclpy.init(domain_id=free_domain()):
+        node = CarefulNode("careful")
+        try:
+            answers = {service.srv_name.rpartition("/")[2]: service.callback for service in node.services}
+            odd = Parameter(name="use_sim_time", value=ParameterValue(type=42))
+            (result,) = answers["set_parameters"](SetParameters.Request(parameters=[odd]), SetParameters.Response()).results
+            assert (result.successful, "42" in result.reason) == (False, True)
+            result = answers["set_parameters_atomically"](
+                SetParametersAtomically.Request(parameters=[odd]), SetParametersAtomically.Response()
+            ).result
+            assert (result.successful, "42" in result.reason) == (False, True)
+            asked = GetParameters.Request(names=["use_sim_time"] * 1001)
+            assert answers["get_parameters"](asked, GetParameters.Response()).values == []
+            (result,) = answers["set_parameters"](SetParameters.Request(parameters=[odd] * 1001), SetParameters.Response()).results
+            assert result.reason == "a request may have 1000 entries, not 1001"
+            asked.names = ["use_sim_time"]
+            assert answers["get_parameters"](asked, GetParameters.Response()).values[0].type == 1
+        finally:
+            node.destroy_node()
 
 
 def test_what_cannot_be_activated_yet_is_a_warning_at_first(capfd, monkeypatch):

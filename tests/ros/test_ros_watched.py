@@ -16,7 +16,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from ros_bench import bench, punctual
+from ros_bench import Late, bench, punctual
 from ros_policies import resolved_rate
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -72,8 +72,11 @@ def test_a_motion_ends_with_its_watcher_however_that_ends(policy, number):
         found.activate()
         found.reach_for(CONTRACT, GOAL)
         found.arm()
-        found.start()
-        found.in_motion(0.05)
+        try:
+            found.start()
+            found.in_motion(0.05)
+        except RosError as error:  # the guard has stopped before, on a busy computer
+            raise Late from error
         with contextlib.ExitStack() as stack:
             if number == signal.SIGKILL:
                 found.kill("monitor_node")

@@ -4,8 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from urdf_parts import arm, body, imported, joint, legs, written
 
 from isthmus import load_robot, strict
 from isthmus.kinematics import Kinematics
@@ -16,45 +15,6 @@ from isthmus_sim.plants import make_plant
 from isthmus_sim.plants.mujoco_model import compile_model
 from isthmus_sim.robot_import import import_mjcf
 from isthmus_sim.scene import Scene
-
-BODY = '<inertial><origin xyz="{x} 0 {z}"/><mass value="{m}"/><inertia ixx="{i}" iyy="{i}" izz="{i}" ixy="0" ixz="0" iyz="0"/></inertial>'
-
-
-def body(name, m=0.5, i=0.002, x=0.05, z=0.0, more=""):
-    return f'<link name="{name}">{BODY.format(x=x, z=z, m=m, i=i)}{more}</link>'
-
-
-def joint(name, parent, child, kind="revolute", axis="0 0 1", limit='lower="-1" upper="1" effort="30" velocity="10"', xyz="0.1 0 0"):
-    return (
-        f'<joint name="{name}" type="{kind}"><origin xyz="{xyz}"/><parent link="{parent}"/><child link="{child}"/>'
-        f'<axis xyz="{axis}"/><limit {limit}/></joint>'
-    )
-
-
-def written(folder, *parts):
-    path = folder / "given.urdf"
-    path.write_text(f'<robot name="given">{"".join(parts)}</robot>')
-    return path
-
-
-def imported(folder, *parts):
-    return import_urdf("mine", written(folder, *parts), folder / "robots")
-
-
-def arm(more="", **how):
-    return '<link name="stand"/>', joint("turn", "stand", "arm", **how), body("arm", more=more)
-
-
-def legs(root, fixed):
-    parts = [root, '<joint name="weld" type="fixed"><parent link="base"/><child link="trunk"/></joint>'] if fixed else []
-    parts.append(body("trunk", m=8, i=0.1, x=0))
-    for number, place in enumerate(("0.2 0.1 0", "0.2 -0.1 0", "-0.2 0.1 0", "-0.2 -0.1 0")):
-        parts += [joint(f"hip{number}", "trunk", f"thigh{number}", axis="0 1 0", xyz=place), body(f"thigh{number}", x=0, z=-0.1)]
-        parts += [
-            joint(f"knee{number}", f"thigh{number}", f"calf{number}", axis="0 1 0", xyz="0 0 -0.2"),
-            body(f"calf{number}", x=0, z=-0.1),
-        ]
-    return parts
 
 
 def test_the_length_of_an_axis_changes_nothing(tmp_path):
@@ -235,56 +195,6 @@ def test_a_light_rotor_of_mjcf_comes_back(tmp_path):
     assert import_mjcf("rotor", path, tmp_path).robot.joints[0].servo.armature == 1e-5
 
 
-AXES = st.tuples(*[st.floats(-2, 2)] * 3).filter(lambda axis: max(map(abs, axis)) > 1e-3)
-LIMITS = st.tuples(st.floats(-4, 4), st.floats(-4, 4), st.sampled_from([-1.0, 0.0, 2.5, 1e5]), st.sampled_from([-1.0, 0.0, 1e-5, 30.0]))
-
-
-@st.composite
-def descriptions(draw):
-    """Small trees of links with everything that somebody's file may have."""
-    parts, names, movers = ['<link name="link0"/>' if draw(st.booleans()) else body("link0")], ["link0"], []
-    for number in range(1, draw(st.integers(2, 5))):
-        parent, child = draw(st.sampled_from(names)), f"link{number}"
-        kind = draw(st.sampled_from(["revolute", "continuous", "prismatic", "fixed"])) if number > 1 else "revolute"
-        low, high, speed, effort = draw(LIMITS)
-        limit = f'lower="{low}" upper="{high}" velocity="{speed}" effort="{effort}"'
-        text = joint(f"joint{number}", parent, child, kind, " ".join(map(str, draw(AXES))), limit, "0.1 0.02 0.05")
-        if movers and kind != "fixed" and draw(st.integers(0, 4)) == 0:
-            text = text.replace("</joint>", f'<mimic joint="{draw(st.sampled_from(movers))}" multiplier="-0.5" offset="0.1"/></joint>')
-        elif kind != "fixed":
-            movers.append(f"joint{number}")
-        parts += [text, f'<link name="{child}"/>' if draw(st.integers(0, 3)) == 0 else body(child)]
-        names.append(child)
-    return parts
-
-
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
-@given(parts=descriptions())
-def test_any_small_urdf_is_one_robot_for_all_or_refused_in_a_sentence(tmp_path_factory, parts):
-    folder = tmp_path_factory.mktemp("any")
-    try:
-        robot = imported(folder, *parts).robot
-    except ValueError as error:
-        refusal = str(error)
-    else:
-        refusal = ""
-    if refusal:
-        assert "\n" not in refusal
-        return
-    report = compare_engines(robot)
-    assert not report.broken, report.lines
-    assert not [line for line in report.lines if "kinematics" in line or "travels" in line or "mass matrix" in line], report.lines
-    assert Kinematics(robot.urdf_path).links[0] == "link0"
-
-
-@given(st.floats(allow_nan=False))
-def test_any_number_is_read_back_as_it_was_written(tmp_path_factory, value):
-    path = tmp_path_factory.mktemp("number") / "n.yaml"
-    path.write_text(f"a: {strict.number_text(value)}\n")
-    assert strict.decode(float, strict.load_yaml(path)["a"], "a") == value
-    assert float(strict.number_text(value)) == value
-
-
 def test_arms_are_held_by_gains_that_were_guessed(tmp_path):
     """Light links far out: gains that an explicit servo could have let this one sag by half a radian in MuJoCo."""
     parts = ['<link name="stand"/>']
@@ -327,6 +237,17 @@ def test_moments_that_no_body_has_are_lifted_and_the_others_stay(tmp_path, momen
     matrix = Kinematics(found.robot.urdf_path).mass_matrix(("turn",), np.zeros((1, 1)))[0, 0, 0]
     assert matrix - 0.5 * 0.05**2 == pytest.approx(kept)
     assert compare_engines(found.robot).lines == ()
+
+
+def test_moments_without_a_mass_are_left_out(tmp_path):
+    """Of a link that does not move by itself: MuJoCo refused it, and PyBullet took the moments."""
+    weld = '<joint name="weld" type="fixed"><parent link="arm"/><child link="tip"/></joint>'
+    found = imported(tmp_path, *arm(), weld, body("tip", m=0, i=-1e-9))
+    assert "link tip has a mass of 0 kg: it counts as 0, and its inertia is left out" in found.notes
+    report = compare_engines(found.robot)
+    assert (report.lines, report.broken) == ((), ())
+    with pytest.raises(ValueError, match="mass and inertia of link arm must be finite numbers, got inf kg"):
+        import_urdf("other", written(tmp_path, '<link name="stand"/>', joint("turn", "stand", "arm"), body("arm", m="inf")), tmp_path)
 
 
 @pytest.mark.parametrize("speed", [0.015, 3.0, 100.0])

@@ -19,12 +19,13 @@ import tyro
 from isthmus import strict
 from isthmus.contract import Contract
 from isthmus.robot import Robot, load_robot
+from isthmus.strict import number_text
 from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
-from isthmus_bringup.plan import plan
+from isthmus_bringup.plan import Plan, plan
 from isthmus_cli.console import complain, say
 from isthmus_cli.files import check_policy_file, load_artifact
 
-__all__ = ["Deploy", "read_inputs"]
+__all__ = ["Deploy", "calibrated_plan", "read_inputs"]
 
 _ACCEPT = 10.0  # s within which arming and starting must be accepted
 _SERVICES = (
@@ -72,6 +73,8 @@ def _run(command: Any) -> int:
         given["sim"] = command.sim
     check_policy_file(command.policy)  # before the plan, which knows no folder of a training and no name of a robot
     planned = plan("identify" if command.explore else "sim" if command.sim else "deploy", given)
+    if command.calibration:
+        planned = calibrated_plan(planned, command.calibration, command.sim)
     artifact = load_artifact(command.policy)
     folder = Path(command.robots_dir) if command.robots_dir else None
     robot = load_robot(command.robot or artifact.contract.robot, [folder] if folder else [])
@@ -122,6 +125,14 @@ Deploy = dataclasses.make_dataclass(
             ],
             dataclasses.field(default=()),
         ),
+        (
+            "calibration",
+            Annotated[
+                Path | None,
+                tyro.conf.arg(help="File that `isthmus identify` wrote: its values are those of the simulated robot; with --sim only."),
+            ],
+            dataclasses.field(default=None),
+        ),
         *map(_option, _OPTIONS),
     ],
     namespace={
@@ -135,6 +146,26 @@ Deploy = dataclasses.make_dataclass(
     frozen=True,
 )
 """The command, as a dataclass."""
+
+
+def calibrated_plan(planned: Plan, path: Path, sim: bool) -> Plan:
+    """The plan with the values of a calibration in its simulated robot; what is typed as parameters of that robot wins.
+
+    Raises:
+        ValueError: no robot is simulated, or the file is no calibration.
+    """
+    if not sim:
+        raise ValueError("--calibration changes a simulated robot, so it goes with --sim")
+    from isthmus_sim.identification.calibration import load_calibration
+
+    values = [f"{name}:={number_text(value)}" for name, value in load_calibration(path).values.items()]
+    processes = [
+        dataclasses.replace(process, parameters={**process.parameters, "parameters": [*values, *process.parameters.get("parameters", ())]})
+        if process.executable == "sim_node"
+        else process
+        for process in planned.processes
+    ]
+    return dataclasses.replace(planned, processes=tuple(processes))
 
 
 def read_inputs(texts: tuple[str, ...], contract: Contract) -> dict[str, list[float]]:

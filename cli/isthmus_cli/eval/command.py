@@ -32,6 +32,7 @@ from isthmus_evidence.reports.frequency_report import frequency_report
 from isthmus_evidence.ros_evaluation import ROS, Nodes
 from isthmus_evidence.stored import Evidence
 from isthmus_policies.interruption import interruption
+from isthmus_sim.identification.calibration import calibrated, load_calibration
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import Randomization, load_randomization
 from isthmus_sim.suites import SuiteTask
@@ -58,6 +59,7 @@ class Eval:
         replan: actions of a chunk to execute before the policy decides again, in control periods; by default what its training says, else all.
         parameters: physical parameters that differ from the task's own, in SI units, such as payload=1.5 (kg); `isthmus tasks NAME` lists them.
         randomize: YAML file of physical parameters to draw for each episode, from the episode's seed; not with ros.
+        calibration: file that `isthmus identify` wrote: its values hold for all that --parameters and --randomize do not say.
         json: write the result as JSON to this file; - is stdout.
         video: film the first episode, .gif or .mp4; not with ros.
         record: write one MCAP trace per episode into this folder.
@@ -82,6 +84,7 @@ class Eval:
     replan: int | None = None
     parameters: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE …")] = ()
     randomize: Path | None = None
+    calibration: Path | None = None
     json: Path | None = None
     video: Path | None = None
     record: Path | None = None
@@ -103,15 +106,23 @@ class Eval:
         """
         self._check_options()
         randomization = load_randomization(self.randomize) if self.randomize else None
+        found = load_calibration(self.calibration) if self.calibration else None
         artifact = load_artifact(self.policy)
         name = self.task or artifact.contract.task
         task = find_task(name)
         if isinstance(task, System):
-            options = ("--against", "--fas", "--plant", "--parameters", "--randomize", "--record", "--video")
+            options = ("--against", "--calibration", "--fas", "--plant", "--parameters", "--randomize", "--record", "--video")
             self._refuse(f"{name!r} is an analytic model", *options)
         elif isinstance(task, SuiteTask):
-            self._refuse(f"{name!r} runs in a suite's own simulation", "--plant", "--parameters", "--randomize", "--record")
+            self._refuse(
+                f"{name!r} runs in a suite's own simulation", "--calibration", "--plant", "--parameters", "--randomize", "--record"
+            )
         parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
+        if found is not None and isinstance(task, Task):
+            if self.plant == ROS:
+                parameters = {**found.within(task.parameters, f"task {name!r}"), **parameters}
+            else:
+                randomization = calibrated(randomization, self.calibration)
         if self.fas and not isinstance(task, System):
             return self._frequencies(artifact, task_for(task, artifact.contract), parameters, randomization)
         return self._episodes(artifact, name, task, parameters, randomization)
@@ -148,6 +159,7 @@ class Eval:
     def _refuse(self, why: str, *options: str) -> None:
         asked = {
             "--against": self.against,
+            "--calibration": self.calibration,
             "--fas": self.fas,
             "--plant": self.plant != "mujoco",
             "--parameters": self.parameters,

@@ -23,6 +23,7 @@ from isthmus_policies.identity import check_resumable, clear_training, holds_tra
 from isthmus_policies.journal import written_steps
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
+from isthmus_sim.identification.calibration import calibrated
 from isthmus_sim.suites import SuiteTask, reports_success
 from isthmus_sim.task import Task
 
@@ -41,6 +42,7 @@ def run_training(
     plant: str,
     randomize: Path | None,
     resume: bool,
+    calibration: Path | None = None,
     overwrite: bool = False,
     start: Path | None = None,
     engine: str = "isthmus",
@@ -62,6 +64,7 @@ def run_training(
         out: folder for the results; None means runs/ALGORITHM-TASK-SEED, or runs/ALGORITHM-TASK for several seeds.
         plant: engine to train in.
         randomize: file of parameters to draw for each episode, or `none`; None draws the usual ones.
+        calibration: file of values for all that is not drawn.
         resume: continue the training in the folder; with several seeds, those that have begun.
         overwrite: begin anew in a folder that holds a training.
         start: policy file whose actor is continued.
@@ -98,10 +101,11 @@ def run_training(
             raise ValueError("--engine sb3 steps its environments itself; leave --collectors or --engine out")
         if seeds is not None:
             raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
-    randomization = chosen_randomization(task, plant, randomize)
+    drawn = NONE if calibration and randomize is None else randomize
+    randomization = calibrated(chosen_randomization(task, plant, drawn), calibration)
     origin = _origin(start, engine) if start else None
     notes = training_notes(task, plant, randomization, recordings, origin)
-    check_simulation(task, plant, randomize not in (None, NONE), "--plant and --randomize")
+    check_simulation(task, plant, bool(calibration) or randomize not in (None, NONE), "--plant, --randomize and --calibration")
     if config.stop_at_success is not None:
         _check_reports_success(task, config.stop_at_success)
     if video_every is not None:
@@ -123,6 +127,7 @@ def run_training(
             config,
             plant=plant,
             randomize=randomize,
+            calibration=calibration,
             resume=resume,
             overwrite=overwrite,
             start=start,

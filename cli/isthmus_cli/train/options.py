@@ -30,7 +30,9 @@ class TrainOptions:
         out: folder for the results; by default runs/ALGORITHM-TASK-SEED.
         plant: engine to train in, mujoco or pybullet.
         randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy; by
-            default servo gain, delay, lag, damping and rotor inertia, as far as the engine has them, and with none nothing.
+            default servo gain, delay, lag, damping and rotor inertia, as far as the engine has them, and with none nothing; with a
+            calibration, nothing.
+        calibration: file that `isthmus identify` wrote: its values hold for all that --randomize does not draw.
         resume: continue the training in the folder from its newest checkpoint; with more --steps it goes on for longer.
         overwrite: begin anew in a folder that holds a training, and remove what that one wrote.
         from_: policy file to start from, which the same algorithm trained for the same task, or bc before sac: its actor is continued, the critics
@@ -52,6 +54,7 @@ class TrainOptions:
     out: Path | None = None
     plant: str = "mujoco"
     randomize: Path | None = None
+    calibration: Path | None = None
     resume: bool = False
     overwrite: bool = False
     from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="POLICY")] = None
@@ -98,6 +101,7 @@ class TrainOptions:
             out=self.out,
             plant=self.plant,
             randomize=self.randomize,
+            calibration=self.calibration,
             resume=self.resume,
             overwrite=self.overwrite,
             start=self.from_,

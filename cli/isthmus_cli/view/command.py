@@ -25,7 +25,8 @@ from isthmus_evidence.contracts import check_contract, task_for
 from isthmus_evidence.pictures.film import Film
 from isthmus_sim.episodes import run_episodes
 from isthmus_sim.graphics import check_drawing, check_mujoco, has_screen
-from isthmus_sim.plants import task_plant
+from isthmus_sim.identification.calibration import calibrated
+from isthmus_sim.randomization import Randomization, randomized_plant
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 
@@ -49,6 +50,7 @@ class View:
         robots: folder with profiles of your own, NAME/robot.yaml; what is named is then a robot, searched there first.
         dump: file that an exploded simulation left behind; its state is shown and what is wrong is printed.
         video: write one episode as .mp4 or .gif instead of opening a window.
+        calibration: file that `isthmus identify` wrote: its values are those of the simulation.
     """
 
     task: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[TASK_OR_ROBOT]")] = None
@@ -58,6 +60,7 @@ class View:
     robots: Path | None = None
     dump: Path | None = None
     video: Path | None = None
+    calibration: Path | None = None
 
     def run(self) -> int:
         """Run the command.
@@ -91,7 +94,7 @@ class View:
                 check_contract(policy.contract, task)
             if film is None and not has_screen():
                 raise ValueError(_NO_SCREEN)
-            _show_task(task, policy, self.seed, film, replan)
+            _show_task(task, policy, self.seed, film, replan, calibrated(None, self.calibration))
         if film:
             film.save()
             say(f"video: {self.video}")
@@ -119,8 +122,10 @@ class _ClosedError(Exception):
     """The window was closed."""
 
 
-def _show_task(task: Task, policy: Policy, seed: int, film: Film | None, replan: int | None) -> None:
-    plant: Any = task_plant("mujoco", task)
+def _show_task(task: Task, policy: Policy, seed: int, film: Film | None, replan: int | None, values: Randomization | None) -> None:
+    made, sampler = randomized_plant("mujoco", task, randomization=values)
+    plant: Any = made
+    task = sampler.randomized(task) if sampler else task
     try:
         if film:
             run_episodes(task, policy, plant, [seed], replan=replan, on_tick=film.camera(plant, task))

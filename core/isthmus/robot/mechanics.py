@@ -80,6 +80,11 @@ class Joint:
         if not self.position[0] <= self.home <= self.position[1]:
             raise ValueError(f"joint {self.name!r}: home {self.home} is outside its limits {self.position[0]} … {self.position[1]}")
 
+    def within(self, travel: float, share: float) -> float:
+        """A travel that counts for turning joints, as it counts for this one, rad or m: where it slides, at most a share of its range."""
+        low, high = self.position
+        return min(travel, share * (high - low)) if self.type == "prismatic" else travel
+
     def unit(self, quantity: str) -> str:
         """SI unit of its "position", "velocity" or "effort"."""
         turning, sliding = _UNITS[quantity]
@@ -93,13 +98,14 @@ class Thresholds:
     Attributes:
         tracking_lag: seconds by which the measured position lags a constant commanded velocity.
         tracking_tolerance: distance between commanded and measured motion that counts as a dead or runaway motor, rad or m; above lag times
-            velocity; "inf" for none.
+            velocity; "inf" for none. A gripper's finger is not bounded further: what it grips may stop it anywhere.
         frozen_travel: commanded motion during which a measured position stays the same number that counts as frozen, rad or m; "inf" for none.
         oscillation: sign changes of a joint's velocity per second that count as a limit cycle; "inf" for none.
         oscillation_speed: slower motion is not counted, rad/s.
         standstill: speed below which the robot counts as at rest, rad/s.
         runaway_travel: motion against its command or while it is told to rest, or in excess of its velocity limit, after which a joint counts as
-            run away, rad or m: more than servo lag, sag under gravity and oscillation; "inf" for none.
+            run away, rad or m: more than servo lag, sag under gravity and oscillation; "inf" for none. A joint that slides has run away after two
+            fifths of its range at the latest.
     """
 
     tracking_lag: float = 0.0

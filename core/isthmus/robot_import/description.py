@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,7 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
         ValueError: the links are not one tree, or a joint is of a type that cannot be simulated.
     """
     _check(root, urdf)
+    _flush(root)
     _drop(root, notes)
     _straighten(root, urdf, notes)
     floating = _free_root(root, urdf, notes)
@@ -299,6 +301,21 @@ def _drop(root: Element, notes: list[str]) -> None:
                 continue
             link.remove(shape)
             notes.append(f"a {shape.tag} shape of link {link.attrib['name']} left out: {why}")
+
+
+def _flush(root: Element) -> None:
+    """Make numbers 0 that are too small for a normal one: some parsers refuse them."""
+    for element in root.iter():
+        for name, text in element.attrib.items():
+            if name not in ("name", "link", "joint", "filename") and any(_is_subnormal(word) for word in text.split()):
+                element.set(name, " ".join("0" if _is_subnormal(word) else word for word in text.split()))
+
+
+def _is_subnormal(word: str) -> bool:
+    try:
+        return 0 < abs(float(word)) < sys.float_info.min
+    except ValueError:
+        return False
 
 
 def _positive(text: str, count: int) -> bool:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from isthmus.records import Array
-from isthmus.robot_import.elements import MOVING, ends, mass_of, number
+from isthmus.robot_import.elements import MOVING, ends, mass_of, number, vector_text
 from isthmus.strict import number_text
 
 __all__ = ["repair_inertias"]
@@ -19,7 +19,11 @@ POINT = 1e-5  # m, of a body whose moments are no more than rounding
 
 
 def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
-    """Give every link an inertia that all engines take as it is; `notes` gains a line per change of a number; a floating root moves."""
+    """Give every link an inertia that all engines take as it is; `notes` gains a line per change of a number; a floating root moves.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
     rigid: dict[str, list[str]] = {}
     for joint in root.findall("joint"):
         if joint.get("type") == "fixed":
@@ -39,8 +43,16 @@ def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
             _set_inertial(link, TINY_MASS, 0.4 * TINY_MASS * TINY_RADIUS**2 * np.eye(3))
         elif inertial is None:
             _set_inertial(link, 0.0, np.zeros((3, 3)))  # or PyBullet would take 1 kg
-        elif (mass := mass_of(link)) > 0:
-            principal, axes = np.linalg.eigh(_inertia(inertial))
+        elif not np.isfinite([mass := mass_of(link), *(moments := _inertia(inertial)).flat]).all():
+            raise ValueError(
+                f"mass and inertia of link {name} must be finite numbers, got {mass:g} kg and {vector_text(moments.flat)} kg·m²"
+            )
+        elif mass <= 0:
+            if mass or moments.any():
+                notes.append(f"link {name} has a mass of {mass:g} kg: it counts as 0, and its inertia is left out")
+            _set_inertial(link, 0.0, np.zeros((3, 3)))
+        else:
+            principal, axes = np.linalg.eigh(moments)
             least, ball = max(mass * POINT**2, SMALLEST), 0.4 * mass * RADIUS**2
             if principal[0] < least:
                 notes.append(
@@ -66,7 +78,7 @@ def _set_inertial(link: Element, mass: float, inertia: Array) -> None:
             inertial.remove(element)
     SubElement(inertial, "mass", value=number_text(mass))
     places = {"ixx": (0, 0), "iyy": (1, 1), "izz": (2, 2), "ixy": (0, 1), "ixz": (0, 2), "iyz": (1, 2)}
-    SubElement(inertial, "inertia", {name: number_text(inertia[place]) for name, place in places.items()})
+    SubElement(inertial, "inertia", {name: vector_text([inertia[place]]) for name, place in places.items()})
 
 
 def _inertia(inertial: Element) -> Array:

@@ -28,7 +28,7 @@ def guess_servos(
     A servo with damping d on a joint that feels the inertia I takes d·dt/I of its speed away in one step dt. On a fixed base engines integrate servos
     implicitly, or make constraints of them, until the motor is at its limit; it then swings between both ends of its effort unless d·dt/I <= 1, with
     the other joints held. The servos of a floating robot may be torques (PyBullet), and joints that feel each other lose more: those gains are scaled
-    such that no motion of the whole robot loses more than `DAMPED` per step. Both in any of many poses.
+    such that no motion of the whole robot loses more than `DAMPED` per step, without its rotors, which PyBullet has not. Both in any of many poses.
 
     Args:
         kinematics: of the robot.
@@ -44,9 +44,11 @@ def guess_servos(
         [home[None], np.random.default_rng(0).uniform(np.minimum(low, high), np.maximum(low, high), (POSES, len(names)))]
     )
     armature = np.array([known.get(name, Servo()).armature for name in names])
-    mass = kinematics.mass_matrix(names, poses, floating=floating) + np.diag(armature)
+    mass = kinematics.mass_matrix(names, poses, floating=floating)
     wanted = LAG * STIFFNESS * np.array([joint.effort for joint in joints])
-    damping = _on_legs(mass, wanted) if floating else np.minimum(wanted, np.diagonal(mass, axis1=1, axis2=2).min(axis=0) / STEP)
+    damping = (
+        _on_legs(mass, wanted) if floating else np.minimum(wanted, (np.diagonal(mass, axis1=1, axis2=2).min(axis=0) + armature) / STEP)
+    )
     servos = {}
     for joint, inertia, loss in zip(joints, armature.tolist(), damping.tolist(), strict=True):
         servo = known.get(joint.name, Servo())

@@ -17,7 +17,7 @@ import numpy as np
 from isthmus.files import whole_file
 from isthmus.records import Array
 
-__all__ = ["Episode", "command_chart", "distance_chart", "hero", "histogram", "interval_chart", "learning_curve"]
+__all__ = ["Episode", "command_chart", "distance_chart", "hero", "histogram", "interval_chart", "learning_curve", "svg_chart"]
 
 _STAND_INS = {name: f"#0a0b{code:02x}" for code, name in enumerate(("ink", "muted", "line", "mujoco", "pybullet", "ros", "band"), start=1)}
 _PAPER = {
@@ -102,7 +102,7 @@ def learning_curve(steps: Array, values: Array, label: str, *, share: bool = Fal
         if share:
             axes.set_ylim(-3, 103)
 
-    return _svg(f"learning {label}", draw, _WIDE, 2.5)
+    return svg_chart(f"learning {label}", draw, _WIDE, 2.5)
 
 
 def distance_chart(world: str, episode: Episode, top: float) -> str:
@@ -118,7 +118,7 @@ def distance_chart(world: str, episode: Episode, top: float) -> str:
         _draw_outcome(axes, color, world, episode, top)
         axes.set_ylabel("")  # stands above the chart
 
-    return _svg(f"outcome {world}", draw, _NARROW, 2.1)
+    return svg_chart(f"outcome {world}", draw, _NARROW, 2.1)
 
 
 def command_chart(world: str, episode: Episode, span: float) -> str:
@@ -141,7 +141,7 @@ def command_chart(world: str, episode: Episode, span: float) -> str:
             axis.set_title(f"{joint}, {episode.unit}", loc="left", color=color["muted"], fontsize=8.5, pad=4)
         np.atleast_1d(axes)[-1].set_xlabel("s")
 
-    return _svg(f"command {world}", draw, _NARROW, 1.5 * len(episode.joints), panels=len(episode.joints))
+    return svg_chart(f"command {world}", draw, _NARROW, 1.5 * len(episode.joints), panels=len(episode.joints))
 
 
 def histogram(values: Array, label: str, reference: float) -> str:
@@ -165,7 +165,7 @@ def histogram(values: Array, label: str, reference: float) -> str:
         axes.set_xlabel(label)
         axes.set_ylabel("control periods")
 
-    return _svg("histogram", draw, _WIDE, 2.5)
+    return svg_chart("histogram", draw, _WIDE, 2.5)
 
 
 def hero(path: Path, frames: Mapping[str, Sequence[Array]], episode: Episode, captions: Mapping[str, str]) -> None:
@@ -207,7 +207,7 @@ def _draw_outcome(axes: Any, color: Mapping[str, str], world: str, episode: Epis
     axes.set_ylabel(episode.outcome_label)
 
 
-def _svg(name: str, draw: Callable[[Any, Mapping[str, str]], None], width: float, height: float, *, panels: int = 1) -> str:
+def svg_chart(name: str, draw: Callable[[Any, Mapping[str, str]], None], width: float, height: float, *, panels: int = 1) -> str:
     """Let `draw` draw on one axes or an array of `panels`, and return the SVG for a page; sizes in inches."""
     import matplotlib
     from matplotlib.figure import Figure

@@ -9,24 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
+from mujoco import minimize
 from scipy.stats import qmc
 
 from isthmus.records import Array
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.rollouts import Rollouts, Starts
+from isthmus_sim.identification.trees import groups, joint_trees, parameter_trees
 from isthmus_sim.identification.windows import Windows
 
-__all__ = ["Fit", "FitOptions", "Linear", "audit", "fit", "linearise", "refine_starts"]
+__all__ = ["Fit", "FitOptions", "Linear", "audit", "fit", "linearise", "project", "refine_starts"]
 
 _STEP = 1e-4  # of the range: difference for derivatives
 _INSIDE = 0.02  # of the range: how far inside its bounds a search begins
-_FEW = 20  # windows of the first, coarse search
-_LOSS = 3.0  # multiples of the noise beyond which a residual counts linearly
+_FEW = 12  # windows of the first, coarse search
+_LOSS = 3.0  # multiples of the noise, or of the usual residual, beyond which a residual counts linearly
 _START_STEP = np.array([1e-4, 1e-3])  # rad, rad/s: differences of initial states
-_COARSE, _FINE = 15, 12  # most evaluations of a search
+_SAME = 0.01  # of the range: ends of searches that differ by less are one
+_NEAR = 4.0  # of the loss: an end that is worse by less is as good
+_COARSE, _FINE = 10, 6  # most evaluations of a search
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +57,19 @@ class Linear:
         jacobian: for parameters as shares of their ranges, `[W, N * K, p]`.
         prior: residuals of the prior, `[p]`; 0 where there is none.
         weights: 1 / (sd of the prior as a share of the range), `[p]`; 0 where there is none.
-        nuisance: numbers that were eliminated.
+        bases: of what initial states explain, per window.
     """
 
     residual: Array
     jacobian: Array
     prior: Array
     weights: Array
-    nuisance: int
+    bases: Sequence[Array]
+
+    @property
+    def nuisance(self) -> int:
+        """Numbers that were eliminated."""
+        return sum(basis.shape[1] for basis in self.bases)
 
     @property
     def freedom(self) -> int:
@@ -119,37 +128,37 @@ def fit(
     tell, ended = progress or (lambda done, total, news: None), stop or (lambda: False)
     begins = _begins(problem, options, first)
     few = windows.subset(np.unique(np.linspace(0, len(windows) - 1, min(_FEW, len(windows))).astype(int)))
-    total = len(begins) + options.passes
-    ends, costs = [], []
-    for index, begin in enumerate(begins):
+    coarse = Rollouts(problem, finer=0.5, threads=rollouts.threads)
+    total = len(begins) + options.passes + 1
+    ends: list[tuple[Array, float]] = []
+    for begin in begins:
         if ended() and ends:
             break
-        found, cost = _search(rollouts, few, rollouts.starts(few), begin, _COARSE, project=False, stop=ended)
-        ends.append(found)
-        costs.append(cost)
-        tell(index + 1, total, f"start {index + 1}: loss {cost:.4g}")
-    order = np.argsort(costs)
-    best, cost, starts, distinct = ends[order[0]], np.inf, rollouts.starts(windows), [ends[order[0]]]
-    for _ in range(options.passes):
+        near, _ = _search(coarse, few, coarse.starts(few), begin, _COARSE, ended)
+        ends.append(_search(coarse, few, coarse.starts(few), near, _FINE, ended))  # with what initial states explain there
+        tell(len(ends), total, f"start {len(ends)}: loss {ends[-1][1]:.4g}")
+    ends.sort(key=lambda end: end[1])
+    (best, least), starts = ends[0], rollouts.starts(windows)
+    cost = np.inf
+    for done in range(options.passes):
         if ended():
             break
         starts = refine_starts(rollouts, windows, best, starts)
-        best, cost = _search(rollouts, windows, starts, best, _FINE, project=True, stop=ended)
-        tell(len(begins) + 1, total, f"all windows: loss {cost:.4g}")
-    others, other_costs = [best], [cost]
-    for index in order[1:]:
-        near = np.abs(ends[index] - ends[order[0]]).max() < 0.01
-        if near or ended() or costs[index] > 2 * costs[order[0]] + 50:
+        best, cost = _search(rollouts, windows, starts, best, _FINE, ended)
+        tell(len(begins) + done + 1, total, f"all windows: loss {cost:.4g}")
+    minima = [(best, cost)]
+    for end, other in ends[1:]:
+        if ended() or np.abs(end - ends[0][0]).max() < _SAME or other > 2 * least + 50:
             continue
-        found, other = _search(rollouts, windows, starts, ends[index], _FINE, project=True, stop=ended)
-        if other < cost + 4 and all(np.abs(found - one).max() > 0.01 for one in others):
-            others.append(found)
-            other_costs.append(other)
+        found, at = _search(rollouts, windows, starts, end, _FINE, ended)
+        if at < cost + _NEAR and all(np.abs(found - one).max() > _SAME for one, _ in minima):
+            minima.append((found, at))
+    minima.sort(key=lambda one: one[1])
+    rollouts.steps, rollouts.sets = rollouts.steps + coarse.steps, rollouts.sets + coarse.sets
     tell(total, total, "")
-    del distinct
-    rank = np.argsort(other_costs)
-    minima = _values(problem, np.array(others)[rank])
-    return Fit(minima[0], float(min(other_costs)), minima, np.array(other_costs)[rank], _values(problem, np.array(ends)), starts, not ended())
+    places = _values(problem, np.array([place for place, _ in minima]))
+    costs = np.array([at for _, at in minima])
+    return Fit(places[0], float(costs[0]), places, costs, _values(problem, np.array([end for end, _ in ends])), starts, not ended())
 
 
 def refine_starts(rollouts: Rollouts, windows: Windows, shares: Array, starts: Starts) -> Starts:
@@ -167,12 +176,15 @@ def linearise(rollouts: Rollouts, windows: Windows, values: Array, starts: Start
     """The problem around parameters `[p]`, in chunks of windows."""
     problem = rollouts.problem
     shares = _shares(problem, values)
-    base, slopes = _start_slopes(rollouts, windows, values, starts)
-    bases = _bases(slopes)
+    bases = _bases(_start_slopes(rollouts, windows, values, starts)[1])
     residual, jacobian = _differences(rollouts, windows, starts, shares, bases)
     prior, weights = _prior(problem, shares)
-    nuisance = sum(basis.shape[1] for basis in bases)
-    return Linear(residual, jacobian, prior, weights, nuisance)
+    return Linear(residual, jacobian, prior, weights, bases)
+
+
+def project(linear: Linear, residual: Array) -> Array:
+    """A residual `[W, N, K]` less what initial states explain, `[W, N * K]`."""
+    return _projected(residual.reshape(len(residual), -1), linear.bases)
 
 
 def audit(rollouts: Rollouts, windows: Windows) -> None:
@@ -194,60 +206,123 @@ def audit(rollouts: Rollouts, windows: Windows) -> None:
         )
 
 
-def _search(
-    rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, most: int, *, project: bool, stop: Callable[[], bool]
-) -> tuple[Array, float]:
-    """Bounded least squares from shares `[p]`; returns shares and the robust cost."""
+def _search(rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, most: int, stop: Callable[[], bool]) -> tuple[Array, float]:
+    """MuJoCo's bounded Levenberg–Marquardt, derivatives by one batch; returns shares `[p]` and the robust cost."""
     problem = rollouts.problem
-    bases: Sequence[Array] = _bases(_start_slopes(rollouts, windows, _values(problem, begin), starts)[1]) if project else ()
+    base, from_starts = _start_slopes(rollouts, windows, _values(problem, begin), starts)
+    bases = _bases(from_starts)
+    usual = 1.4826 * float(
+        np.median(np.abs(_projected(base, bases)))
+    )  # what a wrong model leaves everywhere is not what a bad sample leaves
     _, weights = _prior(problem, begin)
     informed = weights > 0
     best = (begin, np.inf)
 
     def residual(shares: Array) -> Array:
-        found = rollouts.residual(windows, _values(problem, shares)[None], starts)[0].reshape(len(windows), -1)
-        found = _projected(found, bases)
-        prior, _ = _prior(problem, shares)
-        return np.concatenate([found.ravel(), prior[informed]])
+        candidates = shares.T
+        found = rollouts.residual(windows, _values(problem, candidates), starts).reshape(len(candidates), len(windows), -1)
+        prior = np.stack([_prior(problem, candidate)[0][informed] for candidate in candidates])
+        return np.concatenate([np.stack([_projected(one, bases).ravel() for one in found]), prior], axis=1).T
 
-    def jacobian(shares: Array) -> Array:
-        _, slopes = _differences(rollouts, windows, starts, shares, bases)
-        return np.concatenate([slopes.reshape(-1, len(shares)), np.diag(weights)[informed]])
-
-    def watch(intermediate_result: object) -> None:
+    def watch(trace: Sequence[Any]) -> None:
         nonlocal best
-        cost, place = float(getattr(intermediate_result, "cost", np.inf)), getattr(intermediate_result, "x", begin)
-        if cost < best[1]:
-            best = (np.array(place), cost)
+        if trace[-1].objective < best[1]:
+            best = (trace[-1].candidate.ravel().copy(), float(trace[-1].objective))
         if stop():
-            raise StopIteration
+            raise _StoppedError
 
-    inside = np.clip(begin, _INSIDE / 2, 1 - _INSIDE / 2)
-    found = least_squares(
-        residual, inside, jacobian, bounds=(0.0, 1.0), loss="soft_l1", f_scale=_LOSS, x_scale="jac", max_nfev=most, ftol=1e-7, xtol=1e-7,
-        callback=watch,
-    )  # fmt: skip
-    return (found.x, float(found.cost)) if found.cost <= best[1] else best
+    def jacobian(shares: Array, _: Array) -> Array:
+        _, slopes = _differences(rollouts, windows, starts, shares.ravel(), bases)
+        return np.concatenate([slopes.reshape(-1, len(begin)), np.diag(weights)[informed]])
+
+    try:
+        found, trace = minimize.least_squares(
+            np.clip(begin, _INSIDE / 2, 1 - _INSIDE / 2),
+            residual,
+            bounds=[np.zeros(len(begin)), np.ones(len(begin))],
+            norm=_SoftL1(_LOSS * max(usual, 1.0)),
+            jacobian=jacobian,
+            xtol=1e-5,
+            gtol=1e-3,
+            max_iter=most,
+            verbose=0,
+            x_scale="jac",
+            iter_callback=watch,
+        )
+    except _StoppedError:
+        return best
+    return found.ravel(), float(trace[-1].objective)
+
+
+class _StoppedError(Exception):
+    """The user wants no more."""
+
+
+class _SoftL1(minimize.Norm):
+    """Σ c² (√(1 + (r / c)²) − 1): quadratic near 0, linear beyond c."""
+
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+
+    def value(self, r: Array) -> float:
+        return float((self._scale**2 * (np.sqrt(1 + (r / self._scale) ** 2) - 1)).sum())
+
+    def grad_hess(self, r: Array, proj: Array) -> tuple[Array, Array]:
+        weight = 1 / np.sqrt(1 + (r / self._scale) ** 2)
+        weighted = proj * weight
+        return weighted.T @ r, weighted.T @ proj  # of the Hessian, what iteratively reweighted least squares takes
 
 
 def _differences(rollouts: Rollouts, windows: Windows, starts: Starts, shares: Array, bases: Sequence[Array]) -> tuple[Array, Array]:
-    """Projected residual `[W, M]` and its derivatives `[W, M, p]` at shares, by one batch."""
+    """Projected residual `[W, M]` and its derivatives `[W, M, p]` at shares, by one batch; what parts do not feel each other is changed at once."""
     problem = rollouts.problem
-    candidates = np.stack([shares, *(_stepped(shares, index, _STEP) for index in range(len(shares)))])
-    found = rollouts.residual(windows, _values(problem, candidates), starts).reshape(len(candidates), len(windows), -1)
-    steps = np.array([candidates[index + 1, index] - shares[index] for index in range(len(shares))])
-    slopes = np.moveaxis((found[1:] - found[0]) / steps[:, None, None], 0, -1)
-    return _projected(found[0], bases), _projected(slopes, bases)
+    trees = parameter_trees(problem.mechanism, problem.names)
+    together = groups(trees)
+    candidates = np.tile(shares, (len(together) + 1, 1))
+    for row, members in enumerate(together):
+        for index in members:
+            candidates[row + 1] = _stepped(candidates[row + 1], index, _STEP)
+    found = rollouts.residual(windows, _values(problem, candidates), starts)
+    slopes = np.zeros((*found.shape[1:], len(shares)))
+    owners = _channel_trees(problem, windows)
+    for row, members in enumerate(together):
+        moved = found[row + 1] - found[0]
+        for index in members:
+            mine = slice(None) if trees[index] < 0 else owners == trees[index]
+            slopes[:, :, mine, index] = moved[:, :, mine] / (candidates[row + 1, index] - shares[index])
+    flat = found[0].reshape(len(windows), -1)
+    return _projected(flat, bases), _projected(slopes.reshape(*flat.shape, len(shares)), bases)
 
 
 def _start_slopes(rollouts: Rollouts, windows: Windows, values: Array, starts: Starts) -> tuple[Array, Array]:
-    """Residual `[W, M]` and its derivatives by initial states `[W, M, n]`."""
-    stacked = starts.stacked()
-    joints = starts.position.shape[1]
-    steps = np.concatenate([np.full(joints, _START_STEP[0]), np.full(joints, _START_STEP[1]), np.full(stacked.shape[1] - 2 * joints, _START_STEP[0])])
-    each = [starts, *(starts.moved(np.tile(np.where(np.arange(len(steps)) == index, step, 0.0), (len(windows), 1))) for index, step in enumerate(steps))]
-    found = rollouts.residual(windows, np.tile(values, (len(each), 1)), each).reshape(len(each), len(windows), -1)
-    return found[0], np.moveaxis((found[1:] - found[0]) / steps[:, None, None], 0, -1)
+    """Residual `[W, M]` and its derivatives by initial states `[W, M, n]`, likewise."""
+    problem = rollouts.problem
+    size, joints = starts.stacked().shape[1], starts.position.shape[1]
+    trees = list(joint_trees(problem.mechanism)) * (size // joints)
+    steps = np.repeat([_START_STEP[0], _START_STEP[1], _START_STEP[0]], joints)[:size]
+    together = groups(trees)
+    each = [starts]
+    for members in together:
+        change = np.zeros(size)
+        change[members] = steps[members]
+        each.append(starts.moved(np.tile(change, (len(windows), 1))))
+    found = rollouts.residual(windows, np.tile(values, (len(each), 1)), each)
+    slopes = np.zeros((*found.shape[1:], size))
+    owners = _channel_trees(problem, windows)
+    for row, members in enumerate(together):
+        moved = found[row + 1] - found[0]
+        for index in members:
+            mine = owners == trees[index]
+            slopes[:, :, mine, index] = moved[:, :, mine] / steps[index]
+    flat = found[0].reshape(len(windows), -1)
+    return flat, slopes.reshape(*flat.shape, size)
+
+
+def _channel_trees(problem: Problem, windows: Windows) -> Array:
+    """The kinematic tree of each compared signal, `[K]`."""
+    joints = problem.mechanism.joints
+    owner = dict(zip(joints, joint_trees(problem.mechanism), strict=True))
+    return np.array([owner[joint] for _, joint in windows.channels])
 
 
 def _bases(slopes: Array) -> list[Array]:

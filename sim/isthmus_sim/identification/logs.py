@@ -15,9 +15,8 @@ __all__ = ["MODES", "Log", "Quality", "check_log", "quality"]
 MODES = ("position", "velocity", "effort")
 FEWEST = 100  # samples of a log
 _GAP = 3.0  # median periods that are a gap
-_HALF = 5  # samples on each side of one, from which its noise is told
 _SATURATED = 0.1  # share of the samples of a measured signal that lie at its largest value
-_SMOOTH = 1.35  # what a cubic through 11 points leaves of white noise is 1 / 1.35 of it, nearly
+_SMOOTH = {5: 1.394, 7: 1.225, 11: 1.123}  # a cubic through so many points leaves 1 / 1.394 … of white noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,9 @@ def check_log(log: Log) -> list[str]:
     if len(log.time) < FEWEST:
         raise ValueError(f"{log.name} has {len(log.time)} samples; at least {FEWEST} are needed")
     if not 1e-5 <= log.period <= 0.2:
-        raise ValueError(f"{log.name}: samples are {log.period:g} s apart, where 0.00001 … 0.2 s are expected; is the unit of time another one?")
+        raise ValueError(
+            f"{log.name}: samples are {log.period:g} s apart, where 0.00001 … 0.2 s are expected; is the unit of time another one?"
+        )
     still = [joint for joint, column in zip(log.joints, log.position.T, strict=True) if np.ptp(column) == 0]
     if len(still) == len(log.joints):
         raise ValueError(f"{log.name}: the position of every joint is constant, so nothing can be learnt from it")
@@ -142,11 +143,15 @@ def check_log(log: Log) -> list[str]:
             known = column[np.isfinite(column)]
             if known.size and np.ptp(known) > 0 and name != "position" and _share_at_limit(known) > _SATURATED:
                 share = 100 * _share_at_limit(known)
-                raise ValueError(f"{log.name}: {name} of {joint} is saturated: {share:.0f} % of its samples lie at ±{np.abs(known).max():g}")
+                raise ValueError(
+                    f"{log.name}: {name} of {joint} is saturated: {share:.0f} % of its samples lie at ±{np.abs(known).max():g}"
+                )
     if log.velocity is not None:
         _check_velocity(log)
     elif log.mode == "position":
-        _check_order(log, np.stack([np.interp(log.time, log.command_time, column) for column in log.command.T], axis=1), "the commanded position")
+        _check_order(
+            log, np.stack([np.interp(log.time, log.command_time, column) for column in log.command.T], axis=1), "the commanded position"
+        )
     return [f"{log.name}: {joint} does not move" for joint in still]
 
 
@@ -154,7 +159,9 @@ def _check_velocity(log: Log) -> None:
     """Compare measured velocities with the differences of positions."""
     assert log.velocity is not None  # noqa: S101 - the caller looked
     steps = np.diff(log.time)[:, None]
-    integral = np.concatenate([np.zeros((1, len(log.joints))), np.cumsum(np.nan_to_num((log.velocity[1:] + log.velocity[:-1]) / 2) * steps, axis=0)])
+    integral = np.concatenate(
+        [np.zeros((1, len(log.joints))), np.cumsum(np.nan_to_num((log.velocity[1:] + log.velocity[:-1]) / 2) * steps, axis=0)]
+    )
     _check_order(log, integral, "the integral of the velocity")
     for index, joint in enumerate(log.joints):
         way, ours = np.ptp(log.position[:, index]), log.position[:, index] - log.position[:, index].mean()
@@ -192,14 +199,13 @@ def _share_at_limit(values: Array) -> float:
 
 
 def _noise(column: Array) -> float:
-    """Standard deviation of what a local cubic does not follow, robust against what it cannot follow."""
+    """Standard deviation of what a local cubic does not follow, of the length that follows best; robust against what none can follow."""
     from scipy.signal import savgol_filter
 
     known = column[np.isfinite(column)]
-    if known.size < 4 * _HALF:
+    if known.size < 2 * max(_SMOOTH):
         return 0.0
-    left = known - savgol_filter(known, 2 * _HALF + 1, 3)
-    return float(1.4826 * np.median(np.abs(left))) * _SMOOTH
+    return min(1.4826 * factor * float(np.median(np.abs(known - savgol_filter(known, size, 3)))) for size, factor in _SMOOTH.items())
 
 
 def _quantum(column: Array) -> float:

@@ -1,5 +1,6 @@
-"""The model that a recording is fitted with: a task, a robot or any MJCF or URDF file, driven as the recording says, and standing still where it
-says nothing.
+"""The model that a recording is fitted with: a task, a robot or any MJCF or URDF file.
+
+It is driven as the recording says, and stands still where the recording says nothing.
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ def find_target(name: str, folders: Sequence[Path] = ()) -> Target:
     if name in task_names():
         task = get_task(name)
         contract = task.contract
-        return Target(name, robot=load_robot(contract.robot, folders), scene=task.scene or Scene(), mode=contract.mode, period=contract.control_period)
+        return Target(
+            name, robot=load_robot(contract.robot, folders), scene=task.scene or Scene(), mode=contract.mode, period=contract.control_period
+        )
     known = robot_names(folders)
     if name in known:
         return Target(name, robot=load_robot(name, folders))
@@ -106,7 +109,14 @@ def find_target(name: str, folders: Sequence[Path] = ()) -> Target:
 
 
 def build_mechanism(
-    target: Target, joints: Sequence[str], mode: str, *, servo: Mapping[str, Servo] | None = None, tool: str = "", bodies: Sequence[str] = ()
+    target: Target,
+    joints: Sequence[str],
+    mode: str,
+    *,
+    servo: Mapping[str, Servo] | None = None,
+    tool: str = "",
+    bodies: Sequence[str] = (),
+    period: float = 0.0,
 ) -> Mechanism:
     """Compile the model of a recording.
 
@@ -119,12 +129,13 @@ def build_mechanism(
         servo: gains by joint, where they are not those of the model.
         tool: body that carries the payload; "" is a robot's tool frame, or the last body below the last recorded joint.
         bodies: whose poses were recorded.
+        period: of the commands, s, from which a robot's physics step follows where no task says it.
 
     Raises:
         ValueError: the model cannot be simulated, has no such joint, or no servo that follows the commands.
     """
     if target.robot is not None:
-        return _robot(target, tuple(joints), mode, servo or {}, tool)
+        return _robot(target, tuple(joints), mode, servo or {}, tool, period)
     spec, notes = load_spec(target.file)
     known = {joint.name: joint for joint in spec.joints}
     for name in joints:
@@ -143,14 +154,14 @@ def build_mechanism(
     return Mechanism(target, model, model_table(model), tuple(joints), mode, _tool(model, joints[-1], tool, target.name), tuple(notes))
 
 
-def _robot(target: Target, joints: tuple[str, ...], mode: str, servo: Mapping[str, Servo], tool: str) -> Mechanism:
+def _robot(target: Target, joints: tuple[str, ...], mode: str, servo: Mapping[str, Servo], tool: str, asked: float) -> Mechanism:
     robot = target.robot
     assert robot is not None  # noqa: S101 - the caller looked
     if robot.base.kind == "differential":
         raise ValueError(f"robot {robot.name!r} is a mobile base, which `identify` does not fit; give its model as a file")
     if set(joints) != set(robot.joint_names):
         raise ValueError(f"the log is of other joints ({', '.join(joints)}) than robot {robot.name!r} has ({', '.join(robot.joint_names)})")
-    period = target.period or robot.control_period[0]
+    period = target.period or asked or robot.control_period[0]
     spec = build_spec(robot, mode, period / substeps(period), target.scene)
     _drive(spec, joints, mode, servo, target.name)
     for body in spec.bodies:

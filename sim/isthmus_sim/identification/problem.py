@@ -170,7 +170,9 @@ def open_logs(paths: Sequence[Path], file: ParameterFile, target: Target) -> lis
     first = logs[0]
     for log in logs[1:]:
         if set(log.joints) != set(first.joints):
-            raise ValueError(f"{log.name} is of the joints {', '.join(log.joints)}, {first.name} of {', '.join(first.joints)}: another robot?")
+            raise ValueError(
+                f"{log.name} is of the joints {', '.join(log.joints)}, {first.name} of {', '.join(first.joints)}: another robot?"
+            )
         if log.joints != first.joints:
             raise ValueError(f"{log.name} has its joints in another order than {first.name}; name them in one order")
         if log.mode != first.mode:
@@ -191,7 +193,7 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
         raise ValueError(f"{first.name} holds neither commands nor efforts, so nothing is known of what moved the robot")
     servo = {joint: file.servo.get(joint) or file.servo[""] for joint in first.joints if joint in file.servo or "" in file.servo}
     bodies = tuple(first.poses)
-    mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies)
+    mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies, period=_command_period(first))
     _check_reach(mechanism, logs)
     unknown = file.unknown or _usual(mechanism)
     table = mechanism.table
@@ -200,9 +202,13 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
             raise ValueError(f"unknown parameter {entry.name!r} of {target.name}; {strict.suggest(entry.name, table)}")
         row = table[entry.name]
         if not row.low <= entry.low < entry.high <= row.high:
-            raise ValueError(f"bounds of {entry.name!r} must be in {row.low:g} … {row.high:g} {row.unit}, got {entry.low:g} … {entry.high:g}")
+            raise ValueError(
+                f"bounds of {entry.name!r} must be in {row.low:g} … {row.high:g} {row.unit}, got {entry.low:g} … {entry.high:g}"
+            )
         if not entry.low <= row.nominal <= entry.high:
-            raise ValueError(f"bounds {entry.low:g} … {entry.high:g} of {entry.name!r} exclude its nominal value {row.nominal:g} {row.unit}")
+            raise ValueError(
+                f"bounds {entry.low:g} … {entry.high:g} of {entry.name!r} exclude its nominal value {row.nominal:g} {row.unit}"
+            )
         for name in entry.logs:
             if name not in (known := [Path(log.name).name for log in logs]):
                 raise ValueError(f"{entry.name!r} is unknown in log {name!r}, which is not given; {strict.suggest(name, known)}")
@@ -214,6 +220,12 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
     if mode == "effort" and (gains := [name for name in names if name.endswith((".gain", ".damping_gain"))]):
         raise ValueError(f"{gains[0]!r} is of a servo, but the log commands efforts; use .torque_scale")
     return Problem(mechanism, tuple(logs), unknown, file.prior)
+
+
+def _command_period(log: Log) -> float:
+    """Of commands, to the microsecond; of samples where there are none."""
+    steps = np.diff(log.command_time if log.mode else log.time)
+    return round(float(np.median(steps)), 6)
 
 
 def _usual(mechanism: Mechanism) -> tuple[Unknown, ...]:
@@ -238,7 +250,8 @@ def _check_reach(mechanism: Mechanism, logs: Sequence[Log]) -> None:
             slack = 0.15 * (high - low) + 0.05
             if found[0] < low - slack or found[1] > high + slack:
                 raise ValueError(
-                    f"{log.name}: {joint} reaches {found[0]:.3g} … {found[1]:.3g}, but its limits in {mechanism.target.name} are {low:.3g} … {high:.3g}: "
+                    f"{log.name}: {joint} reaches {found[0]:.3g} … {found[1]:.3g}, but in {mechanism.target.name} its limits are "
+                    f"{low:.3g} … {high:.3g}: "
                     "a log of another robot, or another unit?"
                 )
 

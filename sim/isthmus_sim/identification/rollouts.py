@@ -20,6 +20,7 @@ __all__ = ["Rollouts", "Starts"]
 
 _NUMBERS = 1.2e7  # recorded at once: 100 MB
 _CONTROL = int(mujoco.mjtState.mjSTATE_CTRL)
+_FORCE = int(mujoco.mjtState.mjSTATE_QFRC_APPLIED)
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
 _FAR = 1e6  # what a simulation that exploded is taken to have shown, in multiples of the noise
 
@@ -54,12 +55,13 @@ class Rollouts:
 
     Attributes:
         problem: what is simulated.
-        timestep: of the physics, s.
+        timestep: of the physics, s: the model's, or a little less, so that samples fall on steps.
+        threads: of the engine.
         steps: physics steps taken so far, over all rows.
         sets: candidate sets of parameters simulated so far.
     """
 
-    def __init__(self, problem: Problem, *, finer: int = 1, threads: int | None = None) -> None:
+    def __init__(self, problem: Problem, *, finer: float = 1.0, threads: int | None = None) -> None:
         """Prepare.
 
         Args:
@@ -70,7 +72,7 @@ class Rollouts:
         self.problem = problem
         mechanism = problem.mechanism
         period = float(np.median([log.period for log in problem.logs]))
-        self.timestep = period / np.ceil(period / mechanism.model.opt.timestep - 1e-9) / finer
+        self.timestep = period / np.ceil(finer * period / mechanism.model.opt.timestep - 1e-9)
         self._model = mechanism.model.__copy__()
         self._model.opt.timestep = self.timestep
         joints = [self._model.joint(name) for name in mechanism.joints]
@@ -78,7 +80,7 @@ class Rollouts:
         self._v = np.array([joint.dofadr[0] for joint in joints])
         self._u = np.array([self._actuator(joint.id) for joint in joints])
         self._integrates = mechanism.mode == "velocity" and self._model.na > 0
-        self._threads = threads or os.cpu_count() or 1
+        self.threads = threads or os.cpu_count() or 1
         self._batch: Batch | None = None
         self._rows: RowParameters | None = None
         self._commands = [_commands(log) for log in problem.logs]
@@ -87,30 +89,58 @@ class Rollouts:
 
     def starts(self, windows: Windows) -> Starts:
         """Smoothed measured states."""
-        return Starts(windows.position.copy(), windows.velocity.copy(), windows.position.copy() if self._integrates else np.zeros((0, 0)))
+        if not self._integrates:
+            return Starts(windows.position.copy(), windows.velocity.copy())
+        return Starts(windows.position.copy(), windows.velocity.copy(), windows.position + self._lead(windows))
 
-    def residual(self, windows: Windows, candidates: Array, starts: Starts | list[Starts]) -> Array:
+    def _lead(self, windows: Windows) -> Array:
+        """How far the set-points of velocity servos are ahead of the joints, `[W, J]`: as far as the measured effort says, or else gravity."""
+        stiff, damp = self._model.actuator_gainprm[self._u, 0], -self._model.actuator_biasprm[self._u, 2]
+        effort = np.empty_like(windows.position)
+        data = mujoco.MjData(self._model)
+        for row, (number, first) in enumerate(zip(windows.log, windows.first, strict=True)):
+            measured = self.problem.logs[number].effort
+            if measured is not None and np.isfinite(measured[first]).all():
+                effort[row] = measured[first]
+                continue
+            data.qpos[self._q] = windows.position[row]
+            mujoco.mj_forward(self._model, data)
+            effort[row] = data.qfrc_bias[self._v]
+        return np.asarray((effort + damp * windows.velocity) / np.maximum(stiff, 1e-9))
+
+    def residual(self, windows: Windows, candidates: Array, starts: Starts | list[Starts], force: Array | None = None) -> Array:
         """Simulated less measured, in multiples of the noise.
 
         Args:
             windows: what was measured.
             candidates: parameters, `[C, p]`.
             starts: of the windows, or one for each candidate.
+            force: on the joints beside all else, N·m or N, `[C, W, S, J]`, for S physics steps.
 
         Returns:
             `[C, W, N, K]`.
         """
         each = starts if isinstance(starts, list) else [starts] * len(candidates)
-        span = int(np.ceil(windows.moments.max() / self.timestep - 1e-6))
+        span = self.span(windows)
         width = self._model.nu + self._model.nq + self._model.nv * 2
         most = max(int(_NUMBERS / (len(windows) * span * width)), 1)
         parts = [
-            self._simulate(windows, candidates[first : first + most], each[first : first + most], span)
+            self._simulate(
+                windows,
+                candidates[first : first + most],
+                each[first : first + most],
+                span,
+                None if force is None else force[first : first + most],
+            )
             for first in range(0, len(candidates), most)
         ]
         return np.concatenate(parts)
 
-    def _simulate(self, windows: Windows, candidates: Array, starts: list[Starts], span: int) -> Array:
+    def span(self, windows: Windows) -> int:
+        """Physics steps of a window."""
+        return int(np.ceil(windows.moments.max() / self.timestep - 1e-6))
+
+    def _simulate(self, windows: Windows, candidates: Array, starts: list[Starts], span: int, force: Array | None) -> Array:
         count, per = len(candidates), len(windows)
         rows = count * per
         batch, writer = self._engine(rows)
@@ -122,7 +152,11 @@ class Rollouts:
         position = np.concatenate([start.position for start in starts]) - offset
         batch.qpos[ids[:, None], self._q] = position
         batch.qvel[ids[:, None], self._v] = np.concatenate([start.velocity for start in starts])
-        control = np.zeros((rows, span, self._model.nu))
+        control = np.zeros((rows, span, self._model.nu + (0 if force is None else self._model.nv)))
+        specification = _CONTROL
+        if force is not None:  # MuJoCo's order of inputs: controls, then applied forces
+            control[:, :, self._model.nu + self._v] = force.reshape(rows, span, -1)
+            specification |= _FORCE
         control[:, :, self._u] = self._control(windows, candidates, span).reshape(rows, span, -1)
         if self.problem.mechanism.mode == "position":
             control[:, :, self._u] -= offset[:, None]
@@ -131,7 +165,7 @@ class Rollouts:
             batch.act[ids[:, None], addresses] = np.concatenate([start.setpoint for start in starts]) - offset
         kinds = [kind for kind, _ in windows.channels]
         record = ["qpos", *(["qvel"] if "velocity" in kinds else []), *(["qfrc_actuator"] if "effort" in kinds else [])]
-        found = batch.rollout(span, control=control, control_spec=_CONTROL, record=tuple(record), ids=ids)
+        found = batch.rollout(span, control=control, control_spec=specification, record=tuple(record), ids=ids)
         self.steps += rows * span
         self.sets += count
         shown = [np.concatenate([position[:, None], found["qpos"][:, :, self._q]], axis=1) + offset[:, None]]
@@ -191,7 +225,7 @@ class Rollouts:
 
     def _engine(self, rows: int) -> tuple[Batch, RowParameters]:
         if self._batch is None or self._batch.nsim < rows or self._rows is None:
-            self._batch = Batch(self._model, nsim=rows, nthread=min(self._threads, rows))
+            self._batch = Batch(self._model, nsim=rows, nthread=min(self.threads, rows))
             mechanism = self.problem.mechanism
             robot = mechanism.target.robot
             self._rows = RowParameters(

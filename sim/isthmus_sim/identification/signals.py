@@ -113,7 +113,9 @@ def read_signals(data: Any, where: str) -> Signals:
     for body, columns in poses.items():
         if not isinstance(columns, list) or len(columns) != 7:
             raise ValueError(f"{where}.pose.{body} must be 7 columns: x, y, z, qw, qx, qy, qz, got {columns!r}")
-    return Signals(_channel(data["time"], "time", f"{where}.time"), joints, {body: tuple(map(str, columns)) for body, columns in poses.items()})
+    return Signals(
+        _channel(data["time"], "time", f"{where}.time"), joints, {body: tuple(map(str, columns)) for body, columns in poses.items()}
+    )
 
 
 def guess_signals(table: Columns, joints: Sequence[str]) -> Signals:
@@ -156,7 +158,9 @@ def bind_columns(table: Columns, signals: Signals, content: bytes) -> Log:
     if bad := int((~good).sum()):
         repeated = int((np.diff(time) == 0).sum())
         if bad > 0.05 * len(time):
-            raise ValueError(f"{table.name}: {bad} of {len(time)} stamps do not increase, the first in row {table.lines[int(np.argmin(good))]}")
+            raise ValueError(
+                f"{table.name}: {bad} of {len(time)} stamps do not increase, the first in row {table.lines[int(np.argmin(good))]}"
+            )
         remarks.append(f"{bad} rows were left out, whose stamps repeat ({repeated}) or go back ({bad - repeated})")
     joints = tuple(signals.joints["position"])
     arrays: dict[str, Array | None] = {}
@@ -175,8 +179,12 @@ def bind_columns(table: Columns, signals: Signals, content: bytes) -> Log:
     command = arrays.get(f"{mode}_command")
     if command is not None and np.isnan(command).any():
         absent = next(joint for joint, column in zip(joints, command.T, strict=True) if np.isnan(column).any())
-        raise ValueError(f"{table.name}: joint {absent!r} has no {mode}_command, others have; a joint that is not commanded must not be named")
-    log = Log(table.name, time[good], joints, np.asarray(arrays["position"]), digest=hashlib.sha256(content).hexdigest(), remarks=tuple(remarks))
+        raise ValueError(
+            f"{table.name}: joint {absent!r} has no {mode}_command, others have; a joint that is not commanded must not be named"
+        )
+    log = Log(
+        table.name, time[good], joints, np.asarray(arrays["position"]), digest=hashlib.sha256(content).hexdigest(), remarks=tuple(remarks)
+    )
     poses = {body: _pose(table, columns)[good] for body, columns in signals.poses.items()}
     log = replace(log, velocity=arrays.get("velocity"), effort=arrays.get("effort"), current=arrays.get("current"), poses=poses)
     return log if command is None else replace(log, mode=mode, command_time=log.time, command=command)

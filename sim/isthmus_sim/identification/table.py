@@ -14,7 +14,18 @@ from isthmus_sim.plants.mujoco_parameters import nominal_log_cholesky
 
 __all__ = ["SENSORS", "check_apart", "model_table"]
 
-SENSORS = ("observation_delay", "position_noise", "velocity_noise", "pose_noise", "push_x", "push_y", "push_z", "push_time", "push_duration", "gravity")
+SENSORS = (
+    "observation_delay",
+    "position_noise",
+    "velocity_noise",
+    "pose_noise",
+    "push_x",
+    "push_y",
+    "push_z",
+    "push_time",
+    "push_duration",
+    "gravity",
+)
 """Parameters of a robot's table that are no property of its mechanism."""
 
 _OF_MASS = ("mass", "inertia", "com_x", "com_y", "com_z")
@@ -52,11 +63,17 @@ def check_apart(names: list[str]) -> None:
     for name in names:
         target, _, quantity = name.rpartition(".")
         if quantity == "gain" and f"{target}.torque_scale" in names:
-            raise ValueError(f"{name!r} and '{target}.torque_scale' are two names for one quantity: both scale the torque of {target}; name one of them")
+            raise ValueError(
+                f"{name!r} and '{target}.torque_scale' are two names for one quantity: both scale the torque of {target}; name one of them"
+            )
         if quantity in _OF_MASS and (others := [other for other in names if _log_cholesky_of(other, target)]):
-            raise ValueError(f"{name!r} and {others[0]!r} are two names for one quantity: the ten log-Cholesky numbers of {target} hold its mass")
+            raise ValueError(
+                f"{name!r} and {others[0]!r} are two names for one quantity: the ten log-Cholesky numbers of {target} hold its mass"
+            )
         if quantity == "damping" and "joint_damping" in names:
-            raise ValueError(f"{name!r} and 'joint_damping' are two names for one quantity: both are viscous friction of {target}; name one of them")
+            raise ValueError(
+                f"{name!r} and 'joint_damping' are two names for one quantity: both are viscous friction of {target}; name one of them"
+            )
 
 
 def _log_cholesky_of(name: str, target: str) -> bool:
@@ -102,7 +119,9 @@ def _body_rows(model: Any, number: int) -> list[Parameter]:
         except ValueError:
             numbers = np.zeros(0)
         rows += [
-            Parameter(f"{name}.{quantity}", "1", float(value), float(value) - 5.0, float(value) + 5.0, f"inertia of {name} in log-Cholesky form")
+            Parameter(
+                f"{name}.{quantity}", "1", float(value), float(value) - 5.0, float(value) + 5.0, f"inertia of {name} in log-Cholesky form"
+            )
             for quantity, value in zip(LOG_CHOLESKY, numbers, strict=False)
         ]
     if model.body_parentid[number] == 0 and not model.body_jntnum[number]:

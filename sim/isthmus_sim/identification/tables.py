@@ -111,7 +111,9 @@ def _numbers(path: Path, lines: list[tuple[int, str]], names: list[str], separat
         except ValueError:
             bad = next((cell, name) for cell, name in zip(cells, names, strict=True) if _number(cell) is None)
             told = [_number(cell) for cell in cells]
-            if "" in (cell.strip() for cell in cells) and all(cell.strip() == "" or found is not None for cell, found in zip(cells, told, strict=True)):
+            if "" in (cell.strip() for cell in cells) and all(
+                cell.strip() == "" or found is not None for cell, found in zip(cells, told, strict=True)
+            ):
                 values[row] = [np.nan if found is None else found for found in told]
                 continue
             raise ValueError(f"{path}: row {number}, column {bad[1]!r} must be a number, got {bad[0]!r}") from None

@@ -52,7 +52,7 @@ class Windows:
 
 
 def signal_noise(logs: Sequence[Log], found: Sequence[Quality], kind: str) -> Array:
-    """Standard deviation of a signal's noise per joint, over all logs, `[J]`; never nothing, or a number without noise would be believed endlessly."""
+    """Standard deviation of a signal's noise per joint, over all logs, `[J]`; never 0, or a number would be believed endlessly."""
     values = [getattr(log, kind) for log in logs]
     spread = np.nanmean([np.nanstd(value, axis=0) for value in values], axis=0)
     noise = np.mean([[quality.noise[kind][joint] for joint in logs[0].joints] for quality in found], axis=0)

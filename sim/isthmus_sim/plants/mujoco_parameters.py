@@ -42,7 +42,14 @@ class RowParameters:
     """Writes parameters of rows. A field becomes per-simulation when a parameter that needs it is first named; until then it costs nothing."""
 
     def __init__(
-        self, model: Any, batch: Any, table: Mapping[str, Parameter], *, tool: str, casters: Collection[str] = (), scene: Collection[str] = ()
+        self,
+        model: Any,
+        batch: Any,
+        table: Mapping[str, Parameter],
+        *,
+        tool: str,
+        casters: Collection[str] = (),
+        scene: Collection[str] = (),
     ) -> None:
         """Find joints and actuators.
 
@@ -130,7 +137,7 @@ class RowParameters:
             self._write_gains(ids, joint, value)
 
     def _write_gains(self, ids: Array, joint: str, value: Any) -> None:
-        """Gains of a servo, or the force of a motor for its command: `gain` scales all, `torque_scale` too, `damping_gain` the part of the velocity."""
+        """Gains of a servo, or the force of a motor for its command: `gain` and `torque_scale` scale all, `damping_gain` the part of the velocity."""
         actuator = self._actuators[joint]
         factor = np.ones(len(ids))
         for name in (f"{joint}.gain", f"{joint}.torque_scale"):

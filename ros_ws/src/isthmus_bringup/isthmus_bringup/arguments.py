@@ -120,7 +120,9 @@ ARGUMENTS = (
     Argument(
         "robot_namespace", "", "namespace of the nodes and of the robot's topics; empty means the one that a launch file pushes, else /"
     ),
-    Argument("joint_prefix", "", "prefix of the joint names on the robot's topics (ur_robot_driver: tf_prefix)", uses=_COMMANDING),
+    Argument(
+        "joint_prefix", "", "prefix of the joints' and frames' names on the robot's topics (ur_robot_driver: tf_prefix)", uses=_COMMANDING
+    ),
     Argument("clock", "wall", "wall: real time; stepped: one control period per joint state", ("wall", "stepped"), uses=_SIMULATED),
     Argument("sim", False, "simulate the robot too", uses=("identify",)),
     Argument("task", "", "task that the robot is simulated for; empty means the policy's", uses=(*_SIMULATED, "identify")),

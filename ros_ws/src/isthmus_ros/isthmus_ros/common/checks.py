@@ -17,6 +17,7 @@ __all__ = [
     "state_problems",
 ]
 
+_GRAIN = 1e-4  # rad or m beyond a limit that measuring may add to a joint that rests at it
 _STEPPED_AGE = 1.0  # s: a stepped robot repeats its state ten times a second
 
 
@@ -67,7 +68,7 @@ def arming_problems(plant: StateTopic, limits: Limits, *, at_rest: bool = True) 
         problems.append(f"{name} moves at {speed}; standstill is below {still:g}")
     position: Array = reorder(measurement.position, measurement.joints, limits.joints)[0]
     return problems + [
-        f"{joint} is at {value:.3f} {joints[joint].unit('position')}, outside its limits {low:g} … {high:g}"
+        f"{joint} is at {value:.6g} {joints[joint].unit('position')}, outside its limits {low:g} … {high:g}"
         for joint, value, low, high in zip(limits.joints, position, limits.position_low, limits.position_high, strict=True)
-        if not low <= value <= high
+        if not low - _GRAIN <= value <= high + _GRAIN
     ]

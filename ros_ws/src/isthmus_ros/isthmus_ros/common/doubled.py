@@ -61,7 +61,8 @@ class DoubledJoints:
     def look(self) -> list[str]:
         """One sentence for all joints that two publishers name; to be called five times a second or more, from long before it matters.
 
-        Of each publisher one sample of the newest hundred is looked at: a second one at 10 Hz beside a driver at 500 Hz is found within a second.
+        Of each publisher, and of each length of its messages, one sample of the newest hundred is looked at: a second publisher at 10 Hz beside a
+        driver at 500 Hz is found within a second, also if it publishes other joints besides.
         """
         if self._count() < 2:
             self.close()
@@ -69,8 +70,8 @@ class DoubledJoints:
         if self._ear is None:
             self._ear = self._listen()
         now = self._clock()
-        newest = {said.publisher: said.message for said in self._ear.take()}
-        for publisher, raw in newest.items():
+        newest = {(said.publisher, len(said.message)): said.message for said in self._ear.take()}
+        for (publisher, _), raw in newest.items():
             for joint in deserialize_message(raw, JointState).name:
                 if self._joints is None or joint in self._joints:
                     self._named[joint, publisher] = now

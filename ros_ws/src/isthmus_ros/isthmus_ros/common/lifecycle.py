@@ -9,12 +9,14 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
 __all__ = ["CarefulNode", "without_numbers"]
 
 _EARLY = 5.0  # s after it was configured in which a node that cannot be activated yet is nothing to worry about: launchers try again
 _NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?")  # no part of a name
+_MOST = 1000  # entries of a request
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -24,12 +26,30 @@ def without_numbers(sentence: str) -> str:
 
 
 class CarefulNode(LifecycleNode):
-    """A lifecycle node with plain methods as transitions; what they raise is logged, and the transition fails."""
+    """A lifecycle node with plain methods as transitions; what they raise is logged, and the transition fails.
+
+    rclpy's own parameter services take requests of any length, for seconds in which nothing else is done, and raise at a type that does not exist: a
+    request of either kind is refused here.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._said: dict[str, str] = {}
         self._early = 0.0  # until then
+
+    def create_service(self, srv_type: Any, srv_name: str, callback: Callable[[Any, Any], Any], **options: Any) -> Any:
+        """As rclpy's, with requests that are refused where they are too long or cannot be understood."""
+
+        def answer(request: Any, response: Any) -> Any:
+            longest = max(map(len, (value for value in _fields(request) if isinstance(value, list))), default=0)
+            if longest > _MOST:
+                return _refuse(response, f"a request may have {_MOST} entries, not {longest}")
+            try:
+                return callback(request, response)
+            except ValueError as error:
+                return _refuse(response, str(error))
+
+        return super().create_service(srv_type, srv_name, answer, **options)
 
     def configure(self) -> None:
         """Load and check; publish nothing."""
@@ -144,3 +164,17 @@ class CarefulNode(LifecycleNode):
         """Log why something was refused. It is tried again and again; that the last state is older each time is nothing new."""
         if not problem or without_numbers(problem) != without_numbers(self._said.get(name, "")):
             self.say_change(name, problem, level)
+
+
+def _fields(message: Any) -> list[Any]:
+    return [getattr(message, name) for name in message.get_fields_and_field_types()]
+
+
+def _refuse(response: Any, reason: str) -> Any:
+    """An answer that says no where it can, and else says nothing."""
+    refused = SetParametersResult(successful=False, reason=reason)
+    if hasattr(response, "results"):
+        response.results = [refused]
+    elif isinstance(getattr(response, "result", None), SetParametersResult):
+        response.result = refused
+    return response

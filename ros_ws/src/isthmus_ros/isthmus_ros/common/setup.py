@@ -23,7 +23,7 @@ class Setup:
         robot: its profile, which the contract fits.
         profile: the profile's ROS interface.
         namespace: of the node, absolute, in which the profile's topics are resolved.
-        prefix: of the joints' names on the robot's topics.
+        prefix: of the joints' and frames' names on the robot's topics.
         realtime: time passes by itself; else it is stepped by the joint states.
         stamp_check: "absolute" or "relative".
     """
@@ -48,7 +48,7 @@ def declare_setup(node: Any) -> None:
     declare(node, "policy", "", "path of the policy file (policy.isthmus)")
     declare(node, "robot", "", "name of the robot profile; empty means the one that the policy names")
     declare(node, "robots_dir", "", "folder with robot profiles of your own, searched first")
-    declare(node, "joint_prefix", "", "prefix of the joints' names on the robot's topics")
+    declare(node, "joint_prefix", "", "prefix of the joints' and frames' names on the robot's topics")
     declare(node, "clock", "wall", "wall: time passes by itself; stepped: one control period per joint state")
     declare(
         node,

@@ -46,6 +46,8 @@ class PolicyNode(CarefulNode):
     motion_type: type[Motion] = Motion
 
     def __init__(self, name: str = "policy_node") -> None:
+        self.motion: Motion | None = None
+        self.bound: Binding | None = None
         super().__init__(name)
         declare_setup(self)
         declare(self, "shadow", False, "decide and record, but command nothing: decisions go to policy/shadow, and nothing is armed")
@@ -56,8 +58,6 @@ class PolicyNode(CarefulNode):
         declare(self, "record", "", "path prefix of MCAP traces, one file per run; empty means no recording")
         declare(self, "watched", False, "move only while monitor_node speaks: without it nothing is started, and a motion ends")
         self.shadow = bool(self.get_parameter("shadow").value)
-        self.motion: Motion | None = None
-        self.bound: Binding | None = None
         self._inactive = "it has not been activated"  # why it does nothing; "" while it is active
         self._watcher = Watcher(self, _LOOK) if self.get_parameter("watched").value else None
         self._publishing = threading.Lock()

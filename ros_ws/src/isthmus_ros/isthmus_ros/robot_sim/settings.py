@@ -52,7 +52,7 @@ def declare_settings(node: Any) -> None:
     """Declare the parameters, those of the node itself too."""
     declare(node, "task", "", "task that names the robot and draws the episodes")
     declare(node, "plant", "pybullet", f"physics engine: {', '.join(plant_names())}")
-    declare(node, "joint_prefix", "", "put before the names of joints on topics, as tf_prefix of ur_robot_driver")
+    declare(node, "joint_prefix", "", "put before the names of joints and frames on topics, as tf_prefix of ur_robot_driver")
     declare(node, "clock", "wall", "wall: real time; stepped: one control period per executed command")
     declare(node, "autostart", True, "configure and activate without being asked")
     declare(node, "state_rate", 0.0, "rate of joint states in wall time, Hz; 0 means the profile's, at most 100", low=0, high=1000)

@@ -1,0 +1,1 @@
+"""`isthmus identify`: from recordings of a robot to a simulator that predicts it."""

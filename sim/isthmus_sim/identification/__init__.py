@@ -1,0 +1,1 @@
+"""Identification: from recordings of a robot to a simulator that predicts it, with how sure each number is."""

@@ -1,0 +1,191 @@
+"""Whole identifications of small arms with known truths."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from arm_logs import EFFORTS, NAMES, NOMINAL, SERVOS, TARGETS, TRUTH, model_text, simulate, unknown, write_csv
+
+from isthmus_sim.identification.calibration import calibration_randomization, load_calibration, save_calibration
+from isthmus_sim.identification.fit import FitOptions
+from isthmus_sim.identification.identify import identify
+from isthmus_sim.identification.mechanism import find_target
+from isthmus_sim.identification.problem import make_problem, open_logs, read_parameter_file
+from isthmus_sim.identification.trees import groups
+
+ALONE = FitOptions(starts=1)
+
+
+def problem_of(folder, text, logs, *, actuators=None, nominal=NOMINAL):
+    model = folder / "arm.xml"
+    model.write_text(model_text(nominal, actuators) if actuators else model_text(nominal))
+    (folder / "p.yaml").write_text(text)
+    file, target = read_parameter_file(folder / "p.yaml"), find_target(str(model))
+    return make_problem(target, file, open_logs(logs, file, target))
+
+
+def truth(problem):
+    values = {NAMES[key]: value for key, value in TRUTH.items()} | {"action_delay": 0.02}
+    return np.array([values[name] for name in problem.names])
+
+
+@pytest.fixture(scope="module")
+def efforts(tmp_path_factory):
+    """Effort-command log of the true arm, and what was found."""
+    folder = tmp_path_factory.mktemp("efforts")
+    log = write_csv(folder / "log.csv", *simulate(seconds=8.0))
+    problem = problem_of(folder, EFFORTS + unknown(), [log])
+    return folder, problem, identify(problem, FitOptions(starts=2), threads=1)
+
+
+def test_efforts_find_all_parameters(efforts):
+    _, problem, found = efforts
+    share = np.abs(found.known.values - truth(problem)) / (problem.high - problem.low)
+    assert share.mean() < 0.01
+    assert share.max() < 0.04
+    assert found.objections == ()
+    assert 0.5 < found.linear.chi2 < 2
+    assert ((found.known.low <= truth(problem)) & (truth(problem) <= found.known.high)).mean() > 0.7
+    made = found.prediction
+    assert (made.fitted < 0.2 * made.nominal).all()
+    assert (made.tool_fitted < made.tool_nominal).all()
+
+
+def test_results_are_reproducible_and_calibrations_are_files(efforts, tmp_path):
+    _, problem, found = efforts
+    again = identify(problem, FitOptions(starts=2), threads=1)
+    np.testing.assert_array_equal(again.known.values, found.known.values)
+    calibration = found.calibration()
+    save_calibration(calibration, tmp_path / "calibration.yaml")
+    assert load_calibration(tmp_path / "calibration.yaml") == calibration
+    (block,) = calibration_randomization(calibration, 2.0).correlated
+    assert block.names == problem.names
+    bound = block.within(problem.mechanism.table)
+    drawn = np.array([bound.draw(np.random.default_rng(seed)) for seed in range(200)])
+    spread = np.abs(drawn.mean(0) - found.known.values) / np.maximum(found.known.sd, 1e-9)
+    assert (spread < 0.5).all()
+
+
+def test_positions_without_any_torque_find_friction_and_delay(tmp_path):
+    log = write_csv(tmp_path / "log.csv", *simulate(actuators=SERVOS, seconds=8.0))
+    problem = problem_of(
+        tmp_path, TARGETS + unknown("d1", "d2", "f1", "f2", "a1", "a2"), [log], actuators=SERVOS, nominal={**NOMINAL, "m2": TRUTH["m2"]}
+    )
+    found = identify(problem, ALONE, threads=1)
+    share = np.abs(found.known.values - truth(problem)) / (problem.high - problem.low)
+    assert share.max() < 0.04
+    assert found.objections == ()
+
+
+def test_a_joint_that_stands_still_is_not_identifiable(tmp_path):
+    log = write_csv(tmp_path / "log.csv", *simulate(seconds=6.0, still=True))
+    text = EFFORTS.replace(", j2: q2", "").replace(", j2: u2", "")
+    problem = problem_of(tmp_path, text + unknown("d1", "f1", "a1", delay=False) + "  link2.com_y: [-0.1, 0.1]\n", [log])
+    assert problem.mechanism.joints == ("j1",)
+    servo = write_csv(tmp_path / "servo.csv", *simulate(seconds=6.0, still=True, actuators=SERVOS, delay=0))
+    problem = problem_of(
+        tmp_path, TARGETS + unknown("d1", "d2", "a1", "a2", delay=False), [servo], actuators=SERVOS, nominal={**NOMINAL, "m2": TRUTH["m2"]}
+    )
+    found = identify(problem, ALONE, threads=1)
+    words = dict(zip(problem.names, found.known.verdicts, strict=True))
+    assert words["j1.damping"] == "IDENTIFIED"
+    sd = dict(zip(problem.names, found.known.sd, strict=True))
+    assert sd["j2.damping"] > 5 * sd["j1.damping"]
+
+
+def test_a_log_of_another_robot_is_not_calibrated(tmp_path):
+    log = write_csv(tmp_path / "log.csv", *simulate(seconds=6.0))
+    other = write_csv(tmp_path / "other.csv", *simulate({**TRUTH, "m2": 0.45, "d1": 0.1, "f1": 0.0}, seconds=6.0, seed=1))
+    problem = problem_of(tmp_path, EFFORTS + unknown("d1", "f1"), [log], nominal={**TRUTH, "d1": 0.15, "f1": 0.05})
+    target = problem.mechanism.target
+    found = identify(problem, ALONE, holdout=open_logs([other], read_parameter_file(tmp_path / "p.yaml"), target), threads=1)
+    assert any("held-out error" in sentence for sentence in found.objections)
+
+
+def test_nothing_to_improve_is_said(tmp_path):
+    log = write_csv(tmp_path / "log.csv", *simulate(seconds=6.0, delay=0))
+    problem = problem_of(tmp_path, EFFORTS + unknown("d1", "f1", delay=False), [log], nominal=TRUTH)
+    found = identify(problem, ALONE, threads=1)
+    assert any("the nominal model predicts as well" in sentence or "times that of the nominal" in sentence for sentence in found.objections)
+
+
+def stribeck(position, velocity):
+    return np.array([0.0, -0.25 * np.sign(velocity[1]) * np.exp(-np.abs(velocity[1]) / 0.2)])
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "wanted"),
+    [
+        ({}, unknown(delay=False), "delay"),
+        ({"scale": np.array([1.0, 0.93]), "delay": 0}, unknown("d1", "d2", "f1", "f2", delay=False), "weak motor of j2"),
+        ({"delay": 0, "friction": stribeck}, unknown(delay=False), "friction law of j2"),
+        ({"delay": 0, "friction": lambda q, v: np.array([0.15 * np.sin(24 * q[0]), 0.0])}, unknown(delay=False), "cogging of j1"),
+    ],
+)  # fmt: skip
+def test_what_the_model_misses_is_named_first(tmp_path, more, text, wanted):
+    log = write_csv(tmp_path / "log.csv", *simulate(seconds=8.0, **more))
+    nominal = {**TRUTH} if "weak" in wanted else NOMINAL
+    if "weak" in wanted:
+        nominal = {**TRUTH, "d1": 0.5}
+    found = identify(problem_of(tmp_path, EFFORTS + text, [log], nominal=nominal), ALONE, threads=1)
+    assert found.linear.chi2 > 2
+    assert found.suspects[0].effect == wanted
+
+
+def test_a_parameter_that_changes_nothing_is_an_error(tmp_path):
+    log = write_csv(tmp_path / "log.csv", *simulate(seconds=4.0))
+    problem = problem_of(tmp_path, EFFORTS + unknown("d1") + "  payload.x: [-0.1, 0.1]\n", [log])
+    with pytest.raises(ValueError, match=r"parameter 'payload\.x' changes nothing"):
+        identify(problem, ALONE, threads=1)
+
+
+def test_a_delay_longer_than_a_window_is_refused(tmp_path):
+    log = write_csv(tmp_path / "log.csv", *simulate(seconds=4.0))
+    problem = problem_of(tmp_path, EFFORTS + unknown("d1") + "", [log])
+    with pytest.raises(ValueError, match="longer than a window"):
+        identify(problem, ALONE, window=0.04, threads=1)
+
+
+def test_a_payload_from_a_pair_of_runs(tmp_path):
+    free = write_csv(tmp_path / "free.csv", *simulate(seconds=6.0))
+    loaded = tmp_path / "loaded.csv"
+    import arm_logs
+
+    whole = arm_logs.MODEL
+    try:
+        arm_logs.MODEL = whole.replace(
+            "</body></body></worldbody>",
+            '<body><inertial pos="0 0 0" mass="0.5" diaginertia="1e-9 1e-9 1e-9"/></body></body></body></worldbody>',
+        )
+        write_csv(loaded, *simulate(seconds=6.0, seed=3))
+    finally:
+        arm_logs.MODEL = whole
+    text = EFFORTS + unknown() + "  payload: {bounds: [0, 2], logs: [loaded.csv]}\n"
+    problem = problem_of(tmp_path, text, [free, loaded])
+    found = identify(problem, ALONE, threads=1)
+    index = problem.names.index("payload")
+    assert found.known.values[index] == pytest.approx(0.5, rel=0.03)
+    assert found.known.verdicts[index] == "IDENTIFIED"
+
+
+def test_parts_that_do_not_feel_each_other_are_changed_at_once():
+    assert groups([0, 0, 1, 1, -1]) == [[4], [0, 2], [1, 3]]
+    assert groups([0, 0]) == [[0], [1]]
+
+
+def test_priors_count(efforts, tmp_path):
+    folder, problem, found = efforts
+    told = replace(problem, prior={"j1.damping": read_prior(tmp_path)})
+    strict = identify(told, ALONE, threads=1)
+    index = problem.names.index("j1.damping")
+    assert abs(strict.known.values[index] - 0.9) < abs(found.known.values[index] - 0.9)
+    assert folder.is_dir()
+
+
+def read_prior(folder):
+    (folder / "prior.yaml").write_text("unknown: {j1.damping: [0, 2]}\nprior: {j1.damping: {mean: 0.9, sd: 0.00001}}\n")
+    return read_parameter_file(folder / "prior.yaml").prior["j1.damping"]
