@@ -234,7 +234,7 @@ def test_a_training_that_diverged_is_a_result_and_kept(plan, tmp_path, monkeypat
 
 
 def test_what_a_resume_may_mend_is_told_but_not_kept(plan, tmp_path):
-    made = plan()
+    made = plan(randomize="none")
     write_identity(tmp_path, "sac", 5, made.config(CHOSEN), {"plant": "mujoco"})
     result = Training(made, CHOSEN, 0, str(tmp_path)).run()
     assert result["lost"].endswith("holds another training, which cannot be resumed with seed 0 (there: 5)")
@@ -268,7 +268,7 @@ def test_what_every_training_would_meet_ends_the_sweep(plan, tmp_path, monkeypat
     ("changes", "told"),
     [
         ({"trails": 3}, "unknown key 'trails'; did you mean 'trials'? Known: algorithm, cpus"),
-        ({"algorithm": "sak"}, "unknown algorithm 'sak'; did you mean 'sac'? Known: dsac-t, sac, srl"),
+        ({"algorithm": "sak"}, "unknown algorithm 'sak'; did you mean 'sac'? Known: dsac-t, ppo, sac, srl"),
         ({"task": "pendulun"}, "unknown task 'pendulun'; did you mean 'pendulum'?"),
         ({"search": "bayes"}, "unknown search 'bayes'; Known: grid, random, tpe"),
         ({"objective": "loss"}, "unknown objective 'loss'; Known: return, success"),

@@ -16,7 +16,7 @@ def test_every_row_is_a_training_that_can_begin(isthmus):
 
 
 def test_a_row_is_trained_checked_in_each_world_and_left_alone_when_it_is_done(isthmus, tmp_path):
-    words = ("zoo", "pendulum", "--steps", 300, "--episodes", 2, "--out", tmp_path)
+    words = ("zoo", "pendulum", "--learner", "sac", "--steps", 300, "--episodes", 2, "--out", tmp_path)
     code, _, error = isthmus(*words)
     assert code == 0, error
     rows = json.loads((tmp_path / "zoo.json").read_text())["rows"]
@@ -31,7 +31,7 @@ def test_a_row_is_trained_checked_in_each_world_and_left_alone_when_it_is_done(i
 
 
 def test_what_the_zoo_does_not_have_is_refused(refuse):
-    assert "the zoo has no row for 'sac slide'; it has sac pendulum, " in refuse("zoo", "slide", "--learner", "sac")
+    assert "the zoo has no row for 'sac slide'; it has sac pendulum, ppo pendulum, " in refuse("zoo", "slide", "--learner", "sac")
     assert "unknown world 'gazebo'" in refuse("zoo", "--worlds", "gazebo")
 
 

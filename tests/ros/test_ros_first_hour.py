@@ -190,6 +190,8 @@ ELSEWHERE = {
     "emergency_stop is required from …, and 2 publishers there have this name": "test_emergency.py",
     "… publishes … on …, where std_msgs/msg/Bool belongs": "test_ros_emergency.py",
     "commands are coming in on guard/command already": "test_ros_guard_node.py",
+    "nobody watches the specification …": "test_ros_watched.py",
+    "input … refused: its frame must be …": "test_ros_faults.py",
     "… rad from the start pose; at most 0.5 rad are ramped": "test_ros_transports.py",
     "the policy commands velocity, and a robot behind a forward controller … keeps its last velocity": "test_ros_guard_node.py",
 }

@@ -14,12 +14,11 @@ from isthmus.contract import Contract
 from isthmus.kinds.graph import graph_artifact
 from isthmus.kinematics import Kinematics
 from isthmus.limits import Box
-from isthmus.signals import Signal
+from isthmus.signals import Signal, joined_units
 from isthmus_cli.faults.subject import Setting, Subject
 
 __all__ = ["box", "cruising_contract", "write_policy"]
 
-_UNITS = {"position": "rad", "velocity": "rad/s", "effort": "N*m", "twist": "m/s"}
 _TURN = 2 * np.pi  # rad: bound of a position command of a joint without limits
 
 
@@ -81,7 +80,7 @@ def _observation(subject: Subject, setting: Setting) -> tuple[Signal, ...]:
     signals = [dataclasses.replace(_action(subject, setting.mode), name="previous_action", source="previous_action")]
     if subject.arm:
         endless = ((-np.inf,) * len(names), (np.inf,) * len(names))
-        signals += [Signal(f"joint_{kind}", f"joint_{kind}", names, _UNITS[kind], *endless) for kind in ("position", "velocity")]
+        signals += [Signal(f"joint_{kind}", f"joint_{kind}", names, robot.unit(kind), *endless) for kind in ("position", "velocity")]
     if setting.policy == "seeing":  # of the first camera, though what it shows changes nothing
         camera = robot.cameras[0]
         signals.append(Signal(camera.name, "image", (), "1", (), (), dtype="uint8", camera=camera.spec))
@@ -98,14 +97,16 @@ def _action(subject: Subject, mode: str) -> Signal:
         high = np.array(own.effort if mode == "effort" else own.velocity)
         low = -high
     source = "twist" if mode == "twist" else f"joint_{mode}"
-    return Signal("action", source, names, _UNITS[mode], tuple(low.tolist()), tuple(high.tolist()))
+    unit = "m/s" if mode == "twist" else subject.robot.unit(mode)
+    return Signal("action", source, names, unit, tuple(low.tolist()), tuple(high.tolist()))
 
 
 def _without_last(contract: Contract) -> Contract:
     keep = contract.action.elements[:-1]
 
     def shorter(signal: Signal) -> Signal:
-        return dataclasses.replace(signal, elements=keep, low=signal.low[:-1], high=signal.high[:-1])
+        unit = joined_units(signal.units[:-1])
+        return dataclasses.replace(signal, elements=keep, unit=unit, low=signal.low[:-1], high=signal.high[:-1])
 
     limits = dataclasses.replace(
         contract.limits, joints=keep, **{f.name: getattr(contract.limits, f.name)[:-1] for f in dataclasses.fields(contract.limits)[1:-1]}

@@ -48,7 +48,8 @@ class Exploration(Motion):
         away = {name: place - goal[name] for name, place in zip(joints, self._position().tolist(), strict=True)}
         far = max(away, key=lambda name: abs(away[name]))
         if not abs(away[far]) <= MAX_RAMP:
-            self.failure = f"not parked: {far} is {away[far]:+.3f} rad from where it began; at most {MAX_RAMP:g} rad are ramped"
+            unit = next(joint.unit("position") for joint in self.step.plant.robot.joints if joint.name == far)
+            self.failure = f"not parked: {far} is {away[far]:+.3f} {unit} from where it began; at most {MAX_RAMP:g} are ramped"
             return
         self.outcome = "parking"
         self._enter(PARK)

@@ -92,10 +92,7 @@ class RecordNode(CarefulNode):
         self._folder, self._warned = str(bag.folder), ""
         self._thread = BagThread(bag, queue=self._bytes("queue"), max_size=self._bytes("max_size"), min_free=self._bytes("min_free"))
         self._executed = names.index(self.resolve_topic_name("guard/executed"))
-        self._recording = [
-            hear_everybody(self, topic.kind, topic.name, self._keeper(index), topic.quality, raw=True)
-            for index, topic in enumerate(self._topics)
-        ]
+        self._recording = [self._listen(topic, self._keeper(index)) for index, topic in enumerate(self._topics)]
         self._doubled = doubled_joints(self, str(self.resolve_topic_name(self._state_topic)))
         self.get_logger().info(f"recording {len(topics)} topics into {bag.folder}")
 
@@ -152,6 +149,15 @@ class RecordNode(CarefulNode):
         if self._doubled is not None:
             self._twice = "; ".join(self._doubled.look())
             self.say_change("publishers", self._twice, "warning")
+
+    def _listen(self, topic: Recorded, keep: Callable[[bytes], None]) -> list[Any]:
+        """Hear everybody who speaks all the time, but be no listener for what is said once.
+
+        `ros2 topic pub -1` waits for one listener, and what it says with volatile durability would be lost to the guard if the recorder came first.
+        """
+        if topic.quality is wire.LATCHED:
+            return [self.create_subscription(topic.kind, topic.name, keep, topic.quality, raw=True)]
+        return hear_everybody(self, topic.kind, topic.name, keep, topic.quality, raw=True)
 
     def _keeper(self, index: int) -> Callable[[bytes], None]:
         clock = self.get_clock()
