@@ -102,7 +102,7 @@ def correlation_chart(found: Identification) -> str:
         axes.set_yticks(-np.arange(len(names)), names)
         axes.set_xticks([])
         axes.grid(visible=False)
-        axes.set_aspect("equal")
+        axes.set_ylim(0.7 - len(names), 0.7)
 
     return svg_chart("correlation", draw, 4.6, 0.19 * len(names) + 0.8)
 

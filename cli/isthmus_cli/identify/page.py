@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 from isthmus_cli.identify import charts
 from isthmus_evidence.reports.markup import figure, missing, section, table
@@ -18,13 +19,14 @@ _STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.6 var(--font); }
 main { max-width: 1040px; margin: 0 auto; padding: 36px 18px 60px; }
-h1 { font-size: clamp(24px, 5vw, 36px); line-height: 1.2; margin: 0 0 12px; }
+h1 { font-size: clamp(24px, 5vw, 36px); line-height: 1.2; margin: 0 0 12px; overflow-wrap: anywhere; }
 h2 { font-size: 20px; margin: 0 0 6px; }
 section { margin-top: 40px; }
 p, li { max-width: 46em; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .missing, .note { color: var(--muted); font-size: 14px; }
-.two { display: grid; gap: 18px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); }
+.two { columns: 400px; column-gap: 18px; }
+.two > * { break-inside: avoid; margin: 0 0 18px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 16px; }
 figure { margin: 0; } figcaption { font-size: 14px; color: var(--muted); margin-bottom: 8px; }
 .chart { width: 100%; height: auto; display: block; }
@@ -43,7 +45,7 @@ def page(found: Identification, written: bool) -> str:
         found: by the identification.
         written: whether there is a calibration beside it.
     """
-    name = escape(found.problem.mechanism.target.name)
+    name = escape(Path(found.problem.mechanism.target.name).name)
     body = "\n".join(part(found) for part in (_pictures, _parameters, _prediction, _residuals, _data))
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8" /><meta name="viewport" content="width=device-width, initial-scale=1" />
