@@ -10,22 +10,11 @@ import numpy as np
 
 from isthmus_sim.inertia import LOG_CHOLESKY
 from isthmus_sim.parameters import Parameter
-from isthmus_sim.plants.mujoco_parameters import nominal_log_cholesky
+from isthmus_sim.plants.mujoco_parameters import ELSEWHERE, nominal_log_cholesky
 
 __all__ = ["SENSORS", "check_apart", "model_table"]
 
-SENSORS = (
-    "observation_delay",
-    "position_noise",
-    "velocity_noise",
-    "pose_noise",
-    "push_x",
-    "push_y",
-    "push_z",
-    "push_time",
-    "push_duration",
-    "gravity",
-)
+SENSORS = (*(name for name in ELSEWHERE if not name.startswith("action_")), "gravity")
 """Parameters of a robot's table that are no property of its mechanism."""
 
 _OF_MASS = ("mass", "inertia", "com_x", "com_y", "com_z")
