@@ -233,8 +233,8 @@ def test_an_evaluation_ends_when_its_monitor_is_silent_or_a_joint_has_two_publis
 
 
 @pytest.mark.ros
-def test_recorder_and_monitor_name_two_publishers_of_a_joint_and_the_recorder_hears_every_button(policy, tmp_path):
-    """On commit a229d9e neither noticed, and a button whose publisher keeps nothing for late readers was not in the recording."""
+def test_recorder_and_monitor_name_two_publishers_of_a_joint_and_the_recorder_is_no_listener_of_a_button(policy, tmp_path):
+    """On commit a229d9e neither noticed. A button that waits for one listener, and keeps nothing for late readers, must not find the recorder."""
     with speakers("driver", "fake") as (_, environment, made):
         shared = {"policy": str(policy)}
         nodes = [
@@ -247,8 +247,9 @@ def test_recorder_and_monitor_name_two_publishers_of_a_joint_and_the_recorder_he
             button = made[1].publishes(
                 Bool, "emergency_stop", QoSProfile(depth=10, durability=DurabilityPolicy.VOLATILE), lambda: Bool(data=True)
             )
-            assert spun(made, lambda: "recording" in nodes[0].log and "watching" in nodes[1].log and button.get_subscription_count() == 1)
+            assert spun(made, lambda: "recording" in nodes[0].log and "watching" in nodes[1].log)
             spun(made, lambda: False, 2.0)
+            assert button.get_subscription_count() == 0
             assert not any("both publish" in node.log for node in nodes)
             made[1].states(ARM[2:])
             twice = "/driver and /fake both publish joint 'elbow_joint' on /joint_states; only one may"
@@ -263,5 +264,4 @@ def test_recorder_and_monitor_name_two_publishers_of_a_joint_and_the_recorder_he
     from bags import messages_of
 
     (bag,) = (file.parent for file in tmp_path.glob("*/metadata.yaml"))
-    assert len(messages_of(bag, "emergency_stop")) > 10
     assert {len(message.name) for message in messages_of(bag, "joint_states")} == {3, 4}

@@ -13,6 +13,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from isthmus.robot import load_robot
@@ -156,7 +157,8 @@ class RecordNode(CarefulNode):
         `ros2 topic pub -1` waits for one listener, and what it says with volatile durability would be lost to the guard if the recorder came first.
         """
         if topic.quality is wire.LATCHED:
-            return [self.create_subscription(topic.kind, topic.name, keep, topic.quality, raw=True)]
+            quiet = SubscriptionEventCallbacks(incompatible_qos=lambda _: None)
+            return [self.create_subscription(topic.kind, topic.name, keep, topic.quality, event_callbacks=quiet, raw=True)]
         return hear_everybody(self, topic.kind, topic.name, keep, topic.quality, raw=True)
 
     def _keeper(self, index: int) -> Callable[[bytes], None]:
