@@ -172,6 +172,9 @@ def _parse(command: Any, prog: str, words: list[str]) -> Any:
         if not exit_.code:
             raise
     complaint = _unboxed(told.getvalue())
+    if complaint.startswith("Missing from"):  # tyro explains each; their names are enough
+        absent = re.findall(r"^(?:│ | {2}) {4}(?!isthmus )(\S.*?)\s*│?$", told.getvalue(), re.MULTILINE)
+        complaint = f"{complaint.partition(':')[0]}: {', '.join(absent)}"
     unknown = re.match(r"Unrecognized options: (--?[\w-]+)", complaint)
     raise ValueError(f"{complaint}; {_nearest(command, unknown[1], options) if unknown else ''}see {prog} --help")
 

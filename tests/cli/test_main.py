@@ -46,7 +46,9 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
         ("robots --robots nowhere", "--robots nowhere is not a folder; it must hold NAME/robot.yaml"),
         ("doctor --robot ur5", "unknown robot 'ur5'; did you mean 'ur5e'? Known: diffbot, "),
         ("inspect nowhere.isthmus", "nowhere.isthmus cannot be read: No such file or directory"),
-        ("eval", "Missing from isthmus eval: POLICY"),
+        ("eval", "Missing from isthmus eval: POLICY; see isthmus eval --help"),
+        ("identify", "Missing from isthmus identify: TARGET, --out PATH; see isthmus identify --help"),
+        ("view ur5", "; or the robot 'ur5e'?"),
         ("plants --jsn", "Unrecognized options: --jsn; did you mean --json? see isthmus plants --help"),
         (
             "train sac reach --learning_rat 1e-3",

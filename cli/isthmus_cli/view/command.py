@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import time
 from collections.abc import Callable
@@ -84,7 +85,7 @@ class View:
             show_robot(robot, film)
         else:
             name, file = self._asked()
-            task, replan = get_task(name), None
+            task, replan = _task(name), None
             if file is None:
                 policy: Policy = Agent(self.agent, task.contract)
             else:
@@ -116,6 +117,16 @@ class View:
         if file.suffix == ".npz":
             raise ValueError(f"{name} is no policy file; what an exploded simulation left behind is shown by: isthmus view --dump {name}")
         return load_artifact(file).contract.task, file
+
+
+def _task(name: str) -> Task:
+    """The task of that name; where there is none, a robot may have been meant."""
+    try:
+        return get_task(name)
+    except ValueError as error:
+        if near := difflib.get_close_matches(name, robot_names(), n=1):
+            raise ValueError(f"{error}; or the robot {near[0]!r}?") from error
+        raise
 
 
 class _ClosedError(Exception):
