@@ -47,7 +47,7 @@ def commands_page(note: str) -> str:
     """Markdown of the page, below a note."""
     lines = [
         note + "# Commands\n",
-        "Exit codes: 0 success, 1 the command found something wrong, 2 a user error (one sentence), 130 after Ctrl-C. "
+        "Exit codes: 0 success, 1 the command found something wrong, 2 a user error (one sentence), 130 after Ctrl-C or SIGTERM. "
         "An option without a default is off, or what its line says; `isthmus COMMAND --help` prints the same.\n",
     ]
     for command in _COMMANDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,7 +54,9 @@ class Robots:
             source, target = Path(load_robot(self.name, folders).folder), self.copy / self.name
             if target.exists():
                 raise ValueError(f"there is {target} already; choose another folder for --copy")
-            shutil.copytree(source, target)
+            self.copy.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=self.copy) as scratch:
+                shutil.copytree(source, Path(scratch) / self.name).rename(target)
             say(f"{target / 'robot.yaml'}; it is used with --robots {self.copy}, robots_dir:={self.copy}")
             return 0
         if self.name is not None:

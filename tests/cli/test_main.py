@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from isthmus_cli import main as module
+from isthmus_cli import dispatch as module
+from isthmus_cli.main import main
 
 COMMANDS = [*(name for name in module._COMMANDS if name != "train"), "train sac", "train dsac-t", "train srl"]
 
@@ -91,4 +92,4 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(refuse, 
 def test_mistakes_of_ours_keep_their_traceback(monkeypatch):
     monkeypatch.setitem(module._COMMANDS, "tasks", ("isthmus_cli.nonexistent:Tasks", ""))
     with pytest.raises(ModuleNotFoundError, match=r"isthmus_cli\.nonexistent"):
-        module.main(["tasks"])
+        main(["tasks"])

@@ -1,0 +1,249 @@
+"""Finds the command, runs it, and turns what the user got wrong into one sentence.
+
+Each command is a dataclass in a module of its own, parsed by tyro, with a method `run` that returns the exit code. Only the module of
+the command that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import inspect
+import io
+import itertools
+import re
+import shlex
+from typing import Any
+
+from isthmus import strict
+from isthmus_cli.console import complain, say
+
+__all__ = ["perform"]
+
+INTERRUPTED = 130  # what shells report for Ctrl-C
+_GENERAL = "The defaults below are of a task without settings of its own; those of a task are shown by: {prog} TASK --help"
+
+_COMMANDS = {
+    "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
+    "sweep": ("isthmus_cli.sweep.command:Sweep", "search settings of a learner, in parallel on Ray: isthmus sweep FILE.yaml"),
+    "zoo": ("isthmus_cli.zoo:Zoo", "train learners on tasks, and check each policy in every world"),
+    "script": ("isthmus_cli.script:Script", "write the policy file of a task's scripted solution"),
+    "mpc": ("isthmus_cli.mpc:Mpc", "write the policy file of a model predictive controller for a specification"),
+    "eval": ("isthmus_cli.eval.command:Eval", "run episodes of a policy: return and success with 95 % intervals"),
+    "deploy": (
+        "isthmus_cli.deploy.command:Deploy",
+        "run a policy on a robot over ROS 2, or on a simulated one: isthmus deploy POLICY --sim",
+    ),
+    "identify": (
+        "isthmus_cli.identify.command:Identify",
+        "fit a model to recordings of a robot: isthmus identify TARGET --log FILE --out DIR",
+    ),
+    "calibrations": (
+        "isthmus_cli.identify.calibrations:Calibrations",
+        "compare calibrations: the same robot on two days, or two of a kind",
+    ),
+    "faults": ("isthmus_cli.faults.command:Faults", "bring faults about around a simulated robot, and write what came of them"),
+    "view": ("isthmus_cli.view.command:View", "watch a task, with a policy or without, or a simulation that exploded"),
+    "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),
+    "doctor": ("isthmus_cli.doctor:Doctor", "check this machine, and whether a policy fits a robot"),
+    "tasks": ("isthmus_cli.tasks:Tasks", "list the tasks, or show one"),
+    "robots": (
+        "isthmus_cli.robots:Robots",
+        "list the robots, show one, or import one: isthmus robots import NAME URDF_OR_MJCF; with a first task: isthmus new",
+    ),
+    "new": ("isthmus_cli.new:New", "write a package with your robot and a first task: isthmus new my_lab --robot URDF"),
+    "plants": ("isthmus_cli.plants:Plants", "list what can be controlled, and what is installed"),
+    "demo": ("isthmus_cli.demo.command:Demo", "train, run the same file in a second engine and over ROS 2, write a report"),
+}
+_TRAIN = {
+    "sac": ("isthmus_cli.train.sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
+    "dsac-t": ("isthmus_cli.train.dsac_t:TrainDsacT", "distributional soft actor-critic with three refinements (Duan et al. 2023)"),
+    "bc": ("isthmus_cli.train.bc:TrainBc", "behaviour cloning of recordings or of a task's script"),
+    "ppo": ("isthmus_cli.train.ppo:TrainPpo", "proximal policy optimisation in many rows (Schulman et al. 2017)"),
+    "srl": (
+        "isthmus_cli.train.srl:TrainSrl",
+        "sequence reinforcement learning: one decision per several actions (Patel & Siegelmann 2025)",
+    ),
+    "npc": (
+        "isthmus_cli.train.npc:TrainNpc",
+        "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks, navigate and dodge",
+    ),
+}
+_EXTRAS = {
+    "mujoco": "sim",
+    "gymnasium": "sim",
+    "pybullet": "pybullet",
+    "torch": "train",
+    "stable_baselines3": "train",
+    "safetensors": "train",
+    "tensorboard": "train",
+    "onnx": "train",
+    "ray": "cluster",
+    "optuna": "cluster",
+    "scipy": "report",
+    "matplotlib": "report",
+    "PIL": "report",
+    "viser": "browser",
+    "rclpy": "ros",
+    "cv2": "vision",
+    "dm_control": "suites",
+    "gymnasium_robotics": "suites",
+}
+
+
+def perform(words: list[str]) -> int:
+    """Run the command that was typed.
+
+    Args:
+        words: after `isthmus`.
+
+    Returns:
+        exit code, see `isthmus_cli.main.main`.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted before it ran, or once more while it ended.
+    """
+    try:
+        if words == ["--version"]:
+            import importlib.metadata
+
+            say(f"isthmus {importlib.metadata.version('isthmus')}")
+            return 0
+        return _dispatch(words, "isthmus", _COMMANDS, "command")
+    except SystemExit as exit_:  # tyro's, after --help
+        return exit_.code if isinstance(exit_.code, int) else 2
+    except (ValueError, KeyError, OSError, ModuleNotFoundError) as error:
+        complain(f"isthmus: {_sentence(error)}")
+        return 2
+
+
+def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], what: str) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        _overview(path, known, what)
+        return 0 if words else 2
+    name, rest = words[0].lower().replace("_", "-"), words[1:]
+    if name not in known:
+        name = words[0]
+        raise ValueError(f"unknown {what} {name!r}; {strict.suggest(name, known)}")
+    if name == "train":
+        return _dispatch(rest, f"{path} {name}", _TRAIN, "algorithm")
+    if words[:2] == ["robots", "import"]:
+        name, rest = "robots import", words[2:]
+        known = {**known, name: ("isthmus_cli.robots:ImportRobot", "")}
+    module, attribute = known[name][0].split(":")
+    return _perform(_parse(getattr(importlib.import_module(module), attribute), f"{path} {name}", rest), f"{path} {name}", rest)
+
+
+def _perform(command: Any, prog: str, words: list[str]) -> int:
+    """Run a command; after Ctrl-C, say the line that goes on with it."""
+    try:
+        code = int(command.run())
+    except KeyboardInterrupt:
+        complain("isthmus: interrupted")
+        code = INTERRUPTED
+    if code == INTERRUPTED and hasattr(command, "goes_on") and (option := command.goes_on()):
+        kept = [word for word in words if word not in ("--overwrite", option)]
+        say(f"go on with: {prog} {shlex.join([*kept, option])}")
+    return code
+
+
+def _parse(command: Any, prog: str, words: list[str]) -> Any:
+    import tyro
+
+    default = command.defaults(words) if hasattr(command, "defaults") else None
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
+    options: dict[str, Any] = {"prog": prog, "config": config, "registry": _whole_numbers()}
+    if default is not None:
+        options["default"] = default
+        if hasattr(command, "named") and not command.named(words):
+            options["description"] = f"{inspect.cleandoc(command.__doc__.partition('Attributes:')[0])}\n\n{_GENERAL.format(prog=prog)}"
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            return tyro.cli(command, args=words, **options)
+    except SystemExit as exit_:
+        if not exit_.code:
+            raise
+    complaint = _unboxed(told.getvalue())
+    if complaint.startswith("Missing from"):  # tyro explains each; their names are enough
+        absent = re.findall(r"^(?:│ | {2}) {4}(?!isthmus )(\S.*?)\s*│?$", told.getvalue(), re.MULTILINE)
+        complaint = f"{complaint.partition(':')[0]}: {', '.join(absent)}"
+    unknown = re.match(r"Unrecognized options: (--?[\w-]+)", complaint)
+    raise ValueError(f"{complaint}; {_nearest(command, unknown[1], options) if unknown else ''}see {prog} --help")
+
+
+def _whole_numbers() -> Any:
+    """What reads an integer: 100000, or as people write large ones, 1e5 and 100_000."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def whole(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1, metavar="INT", instance_from_str=_whole, is_instance=lambda value: isinstance(value, int), str_from_instance=_written
+        )
+
+    return registry
+
+
+def _whole(words: list[str]) -> int:
+    try:
+        return int(words[0])
+    except ValueError:
+        value = float(words[0])
+    if not value.is_integer():
+        raise ValueError(f"{words[0]} is no integer")
+    return int(value)
+
+
+def _written(value: int) -> list[str]:
+    return [str(value)]
+
+
+def _nearest(command: Any, option: str, options: dict[str, Any]) -> str:
+    """The option that was meant, if one is near."""
+    import tyro
+
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+        tyro.cli(command, args=["--help"], **options)
+    known = sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", told.getvalue())))
+    near = difflib.get_close_matches(option.lower().replace("_", "-"), known, n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _unboxed(text: str) -> str:
+    """What tyro says in a box, in one line: below the title, up to the first rule.
+
+    Without UTF-8 it draws no box, and the title stands above a rule of its own.
+    """
+    lines = [line.strip("│ ") for line in text.strip().splitlines()]
+    sections = [list(part) for rule, part in itertools.groupby(lines, lambda line: line[:1] in "╭╰" or set(line) <= {"─", "-"}) if not rule]
+    told = sections[0 if text.startswith("╭") or len(sections) < 2 else 1] if sections else [text]
+    return " ".join(told).removeprefix("Error parsing config: ").rstrip(".")
+
+
+def _overview(path: str, known: dict[str, tuple[str, str]], what: str) -> None:
+    say(f"usage: {path} {what.upper()} …\n")
+    for name, (_, description) in known.items():
+        say(f"  {name:<9} {description}")
+    say(f"\n`{path} {what.upper()} --help` explains the options of one {what}.")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and "pip install" not in str(error):
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise error  # a mistake of ours, not of the user
+        return f"this needs {package}, which is not installed; install it with: pip install 'isthmus[{_EXTRAS[package]}]'"
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
