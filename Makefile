@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-metaworld lint bench bench-ros mutation docs clean
+.PHONY: demo test test-metaworld test-browser lint bench bench-ros mutation docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   train a policy in MuJoCo, run the same file in PyBullet and over ROS 2, write runs/demo/report.html"
 	@echo "make test   all tests"
 	@echo "make test-metaworld   tests of Meta-World's tasks, in .venv-metaworld"
+	@echo "make test-browser   tests of isthmus view --browser, in .venv-browser"
 	@echo "make lint   ruff, mypy, import direction"
 	@echo "make bench  speed against named peers"
 	@echo "make bench-ros   the ROS nodes against bare rclpy; wants an idle computer"
@@ -37,6 +38,16 @@ test: .venv/installed
 test-metaworld: .venv-metaworld/installed
 	.venv-metaworld/bin/python -m pytest tests/metaworld
 
+# viser takes no rich 15 and no websockets 17.
+.venv-browser/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-browser
+	grep -vE '^(rich|websockets)==' constraints.txt > .venv-browser/constraints.txt
+	.venv-browser/bin/python -m pip install -q -c .venv-browser/constraints.txt pytest hypothesis -e '.[sim,report,browser]'
+	touch $@
+
+test-browser: .venv-browser/installed
+	.venv-browser/bin/python -m pytest tests/cli/test_browser.py
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,4 +73,4 @@ docs: .venv/installed
 	$(BIN)/python docs/marks.py site
 
 clean:
-	rm -rf .venv .venv-metaworld site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-metaworld .venv-browser site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

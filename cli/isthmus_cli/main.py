@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _interruptible(process: bool) -> Iterator[None]:
-    """Listen for both signals, unless somebody does already or they are to be ignored; at the end of a process they end it without a word."""
+    """Listen for both signals, unless somebody does already or they are to be ignored.
+
+    A process that ends does not listen any more: what it has started is ended meanwhile.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -53,7 +56,7 @@ def _interruptible(process: bool) -> Iterator[None]:
         yield
     finally:
         for number in heard:
-            signal.signal(number, signal.SIG_DFL if process else before[number])
+            signal.signal(number, signal.SIG_IGN if process else before[number])
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -56,7 +57,8 @@ def test_a_gif_keeps_real_time(isthmus, short, tmp_path):
 
 
 def test_without_a_screen_one_sentence_offers_a_film(refuse):
-    assert refuse("view", "reach") == "isthmus: there is no screen here; write a film instead with --video FILE.mp4"
+    told = "there is no screen here; write a film with --video FILE.mp4, or look at it in a browser with --browser"
+    assert refuse("view", "reach") == f"isthmus: {told}"
 
 
 def test_a_dump_is_diagnosed_without_a_screen(isthmus, tmp_path, monkeypatch):
@@ -136,3 +138,27 @@ def test_user_errors_are_one_sentence(refuse, words, sentence):
 
 def test_a_policy_of_another_task_is_refused(refuse, policies):
     assert "another contract than task 'reach'" in refuse("view", "reach", policies / "pendulum.isthmus")
+
+
+def test_a_recording_is_filmed_in_its_own_time(isthmus, policies, tmp_path, monkeypatch):
+    monkeypatch.setattr("isthmus_evidence.pictures.film._LARGE", (144, 256))
+    monkeypatch.setattr("isthmus_cli.view.motion.PERIOD", 1.0)
+    monkeypatch.setattr("isthmus_cli.view.recording.PERIOD", 1.0)
+    assert isthmus("eval", policies / "pendulum.isthmus", "--episodes", 1, "--record", tmp_path)[0] == 0
+    (recording,) = tmp_path.glob("*.mcap")
+    code, out, error = isthmus("view", recording, "--video", tmp_path / "film.gif")
+    assert (code, error) == (0, "")
+    assert "pendulum with pendulum, 200 control periods, " in out
+    from PIL import Image
+
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 11
+
+
+def test_a_page_needs_viser_and_is_no_film(refuse, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "viser", None)
+    missing = "this needs viser, which is not installed; install it with: pip install 'isthmus[browser]'"
+    for words in (("pendulum",), ("fr3",)):
+        assert refuse("view", *words, "--browser") == f"isthmus: {missing}"
+    assert "give one of them" in refuse("view", "pendulum", "--browser", "--video", tmp_path / "film.mp4")
+    assert not list(tmp_path.iterdir())

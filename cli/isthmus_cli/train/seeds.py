@@ -6,6 +6,7 @@ import importlib
 import json
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import re
 import signal
@@ -26,6 +27,7 @@ __all__ = ["parse_seeds", "seed_folder", "train_seeds"]
 
 INTERRUPTED = 130
 LOG = "log.txt"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PAUSE = 1.0  # s between looks at what the trainings have written
 _TAIL = 4096  # bytes that hold at least one row of training.jsonl
 
@@ -108,7 +110,7 @@ def _run(train: Callable[..., int], seeds: Sequence[int], out: Path, jobs: int, 
             while waiting and len(running) < jobs:
                 seed = waiting.pop(0)
                 running[seed] = context.Process(target=_train_one, args=(train, seed, seed_folder(out, seed)), daemon=True)
-                running[seed].start()
+                _start(running[seed])
             multiprocessing.connection.wait([process.sentinel for process in running.values()], timeout=_PAUSE)
             for seed in [seed for seed, process in running.items() if not process.is_alive()]:
                 codes[seed] = running.pop(seed).exitcode or 0
@@ -122,17 +124,32 @@ def _run(train: Callable[..., int], seeds: Sequence[int], out: Path, jobs: int, 
     return codes
 
 
+def _start(process: SpawnProcess) -> None:
+    """Start a process that hears no signal before `_train_one` lets it: while it imports, one would be a traceback on the terminal."""
+    multiprocessing.resource_tracker.ensure_running()  # where it is not running yet, starting it lets signals through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _train_one(train: Callable[..., int], seed: int, folder: Path) -> None:
     """The body of a process: everything that it says goes into its log."""
     os.setpgid(0, 0)  # Ctrl-C of the terminal reaches the parent only, which passes it on once
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in _SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     threading.Thread(target=_follow_parent, daemon=True).start()
     folder.mkdir(parents=True, exist_ok=True)
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(log, stream.fileno())
-    sys.exit(train(seed=seed, out=folder))
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        sys.exit(train(seed=seed, out=folder))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def _follow_parent() -> None:

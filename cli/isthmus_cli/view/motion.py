@@ -1,15 +1,54 @@
-"""Films a MuJoCo model while somebody else moves it."""
+"""Shows a MuJoCo model while somebody else moves it: in MuJoCo's window, in a page of a browser, or as a film."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
+from isthmus_cli.view.browser import Page
 from isthmus_evidence.pictures.film import Film
 
-__all__ = ["PERIOD", "film_motion"]
+__all__ = ["PERIOD", "film_motion", "opened", "show_motion"]
 
 PERIOD = 0.04  # s between two pictures
+
+
+def opened(model: Any, data: Any, browser: bool) -> AbstractContextManager[Any]:
+    """A window or a page, with `is_running`, `lock` and `sync` of MuJoCo's passive viewer."""
+    if browser:
+        return Page(model, data)
+    import mujoco.viewer
+
+    window: AbstractContextManager[Any] = mujoco.viewer.launch_passive(model, data)
+    return window
+
+
+def show_motion(model: Any, data: Any, moments: Callable[[], Iterable[object]], film: Film | None, browser: bool) -> None:
+    """Film a motion once, or show it again and again until the window is closed.
+
+    Args:
+        model: MjModel.
+        data: its MjData, which the moments change.
+        moments: begins the motion; each moment puts the model where it is `PERIOD` later.
+        film: gets the pictures; None for a window or a page.
+        browser: a page instead of a window.
+    """
+    if film:
+        film_motion(model, data, moments(), film)
+        return
+    from isthmus_sim.rendering import look
+
+    look(model, data)
+    with opened(model, data, browser) as window:
+        while window.is_running():
+            for _ in moments():
+                look(model, data)
+                window.sync()
+                time.sleep(PERIOD)
+                if not window.is_running():
+                    return
 
 
 def film_motion(model: Any, data: Any, moments: Iterable[object], film: Film) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +10,11 @@ import numpy as np
 from isthmus.records import Array
 from isthmus.robot import Robot
 from isthmus_cli.console import show_table
-from isthmus_cli.view.motion import PERIOD, film_motion
+from isthmus_cli.view.motion import PERIOD, show_motion
 from isthmus_evidence.pictures.film import Film
 from isthmus_sim.graphics import check_mujoco
 
-__all__ = ["show_robot", "swept"]
+__all__ = ["show_robot", "stood", "swept"]
 
 WHOLE, SHORTEST, LONGEST = 12.0, 0.6, 2.0  # s: of all joints together, and of one
 
@@ -37,36 +36,29 @@ def swept(robot: Robot) -> list[tuple[str, Array]]:
     return paths
 
 
-def show_robot(robot: Robot, film: Film | None) -> None:
-    """Film one sweep, or show sweeps in a window until it is closed."""
-    check_mujoco()
-    import mujoco
-
-    from isthmus_sim.plants.mujoco_model import compile_model
-    from isthmus_sim.rendering import look
-
-    model = compile_model(robot, robot.command_modes[0], PERIOD)
-    data = mujoco.MjData(model)
-    if robot.base.kind != "fixed":
-        data.qpos[2] = robot.base.height
+def show_robot(robot: Robot, film: Film | None, browser: bool) -> None:
+    """Film one sweep, or show sweeps in a window or a page."""
+    model, data = stood(robot)
     paths = swept(robot)
     rows = [(name, f"{path.min():.4g}", f"{path.max():.4g}") for name, path in paths]
     show_table(f"{robot.name}: joints are swept in this order", ("joint", "from, rad or m", "to, rad or m"), rows)
     for name, path in paths:
         data.joint(name).qpos[0] = path[0]
-    if film:
-        film_motion(model, data, _moments(data, paths), film)
-        return
-    import mujoco.viewer
+    show_motion(model, data, lambda: _moments(data, paths), film, browser)
 
-    with mujoco.viewer.launch_passive(model, data) as window:
-        while window.is_running():
-            for _ in _moments(data, paths):
-                look(model, data)
-                window.sync()
-                time.sleep(PERIOD)
-                if not window.is_running():
-                    return
+
+def stood(robot: Robot) -> tuple[Any, Any]:
+    """The robot alone, as MjModel and MjData; one that is not fixed stands on the ground."""
+    check_mujoco()
+    import mujoco
+
+    from isthmus_sim.plants.mujoco_model import compile_model
+
+    model = compile_model(robot, robot.command_modes[0], PERIOD)
+    data = mujoco.MjData(model)
+    if robot.base.kind != "fixed":
+        data.qpos[2] = robot.base.height
+    return model, data
 
 
 def _moments(data: Any, paths: list[tuple[str, Array]]) -> Iterator[None]:
