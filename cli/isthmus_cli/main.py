@@ -6,12 +6,14 @@ Nothing else is imported before an interrupt is listened for: the imports take a
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ExtensionFileLoader
 from types import FrameType
+from typing import Any
 
 __all__ = ["main"]
 
@@ -48,6 +50,8 @@ def _interruptible(process: bool) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    hook = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_again, hook)
     before = {number: signal.getsignal(number) for number in (*_SIGNALS, signal.SIGALRM)}
     heard = [number for number, action in before.items() if action in (signal.SIG_DFL, signal.default_int_handler)]
     for number in heard:
@@ -55,6 +59,7 @@ def _interruptible(process: bool) -> Iterator[None]:
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number in heard:
             signal.signal(number, signal.SIG_IGN if process else before[number])
 
@@ -70,3 +75,11 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
             return
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _again(otherwise: Callable[[Any], Any], ignored: Any) -> None:
+    """Interrupt once more where Python had to ignore that: in what runs around a fork, or where an object is freed."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+    else:
+        otherwise(ignored)

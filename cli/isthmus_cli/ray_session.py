@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from typing import Any
 
 __all__ = ["connect"]
@@ -32,10 +34,13 @@ def connect(address: str | None, cores: int) -> Any:
         told |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     else:
         told["address"] = address
+    listens = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**told)
     except ConnectionError as error:
         raise ValueError(f"no Ray cluster answers at {address!r}: {error}") from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, listens)  # Ray has put sys.exit there
     total = int(ray.cluster_resources().get("CPU", 0))
     if total < cores:
         ray.shutdown()
