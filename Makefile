@@ -71,6 +71,7 @@ docs: .venv/installed
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/mkdocs build --strict
 	$(BIN)/python docs/marks.py site
+	$(BIN)/python docs/widths.py site
 
 clean:
 	rm -rf .venv .venv-metaworld .venv-browser site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

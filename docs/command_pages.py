@@ -93,4 +93,5 @@ def _cells(name: str, meaning: str) -> tuple[str, str, str]:
     default = (found[2] or found[1] or "") if found else ""
     said = meaning[: found.start()] if found else meaning
     shown = "" if default in _NOTHING else f"`{default}`" if default != "required" else default
-    return f"`{name}`".replace("|", "\\|"), said.replace("|", "\\|"), shown.replace("|", "\\|")
+    names = " ".join(f"`{part}`" for part in name.split(" ", 1))  # a line may break between an option and its value
+    return names.replace("|", "\\|"), said.replace("|", "\\|"), shown.replace("|", "\\|")

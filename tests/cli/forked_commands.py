@@ -51,7 +51,7 @@ class Commands:
 
 def _left(mark):
     """Processes of a command that has ended, a moment later; they are killed."""
-    for _ in range(100):
+    for _ in range(600):
         there = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:

@@ -144,8 +144,8 @@ def interrupt(commands, there, folder, line, within, draws, busy=True):
     happened = f"{number.name} at {moment:.2f} s{f', again {again} s later' if again else ''}: code {code}{'' if sent else ', before'}"
     ended = code in (0, -signal.SIGVTALRM, -signal.SIGALRM, *((130,) if sent else ()))  # negative: Python itself was ending
     half = half_files(folder)
-    wrong = [] if ended else [f"exit code {code}", out]
-    wrong += [f"stderr: {error}"] if "Traceback" in error or "Exception ignored" in error or error.count("\n") > 3 else []
+    wrong = [] if ended or "the motion was ended" in error else [f"exit code {code}", out]
+    wrong += [f"stderr: {error}"] if any(words in error for words in ("Traceback", "Exception ignored", "*** ")) else []
     wrong += [f"half: {', '.join(half)}"] if half else []
     wrong += [f"left: {left}"] if left else []
     return wrong, f"{line}: {happened}"

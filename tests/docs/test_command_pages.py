@@ -27,6 +27,6 @@ def test_help_becomes_a_table():
     assert sentences == ["Does something.\n", "And more.\n"]
     assert rows.splitlines()[2:] == [
         "| `NAME` | what | required |",
-        "| `--out PATH` | folder for the results, as a \\| b. |  |",
-        "| `--steps INT` | so many (of all). | `5` |",
+        "| `--out` `PATH` | folder for the results, as a \\| b. |  |",
+        "| `--steps` `INT` | so many (of all). | `5` |",
     ]

@@ -179,7 +179,7 @@ def hero(path: Path, frames: Mapping[str, Sequence[Array]], episode: Episode, ca
     """
     from matplotlib.figure import Figure
 
-    headings = {"mujoco": "Train in MuJoCo", "pybullet": "Prove in PyBullet", "ros": "Run over ROS 2"}
+    headings = {"mujoco": "Train in MuJoCo", "pybullet": "Test in PyBullet", "ros": "Run over ROS 2"}
     figure = Figure(figsize=(12, 3.6), facecolor="#fbfbf9")
     panels = figure.subplots(1, 3, gridspec_kw={"left": 0.03, "right": 0.975, "top": 0.75, "bottom": 0.14, "wspace": 0.12})
     for axes, (world, heading) in zip(panels, headings.items(), strict=True):
