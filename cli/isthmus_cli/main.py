@@ -79,7 +79,7 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
 
 def _again(otherwise: Callable[[Any], Any], ignored: Any) -> None:
     """Interrupt once more where Python had to ignore that: in what runs around a fork, or where an object is freed."""
-    if issubclass(ignored.exc_type, KeyboardInterrupt):
+    if issubclass(ignored.exc_type, (KeyboardInterrupt, SystemExit)):
         signal.setitimer(signal.ITIMER_REAL, _MOMENT)
     else:
         otherwise(ignored)

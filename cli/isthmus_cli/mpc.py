@@ -47,6 +47,8 @@ class Mpc:
             ValueError: there is no model to plan on for the task.
         """
         check_planned(self.task, self.plant)
+        path = self.out or Path("runs") / f"{self.task.replace(':', '-')}-mpc.isthmus"
+        check_output(path)
         parameters: dict[str, Any] = {}
         if is_system(self.task):
             contract, asked = system_contract(get_system(self.task)), None
@@ -55,8 +57,6 @@ class Mpc:
             parameters, asked = measured_response(task, self.plant, self.seed).parameters(), task.specification
             contract = dataclasses.replace(task.contract, horizon=installed_model(self.task, parameters).horizon)
         artifact = dataclasses.replace(mpc_artifact(contract, parameters, self.settings, commit()), specification=asked)
-        path = self.out or Path("runs") / f"{self.task.replace(':', '-')}-mpc.isthmus"
-        check_output(path)
         artifact.save(path)
         say(f"{path}; try: isthmus eval {path} --episodes 20")
         return 0

@@ -24,6 +24,7 @@ def connect(address: str | None, cores: int) -> Any:
 
     Raises:
         ValueError: the cluster cannot be reached, or has too few cores.
+        KeyboardInterrupt: SIGTERM came meanwhile.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
@@ -39,8 +40,10 @@ def connect(address: str | None, cores: int) -> Any:
         ray.init(**told)
     except ConnectionError as error:
         raise ValueError(f"no Ray cluster answers at {address!r}: {error}") from None
+    except SystemExit:  # what Ray makes of SIGTERM
+        raise KeyboardInterrupt from None
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, listens)  # Ray has put sys.exit there
+        signal.signal(signal.SIGTERM, listens)
     total = int(ray.cluster_resources().get("CPU", 0))
     if total < cores:
         ray.shutdown()

@@ -55,8 +55,12 @@ class Robots:
             if target.exists():
                 raise ValueError(f"there is {target} already; choose another folder for --copy")
             self.copy.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=self.copy) as scratch:
-                shutil.copytree(source, Path(scratch) / self.name).rename(target)
+            try:
+                with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=self.copy) as scratch:
+                    shutil.copytree(source, Path(scratch) / self.name).rename(target)
+            except shutil.Error as error:  # a list of what could not be copied, and why
+                file, _, why = error.args[0][0]
+                raise OSError(f"{file} cannot be copied: {why}") from None
             say(f"{target / 'robot.yaml'}; it is used with --robots {self.copy}, robots_dir:={self.copy}")
             return 0
         if self.name is not None:

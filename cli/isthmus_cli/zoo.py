@@ -12,6 +12,7 @@ import tyro
 
 from isthmus import strict
 from isthmus_cli.console import say, show_table
+from isthmus_cli.files import check_output
 from isthmus_cli.train.seeds import parse_seeds
 from isthmus_evidence.results import Results
 from isthmus_policies.identity import holds_training
@@ -91,6 +92,7 @@ class Zoo:
             lines = [(row.task, row.learner, str(seed), world, _done(results, row, seed, world)) for row, seed, world in items]
             show_table("", ("task", "learner", "seed", "world", ""), lines)
             return 0
+        check_output(results.file)
         for row, seed, world in items:
             if not _done(results, row, seed, world):
                 self._measure(results, row, seed, world)

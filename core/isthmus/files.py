@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         OSError: the file cannot be written; the error names it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))  # a device would be replaced by a file
     partial = partial_of(path)
     try:
         yield partial

@@ -1,6 +1,7 @@
 """Every command with every wrong kind of path: one sentence, the documented exit code, and nothing half written."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import resource
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from isthmus.artifact import Artifact
+from isthmus.robot import load_robot
+from isthmus_sim.tasks import get_task
 
 READ = {
     "inspect": ("inspect", "{}"),
@@ -27,9 +30,19 @@ READ = {
     "from": ("train", "sac", "pendulum", "--from", "{}", "--out", "run"),
     "offline": ("train", "sac", "pendulum", "--offline", "{}", "--out", "run"),
     "robots": ("robots", "--robots", "{}/none"),
+    "target": ("identify", "{}", "--log", "policy.isthmus", "--out", "found"),
+    "log": ("identify", "pendulum", "--log", "{}", "--out", "found"),
+    "parameters": ("identify", "pendulum", "--log", "policy.isthmus", "--parameters", "{}", "--out", "found"),
+    "calibrations": ("calibrations", "{}", "{}"),
+    "calibration": ("view", "pendulum", "--calibration", "{}", "--video", "film.mp4"),
+    "recording": ("view", "{}.mcap", "--video", "film.mp4"),
+    "faults": ("faults", "mine", "--robots-dir", "{}"),
+    "robots of view": ("view", "mine", "--robots", "{}", "--video", "film.mp4"),
 }
 FILES = {
     "script": ("script", "reach", "--out", "{}"),
+    "mpc": ("mpc", "navigate", "--out", "{}"),
+    "zoo": ("zoo", "pendulum", "--learner", "sac", "--steps", 300, "--record", "{}"),
     "json": ("eval", "policy.isthmus", "--episodes", 1, "--json", "{}"),
     "plot": ("eval", "policy.isthmus", "--episodes", 1, "--plot", "{}.png"),
     "video": ("eval", "policy.isthmus", "--episodes", 1, "--video", "{}.mp4"),
@@ -49,6 +62,9 @@ def here(tmp_path, policies, monkeypatch):
     (wrong / "text").write_text("once upon a time: [\n", encoding="utf-8")
     (wrong / "loop").symlink_to(wrong / "loop")
     os.mkfifo(wrong / "pipe")
+    (wrong / "unreadable").symlink_to("/proc/self/mem")  # whoever reads it gets an error, root too
+    for kind in KINDS[:-1]:
+        (wrong / f"{kind}.mcap").symlink_to(wrong / kind)
     (work := tmp_path / "work").mkdir()
     (work / "policy.isthmus").write_bytes((policies / "pendulum.isthmus").read_bytes())
     monkeypatch.chdir(work)
@@ -59,7 +75,7 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-KINDS = ("folder", "empty", "binary", "zip", "text", "missing", "loop", "pipe", "empty/below")
+KINDS = ("folder", "unreadable", "empty", "binary", "zip", "text", "missing", "loop", "pipe", "empty/below")
 
 
 @pytest.mark.parametrize("command", READ)
@@ -120,10 +136,28 @@ def test_a_full_disk_ends_a_training_in_one_sentence_with_the_name_of_the_file(i
     assert isthmus("train", "sac", "pendulum", *SMALL, "--out", "run")[0] == 0  # nothing was learned, so nothing is in the way
 
 
-def test_a_full_disk_leaves_no_half_policy(isthmus, here):
-    with full_disk(100):
-        code, _, error = isthmus("script", "reach", "--out", "new.isthmus")
-    assert (code, error.count("\n")) == (2, 1)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("script", "reach", "--out", "new.isthmus"),
+        ("robots", "import", "mine", load_robot("fr3").urdf_path),
+        ("robots", "ur5e", "--copy", "mine"),
+        ("new", "mine", "--robot", load_robot("fr3").urdf_path),
+        ("eval", "policy.isthmus", "--episodes", 1, "--json", "result.json"),
+        ("eval", "policy.isthmus", "--episodes", 1, "--plot", "chart.png"),
+        ("eval", "policy.isthmus", "--episodes", 1, "--record", "traces"),
+        ("view", "policy.isthmus", "--video", "film.gif"),
+    ],
+    ids=lambda words: " ".join(map(str, words[:2])) + f" {words[-2]}",
+)
+def test_a_full_disk_leaves_nothing_half_written(isthmus, here, monkeypatch, words):
+    monkeypatch.setattr("isthmus_evidence.pictures.film._LARGE", (72, 128))
+    task = dataclasses.replace(get_task("pendulum"), episode_steps=3, success_steps=1)
+    monkeypatch.setattr("isthmus_cli.view.command.get_task", lambda name: task)
+    with full_disk(500):  # what is said is written into a file here, too
+        code, _, error = isthmus(*words)
+    assert (code, error.count("\n")) == (2, 1), error
+    assert "File too large" in error
     assert files(Path.cwd()) == ["policy.isthmus"]
 
 

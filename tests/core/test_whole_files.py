@@ -50,6 +50,13 @@ def test_a_full_disk_is_told_with_the_file(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is no regular file"):
+        write_whole(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_another_file_keeps_its_name(tmp_path):
     with pytest.raises(FileNotFoundError) as told, whole_file(tmp_path / "file.json"):
         (tmp_path / "other").read_bytes()

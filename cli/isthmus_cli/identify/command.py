@@ -13,7 +13,7 @@ import tyro
 from isthmus import strict
 from isthmus.files import write_whole
 from isthmus_cli.console import complain, say, show_table, write_json
-from isthmus_cli.files import check_folder
+from isthmus_cli.files import check_folder, check_output
 from isthmus_cli.identify.page import page
 from isthmus_cli.progress import Progress
 from isthmus_policies.interruption import interruption
@@ -83,6 +83,9 @@ class Identify:
         held = open_logs(others, file, target) if others else []
         first = _best(self.out, problem) if self.resume else None
         quiet = str(self.json) == "-"
+        check_folder(self.out)
+        if self.json and not quiet:
+            check_output(self.json)
         with interruption() as heard, Progress(f"identify {self.target}", "stages", quiet) as progress:
             found = identify(
                 problem,
@@ -103,7 +106,6 @@ class Identify:
         problem = found.problem
         written = found.found.finished and (not found.objections or self.force)
         result, report = found.plain(), page(found, written)
-        check_folder(self.out)
         write_json(result, self.out / "result.json")
         if written:
             calibration = found.calibration()

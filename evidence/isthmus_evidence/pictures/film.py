@@ -138,8 +138,12 @@ class Film:
 
             first, *rest = [Image.fromarray(frame) for frame in self.frames]
             milliseconds = round(self.period * self.stride * 1000)
-            with named(self._path):
-                first.save(self._file, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+            try:
+                with named(self._path):
+                    first.save(self._file, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+            except OSError:
+                self._file.unlink()
+                raise
         with named(self._path):
             self._file.replace(self._path)
         self._file = None
