@@ -67,7 +67,8 @@ class Page:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.server.stop()
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.server.stop()
 
     def is_running(self) -> bool:
         """Whether somebody could still look: the page is served until the command ends."""

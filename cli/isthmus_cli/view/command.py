@@ -153,7 +153,8 @@ def _show_task(
         if film:
             run_episodes(task, policy, plant, [seed], replan=replan, on_tick=film.camera(plant, task))
             return
-        with opened(*plant.pictures.look(0), browser) as window:
+        model, data = plant.pictures.look(0)
+        with opened(model, data, browser) as window:
             for episode in itertools.count(seed):
                 say(f"episode with seed {episode}")
                 run_episodes(task, policy, plant, [episode], replan=replan, on_tick=_follow(window, plant, task.contract.control_period))
