@@ -4,7 +4,7 @@ import pytest
 
 from isthmus.artifact import Artifact
 
-SMALL = ("--steps", 300, "--learning-starts", 100, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 150)
+SMALL = ("--steps", 150, "--learning-starts", 50, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 100)
 
 
 @pytest.fixture(scope="module", params=["pendulum", "gym:Pendulum-v1"])
