@@ -158,7 +158,7 @@ def test_parameter_services_refuse_what_is_too_long_or_cannot_be_understood():
             asked = GetParameters.Request(names=["use_sim_time"] * 1001)
             assert answers["get_parameters"](asked, GetParameters.Response()).values == []
             (result,) = answers["set_parameters"](SetParameters.Request(parameters=[odd] * 1001), SetParameters.Response()).results
-            assert result.reason == "a request may have 1000 entries, not 1001"
+            assert result.reason == "a request may have 100 entries, not 1001"
             asked.names = ["use_sim_time"]
             assert answers["get_parameters"](asked, GetParameters.Response()).values[0].type == 1
         finally:
