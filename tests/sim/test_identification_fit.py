@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from arm_logs import EFFORTS, NAMES, NOMINAL, SERVOS, TARGETS, TRUTH, model_text, simulate, unknown, write_csv
+from arm_logs import EFFORTS, NAMES, NOMINAL, SERVOS, SIGNALS, TARGETS, TRUTH, model_text, simulate, unknown, write_csv
 
 from isthmus_sim.identification.calibration import calibration_randomization, load_calibration, save_calibration
 from isthmus_sim.identification.fit import FitOptions
@@ -79,6 +79,18 @@ def test_positions_without_any_torque_find_friction_and_delay(tmp_path):
     share = np.abs(found.known.values - truth(problem)) / (problem.high - problem.low)
     assert share.max() < 0.04
     assert found.objections == ()
+
+
+def test_currents_tell_what_an_ampere_is_worth(tmp_path):
+    time, position, command = simulate(seconds=6.0, delay=0)
+    log = write_csv(tmp_path / "log.csv", time + 0.005, position, command / np.array([25.0, 8.0]))  # in the middle of its period
+    text = SIGNALS.replace("signals:", "signals:\n  current: {j1: u1, j2: u2}") + unknown("d1", "f1", "d2", "f2", delay=False)
+    text += "  j1.drive_gain: [10, 60]\n  j2.drive_gain: [2, 30]\n"
+    problem = problem_of(tmp_path, text, [log], nominal={**TRUTH, "d1": 0.4, "f2": 0.1})
+    assert problem.nominal[-2:].tolist() == [35.0, 16.0]
+    assert problem.units[-1] == "N*m/A"
+    found = identify(problem, ALONE, threads=1)
+    np.testing.assert_allclose(found.known.values[-2:], [25.0, 8.0], rtol=0.02)
 
 
 def test_a_joint_that_stands_still_is_not_identifiable(tmp_path):

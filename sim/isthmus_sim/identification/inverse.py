@@ -20,6 +20,7 @@ from isthmus.records import Array
 from isthmus_sim.identification.commands import Commands
 from isthmus_sim.identification.logs import Log
 from isthmus_sim.identification.problem import Problem
+from isthmus_sim.plants.mujoco_friction import dry_friction
 from isthmus_sim.plants.mujoco_parameters import RowParameters
 
 __all__ = ["InverseDynamics", "inverse_dynamics"]
@@ -79,7 +80,11 @@ def inverse_dynamics(problem: Problem) -> InverseDynamics | None:
     if problem.mechanism.mode != "effort" or any(unknown.logs for unknown in problem.unknown):
         return None
     names = problem.names
-    linear = [index for index, name in enumerate(names) if name not in ("action_delay", "action_lag") and not name.endswith(".offset")]
+    linear = [
+        index
+        for index, name in enumerate(names)
+        if name not in ("action_delay", "action_lag") and not name.endswith((".offset", ".stribeck_velocity"))
+    ]
     if not linear:
         return None
     table, delays = problem.mechanism.table, np.array([problem.mechanism.table["action_delay"].nominal])
@@ -178,32 +183,29 @@ def _columns(problem: Problem, values: Array, linear: list[int], motions: list[_
     writer.write(
         ids, {name: candidates[:, index] for index, name in enumerate(problem.names) if name not in ("action_delay", "action_lag")}
     )
-    found = np.stack([_needed(batch.get_model(row), mechanism.joints, motions) for row in ids])
-    scales = [f"{joint}.torque_scale" for joint in mechanism.joints]
+    found = np.stack([_needed(batch.get_model(row), writer.dry_friction(row), mechanism.joints, motions) for row in ids])
     moved = np.array([candidates[row + 1, index] - values[index] for row, index in enumerate(linear)])
     columns = np.moveaxis((found[1:] - found[0]) / moved[:, None, None], 0, -1)
-    for row, index in enumerate(linear):
-        if problem.names[index] in scales:  # a weaker motor needs more command for the same effort
-            joint = scales.index(problem.names[index])
-            columns[:, joint, row] = -found[0][:, joint] / values[index] ** 2
     return found[0], columns
 
 
-def _needed(model: Any, joints: tuple[str, ...], motions: list[_Motion]) -> Array:
-    """Efforts by `mj_inverse`, friction included, in units of command, `[N, J]`."""
+def _needed(model: Any, law: Array, joints: tuple[str, ...], motions: list[_Motion]) -> Array:
+    """Efforts by `mj_inverse`, friction by its law `[4, nv]` included, in units of command, `[N, J]`."""
     data = mujoco.MjData(model)
     places = [model.joint(name) for name in joints]
     q, v = ([int(getattr(place, field)[0]) for place in places] for field in ("qposadr", "dofadr"))
     gain = np.array([model.actuator_gainprm[np.flatnonzero(model.actuator_trnid[:, 0] == place.id)[0], 0] for place in places])
-    friction = model.dof_frictionloss[v].copy()
     model.dof_frictionloss[:] = 0  # MuJoCo would make a soft constraint of it; in motion it is a sign
+    law = law[:, v]
     rows = []
     for motion in motions:
         direction = np.tanh(motion.velocity / (0.2 * _SLOW * np.maximum(np.abs(motion.velocity).max(axis=0), 1e-9)))
         for position, velocity, acceleration, sign in zip(motion.position, motion.velocity, motion.acceleration, direction, strict=True):
             data.qpos[q], data.qvel[v], data.qacc[v] = position, velocity, acceleration
             mujoco.mj_inverse(model, data)
-            rows.append((data.qfrc_inverse[v] + friction * sign) / gain)
+            needed = data.qfrc_inverse[v]
+            unloaded = dry_friction(law, velocity, np.zeros_like(velocity))
+            rows.append((needed + dry_friction(law, velocity, needed + unloaded * sign) * sign) / gain)
     return np.array(rows)
 
 

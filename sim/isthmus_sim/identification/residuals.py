@@ -72,7 +72,9 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
             continue
         waves = [motion.direction, motion.speed, *(motion.direction * np.exp(-np.abs(motion.speed) / slow) for slow in motion.slow)]
         forces += [motion.alone(joint, wave) for wave in waves]
-        labels += [(f"friction law of {name}", "its friction is not Coulomb and viscous alone: Stribeck, or another law")] * len(waves)
+        law = [f"{name}.{quantity}" for quantity in ("stiction", "load_friction") if f"{name}.{quantity}" not in rollouts.problem.names]
+        advice = f"; make {' or '.join(law)} unknown" if law else ""
+        labels += [(f"friction law of {name}", f"its friction is not as the model has it{advice}")] * len(waves)
         ripple = motion.ripple(joint, residual.reshape(len(few), few.moments.shape[1], -1)[:, :, joint])
         if not ripple:
             continue
@@ -195,7 +197,7 @@ def _parameters(rollouts: Rollouts, windows: Windows, values: Array, starts: Sta
     if "action_delay" not in names:
         extra.append(("action_delay", 1e-3, ("delay", "commands take effect later than the model says: make action_delay unknown")))
     for joint in problem.mechanism.joints:
-        if not {f"{joint}.gain", f"{joint}.torque_scale"} & set(names):
+        if not {f"{joint}.gain", f"{joint}.torque_scale", f"{joint}.drive_gain"} & set(names):
             label = (f"weak motor of {joint}", f"its torque is not what was commanded: make {joint}.torque_scale unknown")
             extra.append((f"{joint}.torque_scale", 0.01, label))
         if f"{joint}.armature" not in names:
