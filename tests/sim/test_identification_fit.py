@@ -105,6 +105,18 @@ def test_a_joint_that_stands_still_is_not_identifiable(tmp_path):
     assert any("j2.damping" in sentence for sentence in found.weak)
 
 
+def test_zero_is_an_answer_where_nothing_less_is_possible_and_a_chosen_bound_is_none(tmp_path):
+    time, position, command = simulate(actuators=SERVOS, seconds=6.0, delay=0)
+    log = write_csv(tmp_path / "log.csv", time[:-1], position[1:], command[:-1])  # the robot moves before it is told to
+    text = TARGETS + "unknown: {j1.damping: [0, 0.2], j1.frictionloss: [0, 2], action_delay: [0, 0.05]}\n"
+    found = identify(problem_of(tmp_path, text, [log], actuators=SERVOS, nominal={**TRUTH, "d1": 0.1, "f1": 0.1}), ALONE, threads=1)
+    assert found.known.at_zero.tolist() == [False, False, True]
+    assert found.known.at_bound.tolist() == [True, False, False]
+    assert found.known.verdicts[::2] == ("NOT IDENTIFIABLE", "WEAK")
+    assert any("action_delay ended at 0" in sentence for sentence in found.weak)
+    assert [sentence.split()[0] for sentence in found.objections if "sits on a bound" in sentence] == ["j1.damping"]
+
+
 def test_a_log_of_another_robot_is_not_calibrated(tmp_path):
     log = write_csv(tmp_path / "log.csv", *simulate(seconds=6.0))
     other = write_csv(tmp_path / "other.csv", *simulate({**TRUTH, "m2": 0.45, "d1": 0.1, "f1": 0.0}, seconds=6.0, seed=1))

@@ -50,7 +50,8 @@ class Estimates:
         low: of the 95 % interval, `[p]`.
         high: likewise.
         spread: largest distance of another minimum that fits as well, `[p]`.
-        at_bound: whether it sits on a bound, `[p]`.
+        at_bound: whether it sits on a bound that was chosen, `[p]`.
+        at_zero: whether it is 0 and cannot be less, as a friction, a rotor inertia or a delay, `[p]`.
         verdicts: one of the three words each.
         covariance: `[p, p]`.
         step_change: by how much half the physics step would move it, `[p]`.
@@ -62,6 +63,7 @@ class Estimates:
     high: Array
     spread: Array
     at_bound: Array
+    at_zero: Array
     verdicts: tuple[str, ...]
     covariance: Array
     step_change: Array
@@ -106,8 +108,11 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
     low, high = (np.abs(np.percentile(middle, q, axis=0)) for q in (2.5, 97.5))
     low, high = (np.hypot(np.maximum(side * wider * scale, 0.0), 1.96 * np.abs(moved)) for side in (low, high))
     spread = np.abs((found.minima - found.values) / span).max(0)
-    at_bound = (shares < _AT_BOUND) | (shares > 1 - _AT_BOUND)
-    verdicts = tuple(_verdict(max(one, other), bound) for one, other, bound in zip(sd, spread, at_bound, strict=True))
+    least = np.array([problem.mechanism.table[name].low for name in problem.names])
+    at_zero = (shares < _AT_BOUND) & (problem.low == 0) & (least == 0)
+    at_bound = (shares < _AT_BOUND) & ~at_zero | (shares > 1 - _AT_BOUND)
+    rows = zip(sd, spread, at_bound, at_zero, strict=True)
+    verdicts = tuple(_verdict(max(one, other), bound, zero) for one, other, bound, zero in rows)
     return Estimates(
         values=found.values,
         sd=sd * span,
@@ -115,6 +120,7 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
         high=np.minimum(found.values + high * span, problem.high),
         spread=spread * span,
         at_bound=at_bound,
+        at_zero=at_zero,
         verdicts=verdicts,
         covariance=covariance * span[:, None] * span,
         step_change=moved * span,
@@ -139,6 +145,10 @@ def weak_directions(problem: Problem, known: Estimates) -> list[str]:
             sentence = f"{names[one]} and {names[two]} trade: {step:+.3g} {units[one]} is {trade:+.3g} {units[two]}; {advice}"
             trades.append((abs(float(correlation[one, two])), sentence))
     sentences = [sentence for _, sentence in sorted(trades, reverse=True)[:_TOLD]]
+    for index in np.flatnonzero(known.at_zero):
+        sentences.append(
+            f"{names[index]} ended at 0, and it cannot be less: it is at most {known.high[index]:.3g} {units[index]}, or something else takes its part"
+        )
     for index, verdict in enumerate(known.verdicts):
         if verdict == NOT_IDENTIFIABLE and not any(names[index] in sentence for sentence in sentences):
             why = "it sits on a bound" if known.at_bound[index] else "this motion says nothing of it"
@@ -154,10 +164,10 @@ def _bootstrap(blocks: Array, slopes: Array, known: Array, generator: np.random.
     return np.asarray(-np.linalg.solve(matrices, (weights @ slopes)[..., None])[..., 0])
 
 
-def _verdict(share: float, bound: bool) -> str:
+def _verdict(share: float, bound: bool, zero: bool) -> str:
     if bound or share > _UNSURE:
         return NOT_IDENTIFIABLE
-    return IDENTIFIED if share < _SURE else WEAK
+    return IDENTIFIED if share < _SURE and not zero else WEAK
 
 
 def _round(value: float) -> float:
