@@ -95,6 +95,8 @@ def test_log_cholesky_numbers_are_always_a_body():
         (["j1.gain", "j1.torque_scale"], "two names for one quantity"),
         (["link.mass", "link.alpha"], "log-Cholesky"),
         (["joint_damping", "j1.damping"], "two names"),
+        (["j1.damping", "j1.damping_gain"], "both brake j1"),
+        (["j1.torque_scale", "j1.drive_gain"], "both scale the torque of j1"),
     ],
 )
 def test_two_names_for_one_quantity_are_refused(names, message):

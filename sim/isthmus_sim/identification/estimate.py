@@ -18,11 +18,12 @@ from isthmus_sim.identification.fit import Fit
 from isthmus_sim.identification.linear import Linear
 from isthmus_sim.identification.problem import Problem
 
-__all__ = ["IDENTIFIED", "NOT_IDENTIFIABLE", "WEAK", "Estimates", "estimates", "plain_estimates", "weak_directions"]
+__all__ = ["IDENTIFIED", "NOT_IDENTIFIABLE", "UNIFORM", "WEAK", "Estimates", "estimates", "plain_estimates", "verdict", "weak_directions"]
 
 IDENTIFIED, WEAK, NOT_IDENTIFIABLE = "IDENTIFIED", "WEAK", "NOT IDENTIFIABLE"
 _SURE, _UNSURE = 0.02, 0.25  # sd as a share of the range: below, identified; above, not identifiable
-_UNIFORM = 12.0  # precision of a uniform prior over a range of 1
+UNIFORM = 12.0
+"""Precision of a uniform prior over a range of 1."""
 _AT_BOUND = 1e-3  # of the range
 _DRAWS = 400
 _TOLD = 8  # trades at most, the strongest
@@ -88,7 +89,7 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
     span = problem.high - problem.low
     blocks = np.einsum("wmp,wmq->wpq", linear.jacobian, linear.jacobian)
     slopes = np.einsum("wmp,wm->wp", linear.jacobian, linear.residual)
-    known = np.diag(linear.weights**2 + _UNIFORM)
+    known = np.diag(linear.weights**2 + UNIFORM)
     plain = np.linalg.inv(blocks.sum(0) / max(linear.chi2, 1.0) + known)
     moves = _bootstrap(blocks, slopes, known, np.random.default_rng(seed))
     count = len(blocks)
@@ -112,7 +113,7 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
     at_zero = (shares < _AT_BOUND) & (problem.low == 0) & (least == 0)
     at_bound = (shares < _AT_BOUND) & ~at_zero | (shares > 1 - _AT_BOUND)
     rows = zip(sd, spread, at_bound, at_zero, strict=True)
-    verdicts = tuple(_verdict(max(one, other), bound, zero) for one, other, bound, zero in rows)
+    verdicts = tuple(verdict(max(one, other), bound=bound, zero=zero) for one, other, bound, zero in rows)
     return Estimates(
         values=found.values,
         sd=sd * span,
@@ -147,10 +148,10 @@ def weak_directions(problem: Problem, known: Estimates) -> list[str]:
     sentences = [sentence for _, sentence in sorted(trades, reverse=True)[:_TOLD]]
     for index in np.flatnonzero(known.at_zero):
         sentences.append(
-            f"{names[index]} ended at 0, and it cannot be less: it is at most {known.high[index]:.3g} {units[index]}, or something else takes its part"
+            f"{names[index]} ended at 0, and cannot be less: it is at most {known.high[index]:.3g} {units[index]}, or something else takes its place"
         )
-    for index, verdict in enumerate(known.verdicts):
-        if verdict == NOT_IDENTIFIABLE and not any(names[index] in sentence for sentence in sentences):
+    for index, word in enumerate(known.verdicts):
+        if word == NOT_IDENTIFIABLE and not any(names[index] in sentence for sentence in sentences):
             why = "it sits on a bound" if known.at_bound[index] else "this motion says nothing of it"
             sentences.append(f"{names[index]}: {why}; move what it acts on more, or take it out of the unknown ones")
     return sentences
@@ -164,7 +165,14 @@ def _bootstrap(blocks: Array, slopes: Array, known: Array, generator: np.random.
     return np.asarray(-np.linalg.solve(matrices, (weights @ slopes)[..., None])[..., 0])
 
 
-def _verdict(share: float, bound: bool, zero: bool) -> str:
+def verdict(share: float, *, bound: bool = False, zero: bool = False) -> str:
+    """One of the three words.
+
+    Args:
+        share: standard deviation, or distance of another minimum, as a share of the range.
+        bound: whether it sits on a bound that was chosen.
+        zero: whether it is 0 and cannot be less.
+    """
     if bound or share > _UNSURE:
         return NOT_IDENTIFIABLE
     return IDENTIFIED if share < _SURE and not zero else WEAK
@@ -182,7 +190,7 @@ def plain_estimates(problem: Problem, known: Estimates) -> Mapping[str, Any]:
         "estimate": {name: float(value) for name, value, *_ in rows},
         "sd": {name: float(sd) for name, _, sd, *_ in rows},
         "interval": {name: [float(low), float(high)] for name, _, _, low, high, _ in rows},
-        "verdict": {name: verdict for name, *_, verdict in rows},
+        "verdict": {name: word for name, *_, word in rows},
         "unit": dict(zip(problem.names, problem.units, strict=True)),
         "bounds": {unknown.name: [unknown.low, unknown.high] for unknown in problem.unknown},
         "spread_over_starts": dict(zip(problem.names, known.spread.tolist(), strict=True)),

@@ -12,14 +12,15 @@ from isthmus_sim.inertia import LOG_CHOLESKY
 from isthmus_sim.parameters import Parameter, joint_parameters
 from isthmus_sim.plants.mujoco_parameters import ELSEWHERE, nominal_log_cholesky
 
-__all__ = ["SENSORS", "check_apart", "model_table"]
+__all__ = ["SENSORS", "SINGLE", "check_apart", "model_table"]
 
 SENSORS = (*(name for name in ELSEWHERE if not name.startswith("action_")), "gravity")
 """Parameters of a robot's table that are no property of its mechanism."""
 
 _OF_MASS = ("mass", "inertia", "com_x", "com_y", "com_z")
 _OF_TORQUE = ("gain", "torque_scale", "drive_gain")
-_SINGLE = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+SINGLE = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+"""Joints of one degree of freedom."""
 
 
 def model_table(model: Any, *, delay: float = 0.0, lag: float = 0.0) -> dict[str, Parameter]:
@@ -37,7 +38,7 @@ def model_table(model: Any, *, delay: float = 0.0, lag: float = 0.0) -> dict[str
         Parameter("action_lag", "s", lag, 0.0, 0.5, "time constant with which the drives follow a command"),
     ]
     for number in range(model.njnt):
-        if model.jnt_type[number] in _SINGLE:
+        if model.jnt_type[number] in SINGLE:
             rows += _joint_rows(model, number)
     for number in range(1, model.nbody):
         rows += _body_rows(model, number)
@@ -60,6 +61,10 @@ def check_apart(names: list[str]) -> None:
         if quantity in _OF_MASS and (others := [other for other in names if _log_cholesky_of(other, target)]):
             raise ValueError(
                 f"{name!r} and {others[0]!r} are two names for one quantity: the ten log-Cholesky numbers of {target} hold its mass"
+            )
+        if quantity == "damping" and f"{target}.damping_gain" in names:
+            raise ValueError(
+                f"{name!r} and '{target}.damping_gain' are two names for one quantity: both brake {target} by its speed; name one of them"
             )
         if quantity == "damping" and "joint_damping" in names:
             raise ValueError(
