@@ -144,6 +144,7 @@ def stribeck(position, velocity):
         ({"scale": np.array([1.0, 0.93]), "delay": 0}, unknown("d1", "d2", "f1", "f2", delay=False), "weak motor of j2"),
         ({"delay": 0, "friction": stribeck}, unknown(delay=False), "friction law of j2"),
         ({"delay": 0, "friction": lambda q, v: np.array([0.15 * np.sin(24 * q[0]), 0.0])}, unknown(delay=False), "cogging of j1"),
+        ({"delay": 0, "stand": lambda t: 0.4 * np.sin(5.0 * t)}, unknown(delay=False), "moving stand"),
     ],
 )  # fmt: skip
 def test_what_the_model_misses_is_named_first(tmp_path, more, text, wanted):
@@ -159,7 +160,7 @@ def test_what_the_model_misses_is_named_first(tmp_path, more, text, wanted):
 def test_a_parameter_that_changes_nothing_is_an_error(tmp_path):
     log = write_csv(tmp_path / "log.csv", *simulate(seconds=4.0))
     problem = problem_of(tmp_path, EFFORTS + unknown("d1") + "  payload.x: [-0.1, 0.1]\n", [log])
-    with pytest.raises(ValueError, match=r"parameter 'payload\.x' changes nothing"):
+    with pytest.raises(ValueError, match=r"parameter 'payload\.x' is NOT IDENTIFIABLE: it changes nothing"):
         identify(problem, ALONE, threads=1)
 
 

@@ -100,7 +100,8 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
     if stand:
         told = ("moving stand", "the base accelerates or tilts: fasten the robot, or record how its base moves")
         apart = [np.stack(part, axis=-1) for part in (columns[len(forces) : -len(stand)], columns[-len(stand) :])]
-        shares[told] = _explained_apart(residual, apart[0]) - _explained_apart(residual, apart[1])
+        explained, by_chance = (_explained_apart(residual, part) for part in apart)
+        shares[told] = (explained - by_chance) / max(1 - by_chance, 1e-9)
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     return tuple(Suspect(effect, float(share), sentence) for (effect, sentence), share in ranked if share > _LEAST)[:_SHOWN]
 
