@@ -25,7 +25,7 @@ from isthmus_evidence.results import Results
 from isthmus_sim.identification.fit import FitOptions
 from isthmus_sim.identification.held_out import split
 from isthmus_sim.identification.identify import Identification, identify
-from isthmus_sim.identification.inverse import inverse_dynamics
+from isthmus_sim.identification.inverse import effort_left, inverse_dynamics
 from isthmus_sim.identification.logs import Log, quality
 from isthmus_sim.identification.mechanism import Servo, find_target
 from isthmus_sim.identification.problem import ParameterFile, Problem, Unknown, make_problem, open_logs
@@ -278,25 +278,43 @@ def go2(folder: Path) -> dict[str, object]:
 
 
 def tx40(folder: Path) -> dict[str, object]:
-    """Frictions, rotor inertias and offsets of the four joints that are not coupled, in closed form."""
+    """Frictions, rotor inertias and offsets of the four joints that are not coupled, in closed form; efforts of the unseen last fifth."""
     names = [f"joint_{number}" for number in range(1, 7)]
     columns = {
         kind: {name: Channel(f"{prefix}{number}") for number, name in enumerate(names, 1)}
         for kind, prefix in (("position", "q"), ("effort", "tau"))
     }
     bounds = {"damping": (0.0, 20.0), "frictionloss": (0.0, 20.0), "armature": (0.0, 1.0)}
-    file = ParameterFile(
-        tuple(Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in bounds.items()),
-        signals=Signals(Channel("t"), columns),
-    )
+    law = {"stiction": (0.0, 20.0), "load_friction": (0.0, 0.9)}
     target = find_target(str(folder / "tx40.urdf"))
-    problem = make_problem(target, file, open_logs([folder / "log.csv"], file, target))
-    found = inverse_dynamics(problem)
-    assert found is not None
-    shown = [index for index, name in enumerate(problem.names) if name.split(".")[0] in names[:4]]
-    rows = {problem.names[index]: f"{found.values[index]:.3g} ± {found.sd[index]:.2g}" for index in shown}
-    left = {name: f"{left:.3g} of {whole:.3g}" for name, left, whole in zip(names, found.residual, found.effort, strict=True)}
-    return {"found": rows, "effort_left_rms": left}
+    solved = []
+    for unknown in (bounds, bounds | law):
+        file = ParameterFile(
+            tuple(Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in unknown.items()),
+            signals=Signals(Channel("t"), columns),
+        )
+        ((first,), (last,)) = split(open_logs([folder / "log.csv"], file, target))
+        problem = make_problem(target, file, [first])
+        found = inverse_dynamics(problem)
+        assert found is not None
+        solved.append((problem, found, *effort_left(replace(problem, logs=(last,)), found)))
+    (problem, found, left, whole), (*_, richer, _) = solved
+    rows = {
+        name: f"{value:.3g} ± {sd:.2g}"
+        for name, value, sd in zip(problem.names, found.values, found.sd, strict=True)
+        if name.split(".")[0] in names[:4]
+    }
+    rows |= {
+        f"{name}, effort offset": f"{value:.3g} ± {sd:.2g}"
+        for name, value, sd in zip(names[:4], found.offsets[:4], found.offset_sd[:4], strict=True)
+    }
+    return {
+        "found": rows,
+        "unseen_effort_left_rms": {name: f"{one:.3g} of {all_:.3g}" for name, one, all_ in zip(names, left, whole, strict=True)},
+        "unseen_effort_left_rms_with_stiction_and_load_friction": {
+            name: f"{one:.3g} of {all_:.3g}" for name, one, all_ in zip(names, richer, whole, strict=True)
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from arm_logs import EFFORTS, NAMES, NOMINAL, SERVOS, SIGNALS, TARGETS, TRUTH, m
 
 from isthmus_sim.identification.calibration import calibration_randomization, load_calibration, save_calibration
 from isthmus_sim.identification.fit import FitOptions
+from isthmus_sim.identification.held_out import split
 from isthmus_sim.identification.identify import identify
+from isthmus_sim.identification.inverse import effort_left
 from isthmus_sim.identification.mechanism import find_target
 from isthmus_sim.identification.problem import make_problem, open_logs, read_parameter_file
 from isthmus_sim.identification.trees import groups
@@ -91,6 +93,16 @@ def test_currents_tell_what_an_ampere_is_worth(tmp_path):
     assert problem.units[-1] == "N*m/A"
     found = identify(problem, ALONE, threads=1)
     np.testing.assert_allclose(found.known.values[-2:], [25.0, 8.0], rtol=0.02)
+
+
+def test_efforts_of_an_unseen_part_are_predicted_in_closed_form(efforts):
+    _, problem, found = efforts
+    last = replace(problem, logs=tuple(split(problem.logs)[1]))
+    left, whole = effort_left(last, found.inverse)
+    nominal = replace(found.inverse, values=problem.nominal, offsets=np.zeros(2))
+    assert (left < 0.1 * whole).all()
+    assert (left < 0.5 * effort_left(last, nominal)[0]).all()
+    assert (np.abs(found.inverse.offsets) < 4 * found.inverse.offset_sd + 0.05).all()
 
 
 def test_a_joint_that_stands_still_is_not_identifiable(tmp_path):
@@ -210,3 +222,15 @@ def test_priors_count(efforts, tmp_path):
 def read_prior(folder):
     (folder / "prior.yaml").write_text("unknown: {j1.damping: [0, 2]}\nprior: {j1.damping: {mean: 0.9, sd: 0.00001}}\n")
     return read_parameter_file(folder / "prior.yaml").prior["j1.damping"]
+
+
+def test_a_robot_that_rests_in_the_end_is_held_out_in_motion(efforts):
+    _, problem, _ = efforts
+    (log,) = problem.logs
+    end, count = log.time[-1], 400
+    time = np.concatenate([log.time, end + log.period * np.arange(1, count + 1)])
+    resting = replace(log, time=time, position=np.concatenate([log.position, np.tile(log.position[-1], (count, 1))]))
+    (fitted,), (tested,) = split([resting])
+    assert fitted.time[-1] == pytest.approx(0.8 * (end + 0.5), abs=0.02)
+    assert tested.time[-1] == pytest.approx(end + 0.5, abs=0.05)
+    assert [part.time[-1] for part in split([log])[0]] == [pytest.approx(0.8 * end, abs=0.02)]

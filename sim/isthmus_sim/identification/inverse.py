@@ -23,7 +23,7 @@ from isthmus_sim.identification.problem import Problem
 from isthmus_sim.plants.mujoco_friction import dry_friction
 from isthmus_sim.plants.mujoco_parameters import RowParameters
 
-__all__ = ["InverseDynamics", "inverse_dynamics"]
+__all__ = ["InverseDynamics", "effort_left", "inverse_dynamics"]
 
 _MOST = 3000  # samples
 _CUTOFF = (0.04, 4.0, 40.0)  # Hz: share of the sampling rate, least, most
@@ -42,6 +42,7 @@ class InverseDynamics:
         values: parameters, `[p]`; what is not linear in efforts, or not determined, keeps its nominal value.
         sd: of them, over blocks of the recording, `[p]`; NaN where nothing was found.
         offsets: constant part of the measured effort of each joint, N·m or N, `[J]`.
+        offset_sd: likewise of the offsets, `[J]`.
         undetermined: names of parameters that the others explain in this motion.
         residual: root mean square of the efforts left, `[J]`.
         effort: root mean square of the filtered efforts, `[J]`.
@@ -52,6 +53,7 @@ class InverseDynamics:
     values: Array
     sd: Array
     offsets: Array
+    offset_sd: Array
     undetermined: tuple[str, ...]
     residual: Array
     effort: Array
@@ -67,7 +69,10 @@ class InverseDynamics:
         }
         return {
             "parameters": found,
-            "effort_offset": dict(zip(self.joints, self.offsets.tolist(), strict=True)),
+            "effort_offset": {
+                joint: {"value": float(value), "sd": float(sd)}
+                for joint, value, sd in zip(self.joints, self.offsets, self.offset_sd, strict=True)
+            },
             "undetermined": list(self.undetermined),
             "residual_effort": dict(zip(self.joints, self.residual.tolist(), strict=True)),
             "effort": dict(zip(self.joints, self.effort.tolist(), strict=True)),
@@ -111,8 +116,8 @@ def inverse_dynamics(problem: Problem) -> InverseDynamics | None:
     if "action_delay" in names:
         values[names.index("action_delay")] = delays[best]
     left = side - design @ solution
-    sd = np.full(len(names), np.nan)
-    sd[linear] = _spread(design, side, weights)[: len(linear)]
+    sd, spread = np.full(len(names), np.nan), _spread(design, side, weights)
+    sd[linear] = spread[: len(linear)]
     lost = _undetermined(columns, weights)
     for row in lost:
         values[linear[row]], sd[linear[row]] = table[names[linear[row]]].nominal, np.nan
@@ -121,12 +126,21 @@ def inverse_dynamics(problem: Problem) -> InverseDynamics | None:
         values=values,
         sd=sd,
         offsets=solution[len(linear) :],
+        offset_sd=spread[len(linear) :],
         undetermined=tuple(names[linear[row]] for row in lost),
         residual=np.sqrt((left**2).mean(0)),
         effort=np.sqrt((effort**2).mean(0)),
         joints=problem.mechanism.joints,
         delay=float(delays[best]),
     )
+
+
+def effort_left(problem: Problem, found: InverseDynamics) -> tuple[Array, Array]:
+    """Efforts of other recordings, filtered: what is left of them after the prediction in closed form, and all of them; root mean squares `[J]`."""
+    motions = [_motion(log, max(_MOST // len(problem.logs), 200)) for log in problem.logs]
+    side = np.concatenate([_effort(log, motion, found.delay) for log, motion in zip(problem.logs, motions, strict=True)])
+    left = side - _columns(problem, found.values, [], motions)[0] - found.offsets
+    return np.sqrt((left**2).mean(0)), np.sqrt((side**2).mean(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +213,15 @@ def _needed(model: Any, law: Array, joints: tuple[str, ...], motions: list[_Moti
     law = law[:, v]
     rows = []
     for motion in motions:
-        direction = np.tanh(motion.velocity / (0.2 * _SLOW * np.maximum(np.abs(motion.velocity).max(axis=0), 1e-9)))
-        for position, velocity, acceleration, sign in zip(motion.position, motion.velocity, motion.acceleration, direction, strict=True):
+        needed = np.empty_like(motion.position)
+        for row, (position, velocity, acceleration) in enumerate(zip(motion.position, motion.velocity, motion.acceleration, strict=True)):
             data.qpos[q], data.qvel[v], data.qacc[v] = position, velocity, acceleration
             mujoco.mj_inverse(model, data)
-            needed = data.qfrc_inverse[v]
-            unloaded = dry_friction(law, velocity, np.zeros_like(velocity))
-            rows.append((needed + dry_friction(law, velocity, needed + unloaded * sign) * sign) / gain)
-    return np.array(rows)
+            needed[row] = data.qfrc_inverse[v]
+        sign = np.tanh(motion.velocity / (0.2 * _SLOW * np.maximum(np.abs(motion.velocity).max(axis=0), 1e-9)))
+        unloaded = dry_friction(law, motion.velocity, np.zeros_like(needed))
+        rows.append((needed + dry_friction(law, motion.velocity, needed + unloaded * sign) * sign) / gain)
+    return np.concatenate(rows)
 
 
 def _with_offsets(columns: Array) -> Array:
