@@ -146,7 +146,7 @@ def weak_directions(problem: Problem, known: Estimates) -> list[str]:
             sentence = f"{names[one]} and {names[two]} trade: {step:+.3g} {units[one]} is {trade:+.3g} {units[two]}; {advice}"
             trades.append((abs(float(correlation[one, two])), sentence))
     sentences = [sentence for _, sentence in sorted(trades, reverse=True)[:_TOLD]]
-    for index in np.flatnonzero(known.at_zero):
+    for index in np.flatnonzero(known.at_zero).tolist():
         sentences.append(
             f"{names[index]} ended at 0, and cannot be less: it is at most {known.high[index]:.3g} {units[index]}, or something else takes its place"
         )

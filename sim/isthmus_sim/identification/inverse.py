@@ -197,7 +197,7 @@ def _columns(problem: Problem, values: Array, linear: list[int], motions: list[_
     writer.write(
         ids, {name: candidates[:, index] for index, name in enumerate(problem.names) if name not in ("action_delay", "action_lag")}
     )
-    found = np.stack([_needed(batch.get_model(row), writer.dry_friction(row), mechanism.joints, motions) for row in ids])
+    found = np.stack([_needed(batch.get_model(row), writer.dry_friction(row), mechanism.joints, motions) for row in ids.tolist()])
     moved = np.array([candidates[row + 1, index] - values[index] for row, index in enumerate(linear)])
     columns = np.moveaxis((found[1:] - found[0]) / moved[:, None, None], 0, -1)
     return found[0], columns
