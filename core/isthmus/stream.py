@@ -247,7 +247,10 @@ class GuardedStream:
                 self._tend(now)
 
     def _insist(self, now: float) -> None:
-        """Carry out a stop in stepped time though no state comes: perhaps time passes by itself, and the robot goes on."""
+        """Carry out a stop in stepped time though no state comes: perhaps time passes by itself, and the robot goes on.
+
+        A position, or a motion that was sent as a whole, rests by itself; where in it the robot is, nobody knows.
+        """
         patience = self._period if self._helpless else _STALLED
         if not self.armed or self.state.rung[0] < STOP or now - max(self._acted, self._stopped) <= patience:
             return
@@ -257,7 +260,10 @@ class GuardedStream:
         if not self._helpless:
             self._helpless = True
             self._last_resort(f"no new state came within {_STALLED:g} s after a stop")
-        self._judge(None)
+        if self.guard.mode == "position" or self._lookout.told() is not None:
+            self._leave(Event.SILENCE)
+        else:
+            self._judge(None)
 
     def _look(self, now: float) -> None:
         timing = self._lookout.timing(self._since(now), now)

@@ -1,3 +1,4 @@
+import re
 import signal
 
 import numpy as np
@@ -5,8 +6,9 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from ros_bench import bench, punctual
+from ros_bench import bench, fastest, punctual
 from ros_policies import resolved_rate
+from std_srvs.srv import Trigger
 
 from isthmus.artifact import Artifact
 from isthmus.recording import read_trace
@@ -109,6 +111,31 @@ def test_policy_that_dies_in_motion_is_braked_for(task, policy_file, goal, numbe
             nodes.policy.send(signal.SIGCONT)
             nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")
             assert not nodes.link.executed
+
+
+def test_a_start_that_waited_in_a_sleeping_process_is_not_carried_out_after_a_stop(task, policy_file, goal):
+    with bench(policy_file, clock="wall", simulator={}) as nodes:
+        ready(nodes, task, goal)
+        nodes.arm()
+        client = nodes.link._node.create_client(Trigger, "policy/start")
+        nodes.wait(client.service_is_ready, "policy/start")
+        nodes.policy.send(signal.SIGSTOP)
+        nodes.link.spin(1.0)
+        asked = client.call_async(Trigger.Request())
+        nodes.link.spin(0.5)
+        nodes.link.trigger("guard/stop")
+        nodes.wait(lambda: nodes.link.status["armed"] == "false", "the stop")
+        nodes.link.insist(lambda: nodes.link.trigger("guard/reset"), 10.0)
+        nodes.arm()
+        nodes.link.forget()
+        nodes.policy.send(signal.SIGCONT)
+        nodes.wait(asked.done, "the answer")
+        assert re.fullmatch(
+            r"policy/start refused: this process did not run for \d+\.\d s, and what was asked meanwhile may come late; .*",
+            asked.result().message,
+        )
+        nodes.link.spin(1.0)
+        assert max(map(fastest, nodes.link.states.values())) < 0.01
 
 
 @punctual

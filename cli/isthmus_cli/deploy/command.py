@@ -245,10 +245,22 @@ def _start(graph: Any, inputs: Iterable[str]) -> None:
         graph.link.until(
             lambda name=name: f"input.{name}" in graph.link.status, _ACCEPT, f"the policy has not accepted input {name!r}; see its log"
         )
+    link, before = graph.link, graph.link.status.get("arming", "")
     if not graph.shadow:
-        graph.link.insist(graph.link.arm, _ACCEPT)
-    graph.link.insist(lambda: graph.link.trigger("policy/start"), _ACCEPT)
+        link.insist(link.arm, _ACCEPT, unless=lambda: _latched(link))
+        link.until(lambda: _armed(link) not in ("", before), _ACCEPT, "the guard does not say that it is armed")
+    own = _armed(link)  # what somebody else stops, resets or arms meanwhile is not started from here
+    link.insist(lambda: link.trigger("policy/start"), _ACCEPT, unless=lambda: _latched(link) or _armed(link) != own)
     say("started; decisions go to policy/shadow, nothing is commanded; Ctrl-C stops" if graph.shadow else "armed and started; Ctrl-C stops")
+
+
+def _latched(link: Any) -> bool:
+    return bool(link.status.get("rung") == "stop")
+
+
+def _armed(link: Any) -> str:
+    """Name of the arming that counts; "" if the guard is not armed."""
+    return str(link.status.get("arming", "")) if link.status.get("armed") == "true" else ""
 
 
 def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, prefix: str, *, shadow: bool) -> None:

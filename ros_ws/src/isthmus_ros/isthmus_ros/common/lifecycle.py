@@ -10,13 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+
+from isthmus_ros.common.sleep import LOOK, Sleep
 
 __all__ = ["CarefulNode", "without_numbers"]
 
 _EARLY = 5.0  # s after it was configured in which a node that cannot be activated yet is nothing to worry about: launchers try again
 _NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?")  # no part of a name
-_MOST = 1000  # entries of a request
+_MOST = 100  # entries of a request
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -36,6 +39,8 @@ class CarefulNode(LifecycleNode):
         super().__init__(name)
         self._said: dict[str, str] = {}
         self._early = 0.0  # until then
+        self._sleep = Sleep()
+        self.create_timer(LOOK, self._sleep.look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def create_service(self, srv_type: Any, srv_name: str, callback: Callable[[Any, Any], Any], **options: Any) -> Any:
         """As rclpy's, with requests that are refused where they are too long or cannot be understood."""
@@ -127,15 +132,21 @@ class CarefulNode(LifecycleNode):
         else:
             log.fatal(state)
 
-    def serve(self, kind: Any, name: str, action: Callable[[Any], str]) -> None:
+    def serve(self, kind: Any, name: str, action: Callable[[Any], str], *, begins: bool = False) -> None:
         """Offer a service; `action` takes the request and returns why it is refused, "" if it is done. A ValueError refuses too.
 
         Who asks is answered each time; the log has a line of every call that is done, and of a refusal that is repeated one.
+
+        Args:
+            kind: of the service.
+            name: of the service.
+            action: what it does.
+            begins: it leads to motion, unless the request has `data` that is false: refused where it may have waited for a process that was asleep.
         """
 
         def answer(request: Any, response: Any) -> Any:
             try:
-                refusal = action(request)
+                refusal = (self._sleep.problem if begins and getattr(request, "data", True) else "") or action(request)
             except ValueError as error:
                 refusal = str(error)
             response.success = not refusal
@@ -157,6 +168,7 @@ class CarefulNode(LifecycleNode):
             problem = f"cannot {name}{' yet' if early else ''}: {error}"
         except Exception:
             problem, level = f"cannot {name}: {traceback.format_exc()}", "fatal"
+        self._sleep.excuse()
         self._say_trial(name, problem, level)
         return _FAILURE if problem else _SUCCESS
 

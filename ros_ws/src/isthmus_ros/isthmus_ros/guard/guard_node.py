@@ -83,9 +83,9 @@ class GuardNode(CarefulNode):
         self.create_timer(_STATUS, self.published, clock=self._steady)
         self.create_timer(_LOOK_ROUND, self._look_round, clock=self._steady)
         self.create_timer(_TICK, self._feel, clock=self._steady)
-        self.serve(SetBool, "guard/arm", lambda request: self._ready().arm() if request.data else self._ready().disarm())
+        self.serve(SetBool, "guard/arm", lambda request: self._ready().arm() if request.data else self._ready().disarm(), begins=True)
         for name in ("hold", "stop", "reset"):
-            self.serve(Trigger, f"guard/{name}", functools.partial(self._serve, name))
+            self.serve(Trigger, f"guard/{name}", functools.partial(self._serve, name), begins=name == "reset")
 
     def configure(self) -> None:
         """Read the contract and check it against the robot; create the publishers."""

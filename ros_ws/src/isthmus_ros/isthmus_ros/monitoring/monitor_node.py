@@ -56,6 +56,7 @@ class MonitorNode(CarefulNode):
         self._robot: Robot | None = None
         self._inputs: InputTopics | None = None
         self._doubled: DoubledJoints | None = None
+        self._action = ""  # at a violation
         self._acted = -1  # the motion in which something had to be said or done
         self._due = False  # the guard has not been called yet
         self._service: Any = None
@@ -87,6 +88,7 @@ class MonitorNode(CarefulNode):
         topic = str(self.resolve_topic_name(wire.joined(self.get_namespace(), robot.ros.state_topic)))
         self._doubled = doubled_joints(self, topic, named_joints(robot, prefix))
         self._owned.append(self._doubled.close)
+        self._action = action
         if action in _SERVICES:
             self._service = self.create_client(Trigger, _SERVICES[action])
             self._owned.append(functools.partial(self.destroy_client, self._service))
@@ -140,6 +142,7 @@ class MonitorNode(CarefulNode):
         values = {
             "specification": str(watch.formula),
             "verdict": word,
+            "on_violation": self._action,
             "robustness.low": f"{known.low:.17g}",
             "robustness.high": f"{known.high:.17g}",
             "monitored_motion": str(watch.motion),

@@ -6,9 +6,8 @@ and `policy/stop` ends it.
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -67,8 +66,8 @@ class PolicyNode(CarefulNode):
         self.create_timer(0.1, self.published, clock=steady)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         self.create_timer(_LOOK, self._look, clock=steady)
-        for service, action in (("policy/start", self._start), ("policy/stop", self._stop)):
-            self.serve(Trigger, service, functools.partial(_ignoring_request, action))
+        self.serve(Trigger, "policy/start", lambda request: self._start(), begins=True)
+        self.serve(Trigger, "policy/stop", lambda request: self._stop())
 
     def rest(self) -> bool:
         """Brake to standstill through the guard; True once nothing is asked for any more."""
@@ -221,10 +220,6 @@ class PolicyNode(CarefulNode):
     def _refuse_motion(self, motion: Motion) -> None:
         if motion.moving:
             raise ValueError(f"the policy is in state {motion.state}; call policy/stop and wait for standstill")
-
-
-def _ignoring_request(action: Callable[[], str], request: Any) -> str:
-    return action()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,12 +14,13 @@ _SILENCE = 1.0  # s without a word of monitor_node, which speaks ten times a sec
 
 
 class Watcher:
-    """Whether `monitor_node` speaks, which it does once it knows what to watch."""
+    """Whether a `monitor_node` speaks that may end a motion, which it does once it knows what to watch."""
 
     def __init__(self, node: Any, period: float) -> None:
         """Listen for `node`, which looks every `period` seconds."""
         self._most = round(_SILENCE / period)
-        self._looks: int | None = None  # since its last word; None before the first
+        self._looks: int | None = None  # since its last word; None before the second, as the first may be an old one that was kept
+        self._words = 0
         node.create_subscription(DiagnosticArray, "monitor/status", self._hear, wire.LATCHED)
 
     def look(self) -> str:
@@ -40,5 +41,7 @@ class Watcher:
         )
 
     def _hear(self, message: Any) -> None:
-        if any(status.name == "monitor" for status in message.status):
-            self._looks = 0
+        for status in message.status:
+            if status.name == "monitor" and any(pair.key == "on_violation" and pair.value != "report" for pair in status.values):
+                self._words += 1
+                self._looks = 0 if self._words > 1 else None

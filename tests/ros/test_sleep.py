@@ -1,0 +1,50 @@
+"""A process that was asleep must not carry out what waited for it. On e253566 a `policy/start` outlived a stop, a reset and an arming."""
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from isthmus_ros.common.sleep import LOOK, Sleep
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def slept(seconds):
+    clock = Clock()
+    sleep = Sleep(clock)
+    for _ in range(10):
+        clock.now += LOOK
+        sleep.look()
+    assert sleep.problem == ""
+    clock.now += seconds
+    return clock, sleep
+
+
+def test_a_late_look_is_no_sleep():
+    _, sleep = slept(0.4)
+    assert sleep.problem == ""
+
+
+@pytest.mark.parametrize("looked", [False, True], ids=["the request comes first", "a look comes first"])
+def test_after_a_sleep_nothing_begins_for_a_while(looked):
+    clock, sleep = slept(6.0)
+    if looked:
+        sleep.look()
+    assert sleep.problem == "this process did not run for 6.0 s, and what was asked meanwhile may come late; ask again in 4.0 s"
+    clock.now += 0.45
+    assert sleep.problem.endswith("ask again in 3.5 s")
+    for _ in range(75):
+        clock.now += LOOK
+        sleep.look()
+    assert sleep.problem == ""
+
+
+def test_who_was_busy_has_not_slept():
+    _, sleep = slept(6.0)
+    sleep.excuse()
+    assert sleep.problem == ""
