@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import mujoco
@@ -22,8 +23,9 @@ from mujoco.batch import Batch
 
 from isthmus_evidence.results import Results
 from isthmus_sim.identification.fit import FitOptions
+from isthmus_sim.identification.held_out import split
 from isthmus_sim.identification.identify import Identification, identify
-from isthmus_sim.identification.inverse import inverse_dynamics
+from isthmus_sim.identification.inverse import effort_left, inverse_dynamics
 from isthmus_sim.identification.logs import Log, quality
 from isthmus_sim.identification.mechanism import Servo, find_target
 from isthmus_sim.identification.problem import ParameterFile, Problem, Unknown, make_problem, open_logs
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument("--go2", type=Path, help="folder with go2.xml and log.csv")
     parser.add_argument("--tx40", type=Path, help="folder with tx40.urdf and log.csv")
     parser.add_argument("--starts", type=int, default=4)
+    parser.add_argument("--coverage", type=int, metavar="SEEDS", help="how often the intervals hold the truth, over seeds of the noise")
     arguments = parser.parse_args()
     record = Results(arguments.record) if arguments.record else None
 
@@ -94,7 +97,9 @@ def main() -> None:
         tell("Unitree Go2, legs in the air", go2(arguments.go2))
     if arguments.tx40:
         tell("Stäubli TX40, closed form", tx40(arguments.tx40))
-    if not (arguments.go2 or arguments.tx40):
+    if arguments.coverage:
+        tell(f"arm, {arguments.coverage} seeds of noise", coverage(arguments.coverage))
+    if not (arguments.go2 or arguments.tx40 or arguments.coverage):
         tell("arm, 13 parameters", arm(arguments.starts))
         tell("arm, delay frozen at 0", frozen_delay())
 
@@ -104,8 +109,8 @@ def text(values: dict[str, float], dt: float) -> str:
     return MODEL.format(**values, dt=dt, i2=0.01 * values["m2"] / NOMINAL["m2"], i3=0.005 * values["m3"] / NOMINAL["m3"])
 
 
-def log(seed: int, dt: float = 0.0005) -> Log:
-    """A recording of the true arm, which a controller moves along sines."""
+def log(seed: int, noise: int = 0, dt: float = 0.0005) -> Log:
+    """A recording of the true arm, which a controller moves along sines; `noise` is the seed of the noise alone."""
     generator = np.random.default_rng(seed)
     model = mujoco.MjModel.from_xml_string(text(TRUTH, dt))
     data = mujoco.MjData(model)
@@ -127,11 +132,11 @@ def log(seed: int, dt: float = 0.0005) -> Log:
             mujoco.mj_step(model, data)
     step = 2 * np.pi / 2**14
     position = np.round(np.array(positions) / step) * step
-    velocity = np.array(velocities) + generator.normal(0, 0.02, (len(moments), 3))
+    velocity = np.array(velocities) + np.random.default_rng([seed, noise]).normal(0, 0.02, (len(moments), 3))
     return Log(f"log{seed}", moments, JOINTS, position, velocity, mode="effort", command_time=moments, command=np.array(commands))
 
 
-def arm_problem(*, delay: bool = True) -> tuple[Problem, np.ndarray]:
+def arm_problem(*, delay: bool = True, noise: int = 0) -> tuple[Problem, np.ndarray]:
     """The problem, and the truth in its order."""
     unknown = [Unknown(QUANTITIES[key[0]].format(key[1]), *BOUNDS.get(key, BOUNDS.get(key[0], (0, 1)))) for key in TRUTH]
     truth = list(TRUTH.values())
@@ -141,7 +146,7 @@ def arm_problem(*, delay: bool = True) -> tuple[Problem, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "arm.xml"
         path.write_text(text(NOMINAL, 0.001), encoding="utf-8")
-        return make_problem(find_target(str(path)), ParameterFile(tuple(unknown)), [log(seed) for seed in range(3)]), np.array(truth)
+        return make_problem(find_target(str(path)), ParameterFile(tuple(unknown)), [log(seed, noise) for seed in range(3)]), np.array(truth)
 
 
 def arm(starts: int) -> dict[str, object]:
@@ -162,6 +167,33 @@ def arm(starts: int) -> dict[str, object]:
         "sets": found.sets,
         "rollouts_against_bare_batch": round(against_bare(problem), 2),
     } | held(found)
+
+
+def coverage(seeds: int) -> dict[str, object]:
+    """How often the 95 % intervals hold the truth, and how far predictions of 0.4 s are from those with the true parameters."""
+    inside, shares, ratios = [], [], []
+    for noise in range(seeds):
+        problem, truth = arm_problem(noise=noise)
+        found = identify(problem, FitOptions(1), threads=1)
+        inside.append((found.known.low <= truth) & (truth <= found.known.high))
+        shares.append(100 * np.abs(found.known.values - truth) / (problem.high - problem.low))
+        held, position = held_out_problem(problem), {"position": np.ones(3)}
+        windows, rollouts = cut_windows(held.logs, position, 0.4), Rollouts(held, threads=1)
+        errors = rollouts.residual(windows, np.stack([found.known.values, truth]), rollouts.starts(windows))
+        fitted, true = np.sqrt((errors**2).mean(axis=(1, 2, 3)))
+        ratios.append(fitted / true)
+        print(f"seed {noise}: {inside[-1].sum()} of {len(truth)} intervals, prediction {ratios[-1]:.3f} times the truth's", flush=True)
+    return {
+        "mean_error_percent_of_range": round(float(np.mean(shares)), 3),
+        "worst_error_percent_of_range": round(float(np.max(shares)), 3),
+        "intervals_that_hold_the_truth_percent": round(100 * float(np.mean(inside)), 1),
+        "held_out_0.4_s_against_truth": round(float(np.max(ratios)), 3),
+    }
+
+
+def held_out_problem(problem: Problem) -> Problem:
+    """With the last fifths of the logs, which are not fitted."""
+    return replace(problem, logs=tuple(split(problem.logs)[1]))
 
 
 def frozen_delay() -> dict[str, object]:
@@ -213,7 +245,7 @@ def go2(folder: Path) -> dict[str, object]:
         kind: {name: Channel(f"{prefix}_{joint}") for name, joint in zip(names, joints, strict=True)}
         for kind, prefix in (("position", "q"), ("position_command", "target"))
     }
-    bounds = {"damping": (0.0, 3.0), "frictionloss": (0.0, 3.0), "gain": (0.5, 2.0)}
+    bounds = {"damping": (0.0, 3.0), "frictionloss": (0.0, 3.0), "gain": (0.5, 2.0), "armature": (0.0, 0.2)}
     unknown = [Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in bounds.items()]
     file = ParameterFile(
         (*unknown, Unknown("action_delay", 0.0, 0.05)), signals=Signals(Channel("time"), columns), servo={"": Servo(20.0, 1.5)}
@@ -239,30 +271,50 @@ def go2(folder: Path) -> dict[str, object]:
         "verdict_of_action_delay": words["action_delay"],
         "chi2_dof": round(found.linear.chi2, 1),
         "cpu_seconds": round(seconds, 1),
+        "calibration_written": not found.objections,
         "objections": list(found.objections),
+        "named_first": found.suspects[0].effect if found.suspects else "",
     }
 
 
 def tx40(folder: Path) -> dict[str, object]:
-    """Frictions, rotor inertias and offsets of the four joints that are not coupled, in closed form."""
+    """Frictions, rotor inertias and offsets of the four joints that are not coupled, in closed form; efforts of the unseen last fifth."""
     names = [f"joint_{number}" for number in range(1, 7)]
     columns = {
         kind: {name: Channel(f"{prefix}{number}") for number, name in enumerate(names, 1)}
         for kind, prefix in (("position", "q"), ("effort", "tau"))
     }
     bounds = {"damping": (0.0, 20.0), "frictionloss": (0.0, 20.0), "armature": (0.0, 1.0)}
-    file = ParameterFile(
-        tuple(Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in bounds.items()),
-        signals=Signals(Channel("t"), columns),
-    )
+    law = {"stiction": (0.0, 20.0), "load_friction": (0.0, 0.9)}
     target = find_target(str(folder / "tx40.urdf"))
-    problem = make_problem(target, file, open_logs([folder / "log.csv"], file, target))
-    found = inverse_dynamics(problem)
-    assert found is not None
-    shown = [index for index, name in enumerate(problem.names) if name.split(".")[0] in names[:4]]
-    rows = {problem.names[index]: f"{found.values[index]:.3g} ± {found.sd[index]:.2g}" for index in shown}
-    left = {name: f"{left:.3g} of {whole:.3g}" for name, left, whole in zip(names, found.residual, found.effort, strict=True)}
-    return {"found": rows, "effort_left_rms": left}
+    solved = []
+    for unknown in (bounds, bounds | law):
+        file = ParameterFile(
+            tuple(Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in unknown.items()),
+            signals=Signals(Channel("t"), columns),
+        )
+        ((first,), (last,)) = split(open_logs([folder / "log.csv"], file, target))
+        problem = make_problem(target, file, [first])
+        found = inverse_dynamics(problem)
+        assert found is not None
+        solved.append((problem, found, *effort_left(replace(problem, logs=(last,)), found)))
+    (problem, found, left, whole), (*_, richer, _) = solved
+    rows = {
+        name: f"{value:.3g} ± {sd:.2g}"
+        for name, value, sd in zip(problem.names, found.values, found.sd, strict=True)
+        if name.split(".")[0] in names[:4]
+    }
+    rows |= {
+        f"{name}, effort offset": f"{value:.3g} ± {sd:.2g}"
+        for name, value, sd in zip(names[:4], found.offsets[:4], found.offset_sd[:4], strict=True)
+    }
+    return {
+        "found": rows,
+        "unseen_effort_left_rms": {name: f"{one:.3g} of {all_:.3g}" for name, one, all_ in zip(names, left, whole, strict=True)},
+        "unseen_effort_left_rms_with_stiction_and_load_friction": {
+            name: f"{one:.3g} of {all_:.3g}" for name, one, all_ in zip(names, richer, whole, strict=True)
+        },
+    }
 
 
 if __name__ == "__main__":

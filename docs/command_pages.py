@@ -26,6 +26,7 @@ _COMMANDS = (
     "script",
     "eval",
     "identify",
+    "identify design",
     "calibrations",
     "view",
     "deploy",

@@ -161,12 +161,13 @@ def identified(rows: list[Row]) -> list[str]:
     lines = []
     for row in rows:
         for name, value in row.items():
-            if name in ("what", "concerns", "made", "found", "effort_left_rms", "objections"):
+            if name in ("what", "concerns", "made", "objections"):
                 continue
-            shown = " → ".join(map(str, value)) if isinstance(value, list) else str(value)
-            lines.append((row["what"], name.replace("_", " "), shown))
-        lines += [(row["what"], f"`{name}`", value) for name, value in row.get("found", {}).items()]
-        lines += [(row["what"], f"effort left at {name}, rms", value) for name, value in row.get("effort_left_rms", {}).items()]
+            words = name.replace("_", " ")
+            if isinstance(value, dict):
+                lines += [(row["what"], f"`{key}`" if name == "found" else f"{words}, {key}", str(cell)) for key, cell in value.items()]
+                continue
+            lines.append((row["what"], words, " → ".join(map(str, value)) if isinstance(value, list) else str(value)))
     return table(("recording", "", ""), lines)
 
 

@@ -1,6 +1,6 @@
-"""An excitation for `isthmus deploy excitation.isthmus --explore`: two sines per joint, under the limits of the task `reach`.
+"""An excitation by hand for `isthmus deploy excitation.isthmus --explore`: two sines per joint, under the limits of the task `reach`.
 
-`python examples/excitation.py` writes `excitation.isthmus`. Which sines tell most about the parameters you are after is up to you.
+`python examples/excitation.py` writes `excitation.isthmus`. Which sines tell most, `isthmus identify design` finds.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ _COMMANDS = {
     ),
     "identify": (
         "isthmus_cli.identify.command:Identify",
-        "fit a model to recordings of a robot: isthmus identify TARGET --log FILE --out DIR",
+        "fit a model to recordings of a robot: isthmus identify TARGET --log FILE --out DIR; what to record: isthmus identify design TARGET",
     ),
     "calibrations": (
         "isthmus_cli.identify.calibrations:Calibrations",
@@ -69,6 +69,10 @@ _TRAIN = {
         "isthmus_cli.train.npc:TrainNpc",
         "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks, navigate and dodge",
     ),
+}
+_TWO_WORDS = {
+    "robots import": ("isthmus_cli.robots:ImportRobot", ""),
+    "identify design": ("isthmus_cli.identify.design:DesignExcitation", ""),
 }
 _EXTRAS = {
     "mujoco": "sim",
@@ -128,9 +132,8 @@ def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], wh
         raise ValueError(f"unknown {what} {name!r}; {strict.suggest(name, known)}")
     if name == "train":
         return _dispatch(rest, f"{path} {name}", _TRAIN, "algorithm")
-    if words[:2] == ["robots", "import"]:
-        name, rest = "robots import", words[2:]
-        known = {**known, name: ("isthmus_cli.robots:ImportRobot", "")}
+    if (two := " ".join(words[:2])) in _TWO_WORDS:
+        name, rest, known = two, words[2:], _TWO_WORDS
     module, attribute = known[name][0].split(":")
     return _perform(_parse(getattr(importlib.import_module(module), attribute), f"{path} {name}", rest), f"{path} {name}", rest)
 

@@ -18,7 +18,7 @@ from isthmus.records import Array
 from isthmus.robot import Robot
 from isthmus_sim.scene import Body, Hinge, Scene
 
-__all__ = ["Parameter", "cannot_express", "parameter_rows", "parameter_table", "urdf_dynamics"]
+__all__ = ["Parameter", "cannot_express", "joint_parameters", "parameter_rows", "parameter_table", "urdf_dynamics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,20 @@ def parameter_table(robot: Robot, scene: Scene) -> Mapping[str, Parameter]:
         Parameter("action_lag", "s", robot.command_lag, 0.0, 0.5, "time constant with which the drives follow a command"),
     )
     return {parameter.name: parameter for parameter in (*plain, *path, *_joint_parameters(robot), *_body_parameters(scene))}
+
+
+def joint_parameters(name: str, damping: float, friction: float, armature: float, *, slides: bool) -> list[Parameter]:
+    """Friction and rotor inertia of a joint, with their nominal values in SI units."""
+    force, mass, way = ("N", "kg", "m") if slides else ("N*m", "kg*m^2", "rad")
+    largest = max(50.0, 10 * friction)
+    return [
+        Parameter(f"{name}.damping", f"{force}*s/{way}", damping, 0.0, max(50.0, 10 * damping), f"viscous friction of {name}"),
+        Parameter(f"{name}.frictionloss", force, friction, 0.0, largest, f"dry (Coulomb) friction of {name}"),
+        Parameter(f"{name}.stiction", force, 0.0, 0.0, largest, f"how much higher the dry friction of {name} is at rest (Stribeck)"),
+        Parameter(f"{name}.stribeck_velocity", f"{way}/s", 0.1, 1e-3, 10.0, f"speed at which the stiction of {name} is gone but for 1/e"),
+        Parameter(f"{name}.load_friction", "1", 0.0, 0.0, 0.9, f"share of the torque of the drive of {name} that is dry friction"),
+        Parameter(f"{name}.armature", mass, armature, 0.0, max(2.0, 10 * armature), f"rotor inertia of {name}"),
+    ]
 
 
 def parameter_rows(table: Mapping[str, Parameter], parameters: Mapping[str, Array] | None, count: int) -> dict[str, Array]:
@@ -128,17 +142,12 @@ def _joint_parameters(robot: Robot) -> list[Parameter]:
     parameters = []
     for joint in robot.joints:
         name = joint.name
-        force, mass, way = ("N", "kg", "m") if joint.type == "prismatic" else ("N*m", "kg*m^2", "rad")
         damping, friction = dynamics.get(name, (0.0, 0.0))
-        parameters += [
-            Parameter(f"{name}.damping", f"{force}*s/{way}", damping, 0.0, max(50.0, 10 * damping), f"viscous friction of {name}"),
-            Parameter(f"{name}.frictionloss", force, friction, 0.0, max(50.0, 10 * friction), f"dry (Coulomb) friction of {name}"),
-            Parameter(f"{name}.armature", mass, joint.servo.armature, 0.0, max(2.0, 10 * joint.servo.armature), f"rotor inertia of {name}"),
-            Parameter(f"{name}.gain", "1", 1.0, 0.01, 10.0, f"factor on the servo gains of {name}"),
-        ]
+        parameters += joint_parameters(name, damping, friction, joint.servo.armature, slides=joint.type == "prismatic")
+        parameters.append(Parameter(f"{name}.gain", "1", 1.0, 0.01, 10.0, f"factor on the servo gains of {name}"))
         fastest = joint.servo.no_load_speed
         if math.isfinite(fastest):
-            low, high = fastest / 10, fastest * 10
+            low, high, way = fastest / 10, fastest * 10, "m" if joint.type == "prismatic" else "rad"
             parameters.append(
                 Parameter(f"{name}.no_load_speed", f"{way}/s", fastest, low, high, f"speed at which the motor of {name} has no torque")
             )

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sim"))
-from arm_logs import EFFORTS, NAMES, NOMINAL, TRUTH, model_text, simulate, unknown, write_csv
+from arm_logs import EFFORTS, NAMES, NOMINAL, SERVOS, TRUTH, model_text, simulate, unknown, write_csv
 
 import isthmus_sim
+from isthmus.artifact import Artifact
 from isthmus.kinds.excitation import MultiSine, excitation_artifact
 from isthmus.signals import Signal
 from isthmus_bringup.plan import plan
@@ -175,3 +176,22 @@ def test_a_simulated_robot_over_ros_has_the_values(tmp_path):
     assert robot.parameters["parameters"] == ["payload:=1"]
     with pytest.raises(ValueError, match="goes with --sim"):
         calibrated_plan(planned, path, False)
+
+
+def test_a_designed_excitation_is_a_policy_file(folder, capsys):
+    (folder / "servos.xml").write_text(model_text(NOMINAL, SERVOS))
+    (folder / "few.yaml").write_text(unknown("d1", "f1"))
+    words = ["identify", "design", str(folder / "servos.xml"), "--parameters", str(folder / "few.yaml"), "--duration", "4", "--rounds", "1"]
+    assert main([*words, "--out", str(folder / "motion")]) == 2
+    assert "give --velocity and --acceleration" in capsys.readouterr().err
+    assert not (folder / "motion").exists()
+    assert main([*words, "--velocity", "2", "--acceleration", "20", "--out", str(folder / "motion")]) == 0
+    assert "IDENTIFIED" in capsys.readouterr().out
+    policy = Artifact.load(folder / "motion" / "excitation.isthmus").policy()
+    assert policy.contract.action.elements == ("j1", "j2")
+    assert policy.excitation.duration == 4
+    expected = json.loads((folder / "motion" / "design.json").read_text())
+    assert 0 < expected["expected_sd"]["j1.damping"] < 0.04
+    table = np.loadtxt(folder / "motion" / "validation.csv", delimiter=",", skiprows=1)
+    assert table.shape == (800, 3)
+    assert np.abs(table[:, 1:]).max() > 0.2

@@ -36,8 +36,12 @@ def model_text(values, actuators=MOTORS):
     return MODEL.format(**values, i2=0.005 * values["m2"] / NOMINAL["m2"], actuators=actuators)
 
 
-def simulate(values=TRUTH, *, actuators=MOTORS, seconds=6.0, delay=2, seed=0, still=False, scale=1.0, friction=None):
-    """Time, positions and commands of an arm that follows sines, at 100 Hz; the delay is in samples, encoders have 14 bit."""
+def simulate(values=TRUTH, *, actuators=MOTORS, seconds=6.0, delay=2, seed=0, still=False, scale=1.0, friction=None, dry=None, stand=None):
+    """Time, positions and commands of an arm that follows sines, at 100 Hz; the delay is in samples, encoders have 14 bit.
+
+    `friction` is a force of positions and velocities beside the model's, `dry` the size of its dry friction by velocities,
+    `stand` how the base accelerates along x by time.
+    """
     generator = np.random.default_rng(seed)
     model = mujoco.MjModel.from_xml_string(model_text(values, actuators))
     data = mujoco.MjData(model)
@@ -62,6 +66,10 @@ def simulate(values=TRUTH, *, actuators=MOTORS, seconds=6.0, delay=2, seed=0, st
             data.ctrl[:] = commands[max(index - delay, 0)] * scale
             if friction is not None:
                 data.qfrc_applied[:] = friction(data.qpos, data.qvel)
+            if stand is not None:
+                model.opt.gravity[0] = -stand(data.time)
+            if dry is not None:
+                model.dof_frictionloss[:] = dry(data.qvel)
             mujoco.mj_step(model, data)
     step = 2 * np.pi / 2**14
     return time, np.round(np.array(positions) / step) * step, np.array(commands)

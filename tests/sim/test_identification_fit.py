@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from arm_logs import EFFORTS, NAMES, NOMINAL, SERVOS, TARGETS, TRUTH, model_text, simulate, unknown, write_csv
+from arm_logs import EFFORTS, NAMES, NOMINAL, SERVOS, SIGNALS, TARGETS, TRUTH, model_text, simulate, unknown, write_csv
 
 from isthmus_sim.identification.calibration import calibration_randomization, load_calibration, save_calibration
 from isthmus_sim.identification.fit import FitOptions
+from isthmus_sim.identification.held_out import split
 from isthmus_sim.identification.identify import identify
+from isthmus_sim.identification.inverse import effort_left
 from isthmus_sim.identification.mechanism import find_target
 from isthmus_sim.identification.problem import make_problem, open_logs, read_parameter_file
 from isthmus_sim.identification.trees import groups
@@ -81,6 +83,28 @@ def test_positions_without_any_torque_find_friction_and_delay(tmp_path):
     assert found.objections == ()
 
 
+def test_currents_tell_what_an_ampere_is_worth(tmp_path):
+    time, position, command = simulate(seconds=6.0, delay=0)
+    log = write_csv(tmp_path / "log.csv", time + 0.005, position, command / np.array([25.0, 8.0]))  # in the middle of its period
+    text = SIGNALS.replace("signals:", "signals:\n  current: {j1: u1, j2: u2}") + unknown("d1", "f1", "d2", "f2", delay=False)
+    text += "  j1.drive_gain: [10, 60]\n  j2.drive_gain: [2, 30]\n"
+    problem = problem_of(tmp_path, text, [log], nominal={**TRUTH, "d1": 0.4, "f2": 0.1})
+    assert problem.nominal[-2:].tolist() == [35.0, 16.0]
+    assert problem.units[-1] == "N*m/A"
+    found = identify(problem, ALONE, threads=1)
+    np.testing.assert_allclose(found.known.values[-2:], [25.0, 8.0], rtol=0.02)
+
+
+def test_efforts_of_an_unseen_part_are_predicted_in_closed_form(efforts):
+    _, problem, found = efforts
+    last = replace(problem, logs=tuple(split(problem.logs)[1]))
+    left, whole = effort_left(last, found.inverse)
+    nominal = replace(found.inverse, values=problem.nominal, offsets=np.zeros(2))
+    assert (left < 0.1 * whole).all()
+    assert (left < 0.5 * effort_left(last, nominal)[0]).all()
+    assert (np.abs(found.inverse.offsets) < 4 * found.inverse.offset_sd + 0.05).all()
+
+
 def test_a_joint_that_stands_still_is_not_identifiable(tmp_path):
     stiff = SERVOS.replace('kp="20" kv="1"', 'kp="20000" kv="300"')
     log = write_csv(tmp_path / "log.csv", *simulate(seconds=6.0, still=True, actuators=stiff, delay=0))
@@ -91,6 +115,18 @@ def test_a_joint_that_stands_still_is_not_identifiable(tmp_path):
     assert words["j1.damping"] == "IDENTIFIED"
     assert words["j2.damping"] == "NOT IDENTIFIABLE"
     assert any("j2.damping" in sentence for sentence in found.weak)
+
+
+def test_zero_is_an_answer_where_nothing_less_is_possible_and_a_chosen_bound_is_none(tmp_path):
+    time, position, command = simulate(actuators=SERVOS, seconds=6.0, delay=0)
+    log = write_csv(tmp_path / "log.csv", time[:-1], position[1:], command[:-1])  # the robot moves before it is told to
+    text = TARGETS + "unknown: {j1.damping: [0, 0.2], j1.frictionloss: [0, 2], action_delay: [0, 0.05]}\n"
+    found = identify(problem_of(tmp_path, text, [log], actuators=SERVOS, nominal={**TRUTH, "d1": 0.1, "f1": 0.1}), ALONE, threads=1)
+    assert found.known.at_zero.tolist() == [False, False, True]
+    assert found.known.at_bound.tolist() == [True, False, False]
+    assert found.known.verdicts[::2] == ("NOT IDENTIFIABLE", "WEAK")
+    assert any("action_delay ended at 0" in sentence for sentence in found.weak)
+    assert [sentence.split()[0] for sentence in found.objections if "sits on a bound" in sentence] == ["j1.damping"]
 
 
 def test_a_log_of_another_robot_is_not_calibrated(tmp_path):
@@ -120,6 +156,7 @@ def stribeck(position, velocity):
         ({"scale": np.array([1.0, 0.93]), "delay": 0}, unknown("d1", "d2", "f1", "f2", delay=False), "weak motor of j2"),
         ({"delay": 0, "friction": stribeck}, unknown(delay=False), "friction law of j2"),
         ({"delay": 0, "friction": lambda q, v: np.array([0.15 * np.sin(24 * q[0]), 0.0])}, unknown(delay=False), "cogging of j1"),
+        ({"delay": 0, "stand": lambda t: 0.4 * np.sin(5.0 * t)}, unknown(delay=False), "moving stand"),
     ],
 )  # fmt: skip
 def test_what_the_model_misses_is_named_first(tmp_path, more, text, wanted):
@@ -135,7 +172,7 @@ def test_what_the_model_misses_is_named_first(tmp_path, more, text, wanted):
 def test_a_parameter_that_changes_nothing_is_an_error(tmp_path):
     log = write_csv(tmp_path / "log.csv", *simulate(seconds=4.0))
     problem = problem_of(tmp_path, EFFORTS + unknown("d1") + "  payload.x: [-0.1, 0.1]\n", [log])
-    with pytest.raises(ValueError, match=r"parameter 'payload\.x' changes nothing"):
+    with pytest.raises(ValueError, match=r"parameter 'payload\.x' is NOT IDENTIFIABLE: it changes nothing"):
         identify(problem, ALONE, threads=1)
 
 
@@ -185,3 +222,15 @@ def test_priors_count(efforts, tmp_path):
 def read_prior(folder):
     (folder / "prior.yaml").write_text("unknown: {j1.damping: [0, 2]}\nprior: {j1.damping: {mean: 0.9, sd: 0.00001}}\n")
     return read_parameter_file(folder / "prior.yaml").prior["j1.damping"]
+
+
+def test_a_robot_that_rests_in_the_end_is_held_out_in_motion(efforts):
+    _, problem, _ = efforts
+    (log,) = problem.logs
+    end, count = log.time[-1], 400
+    time = np.concatenate([log.time, end + log.period * np.arange(1, count + 1)])
+    resting = replace(log, time=time, position=np.concatenate([log.position, np.tile(log.position[-1], (count, 1))]))
+    (fitted,), (tested,) = split([resting])
+    assert fitted.time[-1] == pytest.approx(0.8 * (end + 0.5), abs=0.02)
+    assert tested.time[-1] == pytest.approx(end + 0.5, abs=0.05)
+    assert [part.time[-1] for part in split([log])[0]] == [pytest.approx(0.8 * end, abs=0.02)]

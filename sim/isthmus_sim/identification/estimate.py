@@ -18,11 +18,12 @@ from isthmus_sim.identification.fit import Fit
 from isthmus_sim.identification.linear import Linear
 from isthmus_sim.identification.problem import Problem
 
-__all__ = ["IDENTIFIED", "NOT_IDENTIFIABLE", "WEAK", "Estimates", "estimates", "plain_estimates", "weak_directions"]
+__all__ = ["IDENTIFIED", "NOT_IDENTIFIABLE", "UNIFORM", "WEAK", "Estimates", "estimates", "plain_estimates", "verdict", "weak_directions"]
 
 IDENTIFIED, WEAK, NOT_IDENTIFIABLE = "IDENTIFIED", "WEAK", "NOT IDENTIFIABLE"
 _SURE, _UNSURE = 0.02, 0.25  # sd as a share of the range: below, identified; above, not identifiable
-_UNIFORM = 12.0  # precision of a uniform prior over a range of 1
+UNIFORM = 12.0
+"""Precision of a uniform prior over a range of 1."""
 _AT_BOUND = 1e-3  # of the range
 _DRAWS = 400
 _TOLD = 8  # trades at most, the strongest
@@ -50,7 +51,8 @@ class Estimates:
         low: of the 95 % interval, `[p]`.
         high: likewise.
         spread: largest distance of another minimum that fits as well, `[p]`.
-        at_bound: whether it sits on a bound, `[p]`.
+        at_bound: whether it sits on a bound that was chosen, `[p]`.
+        at_zero: whether it is 0 and cannot be less, as a friction, a rotor inertia or a delay, `[p]`.
         verdicts: one of the three words each.
         covariance: `[p, p]`.
         step_change: by how much half the physics step would move it, `[p]`.
@@ -62,6 +64,7 @@ class Estimates:
     high: Array
     spread: Array
     at_bound: Array
+    at_zero: Array
     verdicts: tuple[str, ...]
     covariance: Array
     step_change: Array
@@ -86,7 +89,7 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
     span = problem.high - problem.low
     blocks = np.einsum("wmp,wmq->wpq", linear.jacobian, linear.jacobian)
     slopes = np.einsum("wmp,wm->wp", linear.jacobian, linear.residual)
-    known = np.diag(linear.weights**2 + _UNIFORM)
+    known = np.diag(linear.weights**2 + UNIFORM)
     plain = np.linalg.inv(blocks.sum(0) / max(linear.chi2, 1.0) + known)
     moves = _bootstrap(blocks, slopes, known, np.random.default_rng(seed))
     count = len(blocks)
@@ -106,8 +109,11 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
     low, high = (np.abs(np.percentile(middle, q, axis=0)) for q in (2.5, 97.5))
     low, high = (np.hypot(np.maximum(side * wider * scale, 0.0), 1.96 * np.abs(moved)) for side in (low, high))
     spread = np.abs((found.minima - found.values) / span).max(0)
-    at_bound = (shares < _AT_BOUND) | (shares > 1 - _AT_BOUND)
-    verdicts = tuple(_verdict(max(one, other), bound) for one, other, bound in zip(sd, spread, at_bound, strict=True))
+    least = np.array([problem.mechanism.table[name].low for name in problem.names])
+    at_zero = (shares < _AT_BOUND) & (problem.low == 0) & (least == 0)
+    at_bound = (shares < _AT_BOUND) & ~at_zero | (shares > 1 - _AT_BOUND)
+    rows = zip(sd, spread, at_bound, at_zero, strict=True)
+    verdicts = tuple(verdict(max(one, other), bound=bound, zero=zero) for one, other, bound, zero in rows)
     return Estimates(
         values=found.values,
         sd=sd * span,
@@ -115,6 +121,7 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
         high=np.minimum(found.values + high * span, problem.high),
         spread=spread * span,
         at_bound=at_bound,
+        at_zero=at_zero,
         verdicts=verdicts,
         covariance=covariance * span[:, None] * span,
         step_change=moved * span,
@@ -139,8 +146,12 @@ def weak_directions(problem: Problem, known: Estimates) -> list[str]:
             sentence = f"{names[one]} and {names[two]} trade: {step:+.3g} {units[one]} is {trade:+.3g} {units[two]}; {advice}"
             trades.append((abs(float(correlation[one, two])), sentence))
     sentences = [sentence for _, sentence in sorted(trades, reverse=True)[:_TOLD]]
-    for index, verdict in enumerate(known.verdicts):
-        if verdict == NOT_IDENTIFIABLE and not any(names[index] in sentence for sentence in sentences):
+    for index in np.flatnonzero(known.at_zero).tolist():
+        sentences.append(
+            f"{names[index]} ended at 0, and cannot be less: it is at most {known.high[index]:.3g} {units[index]}, or something else takes its place"
+        )
+    for index, word in enumerate(known.verdicts):
+        if word == NOT_IDENTIFIABLE and not any(names[index] in sentence for sentence in sentences):
             why = "it sits on a bound" if known.at_bound[index] else "this motion says nothing of it"
             sentences.append(f"{names[index]}: {why}; move what it acts on more, or take it out of the unknown ones")
     return sentences
@@ -154,10 +165,17 @@ def _bootstrap(blocks: Array, slopes: Array, known: Array, generator: np.random.
     return np.asarray(-np.linalg.solve(matrices, (weights @ slopes)[..., None])[..., 0])
 
 
-def _verdict(share: float, bound: bool) -> str:
+def verdict(share: float, *, bound: bool = False, zero: bool = False) -> str:
+    """One of the three words.
+
+    Args:
+        share: standard deviation, or distance of another minimum, as a share of the range.
+        bound: whether it sits on a bound that was chosen.
+        zero: whether it is 0 and cannot be less.
+    """
     if bound or share > _UNSURE:
         return NOT_IDENTIFIABLE
-    return IDENTIFIED if share < _SURE else WEAK
+    return IDENTIFIED if share < _SURE and not zero else WEAK
 
 
 def _round(value: float) -> float:
@@ -172,7 +190,7 @@ def plain_estimates(problem: Problem, known: Estimates) -> Mapping[str, Any]:
         "estimate": {name: float(value) for name, value, *_ in rows},
         "sd": {name: float(sd) for name, _, sd, *_ in rows},
         "interval": {name: [float(low), float(high)] for name, _, _, low, high, _ in rows},
-        "verdict": {name: verdict for name, *_, verdict in rows},
+        "verdict": {name: word for name, *_, word in rows},
         "unit": dict(zip(problem.names, problem.units, strict=True)),
         "bounds": {unknown.name: [unknown.low, unknown.high] for unknown in problem.unknown},
         "spread_over_starts": dict(zip(problem.names, known.spread.tolist(), strict=True)),

@@ -139,7 +139,7 @@ def audit(rollouts: Rollouts, windows: Windows) -> None:
     idle = [name for name, moved in zip(problem.names, found[1:] - found[0], strict=True) if not np.abs(moved).max() > 1e-9]
     if idle:
         raise ValueError(
-            f"parameter {idle[0]!r} changes nothing that was measured in this motion, so it cannot be found: take it out of the unknown ones"
+            f"parameter {idle[0]!r} is NOT IDENTIFIABLE: it changes nothing that was measured in this motion; take it out of the unknown ones"
             + (f"; nor do {', '.join(idle[1:])}" if idle[1:] else "")
         )
 

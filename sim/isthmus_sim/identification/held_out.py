@@ -23,6 +23,7 @@ __all__ = ["HORIZONS", "HeldOut", "complaints", "held_out", "split"]
 
 HORIZONS = (0.1, 0.5, 2.0)  # s
 _LAST = 0.2  # share of each log that is held out
+_AT_REST, _REST = 0.02, 0.5  # of the largest speed; s of rest that are kept
 _MOST = 40  # predictions
 _WORSE = 1.1  # times the nominal error that a joint's may have become
 _FLOOR = 3.0  # times the noise below which an error is not told from it
@@ -72,10 +73,16 @@ class HeldOut:
 
 
 def split(logs: Sequence[Log]) -> tuple[list[Log], list[Log]]:
-    """The first four fifths of each log, and the last fifth."""
-    cuts = [log.time[0] + (1 - _LAST) * (log.time[-1] - log.time[0]) for log in logs]
-    fitted = [log.part(-np.inf, cut) for log, cut in zip(logs, cuts, strict=True)]
-    return fitted, [log.part(cut, np.inf) for log, cut in zip(logs, cuts, strict=True)]
+    """The first four fifths of each log, and the last fifth; of a robot that rests in the end little more than its motion counts."""
+    fitted, tested = [], []
+    for log in logs:
+        speed = np.abs(np.gradient(log.position, log.time, axis=0))
+        moves = np.flatnonzero((speed > _AT_REST * speed.max()).any(axis=1))
+        end = min(log.time[moves[-1]] + _REST, log.time[-1]) if moves.size else log.time[-1]
+        cut = log.time[0] + (1 - _LAST) * (end - log.time[0])
+        fitted.append(log.part(-np.inf, cut))
+        tested.append(log.part(cut, np.inf if end == log.time[-1] else end))
+    return fitted, tested
 
 
 def held_out(rollouts: Rollouts, values: Array, noise: Array) -> HeldOut:

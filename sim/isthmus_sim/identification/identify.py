@@ -23,9 +23,10 @@ from isthmus_sim.identification.residuals import Suspect, suspects
 from isthmus_sim.identification.rollouts import Rollouts
 from isthmus_sim.identification.windows import Windows, cut_windows, signal_noise
 
-__all__ = ["Identification", "identify"]
+__all__ = ["WINDOW", "Identification", "identify"]
 
-_WINDOW = {"position": 1.0, "velocity": 0.5, "effort": 0.4}  # s: a servo holds a simulation near, an effort does not
+WINDOW = {"position": 1.0, "velocity": 0.5, "effort": 0.4}
+"""Length of the fitted windows by what is commanded, s: a servo holds a simulation near, an effort does not."""
 _MISFIT = 2.0  # χ² per degree of freedom from which the model is said to miss something
 
 
@@ -141,7 +142,7 @@ def identify(
     qualities = tuple(quality(log) for log in problem.logs)
     noise = {kind: signal_noise(problem.logs, qualities, kind) for kind in _compared(problem)}
     mine = replace(problem, logs=tuple(fitted))
-    length = window or _WINDOW[problem.mechanism.mode]
+    length = window or WINDOW[problem.mechanism.mode]
     for unknown in problem.unknown:
         if unknown.name in ("action_delay", "action_lag") and unknown.high > length:
             raise ValueError(

@@ -20,9 +20,10 @@ from isthmus.records import Array
 from isthmus_sim.identification.commands import Commands
 from isthmus_sim.identification.logs import Log
 from isthmus_sim.identification.problem import Problem
+from isthmus_sim.plants.mujoco_friction import dry_friction
 from isthmus_sim.plants.mujoco_parameters import RowParameters
 
-__all__ = ["InverseDynamics", "inverse_dynamics"]
+__all__ = ["InverseDynamics", "effort_left", "inverse_dynamics"]
 
 _MOST = 3000  # samples
 _CUTOFF = (0.04, 4.0, 40.0)  # Hz: share of the sampling rate, least, most
@@ -41,6 +42,7 @@ class InverseDynamics:
         values: parameters, `[p]`; what is not linear in efforts, or not determined, keeps its nominal value.
         sd: of them, over blocks of the recording, `[p]`; NaN where nothing was found.
         offsets: constant part of the measured effort of each joint, N·m or N, `[J]`.
+        offset_sd: likewise of the offsets, `[J]`.
         undetermined: names of parameters that the others explain in this motion.
         residual: root mean square of the efforts left, `[J]`.
         effort: root mean square of the filtered efforts, `[J]`.
@@ -51,6 +53,7 @@ class InverseDynamics:
     values: Array
     sd: Array
     offsets: Array
+    offset_sd: Array
     undetermined: tuple[str, ...]
     residual: Array
     effort: Array
@@ -66,7 +69,10 @@ class InverseDynamics:
         }
         return {
             "parameters": found,
-            "effort_offset": dict(zip(self.joints, self.offsets.tolist(), strict=True)),
+            "effort_offset": {
+                joint: {"value": float(value), "sd": float(sd)}
+                for joint, value, sd in zip(self.joints, self.offsets, self.offset_sd, strict=True)
+            },
             "undetermined": list(self.undetermined),
             "residual_effort": dict(zip(self.joints, self.residual.tolist(), strict=True)),
             "effort": dict(zip(self.joints, self.effort.tolist(), strict=True)),
@@ -79,7 +85,11 @@ def inverse_dynamics(problem: Problem) -> InverseDynamics | None:
     if problem.mechanism.mode != "effort" or any(unknown.logs for unknown in problem.unknown):
         return None
     names = problem.names
-    linear = [index for index, name in enumerate(names) if name not in ("action_delay", "action_lag") and not name.endswith(".offset")]
+    linear = [
+        index
+        for index, name in enumerate(names)
+        if name not in ("action_delay", "action_lag") and not name.endswith((".offset", ".stribeck_velocity"))
+    ]
     if not linear:
         return None
     table, delays = problem.mechanism.table, np.array([problem.mechanism.table["action_delay"].nominal])
@@ -106,8 +116,8 @@ def inverse_dynamics(problem: Problem) -> InverseDynamics | None:
     if "action_delay" in names:
         values[names.index("action_delay")] = delays[best]
     left = side - design @ solution
-    sd = np.full(len(names), np.nan)
-    sd[linear] = _spread(design, side, weights)[: len(linear)]
+    sd, spread = np.full(len(names), np.nan), _spread(design, side, weights)
+    sd[linear] = spread[: len(linear)]
     lost = _undetermined(columns, weights)
     for row in lost:
         values[linear[row]], sd[linear[row]] = table[names[linear[row]]].nominal, np.nan
@@ -116,12 +126,21 @@ def inverse_dynamics(problem: Problem) -> InverseDynamics | None:
         values=values,
         sd=sd,
         offsets=solution[len(linear) :],
+        offset_sd=spread[len(linear) :],
         undetermined=tuple(names[linear[row]] for row in lost),
         residual=np.sqrt((left**2).mean(0)),
         effort=np.sqrt((effort**2).mean(0)),
         joints=problem.mechanism.joints,
         delay=float(delays[best]),
     )
+
+
+def effort_left(problem: Problem, found: InverseDynamics) -> tuple[Array, Array]:
+    """Efforts of other recordings, filtered: what is left of them after the prediction in closed form, and all of them; root mean squares `[J]`."""
+    motions = [_motion(log, max(_MOST // len(problem.logs), 200)) for log in problem.logs]
+    side = np.concatenate([_effort(log, motion, found.delay) for log, motion in zip(problem.logs, motions, strict=True)])
+    left = side - _columns(problem, found.values, [], motions)[0] - found.offsets
+    return np.sqrt((left**2).mean(0)), np.sqrt((side**2).mean(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,33 +197,31 @@ def _columns(problem: Problem, values: Array, linear: list[int], motions: list[_
     writer.write(
         ids, {name: candidates[:, index] for index, name in enumerate(problem.names) if name not in ("action_delay", "action_lag")}
     )
-    found = np.stack([_needed(batch.get_model(row), mechanism.joints, motions) for row in ids])
-    scales = [f"{joint}.torque_scale" for joint in mechanism.joints]
+    found = np.stack([_needed(batch.get_model(row), writer.dry_friction(row), mechanism.joints, motions) for row in ids.tolist()])
     moved = np.array([candidates[row + 1, index] - values[index] for row, index in enumerate(linear)])
     columns = np.moveaxis((found[1:] - found[0]) / moved[:, None, None], 0, -1)
-    for row, index in enumerate(linear):
-        if problem.names[index] in scales:  # a weaker motor needs more command for the same effort
-            joint = scales.index(problem.names[index])
-            columns[:, joint, row] = -found[0][:, joint] / values[index] ** 2
     return found[0], columns
 
 
-def _needed(model: Any, joints: tuple[str, ...], motions: list[_Motion]) -> Array:
-    """Efforts by `mj_inverse`, friction included, in units of command, `[N, J]`."""
+def _needed(model: Any, law: Array, joints: tuple[str, ...], motions: list[_Motion]) -> Array:
+    """Efforts by `mj_inverse`, friction by its law `[4, nv]` included, in units of command, `[N, J]`."""
     data = mujoco.MjData(model)
     places = [model.joint(name) for name in joints]
     q, v = ([int(getattr(place, field)[0]) for place in places] for field in ("qposadr", "dofadr"))
     gain = np.array([model.actuator_gainprm[np.flatnonzero(model.actuator_trnid[:, 0] == place.id)[0], 0] for place in places])
-    friction = model.dof_frictionloss[v].copy()
     model.dof_frictionloss[:] = 0  # MuJoCo would make a soft constraint of it; in motion it is a sign
+    law = law[:, v]
     rows = []
     for motion in motions:
-        direction = np.tanh(motion.velocity / (0.2 * _SLOW * np.maximum(np.abs(motion.velocity).max(axis=0), 1e-9)))
-        for position, velocity, acceleration, sign in zip(motion.position, motion.velocity, motion.acceleration, direction, strict=True):
+        needed = np.empty_like(motion.position)
+        for row, (position, velocity, acceleration) in enumerate(zip(motion.position, motion.velocity, motion.acceleration, strict=True)):
             data.qpos[q], data.qvel[v], data.qacc[v] = position, velocity, acceleration
             mujoco.mj_inverse(model, data)
-            rows.append((data.qfrc_inverse[v] + friction * sign) / gain)
-    return np.array(rows)
+            needed[row] = data.qfrc_inverse[v]
+        sign = np.tanh(motion.velocity / (0.2 * _SLOW * np.maximum(np.abs(motion.velocity).max(axis=0), 1e-9)))
+        unloaded = dry_friction(law, motion.velocity, np.zeros_like(needed))
+        rows.append((needed + dry_friction(law, motion.velocity, needed + unloaded * sign) * sign) / gain)
+    return np.concatenate(rows)
 
 
 def _with_offsets(columns: Array) -> Array:

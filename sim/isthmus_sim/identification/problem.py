@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from isthmus_sim.identification.mechanism import Mechanism, Servo, Target, build
 from isthmus_sim.identification.signals import Signals, bind_columns, guess_signals, read_signals
 from isthmus_sim.identification.table import check_apart
 from isthmus_sim.identification.tables import read_columns
+from isthmus_sim.parameters import Parameter
 
 __all__ = ["ParameterFile", "Prior", "Problem", "Unknown", "make_problem", "open_logs", "read_parameter_file"]
 
@@ -204,6 +205,8 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
     mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies, period=_command_period(first))
     _check_reach(mechanism, logs)
     unknown = file.unknown or _usual(mechanism)
+    if first.current is not None and not first.mode:
+        mechanism = replace(mechanism, table={**mechanism.table, **_drive_gains(mechanism, unknown)})
     table = mechanism.table
     for entry in unknown:
         if entry.name not in table:
@@ -228,6 +231,16 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
     if mode == "effort" and (gains := [name for name in names if name.endswith((".gain", ".damping_gain"))]):
         raise ValueError(f"{gains[0]!r} is of a servo, but the log commands efforts; use .torque_scale")
     return Problem(mechanism, tuple(logs), unknown, file.prior)
+
+
+def _drive_gains(mechanism: Mechanism, unknown: Sequence[Unknown]) -> dict[str, Parameter]:
+    """Rows for what one ampere of each joint's drive is worth; no model says it, so the middle of the bounds stands for its nominal value."""
+    rows = {}
+    for joint in mechanism.joints:
+        name, unit = f"{joint}.drive_gain", mechanism.table[f"{joint}.frictionloss"].unit
+        middle = next(((entry.low + entry.high) / 2 for entry in unknown if entry.name == name), 1.0)
+        rows[name] = Parameter(name, f"{unit}/A", middle, 1e-3, 1e3, f"torque of the drive of {joint} per ampere")
+    return rows
 
 
 def _command_period(log: Log) -> float:

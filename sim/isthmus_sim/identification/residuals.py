@@ -72,7 +72,9 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
             continue
         waves = [motion.direction, motion.speed, *(motion.direction * np.exp(-np.abs(motion.speed) / slow) for slow in motion.slow)]
         forces += [motion.alone(joint, wave) for wave in waves]
-        labels += [(f"friction law of {name}", "its friction is not Coulomb and viscous alone: Stribeck, or another law")] * len(waves)
+        law = [f"{name}.{quantity}" for quantity in ("stiction", "load_friction") if f"{name}.{quantity}" not in rollouts.problem.names]
+        advice = f"; make {' or '.join(law)} unknown" if law else ""
+        labels += [(f"friction law of {name}", f"its friction is not as the model has it{advice}")] * len(waves)
         ripple = motion.ripple(joint, residual.reshape(len(few), few.moments.shape[1], -1)[:, :, joint])
         if not ripple:
             continue
@@ -98,7 +100,8 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
     if stand:
         told = ("moving stand", "the base accelerates or tilts: fasten the robot, or record how its base moves")
         apart = [np.stack(part, axis=-1) for part in (columns[len(forces) : -len(stand)], columns[-len(stand) :])]
-        shares[told] = _explained_apart(residual, apart[0]) - _explained_apart(residual, apart[1])
+        explained, by_chance = (_explained_apart(residual, part) for part in apart)
+        shares[told] = (explained - by_chance) / max(1 - by_chance, 1e-9)
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     return tuple(Suspect(effect, float(share), sentence) for (effect, sentence), share in ranked if share > _LEAST)[:_SHOWN]
 
@@ -195,7 +198,7 @@ def _parameters(rollouts: Rollouts, windows: Windows, values: Array, starts: Sta
     if "action_delay" not in names:
         extra.append(("action_delay", 1e-3, ("delay", "commands take effect later than the model says: make action_delay unknown")))
     for joint in problem.mechanism.joints:
-        if not {f"{joint}.gain", f"{joint}.torque_scale"} & set(names):
+        if not {f"{joint}.gain", f"{joint}.torque_scale", f"{joint}.drive_gain"} & set(names):
             label = (f"weak motor of {joint}", f"its torque is not what was commanded: make {joint}.torque_scale unknown")
             extra.append((f"{joint}.torque_scale", 0.01, label))
         if f"{joint}.armature" not in names:

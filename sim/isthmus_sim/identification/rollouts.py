@@ -165,7 +165,8 @@ class Rollouts:
             batch.act[ids[:, None], addresses] = np.concatenate([start.setpoint for start in starts]) - offset
         kinds = [kind for kind, _ in windows.channels]
         record = ["qpos", *(["qvel"] if "velocity" in kinds else []), *(["qfrc_actuator"] if "effort" in kinds else [])]
-        found = batch.rollout(span, control=control, control_spec=specification, record=tuple(record), ids=ids)
+        rollout = batch.rollout if writer.friction is None else writer.friction.rollout
+        found = rollout(span, control=control, control_spec=specification, record=tuple(record), ids=ids)
         self.steps += rows * span
         self.sets += count
         shown = [np.concatenate([position[:, None], found["qpos"][:, :, self._q]], axis=1) + offset[:, None]]

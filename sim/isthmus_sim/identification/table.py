@@ -9,16 +9,18 @@ import mujoco
 import numpy as np
 
 from isthmus_sim.inertia import LOG_CHOLESKY
-from isthmus_sim.parameters import Parameter
+from isthmus_sim.parameters import Parameter, joint_parameters
 from isthmus_sim.plants.mujoco_parameters import ELSEWHERE, nominal_log_cholesky
 
-__all__ = ["SENSORS", "check_apart", "model_table"]
+__all__ = ["SENSORS", "SINGLE", "check_apart", "model_table"]
 
 SENSORS = (*(name for name in ELSEWHERE if not name.startswith("action_")), "gravity")
 """Parameters of a robot's table that are no property of its mechanism."""
 
 _OF_MASS = ("mass", "inertia", "com_x", "com_y", "com_z")
-_SINGLE = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+_OF_TORQUE = ("gain", "torque_scale", "drive_gain")
+SINGLE = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+"""Joints of one degree of freedom."""
 
 
 def model_table(model: Any, *, delay: float = 0.0, lag: float = 0.0) -> dict[str, Parameter]:
@@ -36,7 +38,7 @@ def model_table(model: Any, *, delay: float = 0.0, lag: float = 0.0) -> dict[str
         Parameter("action_lag", "s", lag, 0.0, 0.5, "time constant with which the drives follow a command"),
     ]
     for number in range(model.njnt):
-        if model.jnt_type[number] in _SINGLE:
+        if model.jnt_type[number] in SINGLE:
             rows += _joint_rows(model, number)
     for number in range(1, model.nbody):
         rows += _body_rows(model, number)
@@ -51,13 +53,18 @@ def check_apart(names: list[str]) -> None:
     """
     for name in names:
         target, _, quantity = name.rpartition(".")
-        if quantity == "gain" and f"{target}.torque_scale" in names:
+        scales = [f"{target}.{other}" for other in _OF_TORQUE if f"{target}.{other}" in names]
+        if quantity in _OF_TORQUE and len(scales) > 1:
             raise ValueError(
-                f"{name!r} and '{target}.torque_scale' are two names for one quantity: both scale the torque of {target}; name one of them"
+                f"{scales[0]!r} and {scales[1]!r} are two names for one quantity: both scale the torque of {target}; name one of them"
             )
         if quantity in _OF_MASS and (others := [other for other in names if _log_cholesky_of(other, target)]):
             raise ValueError(
                 f"{name!r} and {others[0]!r} are two names for one quantity: the ten log-Cholesky numbers of {target} hold its mass"
+            )
+        if quantity == "damping" and f"{target}.damping_gain" in names:
+            raise ValueError(
+                f"{name!r} and '{target}.damping_gain' are two names for one quantity: both brake {target} by its speed; name one of them"
             )
         if quantity == "damping" and "joint_damping" in names:
             raise ValueError(
@@ -74,13 +81,10 @@ def _joint_rows(model: Any, number: int) -> list[Parameter]:
     joint = model.joint(number)
     name, address = joint.name, joint.dofadr[0]
     slides = joint.type[0] == mujoco.mjtJoint.mjJNT_SLIDE
-    force, mass, way = ("N", "kg", "m") if slides else ("N*m", "kg*m^2", "rad")
     damping, friction, armature = (float(field[address]) for field in (model.dof_damping, model.dof_frictionloss, model.dof_armature))
     rows = [
-        Parameter(f"{name}.damping", f"{force}*s/{way}", damping, 0.0, max(50.0, 10 * damping), f"viscous friction of {name}"),
-        Parameter(f"{name}.frictionloss", force, friction, 0.0, max(50.0, 10 * friction), f"dry (Coulomb) friction of {name}"),
-        Parameter(f"{name}.armature", mass, armature, 0.0, max(2.0, 10 * armature), f"rotor inertia of {name}"),
-        Parameter(f"{name}.offset", way, 0.0, -1.0, 1.0, f"what the encoder of {name} shows at its true zero"),
+        *joint_parameters(name, damping, friction, armature, slides=slides),
+        Parameter(f"{name}.offset", "m" if slides else "rad", 0.0, -1.0, 1.0, f"what the encoder of {name} shows at its true zero"),
     ]
     driven = [index for index in range(model.nu) if model.actuator_trnid[index, 0] == joint.id]
     if driven:

@@ -190,12 +190,19 @@ class MujocoPlant:
         if self._pushing:
             self._apply_push()
         self._before[:] = self._state
-        if self._paths.path is None:
+        path, friction = self._paths.path, self._rows.friction
+        if path is None and friction is None:
             self._batch.step(nstep=self.substeps, stage=_POSITION_STAGE)
         else:
             asked = self._ctrl.copy()
-            commands = self._paths.path.push(asked)
-            if self.substeps > 1:
+            commands = path.push(asked) if path is not None else np.repeat(asked[:, None], self.substeps, axis=1)
+            if friction is not None:
+                for step in range(self.substeps - 1):
+                    friction.apply()
+                    self._ctrl[:] = commands[:, step]
+                    self._batch.step()
+                friction.apply()
+            elif self.substeps > 1:
                 self._batch.rollout(self.substeps - 1, control=commands[:, :-1], control_spec=_CONTROL, record=())
             # A rollout leaves the joint efforts of any row behind, a step those of each row.
             self._ctrl[:] = commands[:, -1]

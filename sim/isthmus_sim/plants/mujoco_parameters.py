@@ -14,6 +14,7 @@ import numpy as np
 from isthmus.records import Array
 from isthmus_sim.inertia import LOG_CHOLESKY, from_log_cholesky, from_pseudo_inertia, point_mass, pseudo_inertia, to_log_cholesky
 from isthmus_sim.parameters import Parameter
+from isthmus_sim.plants.mujoco_friction import FRICTION_LAW, FrictionLaw
 from isthmus_sim.plants.mujoco_model import pair_friction
 
 __all__ = ["ELSEWHERE", "RowParameters", "nominal_log_cholesky"]
@@ -39,7 +40,13 @@ _PAYLOAD = ("payload", "payload.x", "payload.y", "payload.z")
 
 
 class RowParameters:
-    """Writes parameters of rows. A field becomes per-simulation when a parameter that needs it is first named; until then it costs nothing."""
+    """Writes parameters of rows. A field becomes per-simulation when a parameter that needs it is first named; until then it costs nothing.
+
+    Attributes:
+        friction: to be applied before each physics step; None while the friction of all joints is Coulomb's and viscous alone.
+    """
+
+    friction: FrictionLaw | None = None
 
     def __init__(
         self,
@@ -74,6 +81,10 @@ class RowParameters:
     def fields(self, row: int) -> dict[str, Array]:
         """The fields of the model that are the row's own, by name."""
         return {name: values[row].copy() for name, values in self._fields.items()}
+
+    def dry_friction(self, row: int) -> Array:
+        """The friction law of every degree of freedom, `[4, nv]`, see `mujoco_friction.dry_friction`."""
+        return (self.friction or FrictionLaw(self._batch, self._field("dof_frictionloss"))).of(row)
 
     def write(self, ids: Array, values: Mapping[str, Array]) -> None:
         """Write the named parameters of the rows, and the nominal value of every parameter that was ever changed."""
@@ -124,8 +135,10 @@ class RowParameters:
             own = value(f"{joint}.damping") if f"{joint}.damping" in self._table else self._model.dof_damping[address]
             extra = value("joint_damping") if joint in self._actuators else 0.0
             self._field("dof_damping")[ids, address] = own + extra
-        elif quantity in ("frictionloss", "armature"):
-            self._field(f"dof_{quantity}")[ids, address] = value(f"{joint}.{quantity}")
+        elif quantity == "armature":
+            self._field("dof_armature")[ids, address] = value(f"{joint}.armature")
+        elif quantity in ("frictionloss", *FRICTION_LAW):
+            self._write_dry_friction(ids, joint, value)
         elif quantity == "stiffness":
             self._field("jnt_stiffness")[ids, place.id] = value(f"{joint}.stiffness")
         elif quantity == "no_load_speed":
@@ -136,12 +149,19 @@ class RowParameters:
         else:
             self._write_gains(ids, joint, value)
 
+    def _write_dry_friction(self, ids: Array, joint: str, value: Any) -> None:
+        field, address = self._field("dof_frictionloss"), int(self._joints[joint].dofadr[0])
+        field[ids, address] = value(f"{joint}.frictionloss")
+        if self._changed & {f"{joint}.{quantity}" for quantity in FRICTION_LAW}:
+            self.friction = self.friction or FrictionLaw(self._batch, field)
+            self.friction.set(ids, address, np.stack([value(f"{joint}.{quantity}") for quantity in ("frictionloss", *FRICTION_LAW)]))
+
     def _write_gains(self, ids: Array, joint: str, value: Any) -> None:
-        """Gains of a servo, or the force of a motor for its command: `gain` and `torque_scale` scale all, `damping_gain` the part of the velocity."""
+        """Gains of a servo, or the force of a motor for its command: `damping_gain` scales the part of the velocity alone."""
         actuator = self._actuators[joint]
         factor = np.ones(len(ids))
-        for name in (f"{joint}.gain", f"{joint}.torque_scale"):
-            if name in self._table:
+        for name in (f"{joint}.gain", f"{joint}.torque_scale", f"{joint}.drive_gain"):
+            if name in self._changed:
                 factor = factor * value(name)
         motor = self._model.actuator_gaintype[actuator] == mujoco.mjtGain.mjGAIN_DCMOTOR
         columns = slice(4, 7) if motor else slice(0, 1)  # where a DC motor keeps its controller's gains
@@ -215,7 +235,8 @@ class RowParameters:
 
 def _group(quantity: str) -> str:
     """Quantities that are written together."""
-    together = {"yaw": "x", "y": "x", "z": "x", "torsional_friction": "friction", "damping_gain": "gain", "torque_scale": "gain"}
+    together = {"yaw": "x", "y": "x", "z": "x", "torsional_friction": "friction", "damping_gain": "gain"}
+    together |= dict.fromkeys(("torque_scale", "drive_gain"), "gain") | dict.fromkeys(FRICTION_LAW, "frictionloss")
     return "mass" if quantity in _MASS else together.get(quantity, quantity)
 
 

@@ -38,6 +38,8 @@ def inexpressible(name: str, robot: Robot, mode: str) -> str:
         return ""
     if quantity == "armature":
         return "it has no rotor inertia"
+    if quantity in ("stiction", "stribeck_velocity", "load_friction"):
+        return "its dry friction is Coulomb's alone"
     if quantity == "gain":
         return "its joint motors are constraints without a stiffness"
     if quantity == "frictionloss" and mode != "effort" and robot.base.kind == "fixed":
