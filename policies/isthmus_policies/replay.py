@@ -193,7 +193,9 @@ class Replay:
     def state(self) -> dict[str, Tensor]:
         """What was remembered, without the memory that was never used."""
         most = min(int(self._used.max()) + 1, self._length)  # with the newest observation
-        rings = {name: values.view(self._rows, self._length, *values.shape[1:])[:, :most].contiguous() for name, values in self._kept().items()}
+        rings = {
+            name: values.view(self._rows, self._length, *values.shape[1:])[:, :most].contiguous() for name, values in self._kept().items()
+        }
         return {**rings, "at": torch.from_numpy(self._at.copy()), "used": torch.from_numpy(self._used.copy())}
 
     def load(self, state: Mapping[str, Tensor]) -> None:

@@ -110,11 +110,15 @@ def test_frames_in_a_file_are_those_of_the_memory_and_leave_nothing_behind(tmp_p
 
 def test_more_pictures_than_memory_are_refused_with_what_there_is_room_for(tmp_path, monkeypatch):
     monkeypatch.setattr(isthmus_policies.pictures.os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 250_000}[name])
-    with pytest.raises(ValueError, match=r"pictures of 100000 control periods need 2.12 GB, and this machine has 1.02 GB of memory; remember fewer with"):
+    with pytest.raises(
+        ValueError, match=r"pictures of 100000 control periods need 2.12 GB, and this machine has 1.02 GB of memory; remember fewer with"
+    ):
         Replay(seeing(camera(size=84)), 100_000)
     with pytest.raises(ValueError, match=r"--buffer-size 24187$"):
         Replay(seeing(camera(size=84)), 100_000, folder=tmp_path)
     monkeypatch.undo()
     monkeypatch.setattr(isthmus_policies.pictures.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10**9}))
-    with pytest.raises(ValueError, match=rf"need 2.12 GB, and the disk of {tmp_path} has 1 GB left; remember fewer with --buffer-size 23620$"):
+    with pytest.raises(
+        ValueError, match=rf"need 2.12 GB, and the disk of {tmp_path} has 1 GB left; remember fewer with --buffer-size 23620$"
+    ):
         Replay(seeing(camera(size=84)), 100_000, folder=tmp_path)
