@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
+unexport PYTHONDONTWRITEBYTECODE # else each of the processes that the tests start compiles all modules anew
 
 .PHONY: demo test test-metaworld lint bench bench-ros mutation docs clean
 .DEFAULT_GOAL := help
@@ -23,10 +24,10 @@ help:
 demo: .venv/installed
 	$(BIN)/isthmus demo
 
-# What starts ROS 2 nodes keeps time, and so has the computer for itself.
+# What starts ROS 2 nodes keeps time, and so has the computer for itself. A file's tests share what they train, and so stay in one process.
 test: .venv/installed
-	$(BIN)/python -m pytest -m "not ros" -n 2 -q
-	$(BIN)/python -m pytest -m ros
+	$(BIN)/python -m pytest -m "not ros" -n 2 --dist loadfile -q --durations 20
+	$(BIN)/python -m pytest -m ros tests/ros --durations 20
 
 # Meta-World pins an older MuJoCo, so it has an environment of its own.
 .venv-metaworld/installed: pyproject.toml constraints-metaworld.txt

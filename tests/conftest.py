@@ -17,6 +17,15 @@ hypothesis.settings.load_profile("isthmus")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+ROS = Path(__file__).parent / "ros"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("ros") and ROS not in item.path.parents:
+            raise pytest.UsageError(f"{item.nodeid} is marked ros, and `make test` looks for such tests in tests/ros alone")
+
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "my_lab"
 
 

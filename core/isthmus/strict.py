@@ -7,7 +7,9 @@ form is plain JSON.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import json
 import math
 import types
@@ -24,7 +26,7 @@ T = TypeVar("T")
 
 
 def load_yaml(path: Path) -> Any:
-    """Read one YAML document made of plain data. Dates and times stay texts.
+    """Read one YAML document made of plain data. Dates and times stay texts. What was read before, and has not changed, is not parsed again.
 
     Args:
         path: file to read; at most 1 MB.
@@ -33,6 +35,12 @@ def load_yaml(path: Path) -> Any:
         ValueError: the file is not YAML, holds a tag or an alias (ten lines of them stand for any number of values), or repeats a key; the message
             names file and line.
     """
+    return copy.deepcopy(_parsed(path, _read(path)))
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(path: Path, text: str) -> Any:
+    """What a file with this text holds."""
     import yaml
 
     plain = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq")}
@@ -75,7 +83,6 @@ def load_yaml(path: Path) -> Any:
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
     for kind in ("int", "float"):
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", number)
-    text = _read(path)
     try:
         return yaml.load(text, Loader=Loader)  # noqa: S506 - the loader above is a SafeLoader
     except yaml.YAMLError as error:
@@ -241,10 +248,13 @@ def _decode(kind: Any, data: Any, where: str) -> Any:
     return _decode_scalar(kind, data, where)
 
 
+_hints = functools.cache(typing.get_type_hints)
+
+
 def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
         raise ValueError(f"{where} must be a mapping, got {data!r}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in data:
         if key not in fields:

@@ -13,7 +13,7 @@ from isthmus_sim.randomization import Entry, Randomization, Uniform, load_random
 from isthmus_sim.tasks import get_task
 
 RANDOM = Path(__file__).parents[2] / "examples" / "randomize" / "reach.yaml"
-SMALL = ("--steps", 300, "--num-envs", 4, "--learning-starts", 100, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 300)
+SMALL = ("--steps", 160, "--num-envs", 4, "--learning-starts", 80, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 160)
 
 
 @pytest.fixture

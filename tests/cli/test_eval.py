@@ -51,20 +51,6 @@ def test_json_on_stdout_is_alone_there(read_json, policies):
     assert read_json("eval", policies / "pendulum.isthmus", "--episodes", 1, "--json", "-")["episodes"] == 1
 
 
-@pytest.mark.ros
-def test_over_topics_in_stepped_time_an_episode_is_the_one_in_process(read_json, policies, tmp_path):
-    words = ("eval", policies / "pendulum.isthmus", "--episodes", 1, "--seed", 2, "--parameters", "payload=0.2", "--json", "-")
-    topics = read_json(*words, "--plant", "ros", "--engine", "pybullet", "--record", tmp_path)
-    process = read_json(*words, "--plant", "pybullet")
-    assert topics["plant"] == "ros"
-    assert topics["per_episode"][0]["steps"] == process["per_episode"][0]["steps"]
-    assert topics["return"]["mean"] == pytest.approx(process["return"]["mean"], rel=1e-3)
-    for name in ("command_change_rms", "reversals_per_second", "peak_speed"):
-        assert topics["motion"][name] == pytest.approx(process["motion"][name], rel=1e-3, abs=1e-9)
-    assert topics["motion"]["clamped"] is None
-    assert len(list(tmp_path.glob("ros-*.mcap"))) == 1
-
-
 def test_parameters_change_the_episodes(read_json, policies):
     words = ("eval", policies / "pendulum.isthmus", "--episodes", 2, "--json", "-")
     plain, damped = read_json(*words), read_json(*words, "--parameters", "joint_damping=1.0", "payload=0.5")

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from isthmus.artifact import Artifact
 from isthmus_policies.sac import sac_config
 
-SMALL = ("--learning-starts", 100, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 300)
+SMALL = ("--learning-starts", 100, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 120)
 
 
 @pytest.fixture(scope="module")
@@ -24,26 +24,26 @@ def trained(tmp_path_factory):
     from isthmus_cli.main import main
 
     folder = tmp_path_factory.mktemp("trained")
-    assert main([str(word) for word in ("train", "sac", "pendulum", "--steps", 700, "--seed", 3, "--out", folder, *SMALL)]) == 0
+    assert main([str(word) for word in ("train", "sac", "pendulum", "--steps", 200, "--seed", 3, "--out", folder, *SMALL)]) == 0
     return folder
 
 
 def test_training_leaves_a_policy_that_eval_runs(trained, read_json):
     training = Artifact.load(trained / "policy.isthmus").training
-    assert (training["algorithm"], training["seed"], training["config"]["steps"]) == ("sac", 3, 700)
+    assert (training["algorithm"], training["seed"], training["config"]["steps"]) == ("sac", 3, 200)
     result = read_json("eval", trained / "policy.isthmus", "--episodes", 2, "--json", "-")
     assert result["task"] == "pendulum"
 
 
 def test_training_leaves_curves_and_a_checkpoint(trained):
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [300, 600, 700]
+    assert [row["step"] for row in rows] == [120, 200]
     assert list((trained / "checkpoints").glob("*.safetensors"))
     assert list((trained / "tensorboard").iterdir())
 
 
 def test_equal_seeds_give_equal_policies(trained, tmp_path, isthmus):
-    code, out, _ = isthmus("train", "sac", "pendulum", "--steps", 700, "--seed", 3, "--out", tmp_path, *SMALL)
+    code, out, _ = isthmus("train", "sac", "pendulum", "--steps", 200, "--seed", 3, "--out", tmp_path, *SMALL)
     assert code == 0
     for word in ("angle", "rad^2", "tensorboard --logdir", f"next: isthmus eval {tmp_path / 'policy.isthmus'}"):
         assert word in out
@@ -73,18 +73,18 @@ def newest(folder):
     return load_file(max((folder / "checkpoints").glob("*.safetensors")))
 
 
-def test_a_training_killed_at_random_moments_and_resumed_ends_with_the_same_weights(tmp_path):
-    words = ("train", "sac", "pendulum", "--steps", 900, *SMALL, "--checkpoint-every", 100, "--out")
-    assert start(*words, tmp_path / "whole").wait(timeout=120) == 0
+def test_a_training_killed_at_random_moments_and_resumed_ends_with_the_same_weights(isthmus, tmp_path):
+    words = ("train", "sac", "pendulum", "--steps", 700, *SMALL, "--evaluate-every", 450, "--checkpoint-every", 100, "--out")
+    assert isthmus(*words, tmp_path / "whole")[0] == 0
     generator = np.random.default_rng()
     kills = 0
     for _ in range(40):
         process = start(*words, tmp_path / "killed", *(("--resume",) if (tmp_path / "killed" / "config.json").exists() else ()))
         before = len(list(tmp_path.glob("killed/checkpoints/*")))
-        while kills < 3 and process.poll() is None and len(list(tmp_path.glob("killed/checkpoints/*"))) <= min(before, 1):
+        while kills < 2 and process.poll() is None and len(list(tmp_path.glob("killed/checkpoints/*"))) <= min(before, 1):
             time.sleep(0.01)
         try:
-            process.wait(timeout=generator.uniform(0, 1.5) if kills < 3 else 120)
+            process.wait(timeout=generator.uniform(0, 1.5) if kills < 2 else 120)
         except subprocess.TimeoutExpired:
             process.kill()
             kills += 1
@@ -97,10 +97,10 @@ def test_a_training_killed_at_random_moments_and_resumed_ends_with_the_same_weig
 
 
 def test_resume_refuses_another_training(trained, refuse):
-    told = refuse("train", "sac", "pendulum", "--steps", 600, "--seed", 3, "--out", trained, *SMALL, "--resume")
-    assert "holds another training, which cannot be resumed with steps 600 (there: 700)" in told
+    told = refuse("train", "sac", "pendulum", "--steps", 150, "--seed", 3, "--out", trained, *SMALL, "--resume")
+    assert "holds another training, which cannot be resumed with steps 150 (there: 200)" in told
     told = refuse("train", "sac", "pendulum", "--out", trained)
-    assert "already holds a training, of 700 control periods; continue it with --resume, begin anew with --overwrite, or choose" in told
+    assert "already holds a training, of 200 control periods; continue it with --resume, begin anew with --overwrite, or choose" in told
     assert "give one of them" in refuse("train", "sac", "pendulum", "--out", trained, "--resume", "--overwrite")
 
 
@@ -127,18 +127,18 @@ def test_a_folder_in_which_nothing_was_learned_does_not_block_and_overwrite_begi
 def test_a_finished_training_goes_on_for_longer_and_another_starts_from_its_policy(trained, isthmus, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
     words = ("train", "sac", "pendulum", "--seed", 3, *SMALL)
-    code, out, _ = isthmus(*words, "--steps", 700, "--out", tmp_path / "run", "--resume")
+    code, out, _ = isthmus(*words, "--steps", 200, "--out", tmp_path / "run", "--resume")
     assert (code, "nothing is left to do; train longer with more --steps" in out) == (0, True)
-    code, out, _ = isthmus(*words, "--steps", "8e2", "--out", tmp_path / "run", "--resume")
-    assert (code, "goes on at 700 of 800 control periods" in out) == (0, True)
-    assert Artifact.load(tmp_path / "run" / "last.isthmus").training["steps"] == 800
+    code, out, _ = isthmus(*words, "--steps", "2.6e2", "--out", tmp_path / "run", "--resume")
+    assert (code, "goes on at 200 of 260 control periods" in out) == (0, True)
+    assert Artifact.load(tmp_path / "run" / "last.isthmus").training["steps"] == 260
     code, _, error = isthmus(*words, "--steps", 110, "--out", tmp_path / "from", "--from", trained / "policy.isthmus")
     assert code == 0, error
     assert Artifact.load(tmp_path / "from" / "last.isthmus").training["from"] == Artifact.load(trained / "policy.isthmus").policy_digest
 
 
 def test_the_engine_of_stable_baselines3_stays_available(isthmus, refuse, tmp_path):
-    words = ("train", "sac", "pendulum", "--steps", 300, "--out", tmp_path / "sb3", *SMALL, "--engine", "sb3")
+    words = ("train", "sac", "pendulum", "--steps", 130, "--out", tmp_path / "sb3", *SMALL, "--engine", "sb3")
     assert isthmus(*words)[0] == 0
     assert Artifact.load(tmp_path / "sb3" / "policy.isthmus").training["engine"] == "sb3"
     assert "a training with --engine sb3 cannot be resumed" in refuse(*words, "--resume")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -79,21 +80,6 @@ def test_a_recording_gives_exactly_the_transitions_that_were_collected(recorded,
         for part, values in wanted.items():
             # The tool of a recording is found by kinematics, in the simulation by MuJoCo, which rounds otherwise.
             torch.testing.assert_close(found[part], values, rtol=0, atol=1e-6 if (name, part) == ("reach", "reward") else 0)
-
-
-@pytest.mark.ros
-def test_what_a_policy_node_recorded_over_topics_is_rewarded_like_the_episode_in_process(isthmus, tmp_path):
-    task = get_task("reach")
-    scripted_artifact(task.contract).save(tmp_path / "reach.isthmus")
-    for plant in (("ros", "--engine", "pybullet"), ("pybullet",)):
-        words = ("eval", tmp_path / "reach.isthmus", "--episodes", 1, "--seed", 3, "--record", tmp_path / plant[0], "--plant", *plant)
-        assert isthmus(*words)[0] == 0
-    (topics,), (process,) = (
-        recorded_episodes(read_trace(next((tmp_path / name).glob("*.mcap"))), task, task.contract) for name in ("ros", "pybullet")
-    )
-    assert len(topics.reward) == len(process.reward) == task.episode_steps - 1
-    np.testing.assert_allclose(topics.reward, process.reward, atol=1e-3)
-    np.testing.assert_allclose(topics.observation["tool0"], process.observation["tool0"], atol=1e-4)
 
 
 def changed(source, target, change, contract=None):
@@ -222,7 +208,7 @@ def test_a_training_with_recordings_is_resumed_exactly_and_only_with_the_same_on
     assert "offline: 398 transitions of 2 recordings with 400 control periods; 0.5 of each batch from 2 recordings" in out
     assert "0.5 of each batch from 2 recordings" in Artifact.load(tmp_path / "whole" / "policy.isthmus").training["offline"]
     # What a killed training leaves: an earlier checkpoint, and rows that came after it.
-    assert isthmus(*words, tmp_path / "killed")[0] == 0
+    shutil.copytree(tmp_path / "whole", tmp_path / "killed")
     newest_checkpoint(tmp_path / "killed" / "checkpoints").unlink()
     assert isthmus(*words, tmp_path / "killed", "--resume")[0] == 0
     whole, killed = (load_checkpoint(newest_checkpoint(tmp_path / name / "checkpoints"))[0] for name in ("whole", "killed"))

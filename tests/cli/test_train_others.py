@@ -4,7 +4,7 @@ import pytest
 
 from isthmus.artifact import Artifact
 
-SMALL = ("--steps", 300, "--learning-starts", 100, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 150)
+SMALL = ("--steps", 150, "--learning-starts", 50, "--batch-size", 16, "--hidden", 16, "--evaluate-every", 100)
 
 
 @pytest.fixture(scope="module", params=["pendulum", "gym:Pendulum-v1"])
@@ -63,6 +63,7 @@ def test_what_a_task_asks_travels_with_a_trained_policy(algorithm, isthmus, tmp_
     from isthmus_sim.tasks import get_task
 
     small = ("--steps", 60, "--learning-starts", 30, "--batch-size", 8, "--hidden", 8, "--evaluate-every", 1000)
+    small += ("--critic-hidden", 8, "--model-hidden", 8) if algorithm == "srl" else ()
     assert isthmus("train", algorithm, "navigate", "--out", tmp_path, *small)[0] == 0
     for name in ("policy", "last"):
         assert Artifact.load(tmp_path / f"{name}.isthmus").specification == get_task("navigate").specification

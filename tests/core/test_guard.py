@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from collections import Counter
 
 import numpy as np
@@ -11,10 +12,11 @@ from isthmus import Box, Command, LimitGuard, Measurement
 from isthmus.guard import CLAMP, HOLD, PASS, STOP
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Hold
-from isthmus.rungs import passing
+from isthmus.rungs import demanding, passing
 from isthmus.testing import FakePlant
 
-ROWS, TICKS, BOX_TICKS, EXAMPLES = 2000, 50, 16, 51
+ROWS, TICKS, BOX_TICKS = 2000, 50, 16
+EXAMPLES = int(os.environ.get("ISTHMUS_EXAMPLES", "9"))  # draws of limits and periods, with ROWS sequences each
 DT = 0.05
 HOME = UR5E.home[None]
 
@@ -125,8 +127,7 @@ def test_no_random_command_sequence_gets_beyond_a_limit(mode, record_property):
 
     run()
     tell(record_property, f"ur5e, {mode}", TICKS, sequences=counts["sequences"], excluded=counts["excluded"])
-    assert counts["sequences"] - counts["excluded"] >= 80_000
-    assert counts["sequences"] >= 100_000
+    assert counts["sequences"] == EXAMPLES * ROWS
     assert 0 < counts["excluded"] < 0.2 * counts["sequences"]
     assert counts["stopped"] < 0.5 * counts["sequences"]  # most sequences are judged by the limits, not by the latch
 
@@ -175,7 +176,6 @@ def test_no_random_command_sequence_leaves_the_workspace_box(record_property):
         sequences=counts["sequences"],
         outside_mm=counts["worst, 0.1 mm"] / 10,
     )
-    assert counts["sequences"] >= 100_000
     assert counts["worst, 0.1 mm"] > 0  # the box was reached
 
 
@@ -207,7 +207,7 @@ def test_no_random_effort_gets_beyond_a_limit(record_property):
 
     run()
     tell(record_property, "pendulum, effort", TICKS, sequences=counts["sequences"])
-    assert counts["sequences"] >= 100_000  # no start is excluded: this mode has no position limits
+    assert counts["sequences"] == EXAMPLES * ROWS  # no start is excluded: this mode has no position limits
 
 
 @settings(max_examples=30, deadline=None)
@@ -325,12 +325,12 @@ def test_a_held_arm_does_not_creep_in_position_mode():
     np.testing.assert_array_equal(set_points, np.repeat(HOME, 200, axis=0))
 
 
-@pytest.mark.parametrize("how", ["stop", "no command"])
-def test_a_held_arm_does_not_creep_in_effort_mode(how):
+def test_a_held_arm_does_not_creep_in_effort_mode():
+    """One row is stopped, the other gets no command any more."""
     robot = dataclasses.replace(UR5E, command_modes=("effort",), hold=Hold((40.0,) * 6, (15.0,) * 6, True), ros=None)
-    guard, plant = LimitGuard(robot, robot.limits(), "effort"), FakePlant(robot, "effort", 0.002, gravity=True)
+    guard, plant = LimitGuard(robot, robot.limits(), "effort"), FakePlant(robot, "effort", 0.002, 2, gravity=True)
     lift = Kinematics(robot.urdf_path)
-    state = guard.initial(1, armed=True)
+    state = guard.initial(2, armed=True)
     for _ in range(250):  # move away from where the guard was armed
         sample = plant.read()
         push = lift.gravity(robot.joint_names, sample.position) + 3.0
@@ -339,8 +339,7 @@ def test_a_held_arm_does_not_creep_in_effort_mode(how):
         plant.advance()
     begun = plant.read()
     stopping = begun.position + begun.velocity**2 / 30
-    state = guard.stop(state, "test") if how == "stop" else state
-    _, state = drive(guard, plant, None, 1200, state)
+    _, state = drive(guard, plant, None, 1200, demanding(state, STOP, "test", np.array([True, False])))
     np.testing.assert_allclose(plant.read().position, stopping, atol=1e-3)
     _, state = drive(guard, plant, None, 600, state)
     np.testing.assert_allclose(plant.read().position, stopping, atol=1e-3)

@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import shutil
 import signal
@@ -30,6 +31,7 @@ from isthmus_sim.recordings import RecordedEpisode
 from isthmus_sim.tasks import get_task
 from isthmus_sim.vector_env import TaskVectorEnv
 
+EXAMPLES = int(os.environ.get("ISTHMUS_EXAMPLES", "3"))  # of moments at which a training is killed
 TASK = get_task("pendulum")
 SMALL = SacConfig(
     steps=180, learning_starts=50, batch_size=32, hidden=(16, 16), evaluate_every=60, checkpoint_every=40, learning_rate_decay=0.5, n_step=2
@@ -121,7 +123,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @given(moments=st.lists(st.integers(1, 178), min_size=1, max_size=2))  # at 180 it is over
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=EXAMPLES)
 @pytest.mark.parametrize("task", list(ROWS))
 def test_a_killed_and_resumed_training_ends_as_an_uninterrupted_one(uninterrupted, tmp_path_factory, task, moments):
     out, config = tmp_path_factory.mktemp("killed"), SacConfig(**{**FIELDS, "num_envs": ROWS[task]})
@@ -209,12 +211,13 @@ def test_ctrl_c_before_the_first_evaluation_leaves_the_policy_of_the_moment(tmp_
     assert [Artifact.load(result.policy).training[name] for name in ("seed", "steps")] == [5, 45]
 
 
+SHORTER = {**FIELDS, "steps": 120}
 OTHERS = {
-    "dsac-t": (DsacT, DsacTConfig(**{name: FIELDS[name] for name in OffPolicyConfig.__dataclass_fields__}, hidden=(16, 16))),
+    "dsac-t": (DsacT, DsacTConfig(**{name: SHORTER[name] for name in OffPolicyConfig.__dataclass_fields__}, hidden=(16, 16))),
     "srl": (
         Srl,
         SrlConfig(
-            **{name: FIELDS[name] for name in OffPolicyConfig.__dataclass_fields__ if name != "n_step"},
+            **{name: SHORTER[name] for name in OffPolicyConfig.__dataclass_fields__ if name != "n_step"},
             hidden=8,
             critic_hidden=(16, 16),
             model_hidden=(16, 16),
@@ -235,7 +238,7 @@ def test_the_other_learners_go_on_half_way_as_if_nothing_had_happened(tmp_path, 
         return train(learner, env, lambda policy: Evaluation(0.0, 0.0), out, config=config, seed=0, resume=True, progress=killed_at(moment))
 
     with pytest.raises(Killed):
-        run(tmp_path / "killed", 137)
+        run(tmp_path / "killed", 97)
     assert equal(tensors(run(tmp_path / "killed")), tensors(run(tmp_path / "whole")))
 
 

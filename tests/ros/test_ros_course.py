@@ -17,8 +17,6 @@ from isthmus_sim.episodes import episode_start
 from isthmus_sim.task import Term
 from isthmus_sim.tasks import get_task
 
-pytestmark = pytest.mark.ros
-
 BEGAN, PERIOD = 7_500_000_000, 50_000_000  # ns
 ROBOT, TASK = load_robot("ur5e"), get_task("reach")
 FIRST = 10

@@ -33,7 +33,6 @@ def warning(environment):
     ).stdout.strip()
 
 
-@pytest.mark.ros
 def test_isolated_nodes_share_no_memory_and_others_are_told():
     with isolated(free_domain()) as environment:
         assert warning(environment) == ""
@@ -62,7 +61,6 @@ def test_what_the_user_has_settled_is_left(environment, changed):
     assert without_shared_memory(environment) == changed
 
 
-@pytest.mark.ros
 @pytest.mark.parametrize(
     "asked",
     [

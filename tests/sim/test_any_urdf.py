@@ -19,9 +19,8 @@ MEAN = 'ixx="0.002" iyy="0.002" izz="0.002"'
 
 LENGTHS = st.sampled_from([1e-200, 1e-6, 1.0, 1.0, 30.0, 1e200])
 AXES = st.tuples(*[st.floats(-2, 2)] * 3, LENGTHS).map(lambda axis: [part * axis[3] for part in axis[:3]])
-LIMITS = st.tuples(
-    st.floats(-4, 4), st.floats(-4, 4), st.sampled_from([-1.0, 0.0, 0.01, 2.5, 1e5]), st.sampled_from([-1.0, 0.0, 1e-5, 30.0, "inf"])
-)
+ENDS = st.floats(-4, 4, allow_subnormal=False)  # which are zero to a processor that a library has told so
+LIMITS = st.tuples(ENDS, ENDS, st.sampled_from([-1.0, 0.0, 0.01, 2.5, 1e5]), st.sampled_from([-1.0, 0.0, 1e-5, 30.0, "inf"]))
 MOMENTS = st.sampled_from([0.0, -1e-9, 1e-19, 0.002, 0.05])
 
 

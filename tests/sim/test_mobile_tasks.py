@@ -20,6 +20,7 @@ from isthmus_sim.tasks.navigate import APART, CLEAR, CRATE, HULL, OBSTACLES, PIL
 
 ENGINES = ("mujoco", "pybullet")
 NAVIGATE, WALK, ROUGH = get_task("navigate"), get_task("walk"), get_task("walk-rough")
+DIFFBOT = load_robot("diffbot")
 
 
 def transition(task, pose, inputs, twist=(0.0,) * 6):
@@ -35,7 +36,7 @@ def test_the_words_of_the_specification_mean_what_reward_and_success_do(seed, x,
     start = episode_start(NAVIGATE, [seed])
     step = transition(NAVIGATE, (x, y, 0, 0, 0, 0, 1), {name: values[0] for name, values in start.inputs.items()})
     bound = stl.BoundSpecification(NAVIGATE.specification, NAVIGATE.contract)
-    signals = stl.MeasuredSignals(bound, NAVIGATE.contract, load_robot("diffbot"), 1).read(step.after, step.inputs)
+    signals = stl.MeasuredSignals(bound, NAVIGATE.contract, DIFFBOT, 1).read(step.after, step.inputs)
     np.testing.assert_allclose(signals["gap"], gap(step), atol=1e-6)
     np.testing.assert_allclose(signals["goal_distance"], goal_distance(step), atol=1e-6)
 
@@ -198,6 +199,9 @@ def test_the_ground_is_where_the_task_thinks_it_is(engine):
 
 
 def test_walking_as_told_earns_more_than_standing():
+    policy = scripted_policy("walk", WALK.contract)
+    home = np.array([joint.home for joint in load_robot(WALK.contract.robot).joints])
+
     class Stand:
         contract = WALK.contract
 
@@ -205,11 +209,10 @@ def test_walking_as_told_earns_more_than_standing():
             pass
 
         def act(self, observation):
-            plan = scripted_policy("walk", WALK.contract).act(observation)
-            home = np.array([joint.home for joint in task_plant("mujoco", WALK).robot.joints])
+            plan = policy.act(observation)
             return dataclasses.replace(plan, actions=np.broadcast_to(home, plan.actions.shape))
 
-    walking, _ = run_episodes(WALK, scripted_policy("walk", WALK.contract), task_plant("mujoco", WALK, 4), range(4))
+    walking, _ = run_episodes(WALK, policy, task_plant("mujoco", WALK, 4), range(4))
     standing, _ = run_episodes(dataclasses.replace(WALK, episode_steps=100), Stand(), task_plant("mujoco", WALK, 4), range(4))
     for one, other in zip(walking, standing, strict=True):
         assert one.total_reward / one.steps > other.total_reward / other.steps

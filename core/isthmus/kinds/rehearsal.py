@@ -59,10 +59,14 @@ def _tried(graph: bytes, feed: Mapping[str, Array], where: str) -> str:
     told = {"path": sys.path, "memory": memory, "processor": PROCESSOR, "names": list(feed)}
     content = io.BytesIO()
     np.savez(content, np.frombuffer(graph, dtype=np.uint8), *feed.values())
-    program = Path(__file__).with_name("rehearsed.py")
+    program = Path(__file__).with_name("rehearsed.py")  # -S: it is told the search path
     try:
         ended = subprocess.run(
-            [sys.executable, str(program), json.dumps(told)], input=content.getvalue(), capture_output=True, timeout=_PATIENCE, check=False
+            [sys.executable, "-S", str(program), json.dumps(told)],
+            input=content.getvalue(),
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise ValueError(f"{where} cannot be loaded and run once within {_PATIENCE} s") from None
