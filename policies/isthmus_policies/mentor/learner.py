@@ -71,7 +71,7 @@ class Mentor(SoftLearner):
             self.actor = Actor(self.encoder, actions, *sizes, _middle(config))
             self.critic, self.target = (Critic(self.encoder, actions, *sizes) for _ in range(2))
             self.value = Value(self.encoder, *sizes) if config.exploitation else None
-            learned = [self.actor, self.critic, *([self.value] if self.value else [])]
+            learned: list[nn.Module] = [self.actor, self.critic, *([self.value] if self.value else [])]
             orthogonal(self.encoder, *learned)
         self.target.load_state_dict(self.critic.state_dict())
         self._networks = [*learned, self.target]
