@@ -59,7 +59,8 @@ class Pictures:
         file_in = folder if needed > LARGE else None
         _check_room(needed, rows * length, file_in)
         self.frames = {
-            name: self._in_file(shape, file_in) if file_in else torch.zeros(shape, dtype=torch.uint8) for name, shape in shapes.items()
+            name: self._in_file(shape, file_in) if file_in else torch.from_numpy(np.zeros(shape, dtype=np.uint8))
+            for name, shape in shapes.items()
         }
         self.age = np.zeros(rows * length if self._reach else 0, dtype=np.int32)
 

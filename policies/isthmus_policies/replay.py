@@ -87,7 +87,8 @@ class Replay:
         self.capacity = self._length * rows
         self._width = sum(self._sizes)
         # Observation, previous action and action of a period lie side by side, so that drawing one touches one piece of memory.
-        self._values = torch.zeros(self.capacity, self._width + 2 * self._actions)
+        # numpy's zeros are handed out when they are used, torch's are written at once.
+        self._values = torch.from_numpy(np.zeros((self.capacity, self._width + 2 * self._actions), dtype=np.float32))
         self._pictures = Pictures(images, rows, self._length, folder)
         self._reward = np.zeros(self.capacity, dtype=np.float32)
         self._end = np.full(self.capacity, _ONLY_OBSERVED, dtype=np.uint8)

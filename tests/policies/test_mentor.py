@@ -1,5 +1,6 @@
 """DrM (arXiv 2310.19668) and MENTOR (arXiv 2410.14972): what a learner does with dormancy, experts and good agents, and small trainings."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -16,7 +17,10 @@ from isthmus_policies.mentor.config import MentorConfig, mentor_config
 from isthmus_policies.mentor.critics import expectile_loss
 from isthmus_policies.mentor.exploration import dormant_noise, falling_noise
 from isthmus_policies.mentor.learner import Mentor
+from isthmus_policies.outcome import Evaluation
 from isthmus_policies.replay import Replay
+from isthmus_policies.training import train
+from isthmus_sim.suites import SuiteVectorEnv, get_suite_task
 
 FEW = {"experts": 4, "active": 2, "expert_width": 8, "router_width": 8}
 ALGORITHMS = {"drm": {"experts": 1, "perturbation": "random"}, "mentor": FEW}
@@ -187,6 +191,30 @@ def test_a_small_training_is_resumed_bit_for_bit_and_tells_what_happened(tmp_pat
     artifact = Artifact.load(tmp_path / "whole" / "policy.isthmus")
     observation = {name: values.numpy() for name, values in pictured_batch(artifact.contract).observation.items()}
     assert artifact.policy().act(observation).actions.shape == (12, 1, 2)
+
+
+def test_a_training_from_a_suites_pictures_with_small_networks_is_resumed_bit_for_bit(tmp_path):
+    task = get_suite_task("dmc:cartpole-swingup@48")
+    settings = {"steps": 160, "learning_starts": 100, "evaluate_every": 1000, "checkpoint_every": 120, "perturb_every": 20}
+    config = dataclasses.replace(mentor_config("mentor", "", small=True), **settings)
+
+    def run(out, killed=None):
+        def progress(step, total, evaluation):
+            if step == killed:
+                raise Killed
+
+        learner, env = Mentor(task.contract, config, 0), SuiteVectorEnv(dataclasses.replace(task, episode_steps=20), 1)
+        try:
+            return train(learner, env, lambda policy: Evaluation(0.0, None), out, config=config, seed=0, resume=True, progress=progress)
+        finally:
+            env.close()
+
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", 150)
+    whole, resumed = (load_checkpoint(run(tmp_path / name).checkpoint)[0] for name in ("whole", "killed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert int(whole["learner.events"]) == 2
+    assert whole["memory.image_camera"].shape[1:] == (169, 48, 48, 3)
 
 
 def test_a_router_at_a_tie_may_be_rounded_either_way_in_one_of_a_thousand_observations():

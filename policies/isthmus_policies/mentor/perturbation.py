@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -69,7 +70,9 @@ class TopAgents:
             parameters: of an agent, P.
         """
         self.returns: list[float] = []
-        self._agents = torch.zeros(most, parameters)
+        self._agents = torch.from_numpy(
+            np.zeros((most, parameters), dtype=np.float32)
+        )  # handed out when they are used, which torch's are not
 
     def offer(self, earned: float, weights: Callable[[], Sequence[Tensor]]) -> bool:
         """Remember an agent if there is room, or if it earned more than the worst that is remembered, which it replaces; whether it was.
