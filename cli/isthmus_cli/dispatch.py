@@ -59,6 +59,12 @@ _COMMANDS = {
 _TRAIN = {
     "sac": ("isthmus_cli.train.sac:TrainSac", "soft actor-critic (Haarnoja et al. 2018)"),
     "dsac-t": ("isthmus_cli.train.dsac_t:TrainDsacT", "distributional soft actor-critic with three refinements (Duan et al. 2023)"),
+    "drqv2": ("isthmus_cli.train.pixels:TrainDrqv2", "from pictures, shifted at random: DrQ-v2 (Yarats et al. 2021)"),
+    "drm": ("isthmus_cli.train.pixels:TrainDrm", "from pictures, ruled by the dormant ratio: DrM (Xu et al. 2023)"),
+    "mentor": (
+        "isthmus_cli.train.pixels:TrainMentor",
+        "from pictures, with experts and perturbation towards good agents: MENTOR (Huang et al. 2024)",
+    ),
     "bc": ("isthmus_cli.train.bc:TrainBc", "behaviour cloning of recordings or of a task's script"),
     "ppo": ("isthmus_cli.train.ppo:TrainPpo", "proximal policy optimisation in many rows (Schulman et al. 2017)"),
     "srl": (

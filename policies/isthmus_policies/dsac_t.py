@@ -60,7 +60,7 @@ class DsacTConfig(OffPolicyConfig):
 
 def dsac_t_config(task: str, fast: bool = False) -> DsacTConfig:
     """The tuned settings of a task, or the defaults if there are none; `fast` for many rows and few updates."""
-    return task_config(DsacTConfig, task, "dsac_t", "fast" if fast else "")
+    return task_config(DsacTConfig, task, "dsac_t", *(["fast"] if fast else []))
 
 
 class DsacT(ReactiveLearner):

@@ -88,6 +88,8 @@ class Explorer:
         self._memory.add(observation, previous, action, worth, terminated, truncated, following, lost, hidden)
         self._previous = np.where(ended[:, None], np.float32(0), bounded)
         self._fresh = ended | (info["rung"] >= HOLD) if "rung" in info else ended
+        if ended.any():
+            self._learner.ended((self._return + worth)[ended & ~lost].tolist())
         self._return += reward
         self._returns.extend(self._return[ended].tolist())
         self._return[ended] = self._worst[ended] = 0.0

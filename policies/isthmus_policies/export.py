@@ -22,6 +22,8 @@ PARITY_TOLERANCE = 1e-5  # of each action's range
 PARITY_SAMPLES = 1000
 _MARGIN = 10.0  # times what the network's own rounding costs
 _MOST = 1e-2  # of each action's range, whatever rounding costs
+_TIE = 1e-5  # margin of a router below which rounding may send an observation to another expert
+_TIES = 1000  # observations, of which one may be sent so
 
 
 class _NamedInputs(torch.nn.Module):
@@ -49,6 +51,9 @@ def export_graph(
     run in double precision too, and the graph may differ from it by ten times what that changes in the same action or an earlier one, but never by
     more than a hundredth of the range.
 
+    A module that routes has a method `margin`, of the same mapping: by how much the experts were chosen, `[B]`. Where that is a tie, another choice
+    is no fault; of a thousand observations one may be decided so.
+
     Args:
         contract: what the module consumes and produces.
         module: on any device, mapping of `[B, history, *shape]` per signal → `[B, H, A]`.
@@ -58,6 +63,7 @@ def export_graph(
 
     Raises:
         ValueError: the exported graph differs from the module by more than that, as a share of an action's range; the message names the action.
+            Or too many observations are at a tie.
     """
     names = tuple(signal.name for signal in contract.observation)
     samples = {name: np.ascontiguousarray(observations[name][:PARITY_SAMPLES]) for name in names}
@@ -79,7 +85,7 @@ def export_graph(
     eager = _run(module, samples)
     exported = artifact.policy().act(samples).actions
     span = np.array(contract.action.high) - np.array(contract.action.low)
-    difference = (np.abs(exported - eager) / span).max(axis=0)  # [H, A]
+    difference = _apart(module, samples, np.abs(exported - eager) / span).max(axis=0)  # [H, A]
     if (difference <= PARITY_TOLERANCE).all():
         return artifact
     allowed = np.clip(_MARGIN * _rounding(module, samples, eager, span), PARITY_TOLERANCE, _MOST)[:, None]
@@ -103,6 +109,21 @@ def _with_inputs(graph: bytes, contract: Contract) -> bytes:
             kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(signal.dtype))
             model.graph.input.append(onnx.helper.make_tensor_value_info(signal.name, kind, ["batch", signal.history, *signal.shape]))
     return model.SerializeToString() if len(found) < len(contract.observation) else graph
+
+
+def _apart(module: torch.nn.Module, samples: Mapping[str, Array], difference: Array) -> Array:
+    """The differences `[B, H, A]` without those of observations that were sent to other experts at a tie."""
+    off = difference.max(axis=(1, 2)) > PARITY_TOLERANCE
+    margin = getattr(module, "margin", None)
+    if margin is None or not off.any():
+        return difference
+    with torch.no_grad():
+        off &= (margin({name: torch.from_numpy(value) for name, value in samples.items()}) < _TIE).numpy()
+    if (count := np.count_nonzero(off)) > (allowed := -(-len(off) // _TIES)):
+        raise ValueError(
+            f"the router is at a tie in {count} of {len(off)} observations, and the exported graph decides it in another way; allowed are {allowed}"
+        )
+    return np.where(off[:, None, None], 0.0, difference)
 
 
 def _rounding(module: torch.nn.Module, samples: Mapping[str, Array], eager: Array, span: Array) -> Array:

@@ -32,31 +32,35 @@ class FeatureEncoder(torch.nn.Module):
         ValueError: an image is too small.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, pictures: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            contract: gives the observation.
+            pictures: whether images are encoded; otherwise they are left out.
+        """
         super().__init__()
-        self._images = torch.nn.ModuleDict(
-            {signal.name: _ImageEncoder(signal) for signal in contract.observation if signal.source == "image"}
-        )
-        self._signals = contract.observation
+        self._signals = tuple(signal for signal in contract.observation if pictures or signal.source != "image")
+        self._images = torch.nn.ModuleDict({signal.name: _ImageEncoder(signal) for signal in self._signals if signal.source == "image"})
         self._ways = [
             (pose.name, goal.name)
             for pose in contract.observation
             for goal in contract.inputs
             if pose.source == "pose" and goal.elements == pose.elements and goal.frame == pose.frame and goal.unit == "m"
         ]
-        self._angles = {signal.name: _angles(signal) for signal in contract.observation}
+        self._angles = {signal.name: _angles(signal) for signal in self._signals}
         self._others = {
             signal.name: [i for i in range(len(signal.elements)) if i not in self._angles[signal.name]] for signal in self._signals
         }
-        for signal in contract.observation:
+        for signal in self._signals:
             center, scale = _normalisation(signal, self._others[signal.name])
             self.register_buffer(f"center_{signal.name}", torch.tensor(center), persistent=False)
             self.register_buffer(f"scale_{signal.name}", torch.tensor(scale), persistent=False)
         sizes = {
             signal.name: IMAGE_FEATURES if signal.name in self._images else signal.history * len(signal.elements)
-            for signal in contract.observation
+            for signal in self._signals
         }
-        angles = sum(signal.history * len(self._angles[signal.name]) for signal in contract.observation)
+        angles = sum(signal.history * len(self._angles[signal.name]) for signal in self._signals)
         self.size = sum(sizes.values()) + angles + sum(len(contract.signal(goal).elements) for _, goal in self._ways)
 
     def forward(self, observation: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -145,17 +145,20 @@ class OffPolicyConfig(LearnerConfig):
         return self.learning_starts
 
 
-def task_config(kind: type[Config], task: str, algorithm: str, variant: str = "") -> Config:
+def task_config(kind: type[Config], task: str, algorithm: str, *variants: str) -> Config:
     """The tuned settings of a task, from the data file beside this module, or the defaults if there are none.
 
     Args:
         kind: of the settings.
         task: name.
         algorithm: name of the file.
-        variant: key of the file whose settings replace those of any task; "" for none.
+        variants: keys of the file whose settings replace those of any task, and of the variants before.
     """
     settings = strict.load_yaml(Path(__file__).with_name(f"{algorithm}.yaml")) or {}
-    return strict.decode(kind, {**settings.get(task, {}), **(settings[variant] if variant else {})}, f"{algorithm}.yaml: {task}")
+    chosen = dict(settings.get(task, {}))
+    for variant in variants:
+        chosen |= settings[variant]
+    return strict.decode(kind, chosen, f"{algorithm}.yaml: {task}")
 
 
 class Learner(Protocol):
@@ -181,6 +184,14 @@ class Learner(Protocol):
 
         Returns:
             actions `[rows, A]`, of which what is beyond [−1, 1] is cut off before it is executed.
+        """
+        ...
+
+    def ended(self, returns: Sequence[float]) -> None:
+        """Episodes ended, and others begin: here a learner may change by more than an update changes it.
+
+        Args:
+            returns: what each of them earned, undiscounted, with the price of a stop; without those that are no experience of the task.
         """
         ...
 

@@ -109,17 +109,17 @@ def memory_for(
         offline: recorded experience; for off-policy learners only.
         config: the learner's settings.
         generator: draws batches.
-        out: folder for the state of a training that diverged.
+        out: folder for the state of a training that diverged, and for the file of many pictures.
 
     Raises:
-        ValueError: recordings for a learner that cannot use them, or none for one that has nothing else.
+        ValueError: recordings for a learner that cannot use them, or none for one that has nothing else; more pictures than there is memory for.
     """
     if isinstance(config, BcConfig):
         if offline is None:
             raise ValueError("bc does what recordings did; give them with --offline, or ask for some of the task's script with --scripted")
         return Recorded(offline.replay), Updater(cast(OffPolicyLearner, learner), offline.replay, None, config, generator, out)
     if isinstance(config, OffPolicyConfig):
-        replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), env.num_envs)
+        replay = Replay(learner.contract, min(config.buffer_size, 2 * config.steps), env.num_envs, out)
         return replay, Updater(cast(OffPolicyLearner, learner), replay, offline, config, generator, out)
     if offline:
         raise ValueError(f"{learner.algorithm} learns from what its own policy does, and cannot use recordings; leave --offline out")

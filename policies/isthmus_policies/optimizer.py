@@ -73,6 +73,11 @@ class FlatAdam:
             maximize=False,
         )
 
+    def clear(self) -> None:
+        """Forget the averages, as before the first step."""
+        for kept in (self._mean, self._square, self._steps):
+            kept.zero_()
+
     def state(self) -> Mapping[str, Tensor]:
         """The live tensors: parameters and Adam's averages."""
         return {"vector": self.vector, "mean": self._mean, "square": self._square, "steps": self._steps}

@@ -14,7 +14,7 @@ Critic", arXiv 1710.06542); `TrainingEnv.hidden` has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,6 +266,9 @@ class Ppo:
     def policy(self) -> nn.Module:
         """The mean of the actions; see `Learner.policy`."""
         return self._policy
+
+    def ended(self, returns: Sequence[float]) -> None:
+        """Nothing; see `Learner.ended`."""
 
     def summary(self) -> Mapping[str, Any]:
         """Nothing; see `Learner.summary`."""

@@ -1,7 +1,8 @@
 """The memory of off-policy learners: every control period of every row once, in the order in which it happened.
 
 An observation is stored once, although it is the successor of one transition and the beginning of the next: the slot after a transition always holds
-what followed it. Where an episode ends, or is cut, that slot holds nothing but its final observation and is never drawn as a transition.
+what followed it. Where an episode ends, or is cut, that slot holds nothing but its final observation and is never drawn as a transition. Of pictures
+each frame is kept once, see `Pictures`; a transition whose stack reaches back to frames that are overwritten is not drawn any more.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from isthmus.contract import Contract
 from isthmus.records import Array
+from isthmus_policies.pictures import Pictures, reach
 
 __all__ = ["Batch", "Replay"]
 
@@ -63,39 +66,41 @@ class Replay:
         capacity: control periods kept, of all rows together.
     """
 
-    def __init__(self, contract: Contract, capacity: int, rows: int = 1) -> None:
+    def __init__(self, contract: Contract, capacity: int, rows: int = 1, folder: Path | None = None) -> None:
         """Reserve the memory; the system hands it out as it is used.
 
         Args:
             contract: gives signals and actions. Numbers are kept as float32, images as uint8.
             capacity: control periods kept, of all rows together.
             rows: of the environment.
+            folder: for the file of many pictures, see `Pictures`.
+
+        Raises:
+            ValueError: the pictures need more than there is.
         """
+        images = [signal for signal in contract.observation if signal.source == "image"]
+        self._length = max(-(-capacity // rows), 2 + reach(images))
         self._signals = [signal for signal in contract.observation if signal.source != "image"]
         self._sizes = [signal.history * math.prod(signal.shape) for signal in self._signals]
         self._actions = len(contract.action.elements)
-        self._length = max(-(-capacity // rows), 2)
         self._rows = rows
         self.capacity = self._length * rows
         self._width = sum(self._sizes)
         # Observation, previous action and action of a period lie side by side, so that drawing one touches one piece of memory.
-        self._values = torch.zeros(self.capacity, self._width + 2 * self._actions)
-        self._images = {
-            signal.name: torch.zeros(self.capacity, signal.history, *signal.shape, dtype=torch.uint8)
-            for signal in contract.observation
-            if signal.source == "image"
-        }
+        # numpy's zeros are handed out when they are used, torch's are written at once.
+        self._values = torch.from_numpy(np.zeros((self.capacity, self._width + 2 * self._actions), dtype=np.float32))
+        self._pictures = Pictures(images, rows, self._length, folder)
         self._reward = np.zeros(self.capacity, dtype=np.float32)
         self._end = np.full(self.capacity, _ONLY_OBSERVED, dtype=np.uint8)
         self._first = np.arange(rows) * self._length
         self._at = np.zeros(rows, dtype=np.int64)
         self._used = np.zeros(rows, dtype=np.int64)
+        self._age = np.zeros(rows, dtype=np.int64)  # control periods of the present episodes
 
     @property
     def nbytes(self) -> int:
         """Memory when full."""
-        tensors = (self._values, *self._images.values())
-        return self._reward.nbytes + self._end.nbytes + sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return self._reward.nbytes + self._end.nbytes + self._pictures.nbytes + self._values.numel() * self._values.element_size()
 
     def add(
         self,
@@ -127,18 +132,20 @@ class Replay:
         """
         slots = self._first + self._at
         after = self._first + (self._at + 1) % self._length
-        self._observe(slots, observation)
-        self._observe(after, following)
+        self._observe(slots, observation, self._age)
+        self._observe(after, following, self._age + 1)
         self._values[slots, self._width :] = torch.from_numpy(np.concatenate([previous, action], axis=1).astype(np.float32))
         self._reward[slots] = reward
         lost = np.zeros(self._rows, dtype=bool) if lost is None else lost
         self._end[slots] = np.where(terminated, _TERMINATED, np.where(truncated, _TRUNCATED, _CONTINUES))
         self._end[slots[lost]] = self._end[after] = _ONLY_OBSERVED
         self._advance(1 + ((terminated | truncated) & ~lost))
+        self._age = np.where(terminated | truncated | lost, 0, self._age + 1)
 
     def cut(self) -> None:
         """All rows are about to be reset: what was observed last stays as the successor of the last transition."""
         self._advance((self._end[self._first + (self._at - 1) % self._length] == _CONTINUES) & (self._used > 0))
+        self._age[:] = 0
 
     def sample(self, count: int, gamma: float, steps: int, generator: np.random.Generator) -> Batch:
         """Draw transitions, all equally likely.
@@ -187,32 +194,38 @@ class Replay:
     def state(self) -> dict[str, Tensor]:
         """What was remembered, without the memory that was never used."""
         most = min(int(self._used.max()) + 1, self._length)  # with the newest observation
-        kept = {"values": self._values, "reward": torch.from_numpy(self._reward), "end": torch.from_numpy(self._end)}
-        kept |= {f"image_{name}": values for name, values in self._images.items()}
-        rings = {name: values.view(self._rows, self._length, *values.shape[1:])[:, :most].contiguous() for name, values in kept.items()}
+        rings = {
+            name: values.view(self._rows, self._length, *values.shape[1:])[:, :most].contiguous() for name, values in self._kept().items()
+        }
         return {**rings, "at": torch.from_numpy(self._at.copy()), "used": torch.from_numpy(self._used.copy())}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Remember what `state` told; the replay has the same contract, capacity and rows."""
+        """Remember what `state` told; the replay has the same contract, capacity and rows. New episodes begin."""
         self._at[:], self._used[:] = state["at"].numpy(), state["used"].numpy()
-        kept = {"values": self._values, "reward": torch.from_numpy(self._reward), "end": torch.from_numpy(self._end)}
-        kept |= {f"image_{name}": values for name, values in self._images.items()}
-        for name, values in kept.items():
+        self._age[:] = 0
+        for name, values in self._kept().items():
             values.view(self._rows, self._length, *values.shape[1:])[:, : state[name].shape[1]] = state[name]
 
-    def _observe(self, slots: Array, observation: Mapping[str, Array]) -> None:
+    def _kept(self) -> dict[str, Tensor]:
+        return {
+            "values": self._values,
+            "reward": torch.from_numpy(self._reward),
+            "end": torch.from_numpy(self._end),
+            **self._pictures.state(),
+        }
+
+    def _observe(self, slots: Array, observation: Mapping[str, Array], age: Array) -> None:
         flat = [np.asarray(observation[signal.name]).reshape(self._rows, -1) for signal in self._signals]
         if flat:
             self._values[slots, : self._width] = torch.from_numpy(np.concatenate(flat, axis=1).astype(np.float32))
-        for name, values in self._images.items():
-            values[slots] = torch.from_numpy(np.asarray(observation[name]))
+        self._pictures.put(slots, observation, age)
 
     def _observation(self, values: Tensor, slots: Tensor) -> dict[str, Tensor]:
         parts = values[:, : self._width].split(self._sizes, dim=1)
         numbers = {
             signal.name: part.unflatten(1, (signal.history, *signal.shape)) for signal, part in zip(self._signals, parts, strict=True)
         }
-        return {**numbers, **{name: images.index_select(0, slots) for name, images in self._images.items()}}
+        return {**numbers, **self._pictures.stacks(slots)}
 
     def _advance(self, periods: Array) -> None:
         self._at = (self._at + periods) % self._length
@@ -231,5 +244,7 @@ class Replay:
             # The same bound for all rows, so that no transition is likelier than others.
             most = np.full(missing.size, max(int(self._used.max()), 1))
             slots[missing] = self._first[rows] + generator.integers(0, most)
-            missing = missing[self._end[slots[missing]] == _ONLY_OBSERVED]
+            drawn = slots[missing]
+            whole = self._pictures.whole(drawn, self._at[rows], self._used[rows] == self._length)
+            missing = missing[(self._end[drawn] == _ONLY_OBSERVED) | ~whole]
         return slots

@@ -47,7 +47,7 @@ class SacConfig(OffPolicyConfig):
 
 def sac_config(task: str, fast: bool = False) -> SacConfig:
     """The tuned settings of a task, or the defaults if there are none; `fast` for many rows and few updates."""
-    return task_config(SacConfig, task, "sac", "fast" if fast else "")
+    return task_config(SacConfig, task, "sac", *(["fast"] if fast else []))
 
 
 class Sac(ReactiveLearner):

@@ -6,7 +6,7 @@ The temperature α is tuned so that the policy's entropy stays near H̄ = −dim
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -80,6 +80,9 @@ class SoftLearner:
     def roughness(self, action: Tensor, near: Tensor) -> Tensor:
         """The `smoothness_loss` of mean actions, `[B, …, A]` and `[2, B, …, A]`."""
         return smoothness_loss(action, near, self._smoothness)
+
+    def ended(self, returns: Sequence[float]) -> None:
+        """Nothing; see `Learner.ended`."""
 
     def summary(self) -> Mapping[str, Any]:
         """Nothing; see `Learner.summary`."""

@@ -8,7 +8,7 @@ import pytest
 from isthmus_cli import dispatch as module
 from isthmus_cli.main import main
 
-COMMANDS = [*(name for name in module._COMMANDS if name != "train"), "train sac", "train dsac-t", "train srl"]
+COMMANDS = [*(name for name in module._COMMANDS if name != "train"), "train sac", "train dsac-t", "train srl", "train mentor"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "train"])
@@ -36,7 +36,7 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
     ("words", "sentence"),
     [
         ("tran", "unknown command 'tran'; did you mean 'train'? Known: calibrations, demo, "),
-        ("train reinforce reach", "unknown algorithm 'reinforce'; Known: bc, dsac-t, npc, ppo, sac, srl"),
+        ("train reinforce reach", "unknown algorithm 'reinforce'; Known: bc, drm, drqv2, dsac-t, mentor, npc, ppo, sac, srl"),
         ("train sac reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac --seed 1 reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac reach --plant gazebo", "unknown plant 'gazebo'; Known: isaacgym, mujoco, pybullet"),

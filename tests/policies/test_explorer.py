@@ -47,11 +47,14 @@ class Tape:
     contract = CONTRACT
 
     def __init__(self):
-        self.acted, self.added, self.lost = [], [], []
+        self.acted, self.added, self.lost, self.earned = [], [], [], []
 
     def act(self, observation, previous, fresh):
         self.acted.append((observation["state"][:, 0, 0].tolist(), previous[:, 0].tolist(), fresh.tolist()))
         return np.full((2, 1), -0.5 if len(self.acted) % 2 else 0.5, dtype=np.float32)  # 0 and 2 in SI units
+
+    def ended(self, returns):
+        self.earned.append(returns)
 
     def add(self, observation, previous, action, reward, terminated, truncated, following, lost, hidden):
         self.lost.append(lost.tolist())
@@ -110,6 +113,7 @@ def test_a_stop_is_worth_as_much_as_the_worst_period_forever_and_never_more_than
     assert reward == ([-2.0, 1.0], [pytest.approx(-1 - 2 * 0.9 / 0.1), 2.0])
     assert (terminated[1], truncated[1]) == ([True, True], [False, False])
     assert explorer.recent_return == 0.0  # (−3 + 3) / 2: what is told of the course is what was earned
+    assert tape.earned == [[pytest.approx(-3 - 18), 3.0]]  # and the learner is told of the price
 
 
 def test_an_explosion_leaves_nothing_to_learn_from():

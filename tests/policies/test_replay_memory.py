@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -95,21 +93,6 @@ def test_a_loaded_replay_draws_the_same():
 
 def test_a_million_transitions_of_halfcheetah_fit_into_the_promised_memory():
     assert Replay(get_suite_task("gym:HalfCheetah-v5").contract, 10**6).nbytes <= 0.35e9
-
-
-def test_images_keep_their_type_and_are_stored_once():
-    contract = get_suite_task("gym:HalfCheetah-v5@36").contract
-    replay = Replay(contract, 5)
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 1, 3, 36, 36, 3), dtype=np.uint8)
-    zero, no = np.zeros((1, 6)), np.zeros(1, dtype=bool)
-    for before, after in itertools.pairwise(pictures):
-        replay.add({"camera": before}, zero, zero, np.zeros(1), no, no, {"camera": after})
-    drawn = replay.sample(30, GAMMA, 1, np.random.default_rng(0)).observation["camera"]
-    for before, after in zip(drawn[:30], drawn[30:], strict=True):
-        index = next(index for index in range(3) if torch.equal(before, torch.from_numpy(pictures[index, 0])))
-        assert torch.equal(after, torch.from_numpy(pictures[index + 1, 0]))
-    assert replay.nbytes < 1.01 * 5 * pictures[0].nbytes
-    assert replay.observations(10)["camera"].dtype == np.uint8
 
 
 def test_a_lost_period_is_no_transition_and_the_one_before_keeps_its_successor():

@@ -12,11 +12,12 @@ from typing import Any
 
 from isthmus import strict
 from isthmus_cli.train.dsac_t import TrainDsacT
+from isthmus_cli.train.pixels import COMMANDS, TrainPixels
 from isthmus_cli.train.ppo import TrainPpo
 from isthmus_cli.train.randomization import NONE
 from isthmus_cli.train.sac import TrainSac
 from isthmus_cli.train.srl import TrainSrl
-from isthmus_cli.train.tasks import check_simulation, find_task
+from isthmus_cli.train.tasks import check_sees, check_simulation, find_task
 from isthmus_policies.identity import holds_training
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.reactive import check_reactive
@@ -27,11 +28,12 @@ from isthmus_sim.task import Task
 
 __all__ = ["Range", "SweepPlan", "load_plan"]
 
-_COMMANDS: Mapping[str, type[TrainSac] | type[TrainDsacT] | type[TrainSrl] | type[TrainPpo]] = {
+_COMMANDS: Mapping[str, type[TrainSac] | type[TrainDsacT] | type[TrainSrl] | type[TrainPpo] | type[TrainPixels]] = {
     "sac": TrainSac,
     "dsac-t": TrainDsacT,
     "srl": TrainSrl,
     "ppo": TrainPpo,
+    **{command.algorithm: command for command in COMMANDS},
 }
 _SEARCHES = ("tpe", "random", "grid")
 _OBJECTIVES = ("return", "success")
@@ -83,7 +85,7 @@ class SweepPlan:
     """A sweep.
 
     Attributes:
-        algorithm: sac, dsac-t or srl.
+        algorithm: of `isthmus train`.
         task: as for `isthmus train`.
         space: settings of the learner that are searched, with their ranges.
         settings: settings that are fixed, and differ from those tuned for the task.
@@ -189,6 +191,8 @@ def load_plan(path: Path) -> SweepPlan:
     check_simulation(task, plan.plant, plan.randomize not in (None, str(NONE)), "plant and randomize")
     if plan.algorithm != "srl":
         check_reactive(task.contract)
+    if issubclass(_COMMANDS[plan.algorithm], TrainPixels):
+        check_sees(task, plan.algorithm)
     if plan.randomize not in (None, str(NONE)):
         plan = dataclasses.replace(plan, randomize=str((path.parent / plan.randomize).resolve()))
         if not Path(str(plan.randomize)).is_file():

@@ -1,4 +1,4 @@
-"""What `isthmus train sac`, `dsac-t`, `srl`, `ppo` and `bc` have in common: everything but the learner and its settings."""
+"""What `isthmus train sac`, `dsac-t`, `srl`, `ppo`, `bc` and those from pictures have in common: everything but the learner and its settings."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from isthmus.contract import Contract
+from isthmus_policies.mentor.encoder import check_pictures
 from isthmus_sim.randomization import Randomization, randomized_plant
 from isthmus_sim.suites import SuiteTask, SuiteVectorEnv, get_suite_task, is_suite_task
 from isthmus_sim.systems import is_system
@@ -12,7 +14,7 @@ from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["check_simulation", "find_task", "named_task", "training_environment"]
+__all__ = ["check_sees", "check_simulation", "find_task", "named_task", "training_environment"]
 
 
 def find_task(name: str) -> Task | SuiteTask:
@@ -47,6 +49,21 @@ def check_simulation(task: Task | SuiteTask, plant: str, randomized: bool, optio
     """
     if isinstance(task, SuiteTask) and (plant != "mujoco" or randomized):
         raise ValueError(f"{task.name!r} runs in a suite's own simulation, so {options} cannot be used with it")
+
+
+def check_sees(task: Task | SuiteTask, algorithm: str) -> None:
+    """Refuse a task whose policies see nothing.
+
+    Raises:
+        ValueError: the message names the tasks whose policies do.
+    """
+    if not _sees(task.contract):
+        seeing = [name for name in task_names() if _sees(get_task(name).contract)]
+        check_pictures(task.contract, algorithm, f"{', '.join(seeing)} do, and tasks of an outside suite with @84 behind the name")
+
+
+def _sees(contract: Contract) -> bool:
+    return any(signal.source == "image" for signal in contract.observation)
 
 
 def training_environment(

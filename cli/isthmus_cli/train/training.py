@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.bc import Bc
 from isthmus_policies.dsac_t import DsacT
 from isthmus_policies.learner import LearnerConfig
+from isthmus_policies.mentor.config import ALGORITHMS
+from isthmus_policies.mentor.learner import Mentor
 from isthmus_policies.outcome import Evaluation, TrainingResult
 from isthmus_policies.ppo import Ppo
 from isthmus_policies.sac import Sac
@@ -36,7 +39,14 @@ EVALUATION_EPISODES = 50
 SUITE_EVALUATION_EPISODES = 10  # outside suites step their rows one by one
 EVALUATION_SEED = 10**6  # far from the seeds that `isthmus eval` uses, so that the best policy is not chosen on them
 
-_LEARNERS: Mapping[str, Callable[..., Any]] = {"sac": Sac, "dsac-t": DsacT, "srl": Srl, "ppo": Ppo, "bc": Bc}
+_LEARNERS: Mapping[str, Callable[..., Any]] = {
+    "sac": Sac,
+    "dsac-t": DsacT,
+    "srl": Srl,
+    "ppo": Ppo,
+    "bc": Bc,
+    **{name: partial(Mentor, algorithm=name) for name in ALGORITHMS},
+}
 
 
 def train_shown(

@@ -89,7 +89,7 @@ class GraphPolicy:
 
         Raises:
             KeyError: a signal is missing.
-            ValueError: a signal or the result has the wrong shape.
+            ValueError: a signal or the result has the wrong shape, or a picture another type than uint8.
         """
         observation = batched(self.contract, observation)
         feed: dict[str, Array] = {}
@@ -97,7 +97,10 @@ class GraphPolicy:
         for signal in self.contract.observation:
             if signal.name not in observation:
                 raise KeyError(f"signal {signal.name!r} is missing; given: {', '.join(observation) or 'none'}")
-            value = np.asarray(observation[signal.name], dtype=signal.dtype)
+            given = np.asarray(observation[signal.name])
+            if signal.source == "image" and given.dtype != np.uint8:
+                raise ValueError(f"signal {signal.name!r} must be a picture of uint8, 0 … 255, got {given.dtype}")
+            value = np.asarray(given, dtype=signal.dtype)
             batch = (value.shape[0] if value.ndim else 0) if batch is None else batch
             expected = (batch, signal.history, *signal.shape)
             if value.shape != expected:

@@ -1,0 +1,1 @@
+"""From pictures to actions: DrQ-v2, DrM and MENTOR, one learner with parts switched on and off."""
