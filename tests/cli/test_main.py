@@ -83,10 +83,10 @@ def test_defaults_without_a_task_are_said_to_be_no_tasks(isthmus):
     assert told not in " ".join(isthmus("train", "sac", "reach", "--help")[1].split())
 
 
-def test_missing_packages_are_named_with_the_command_that_installs_them(refuse, monkeypatch, policies):
-    monkeypatch.setitem(sys.modules, "scipy.stats", None)
-    sentence = refuse("eval", policies / "pendulum.isthmus", "--episodes", 1)
-    assert sentence == "isthmus: this needs scipy, which is not installed; install it with: pip install 'isthmus[report]'"
+def test_missing_packages_are_named_with_the_command_that_installs_them(refuse, monkeypatch, policies, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    sentence = refuse("eval", policies / "pendulum.isthmus", "--episodes", 1, "--plot", tmp_path / "chart.png")
+    assert sentence == "isthmus: this needs matplotlib, which is not installed; install it with: pip install 'isthmus[report]'"
 
 
 def test_mistakes_of_ours_keep_their_traceback(monkeypatch):
