@@ -41,7 +41,10 @@ class Mentor(SoftLearner):
         algorithm: one of `ALGORITHMS`.
         contract: of the task.
         warms_up_at_random: True.
-        encoder, actor, critic, target: networks; the critics' target changes slowly.
+        encoder: pictures → codes.
+        actor: codes → mean action.
+        critic: codes and action → two values.
+        target: the critics' Polyak average.
         value: exploitation value; None without.
         top: past good agents; None where perturbations do not ask for them.
         beta: dormant ratio of the actor in the last update, 1 before.
