@@ -108,6 +108,8 @@ class Lookout:
         elif self._gap:
             stray = self._found_again(state, sample, told)
         state, hurry = self._judge_time(guard.watch(state, sample, timing, told), now)
+        if alarm := robot.alarm():
+            state = guard.stop(state, alarm)
         helpless = ""
         if state.runaway[0]:
             helpless = state.cause[0] if _RUNS in state.cause[0] else f"{state.cause[0]}, and a joint {_RUNS} from its command"

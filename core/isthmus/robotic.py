@@ -43,6 +43,10 @@ class Robotic(Protocol):
         """What is wrong with the newest sample's time; "" if nothing."""
         ...
 
+    def alarm(self) -> str:
+        """Why the robot must be stopped at once, as far as more than the newest sample tells; "" if nothing."""
+        ...
+
     def begin(self) -> None:
         """The next command begins where the robot is."""
 

@@ -24,7 +24,7 @@ class Arm:
         self.mode, self.now, self.seen = mode, 100.0, 100.0
         self.position, self.velocity = ROBOT.home[None].copy(), np.zeros((1, COUNT))
         self.said = (self.position.copy(), self.velocity.copy())
-        self.sent, self.trouble = [], ""
+        self.sent, self.trouble, self.alarming = [], "", ""
         self.silent, self.frozen, self.delay = False, False, 0.0
         self.driven = None  # joint velocities `[J]`, rad/s, whatever is commanded
         self.tell = lambda measurement: measurement
@@ -43,6 +43,9 @@ class Arm:
 
     def fault(self):
         return self.trouble
+
+    def alarm(self):
+        return self.alarming
 
     def begin(self):
         pass

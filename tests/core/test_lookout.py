@@ -113,6 +113,18 @@ def test_a_wrong_time_of_the_sample_holds_first_and_stops_a_period_later():
     assert "stamped ahead" in bench.stream.cause
 
 
+def test_what_the_robot_must_be_stopped_for_is_no_hold_however_short_it_lasts():
+    """On df66aab an oscillation near its bound, seen at every other state, was a hold, and a stop half a second later."""
+    bench = Bench().armed().cruise()
+    bench.arm.alarming = "wrist_1_joint oscillates"
+    bench.run(0.005)
+    bench.arm.alarming = ""
+    bench.run(0.5)
+    assert bench.changes[-2:] == [Phase.BRAKING, Phase.STOPPED]
+    assert Phase.HOLDING not in bench.changes
+    assert bench.stream.cause == "wrist_1_joint oscillates"
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_states_that_stop_brake_open_loop_and_are_followed_by_silence(mode):
     bench = Bench(mode).armed().cruise()

@@ -65,6 +65,9 @@ class Wire:
     def fault(self):
         return ""
 
+    def alarm(self):
+        return ""
+
     def begin(self):
         if self.reference is not None:
             self.reference.begin(self.seen[2], self.now)

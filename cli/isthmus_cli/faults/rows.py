@@ -229,7 +229,8 @@ NOTES = {
     "no longer named is as stale as a silent robot, which is a stop without a hold before it",
     "84": "measured on a profile that says that its driver holds the robot (`ros: effort_holds`), which no shipped arm does",
     "85": "a sender of set-points that goes on as if nothing had been late asks for the lost time to be made up, which at full speed is more than "
-    "the limit: C",
+    "the limit: C; a guard that is frozen for 0.19 s leaves three commands of the policy unanswered, which takes it for dead and calls the stop "
+    "services: X",
     "49": "was to be S; the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault",

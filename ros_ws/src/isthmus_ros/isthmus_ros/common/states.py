@@ -157,12 +157,16 @@ class StateTopic:
         """One sentence if two publishers name the same joint of the robot; see `DoubledJoints.look`."""
         return self._doubled.look()
 
+    def alarm(self) -> str:
+        """Who oscillates faster than the control rate shows; "" if nobody does."""
+        return self._swings.problem
+
     def fault(self) -> str:
-        """Who oscillates faster than the control rate shows, or the problem of the odometry or of a delay.
+        """The problem of the odometry or of a delay.
 
         Each stamp that is newer than the one before is judged; those that do not advance are left to the guard's own monitors.
         """
-        if problem := self._swings.problem or self.odometry_problem():
+        if problem := self.odometry_problem():
             return problem
         before, self._judged = self._judged, self.stamp
         if self._judged != before:

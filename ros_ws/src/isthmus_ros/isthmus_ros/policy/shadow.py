@@ -98,7 +98,7 @@ class ShadowDrive(Drive):
     def decide(self, action: Array | None) -> Decision:
         """Say what would be asked of the guard, and return what it would make of it; the robot gets neither."""
         joints = self.contract.action.elements
-        cause = self.withheld() or self.plant.fault()
+        cause = self.withheld() or self.plant.alarm() or self.plant.fault()
         if action is None or cause:
             nothing = Command(self.contract.mode, joints, np.zeros((1, len(joints))))
             decision = Decision(nothing, np.array([HOLD], dtype=np.int8), np.array([False]), (cause or "no decision",))
