@@ -188,11 +188,14 @@ def listens(process):
 def test_from_its_first_import_on_a_command_ends_in_a_sentence(number):
     program = "import sys; from isthmus_cli.main import main; sys.exit(main())"
     draws = random.Random(EXAMPLES)
-    for _ in range(max(EXAMPLES // 5, 1)):
+    left = max(EXAMPLES // 5, 1)
+    while left:
         process = subprocess.Popen([sys.executable, "-c", program, "tasks"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while not listens(process):
             time.sleep(0.001)
         time.sleep(draws.choice((0.0, draws.uniform(0.0, 0.3))))
         process.send_signal(number)
         _, error = process.communicate(timeout=300)
-        assert (process.returncode, error) == (130, "isthmus: interrupted\n")
+        if process.returncode != 0:  # else it was over before
+            left -= 1
+            assert (process.returncode, error) == (130, "isthmus: interrupted\n")
