@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import keyword
 import re
 import shutil
 import tempfile
@@ -87,6 +89,8 @@ class New:
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise ValueError(f"the name of a package is lower-case letters, digits and underscores, got {self.name!r}")
+        if keyword.iskeyword(self.name) or importlib.util.find_spec(self.name):
+            raise ValueError(f"Python has {self.name!r} already, and the new package would take its place; choose another name")
         target = self.out / self.name
         if target.exists():
             raise ValueError(f"there is {target} already; choose another name or another --out")

@@ -209,3 +209,8 @@ def test_a_robot_of_any_base_has_finite_limits(name, limit):
     endless = dataclasses.replace(robot.joints[-1], **{limit: float("inf")})
     problems = profile_problems(dataclasses.replace(robot, joints=(*robot.joints[:-1], endless)))
     assert f"joint {endless.name!r}: {limit} must be finite, got inf" in problems
+
+
+def test_a_robot_has_a_joint():
+    robot = load_robot("ur5e")
+    assert profile_problems(dataclasses.replace(robot, joints=(), hold=None)) == ["joints: a robot needs at least one, got none"]

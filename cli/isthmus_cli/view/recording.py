@@ -31,6 +31,8 @@ def show_recording(path: Path, folders: Sequence[Path], film: Film | None, brows
         ValueError: the file is no recording of an episode, or is of a robot that is not known.
     """
     trace = read_trace(path)
+    if not len(trace.stamps):
+        raise ValueError(f"{path} holds no control period: it has no messages on the topics that isthmus writes, such as joint_states")
     robot = load_robot(trace.contract.robot, folders)
     model, data = stood(robot)
     known = [name for name in trace.joints if name in robot.joint_names or name in robot.base.wheels]
