@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import keyword
 import re
@@ -89,7 +90,7 @@ class New:
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
             raise ValueError(f"the name of a package is lower-case letters, digits and underscores, got {self.name!r}")
-        if keyword.iskeyword(self.name) or importlib.util.find_spec(self.name):
+        if keyword.iskeyword(self.name) or importlib.util.find_spec(self.name) or _distributed(self.name):
             raise ValueError(f"Python has {self.name!r} already, and the new package would take its place; choose another name")
         target = self.out / self.name
         if target.exists():
@@ -128,6 +129,15 @@ class New:
         for line in (f"pip install -e {target}", f"isthmus view {task} --video {task}.mp4", f"isthmus train sac {task}"):
             say(f"  {line}")
         return 0
+
+
+def _distributed(name: str) -> bool:
+    """Whether a distribution of this name is installed, whatever its modules are called."""
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _imported(name: str, file: Path, out: Path, scratch: Path) -> ImportedRobot:

@@ -42,6 +42,7 @@ def test_a_new_package_trains_at_once(isthmus, package, tmp_path):
         ("My-Bench", URDF, "the name of a package is lower-case letters"),
         ("numpy", URDF, "Python has 'numpy' already, and the new package would take its place"),
         ("isthmus_sim", URDF, "Python has 'isthmus_sim' already"),
+        ("pyyaml", URDF, "Python has 'pyyaml' already"),  # whose module is yaml
         ("class", URDF, "Python has 'class' already"),
         ("taken", URDF, "taken already; choose another name"),
         ("fresh", URDF.parent, "is a folder; --robot is a URDF or MJCF file"),

@@ -1,9 +1,12 @@
 """A process that was asleep must not carry out what waited for it. On e253566 a `policy/start` outlived a stop, a reset and an arming."""
 
+from types import SimpleNamespace
+
 import pytest
 
 pytest.importorskip("rclpy")
 
+from isthmus_ros.common.lifecycle import CarefulNode
 from isthmus_ros.common.sleep import LOOK, Sleep
 
 
@@ -48,3 +51,13 @@ def test_who_was_busy_has_not_slept():
     _, sleep = slept(6.0)
     sleep.excuse()
     assert sleep.problem == ""
+
+
+def test_a_transition_that_waited_too_does_not_hide_the_sleep_before_it():
+    clock, sleep = slept(6.0)
+
+    def busy():
+        clock.now += 2.0
+
+    CarefulNode._transition(SimpleNamespace(_sleep=sleep, _say_trial=lambda *words: None), "configure", busy)
+    assert sleep.problem.startswith("this process did not run for 6.0 s")

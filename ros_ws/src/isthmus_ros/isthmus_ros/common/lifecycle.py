@@ -161,6 +161,7 @@ class CarefulNode(LifecycleNode):
         self.create_service(kind, name, answer)
 
     def _transition(self, name: str, work: Callable[[], None], *, early: bool = False) -> Any:
+        self._sleep.look()  # a sleep before it is none of its doing
         problem, level = "", "warning" if early else "error"
         try:
             work()
