@@ -145,12 +145,12 @@ def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], wh
 
 
 def _perform(command: Any, prog: str, words: list[str]) -> int:
-    """Run a command; after Ctrl-C, say the line that goes on with it."""
+    """Run a command; one that could still end by itself after Ctrl-C says the line that goes on with it."""
     try:
         code = int(command.run())
     except KeyboardInterrupt:
         complain("isthmus: interrupted")
-        code = INTERRUPTED
+        return INTERRUPTED
     if code == INTERRUPTED and hasattr(command, "goes_on") and (option := command.goes_on()):
         kept = [word for word in words if word not in ("--overwrite", option)]
         say(f"go on with: {prog} {shlex.join([*kept, option])}")

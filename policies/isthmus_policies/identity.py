@@ -12,7 +12,7 @@ from isthmus.files import write_whole
 from isthmus_policies.checkpoint import checkpoint_step, newest_checkpoint
 from isthmus_policies.learner import LearnerConfig
 
-__all__ = ["check_resumable", "clear_training", "holds_training", "steps_done", "write_identity"]
+__all__ = ["check_resumable", "clear_training", "holds_checkpoint", "holds_training", "steps_done", "write_identity"]
 
 _FILE = "config.json"
 _CHECKPOINTS = "checkpoints"
@@ -33,6 +33,11 @@ def holds_training(out: Path) -> bool:
     return (out / _FILE).is_file()
 
 
+def holds_checkpoint(out: Path) -> bool:
+    """Whether a folder holds a training that can go on."""
+    return holds_training(out) and newest_checkpoint(out / _CHECKPOINTS) is not None
+
+
 def steps_done(out: Path) -> int:
     """Control periods after which the newest checkpoint of a folder was taken; 0 without any."""
     newest = newest_checkpoint(out / _CHECKPOINTS)
@@ -40,7 +45,9 @@ def steps_done(out: Path) -> int:
 
 
 def clear_training(out: Path) -> None:
-    """Remove what a training wrote into a folder, and nothing else."""
+    """Remove what a training wrote into a folder, and nothing else; nothing from a folder that holds none."""
+    if not holds_training(out):
+        return
     for path in [path for name in _WRITTEN for path in out.glob(name)]:
         if path.is_dir():
             shutil.rmtree(path)

@@ -24,7 +24,7 @@ from isthmus.robot import Robot, load_robot
 from isthmus.sequence import sequence_contract
 from isthmus_sim.task import Scorer, Task, Transition
 
-__all__ = ["RecordedEpisode", "check_recorded", "recorded_episodes"]
+__all__ = ["RecordedEpisode", "check_recorded", "no_transition", "recorded_episodes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,19 @@ def recorded_episodes(trace: Trace, task: Task, contract: Contract) -> list[Reco
         if period.terminated:
             break
     return episodes
+
+
+def no_transition(trace: Trace) -> str:
+    """Why a recording without a transition has none; names the topic on which something is missing."""
+    if not trace.decisions.size:
+        return "nothing was decided (/policy/action is empty)"
+    first = int(trace.decisions[0])
+    if len(trace) - first < 2:
+        return "no measurement follows the first decision (/joint_states ends with it)"
+    for topic, values in (("/guard/command", trace.command), ("/guard/executed", trace.executed)):
+        if not np.isfinite(values[first:-1]).all(axis=1).any():
+            return f"no whole command is on {topic}"
+    return f"no two measurements, commanded and finite, are {trace.contract.control_period:g} s apart (/joint_states)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,16 +101,32 @@ def test_the_reference_engine_has_seeds_too(isthmus, tmp_path):
     assert found["trained"] == {"1": {"steps": 150, "reached_target": False}}
 
 
-@pytest.mark.parametrize(("engine", "goes_on"), [("isthmus", True), ("sb3", False)])
-def test_only_what_can_be_resumed_is_said_to_go_on(isthmus, tmp_path, monkeypatch, engine, goes_on):
+@pytest.mark.parametrize(("engine", "begun", "goes_on"), [("isthmus", True, True), ("isthmus", False, False), ("sb3", True, False)])
+def test_only_what_can_be_resumed_is_said_to_go_on(trained, isthmus, tmp_path, monkeypatch, engine, begun, goes_on):
     def interrupted(*arguments):
+        if begun:
+            shutil.copytree(trained / "seed-3", tmp_path / "seed-3")
         raise KeyboardInterrupt
 
     monkeypatch.setattr("isthmus_cli.train.seeds._run", interrupted)
-    code, out, _ = isthmus("train", "sac", "pendulum", "--engine", engine, "--seeds", "0-1", "--out", tmp_path)
+    code, out, _ = isthmus("train", "sac", "pendulum", "--engine", engine, "--seeds", "3,5", "--out", tmp_path)
     assert code == 130
     assert "interrupted" in out
     assert ("--resume" in out) is goes_on
+
+
+def test_overwrite_removes_the_trainings_of_all_seeds_before_the_first_begins(trained, isthmus, refuse, tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    shutil.copytree(trained, tmp_path / "run")
+    monkeypatch.setattr("isthmus_cli.train.seeds._run", interrupted)
+    words = ("train", "sac", "pendulum", "--seeds", "3,5", "--out", tmp_path / "run", "--overwrite")
+    assert "jobs must be >= 1, got 0" in refuse(*words, "--jobs", 0)
+    assert len(list((tmp_path / "run").glob("seed-*/policy.isthmus"))) == 2
+    code, out, _ = isthmus(*words)
+    assert (code, "--resume" in out) == (130, False)
+    assert not list((tmp_path / "run").glob("seed-*/policy.isthmus"))
 
 
 PROGRAM = "import sys; from isthmus_cli.main import main; sys.exit(main(sys.argv[1:]))"

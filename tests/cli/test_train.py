@@ -124,6 +124,29 @@ def test_a_folder_in_which_nothing_was_learned_does_not_block_and_overwrite_begi
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
 
+def test_a_training_that_did_not_begin_is_not_said_to_go_on(trained, isthmus, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    shutil.copytree(trained, tmp_path / "old")
+    monkeypatch.setattr("isthmus_cli.train.training.training_environment", interrupted)
+    words = ("train", "sac", "pendulum", "--seed", 3, *SMALL, "--out")
+    for more in ((tmp_path / "new",), (tmp_path / "old", "--overwrite")):
+        code, out, error = isthmus(*words, *more)
+        assert (code, error) == (130, "isthmus: interrupted\n")
+        assert "--resume" not in out
+    assert list((tmp_path / "old" / "checkpoints").iterdir())
+    assert "--resume" in isthmus(*words, tmp_path / "old", "--resume", "--steps", 300)[1]
+
+
+def test_overwrite_removes_nothing_for_a_training_that_cannot_begin(trained, refuse, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "none.mcap").write_bytes(b"no recording")
+    words = ("train", "sac", "pendulum", *SMALL, "--out", tmp_path / "run", "--overwrite")
+    assert "none.mcap" in refuse(*words, "--offline", tmp_path / "none.mcap")
+    assert Artifact.load(tmp_path / "run" / "policy.isthmus").training["seed"] == 3
+
+
 def test_a_finished_training_goes_on_for_longer_and_another_starts_from_its_policy(trained, isthmus, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
     words = ("train", "sac", "pendulum", "--seed", 3, *SMALL)

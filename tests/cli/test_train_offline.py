@@ -157,15 +157,35 @@ def test_a_recording_without_its_beginning_is_refused(recorded, tmp_path):
         episodes(path, "reach")
 
 
-def test_a_recording_without_a_decision_holds_no_transition(recorded, tmp_path):
+def test_a_recording_without_a_decision_among_others_is_told(recorded, tmp_path, capsys):
     path = changed(
         recorded / "pendulum" / "mujoco-000007.mcap",
         tmp_path / "idle.mcap",
         lambda step, period: dataclasses.replace(period, observation=None, action=None),
     )
-    task = get_task("pendulum")
-    with pytest.raises(ValueError, match="the recordings hold no transition"):
-        load_recordings(find_recordings([path], 0.5), task, task.contract, quiet=True)
+    source, task = recorded / "pendulum" / "mujoco-000007.mcap", get_task("pendulum")
+    load_recordings(find_recordings([path, source], 0.5), task, task.contract)
+    assert f"{path} holds no transition: nothing was decided (/policy/action is empty)" in capsys.readouterr().out
+
+
+def test_recordings_without_any_transition_are_named_with_what_is_missing(recorded, tmp_path, refuse):
+    source = recorded / "pendulum" / "mujoco-000007.mcap"
+    empty = {"observation": None, "action": None}
+    without = {
+        "/policy/action is empty": lambda step, period: dataclasses.replace(period, **empty),
+        "/joint_states ends with it": lambda step, period: period if step < 1 else None,
+        "no whole command is on /guard/command": lambda step, period: dataclasses.replace(period, command=None),
+        "no whole command is on /guard/executed": lambda step, period: dataclasses.replace(period, executed=None),
+        "are 0.05 s apart (/joint_states)": lambda step, period: dataclasses.replace(
+            period, measurement=dataclasses.replace(period.measurement, stamp=2 * period.measurement.stamp)
+        ),
+    }
+    for number, (told, change) in enumerate(without.items()):
+        path = changed(source, tmp_path / f"{number}.mcap", change)
+        said = refuse("train", "bc", "pendulum", "--out", tmp_path / "run", "--offline", path)
+        assert f"{path} holds no transition: " in said
+        assert told in said
+    assert "; nor do 4 others" in refuse("train", "bc", "pendulum", "--out", tmp_path / "run", "--offline", tmp_path)
 
 
 def test_what_a_learner_of_sequences_observes_is_rebuilt_from_any_recording(recorded):

@@ -23,6 +23,8 @@ from isthmus_cli.sweep.training import Training, locked, result_of
 
 __all__ = ["Sweep", "run_sweep"]
 
+INTERRUPTED = 130
+_FILE = "sweep.json"
 _MAY_CHANGE = ("trials", "cpus")
 
 
@@ -48,8 +50,13 @@ class Sweep:
     resume: bool = False
 
     def goes_on(self) -> str:
-        """What to add to the command after Ctrl-C."""
-        return "--resume"
+        """What to add to the command after Ctrl-C; "" if there is nothing to go on with."""
+        return "--resume" if _holds_sweep(self.folder) else ""
+
+    @property
+    def folder(self) -> Path:
+        """Folder for the results."""
+        return (self.out or Path("runs") / f"sweep-{self.file.stem}").resolve()
 
     def run(self) -> int:
         """Run the command.
@@ -63,7 +70,7 @@ class Sweep:
         plan = load_plan(self.file)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be >= 1, got {self.workers}")
-        out = (self.out or Path("runs") / f"sweep-{self.file.stem}").resolve()
+        out = self.folder
         if out.is_file():
             raise ValueError(f"{out} is a file; --out is a folder")
         _check_folder(out, plan, self.resume)
@@ -73,6 +80,9 @@ class Sweep:
                 say(f"{plan.count} trials with {len(plan.seeds)} seeds each, {pool.slots} trainings at the same time; results: {out}")
                 say(f"curves: tensorboard --logdir {out}")
                 return _conclusion(plan, run_sweep(plan, out, pool), out)
+        except KeyboardInterrupt:
+            complain("isthmus: interrupted")
+            return INTERRUPTED
         except BlockingIOError:
             raise ValueError(f"another sweep is running in {out}") from None
 
@@ -138,7 +148,7 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
     def write() -> list[dict[str, Any]]:
         told = [*done.values(), *(_told(plan, out, trial) for trial in trials.values())]
         told.sort(key=lambda trial: trial["number"])
-        write_json({"plan": plain, "trials": told}, out / "sweep.json")
+        write_json({"plan": plain, "trials": told}, out / _FILE)
         if best := _best(told):
             write_json(best, out / "best.json")
         return told
@@ -170,10 +180,10 @@ def run_sweep(plan: SweepPlan, out: Path, pool: Pool, quiet: bool = False) -> li
 
 
 def _check_folder(out: Path, plan: SweepPlan, resume: bool) -> None:
-    path = out / "sweep.json"
-    if not path.is_file():
+    path = out / _FILE
+    if not _holds_sweep(out):
         if resume:
-            raise ValueError(nothing_to_resume(out, "sweep", lambda folder: (folder / "sweep.json").is_file()))
+            raise ValueError(nothing_to_resume(out, "sweep", _holds_sweep))
         return
     if not resume:
         raise ValueError(f"{out} already holds a sweep; continue it with --resume, remove it or choose another --out")
@@ -187,10 +197,14 @@ def _check_folder(out: Path, plan: SweepPlan, resume: bool) -> None:
         raise ValueError(f"{out} holds another sweep, which cannot be resumed with {', '.join(differing)}")
 
 
+def _holds_sweep(out: Path) -> bool:
+    return (out / _FILE).is_file()
+
+
 def _concluded(out: Path) -> dict[int, dict[str, Any]]:
     """The finished trials of an earlier run, by number."""
-    path = out / "sweep.json"
-    if not path.is_file():
+    path = out / _FILE
+    if not _holds_sweep(out):
         return {}
     trials = strict.load_json(path.read_bytes(), str(path))["trials"]
     return {trial["number"]: trial for trial in trials if trial["state"] in ("finished", "failed")}

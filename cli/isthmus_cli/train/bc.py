@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import tyro
 
@@ -27,6 +28,7 @@ class TrainBc(TrainOptions):
         config: settings of the learner.
     """
 
+    algorithm: ClassVar[str] = "bc"
     config: BcConfig = field(default_factory=BcConfig)
 
     @classmethod
@@ -45,4 +47,4 @@ class TrainBc(TrainOptions):
         Raises:
             ValueError: unknown task or plant, or a setting out of range.
         """
-        return self.train("bc", self.config)
+        return self.train(self.config)

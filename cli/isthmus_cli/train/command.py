@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.artifact import Artifact
-from isthmus_cli.console import say, show_table
+from isthmus_cli.console import complain, say, show_table
 from isthmus_cli.engines import check_engine
 from isthmus_cli.files import load_artifact, nothing_to_resume
 from isthmus_cli.train.collectors import Collectors
@@ -19,7 +19,7 @@ from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.train.tasks import check_simulation, find_task
 from isthmus_cli.train.training import score_text, train_shown, training_notes
 from isthmus_evidence.pictures.film import check_format
-from isthmus_policies.identity import check_resumable, clear_training, holds_training, steps_done
+from isthmus_policies.identity import check_resumable, holds_training, steps_done
 from isthmus_policies.journal import written_steps
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
@@ -38,7 +38,7 @@ def run_training(
     config: LearnerConfig,
     *,
     seed: int,
-    out: Path | None,
+    out: Path,
     plant: str,
     randomize: Path | None,
     resume: bool,
@@ -61,7 +61,7 @@ def run_training(
         task_name: as typed.
         config: settings of the learner.
         seed: of networks, exploration, replay and episodes.
-        out: folder for the results; None means runs/ALGORITHM-TASK-SEED, or runs/ALGORITHM-TASK for several seeds.
+        out: folder for the results; of several seeds, that of all of them.
         plant: engine to train in.
         randomize: file of parameters to draw for each episode, or `none`; None draws the usual ones.
         calibration: file of values for all that is not drawn.
@@ -110,9 +110,8 @@ def run_training(
         _check_reports_success(task, config.stop_at_success)
     if video_every is not None:
         _check_films(video_every, engine)
-    name = Path("runs") / f"{algorithm}-{task_name.replace(':', '-').replace('/', '-')}"
     if seeds is not None:
-        out, chosen = out or name, parse_seeds(seeds)
+        chosen = parse_seeds(seeds)
         if seed:
             raise ValueError(f"--seed {seed} and --seeds {seeds} cannot be used together")
         folders = [seed_folder(out, one) for one in chosen]
@@ -145,36 +144,40 @@ def run_training(
             steps=config.steps,
             algorithm=algorithm,
             task=task_name,
+            overwrite=overwrite,
         )
     if jobs is not None:
         raise ValueError(f"--jobs goes with --seeds, got --jobs {jobs}")
     if seed < 0:
         raise ValueError(f"seed must be >= 0, got {seed}")
-    out = out or name.with_name(f"{name.name}-{seed}")
     _check_folder(out, algorithm, seed, config, resume, overwrite, notes)
     _show_task(task)
     say(f"results: {out}")
     if resume:
         _show_resumption(out, config.steps)
-    elif holds_training(out):
-        clear_training(out)
     say(f"curves: tensorboard --logdir {out / 'tensorboard'}")
-    result = train_shown(
-        algorithm,
-        task,
-        plant,
-        config,
-        seed,
-        out,
-        f"{algorithm} {task_name}",
-        randomization=randomization,
-        resume=resume,
-        engine=engine,
-        video_every=video_every,
-        recordings=recordings,
-        collectors=collectors,
-        origin=origin,
-    )
+    try:
+        result = train_shown(
+            algorithm,
+            task,
+            plant,
+            config,
+            seed,
+            out,
+            f"{algorithm} {task_name}",
+            randomization=randomization,
+            resume=resume,
+            engine=engine,
+            video_every=video_every,
+            recordings=recordings,
+            collectors=collectors,
+            origin=origin,
+        )
+    except KeyboardInterrupt:  # the first before it began, or a second one
+        if overwrite:
+            raise  # what is there may be the old one
+        complain("isthmus: interrupted")
+        return INTERRUPTED
     if isinstance(task, Task) and task.specification:
         for path in (result.policy, result.policy.with_name("last.isthmus")):
             replace(Artifact.load(path), specification=task.specification).save(path)

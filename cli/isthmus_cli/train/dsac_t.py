@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import tyro
 
@@ -26,6 +27,7 @@ class TrainDsacT(TrainOptions):
         config: settings of the learner.
     """
 
+    algorithm: ClassVar[str] = "dsac-t"
     fast: bool = False
     config: DsacTConfig = field(default_factory=DsacTConfig)
 
@@ -45,4 +47,4 @@ class TrainDsacT(TrainOptions):
         Raises:
             ValueError: unknown task or plant, or a setting out of range.
         """
-        return self.train("dsac-t", self.config)
+        return self.train(self.config)

@@ -14,7 +14,7 @@ from isthmus_cli.console import say
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.offline import Offline, recorded_replay
-from isthmus_sim.recordings import RecordedEpisode, recorded_episodes
+from isthmus_sim.recordings import RecordedEpisode, no_transition, recorded_episodes
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task
@@ -91,7 +91,7 @@ def load_recordings(
         plant: engine that a script runs in.
 
     Raises:
-        ValueError: a file is of another task, is damaged, or cannot be rewarded; the message names it.
+        ValueError: a file is of another task, is damaged, or cannot be rewarded, or none holds a transition; the message names it.
     """
     if isinstance(task, SuiteTask):
         raise ValueError(f"recordings of {task.name!r} cannot be rewarded: only the suite's own simulation knows its reward")
@@ -123,16 +123,27 @@ def _scripted(name: str, plant: str, episodes: int, folder: Path) -> list[Path]:
 
 
 def _episodes(files: Sequence[Path], task: Task, contract: Contract, quiet: bool) -> tuple[list[RecordedEpisode], int]:
-    """Of all files, and how many control periods they have."""
+    """Of all files, and how many control periods they have.
+
+    Raises:
+        ValueError: of a file, or none holds a transition.
+    """
     episodes: list[RecordedEpisode] = []
-    periods = 0
+    periods, idle = 0, list[str]()
     for file in files:
         trace = read_trace(file)
         periods += len(trace)
         if not trace.complete and not quiet:
             say(f"{file} was cut off: {len(trace)} control periods are left of it")
         try:
-            episodes += recorded_episodes(trace, task, contract)
+            found = recorded_episodes(trace, task, contract)
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from None
+        episodes += found
+        if not found:
+            idle.append(f"{file} holds no transition: {no_transition(trace)}")
+    if not episodes and idle:
+        raise ValueError(idle[0] + (f"; nor do {len(idle) - 1} others" if len(idle) > 1 else ""))
+    for sentence in idle if not quiet else ():
+        say(sentence)
     return episodes, periods

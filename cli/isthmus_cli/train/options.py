@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -13,7 +13,9 @@ from isthmus.robot import robot_names
 from isthmus.strict import suggest
 from isthmus_cli.train.collectors import chosen_collectors
 from isthmus_cli.train.command import run_training
+from isthmus_cli.train.seeds import parse_seeds, seed_folder
 from isthmus_cli.train.tasks import named_task
+from isthmus_policies.identity import holds_checkpoint
 from isthmus_policies.learner import LearnerConfig
 
 __all__ = ["TrainOptions"]
@@ -24,6 +26,7 @@ class TrainOptions:
     """What a training is asked for.
 
     Attributes:
+        algorithm: name of the learner.
         task: name of the task; `isthmus tasks` lists them. With a prefix, one of an outside suite, such as gym:HalfCheetah-v5; with @84, from pixels.
         robot: arm that reaches in place of the UR5e, with the task reach; the task's name is then reach-ROBOT. `isthmus robots` lists them.
         seed: seed of networks, exploration, replay and episodes.
@@ -48,6 +51,7 @@ class TrainOptions:
         address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
     """
 
+    algorithm: ClassVar[str] = ""
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     robot: str | None = None
     seed: int = 0
@@ -89,16 +93,27 @@ class TrainOptions:
 
     def goes_on(self) -> str:
         """What to add to the command after Ctrl-C; "" if there is nothing to go on with."""
-        return "" if getattr(self, "engine", "isthmus") != "isthmus" else "--resume"
+        if getattr(self, "engine", "isthmus") != "isthmus":
+            return ""
+        folders = [self.folder] if self.seeds is None else [seed_folder(self.folder, seed) for seed in parse_seeds(self.seeds)]
+        return "--resume" if any(map(holds_checkpoint, folders)) else ""
 
-    def train(self, algorithm: str, config: LearnerConfig, engine: str = "isthmus") -> int:
+    @property
+    def folder(self) -> Path:
+        """Folder for the results; of several seeds, that of all of them."""
+        if self.out:
+            return self.out
+        name = f"{self.algorithm}-{self.task_name.replace(':', '-').replace('/', '-')}"
+        return Path("runs") / (name if self.seeds is not None else f"{name}-{self.seed}")
+
+    def train(self, config: LearnerConfig, engine: str = "isthmus") -> int:
         """Train and return the exit code; see `run_training`."""
         return run_training(
-            algorithm,
+            self.algorithm,
             self.task_name,
             config,
             seed=self.seed,
-            out=self.out,
+            out=self.folder,
             plant=self.plant,
             randomize=self.randomize,
             calibration=self.calibration,

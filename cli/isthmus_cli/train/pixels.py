@@ -20,12 +20,10 @@ class TrainPixels(TrainOptions):
     """What the commands have in common that learn from pictures.
 
     Attributes:
-        algorithm: name of the learner.
         small: narrow networks and pictures of half the size, for a computer without a card; settings of their own are still heeded.
         config: settings of the learner.
     """
 
-    algorithm: ClassVar[str] = ""
     small: bool = False
     config: MentorConfig = field(default_factory=MentorConfig)
 
@@ -45,7 +43,7 @@ class TrainPixels(TrainOptions):
             ValueError: unknown task or plant, a task without pictures, or a setting out of range.
         """
         check_sees(find_task(self.task_name), self.algorithm)
-        return self.train(self.algorithm, self.config)
+        return self.train(self.config)
 
 
 @dataclass(frozen=True, slots=True)

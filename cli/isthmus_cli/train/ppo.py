@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import tyro
 
@@ -25,6 +26,7 @@ class TrainPpo(TrainOptions):
         config: settings of the learner.
     """
 
+    algorithm: ClassVar[str] = "ppo"
     config: PpoConfig = field(default_factory=PpoConfig)
 
     @classmethod
@@ -43,4 +45,4 @@ class TrainPpo(TrainOptions):
         Raises:
             ValueError: unknown task or plant, or a setting out of range.
         """
-        return self.train("ppo", self.config)
+        return self.train(self.config)

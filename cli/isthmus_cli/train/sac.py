@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import tyro
 
@@ -30,6 +30,7 @@ class TrainSac(TrainOptions):
         config: settings of the learner.
     """
 
+    algorithm: ClassVar[str] = "sac"
     engine: Literal["isthmus", "sb3"] = "isthmus"
     fast: bool = False
     config: SacConfig = field(default_factory=SacConfig)
@@ -53,4 +54,4 @@ class TrainSac(TrainOptions):
         if self.engine == "sb3" and self.resume:
             raise ValueError("a training with --engine sb3 cannot be resumed")
         check_reactive(find_task(self.task_name).contract)
-        return self.train("sac", self.config, self.engine)
+        return self.train(self.config, self.engine)

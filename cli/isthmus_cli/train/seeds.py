@@ -22,6 +22,7 @@ from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.progress import Progress
 from isthmus_evidence.aggregate import SCORES, aggregate, read_evaluations
 from isthmus_evidence.pictures.curves import save_learning_chart
+from isthmus_policies.identity import clear_training
 
 __all__ = ["parse_seeds", "seed_folder", "train_seeds"]
 
@@ -63,6 +64,7 @@ def train_seeds(
     steps: int,
     algorithm: str,
     task: str,
+    overwrite: bool = False,
 ) -> int:
     """Train all seeds, at most `jobs` at a time, and write `aggregate.json` and `aggregate.png` beside their folders.
 
@@ -74,6 +76,7 @@ def train_seeds(
         steps: control periods of each training.
         algorithm: name of the learner, for what is printed.
         task: its name, likewise.
+        overwrite: remove first what the folders hold, those of all seeds: a later `--resume` must not find an old training.
 
     Returns:
         exit code: 1 if a training failed, 130 after Ctrl-C, which ends all of them.
@@ -85,6 +88,8 @@ def train_seeds(
     if jobs < 1:
         raise ValueError(f"jobs must be >= 1, got {jobs}")
     importlib.import_module("matplotlib.figure")  # if it is missing, this is known before hours are spent
+    for seed in seeds if overwrite else ():
+        clear_training(seed_folder(out, seed))
     say(f"{len(seeds)} seeds, {min(jobs, len(seeds))} at a time; what each says is in {out}/seed-…/{LOG}")
     with Progress(f"{algorithm} {task}", "control periods", quiet=False) as progress:
         try:

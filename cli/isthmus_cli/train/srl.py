@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import tyro
 
@@ -25,6 +26,7 @@ class TrainSrl(TrainOptions):
         config: settings of the learner.
     """
 
+    algorithm: ClassVar[str] = "srl"
     config: SrlConfig = field(default_factory=SrlConfig)
 
     @classmethod
@@ -43,4 +45,4 @@ class TrainSrl(TrainOptions):
         Raises:
             ValueError: unknown task or plant, or a setting out of range.
         """
-        return self.train("srl", self.config)
+        return self.train(self.config)

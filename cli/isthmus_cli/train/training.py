@@ -20,6 +20,7 @@ from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.bc import Bc
 from isthmus_policies.dsac_t import DsacT
+from isthmus_policies.identity import clear_training
 from isthmus_policies.learner import LearnerConfig
 from isthmus_policies.mentor.config import ALGORITHMS
 from isthmus_policies.mentor.learner import Mentor
@@ -79,7 +80,7 @@ def train_shown(
         label: words before the bar.
         quiet: print nothing.
         randomization: parameters to draw for each episode; its curricula follow the steps, and evaluations use the full ranges.
-        resume: continue the training in the folder, if there is one.
+        resume: continue the training in the folder, if there is one; otherwise what one wrote there is removed.
         engine: "isthmus", or "sb3" for stable-baselines3.
         video_every: control periods between films of an evaluation episode, in `out`/videos; None for no films.
         recordings: what to learn from beside the fresh experience; not with "sb3".
@@ -129,6 +130,8 @@ def train_shown(
                     news.append(f"physics exploded {diverged} times (isthmus view --dump {out / 'explosions'})")
                 progress(step, total, ", ".join(news))
 
+            if not resume:
+                clear_training(out)
             told: dict[str, Any] = {"config": config, "seed": seed, "progress": show, "git": commit(), "notes": notes}
             if learner is None:
                 return _train_sb3(task, env, score, out, told)
