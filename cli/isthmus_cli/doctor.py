@@ -24,6 +24,7 @@ from isthmus_cli.files import check_policy_file, load_artifact
 from isthmus_cli.robots import NOT_RUN, robot_folders
 from isthmus_evidence.provenance import installed_version
 from isthmus_sim.graphics import NO_DRIVER, drawing_problem
+from isthmus_sim.servo_stability import unstable_servos
 
 __all__ = ["Check", "Doctor"]
 
@@ -108,7 +109,7 @@ class Doctor:
         robot = load_robot(self.robot, folders) if self.robot is not None else None
         checks = [*_packages(), *_rendering(), *_ros()]
         if robot is not None and self.policy is None:
-            checks += [_interface(robot), _hardware(robot)]
+            checks += [_servos(robot), _interface(robot), _hardware(robot)]
         if self.policy is not None:
             checks += _policy(self.policy, self.robot, folders)
         wrong = [check for check in checks if check.status == WRONG]
@@ -188,6 +189,7 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
             yield Check("fit", OK, f"the policy fits robot {robot.name!r}")
             for line in contract.limits.looser_than(robot.limits()):
                 yield Check("limits", OK, f"tighter than in training: {line}")
+        yield _servos(robot)
         yield _interface(robot)
         yield _hardware(robot)
     slowest = _inference_time(policy, contract)
@@ -219,6 +221,12 @@ def _loop_gains(policy: Policy, contract: Contract) -> Iterator[Check]:
         found = f"{gain.median:.2f}, median of {gain.states} states; 1 or more in {100 * gain.above_one:.0f} %"
         advice = "its commands swing at the control rate; train with more --temporal-smoothness"
         yield Check(f"loop gain in {plant}", WRONG if gain.median >= 1 else OK, found, advice if gain.median >= 1 else "")
+
+
+def _servos(robot: Robot) -> Check:
+    if unstable := unstable_servos(robot):
+        return Check("servos", WRONG, unstable, f"choose smaller gains in {Path(robot.folder) / 'robot.yaml'}")
+    return Check("servos", OK, "gains go with the inertias at home and the steps of the physics")
 
 
 def _interface(robot: Robot) -> Check:

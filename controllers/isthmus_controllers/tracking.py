@@ -18,6 +18,7 @@ from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
 from isthmus.kind import PolicyData
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array, reorder
 from isthmus.robot import Joint, Robot
 from isthmus.signals import Signal
@@ -89,10 +90,9 @@ class TrackingPolicy:
 
         Raises:
             KeyError: a signal is missing.
+            ValueError: a signal has another shape.
         """
-        for name in (self._measured.name, _GOAL):
-            if name not in observation:
-                raise KeyError(f"signal {name!r} is missing; given: {', '.join(observation) or 'none'}")
+        observation = asked_observation(self.contract, observation, (self._measured.name, _GOAL))
         action, horizon = self.contract.action, self.contract.horizon
         goal = np.asarray(observation[_GOAL], dtype=float)[:, -1]
         if self.contract.mode == "position":

@@ -144,6 +144,8 @@ class Artifact:
         Raises:
             ArtifactError: anything that differs from what `save` writes; the message names the member.
         """
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise ArtifactError(f"a policy file is named by its path, got {path!r}")
         try:
             archive = read_archive_file(path)
             members = read_archive(archive)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.contract import Contract
 from isthmus.records import ActionChunk, Array
 
-__all__ = ["Policy", "RowPolicy", "batched"]
+__all__ = ["Policy", "RowPolicy", "asked_observation", "batched"]
 
 
 @runtime_checkable
@@ -74,8 +74,55 @@ def batched(contract: Contract, observation: Mapping[str, Array]) -> dict[str, A
     """An observation with its axis of rows: that of a single environment, `[history, *shape]` per signal, becomes one row.
 
     Signals that are not in the contract are left out, and those that are missing stay so: it is the policy that says what it needs.
+
+    Raises:
+        ValueError: it is no mapping.
     """
+    if not isinstance(observation, Mapping):
+        raise ValueError(f"an observation maps names of signals to arrays, got a {type(observation).__name__}")
     known = {signal.name: signal for signal in contract.observation}
-    values = {name: np.asarray(value) for name, value in observation.items() if name in known}
+    values = {name: _array(name, value) for name, value in observation.items() if name in known}
     single = all(value.ndim == 1 + len(known[name].shape) for name, value in values.items())
     return {name: value[None] for name, value in values.items()} if single else values
+
+
+def asked_observation(contract: Contract, observation: Mapping[str, Array], names: Collection[str] | None = None) -> dict[str, Array]:
+    """What a policy is given, as its contract has it: its signals in their order and dtypes, `[B, history, *shape]`.
+
+    Args:
+        contract: of the policy.
+        observation: in SI units per signal name, also of a single environment; other keys are ignored.
+        names: of the signals that the policy looks at; None means all.
+
+    Raises:
+        KeyError: a signal is missing.
+        ValueError: it is no mapping, or a signal has another shape or number of rows than the contract and the signals before it, no numbers in it, or
+            is a picture of another type than uint8.
+    """
+    given = batched(contract, observation)
+    asked: dict[str, Array] = {}
+    batch = None
+    for signal in contract.observation:
+        if names is not None and signal.name not in names:
+            continue
+        if signal.name not in given:
+            raise KeyError(f"signal {signal.name!r} is missing; given: {', '.join(given) or 'none'}")
+        value = given[signal.name]
+        if signal.source == "image" and value.dtype != np.uint8:
+            raise ValueError(f"signal {signal.name!r} must be a picture of uint8, 0 … 255, got {value.dtype}")
+        batch = (value.shape[0] if value.ndim else 0) if batch is None else batch
+        expected = (batch, signal.history, *signal.shape)
+        if value.shape != expected:
+            raise ValueError(f"signal {signal.name!r} must be {list(expected)}, got {list(value.shape)}")
+        asked[signal.name] = value.astype(signal.dtype, copy=False)
+    return asked
+
+
+def _array(name: str, value: object) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"signal {name!r} must be an array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"signal {name!r} must be an array of numbers, got {value!r:.60}")
+    return array

@@ -198,11 +198,12 @@ def require(what: str, value: float, *, above: float | None = None, least: float
         raise ValueError(f"{what} must be {wanted}{'' if endless else ' and finite'}, got {value}")
 
 
-def suggest(name: str, known: typing.Iterable[str]) -> str:
+def suggest(name: object, known: typing.Iterable[str]) -> str:
     """The tail of an "unknown name" message: the nearest name, if any, and all valid ones; of very many, the nearest few."""
     import difflib
 
     names = sorted(known)
+    name = name if isinstance(name, str) else ""
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if len(names) > _MANY:

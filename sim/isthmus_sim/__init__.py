@@ -37,7 +37,7 @@ def make(
         calibration: file that `isthmus identify` wrote; its values hold for all that the randomisation does not draw.
 
     Raises:
-        ValueError: unknown task, plant or render mode, or a parameter that cannot be drawn; the message lists the valid ones.
+        ValueError: unknown task, plant or render mode, or a parameter that cannot be drawn, with the valid ones; or the calibration cannot be read.
     """
     from isthmus_sim.calls import render_mode_of
     from isthmus_sim.suites import is_suite_task
@@ -73,7 +73,7 @@ def make_vec(
         calibration: as in `make`.
 
     Raises:
-        ValueError: unknown task, plant or render mode, or a parameter that cannot be drawn; the message lists the valid ones.
+        ValueError: as in `make`, or `num_envs` is no whole number from 1 to a million, or more than fits into memory.
     """
     from isthmus_sim.calls import render_mode_of
 
@@ -84,11 +84,20 @@ def make_vec(
 
 
 def _calibrated(randomization: Randomization | None, calibration: Path | str | None) -> Randomization | None:
+    from isthmus_sim.calls import asked_path
+    from isthmus_sim.randomization import Randomization
+
+    if not isinstance(randomization, Randomization | None):
+        raise ValueError(f"randomization must be what load_randomization(FILE) returns, or None, got {randomization!r}")
     if calibration is None:
         return randomization
     from isthmus_sim.identification.calibration import calibrated
 
-    return calibrated(randomization, calibration)
+    path = asked_path("calibration", calibration)
+    try:
+        return calibrated(randomization, path)
+    except OSError as error:
+        raise ValueError(f"calibration {path} cannot be read: {error.strerror}") from None
 
 
 def _vector(
@@ -101,18 +110,26 @@ def _vector(
     autoreset: bool = True,
     dumps: Path | None = None,
 ) -> TaskVectorEnv | SuiteVectorEnv:
+    from isthmus_sim.calls import asked_count, asked_path
     from isthmus_sim.randomization import randomized_plant
     from isthmus_sim.suites import SuiteVectorEnv, get_suite_task, is_suite_task
     from isthmus_sim.tasks import get_task
     from isthmus_sim.vector_env import TaskVectorEnv
 
+    rows = asked_count(num_envs)
     if is_suite_task(task):
         if randomization:
             raise ValueError(f"{task!r} runs in a suite's own simulation, which randomisation cannot reach")
-        return SuiteVectorEnv(get_suite_task(task), num_envs, autoreset=autoreset, picture_size=picture_size)
+        return SuiteVectorEnv(get_suite_task(task), rows, autoreset=autoreset, picture_size=picture_size)
     made = get_task(task)
-    simulator, sampler = randomized_plant(plant, made, num_envs, randomization)
-    return TaskVectorEnv(made, simulator, autoreset=autoreset, randomization=sampler, dumps=dumps)
+    folder = None if dumps is None else asked_path("dumps", dumps)
+    try:
+        simulator, sampler = randomized_plant(plant, made, rows, randomization)
+    except (MemoryError, ValueError) as error:
+        if isinstance(error, ValueError) and "bad_alloc" not in str(error):  # MuJoCo's word for memory
+            raise
+        raise ValueError(f"{rows} rows of {task!r} do not fit into memory; choose a smaller num_envs") from None
+    return TaskVectorEnv(made, simulator, autoreset=autoreset, randomization=sampler, dumps=folder)
 
 
 if importlib.util.find_spec("gymnasium"):  # a robot's computer may not have it

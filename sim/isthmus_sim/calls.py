@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,11 @@ import numpy as np
 from isthmus import strict
 from isthmus.records import Array
 
-__all__ = ["asked_actions", "asked_rows", "asked_seed", "asked_seeds", "render_mode_of"]
+__all__ = ["asked_actions", "asked_count", "asked_path", "asked_rows", "asked_seed", "asked_seeds", "render_mode_of"]
 
 _MASK = "reset_mask"
 _MODES = ("rgb_array",)
+_MOST_ROWS = 10**6
 
 
 def asked_seed(seed: Any) -> int | None:
@@ -27,6 +30,29 @@ def asked_seed(seed: Any) -> int | None:
     if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"a seed must be a whole number >= 0, got {seed!r}")
     return int(seed)
+
+
+def asked_count(num_envs: Any) -> int:
+    """A number of rows.
+
+    Raises:
+        ValueError: it is no whole number from 1 to a million.
+    """
+    whole = isinstance(num_envs, int | np.integer) and not isinstance(num_envs, bool)
+    if not whole or not 1 <= num_envs <= _MOST_ROWS:
+        raise ValueError(f"num_envs must be a whole number from 1 to {_MOST_ROWS}, got {num_envs!r}")
+    return int(num_envs)
+
+
+def asked_path(what: str, path: Any) -> Path:
+    """A path.
+
+    Raises:
+        ValueError: it is neither text nor a path.
+    """
+    if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
+        raise ValueError(f"{what} must be a path, got {path!r}")
+    return Path(text)
 
 
 def asked_seeds(seed: Any, rows: int) -> list[int | None]:

@@ -5,8 +5,9 @@ the observation before that reset is in `info["final_obs"]`, for all rows.
 
 Physics may explode. A row whose truth is no longer finite ends its episode, truncated: its final observation is the last finite one, its reward that
 of having stayed there, or 0 if that is less, `info["diverged"]` marks it, and what led there is saved for `isthmus view --dump FILE`. A row that is
-asked for a value that is not finite, or whose reward is not, ends likewise, marked in `info["invalid"]`. Other rows notice nothing. A marked period
-is no experience of the task: a learner leaves it out, or an explosion could look better than what it would have cost to go on.
+asked for a value that is not finite or beyond a thousand times its bound, or whose reward is not finite, ends likewise, marked in `info["invalid"]`.
+Other rows notice nothing. A marked period is no experience of the task: a learner leaves it out, or an explosion could look better than what it would
+have cost to go on.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from isthmus_sim.task import Scorer, Task, Transition
 __all__ = ["TaskEnv", "TaskVectorEnv"]
 
 MOST_DUMPS = 10
+ABSURD = 1e3  # times its bound: an action that nobody means
 
 
 class TaskVectorEnv(gymnasium.vector.VectorEnv):
@@ -96,6 +98,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         self._inputs = {signal.name: np.zeros((self.num_envs, len(signal.elements))) for signal in task.contract.inputs}
         self._generators = [np.random.default_rng(row) for row in range(self.num_envs)]
         self._before: Measurement | None = None
+        self._largest = ABSURD * np.maximum(np.abs(task.contract.action.low), np.abs(task.contract.action.high))
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -144,9 +147,8 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
             raise ResetNeeded("Cannot call env.step() before calling env.reset()")
         asked = asked_actions(actions, (self.num_envs, *self.single_action_space.shape))
         decision = self._step.act(asked)
-        invalid = np.zeros(self.num_envs, dtype=bool)
-        if not finite(asked):
-            invalid |= ~np.isfinite(asked).all(axis=1)
+        invalid = ~(np.abs(asked) <= self._largest).all(axis=1)
+        if np.count_nonzero(invalid):
             sent = np.zeros_like(asked) if decision.command is None else np.nan_to_num(decision.command.values)
             asked = np.where(invalid[:, None], sent, asked)  # what was executed instead
         after = self.plant.truth()

@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.arrays import center_and_half
 from isthmus.contract import Contract
+from isthmus.policy import asked_observation
 from isthmus.records import Array
 from isthmus_controllers import stl
 from isthmus_controllers.npc.model import Model
@@ -44,8 +45,9 @@ class Problem:
         return choices[:, np.arange(self.model.horizon) // self.model.hold]
 
     def states(self, observation: Mapping[str, Array]) -> Array:
-        """States `[B, n]` of an observation."""
-        return np.concatenate([np.asarray(observation[signal.name], dtype=np.float64)[:, -1] for signal in self.contract.observation], 1)
+        """States `[B, n]` of an observation; see `asked_observation`."""
+        asked = asked_observation(self.contract, observation)
+        return np.concatenate([value[:, -1].astype(np.float64) for value in asked.values()], 1)
 
     def robustness(self, states: Any, plans: Any, mode: str = "exact", temperature: float | None = None) -> Any:
         """Of plans `[B, T, m]` from states `[B, n]`, numpy or torch: `[B]`."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus.contract import Contract
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers.scripted.cartesian import CartesianMotion
 
@@ -42,6 +43,7 @@ class DoorPolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """See `Policy.act`."""
+        observation = asked_observation(self.contract, observation)
         door, handle = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("door", "handle"))
         setpoint = self._motion.setpoint(observation)
         peg, _ = self._motion.pose(setpoint)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus.contract import Contract
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 
 __all__ = ["NavigatePolicy", "first_corner"]
@@ -43,6 +44,7 @@ class NavigatePolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Steer to the first corner of the shortest way; see `Policy.act`."""
+        observation = asked_observation(self.contract, observation)
         pose, goal = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("base_link", "goal"))
         obstacles = np.asarray(observation["obstacles"], dtype=float)[:, -1].reshape(len(pose), -1, 2)
         position, heading = pose[:, :2], 2 * np.arctan2(pose[:, 2], pose[:, 3])

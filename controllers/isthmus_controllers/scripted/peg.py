@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus.contract import Contract
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers.scripted.cartesian import CartesianMotion
 
@@ -38,6 +39,7 @@ class PegPolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """See `Policy.act`."""
+        observation = asked_observation(self.contract, observation)
         mouth, yaw = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("hole", "hole_yaw"))
         setpoint = self._motion.setpoint(observation)
         tip, rotation = self._motion.pose(setpoint)

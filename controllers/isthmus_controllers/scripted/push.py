@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus.contract import Contract
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers.scripted.cartesian import CartesianMotion
 
@@ -44,6 +45,7 @@ class PushPolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Move the stick by one period; see `Policy.act`."""
+        observation = asked_observation(self.contract, observation)
         puck, goal = (np.asarray(observation[name], dtype=float)[:, -1, :2] for name in ("puck", "goal"))
         position = self._motion.setpoint(observation)
         tip = self._motion.pose(position)[0]

@@ -11,6 +11,7 @@ import numpy as np
 
 from isthmus.contract import Contract
 from isthmus.kinematics import Kinematics
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array, reorder
 from isthmus.robot import load_robot
 from isthmus_controllers.scripted.cartesian import CartesianMotion
@@ -37,6 +38,7 @@ class ReachPolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """One step towards the goal; see `Policy.act`."""
+        observation = asked_observation(self.contract, observation)
         goal = np.asarray(observation["goal"], dtype=float)[:, -1]
         if self.contract.mode != "effort":
             return ActionChunk(self._motion.act(observation, goal)[:, None])

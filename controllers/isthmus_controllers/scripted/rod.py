@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus.contract import Contract
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 from isthmus_controllers.scripted.cartesian import CartesianMotion
 
@@ -40,6 +41,7 @@ class RodPolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """See `Policy.act`."""
+        observation = asked_observation(self.contract, observation)
         fingers = np.asarray(observation["joint_position"], dtype=float)[:, -1][:, self._fingers]
         rod, balance = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("rod", "balance_point"))
         setpoint = self._motion.setpoint(observation)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus.contract import Contract
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 from isthmus.robot import load_robot
 from isthmus_controllers.scripted.cartesian import CartesianMotion
@@ -60,6 +61,7 @@ class SlidePolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Plan the whole strike; see `Policy.act`."""
+        observation = asked_observation(self.contract, observation)
         puck, goal = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("puck", "goal"))
         # The puck stays in the head until it brakes harder than friction does. Smooth braking does so after μ g BRAKE / (6 v) of its time.
         lets_go = RELEASE + LEAD + self.friction * GRAVITY * BRAKE**2 / 6

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from isthmus.contract import Contract
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 from isthmus.robot import load_robot
 
@@ -52,6 +53,7 @@ class TrotPolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """Position targets for the end of the coming period; see `Policy.act`."""
+        observation = asked_observation(self.contract, observation)
         latest = {name: np.asarray(values, dtype=float)[:, -1] for name, values in observation.items()}
         time, period = latest["time"][:, 0], self.contract.control_period
         begin, end = (_feet(time + ahead, latest["base_link_twist"], latest["command"]) for ahead in (0.0, period))

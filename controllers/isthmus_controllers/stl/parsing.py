@@ -9,8 +9,10 @@ signals, `abs(…)`, `min(…, …)`, `max(…, …)` and `hypot(…, …)`. A s
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import NamedTuple, NoReturn, TypeVar
 
 from isthmus_controllers.stl.expressions import FUNCTIONS, Arithmetic, Call, Expression, Negative, Number, Predicate, Signal
@@ -24,7 +26,10 @@ _TOKEN = re.compile(
 _WORDS = ("not", "and", "or", "always", "eventually", "until", *FUNCTIONS)
 _COMPARISONS = (">=", ">", "<=", "<")
 _EXACT = 1e-6  # steps by which an interval may miss a whole number, as decimal fractions do
-_Made = TypeVar("_Made")
+_DEEPEST = 100  # levels of a formula: Python calls a function a few times for each, and a thousand times at most
+_DEEP = f"a formula has at most {_DEEPEST} levels: parentheses, signs, words before a formula, and terms that are added up one by one"
+_LONGEST = 10**9  # samples
+_Tree = TypeVar("_Tree", bound=Formula | Expression)
 
 
 class FormulaError(ValueError):
@@ -39,12 +44,12 @@ def parse(text: str, dt: float | None = None) -> Formula:
         dt: seconds per sample, if intervals are in seconds; None if they are in samples.
 
     Raises:
-        FormulaError: the text is not a formula, or an interval is not a whole number of samples.
+        FormulaError: the text is not a formula, is nested too deeply, or an interval is not a whole number of samples, or of very many.
         ValueError: dt is not positive.
     """
-    if dt is not None and not dt > 0:
-        raise ValueError(f"dt must be > 0 s, got {dt}")
-    return _Parser(text, dt).whole()
+    if dt is not None and not (isinstance(dt, Real) and dt > 0):
+        raise ValueError(f"dt must be > 0 s, got {dt!r}")
+    return _shallow(lambda: _Parser(text, dt).whole())
 
 
 def parse_expression(text: str) -> Expression:
@@ -53,7 +58,27 @@ def parse_expression(text: str) -> Expression:
     Raises:
         FormulaError: the text is none.
     """
-    return _Parser(text, None).value()
+    return _shallow(lambda: _Parser(text, None).value())
+
+
+def _shallow(read: Callable[[], _Tree]) -> _Tree:
+    """What was read, if all that goes through it may call itself once per level."""
+    try:
+        tree = read()
+    except RecursionError:
+        raise FormulaError(_DEEP) from None
+    level: list[Formula | Expression] = [tree]
+    for _ in range(_DEEPEST):
+        level = [part for node in level for part in _parts(node)]
+        if not level:
+            return tree
+    raise FormulaError(_DEEP)
+
+
+def _parts(node: Formula | Expression) -> Iterator[Formula | Expression]:
+    for item in dataclasses.fields(node):
+        value = getattr(node, item.name)
+        yield from (part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Formula | Expression))
 
 
 class _Token(NamedTuple):
@@ -66,6 +91,8 @@ class _Parser:
     """Recursive descent: one method per rule, from weakest to strongest."""
 
     def __init__(self, text: str, dt: float | None) -> None:
+        if not isinstance(text, str):
+            raise FormulaError(f"a formula is a text, got {text!r:.60}")
         self._text, self._dt = text, dt
         self._tokens = self._split()
         self._next = 0
@@ -204,6 +231,8 @@ class _Parser:
             self._fail("expected a number >= 0" + (" of seconds" if self._dt else " of samples"))
         self._next += 1
         steps = float(token.text) / (self._dt or 1.0)
+        if steps > _LONGEST:
+            self._fail(f"{token.text} is more than {_LONGEST} samples", token.column)
         if abs(steps - round(steps)) > _EXACT:
             unit = f"s is not a multiple of dt, {self._dt:g} s" if self._dt else "is not a whole number of samples; give dt for seconds"
             self._fail(f"{token.text} {unit}", token.column)
@@ -236,7 +265,10 @@ class _Parser:
             return self._call(token)
         if token.kind == "number":
             self._next += 1
-            return Number(float(token.text))
+            try:
+                return Number(float(token.text))
+            except ValueError as error:
+                self._fail(str(error), token.column)
         if token.kind == "word" and token.text not in _WORDS:
             self._next += 1
             return Signal(token.text)

@@ -18,6 +18,7 @@ from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
 from isthmus.kind import PolicyData
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 
 __all__ = ["ExcitationPolicy", "MultiSine", "excitation_artifact"]
@@ -153,10 +154,9 @@ class ExcitationPolicy:
 
         Raises:
             KeyError: the time signal is missing.
+            ValueError: it has another shape.
         """
-        if self._clock not in observation:
-            raise KeyError(f"signal {self._clock!r} is missing; given: {', '.join(observation) or 'none'}")
-        now = np.asarray(observation[self._clock], dtype=float)[:, -1]
+        now = np.asarray(asked_observation(self.contract, observation, [self._clock])[self._clock], dtype=float)[:, -1]
         coming = now + self.contract.control_period * np.arange(self.contract.horizon)
         return ActionChunk(self.excitation.sample(coming, self._rest))
 

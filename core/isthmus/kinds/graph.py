@@ -16,7 +16,7 @@ from isthmus.contract import Contract
 from isthmus.kind import PolicyData
 from isthmus.kinds.session import start_session
 from isthmus.onnx_audit import audit_onnx
-from isthmus.policy import batched
+from isthmus.policy import asked_observation
 from isthmus.records import ActionChunk, Array
 
 __all__ = ["GraphPolicy", "graph_artifact"]
@@ -91,22 +91,8 @@ class GraphPolicy:
             KeyError: a signal is missing.
             ValueError: a signal or the result has the wrong shape, or a picture another type than uint8.
         """
-        observation = batched(self.contract, observation)
-        feed: dict[str, Array] = {}
-        batch = None
-        for signal in self.contract.observation:
-            if signal.name not in observation:
-                raise KeyError(f"signal {signal.name!r} is missing; given: {', '.join(observation) or 'none'}")
-            given = np.asarray(observation[signal.name])
-            if signal.source == "image" and given.dtype != np.uint8:
-                raise ValueError(f"signal {signal.name!r} must be a picture of uint8, 0 … 255, got {given.dtype}")
-            value = np.asarray(given, dtype=signal.dtype)
-            batch = (value.shape[0] if value.ndim else 0) if batch is None else batch
-            expected = (batch, signal.history, *signal.shape)
-            if value.shape != expected:
-                raise ValueError(f"signal {signal.name!r} must be {_sizes(*expected)}, got {_sizes(*value.shape)}")
-            feed[signal.name] = value
-        rows = batch or 0
+        feed = asked_observation(self.contract, observation)
+        rows = len(next(iter(feed.values())))
         if missing := -rows % self._block:
             feed = {name: np.concatenate([value, np.repeat(value[-1:], missing, axis=0)]) for name, value in feed.items()}
         (actions,) = self._session.run([_OUTPUT], feed)

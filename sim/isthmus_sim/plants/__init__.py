@@ -91,7 +91,7 @@ def make_plant(
         ValueError: unknown engine, or a mode that the robot does not have; the message lists the valid ones.
         ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
     """
-    if name not in _ENGINES:
+    if name not in plant_names():
         raise ValueError(f"unknown plant {name!r}; {strict.suggest(name, _ENGINES)}")
     if mode not in robot.command_modes:
         raise ValueError(f"robot {robot.name!r} has no command mode {mode!r}; it has: {', '.join(robot.command_modes)}")

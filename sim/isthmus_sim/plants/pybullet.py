@@ -34,10 +34,10 @@ from isthmus_sim.plants.pybullet_drives import Drives, inexpressible, is_complia
 from isthmus_sim.plants.pybullet_world import World
 from isthmus_sim.plants.sensors import Sensors
 from isthmus_sim.scene import Hinge, Scene
+from isthmus_sim.servo_stability import TORQUE_STEP
 
 __all__ = ["PybulletPlant"]
 
-_COMPLIANT_STEP = 0.002  # s: torques of stiff servos need short steps
 _PUSH = ("push_x", "push_y", "push_z", "push_time", "push_duration")
 
 
@@ -95,10 +95,14 @@ class PybulletPlant:
             name: entry for name, entry in self._table.items() if not inexpressible(name, robot, mode)
         }
         self._mode = mode
-        self._substeps = substeps(period, _COMPLIANT_STEP) if is_compliant(robot, mode) else substeps(period)
+        self._substeps = substeps(period, TORQUE_STEP) if is_compliant(robot, mode) else substeps(period)
         self._timestep = period / self._substeps
         self._world = World(robot, self.scene, self._timestep)
         self._clients = [pybullet.connect(pybullet.DIRECT) for _ in range(batch)]
+        if refused := self._clients.count(-1):
+            for client in self._clients[:-refused]:
+                pybullet.disconnect(client)
+            raise ValueError(f"PyBullet has room for {batch - refused} more simulations in this process, got {batch} rows")
         self._values: list[dict[str, float]] = [{} for _ in range(batch)]
         self._world.begin(self._clients[0], {}, robot.base.height)
         self._bodies = Bodies(robot, self.scene, self._world)

@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 import pybullet
 
-from isthmus.kinematics import Kinematics
 from isthmus.records import Array
 from isthmus.robot import Robot
 from isthmus_sim.parameters import urdf_dynamics
 from isthmus_sim.plants.base import sliding
 from isthmus_sim.plants.pybullet_world import World
+from isthmus_sim.servo_stability import unstable_servos
 
 __all__ = ["Drives", "inexpressible", "is_compliant"]
-
-_UNSTABLE = 4.0
 
 
 def is_compliant(robot: Robot, mode: str) -> bool:
@@ -71,7 +69,8 @@ class Drives:
         self.joints = [world.joints[name] for name in (robot.base.wheels if mode == "twist" else robot.joint_names)]
         self._compliant = is_compliant(robot, mode)
         if self._compliant:
-            _check_stable(robot, timestep)
+            if unstable := unstable_servos(robot, timestep):
+                raise ValueError(f"plant 'pybullet' cannot hold {robot.name!r}: {unstable}; choose smaller ones")
         self._servos = mode in ("position", "velocity") and not self._compliant
         self._efforts = [robot.base.wheel_effort] * 2 if mode == "twist" else [joint.effort for joint in robot.joints]
         self._limits, self._ones = np.array(self._efforts), [1.0] * len(self._efforts)
@@ -167,29 +166,3 @@ class Drives:
         if not self._motors:
             return np.zeros(len(self.joints))
         return np.array([state[1] for state in pybullet.getJointStates(self._world.robot, self.joints, physicsClientId=client)])
-
-
-def _check_stable(robot: Robot, timestep: float) -> None:
-    """Refuse servos and dampers whose torques, computed once per physics step, would swing up.
-
-    On an inertia I a servo beside a damper d is stable while kp dt² + 2 (kd + d) dt < 4 I. What the joints feel of each other counts; there are no
-    rotors here.
-
-    Raises:
-        ValueError: the message names the joint that is worst off.
-    """
-    gains = np.array([[joint.servo.position_gain, joint.servo.velocity_gain] for joint in robot.joints])
-    dynamics = urdf_dynamics(robot)
-    dampers = np.array([dynamics[name][0] for name in robot.joint_names])
-    load = gains[:, 0] * timestep**2 + 2 * (gains[:, 1] + dampers) * timestep
-    mass = Kinematics(robot.urdf_path).mass_matrix(robot.joint_names, robot.home[None], floating=True)[0]
-    if np.linalg.matrix_rank(mass) < len(mass):  # a link without mass, which Bullet has its own ways with
-        return
-    felt, root = 1 / np.diagonal(np.linalg.inv(mass)), np.sqrt(load)
-    if np.linalg.eigvalsh(np.linalg.inv(mass) * root[:, None] * root).max() >= _UNSTABLE:
-        worst = int(np.argmax(load / felt))
-        raise ValueError(
-            f"plant 'pybullet' cannot hold {robot.name!r}: at steps of {timestep:g} s its servos are unstable, "
-            f"that of {robot.joint_names[worst]} most (velocity_gain {gains[worst, 1]:g} and damping {dampers[worst]:g} of the URDF on "
-            f"{felt[worst]:.2g} kg*m^2 without its rotor); choose smaller ones"
-        )

@@ -48,7 +48,7 @@ _PIXELS = (36, 512)  # smallest and largest side of an observed picture
 
 def is_suite_task(name: str) -> bool:
     """Whether a task id has a prefix, so that it belongs to an outside suite."""
-    return ":" in name
+    return isinstance(name, str) and ":" in name
 
 
 def suite_names(prefix: str) -> list[str]:

@@ -61,6 +61,8 @@ def get_task(name: str) -> Task:
         ValueError: there is none (the message lists the known ones), the robot of reach-ROBOT is no arm, two packages have one of that name, or what
             is installed is no task.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"unknown task {name!r}; {strict.suggest(name, task_names())}")
     entry = find_installed(_GROUP, name, own=name in _TASKS)
     if entry is None:
         if name in _TASKS:
