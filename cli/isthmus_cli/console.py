@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -79,6 +80,11 @@ def write_json(data: Any, path: Path | None = None) -> None:
         OSError: the file cannot be written.
     """
     if path is None or str(path) == "-":
-        say(files.json_text(data))
+        text = files.json_text(data)
+        try:
+            text.encode(OUT.encoding)
+        except UnicodeEncodeError:  # JSON can say it in ASCII
+            text = json.dumps(json.loads(text), indent=2)
+        say(text)
     else:
         files.write_json(data, path)

@@ -6,23 +6,18 @@ the command that was asked for is imported.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
-import inspect
-import io
-import itertools
-import re
 import shlex
 from typing import Any
 
 from isthmus import strict
 from isthmus_cli.console import complain, say
+from isthmus_cli.parsing import parsed
 
 __all__ = ["perform"]
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
-_GENERAL = "The defaults below are of a task without settings of its own; those of a task are shown by: {prog} TASK --help"
 
 _COMMANDS = {
     "train": ("", "train a policy in simulation: isthmus train ALGORITHM TASK"),
@@ -138,10 +133,14 @@ def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], wh
         raise ValueError(f"unknown {what} {name!r}; {strict.suggest(name, known)}")
     if name == "train":
         return _dispatch(rest, f"{path} {name}", _TRAIN, "algorithm")
-    if (two := " ".join(words[:2])) in _TWO_WORDS:
+    if (two := " ".join([name, *(word.lower() for word in words[1:2])])) in _TWO_WORDS:
         name, rest, known = two, words[2:], _TWO_WORDS
+    elif len(words) > 2 and not any(word.startswith("-") for word in words[1:3]):  # none of these takes two words of its own
+        seconds = [one.partition(" ")[2] for one in _TWO_WORDS if one.startswith(f"{name} ")]
+        if near := difflib.get_close_matches(words[1].lower(), seconds, n=1):
+            raise ValueError(f"unknown command '{name} {words[1]}'; did you mean '{name} {near[0]}'?")
     module, attribute = known[name][0].split(":")
-    return _perform(_parse(getattr(importlib.import_module(module), attribute), f"{path} {name}", rest), f"{path} {name}", rest)
+    return _perform(parsed(getattr(importlib.import_module(module), attribute), f"{path} {name}", rest), f"{path} {name}", rest)
 
 
 def _perform(command: Any, prog: str, words: list[str]) -> int:
@@ -155,85 +154,6 @@ def _perform(command: Any, prog: str, words: list[str]) -> int:
         kept = [word for word in words if word not in ("--overwrite", option)]
         say(f"go on with: {prog} {shlex.join([*kept, option])}")
     return code
-
-
-def _parse(command: Any, prog: str, words: list[str]) -> Any:
-    import tyro
-
-    default = command.defaults(words) if hasattr(command, "defaults") else None
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
-    options: dict[str, Any] = {"prog": prog, "config": config, "registry": _whole_numbers()}
-    if default is not None:
-        options["default"] = default
-        if hasattr(command, "named") and not command.named(words):
-            options["description"] = f"{inspect.cleandoc(command.__doc__.partition('Attributes:')[0])}\n\n{_GENERAL.format(prog=prog)}"
-    told = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(told):
-            return tyro.cli(command, args=words, **options)
-    except SystemExit as exit_:
-        if not exit_.code:
-            raise
-    complaint = _unboxed(told.getvalue())
-    if complaint.startswith("Missing from"):  # tyro explains each; their names are enough
-        absent = re.findall(r"^(?:│ | {2}) {4}(?!isthmus )(\S.*?)\s*│?$", told.getvalue(), re.MULTILINE)
-        complaint = f"{complaint.partition(':')[0]}: {', '.join(absent)}"
-    unknown = re.match(r"Unrecognized options: (--?[\w-]+)", complaint)
-    raise ValueError(f"{complaint}; {_nearest(command, unknown[1], options) if unknown else ''}see {prog} --help")
-
-
-def _whole_numbers() -> Any:
-    """What reads an integer: 100000, or as people write large ones, 1e5 and 100_000."""
-    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
-
-    registry = ConstructorRegistry()
-
-    @registry.primitive_rule
-    def whole(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
-        if info.type is not int:
-            return None
-        return PrimitiveConstructorSpec(
-            nargs=1, metavar="INT", instance_from_str=_whole, is_instance=lambda value: isinstance(value, int), str_from_instance=_written
-        )
-
-    return registry
-
-
-def _whole(words: list[str]) -> int:
-    try:
-        return int(words[0])
-    except ValueError:
-        value = float(words[0])
-    if not value.is_integer():
-        raise ValueError(f"{words[0]} is no integer")
-    return int(value)
-
-
-def _written(value: int) -> list[str]:
-    return [str(value)]
-
-
-def _nearest(command: Any, option: str, options: dict[str, Any]) -> str:
-    """The option that was meant, if one is near."""
-    import tyro
-
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
-        tyro.cli(command, args=["--help"], **options)
-    known = sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", told.getvalue())))
-    near = difflib.get_close_matches(option.lower().replace("_", "-"), known, n=1)
-    return f"did you mean {near[0]}? " if near else ""
-
-
-def _unboxed(text: str) -> str:
-    """What tyro says in a box, in one line: below the title, up to the first rule.
-
-    Without UTF-8 it draws no box, and the title stands above a rule of its own.
-    """
-    lines = [line.strip("│ ") for line in text.strip().splitlines()]
-    sections = [list(part) for rule, part in itertools.groupby(lines, lambda line: line[:1] in "╭╰" or set(line) <= {"─", "-"}) if not rule]
-    told = sections[0 if text.startswith("╭") or len(sections) < 2 else 1] if sections else [text]
-    return " ".join(told).removeprefix("Error parsing config: ").rstrip(".")
 
 
 def _overview(path: str, known: dict[str, tuple[str, str]], what: str) -> None:

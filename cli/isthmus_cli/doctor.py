@@ -157,7 +157,7 @@ def _ros() -> Iterator[Check]:
 def _attempt(program: str) -> str:
     """Last line of what a Python program complained about, "" if it ran; in a process of its own, because a broken driver may crash."""
     try:
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, errors="replace", timeout=60)
     except subprocess.TimeoutExpired:
         return "did not end within 60 s"
     if done.returncode == 0:

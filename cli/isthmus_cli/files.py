@@ -11,7 +11,7 @@ from isthmus.artifact import Artifact, ArtifactError
 from isthmus.robot import robot_names
 from isthmus.strict import suggest
 
-__all__ = ["check_folder", "check_output", "check_policy_file", "load_artifact", "nothing_to_resume"]
+__all__ = ["check_folder", "check_output", "check_policy_file", "load_artifact", "names_file", "nothing_to_resume"]
 
 _POLICY = "policy.isthmus"
 _SUFFIXES = {
@@ -40,6 +40,11 @@ def load_artifact(path: Path) -> Artifact:
     """
     check_policy_file(path)
     return Artifact.load(path)
+
+
+def names_file(path: Path) -> bool:
+    """Whether a name is that of a file, there or not, by its suffix."""
+    return path.suffix.lower() in (Path(_POLICY).suffix, *_SUFFIXES)
 
 
 def check_policy_file(path: Path) -> None:

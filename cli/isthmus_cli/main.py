@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import signal
 import sys
 import threading
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with _interruptible(process=arguments is None):
         try:
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, io.TextIOWrapper):  # a terminal without UTF-8 gets ? for what it does not know
+                    stream.reconfigure(errors="replace")
             from isthmus_cli.dispatch import perform
 
             return perform(list(sys.argv[1:] if arguments is None else arguments))

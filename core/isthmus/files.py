@@ -18,7 +18,7 @@ def partial_of(path: Path) -> Path:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Give an error of the operating system the name of a file, where it has none: a full disk says none.
+    """Give an error of the operating system the name of a file, where it has none, as on a full disk, or that of where it was being written.
 
     Raises:
         OSError: with its file.
@@ -26,7 +26,7 @@ def named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None or error.errno is None:
+        if error.filename not in (None, str(partial_of(path))) or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
 
@@ -44,17 +44,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "is no regular file", str(path))  # a device would be replaced by a file
     partial = partial_of(path)
-    try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        if error.errno is None or error.filename not in (None, str(partial)):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with named(path):
+        try:
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

@@ -87,7 +87,7 @@ def batched(contract: Contract, observation: Mapping[str, Array]) -> dict[str, A
 
 
 def asked_observation(contract: Contract, observation: Mapping[str, Array], names: Collection[str] | None = None) -> dict[str, Array]:
-    """What a policy is given, as its contract has it: its signals in their order and dtypes, `[B, history, *shape]`.
+    """What a policy is given, as its contract has it: its signals in their order, `[B, history, *shape]`.
 
     Args:
         contract: of the policy.
@@ -114,7 +114,7 @@ def asked_observation(contract: Contract, observation: Mapping[str, Array], name
         expected = (batch, signal.history, *signal.shape)
         if value.shape != expected:
             raise ValueError(f"signal {signal.name!r} must be {list(expected)}, got {list(value.shape)}")
-        asked[signal.name] = value.astype(signal.dtype, copy=False)
+        asked[signal.name] = value
     return asked
 
 

@@ -76,10 +76,10 @@ def evaluate(
     if isinstance(chosen, System):
         why = f"{PREFIX + chosen.name!r} is an analytic model"
         _refuse(why, parameters=parameters, randomization=randomization, record=record, film=film)
-        return evaluate_system(chosen, _runnable(known), replan=replan or 1, **settings)
+        return evaluate_system(chosen, _runnable(known), replan=1 if replan is None else replan, **settings)
     chosen = task_for(chosen, known.contract)
     check_contract(known.contract, chosen)
-    settings["replan"] = replan or (default_replan(known) if isinstance(known, Artifact) else None)
+    settings["replan"] = default_replan(known) if replan is None and isinstance(known, Artifact) else replan
     if isinstance(chosen, SuiteTask):
         _refuse(f"{chosen.name!r} runs in a suite's own simulation", parameters=parameters, randomization=randomization, record=record)
         return evaluate_suite(chosen, _runnable(known), film=film, **settings)

@@ -103,6 +103,24 @@ def test_doctor_names_each_limit_that_is_tighter_than_in_training(isthmus, read_
     assert re.fullmatch(r"tighter than in training: velocity of shoulder_pan_joint is [\d.]+, allowed is 0.5", found["found"])
 
 
+@pytest.mark.parametrize("name", ["ur5e", "fr3", "quadruped"])
+@pytest.mark.parametrize("gains", ["position_gain", "velocity_gain", "both"])
+def test_doctor_names_servos_that_are_unstable(isthmus, read_json, healthy_machine, tmp_path, name, gains):
+    servos = [check for check in read_json("doctor", "--robot", name, "--json") if check["name"] == "servos"]
+    assert [check["status"] for check in servos] == ["ok"]
+    shutil.copytree(load_robot(name).folder, tmp_path / name)
+    profile = tmp_path / name / "robot.yaml"
+    text = profile.read_text(encoding="utf-8")
+    for gain in ("position_gain", "velocity_gain") if gains == "both" else (gains,):
+        text, count = re.subn(rf"({gain}:) [\d.]+", r"\1 1.0e+9", text, count=1)
+        assert count
+    profile.write_text(text, encoding="utf-8")
+    code, out, _ = isthmus("doctor", "--robot", name, "--robots", tmp_path)
+    assert code == 1
+    assert f"its servos are unstable, that of {load_robot(name, [tmp_path]).joint_names[0]} most" in out
+    assert f"choose smaller gains in {profile}" in out
+
+
 def test_doctor_says_why_a_policy_does_not_fit_and_what_to_do(isthmus, policies, healthy_machine):
     code, out, _ = isthmus("doctor", policies / "pendulum.isthmus", "--robot", "ur5e")
     assert code == 1

@@ -1,5 +1,7 @@
 """Finding commands, explaining them, and telling users what they got wrong."""
 
+import json
+import os
 import subprocess
 import sys
 
@@ -55,7 +57,17 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
             "train sac reach --learning_rat 1e-3",
             "Unrecognized options: --learning_rat, 1e-3; did you mean --learning-rate? see isthmus train sac --help",
         ),
-        ("train sac reach --steps 1.5", "1.5"),
+        ("train sac reach --steps 1.5", "--steps must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1.5'; see"),
+        ("train sac reach --seed 1e30", "--seed must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1e30'; see"),
+        ("train sac reach --video-every 1e2x", "--video-every must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1e2x'"),
+        ("train sac reach --learning-rate x", "--learning-rate must be a number, such as 0.5 or 1e-3, got 'x'; see isthmus train sac --help"),
+        ("train sac reach --stop-at x", "--stop-at must be a number, such as 0.5 or 1e-3, got 'x'; see isthmus train sac --help"),
+        ("identify desing reach", "unknown command 'identify desing'; did you mean 'identify design'?"),
+        ("identify desing reach --out x", "unknown command 'identify desing'; did you mean 'identify design'?"),
+        ("robots improt mine arm.urdf", "unknown command 'robots improt'; did you mean 'robots import'?"),
+        ("robots ur5e fr3", "Unrecognized options: fr3; see isthmus robots --help"),
+        ("view nowhere.mcap", "nowhere.mcap: No such file or directory"),
+        ("view nowhere.npz", "nowhere.npz cannot be read: No such file or directory"),
         (
             "train sac reach --plant ros",
             "--plant ros is no engine to train in; train in mujoco or pybullet, then run the file with: isthmus eval",
@@ -87,6 +99,34 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(refuse, 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     sentence = refuse("eval", policies / "pendulum.isthmus", "--episodes", 1, "--plot", tmp_path / "chart.png")
     assert sentence == "isthmus: this needs matplotlib, which is not installed; install it with: pip install 'isthmus[report]'"
+
+
+ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+IN_ASCII = """
+import sys
+from isthmus_cli.main import main
+sys.stdout.encoding.lower() in ("ascii", "ansi_x3.4-1968", "us-ascii") or sys.exit(f"this is {sys.stdout.encoding}")
+for line in sys.argv[1].splitlines():
+    code = main(line.split())
+    code in (0, 1, 2) or sys.exit(f"{line}: {code}")
+"""
+
+
+def test_a_terminal_that_knows_ascii_alone_is_no_reason_to_end(policies):
+    file = policies / "pendulum.isthmus"
+    lines = ["--help", "train --help", "train sac --help", "robots", "robots ur5e", "tasks", "tasks reach", "plants", f"inspect {file}"]
+    lines += [f"inspect {file} --json", f"eval {file} --episodes 1", f"eval {file} --replan 2", "tasks reech", "doctor ürdf", "doctor --robot ur5e"]
+    told = subprocess.run(
+        [sys.executable, "-c", IN_ASCII, "\n".join(lines)], capture_output=True, env={**os.environ, **ASCII}, check=False, timeout=600
+    )
+    assert (told.returncode, b"Traceback" in told.stderr) == (0, False), told.stderr.decode()[-2000:]
+    assert told.stdout.isascii()
+
+
+def test_json_on_such_a_terminal_says_all_in_ascii(policies):
+    program = "from isthmus_cli.console import write_json; write_json({'unit': 'N' + chr(183) + 'm'})"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **ASCII}, check=True).stdout
+    assert json.loads(told) == {"unit": "N·m"}
 
 
 def test_mistakes_of_ours_keep_their_traceback(monkeypatch):

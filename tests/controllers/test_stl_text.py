@@ -117,6 +117,42 @@ def test_complaints_point_at_the_column(text, problem, column):
     assert line.strip() in text or not text
 
 
+@pytest.mark.parametrize("depth", [200, 300, 3000])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("(", ") >= 0"), ("(", ")"), ("-", " >= 0"), ("abs(", ") >= 0"), ("not ", ""), ("always[0,1] ", ""), ("x >= 0 -> ", ""), ("x + ", " >= 0")],
+)
+def test_what_is_nested_too_deeply_is_refused_and_not_run(before, after, depth):
+    inner = "x" if after.endswith("0") else "x >= 0"
+    text = before * depth + inner + ")" * depth * ("(" in before) + after.lstrip(")")
+    with pytest.raises(stl.FormulaError, match="a formula has at most 100 levels"):
+        stl.parse(text)
+
+
+def test_what_is_accepted_can_be_evaluated():
+    for text in ("-" * 90 + "x >= 0", "not " * 90 + "x >= 0", "x >= 0 -> " * 90 + "x >= 0", "x + " * 90 + "x >= 0", "(" * 60 + "x >= 0" + ")" * 60):
+        formula = stl.parse(text)
+        assert np.isfinite(stl.robustness(formula, {"x": np.ones((1, 3))})).all()
+        assert stl.parse(str(formula)) == formula
+    assert np.isfinite(stl.robustness(stl.parse(" and ".join(["x >= 0"] * 1000)), {"x": np.ones((1, 3))})).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "dt", "sentence"),
+    [
+        (None, None, "a formula is a text, got None"),
+        (b"x >= 0", None, "a formula is a text, got b'x >= 0'"),
+        ("x >= 1e400", None, "a number in a formula must be finite, got inf, column 6"),
+        ("always[0,1e400] x >= 0", None, "1e400 is more than 1000000000 samples, column 10"),
+        ("always[0,1] x >= 0", 1e-300, "1 is more than 1000000000 samples, column 10"),
+        ("x >= 0", "1", "dt must be > 0 s, got '1'"),
+    ],
+)
+def test_what_is_no_text_or_no_number_is_refused(text, dt, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        stl.parse(text, dt)
+
+
 def test_expressions_compute_what_they_say():
     values = {"x": np.array([[1.0, -2.0]]), "y": np.array([[3.0, 0.5]])}
     expression = stl.parse("min(x, y, 0) - max(x, 1) * abs(-y) / 2 + -x >= 0").left

@@ -1,6 +1,7 @@
 """`isthmus.load`, with observations as environments give them."""
 
 import importlib.metadata
+import re
 
 import numpy as np
 import pytest
@@ -41,6 +42,12 @@ def test_an_observation_of_make_fits_act(tmp_path, task):
     rows.step(policy.act(batch).actions[:, 0])
     assert isinstance(policy, isthmus.Policy)
     assert not isinstance(policy, RowPolicy)
+
+
+@pytest.mark.parametrize("path", [None, 3, True, "", b"policy.isthmus", ["policy.isthmus"]])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(ValueError, match=f"a policy file is named by its path, got {re.escape(repr(path))}"):
+        isthmus.load(path)
 
 
 def test_the_version_is_that_of_the_distribution():

@@ -1,5 +1,7 @@
 """What people do wrong with an environment is one sentence, by Gymnasium's conventions where it has one."""
 
+import re
+
 import gymnasium
 import numpy as np
 import pytest
@@ -55,6 +57,61 @@ def test_wrong_seeds_are_refused(vector, single, seed, sentence):
         vector.reset(seed=seed)
     with pytest.raises(ValueError, match="whole number >= 0"):
         single.reset(seed=seed)
+
+
+@pytest.mark.parametrize("rows", [0, -1, 1.5, 1e9, 10**9, "4", None, True, float("nan")])
+@pytest.mark.parametrize("task", ["pendulum", "gym:Pendulum-v1"])
+def test_a_wrong_number_of_rows_is_refused(task, rows):
+    with pytest.raises(ValueError, match=f"num_envs must be a whole number from 1 to 1000000, got {re.escape(repr(rows))}$"):
+        isthmus_sim.make_vec(task, rows)
+
+
+def test_more_rows_than_memory_holds_are_refused(monkeypatch):
+    def full(*arguments):
+        raise ValueError("std::bad_alloc")
+
+    monkeypatch.setattr("isthmus_sim.randomization.randomized_plant", full)
+    with pytest.raises(ValueError, match="1000 rows of 'pendulum' do not fit into memory"):
+        isthmus_sim.make_vec("pendulum", 1000)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"task": None}, "unknown task None; Known: dodge"),
+        ({"task": ["reach"]}, r"unknown task \['reach'\]; Known: dodge"),
+        ({"task": 3}, "unknown task 3; Known: dodge"),
+        ({"plant": None}, "unknown plant None; Known: isaacgym, mujoco, pybullet"),
+        ({"plant": ["mujoco"]}, r"unknown plant \['mujoco'\]; Known: isaacgym"),
+        ({"render_mode": 3}, "unknown render_mode 3; Known: rgb_array"),
+        ({"randomization": "x"}, r"randomization must be what load_randomization\(FILE\) returns, or None, got 'x'"),
+        ({"randomization": {}}, r"randomization must be what load_randomization\(FILE\) returns, or None, got {}"),
+        ({"calibration": "nowhere.yaml"}, "calibration nowhere.yaml cannot be read: No such file or directory"),
+        ({"calibration": 3}, "calibration must be a path, got 3"),
+        ({"calibration": b"x"}, "calibration must be a path, got b'x'"),
+    ],
+)
+def test_what_an_environment_cannot_be_made_of_is_refused(asked, sentence):
+    for make in (isthmus_sim.make, lambda **words: isthmus_sim.make_vec(num_envs=2, **words)):
+        with pytest.raises(ValueError, match=sentence):
+            make(**{"task": "pendulum", **asked})
+
+
+@pytest.mark.parametrize("task", ["pendulum", "reach"])
+@pytest.mark.parametrize("value", [1e10, -1e30, 1e300])
+def test_an_action_that_nobody_means_is_marked_and_does_not_count(task, value):
+    env = isthmus_sim.make_vec(task, ROWS)
+    env.reset(seed=0)
+    actions = np.zeros(env.action_space.shape)
+    quiet = env.step(actions)
+    env.reset(seed=0)
+    actions[1] = value
+    observation, reward, _, truncated, info = env.step(actions)
+    assert info["invalid"].tolist() == truncated.tolist() == [False, True, False]
+    assert np.abs(reward).max() < 1e3
+    np.testing.assert_array_equal(reward[[0, 2]], quiet[1][[0, 2]])
+    assert all(np.isfinite(values).all() for values in observation.values())
+    env.close()
 
 
 @pytest.mark.parametrize("seed", [np.int64(3), np.uint8(3), (3, 4, 5), np.array([3, 4, 5]), [3, np.int32(4), 5]])

@@ -17,11 +17,11 @@ from isthmus.robot import load_robot, robot_names
 from isthmus.runner import Tick
 from isthmus.sequence import default_replan
 from isthmus_cli.console import say, show_table
-from isthmus_cli.files import load_artifact
+from isthmus_cli.files import load_artifact, names_file
 from isthmus_cli.robots import robot_folders
 from isthmus_cli.view.agents import Agent
 from isthmus_cli.view.motion import opened, show_motion
-from isthmus_cli.view.recording import show_recording
+from isthmus_cli.view.recording import recorded, show_recording
 from isthmus_cli.view.robot import show_robot
 from isthmus_evidence.contracts import check_contract, task_for
 from isthmus_evidence.pictures.film import Film
@@ -84,8 +84,9 @@ class View:
         if self.dump is not None:
             _show_dump(self.dump, film, self.browser)
         elif Path(str(self.task)).suffix == ".mcap":
+            trace = recorded(Path(str(self.task)))
             self._check_screen()
-            show_recording(Path(str(self.task)), robot_folders(self.robots), film, self.browser)
+            show_recording(Path(str(self.task)), trace, robot_folders(self.robots), film, self.browser)
         elif self._is_robot():
             robot = load_robot(str(self.task), robot_folders(self.robots))
             self._check_screen()
@@ -120,11 +121,11 @@ class View:
         """The task, and the policy file if there is one."""
         name = str(self.task)
         file = Path(name)
-        if name in task_names() or not (file.exists() or file.suffix == ".isthmus"):
+        if name in task_names() or not (file.exists() or names_file(file)):
             return name, self.policy
         if self.policy is not None:
             raise ValueError(f"{name} is a file; give a task and one policy file, or the policy file alone")
-        if file.suffix == ".npz":
+        if file.suffix == ".npz" and file.exists():
             raise ValueError(f"{name} is no policy file; what an exploded simulation left behind is shown by: isthmus view --dump {name}")
         return load_artifact(file).contract.task, file
 

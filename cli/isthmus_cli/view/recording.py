@@ -15,24 +15,35 @@ from isthmus_cli.view.motion import PERIOD, show_motion
 from isthmus_cli.view.robot import stood
 from isthmus_evidence.pictures.film import Film
 
-__all__ = ["show_recording"]
+__all__ = ["recorded", "show_recording"]
 
 
-def show_recording(path: Path, folders: Sequence[Path], film: Film | None, browser: bool) -> None:
+def recorded(path: Path) -> Trace:
+    """What a recording holds.
+
+    Raises:
+        ValueError: the file is no recording of an episode.
+        OSError: it cannot be read.
+    """
+    trace = read_trace(path)
+    if not len(trace.stamps):
+        raise ValueError(f"{path} holds no control period: it has no messages on the topics that isthmus writes, such as joint_states")
+    return trace
+
+
+def show_recording(path: Path, trace: Trace, folders: Sequence[Path], film: Film | None, browser: bool) -> None:
     """Film a recording, or show it again and again in a window or a page. Only joints move: a base that drives or walks stays where it is.
 
     Args:
         path: MCAP file of one episode.
+        trace: what it holds.
         folders: searched for its robot first.
         film: gets the pictures.
         browser: a page instead of a window.
 
     Raises:
-        ValueError: the file is no recording of an episode, or is of a robot that is not known.
+        ValueError: it is of a robot that is not known.
     """
-    trace = read_trace(path)
-    if not len(trace.stamps):
-        raise ValueError(f"{path} holds no control period: it has no messages on the topics that isthmus writes, such as joint_states")
     robot = load_robot(trace.contract.robot, folders)
     model, data = stood(robot)
     known = [name for name in trace.joints if name in robot.joint_names or name in robot.base.wheels]

@@ -47,7 +47,7 @@ class Problem:
     def states(self, observation: Mapping[str, Array]) -> Array:
         """States `[B, n]` of an observation; see `asked_observation`."""
         asked = asked_observation(self.contract, observation)
-        return np.concatenate([value[:, -1].astype(np.float64) for value in asked.values()], 1)
+        return np.concatenate([np.asarray(value, dtype=np.float64)[:, -1] for value in asked.values()], 1)
 
     def robustness(self, states: Any, plans: Any, mode: str = "exact", temperature: float | None = None) -> Any:
         """Of plans `[B, T, m]` from states `[B, n]`, numpy or torch: `[B]`."""

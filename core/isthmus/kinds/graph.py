@@ -91,7 +91,8 @@ class GraphPolicy:
             KeyError: a signal is missing.
             ValueError: a signal or the result has the wrong shape, or a picture another type than uint8.
         """
-        feed = asked_observation(self.contract, observation)
+        asked = asked_observation(self.contract, observation)
+        feed = {signal.name: asked[signal.name].astype(signal.dtype, copy=False) for signal in self.contract.observation}
         rows = len(next(iter(feed.values())))
         if missing := -rows % self._block:
             feed = {name: np.concatenate([value, np.repeat(value[-1:], missing, axis=0)]) for name, value in feed.items()}

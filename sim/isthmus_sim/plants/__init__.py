@@ -133,9 +133,9 @@ def task_plant(name: str, task: Task, batch: int = 1, appearance: AppearanceRang
         ValueError: unknown engine, or one that the task does not run on; the message lists the valid ones.
         ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
     """
-    if name in _ENGINES:
+    if name in (known := plant_names()):
         _check_usable(name)
-    if name in _ENGINES and name not in task.plants:
+    if name in known and name not in task.plants:
         raise ValueError(f"task {task.name!r} runs on {', '.join(task.plants)}, not on {name!r}")
     contract = task.contract
     cameras = tuple(signal.name for signal in contract.observation if signal.source == "image")
