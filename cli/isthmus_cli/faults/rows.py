@@ -11,7 +11,7 @@ import signal
 
 from isthmus_cli.faults import acts, clocks, sight, words
 from isthmus_cli.faults.acts import Act
-from isthmus_cli.faults.subject import Setting, arranged
+from isthmus_cli.faults.subject import Setting, Subject, arranged
 
 __all__ = ["ALONE", "BOTH", "NOTES", "PF", "PT", "ROWS", "VF", "VT", "Row"]
 
@@ -37,6 +37,12 @@ class Row:
     settings: tuple[Setting, ...]
     fresh: bool = False
     timed: bool = True
+
+    def asked_of(self, subject: Subject) -> Row:
+        """The row for a robot: where the driver has no stop services, what comes of X is a stop without them."""
+        if subject.robot.ros and subject.robot.ros.stop_services:
+            return self
+        return dataclasses.replace(self, expected=tuple(dict.fromkeys("S" if outcome == "X" else outcome for outcome in self.expected)))
 
 
 VT = Setting("velocity", "trajectory")
