@@ -59,8 +59,14 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
         ),
         ("train sac reach --steps 1.5", "--steps must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1.5'; see"),
         ("train sac reach --seed 1e30", "--seed must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1e30'; see"),
-        ("train sac reach --video-every 1e2x", "--video-every must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1e2x'"),
-        ("train sac reach --learning-rate x", "--learning-rate must be a number, such as 0.5 or 1e-3, got 'x'; see isthmus train sac --help"),
+        (
+            "train sac reach --video-every 1e2x",
+            "--video-every must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1e2x'",
+        ),
+        (
+            "train sac reach --learning-rate x",
+            "--learning-rate must be a number, such as 0.5 or 1e-3, got 'x'; see isthmus train sac --help",
+        ),
         ("train sac reach --stop-at x", "--stop-at must be a number, such as 0.5 or 1e-3, got 'x'; see isthmus train sac --help"),
         ("identify desing reach", "unknown command 'identify desing'; did you mean 'identify design'?"),
         ("identify desing reach --out x", "unknown command 'identify desing'; did you mean 'identify design'?"),
@@ -115,7 +121,14 @@ for line in sys.argv[1].splitlines():
 def test_a_terminal_that_knows_ascii_alone_is_no_reason_to_end(policies):
     file = policies / "pendulum.isthmus"
     lines = ["--help", "train --help", "train sac --help", "robots", "robots ur5e", "tasks", "tasks reach", "plants", f"inspect {file}"]
-    lines += [f"inspect {file} --json", f"eval {file} --episodes 1", f"eval {file} --replan 2", "tasks reech", "doctor ürdf", "doctor --robot ur5e"]
+    lines += [
+        f"inspect {file} --json",
+        f"eval {file} --episodes 1",
+        f"eval {file} --replan 2",
+        "tasks reech",
+        "doctor ürdf",
+        "doctor --robot ur5e",
+    ]
     told = subprocess.run(
         [sys.executable, "-c", IN_ASCII, "\n".join(lines)], capture_output=True, env={**os.environ, **ASCII}, check=False, timeout=600
     )

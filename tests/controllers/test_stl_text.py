@@ -120,7 +120,16 @@ def test_complaints_point_at_the_column(text, problem, column):
 @pytest.mark.parametrize("depth", [200, 300, 3000])
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("(", ") >= 0"), ("(", ")"), ("-", " >= 0"), ("abs(", ") >= 0"), ("not ", ""), ("always[0,1] ", ""), ("x >= 0 -> ", ""), ("x + ", " >= 0")],
+    [
+        ("(", ") >= 0"),
+        ("(", ")"),
+        ("-", " >= 0"),
+        ("abs(", ") >= 0"),
+        ("not ", ""),
+        ("always[0,1] ", ""),
+        ("x >= 0 -> ", ""),
+        ("x + ", " >= 0"),
+    ],
 )
 def test_what_is_nested_too_deeply_is_refused_and_not_run(before, after, depth):
     inner = "x" if after.endswith("0") else "x >= 0"
@@ -130,7 +139,13 @@ def test_what_is_nested_too_deeply_is_refused_and_not_run(before, after, depth):
 
 
 def test_what_is_accepted_can_be_evaluated():
-    for text in ("-" * 90 + "x >= 0", "not " * 90 + "x >= 0", "x >= 0 -> " * 90 + "x >= 0", "x + " * 90 + "x >= 0", "(" * 60 + "x >= 0" + ")" * 60):
+    for text in (
+        "-" * 90 + "x >= 0",
+        "not " * 90 + "x >= 0",
+        "x >= 0 -> " * 90 + "x >= 0",
+        "x + " * 90 + "x >= 0",
+        "(" * 60 + "x >= 0" + ")" * 60,
+    ):
         formula = stl.parse(text)
         assert np.isfinite(stl.robustness(formula, {"x": np.ones((1, 3))})).all()
         assert stl.parse(str(formula)) == formula

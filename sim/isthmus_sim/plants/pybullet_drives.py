@@ -68,9 +68,8 @@ class Drives:
         self._robot, self._mode, self._world, self._timestep = robot, mode, world, timestep
         self.joints = [world.joints[name] for name in (robot.base.wheels if mode == "twist" else robot.joint_names)]
         self._compliant = is_compliant(robot, mode)
-        if self._compliant:
-            if unstable := unstable_servos(robot, timestep):
-                raise ValueError(f"plant 'pybullet' cannot hold {robot.name!r}: {unstable}; choose smaller ones")
+        if self._compliant and (unstable := unstable_servos(robot, timestep)):
+            raise ValueError(f"plant 'pybullet' cannot hold {robot.name!r}: {unstable}; choose smaller ones")
         self._servos = mode in ("position", "velocity") and not self._compliant
         self._efforts = [robot.base.wheel_effort] * 2 if mode == "twist" else [joint.effort for joint in robot.joints]
         self._limits, self._ones = np.array(self._efforts), [1.0] * len(self._efforts)
