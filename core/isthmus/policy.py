@@ -96,8 +96,8 @@ def asked_observation(contract: Contract, observation: Mapping[str, Array], name
 
     Raises:
         KeyError: a signal is missing.
-        ValueError: it is no mapping, or a signal has no numbers, another shape than in the contract or another number of rows than the others, or is a
-            picture of another type than uint8.
+        ValueError: it is no mapping, or a signal has no numbers, another shape than in the contract, another number of rows than the others, or is
+            a picture of another type than uint8.
     """
     given = batched(contract, observation)
     asked: dict[str, Array] = {}

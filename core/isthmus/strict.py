@@ -20,7 +20,7 @@ from typing import Any, TypeVar, Union
 
 import numpy as np
 
-__all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "number_text", "require", "suggest"]
+__all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "number_text", "require", "suggest", "whole"]
 
 T = TypeVar("T")
 
@@ -196,6 +196,17 @@ def require(what: str, value: float, *, above: float | None = None, least: float
     high = value > above if above is not None else least is not None and value >= least
     if not high or (math.isinf(value) and not endless):
         raise ValueError(f"{what} must be {wanted}{'' if endless else ' and finite'}, got {value}")
+
+
+def whole(what: str, value: object, most: int | None = None) -> int:
+    """A whole number, of numpy too.
+
+    Raises:
+        ValueError: it is none, or more than `most`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or (most is not None and value > most):
+        raise ValueError(f"{what} must be a whole number{'' if most is None else f' of at most {most}'}, got {value!r}")
+    return int(value)
 
 
 def suggest(name: object, known: typing.Iterable[str]) -> str:

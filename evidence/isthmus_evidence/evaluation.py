@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus.sequence import default_replan
@@ -15,6 +18,7 @@ from isthmus_evidence.ros_evaluation import ROS, Nodes, evaluate_ros
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.system_evaluation import evaluate_system
 from isthmus_evidence.task_evaluation import evaluate_task
+from isthmus_sim.calls import asked_path, asked_randomization
 from isthmus_sim.randomization import Randomization
 from isthmus_sim.suites import SuiteTask, get_suite_task, is_suite_task
 from isthmus_sim.systems import PREFIX, System, get_system, is_system
@@ -22,6 +26,8 @@ from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task
 
 __all__ = ["evaluate", "find_task"]
+
+MOST = 10**6  # episodes: each is kept in the result
 
 
 def evaluate(
@@ -69,10 +75,21 @@ def evaluate(
     if isinstance(policy, str | Path):
         file = Path(policy)
         known = Artifact.load(file)
-    else:
+    elif isinstance(policy, Artifact | Policy):
         known = policy
-    chosen = find_task(known.contract.task) if task is None else find_task(task) if isinstance(task, str) else task
-    settings: dict[str, Any] = {"episodes": episodes, "seed": seed, "progress": progress}
+    else:
+        raise ValueError(f"a policy is the path of a file, an Artifact, or has the methods of isthmus.policy.Policy, got {policy!r}")
+    _check_values(parameters)
+    randomization, record = asked_randomization(randomization), record if record is None else asked_path("record", record)
+    if not isinstance(film, Film | None):
+        raise ValueError(f"film must be a Film, such as Film(Path('film.mp4')), or None, got {film!r}")
+    chosen = task if isinstance(task, Task | SuiteTask | System) else find_task(known.contract.task if task is None else task)
+    settings: dict[str, Any] = {
+        "episodes": strict.whole("episodes", episodes, MOST),
+        "seed": strict.whole("seed", seed),
+        "progress": progress,
+    }
+    replan = replan if replan is None else strict.whole("replan", replan)
     if isinstance(chosen, System):
         why = f"{PREFIX + chosen.name!r} is an analytic model"
         _refuse(why, parameters=parameters, randomization=randomization, record=record, film=film)
@@ -98,13 +115,21 @@ def find_task(name: str) -> Task | SuiteTask | System:
     Raises:
         ValueError: unknown; the message lists the known ones.
     """
-    if is_system(name):
+    if isinstance(name, str) and is_system(name):
         return get_system(name)
     return get_suite_task(name) if is_suite_task(name) else get_task(name)
 
 
 def _runnable(policy: Artifact | Policy) -> Policy:
     return policy.policy() if isinstance(policy, Artifact) else policy
+
+
+def _check_values(parameters: object) -> None:
+    if not isinstance(parameters, Mapping | None):
+        raise ValueError(f"parameters map names to numbers, such as {{'payload': 1.0}}, got {parameters!r}")
+    for name, value in (parameters or {}).items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise ValueError(f"parameter {name!r} must be a finite number, got {value!r}")
 
 
 def _refuse(why: str, **given: object) -> None:

@@ -84,18 +84,16 @@ def make_vec(
 
 
 def _calibrated(randomization: Randomization | None, calibration: Path | str | None) -> Randomization | None:
-    from isthmus_sim.calls import asked_path
-    from isthmus_sim.randomization import Randomization
+    from isthmus_sim.calls import asked_path, asked_randomization
 
-    if not isinstance(randomization, Randomization | None):
-        raise ValueError(f"randomization must be what load_randomization(FILE) returns, or None, got {randomization!r}")
+    drawn = asked_randomization(randomization)
     if calibration is None:
-        return randomization
+        return drawn
     from isthmus_sim.identification.calibration import calibrated
 
     path = asked_path("calibration", calibration)
     try:
-        return calibrated(randomization, path)
+        return calibrated(drawn, path)
     except OSError as error:
         raise ValueError(f"calibration {path} cannot be read: {error.strerror}") from None
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isthmus import strict
 from isthmus.records import Array
 
-__all__ = ["asked_actions", "asked_count", "asked_path", "asked_rows", "asked_seed", "asked_seeds", "render_mode_of"]
+if TYPE_CHECKING:
+    from isthmus_sim.randomization import Randomization
+
+__all__ = ["asked_actions", "asked_count", "asked_path", "asked_randomization", "asked_rows", "asked_seed", "asked_seeds", "render_mode_of"]
 
 _MASK = "reset_mask"
 _MODES = ("rgb_array",)
@@ -53,6 +56,19 @@ def asked_path(what: str, path: Any) -> Path:
     if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
         raise ValueError(f"{what} must be a path, got {path!r}")
     return Path(text)
+
+
+def asked_randomization(randomization: Any) -> Randomization | None:
+    """A randomisation.
+
+    Raises:
+        ValueError: it is none.
+    """
+    from isthmus_sim.randomization import Randomization  # has plants behind it, which Meta-World's environment lacks
+
+    if not isinstance(randomization, Randomization | None):
+        raise ValueError(f"randomization must be what load_randomization(FILE) returns, or None, got {randomization!r}")
+    return randomization
 
 
 def asked_seeds(seed: Any, rows: int) -> list[int | None]:

@@ -147,7 +147,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
             raise ResetNeeded("Cannot call env.step() before calling env.reset()")
         asked = asked_actions(actions, (self.num_envs, *self.single_action_space.shape))
         decision = self._step.act(asked)
-        invalid = ~(np.abs(asked) <= self._largest).all(axis=1)
+        invalid = np.asarray(~(np.abs(asked) <= self._largest).all(axis=1))
         if np.count_nonzero(invalid):
             sent = np.zeros_like(asked) if decision.command is None else np.nan_to_num(decision.command.values)
             asked = np.where(invalid[:, None], sent, asked)  # what was executed instead

@@ -76,7 +76,7 @@ def _shallow(read: Callable[[], _Tree]) -> _Tree:
 
 
 def _parts(node: Formula | Expression) -> Iterator[Formula | Expression]:
-    for item in dataclasses.fields(node):
+    for item in dataclasses.fields(node):  # type: ignore[arg-type] # every kind of node is a dataclass
         value = getattr(node, item.name)
         yield from (part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Formula | Expression))
 
