@@ -439,3 +439,17 @@ def test_a_sweep_whose_worker_and_driver_are_killed_ends_like_plain_trainings(tm
 def test_the_command_line_does_not_load_ray_or_optuna():
     program = "import sys, isthmus_cli.main, isthmus_cli.sweep.command; sys.exit(bool({'ray', 'optuna'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_only_a_sweep_that_has_begun_is_said_to_go_on(isthmus, plan, tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    plan()
+    monkeypatch.setattr("isthmus_cli.sweep.command.RayPool", interrupted)
+    code, out, error = isthmus("sweep", tmp_path / "plan.yaml", "--out", tmp_path / "new")
+    assert (code, error, "--resume" in out) == (130, "isthmus: interrupted\n", False)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "sweep.json").write_text(json.dumps({"plan": load_plan(tmp_path / "plan.yaml").plain(), "trials": []}))
+    code, out, _ = isthmus("sweep", tmp_path / "plan.yaml", "--out", tmp_path / "old", "--resume")
+    assert (code, "go on with: isthmus sweep" in out) == (130, True)
