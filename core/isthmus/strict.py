@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import json
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ __all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "numb
 T = TypeVar("T")
 
 
-def load_yaml(path: Path) -> Any:
+def load_yaml(path: str | os.PathLike[str]) -> Any:
     """Read one YAML document made of plain data. Dates and times stay texts. What was read before, and has not changed, is not parsed again.
 
     Args:
@@ -33,9 +34,11 @@ def load_yaml(path: Path) -> Any:
 
     Raises:
         ValueError: the file is not YAML, holds a tag or an alias (ten lines of them stand for any number of values), or repeats a key; the message
-            names file and line.
+            names file and line. Or it is no path.
     """
-    return copy.deepcopy(_parsed(path, _read(path)))
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"a YAML file is named by its path, got {path!r}")
+    return copy.deepcopy(_parsed(Path(path), _read(Path(path))))
 
 
 @functools.lru_cache(maxsize=32)

@@ -18,8 +18,9 @@ from isthmus_evidence.ros_evaluation import ROS, Nodes, evaluate_ros
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.system_evaluation import evaluate_system
 from isthmus_evidence.task_evaluation import evaluate_task
-from isthmus_sim.calls import asked_path, asked_randomization
-from isthmus_sim.randomization import Randomization
+from isthmus_sim.calls import asked_path
+from isthmus_sim.plants import plant_names
+from isthmus_sim.randomization import Randomization, asked_randomization
 from isthmus_sim.suites import SuiteTask, get_suite_task, is_suite_task
 from isthmus_sim.systems import PREFIX, System, get_system, is_system
 from isthmus_sim.task import Task
@@ -79,6 +80,8 @@ def evaluate(
         known = policy
     else:
         raise ValueError(f"a policy is the path of a file, an Artifact, or has the methods of isthmus.policy.Policy, got {policy!r}")
+    if plant not in (plants := [*plant_names(), ROS]):
+        raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plants)}")
     _check_values(parameters)
     randomization, record = asked_randomization(randomization), record if record is None else asked_path("record", record)
     if not isinstance(film, Film | None):

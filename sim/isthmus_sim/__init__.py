@@ -84,7 +84,8 @@ def make_vec(
 
 
 def _calibrated(randomization: Randomization | None, calibration: Path | str | None) -> Randomization | None:
-    from isthmus_sim.calls import asked_path, asked_randomization
+    from isthmus_sim.calls import asked_path
+    from isthmus_sim.randomization import asked_randomization
 
     drawn = asked_randomization(randomization)
     if calibration is None:
@@ -114,7 +115,7 @@ def _vector(
     from isthmus_sim.tasks import get_task
     from isthmus_sim.vector_env import TaskVectorEnv
 
-    rows = asked_count(num_envs)
+    rows = asked_count("num_envs", num_envs)
     if is_suite_task(task):
         if randomization:
             raise ValueError(f"{task!r} runs in a suite's own simulation, which randomisation cannot reach")

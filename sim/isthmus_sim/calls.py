@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from isthmus import strict
 from isthmus.records import Array
 
-if TYPE_CHECKING:
-    from isthmus_sim.randomization import Randomization
-
-__all__ = ["asked_actions", "asked_count", "asked_path", "asked_randomization", "asked_rows", "asked_seed", "asked_seeds", "render_mode_of"]
+__all__ = ["asked_actions", "asked_count", "asked_path", "asked_rows", "asked_seed", "asked_seeds", "render_mode_of"]
 
 _MASK = "reset_mask"
 _MODES = ("rgb_array",)
@@ -35,16 +32,16 @@ def asked_seed(seed: Any) -> int | None:
     return int(seed)
 
 
-def asked_count(num_envs: Any) -> int:
+def asked_count(what: str, rows: Any) -> int:
     """A number of rows.
 
     Raises:
         ValueError: it is no whole number from 1 to a million.
     """
-    whole = isinstance(num_envs, int | np.integer) and not isinstance(num_envs, bool)
-    if not whole or not 1 <= num_envs <= _MOST_ROWS:
-        raise ValueError(f"num_envs must be a whole number from 1 to {_MOST_ROWS}, got {num_envs!r}")
-    return int(num_envs)
+    whole = isinstance(rows, int | np.integer) and not isinstance(rows, bool)
+    if not whole or not 1 <= rows <= _MOST_ROWS:
+        raise ValueError(f"{what} must be a whole number from 1 to {_MOST_ROWS}, got {rows!r}")
+    return int(rows)
 
 
 def asked_path(what: str, path: Any) -> Path:
@@ -56,19 +53,6 @@ def asked_path(what: str, path: Any) -> Path:
     if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
         raise ValueError(f"{what} must be a path, got {path!r}")
     return Path(text)
-
-
-def asked_randomization(randomization: Any) -> Randomization | None:
-    """A randomisation.
-
-    Raises:
-        ValueError: it is none.
-    """
-    from isthmus_sim.randomization import Randomization  # has plants behind it, which Meta-World's environment lacks
-
-    if not isinstance(randomization, Randomization | None):
-        raise ValueError(f"randomization must be what load_randomization(FILE) returns, or None, got {randomization!r}")
-    return randomization
 
 
 def asked_seeds(seed: Any, rows: int) -> list[int | None]:

@@ -29,7 +29,8 @@ def test_what_is_no_policy(wrong):
     [
         ("task", 3, "unknown task 3; Known: dodge"),
         ("task", ["reach"], "unknown task ['reach']; Known: dodge"),
-        ("plant", None, "unknown plant None; Known: isaacgym"),
+        ("plant", None, "unknown plant None; Known: isaacgym, mujoco, pybullet, ros"),
+        ("plant", ["mujoco"], "unknown plant ['mujoco']; Known: isaacgym, mujoco, pybullet, ros"),
         ("episodes", 1.5, "episodes must be a whole number of at most 1000000, got 1.5"),
         ("episodes", "4", "episodes must be a whole number of at most 1000000, got '4'"),
         ("episodes", True, "episodes must be a whole number of at most 1000000, got True"),

@@ -9,6 +9,10 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 
 import isthmus_sim
+from isthmus.robot import load_robot
+from isthmus_sim.identification.calibration import load_calibration
+from isthmus_sim.plants import make_plant
+from isthmus_sim.randomization import load_randomization
 
 ROWS = 3
 
@@ -64,6 +68,33 @@ def test_wrong_seeds_are_refused(vector, single, seed, sentence):
 def test_a_wrong_number_of_rows_is_refused(task, rows):
     with pytest.raises(ValueError, match=f"num_envs must be a whole number from 1 to 1000000, got {re.escape(repr(rows))}$"):
         isthmus_sim.make_vec(task, rows)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"batch": 0}, "batch must be a whole number from 1 to 1000000, got 0"),
+        ({"batch": 10**9}, "batch must be a whole number from 1 to 1000000, got 1000000000"),
+        ({"batch": None}, "batch must be a whole number from 1 to 1000000, got None"),
+        ({"period": "x"}, "control period must be > 0 s, got 'x' s"),
+        ({"period": None}, "control period must be > 0 s, got None s"),
+        ({"mode": None}, "has no command mode None; it has: effort"),
+        ({"robot": "pendulum"}, r"robot must be what load_robot\(NAME\) returns, got 'pendulum'"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["mujoco", "pybullet"])
+def test_what_a_plant_cannot_be_made_of_is_refused(engine, asked, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make_plant(engine, **{"robot": load_robot("pendulum"), "mode": "effort", "period": 0.02, **asked})
+
+
+@pytest.mark.parametrize("load", [load_randomization, load_calibration])
+def test_what_is_no_path_of_a_file_is_refused(load, tmp_path):
+    for wrong in (None, 3, b"x.yaml", ["x.yaml"]):
+        with pytest.raises(ValueError, match="a YAML file is named by its path, got"):
+            load(wrong)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
+        load("nowhere.yaml")
 
 
 def test_more_rows_than_memory_holds_are_refused(monkeypatch):

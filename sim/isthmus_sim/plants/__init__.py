@@ -12,6 +12,7 @@ from isthmus.plant import Simulator
 from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
 from isthmus_sim.appearance import AppearanceRanges
+from isthmus_sim.calls import asked_count
 from isthmus_sim.graphics import check_mujoco
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.scene import Scene, flat_ground
@@ -88,16 +89,18 @@ def make_plant(
         appearance: ranges that the look of each episode is drawn from; None for a plain look.
 
     Raises:
-        ValueError: unknown engine, or a mode that the robot does not have; the message lists the valid ones.
+        ValueError: unknown engine, or a mode that the robot does not have, with the valid ones; no robot, or a wrong period or number of rows.
         ModuleNotFoundError: the engine is not installed; the message tells the command that installs it.
     """
+    if not isinstance(robot, Robot):
+        raise ValueError(f"robot must be what load_robot(NAME) returns, got {robot!r}")
     if name not in plant_names():
         raise ValueError(f"unknown plant {name!r}; {strict.suggest(name, _ENGINES)}")
     if mode not in robot.command_modes:
         raise ValueError(f"robot {robot.name!r} has no command mode {mode!r}; it has: {', '.join(robot.command_modes)}")
     _check_usable(name)
     scene = flat_ground(robot) if scene is None else scene
-    arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": batch, "scene": scene, "cameras": cameras}
+    arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": asked_count("batch", batch), "scene": scene, "cameras": cameras}
     if appearance is not None:
         arguments["appearance"] = appearance
     if name == "mujoco":

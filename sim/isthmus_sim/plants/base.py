@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 
@@ -33,8 +34,8 @@ LONGEST_SUBSTEP = 0.005  # s
 
 def substeps(period: float, longest: float = LONGEST_SUBSTEP) -> int:
     """Number of equal physics steps per control period, none longer than `longest`."""
-    if not (math.isfinite(period) and period > 0):
-        raise ValueError(f"control period must be > 0 s, got {period} s")
+    if not (isinstance(period, Real) and math.isfinite(period) and period > 0):
+        raise ValueError(f"control period must be > 0 s, got {period!r} s")
     return math.ceil(period / longest - 1e-9)
 
 

@@ -10,7 +10,7 @@ from isthmus_sim.randomization.files import load_randomization, read_latency, sa
 from isthmus_sim.randomization.gaussian import Correlated
 from isthmus_sim.randomization.measured import Estimate, Latency
 from isthmus_sim.randomization.plant import randomized_plant
-from isthmus_sim.randomization.randomization import Entry, Randomization, Sampler
+from isthmus_sim.randomization.randomization import Entry, Randomization, Sampler, asked_randomization
 
 __all__ = [
     "Correlated",
@@ -25,6 +25,7 @@ __all__ = [
     "Randomization",
     "Sampler",
     "Uniform",
+    "asked_randomization",
     "load_randomization",
     "randomized_plant",
     "read_latency",

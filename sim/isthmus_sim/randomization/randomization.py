@@ -24,7 +24,7 @@ from isthmus_sim.randomization.distributions import DISTRIBUTIONS
 from isthmus_sim.randomization.gaussian import BoundGaussian, Correlated
 from isthmus_sim.task import EpisodeStart, Task
 
-__all__ = ["Entry", "Randomization", "Sampler"]
+__all__ = ["Entry", "Randomization", "Sampler", "asked_randomization"]
 
 _WILD = frozenset("*?[")
 
@@ -179,6 +179,17 @@ class Sampler:
     def _row(self, generator: np.random.Generator, progress: float) -> list[float]:
         values = [distribution.draw(generator, progress) for distribution in self.alone.values()]
         return values + [float(value) for _, block in self.together for value in block.draw(generator)]
+
+
+def asked_randomization(asked: Any) -> Randomization | None:
+    """What somebody gave as a randomisation.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(asked, Randomization | None):
+        raise ValueError(f"randomization must be what load_randomization(FILE) returns, or None, got {asked!r}")
+    return asked
 
 
 def _known(name: str, table: Mapping[str, Parameter]) -> None:
