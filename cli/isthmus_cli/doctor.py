@@ -24,7 +24,7 @@ from isthmus_cli.files import check_policy_file, load_artifact
 from isthmus_cli.robots import NOT_RUN, robot_folders
 from isthmus_evidence.provenance import installed_version
 from isthmus_sim.graphics import NO_DRIVER, drawing_problem
-from isthmus_sim.servo_stability import unstable_servos
+from isthmus_sim.plants.servo_stability import unstable_servos
 
 __all__ = ["Check", "Doctor"]
 

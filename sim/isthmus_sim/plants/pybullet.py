@@ -33,8 +33,8 @@ from isthmus_sim.plants.pybullet_bodies import Bodies
 from isthmus_sim.plants.pybullet_drives import Drives, inexpressible, is_compliant
 from isthmus_sim.plants.pybullet_world import World
 from isthmus_sim.plants.sensors import Sensors
+from isthmus_sim.plants.servo_stability import TORQUE_STEP
 from isthmus_sim.scene import Hinge, Scene
-from isthmus_sim.servo_stability import TORQUE_STEP
 
 __all__ = ["PybulletPlant"]
 

@@ -17,7 +17,7 @@ from isthmus.robot import Robot
 from isthmus_sim.parameters import urdf_dynamics
 from isthmus_sim.plants.base import sliding
 from isthmus_sim.plants.pybullet_world import World
-from isthmus_sim.servo_stability import unstable_servos
+from isthmus_sim.plants.servo_stability import unstable_servos
 
 __all__ = ["Drives", "inexpressible", "is_compliant"]
 
