@@ -107,7 +107,7 @@ def test_information_of_a_pendulum_is_that_of_its_derivatives(every):
 
 
 def test_rewards_add_up_to_the_objective_and_begin_anew_with_each_episode():
-    for objective in ("A", "D", "T"):
+    for objective in ("a", "d", "t"):
         env = InformationVectorEnv(sliding_mass(5), SLUG, 2, objective=objective)
         rewards, told = explored(env, 7)
         gained = value(objective, told[4]) - value(objective, np.zeros((2, 2)))
@@ -157,10 +157,10 @@ def test_of_two_parameters_the_loud_one_contents_t_alone():
     """Effort is split between two parameters, one of which answers ten times as loudly: where each objective puts it."""
     shares = np.linspace(0.0, 1.0, 201)
     designs = np.stack([np.diag([1e6 * share, 1e2 * (1 - share)]) for share in shares])
-    best = {objective: designs[int(value(objective, designs).argmax())] for objective in ("A", "D", "T")}
+    best = {objective: designs[int(value(objective, designs).argmax())] for objective in ("a", "d", "t")}
     error = {objective: float((expected_sd(design) ** 2).sum()) for objective, design in best.items()}
-    assert max(error["A"], error["D"]) < 0.5 * error["T"]
-    assert error["A"] <= error["D"]
+    assert max(error["a"], error["d"]) < 0.5 * error["t"]
+    assert error["a"] <= error["d"]
 
 
 def test_what_is_unknown_is_refused_in_one_sentence():
@@ -181,6 +181,6 @@ def test_what_is_unknown_is_refused_in_one_sentence():
     ):
         with pytest.raises(ValueError, match=words):
             find_unknown(task, names, bounds)
-    with pytest.raises(ValueError, match="unknown objective 'B'"):
-        value("B", np.eye(1))
+    with pytest.raises(ValueError, match="unknown objective 'e'"):
+        value("e", np.eye(1))
     assert [one.name for one in find_unknown(slide, [])] == ["puck.friction", "puck.mass"]

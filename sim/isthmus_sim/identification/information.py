@@ -1,8 +1,8 @@
 """Fisher information of unknown parameters, and what an exploration is rewarded with.
 
 Memmel et al., "ASID: Active Exploration for System Identification in Robotic Manipulation" (arXiv 2404.12308), minimise tr(I⁻¹), the bound of Cramér
-and Rao on the squared error. I is singular until the first contact, so the prior's precision is added here: A is −tr((I + Λ)⁻¹), D is log det(I + Λ).
-T is tr(I), which the authors' published code maximises instead: with several parameters it is content with the loudest one.
+and Rao on the squared error. I is singular until the first contact, so the prior's precision is added here: a is −tr((I + Λ)⁻¹), d is log det(I + Λ).
+t is tr(I), which the authors' published code maximises instead: with several parameters it is content with the loudest one.
 
 All parameters are shares of their ranges, all outputs multiples of their noise, so that nothing here has a unit.
 """
@@ -17,7 +17,7 @@ from isthmus_sim.identification.estimate import UNIFORM
 
 __all__ = ["OBJECTIVES", "check_objective", "expected_sd", "sensitivity", "value"]
 
-OBJECTIVES = ("A", "D", "T")
+OBJECTIVES = ("a", "d", "t")
 CAP = 1e3
 """Largest sensitivity that is believed: of one output in multiples of its noise, for the whole range of a parameter."""
 DOUBT = 4.0
@@ -35,16 +35,16 @@ def check_objective(name: str) -> None:
 
 
 def value(objective: str, information: Array) -> Array:
-    """What is maximised, of information `[…, p, p]`: `[…]`. With nothing known, A is −p/12, D is p·ln 12 and T is 0.
+    """What is maximised, of information `[…, p, p]`: `[…]`. With nothing known, a is −p/12, d is p·ln 12 and t is 0.
 
     Raises:
         ValueError: unknown objective.
     """
     check_objective(objective)
-    if objective == "T":
+    if objective == "t":
         return np.asarray(np.trace(information, axis1=-2, axis2=-1))
     known = _with_prior(information)
-    if objective == "D":
+    if objective == "d":
         return np.asarray(np.linalg.slogdet(known)[1])
     return np.asarray(-np.trace(np.linalg.inv(known), axis1=-2, axis2=-1))
 
@@ -58,8 +58,9 @@ def expected_sd(information: Array) -> Array:
 def sensitivity(above: Array, below: Array, room_above: Array, room_below: Array, cap: float = CAP) -> tuple[Array, Array]:
     """Derivative of outputs by parameters, from differences to both sides, of which neither may hold a jump.
 
-    Where contact begins, slips or changes sides, outputs jump with the parameter, and a difference across the jump grows without bound as the step
-    shrinks: information that does not exist, and that a search would find. Of two sides that differ by more than `DOUBT` in size, the smaller is taken.
+    Where contact begins, slips or changes sides, outputs jump with the parameter, and a difference across the jump grows without bound as the
+    step shrinks: information that does not exist, and that a search would find. Of two sides whose sizes differ by more than a factor `DOUBT`, the
+    smaller is taken.
 
     Args:
         above: outputs at more of the parameter, less those at the parameter, `[…, p, K]`.

@@ -39,7 +39,7 @@ class InformationVectorEnv(TaskVectorEnv):
     Attributes:
         unknown: the p parameters.
         information: of each row since its reset, `[B, p, p]`, in shares of the ranges.
-        objective: "A", "D" or "T".
+        objective: "a", "d" or "t".
         doubtful: share of differences so far that met a jump, see `information.sensitivity`.
         hidden: privileged, for critics alone: unknown parameters as shares of their ranges, upper triangle of the information as ln(1 + |·|) with its
             sign, and the share of the episode that has passed, `[B, p + p (p + 1) / 2 + 1]`.
@@ -51,7 +51,7 @@ class InformationVectorEnv(TaskVectorEnv):
         unknown: Sequence[Unknown],
         rows: int,
         *,
-        objective: str = "A",
+        objective: str = "a",
         every: int | None = None,
         step: float = STEP,
         cap: float = CAP,
@@ -64,7 +64,7 @@ class InformationVectorEnv(TaskVectorEnv):
             task: whose episodes they are; its goals are not shown, its reward is not used.
             unknown: from `find_unknown`.
             rows: B.
-            objective: "A" or "D" (both with the prior), or "T".
+            objective: "a" or "d" (both with the prior), or "t".
             every: control periods after which copies are put back to their rows; 1 is the one-step form, None the whole rollout.
             step: of the differences, share of a range.
             cap: largest sensitivity that is believed.
