@@ -48,6 +48,8 @@ def test_without_contact_nothing_is_told_and_the_middle_of_the_range_stays():
     expected = simulated.run(stay, 4)
     assert expected.verdicts == ("NOT IDENTIFIABLE",)
     assert np.ptp(expected.errors) > 0.1  # whatever the truth is, the answer is one half
+    assert expected.sd == pytest.approx(np.sqrt(1 / 12), abs=0.1)
+    assert expected.sd >= np.sqrt(1 / 12) - 1e-9  # however near the middle the draws are
     simulated.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,18 +11,26 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from isthmus import strict
-from isthmus.kinds.excitation import excitation_artifact
-from isthmus_cli.console import say, show_table, write_json
+from isthmus.artifact import Artifact
+from isthmus.kinds.excitation import ExcitationPolicy, excitation_artifact
+from isthmus.policy import Policy
+from isthmus_cli.console import say, write_json
 from isthmus_cli.progress import Progress
-from isthmus_cli.train.asid_search import Checked, Exploration, check_motions, check_told, find_motions
+from isthmus_cli.train.asid_check import Checked, Exploration, check_best, check_told, facts_of, show_facts
+from isthmus_cli.train.asid_closed import remembering, train_explorer
+from isthmus_cli.train.asid_search import find_motions
 from isthmus_evidence.provenance import commit
 from isthmus_policies.asid.motion import excitation_contract
 from isthmus_policies.asid.search import SearchConfig
+from isthmus_policies.identity import holds_training
+from isthmus_policies.ppo import PpoConfig
 from isthmus_sim.identification.information_task import find_unknown
 from isthmus_sim.identification.problem import read_parameter_file
 from isthmus_sim.tasks import get_task
 
 __all__ = ["TrainAsid"]
+
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class TrainAsid:
     """Search for one motion that tells unknown parameters of a task, averaged over their ranges (ASID, Memmel et al. 2024), in MuJoCo.
 
     Identification is simulated before anything is written: a motion after which a parameter stays unknown is refused. The folder gets
-    policy.isthmus, of kind excitation, and exploration.json.
+    policy.isthmus, of kind excitation or graph, and exploration.json.
 
     Attributes:
         task: name of the task.
@@ -43,7 +52,9 @@ class TrainAsid:
         force: write it even if a parameter stays unknown; the file says so.
         seed: of the search.
         out: folder for the results; by default runs/asid-TASK-SEED.
+        closed_loop: train a policy that sees what it does, in place of a search for a motion.
         config: settings of the search.
+        ppo: settings of the learner, for --closed-loop.
     """
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
@@ -57,7 +68,9 @@ class TrainAsid:
     force: bool = False
     seed: int = 0
     out: Path | None = None
+    closed_loop: bool = False
     config: SearchConfig = field(default_factory=SearchConfig)
+    ppo: PpoConfig = field(default_factory=lambda: PpoConfig(steps=200_000, num_envs=64, evaluate_every=20_000, checkpoint_every=100_000))
 
     def run(self) -> int:
         """Run the command.
@@ -76,64 +89,46 @@ class TrainAsid:
             raise ValueError(f"{out} is a file; --out is a folder")
         if (out / "policy.isthmus").exists():
             raise ValueError(f"{out} already holds an exploration; remove it or choose another --out")
-        asked = Exploration(task, unknown, self.objective, self.every, self.duration, self.harmonics, self.seed)
+        asked = Exploration.of(task, unknown, self.objective, self.every, self.seed, self.duration)
         say(f"unknown of {self.task}: {', '.join(f'{one.name} in {one.low:g} … {one.high:g}' for one in unknown)}")
         if self.objective == "t" and len(unknown) > 1:
             say("the trace of the information is content with the loudest of several parameters; a and d are not")
+        if self.closed_loop:
+            return self._closed(remembering(asked), out)
         with Progress(f"search {self.task}", "rounds") as progress:
-            motions = find_motions(asked, self.config, progress)
-        with Progress("simulated identification", "passes") as progress:
-            found = check_motions(asked, motions, self.draws, progress)
-        facts = self._facts(asked, found)
-        _show(asked, facts)
-        check_told(asked, found.expected, force=self.force)
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(facts, out / "exploration.json")
-        summary = {"algorithm": "asid", "config": dataclasses.asdict(self.config), "seed": self.seed, "exploration": facts}
-        excitation_artifact(excitation_contract(task.contract), found.motion, summary, commit()).save(out / "policy.isthmus")
-        say(f"exploration: {out / 'policy.isthmus'}")
+            motions = find_motions(asked, self.config, self.harmonics, progress)
+        contract = excitation_contract(task.contract)
+        found, facts = self._check(asked, [ExcitationPolicy(contract, motion) for motion in motions])
+        summary = {"algorithm": "asid", "config": dataclasses.asdict(self.config), "seed": self.seed}
+        self._write(excitation_artifact(contract, motions[found.best], summary, commit()), facts, out)
         say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'} sim:=true record:=bag")
         return 0
 
-    def _facts(self, asked: Exploration, found: Checked) -> dict[str, Any]:
-        """What the manifest says: standard deviations in the parameters' units, and as shares of their ranges."""
-        names = [one.name for one in asked.unknown]
-        units = {name: asked.task.parameters[name].unit for name in names}
-        width = [one.high - one.low for one in asked.unknown]
-        expected, run = found.expected, found.expected.run
-        return {
-            "unknown": {one.name: [one.low, one.high] for one in asked.unknown},
-            "unit": units,
-            "expected_sd": dict(zip(names, (expected.sd * width).tolist(), strict=True)),
-            "expected_share_of_range": dict(zip(names, expected.sd.tolist(), strict=True)),
-            "expected_verdict": dict(zip(names, expected.verdicts, strict=True)),
-            "promised_by_information": dict(zip(names, (found.promised * width).tolist(), strict=True)),
-            "draws": self.draws,
-            "ended_early": int(run.bad.sum()),
-            "duration_s": found.motion.duration,
-            "peak_speed_share_of_limit": float(run.speed.max()),
-            "peak_effort_share_of_limit": float(run.effort.max()),
-            "objective": self.objective,
-            "every": self.every,
-            "forced": self.force,
-        }
+    def _closed(self, asked: Exploration, out: Path) -> int:
+        if holds_training(out / "training"):
+            raise ValueError(f"{out / 'training'} already holds a training; remove it or choose another --out")
+        notes = {"exploration of": self.task, "unknown": {one.name: [one.low, one.high] for one in asked.unknown}}
+        artifact, interrupted = train_explorer(asked, self.ppo, out / "training", notes)
+        _, facts = self._check(asked, [artifact.policy()])
+        self._write(artifact, facts, out)
+        return INTERRUPTED if interrupted else 0
 
+    def _check(self, asked: Exploration, policies: Sequence[Policy]) -> tuple[Checked, dict[str, Any]]:
+        """Simulate identification.
 
-def _show(asked: Exploration, facts: dict[str, Any]) -> None:
-    rows = [
-        (
-            one.name,
-            f"{facts['expected_sd'][one.name]:.2g}",
-            facts["unit"][one.name],
-            f"{100 * facts['expected_share_of_range'][one.name]:.2g}",
-            f"{facts['promised_by_information'][one.name]:.2g}",
-            facts["expected_verdict"][one.name],
-        )
-        for one in asked.unknown
-    ]
-    columns = ("parameter", "expected sd", "unit", "% of its range", "promised by information", "verdict")
-    show_table(f"identification, simulated for {facts['draws']} draws", columns, rows)
-    say(
-        f"{facts['duration_s']:g} s, at most {100 * facts['peak_speed_share_of_limit']:.0f} % of a joint's speed limit and "
-        f"{100 * facts['peak_effort_share_of_limit']:.0f} % of its effort limit; ended early in {facts['ended_early']} of {facts['draws']} draws"
-    )
+        Raises:
+            ValueError: a parameter stays unknown, and the file is not asked for all the same.
+        """
+        with Progress("simulated identification", "passes") as progress:
+            found = check_best(asked, policies, self.draws, progress)
+        facts = facts_of(asked, found, self.draws, forced=self.force)
+        show_facts(asked, facts)
+        if not self.force:
+            check_told(asked, found.expected)
+        return found, facts
+
+    def _write(self, artifact: Artifact, facts: dict[str, Any], out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(facts, out / "exploration.json")
+        dataclasses.replace(artifact, training={**artifact.training, "exploration": facts}).save(out / "policy.isthmus")
+        say(f"exploration: {out / 'policy.isthmus'}")

@@ -17,7 +17,7 @@ from scipy.stats import qmc
 
 from isthmus.records import Array
 from isthmus_sim.identification.estimate import UNIFORM, verdict
-from isthmus_sim.identification.information import CAP, sensitivity
+from isthmus_sim.identification.information import CAP, expected_sd, sensitivity
 from isthmus_sim.identification.information_env import STEP, compared_plant
 from isthmus_sim.identification.information_outputs import MeasurementNoise
 from isthmus_sim.identification.information_plant import ComparedPlant
@@ -40,7 +40,8 @@ class Expected:
     """What an exploration can be expected to tell; D draws, p parameters.
 
     Attributes:
-        sd: root mean square error of the identified parameters, shares of their ranges, `[p]`.
+        sd: of the identified parameters, shares of their ranges, `[p]`: root mean square error, or what is left by the information at the answers
+            and the prior if that is more, as where few draws happen to lie near the middle.
         errors: of each draw, `[D, p]`.
         run: of the D explorations.
     """
@@ -100,17 +101,19 @@ class SimulatedIdentification:
             tell: called after each of the `passes`.
         """
         rows = self._env.num_envs
-        errors, runs = [], []
+        errors, left, runs = [], [], []
         for first in range(0, draws, rows):
             part = _Part(self._env, self._plant, self._values, act, [seed + first + row for row in range(rows)], tell)
             kept = min(rows, draws - first)
-            errors.append(self._errors(part, steps)[:kept])
+            apart, known = self._errors(part, steps)
+            errors.append(apart[:kept])
+            left.append(expected_sd(known)[:kept])
             runs.append(part.run.first(kept))
-        apart = np.concatenate(errors)
-        return Expected(np.sqrt((apart**2).mean(0)), apart, Run.joined(runs))
+        apart, formal = np.concatenate(errors), np.concatenate(left)
+        return Expected(np.sqrt(np.maximum((apart**2).mean(0), (formal**2).mean(0))), apart, Run.joined(runs))
 
-    def _errors(self, part: _Part, steps: int) -> Array:
-        """Identified less true parameters, shares of their ranges, `[B, p]`."""
+    def _errors(self, part: _Part, steps: int) -> tuple[Array, Array]:
+        """Identified less true parameters, shares of their ranges, `[B, p]`, and the information where the search ended, `[B, p, p]`."""
         rows, copies, count = self._values.shape
 
         def compared(shares: Array, *, slopes: bool) -> tuple[Array, Array, Array]:
@@ -134,7 +137,7 @@ class SimulatedIdentification:
             damping = np.where(better, damping / 4, damping * 8)
             step = np.linalg.solve(matrix + (damping * UNIFORM)[:, None, None] * np.eye(count), side[..., None])[..., 0]
             trial = np.clip(best - step, 0.0, 1.0)
-        return np.asarray(best - (self._plant.values - self._low) / self._width)
+        return best - (self._plant.values - self._low) / self._width, matrix
 
 
 class _Part:
