@@ -13,7 +13,7 @@ The reward of a period is what it adds to the objective, so that the return of a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from isthmus_sim.identification.information_plant import ComparedPlant
 from isthmus_sim.identification.information_task import exploration_task, outputs_of, spans
 from isthmus_sim.identification.problem import Unknown
 from isthmus_sim.plants import task_plant
+from isthmus_sim.plants.mujoco import MujocoPlant
 from isthmus_sim.task import Task, Term, Transition
 from isthmus_sim.vector_env import TaskVectorEnv
 
@@ -106,10 +107,9 @@ class InformationVectorEnv(TaskVectorEnv):
 
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
         """See `TaskVectorEnv.step`; info has `information` `[B, p, p]`, at the end of the episode where one ended."""
-        *rest, info = super().step(actions)
+        observation, reward, terminated, truncated, info = super().step(actions)
         info["information"] = self._told
         self._tell()
-        observation, reward, terminated, truncated = rest
         return observation, reward, terminated, truncated, info
 
     def _begin(self, rows: Array) -> None:
@@ -163,5 +163,5 @@ def compared_plant(
         ValueError: the task does not run on MuJoCo, or nothing of it is observed.
     """
     outputs = outputs_of(task, unknown, noise or MeasurementNoise())
-    plants = [task_plant("mujoco", task, batch) for batch in (rows, rows * copies)]
-    return ComparedPlant(*plants, [one.name for one in unknown], choose, outputs, every)  # type: ignore[arg-type]
+    plant, copies_of_it = (cast(MujocoPlant, task_plant("mujoco", task, batch)) for batch in (rows, rows * copies))
+    return ComparedPlant(plant, copies_of_it, [one.name for one in unknown], choose, outputs, every)

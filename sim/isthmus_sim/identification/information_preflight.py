@@ -73,7 +73,7 @@ class SimulatedIdentification:
         self._values = np.zeros((rows, 1 + 2 * count, count))
         task = exploration_task(task, unknown, Term("none", 0.0, "1", lambda step: np.zeros(step.after.batch)))
         self._plant = compared_plant(task, unknown, rows, 1 + 2 * count, lambda ids, _: self._values[ids], noise)
-        self._env = TaskVectorEnv(task, self._plant, autoreset=False)  # type: ignore[arg-type]
+        self._env = TaskVectorEnv(task, self._plant, autoreset=False)
 
     def passes(self, draws: int, steps: int = 4) -> int:
         """How often all rows are played by `run`."""
