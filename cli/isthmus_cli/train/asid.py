@@ -101,7 +101,7 @@ class TrainAsid:
         found, facts = self._check(asked, [ExcitationPolicy(contract, motion) for motion in motions])
         summary = {"algorithm": "asid", "config": dataclasses.asdict(self.config), "seed": self.seed}
         self._write(excitation_artifact(contract, motions[found.best], summary, commit()), facts, out)
-        say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'} sim:=true record:=bag")
+        say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'} sim:=true log_dir:=bag")
         return 0
 
     def _closed(self, asked: Exploration, out: Path) -> int:
