@@ -23,6 +23,7 @@ _COMMANDS = (
     "train ppo",
     "train bc",
     "train npc",
+    "train asid",
     "sweep",
     "zoo",
     "mpc",

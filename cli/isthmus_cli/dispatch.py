@@ -70,6 +70,10 @@ _TRAIN = {
         "isthmus_cli.train.npc:TrainNpc",
         "signal temporal logic neural predictive control (Meng & Fan 2023), for stl: tasks, navigate and dodge",
     ),
+    "asid": (
+        "isthmus_cli.train.asid:TrainAsid",
+        "one motion that tells unknown parameters of a task, for identification (Memmel et al. 2024)",
+    ),
 }
 _TWO_WORDS = {
     "robots import": ("isthmus_cli.robots:ImportRobot", ""),

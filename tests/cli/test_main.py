@@ -38,7 +38,7 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
     ("words", "sentence"),
     [
         ("tran", "unknown command 'tran'; did you mean 'train'? Known: calibrations, demo, "),
-        ("train reinforce reach", "unknown algorithm 'reinforce'; Known: bc, drm, drqv2, dsac-t, mentor, npc, ppo, sac, srl"),
+        ("train reinforce reach", "unknown algorithm 'reinforce'; Known: asid, bc, drm, drqv2, dsac-t, mentor, npc, ppo, sac, srl"),
         ("train sac reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac --seed 1 reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac reach --plant gazebo", "unknown plant 'gazebo'; Known: isaacgym, mujoco, pybullet"),

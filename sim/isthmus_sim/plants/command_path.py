@@ -55,6 +55,10 @@ class CommandPath:
         self._past[rows] = resting[:, None]
         self._lagged[rows] = resting
 
+    def follow(self, other: CommandPath, rows: Array, ids: Array) -> None:
+        """Let rows `ids` have been commanded what rows `rows` of another path were; their delay and lag stay their own."""
+        self._past[ids], self._lagged[ids] = other._past[rows], other._lagged[rows]
+
     def push(self, command: Array) -> Array:
         """Take the command of the period that begins, `[B, width]`; return that of each of its physics steps, `[B, steps, width]`."""
         self._past[:, :-1] = self._past[:, 1:]
@@ -117,3 +121,8 @@ class CommandPaths:
             others = np.setdiff1d(np.arange(len(commands)), rows)
             self.path.reset(others, 0.0, 0.0, commands[others])
         self.path.reset(rows, *((delay, lag) if late else (0.0, 0.0)), resting)
+
+    def follow(self, other: CommandPaths, rows: Array, ids: Array) -> None:
+        """See `CommandPath.follow`."""
+        if self.path is not None and other.path is not None:
+            self.path.follow(other.path, rows, ids)

@@ -211,6 +211,16 @@ class MujocoPlant:
         self._steps += 1
         self._sample = None
 
+    def follow(self, other: MujocoPlant, rows: Array, ids: Array) -> None:
+        """Put rows `ids` `[n]` where rows `rows` `[n]` of another plant of the same model are; their parameters stay their own.
+
+        The state is the whole one, with the solver's warm start, and commands that are still under way.
+        """
+        self._state[ids] = other._state[rows]
+        self._paths.follow(other._paths, rows, ids)
+        self._steps[ids] = other._steps[rows]
+        self._sample = None
+
     def stop(self, reason: str) -> None:
         """Command rest, and ignore what is written until `reset`; an effort-controlled robot is damped."""
         self._stopped[:] = self._any_stopped = True

@@ -1,0 +1,134 @@
+"""`isthmus train asid`: one motion that tells what is unknown of a task, from a search to a policy file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from isthmus import strict
+from isthmus.artifact import Artifact
+from isthmus.kinds.excitation import ExcitationPolicy, excitation_artifact
+from isthmus.policy import Policy
+from isthmus_cli.console import say, write_json
+from isthmus_cli.progress import Progress
+from isthmus_cli.train.asid_check import Checked, Exploration, check_best, check_told, facts_of, show_facts
+from isthmus_cli.train.asid_closed import remembering, train_explorer
+from isthmus_cli.train.asid_search import find_motions
+from isthmus_evidence.provenance import commit
+from isthmus_policies.asid.motion import excitation_contract
+from isthmus_policies.asid.search import SearchConfig
+from isthmus_policies.identity import holds_training
+from isthmus_policies.ppo import PpoConfig
+from isthmus_sim.identification.information_task import find_unknown
+from isthmus_sim.identification.problem import read_parameter_file
+from isthmus_sim.tasks import get_task
+
+__all__ = ["TrainAsid"]
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class TrainAsid:
+    """Search for one motion that tells unknown parameters of a task, averaged over their ranges (ASID, Memmel et al. 2024), in MuJoCo.
+
+    Identification is simulated before anything is written: a motion after which a parameter stays unknown is refused. The folder gets
+    policy.isthmus, of kind excitation or graph, and exploration.json.
+
+    Attributes:
+        task: name of the task.
+        unknown: names of parameters that the task gives a range; by default all of them.
+        parameters: YAML file with names and bounds under `unknown`, as for `isthmus identify`; where both are given, both hold.
+        objective: a for the expected squared error, d for the determinant of the information, t for its trace, as in the authors' code.
+        every: control periods after which compared simulations are put back together; 1 is the information of single steps; by default never.
+        duration: of the motion, s.
+        harmonics: number of sines of each direction.
+        draws: of the prior, for which identification is simulated before the file is written.
+        force: write it even if a parameter stays unknown; the file says so.
+        seed: of the search.
+        out: folder for the results; by default runs/asid-TASK-SEED.
+        closed_loop: train a policy that sees what it does, in place of a search for a motion.
+        config: settings of the search.
+        ppo: settings of the learner, for --closed-loop.
+    """
+
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    unknown: tuple[str, ...] = ()
+    parameters: Path | None = None
+    objective: Literal["a", "d", "t"] = "a"
+    every: int | None = None
+    duration: float = 4.0
+    harmonics: int = 3
+    draws: int = 100
+    force: bool = False
+    seed: int = 0
+    out: Path | None = None
+    closed_loop: bool = False
+    config: SearchConfig = field(default_factory=SearchConfig)
+    ppo: PpoConfig = field(default_factory=lambda: PpoConfig(steps=200_000, num_envs=64, evaluate_every=20_000, checkpoint_every=100_000))
+
+    def run(self) -> int:
+        """Run the command.
+
+        Raises:
+            ValueError: a name or a number is wrong, or a parameter stays unknown; nothing has been written then.
+        """
+        strict.require("--duration", self.duration, least=0.5)
+        for name, least in (("harmonics", 1), ("draws", 2), ("seed", 0)):
+            strict.require(f"--{name}", getattr(self, name), least=least)
+        task = get_task(self.task)
+        bounds = {one.name: (one.low, one.high) for one in read_parameter_file(self.parameters).unknown} if self.parameters else None
+        unknown = find_unknown(task, self.unknown, bounds)
+        out = self.out or Path("runs") / f"asid-{self.task}-{self.seed}"
+        if out.is_file():
+            raise ValueError(f"{out} is a file; --out is a folder")
+        if (out / "policy.isthmus").exists():
+            raise ValueError(f"{out} already holds an exploration; remove it or choose another --out")
+        asked = Exploration.of(task, unknown, self.objective, self.every, self.seed, self.duration)
+        say(f"unknown of {self.task}: {', '.join(f'{one.name} in {one.low:g} … {one.high:g}' for one in unknown)}")
+        if self.objective == "t" and len(unknown) > 1:
+            say("the trace of the information is content with the loudest of several parameters; a and d are not")
+        if self.closed_loop:
+            return self._closed(remembering(asked), out)
+        with Progress(f"search {self.task}", "rounds") as progress:
+            motions = find_motions(asked, self.config, self.harmonics, progress)
+        contract = excitation_contract(task.contract)
+        found, facts = self._check(asked, [ExcitationPolicy(contract, motion) for motion in motions])
+        summary = {"algorithm": "asid", "config": dataclasses.asdict(self.config), "seed": self.seed}
+        self._write(excitation_artifact(contract, motions[found.best], summary, commit()), facts, out)
+        say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'} sim:=true log_dir:=bag")
+        return 0
+
+    def _closed(self, asked: Exploration, out: Path) -> int:
+        if holds_training(out / "training"):
+            raise ValueError(f"{out / 'training'} already holds a training; remove it or choose another --out")
+        notes = {"exploration of": self.task, "unknown": {one.name: [one.low, one.high] for one in asked.unknown}}
+        artifact, interrupted = train_explorer(asked, self.ppo, out / "training", notes)
+        _, facts = self._check(asked, [artifact.policy()])
+        self._write(artifact, facts, out)
+        return INTERRUPTED if interrupted else 0
+
+    def _check(self, asked: Exploration, policies: Sequence[Policy]) -> tuple[Checked, dict[str, Any]]:
+        """Simulate identification.
+
+        Raises:
+            ValueError: a parameter stays unknown, and the file is not asked for all the same.
+        """
+        with Progress("simulated identification", "passes") as progress:
+            found = check_best(asked, policies, self.draws, progress)
+        facts = facts_of(asked, found, self.draws, forced=self.force)
+        show_facts(asked, facts)
+        if not self.force:
+            check_told(asked, found.expected)
+        return found, facts
+
+    def _write(self, artifact: Artifact, facts: dict[str, Any], out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(facts, out / "exploration.json")
+        dataclasses.replace(artifact, training={**artifact.training, "exploration": facts}).save(out / "policy.isthmus")
+        say(f"exploration: {out / 'policy.isthmus'}")

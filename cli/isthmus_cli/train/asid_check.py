@@ -1,0 +1,171 @@
+"""What is asked of an exploration, and what it can be expected to tell before anybody trusts it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isthmus.policy import Policy
+from isthmus.records import Array
+from isthmus_cli.console import say, show_table
+from isthmus_sim.identification.information import expected_sd
+from isthmus_sim.identification.information_env import InformationVectorEnv
+from isthmus_sim.identification.information_preflight import UNSURE, Expected, SimulatedIdentification, with_length
+from isthmus_sim.identification.information_run import Nearness, Run, play
+from isthmus_sim.identification.problem import Unknown
+from isthmus_sim.task import Task
+
+__all__ = ["Checked", "Exploration", "check_best", "check_told", "facts_of", "information_env", "played", "player", "show_facts"]
+
+_COMPARED = 16  # draws for which finalists are compared
+SEEDS = 10**6  # apart: rounds of the search, finalists and the last word have draws of their own
+
+Act = Callable[[dict[str, Array], int], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """What is searched for.
+
+    Attributes:
+        task: with episodes as long as the exploration.
+        unknown: the p parameters.
+        objective: see `information.value`.
+        every: control periods after which copies are put back to their rows; None means never.
+        seed: of everything.
+    """
+
+    task: Task
+    unknown: tuple[Unknown, ...]
+    objective: str
+    every: int | None
+    seed: int
+
+    @classmethod
+    def of(cls, task: Task, unknown: tuple[Unknown, ...], objective: str, every: int | None, seed: int, seconds: float) -> Exploration:
+        """Of `seconds` of a task."""
+        return cls(with_length(task, seconds), unknown, objective, every, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The best of some explorations.
+
+    Attributes:
+        best: its number.
+        promised: standard deviations by its information alone, shares of the ranges, `[p]`.
+        expected: by simulated identification.
+    """
+
+    best: int
+    promised: Array
+    expected: Expected
+
+
+def information_env(asked: Exploration, rows: int, *, autoreset: bool = False) -> InformationVectorEnv:
+    """The environment of an exploration."""
+    return InformationVectorEnv(asked.task, asked.unknown, rows, objective=asked.objective, every=asked.every, autoreset=autoreset)
+
+
+def player(policy: Policy) -> Act:
+    """Commands of a policy, as its file gives them: the first action of each decision."""
+    return lambda observation, _: policy.act(observation).actions[:, 0]
+
+
+def played(env: InformationVectorEnv, act: Act, seeds: Sequence[int], near: Nearness | None = None) -> tuple[Array, Run]:
+    """Information of each row when it ended, `[B, p, p]`, and how it went."""
+    told = np.zeros_like(env.information)
+
+    def watch(_: int, alive: Array, info: Mapping[str, Array]) -> None:
+        told[alive] = info["information"][alive]
+
+    run = play(env, act, seeds, near, watch)
+    return told, run
+
+
+def check_best(asked: Exploration, policies: Sequence[Policy], draws: int, progress: Callable[[int, int], None]) -> Checked:
+    """The exploration after which simulated identification knows most, and what it knows then.
+
+    Args:
+        asked: what is searched for.
+        policies: that explore; compared on draws of their own.
+        draws: that nothing was chosen by.
+        progress: told of the passes.
+    """
+    some = min(draws, _COMPARED)
+    simulated = SimulatedIdentification(asked.task, asked.unknown, some)
+    contest = len(policies) > 1
+    count, total = itertools.count(1), contest * len(policies) * simulated.passes(some) + simulated.passes(draws)
+
+    def expected(policy: Policy, draws: int, apart: int) -> Expected:
+        return simulated.run(player(policy), draws, asked.seed + apart * SEEDS, tell=lambda: progress(next(count), total))
+
+    best = int(np.argmin([(expected(policy, some, 1).sd ** 2).sum() for policy in policies])) if contest else 0
+    last = expected(policies[best], draws, 2)
+    simulated.close()
+    env = information_env(asked, some)
+    told, _ = played(env, player(policies[best]), [asked.seed + 2 * SEEDS + row for row in range(some)])
+    env.close()
+    return Checked(best, np.sqrt((expected_sd(told) ** 2).mean(0)), last)
+
+
+def check_told(asked: Exploration, expected: Expected) -> None:
+    """Refuse an exploration after which a parameter stays unknown.
+
+    Raises:
+        ValueError: the message names it.
+    """
+    shares = zip(asked.unknown, expected.sd.tolist(), strict=True)
+    if left := [f"{one.name} within {100 * share:.0f} %" for one, share in shares if share > UNSURE]:
+        raise ValueError(
+            f"the best exploration found leaves {', '.join(left)} of its range, and more than {100 * UNSURE:.0f} % is NOT IDENTIFIABLE: take it "
+            "out of --unknown, search longer, or write the file anyway with --force"
+        )
+
+
+def facts_of(asked: Exploration, found: Checked, draws: int, *, forced: bool) -> dict[str, Any]:
+    """What the manifest says: standard deviations in the parameters' units, and as shares of their ranges."""
+    names = [one.name for one in asked.unknown]
+    width = [one.high - one.low for one in asked.unknown]
+    expected, run = found.expected, found.expected.run
+    return {
+        "unknown": {one.name: [one.low, one.high] for one in asked.unknown},
+        "unit": {name: asked.task.parameters[name].unit for name in names},
+        "expected_sd": dict(zip(names, (expected.sd * width).tolist(), strict=True)),
+        "expected_share_of_range": dict(zip(names, expected.sd.tolist(), strict=True)),
+        "expected_verdict": dict(zip(names, expected.verdicts, strict=True)),
+        "promised_by_information": dict(zip(names, (found.promised * width).tolist(), strict=True)),
+        "draws": draws,
+        "ended_early": int(run.bad.sum()),
+        "duration_s": asked.task.episode_steps * asked.task.contract.control_period,
+        "peak_speed_share_of_limit": float(run.speed.max()),
+        "peak_effort_share_of_limit": float(run.effort.max()),
+        "objective": asked.objective,
+        "every": asked.every,
+        "forced": forced,
+    }
+
+
+def show_facts(asked: Exploration, facts: Mapping[str, Any]) -> None:
+    """Print them."""
+    rows = [
+        (
+            one.name,
+            f"{facts['expected_sd'][one.name]:.2g}",
+            facts["unit"][one.name],
+            f"{100 * facts['expected_share_of_range'][one.name]:.2g}",
+            f"{facts['promised_by_information'][one.name]:.2g}",
+            facts["expected_verdict"][one.name],
+        )
+        for one in asked.unknown
+    ]
+    columns = ("parameter", "expected sd", "unit", "% of its range", "promised by information", "verdict")
+    show_table(f"identification, simulated for {facts['draws']} draws", columns, rows)
+    say(
+        f"{facts['duration_s']:g} s, at most {100 * facts['peak_speed_share_of_limit']:.0f} % of a joint's speed limit and "
+        f"{100 * facts['peak_effort_share_of_limit']:.0f} % of its effort limit; ended early in {facts['ended_early']} of {facts['draws']} draws"
+    )
