@@ -87,7 +87,7 @@ def test_a_floating_joint_makes_a_floating_base(read_json, lab, tmp_path):
         (('type="revolute"', 'type="planar"'), "joint 'lift' is 'planar'; known: revolute, continuous, prismatic, fixed, floating"),
         (('type="revolute"', 'type="floating"'), "floating joint 'lift' is not the one between the world and the robot"),
         (('mimic joint="lift"', 'mimic joint="left"'), "joint 'copy' mimics 'left', which is no joint that moves by itself"),
-        (('mass value="1"', 'mass value="one"'), "<mass> value must be a number, got 'one'"),
+        (('mass value="1"', 'mass value="one"'), "link 'arm': value of <mass> must be a finite number, got 'one'"),
         (('<axis xyz="0 1 0"/>', '<axis xyz="0 0 0"/>'), "the axis of joint 'lift' is zero"),
     ],
 )

@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from isthmus.robot_import.base import guess_base
+from isthmus.robot_import.checks import check_numbers, check_tree, floats, positive
 from isthmus.robot_import.elements import MOVING, ends, mass_of, number, origin, origin_attributes, turn, vector, vector_text
 from isthmus.robot_import.inertia import repair_inertias
 from isthmus.strict import number_text, suggest
@@ -111,7 +112,8 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
     Raises:
         ValueError: the links are not one tree, or a joint is of a type that cannot be simulated.
     """
-    _check(root, urdf)
+    check_tree(root, urdf)
+    check_numbers(root, urdf)
     _flush(root)
     _drop(root, notes)
     _straighten(root, urdf, notes)
@@ -119,16 +121,11 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
     moving = [joint for joint in root.findall("joint") if joint.get("type") in MOVING]
     described = tuple(_limits(joint, notes) for joint in moving if joint.find("mimic") is None)
     homes = {joint.name: float(np.clip(home.get(joint.name, 0.0), *joint.position)) for joint in described}
-    for joint in moving:
-        if (mimic := joint.find("mimic")) is not None:
-            name, leader = joint.attrib["name"], mimic.get("joint", "")
-            if leader not in homes:
-                raise ValueError(
-                    f"{urdf}: joint {name!r} mimics {leader!r}, which is no joint that moves by itself; {suggest(leader, homes)}"
-                )
-            value = number(mimic, "multiplier", 1.0) * homes[leader] + number(mimic, "offset", 0.0)
-            _fix(joint, value)
-            notes.append(f"joint {name} mimics {leader}: coupled joints are not simulated, it is fixed at {number_text(value)}")
+    for joint in described:
+        if (said := home.get(joint.name, 0.0)) != homes[joint.name] and joint.name in home:
+            low, high = map(number_text, joint.position)
+            notes.append(f"joint {joint.name}: home {said:.6g} is beyond its limits {low} … {high}, it becomes {homes[joint.name]:.6g}")
+    _fix_mimics({joint.attrib["name"]: joint for joint in moving if joint.find("mimic") is not None}, homes, notes)
     if not described:
         raise ValueError(f"{urdf}: no joint moves; a robot has at least one revolute, continuous or prismatic joint")
     _tell_dynamics(root, notes)
@@ -145,27 +142,26 @@ def _parse(file: Path) -> Element:
         raise ValueError(f"{file} is not XML: {error}") from None
 
 
-def _check(root: Element, urdf: Path) -> None:
-    for tag in ("link", "joint"):
-        names = [element.get("name") or "" for element in root.findall(tag)]
-        if bad := [name for name in names if not name or names.count(name) > 1]:
-            raise ValueError(f"{urdf}: every {tag} needs a name of its own, got {bad[0]!r} {'twice' if bad[0] else ''}".rstrip())
-    links = {link.attrib["name"] for link in root.findall("link")}
-    parents: dict[str, str] = {}
-    for joint in root.findall("joint"):
-        name = joint.attrib["name"]
-        if joint.get("type") not in (*MOVING, "fixed", "floating"):
-            raise ValueError(f"{urdf}: joint {name!r} is {joint.get('type')!r}; known: {', '.join((*MOVING, 'fixed', 'floating'))}")
-        for end in ("parent", "child"):
-            element = joint.find(end)
-            if element is None or element.get("link") not in links:
-                raise ValueError(f"{urdf}: the {end} of joint {name!r} is not a link of the file")
-        child = joint.find("child").attrib["link"]  # type: ignore[union-attr] # just checked
-        if child in parents:
-            raise ValueError(f"{urdf}: link {child!r} is the child of two joints, {parents[child]!r} and {name!r}; loops are not supported")
-        parents[child] = name
-    if len(roots := sorted(links - set(parents))) != 1:
-        raise ValueError(f"{urdf}: a robot has exactly one root link, found {', '.join(roots) or 'none'}")
+def _fix_mimics(mimics: Mapping[str, Element], homes: Mapping[str, float], notes: list[str]) -> None:
+    """Fix joints where they are when those that they mimic, which may mimic others, are at home."""
+
+    def value(name: str, followers: tuple[str, ...]) -> float:
+        if name in homes:
+            return homes[name]
+        if name not in mimics or name in followers:
+            circle = f"mimics it in a circle: {', '.join(followers)}"
+            why = circle if name in followers else f"is no joint that moves by itself; {suggest(name, homes)}"
+            raise ValueError(f"joint {followers[-1]!r} mimics {name!r}, which {why}")
+        mimic = mimics[name].find("mimic")
+        assert mimic is not None  # noqa: S101 - the caller's case
+        leader = value(mimic.get("joint", ""), (*followers, name))
+        return number(mimic, "multiplier", 1.0) * leader + number(mimic, "offset", 0.0)
+
+    places = {name: value(name, ()) for name in mimics}
+    for name, place in places.items():
+        leader = mimics[name].find("mimic").get("joint")  # type: ignore[union-attr] # just read
+        _fix(mimics[name], place)
+        notes.append(f"joint {name} mimics {leader}: coupled joints are not simulated, it is fixed at {number_text(place)}")
 
 
 def _tell_dynamics(root: Element, notes: list[str]) -> None:
@@ -289,13 +285,18 @@ def _drop(root: Element, notes: list[str]) -> None:
                 parent.remove(element)
                 dropped[f"<{element.tag}>"] = dropped.get(f"<{element.tag}>", 0) + 1
     notes += [f"{count} {tag} left out: not used" for tag, count in sorted(dropped.items())]
+    for material in root.iter("material"):
+        color = material.find("color")
+        if color is not None and not (len(rgba := floats(color.get("rgba", ""))) == 4 and all(map(math.isfinite, rgba))):
+            material.remove(color)
+            notes.append(f"color {color.get('rgba', '')!r} of material {material.get('name')!r} left out: it must be 4 finite numbers")
     for link in root.findall("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
             geometry = shape.find("geometry")
             found = None if geometry is None or not len(geometry) else geometry[0]
             if found is None or found.tag not in SHAPES:
                 why = "it has no geometry" if found is None else f"<{found.tag}> is not one of {', '.join(SHAPES)}"
-            elif bad := [word for word in SHAPES[found.tag].split() if not _positive(found.get(word, ""), 3 if word == "size" else 1)]:
+            elif bad := [word for word in SHAPES[found.tag].split() if not positive(found.get(word, ""), 3 if word == "size" else 1)]:
                 why = f"{bad[0]} of its {found.tag} must be greater than 0, got {found.get(bad[0], 'nothing')!r}"
             else:
                 continue
@@ -316,12 +317,3 @@ def _is_subnormal(word: str) -> bool:
         return 0 < abs(float(word)) < sys.float_info.min
     except ValueError:
         return False
-
-
-def _positive(text: str, count: int) -> bool:
-    """Whether a text is so many finite numbers > 0."""
-    try:
-        values = [float(word) for word in text.split()]
-    except ValueError:
-        return False
-    return len(values) == count and all(0 < value < math.inf for value in values)
