@@ -65,7 +65,7 @@ class Description:
     Attributes:
         joints: the joints that move, in the order of the file.
         root: name of the root link.
-        tool: the last link of the longest chain: a guess.
+        tool: the last link of the chain of most moving joints: a guess.
         floating: whether the root link floats.
     """
 
@@ -194,18 +194,18 @@ def _free_root(root: Element, urdf: Path, notes: list[str]) -> bool:
 
 
 def _ends_of_tree(root: Element) -> tuple[str, str]:
-    """The root link, and the last link of the longest chain; of several the one that is a frame without mass, then the first."""
-    parents = {child: parent for parent, child in map(ends, root.findall("joint"))}
-    depths: dict[str, int] = {}
+    """The root link, and the last link of the chain of most moving joints, then of most joints; of several a frame without mass, then the first."""
+    above = {ends(joint)[1]: joint for joint in root.findall("joint")}
+    depths: dict[str, tuple[int, int]] = {}
     for link in root.findall("link"):
-        name, depth = link.attrib["name"], 0
-        above = name
-        while above in parents:
-            above, depth = parents[above], depth + 1
-        depths[name] = depth
+        name, moving, depth = link.attrib["name"], 0, 0
+        while name in above:
+            moving, depth = moving + (above[name].get("type") in MOVING), depth + 1
+            name = ends(above[name])[0]
+        depths[link.attrib["name"]] = moving, depth
     deepest = [link for link in root.findall("link") if depths[link.attrib["name"]] == max(depths.values())]
     tool = next((link for link in deepest if not mass_of(link)), deepest[0])
-    return next(name for name, depth in depths.items() if depth == 0), tool.attrib["name"]
+    return next(name for name, (_, depth) in depths.items() if depth == 0), tool.attrib["name"]
 
 
 def _fix(joint: Element, value: float) -> None:
