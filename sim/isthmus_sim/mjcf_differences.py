@@ -10,7 +10,6 @@ import numpy as np
 
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Robot
-from isthmus.strict import number_text
 
 __all__ = ["actuator_notes", "apart_from_file", "left_out", "option_notes"]
 
@@ -21,7 +20,7 @@ NEAR = 1e-6  # m
 SHARE = 0.01  # of an effort or of the largest inertia, that is worth a line
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
-_FIXED, _AFFINE = int(mujoco.mjtGain.mjGAIN_FIXED), int(mujoco.mjtBias.mjBIAS_AFFINE)
+_FIXED, _AFFINE, _NONE = int(mujoco.mjtGain.mjGAIN_FIXED), int(mujoco.mjtBias.mjBIAS_AFFINE), int(mujoco.mjtBias.mjBIAS_NONE)
 
 
 def left_out(model: Any, actuators: Mapping[int, int]) -> list[str]:
@@ -29,14 +28,13 @@ def left_out(model: Any, actuators: Mapping[int, int]) -> list[str]:
 
     Args:
         model: compiled.
-        actuators: joint → its first actuator.
+        actuators: joint → the actuator that the profile takes.
     """
     dofs = [int(model.jnt_dofadr[joint]) for joint in range(model.njnt) if model.jnt_type[joint] != _FREE]
     armed = {int(model.jnt_dofadr[joint]) for joint in actuators}
     kinds = (
         (model.neq, "equality constraints"),
         (model.ntendon, "tendons"),
-        (model.nu - len(actuators), "actuators that are not the first of a joint"),
         (model.nsite, "sites"),
         (model.nsensor, "sensors"),
         (model.ncam, "cameras"),
@@ -50,7 +48,10 @@ def left_out(model: Any, actuators: Mapping[int, int]) -> list[str]:
         (sum(dof not in armed and model.dof_armature[dof] > 0 for dof in dofs), "rotors of joints without an actuator"),
         (int(np.any(model.dof_dampingpoly, axis=-1).sum()), "dampers that are not linear"),
     )
-    return [f"{count} {what} left out: a profile has none" for count, what in kinds if count]
+    lines = [f"{count} {what} left out: a profile has none" for count, what in kinds if count]
+    if others := [model.actuator(number).name or str(number) for number in range(model.nu) if number not in actuators.values()]:
+        lines.append(f"actuators left out, as they drive no joint or one that has another: {', '.join(others)}")
+    return lines
 
 
 def option_notes(model: Any, bodies: Mapping[int, str]) -> Iterator[str]:
@@ -65,37 +66,55 @@ def option_notes(model: Any, bodies: Mapping[int, str]) -> Iterator[str]:
         yield f"gravity compensation (gravcomp) of {', '.join(compensated)} left out: motors carry the whole weight"
 
 
-def actuator_notes(model: Any, joint: int, name: str, actuator: int) -> Iterator[str]:
-    """What of a joint's actuator the profile does not say."""
+def actuator_notes(model: Any, actuators: Mapping[int, int], names: Mapping[int, str]) -> list[str]:
+    """What of the actuators the profile does not say, a line for all joints of which the same is to be said.
+
+    Args:
+        model: compiled.
+        actuators: joint → the actuator that the profile takes.
+        names: joint → name of those of the robot.
+    """
+    told: dict[str, list[str]] = {}
+    for joint, actuator in actuators.items():
+        if joint in names:
+            for line in _of_actuator(model, joint, actuator):
+                told.setdefault(line, []).append(names[joint])
+    return [f"actuator of {', '.join(joints)}: {line}" for line, joints in told.items()]
+
+
+def _of_actuator(model: Any, joint: int, actuator: int) -> Iterator[str]:
     gain, bias = model.actuator_gainprm[actuator], model.actuator_biasprm[actuator]
     gear = float(model.actuator_gear[actuator, 0])
-    called = f"actuator {model.actuator(actuator).name or actuator} of joint {name}"
     affine = int(model.actuator_biastype[actuator]) == _AFFINE
-    motor = int(model.actuator_gaintype[actuator]) == _FIXED and int(model.actuator_biastype[actuator]) == int(mujoco.mjtBias.mjBIAS_NONE)
+    motor = int(model.actuator_gaintype[actuator]) == _FIXED and int(model.actuator_biastype[actuator]) == _NONE
     dynamics = mujoco.mjtDyn(int(model.actuator_dyntype[actuator])).name.removeprefix("mjDYN_").lower()
     if int(model.actuator_gaintype[actuator]) != _FIXED or dynamics != "none":
         kind = mujoco.mjtGain(int(model.actuator_gaintype[actuator])).name.removeprefix("mjGAIN_").lower()
-        yield f"{called}: its gain ({kind}) and dynamics ({dynamics}) are left out, the profile has a servo"
+        yield f"its gain ({kind}) and dynamics ({dynamics}) are left out, the profile has a servo"
+    if gear < 0 or (affine and gear != 1):
+        yield f"its commands have the gear {_text(gear)}, those of the profile are of the joint itself"
     if affine and bias[1] < 0:
         if gain[0] != -bias[1] or bias[0]:
-            yield f"{called}: its force is {number_text(gain[0])} × command {_terms(bias)}, the profile has a servo with the stiffness alone"
+            yield f"its force is {_text(gain[0])} × command {_terms(bias)}, the profile has a servo with the stiffness alone"
         if model.actuator_ctrllimited[actuator] and gear:
             low, high = sorted(float(end) / gear for end in model.actuator_ctrlrange[actuator])
-            ends = [float(end) for end in model.jnt_range[joint]] if model.jnt_limited[joint] else [-np.inf, np.inf]
-            if low > ends[0] + NEAR or high < ends[1] - NEAR:
-                stays = f"{_text(ends)} as the joint's limits" if model.jnt_limited[joint] else "no limits, as the joint"
-                yield f"{called}: its commands (ctrlrange) end at {_text((low, high))}, the profile has {stays}"
+            limited = bool(model.jnt_limited[joint])
+            ends = model.jnt_range[joint] if limited else (-np.inf, np.inf)
+            slack = SHARE * (high - low)
+            if low > ends[0] + slack or high < ends[1] - slack:
+                stays = f"{_text(ends)} as the joint's limits" if limited else "no limits, as the joint"
+                yield f"its commands (ctrlrange) end at {_text((low, high))}, the profile has {stays}"
     elif affine and bias[2] < 0:
-        yield f"{called}: it is a servo of velocity with kv {number_text(-bias[2])}, the profile's servo has guessed gains"
+        yield f"it is a servo of velocity with kv {_text(-bias[2])}, the profile's servo has guessed gains"
     elif affine:
-        yield f"{called}: its bias ({_terms(bias)}) is left out"
+        yield f"its bias ({_terms(bias)}) is left out"
     for what, limited, ends in (
         ("forcerange", model.actuator_forcelimited[actuator], model.actuator_forcerange[actuator]),
         ("ctrlrange", model.actuator_ctrllimited[actuator] and motor, model.actuator_ctrlrange[actuator]),
         ("actuatorfrcrange", model.jnt_actfrclimited[joint], model.jnt_actfrcrange[joint]),
     ):
         if limited and not np.isclose(ends[0], -ends[1], rtol=1e-6):
-            yield f"{called}: its {what} {_text(ends)} is not the same to both sides, the profile's effort is that of the stronger one"
+            yield f"its {what} {_text(ends)} is not the same to both sides, the profile's effort is that of the stronger one"
 
 
 def apart_from_file(model: Any, root: int, names: Mapping[int, str], joints: Mapping[int, str], robot: Robot) -> list[str]:
@@ -158,7 +177,7 @@ def _held(robot: Robot, theirs: Any, ours: Any) -> Iterator[str]:
 def _terms(bias: Sequence[float]) -> str:
     """The bias of an actuator's force."""
     what = ("", " × position", " × velocity")
-    return " ".join(f"{'-' if bias[i] < 0 else '+'} {number_text(abs(bias[i]))}{what[i]}" for i in range(3) if bias[i])
+    return " ".join(f"{'-' if bias[i] < 0 else '+'} {_text(abs(bias[i]))}{what[i]}" for i in range(3) if bias[i])
 
 
 def _text(values: Any) -> str:

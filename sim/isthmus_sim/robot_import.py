@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import tempfile
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,12 @@ def import_mjcf(name: str, mjcf: Path, out: Path) -> ImportedRobot:
         ValueError: MuJoCo cannot read the file, it has no robot, or a joint has no counterpart in a URDF; and what `import_urdf` raises.
     """
     try:
-        model = mujoco.MjSpec.from_file(str(mjcf)).compile()
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            model = mujoco.MjSpec.from_file(str(mjcf)).compile()
     except ValueError as error:
         raise ValueError(f"{mjcf}: MuJoCo cannot read it: {' '.join(str(error).split())}") from None
-    tree = _Tree(model, mjcf)
+    tree = _Tree(model, mjcf, [f"MuJoCo says of the file: {' '.join(str(line.message).split())}" for line in told])
     with tempfile.TemporaryDirectory() as folder:
         urdf = Path(folder) / "robot.urdf"
         write_whole(urdf, ElementTree.tostring(tree.written(Path(folder))))
@@ -62,14 +65,15 @@ def import_mjcf(name: str, mjcf: Path, out: Path) -> ImportedRobot:
 class _Tree:
     """One kinematic tree of a compiled model."""
 
-    def __init__(self, model: Any, mjcf: Path) -> None:
-        self.model, self.mjcf = model, mjcf
-        self.notes: list[str] = []
+    def __init__(self, model: Any, mjcf: Path, notes: list[str]) -> None:
+        self.model, self.mjcf, self.notes = model, mjcf, notes
         on_joints = (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT))
-        self.actuators: dict[int, int] = {}  # joint → its first actuator, in the order of the actuators
+        self.actuators: dict[int, int] = {}  # joint → its servo of position, or else its first actuator, in the order of the actuators
         for actuator in range(model.nu):
-            if model.actuator_trntype[actuator] in on_joints:
-                self.actuators.setdefault(int(model.actuator_trnid[actuator, 0]), actuator)
+            joint = int(model.actuator_trnid[actuator, 0])
+            known = self.actuators.get(joint)
+            if model.actuator_trntype[actuator] in on_joints and (known is None or self._is_servo(actuator) > self._is_servo(known)):
+                self.actuators[joint] = actuator
         moving = [joint for joint in range(model.njnt) if model.jnt_type[joint] != _FREE]
         candidates = [joint for joint in self.actuators if joint in moving] or moving
         if not candidates:
@@ -99,11 +103,10 @@ class _Tree:
         passive = [name for joint, name in names.items() if joint not in actuated] if actuated else []
         if passive:
             self.notes.append(f"joints without an actuator move freely, and forward kinematics takes them as 0: {', '.join(passive)}")
-        home = {}
+        home = {name: start for joint, name in names.items() if (start := float(model.qpos0[model.jnt_qposadr[joint]]))}
         if "home" in (model.key(key).name for key in range(model.nkey)):
             home = {name: float(model.key("home").qpos[model.jnt_qposadr[joint]]) for joint, name in names.items()}
-        for joint in actuated:
-            self.notes += actuator_notes(model, joint, names[joint], self.actuators[joint])
+        self.notes += actuator_notes(model, self.actuators, names)
         servos = {name: self._servo(joint) for joint, name in names.items()}
         return Hints(tuple(names[joint] for joint in actuated) or None, home, servos, self.notes, source)
 
@@ -258,6 +261,10 @@ class _Tree:
         gear = abs(float(model.actuator_gear[actuator, 0]))
         return float(np.abs(model.actuator_ctrlrange[actuator]).max()) / gear if position == 0 and velocity < 0 and gear else 0.0
 
+    def _is_servo(self, actuator: int) -> bool:
+        """Whether an actuator drives its joint to a position."""
+        return bool(self.model.actuator_biastype[actuator] == _AFFINE and self.model.actuator_biasprm[actuator, 1] < 0)
+
     def _is_motor(self, actuator: int) -> bool:
         """Whether an actuator's force is its command times a constant."""
         model = self.model
@@ -267,7 +274,7 @@ class _Tree:
         """Rotor inertia, and the gains of a position actuator."""
         model, actuator = self.model, self.actuators.get(joint)
         armature = float(model.dof_armature[model.jnt_dofadr[joint]])
-        if actuator is None or model.actuator_biastype[actuator] != _AFFINE or not model.actuator_biasprm[actuator, 1] < 0:
+        if actuator is None or not self._is_servo(actuator):
             return Servo(armature)
         square = float(model.actuator_gear[actuator, 0]) ** 2
         return Servo(armature, -square * float(model.actuator_biasprm[actuator, 1]), -square * float(model.actuator_biasprm[actuator, 2]))

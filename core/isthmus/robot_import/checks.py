@@ -8,12 +8,13 @@ from xml.etree.ElementTree import Element
 
 from isthmus.robot_import.elements import MOVING
 
-__all__ = ["check_numbers", "check_tree", "floats", "positive"]
+__all__ = ["check_numbers", "check_once", "check_tree", "floats", "positive"]
 
 _NUMBERS = {  # element → its attributes that are numbers
     **{"origin": "xyz rpy", "axis": "xyz", "mimic": "multiplier offset", "dynamics": "damping friction"},
     **{"mass": "value", "inertia": "ixx iyy izz ixy ixz iyz", "limit": "lower upper velocity effort"},
 }
+_OFTEN = ("visual", "collision")  # what a link may have more than once
 _COUNTS = {"xyz": 3, "rpy": 3}  # numbers in an attribute; 1 in others
 
 
@@ -43,6 +44,22 @@ def check_tree(root: Element, urdf: Path) -> None:
         parents[child] = name
     if len(roots := sorted(links - set(parents))) != 1:
         raise ValueError(f"{urdf}: a robot has exactly one root link, found {', '.join(roots) or 'none'}")
+
+
+def check_once(root: Element, urdf: Path) -> None:
+    """Whether what an element has once is there once; readers take the first one, the last one, or none.
+
+    Raises:
+        ValueError: it is there more often.
+    """
+    for part in [*root.findall("link"), *root.findall("joint")]:
+        for element in part.iter():
+            names = [child.tag for child in element]
+            once = [name for name in names if name not in _OFTEN and names.count(name) > 1]
+            if once or (element.tag == "geometry" and len(names) > 1):
+                told = f"{names.count(once[0])} <{once[0]}>" if once else f"{len(names)} shapes"
+                where = "" if element is part else f"<{element.tag}> of "
+                raise ValueError(f"{urdf}: {where}{part.tag} {part.get('name')!r} has {told}, it takes one")
 
 
 def check_numbers(root: Element, urdf: Path) -> None:

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from isthmus.robot_import.base import guess_base
-from isthmus.robot_import.checks import check_numbers, check_tree, floats, positive
+from isthmus.robot_import.checks import check_numbers, check_once, check_tree, floats, positive
 from isthmus.robot_import.elements import MOVING, ends, mass_of, number, origin, origin_attributes, turn, vector, vector_text
 from isthmus.robot_import.inertia import repair_inertias
 from isthmus.strict import number_text, suggest
@@ -27,6 +27,7 @@ from isthmus.urdf import unit
 __all__ = ["DescribedJoint", "Description", "is_mjcf", "read_description", "repair"]
 
 DEFAULTS = {"revolute": math.pi, "prismatic": 0.1, "velocity": 1.0, "effort": 10.0}  # rad, m, rad/s or m/s, N·m or N
+TURNS = 4 * math.pi  # rad, beyond which the limits of a revolute joint look like degrees
 ROUNDED = 1e-3  # an axis that differs by less from its direction was only rounded
 KEPT = {
     "robot": ("link", "joint", "material"),
@@ -65,7 +66,7 @@ class Description:
     Attributes:
         joints: the joints that move, in the order of the file.
         root: name of the root link.
-        tool: the last link of the chain of most moving joints: a guess.
+        tool: the last link of the longest chain with a joint that moves: a guess.
         floating: whether the root link floats.
     """
 
@@ -116,6 +117,7 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
     check_numbers(root, urdf)
     _flush(root)
     _drop(root, notes)
+    check_once(root, urdf)
     _straighten(root, urdf, notes)
     floating = _free_root(root, urdf, notes)
     moving = [joint for joint in root.findall("joint") if joint.get("type") in MOVING]
@@ -194,13 +196,13 @@ def _free_root(root: Element, urdf: Path, notes: list[str]) -> bool:
 
 
 def _ends_of_tree(root: Element) -> tuple[str, str]:
-    """The root link, and the last link of the chain of most moving joints, then of most joints; of several a frame without mass, then the first."""
+    """The root link, and the last link of the longest chain with a joint that moves; of several a frame without mass, then the first."""
     above = {ends(joint)[1]: joint for joint in root.findall("joint")}
-    depths: dict[str, tuple[int, int]] = {}
+    depths: dict[str, tuple[bool, int]] = {}
     for link in root.findall("link"):
-        name, moving, depth = link.attrib["name"], 0, 0
+        name, moving, depth = link.attrib["name"], False, 0
         while name in above:
-            moving, depth = moving + (above[name].get("type") in MOVING), depth + 1
+            moving, depth = moving or above[name].get("type") in MOVING, depth + 1
             name = ends(above[name])[0]
         depths[link.attrib["name"]] = moving, depth
     deepest = [link for link in root.findall("link") if depths[link.attrib["name"]] == max(depths.values())]
@@ -241,6 +243,8 @@ def _limits(joint: Element, notes: list[str]) -> DescribedJoint:
         if low or high:
             notes.append(f"joint {name}: its position limits {low:g} … {high:g} are no range, others are assumed")
         low, high = -DEFAULTS[kind], DEFAULTS[kind]
+    if kind == "revolute" and max(-low, high) > TURNS:
+        notes.append(f"joint {name}: its position limits {low:g} … {high:g} rad are many turns; a URDF is in rad, not in degrees")
     if kind != "continuous":
         limit.attrib |= {"lower": number_text(low), "upper": number_text(high)}
     values = {}
@@ -292,6 +296,7 @@ def _drop(root: Element, notes: list[str]) -> None:
             notes.append(f"color {color.get('rgba', '')!r} of material {material.get('name')!r} left out: it must be 4 finite numbers")
     for link in root.findall("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
+            shape.attrib.pop("name", None)  # of a shape nothing knows it by, and MuJoCo complains of one that is there twice
             geometry = shape.find("geometry")
             found = None if geometry is None or not len(geometry) else geometry[0]
             if found is None or found.tag not in SHAPES:

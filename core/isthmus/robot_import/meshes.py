@@ -18,6 +18,7 @@ __all__ = ["copy_meshes", "why_not_loaded"]
 MOST_FACES = 200_000  # that MuJoCo reads of an STL file
 SMALLEST_VOLUME = 1e-14  # m³; MuJoCo takes less for nothing
 PACKAGES = ("package", "model")  # schemes of addresses that begin with the name of a folder
+LARGE = 20.0  # m, of a mesh that is not of a robot
 FLAT = 1e-5  # thickness over length of a mesh that encloses nothing
 
 
@@ -34,6 +35,7 @@ def copy_meshes(root: Element, urdf: Path, folder: Path, notes: list[str]) -> No
     changed: dict[str, list[str]] = {}
     guessed: dict[str, int] = {}
     dropped: dict[str, str] = {}
+    large: dict[str, float] = {}
     for link in root.findall("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
             mesh = shape.find("geometry/mesh")
@@ -43,11 +45,13 @@ def copy_meshes(root: Element, urdf: Path, folder: Path, notes: list[str]) -> No
             try:
                 source, guess = _found(address, urdf)
                 found = read_mesh(source)
-                _check(found.points * _scale(mesh))
+                size = _check(found.points * _scale(mesh))
             except ValueError as error:
                 dropped[address] = str(error)
                 link.remove(shape)
                 continue
+            if size > LARGE:
+                large[source.name] = size
             if source not in copied:
                 copied[source] = _copy(source, found, folder, list(copied.values()))
                 for what, is_so in (("ascii", found.ascii), ("textured", found.textured), ("unlit", found.unlit)):
@@ -63,6 +67,7 @@ def copy_meshes(root: Element, urdf: Path, folder: Path, notes: list[str]) -> No
             notes.append(told.format(len(names), ", ".join(dict.fromkeys(names))))
     notes += [f"{count} meshes taken from {guess}" for guess, count in guessed.items()]
     notes += [f"mesh {address or '(no file name)'} left out: {reason}" for address, reason in dropped.items()]
+    notes += [f'mesh {name} is {size:.3g} m large; give scale="0.001 0.001 0.001" if it is in millimetres' for name, size in large.items()]
     if copied:
         notes.append(f"{len(copied)} meshes copied to meshes/")
     # MuJoCo strips folders from mesh names of a URDF and drops shapes for the eye unless it is told otherwise; the others ignore this element.
@@ -116,8 +121,8 @@ def _scale(mesh: Element) -> Array:
     return scale
 
 
-def _check(points: Array) -> None:
-    """Refuse what MuJoCo does not load.
+def _check(points: Array) -> float:
+    """Longest side, m; refuses what MuJoCo does not load.
 
     Raises:
         ValueError: the message says why.
@@ -135,6 +140,7 @@ def _check(points: Array) -> None:
     size = np.ptp(corners, axis=0)
     if (points.ndim == 3 and abs(_volume(points)) < SMALLEST_VOLUME) or float(size.prod()) < SMALLEST_VOLUME:
         raise ValueError(f"it encloses no volume that counts; it is {' × '.join(f'{value:.2g}' for value in size)} m large")
+    return float(size.max())
 
 
 def _volume(triangles: Array) -> float:
@@ -169,5 +175,7 @@ def _found(address: str, urdf: Path) -> tuple[Path, str]:
     if source in [candidate.resolve() for candidate in said]:
         return source, ""
     place = os.path.relpath(source.parent, above[0])
-    missing = f"no folder above it is called {package}, as {scheme}://{package} says" if scheme else f"there is no {path} beside it"
+    missing = f"{os.path.dirname(path) or '.'} beside it has none"
+    if scheme:
+        missing = f"no folder above it is called {package}, as {scheme}://{package} says"
     return source, f"{place}, as seen from the URDF: {missing}"

@@ -135,7 +135,7 @@ def _threshold_lines(joints: list[DescribedJoint]) -> list[str]:
 
 
 def _fill_in(description: Description, joints: list[DescribedJoint], hints: Hints, tool: str) -> list[str]:
-    lines = [f"tool_frame: {tool} is {'the root link' if description.floating else 'a guess, the end of the chain of most moving joints'}"]
+    lines = [f"tool_frame: {tool} is {'the root link' if description.floating else 'a guess, the end of the longest chain'}"]
     lines.append(
         f"order of joints: {', '.join(joint.name for joint in joints)}, as in the file, which does not say how the driver orders them; "
         "a forward controller that has another order moves the wrong motor"
