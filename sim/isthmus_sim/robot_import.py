@@ -58,7 +58,10 @@ def import_mjcf(name: str, mjcf: Path, out: Path) -> ImportedRobot:
     with tempfile.TemporaryDirectory() as folder:
         urdf = Path(folder) / "robot.urdf"
         write_whole(urdf, ElementTree.tostring(tree.written(Path(folder))))
-        imported = import_urdf(name, urdf, out, tree.hints(mjcf.name))
+        try:
+            imported = import_urdf(name, urdf, out, tree.hints(mjcf.name))
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(urdf), str(mjcf))) from None
         return replace(imported, notes=(*imported.notes, *tree.apart(imported.robot)))
 
 

@@ -81,3 +81,9 @@ def test_a_robot_that_hangs_on_a_wall_feels_its_weight_there(tmp_path):
     found = imported(tmp_path, base='euler="1.5707963267948966 0 0"')
     assert found.robot.base_frame == "world"
     assert not any("what holds the robot" in note for note in found.notes)
+
+
+def test_what_is_wrong_is_told_of_the_file_that_was_given(tmp_path):
+    with pytest.raises(ValueError, match=r"^\S*arm.xml: joint 'j': damping of <dynamics> must be a finite number >= 0, got '-5'"):
+        imported(tmp_path, joint='axis="0 1 0" range="-1 1" damping="-5"')
+    assert not (tmp_path / "robots" / "arm").exists()
