@@ -136,7 +136,8 @@ def apart_from_file(model: Any, root: int, names: Mapping[int, str], joints: Map
     kinematics = Kinematics(robot.urdf_path)
     links = kinematics.poses(robot.joint_names, poses, list(names.values()))
     masses = kinematics.mass_matrix(robot.joint_names, poses)
-    data, far, heavy, lines = mujoco.MjData(model), ("", 0.0), 0.0, []
+    data, far, heavy = mujoco.MjData(model), ("", 0.0), 0.0
+    lines: list[str] = []
     for index, pose in enumerate(poses):
         data.qpos[:] = model.qpos0
         data.qpos[model.jnt_qposadr[list(joints)]] = 0.0  # joints that the profile does not command

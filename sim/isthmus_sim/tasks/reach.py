@@ -83,7 +83,7 @@ def reach_of(robot: Robot, name: str) -> Task:
         ValueError: see `reach_with`.
     """
     half, reachable = _goal_box(robot)
-    return reach_with(robot, name, half and (half,) * 3, mode=first_mode(robot), reachable=reachable)
+    return reach_with(robot, name, None if half is None else (half,) * 3, mode=first_mode(robot), reachable=reachable)
 
 
 def first_mode(robot: Robot) -> str:
