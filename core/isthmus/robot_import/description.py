@@ -27,7 +27,7 @@ from isthmus.urdf import unit
 __all__ = ["DescribedJoint", "Description", "is_mjcf", "read_description", "repair"]
 
 DEFAULTS = {"revolute": math.pi, "prismatic": 0.1, "velocity": 1.0, "effort": 10.0}  # rad, m, rad/s or m/s, N·m or N
-TURNS = 4 * math.pi  # rad, beyond which the limits of a revolute joint look like degrees
+DEGREES = 4 * math.pi, 720.0  # rad, between which the limits of a revolute joint look like degrees
 ROUNDED = 1e-3  # an axis that differs by less from its direction was only rounded
 KEPT = {
     "robot": ("link", "joint", "material"),
@@ -243,7 +243,7 @@ def _limits(joint: Element, notes: list[str]) -> DescribedJoint:
         if low or high:
             notes.append(f"joint {name}: its position limits {low:g} … {high:g} are no range, others are assumed")
         low, high = -DEFAULTS[kind], DEFAULTS[kind]
-    if kind == "revolute" and max(-low, high) > TURNS:
+    if kind == "revolute" and DEGREES[0] < max(-low, high) <= DEGREES[1]:
         notes.append(f"joint {name}: its position limits {low:g} … {high:g} rad are many turns; a URDF is in rad, not in degrees")
     if kind != "continuous":
         limit.attrib |= {"lower": number_text(low), "upper": number_text(high)}
