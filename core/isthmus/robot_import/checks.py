@@ -56,10 +56,9 @@ def check_once(root: Element, urdf: Path) -> None:
         for element in part.iter():
             names = [child.tag for child in element]
             once = [name for name in names if name not in _OFTEN and names.count(name) > 1]
-            if once or (element.tag == "geometry" and len(names) > 1):
-                told = f"{names.count(once[0])} <{once[0]}>" if once else f"{len(names)} shapes"
+            if once:
                 where = "" if element is part else f"<{element.tag}> of "
-                raise ValueError(f"{urdf}: {where}{part.tag} {part.get('name')!r} has {told}, it takes one")
+                raise ValueError(f"{urdf}: {where}{part.tag} {part.get('name')!r} has {names.count(once[0])} <{once[0]}>, it takes one")
 
 
 def check_numbers(root: Element, urdf: Path) -> None:
