@@ -13,7 +13,7 @@ from isthmus_cli.faults import acts, clocks, sight, words
 from isthmus_cli.faults.acts import Act
 from isthmus_cli.faults.subject import Setting, Subject, arranged
 
-__all__ = ["ALONE", "BOTH", "NOTES", "PF", "PT", "ROWS", "VF", "VT", "Row"]
+__all__ = ["ALONE", "ARMS", "BOTH", "NOTES", "PF", "PT", "ROWS", "VF", "VT", "Row"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Row:
         settings: arrangements in which it is tried.
         fresh: it needs new processes each time.
         timed: the bounds of time apply.
+        needs: what the robot's driver must say for it, `speed_scaling` or `program_running` of the profile.
     """
 
     number: str
@@ -37,12 +38,15 @@ class Row:
     settings: tuple[Setting, ...]
     fresh: bool = False
     timed: bool = True
+    needs: str = ""
 
     def asked_of(self, subject: Subject) -> Row:
-        """The row for a robot: where the driver has no stop services, what comes of X is a stop without them."""
-        if subject.robot.ros and subject.robot.ros.stop_services:
-            return self
-        return dataclasses.replace(self, expected=tuple(dict.fromkeys("S" if outcome == "X" else outcome for outcome in self.expected)))
+        """The row for a robot: in no setting where its driver does not say what it needs; where that has no stop services, X is S."""
+        ros, expected = subject.robot.ros, self.expected
+        if not (ros and ros.stop_services):
+            expected = tuple(dict.fromkeys("S" if outcome == "X" else outcome for outcome in expected))
+        settings = self.settings if not self.needs or getattr(ros, self.needs, None) else ()
+        return dataclasses.replace(self, expected=expected, settings=settings)
 
 
 VT = Setting("velocity", "trajectory")
@@ -52,7 +56,8 @@ PF = Setting("position", "forward_position")
 TW = Setting("twist", "cmd_vel", period=0.1)
 FAST = Setting("velocity", "trajectory", period=0.01)
 FULL = Setting("velocity", "trajectory", full=True)
-BOTH = (VT, PT, PF, TW)
+ARMS = (VT, PT, PF)
+BOTH = (*ARMS, TW)
 MOVING = (*BOTH, FAST, FULL)
 ALONE = arranged(*BOTH, alone=True)
 UNHEARD = arranged(*BOTH, unheard=True)
@@ -72,7 +77,7 @@ ROWS = (
     Row("8", "exception in `act`", ("H→S",), acts.signalled("policy_node"), arranged(*BOTH, spoiled="raise"), fresh=True),
     Row("9", "action is NaN", ("H→S",), acts.signalled("policy_node"), arranged(*BOTH, spoiled="nan"), fresh=True),
     Row("9", "NaN on `guard/command`", ("H→S",), words.commanded(_NAN), ALONE),
-    Row("10", "observation is NaN", ("H→S",), acts.says("nan_velocity:={middle}"), BOTH),
+    Row("10", "observation is NaN", ("H→S",), acts.says("nan_velocity:={told}"), BOTH),
     Row("11", "command with an unknown joint", ("S",), words.commanded(words.with_fields(name=lambda m: ["elbow", *m.name[1:]])), ALONE),
     Row(
         "11",
@@ -104,27 +109,27 @@ ROWS = (
     Row("30", "all states of three periods lost", ("S",), acts.says("state_drop_next:=15"), BOTH),
     Row("31", "joints reordered", ("N",), acts.says("reorder:=true"), BOTH),
     Row("32", "a joint too many", ("N",), acts.says("extra_joint:=gripper_joint"), BOTH),
-    Row("33", "a joint missing, in motion", ("S",), acts.says("missing_joint:={middle}"), BOTH),
-    Row("33", "a joint missing, at start", ("R",), acts.says_at_start("missing_joint:={middle}"), BOTH, timed=False),
-    Row("34", "NaN in a position", ("H→S",), acts.says("nan_position:={middle}"), BOTH),
+    Row("33", "a joint missing, in motion", ("S",), acts.says("missing_joint:={told}"), BOTH),
+    Row("33", "a joint missing, at start", ("R",), acts.says_at_start("missing_joint:={told}"), BOTH, timed=False),
+    Row("34", "NaN in a position", ("H→S",), acts.says("nan_position:={told}"), BOTH),
     Row("35", "no velocities, at start", ("R",), acts.says_at_start("empty_velocity:=true"), BOTH, timed=False),
-    Row("36", "degrees, at start", ("R",), acts.says_at_start("degrees:=true"), BOTH, timed=False),
-    Row("37", "a position jumps by 1 rad", ("S",), acts.says("position_offset:={middle}=1.0"), BOTH),
-    Row("38", "dead motor", ("S",), acts.says("dead_motor:={middle}"), BOTH, timed=False),
+    Row("36", "degrees, at start", ("R",), acts.says_at_start("degrees:=true"), ARMS, timed=False),
+    Row("37", "a position jumps by 1 rad", ("S",), acts.says("position_offset:={middle}=1.0"), ARMS),
+    Row("38", "dead motor", ("S",), acts.says("dead_motor:={middle}", seconds=4.0), BOTH, timed=False),
     Row("39", "runaway at 1.5 rad/s", ("X",), acts.says("runaway:={middle}=1.5", seconds=2.5), BOTH, timed=False),
     Row(
         "40",
         "limit cycle of a wrist, commands swing by 8 rad/s at 9.5 Hz",
         ("S",),
         acts.says("limit_cycle:={wrist}=8", "limit_cycle_frequency:=9.5", seconds=3.0, driven=True),
-        BOTH,
+        ARMS,
         timed=False,
     ),
-    Row("41", "protective stop, in motion", ("S",), acts.says("protective_stop:=true"), BOTH),
-    Row("41", "protective stop, at start", ("R",), acts.says_at_start("protective_stop:=true"), BOTH, timed=False),
-    Row("42", "speed scaling 50 %, in motion", ("S",), acts.says("speed_scaling:=0.5"), BOTH),
-    Row("42", "speed scaling 50 %, at start", ("R",), acts.says_at_start("speed_scaling:=0.5"), BOTH, timed=False),
-    Row("43", "the program resumes", ("no command",), acts.resumes, BOTH, timed=False),
+    Row("41", "protective stop, in motion", ("S",), acts.says("protective_stop:=true"), BOTH, needs="program_running"),
+    Row("41", "protective stop, at start", ("R",), acts.says_at_start("protective_stop:=true"), BOTH, timed=False, needs="program_running"),
+    Row("42", "speed scaling 50 %, in motion", ("S",), acts.says("speed_scaling:=0.5"), BOTH, needs="speed_scaling"),
+    Row("42", "speed scaling 50 %, at start", ("R",), acts.says_at_start("speed_scaling:=0.5"), BOTH, timed=False, needs="speed_scaling"),
+    Row("43", "the program resumes", ("no command",), acts.resumes, BOTH, timed=False, needs="program_running"),
     Row("44", "nobody listens to commands, at start", ("R",), acts.says_at_start("no_subscriber:=true"), UNHEARD, timed=False),
     Row("44", "nobody listens to commands, in motion", ("S",), acts.says("no_subscriber:=true", seconds=2.0), UNHEARD, timed=False),
     Row("45", "QoS of the command topic does not match, at start", ("R",), acts.says_at_start("command_qos:=true"), UNHEARD, timed=False),
@@ -241,6 +246,7 @@ NOTES = {
     "services: X",
     "86": "states that a busy machine delivers later still are too old, which is a stop",
     "49": "was to be S; the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
+    "55": "the late ones are first calls of a process, which had to find the service first; it has found it before since e458ca2",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault",
     "67": "was to be S; a stamp that runs backwards is held for one control period before it is a stop, as in 24",
