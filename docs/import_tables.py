@@ -16,6 +16,12 @@ _KINDS = {
     "joint .* limits .* others are assumed": "wrong limits",
     "the axis of joint ": "axes made unit vectors",
     "joints without an actuator": "passive joints",
+    "option |what the file switches off|gravity compensation": "physics of the file left out",
+    "actuator of ": "lines about actuators",
+    "what holds the robot at home|link .* from where the file|the mass matrix differs": "differences from the file",
+    "joint .*: home .* is beyond": "homes moved into the limits",
+    ".* does not stand upright": "tilted root",
+    "[0-9]+ meshes taken": "folders of meshes guessed",
 }
 _ENGINES = {"mujoco": "MuJoCo", "pybullet": "PyBullet"}
 

@@ -15,6 +15,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from isthmus.files import write_whole
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array
 from isthmus.robot import Robot, robot_names
@@ -22,7 +23,7 @@ from isthmus.robot_import import Hints, ImportedRobot, import_urdf, is_mjcf
 from isthmus_cli.console import say
 from isthmus_cli.files import check_folder
 from isthmus_sim.tasks import task_names
-from isthmus_sim.tasks.reach import first_mode, goal_box, reach_with
+from isthmus_sim.tasks.reach import reach_of
 
 __all__ = ["New"]
 
@@ -53,14 +54,14 @@ _TASKS = '''"""Tasks of {package}."""
 
 from isthmus import load_robot
 from isthmus_sim.task import Task
-from isthmus_sim.tasks.reach import reach_with
+from isthmus_sim.tasks.reach import reach_of
 
 __all__ = ["{function}"]
 
 
 def {function}() -> Task:
-    """Goals in a box around the tool's home position, lengths in m."""
-    return reach_with(load_robot("{robot}"), "{task}", half_box=({half}, {half}, {half}), mode="{mode}", reachable={reachable})
+    """Bring the tool to a goal; see `reach_with` for goals, commands and lengths of your own."""
+    return reach_of(load_robot("{robot}"), "{task}")
 '''
 
 
@@ -108,15 +109,14 @@ class New:
             whole = Path(scratch) / self.name
             package = whole / self.name
             imported = _imported(robot, self.robot, package / "robots", Path(scratch))
-            half, reachable = goal_box(imported.robot)
-            reach_with(imported.robot, task, (half,) * 3, mode=first_mode(imported.robot), reachable=reachable)
+            reach_of(imported.robot, task)
             words = {
                 **{"distribution": self.name.replace("_", "-"), "package": self.name, "robot": robot, "task": task},
-                **{"function": task.replace("-", "_"), "half": half, "reachable": reachable, "mode": first_mode(imported.robot)},
+                "function": task.replace("-", "_"),
             }
-            (whole / "pyproject.toml").write_text(_PROJECT.format(**words), encoding="utf-8")
-            (package / "__init__.py").write_text(f'"""Robots and tasks of {self.name}, for isthmus."""\n', encoding="utf-8")
-            (package / "tasks.py").write_text(_TASKS.format(**words), encoding="utf-8")
+            write_whole(whole / "pyproject.toml", _PROJECT.format(**words))
+            write_whole(package / "__init__.py", f'"""Robots and tasks of {self.name}, for isthmus."""\n')
+            write_whole(package / "tasks.py", _TASKS.format(**words))
             whole.rename(target)
         profile = target / self.name / "robots" / robot / "robot.yaml"
         say(f"package: {target}, with robot {robot!r} and task {task!r}")
@@ -156,7 +156,7 @@ def _imported(name: str, file: Path, out: Path, scratch: Path) -> ImportedRobot:
 
 
 def _bent(robot: Robot) -> dict[str, float]:
-    """Of many poses with no link below the base, the one from which the tool moves best in all directions, rad."""
+    """Of many poses with no link below the base, if there are any, the one from which the tool moves best in all directions, rad."""
     low, high = np.array([joint.position for joint in robot.joints]).T
     low, high = np.maximum(low, -np.pi), np.minimum(high, np.pi)
     middle, half = (low + high) / 2, np.minimum((high - low) * 0.35, _BENT)
@@ -164,17 +164,13 @@ def _bent(robot: Robot) -> dict[str, float]:
     kinematics = Kinematics(robot.urdf_path)
     places = kinematics.positions(robot.joint_names, poses, kinematics.links)
     heights = np.stack([place[:, 2] for place in places.values()], axis=1).min(axis=1)
-    best = int(np.argmax(np.where(heights >= -1e-6, _dexterity(kinematics, robot, poses), -1)))
+    above = heights >= -1e-6
+    best = int(np.argmax(np.where(above | ~above.any(), _dexterity(kinematics, robot, poses), -1)))  # a hanging arm is below in every pose
     return {joint: round(float(angle), 2) for joint, angle in zip(robot.joint_names, poses[best], strict=True)}
 
 
 def _dexterity(kinematics: Kinematics, robot: Robot, poses: Array) -> Array:
-    """The tool's way per radian in its worst direction, m, `[B]`."""
-    step = 1e-4
-
-    def tool(poses: Array) -> Array:
-        return kinematics.positions(robot.joint_names, poses, (robot.tool_frame,))[robot.tool_frame]
-
-    at = tool(poses)
-    ways = np.stack([(tool(poses + step * unit) - at) / step for unit in np.eye(poses.shape[1])], axis=2)
-    return np.asarray(np.linalg.svd(ways, compute_uv=False)[:, -1])
+    """The tool's way per radian in its worst direction, of those in which it moves at all, m, `[B]`."""
+    ways = kinematics.jacobian(robot.joint_names, poses, robot.tool_frame)[:, :3]
+    singular = np.linalg.svd(ways, compute_uv=False)
+    return np.asarray(singular[:, max(0, int((singular.max(axis=0) > 1e-6).sum()) - 1)])

@@ -99,15 +99,18 @@ class ImportRobot:
     json: bool = False
 
     def run(self) -> int:
-        """Run the command; 1 if an engine that is installed cannot load what was written.
+        """Run the command; 1 if one of the engines that are installed cannot load what was written.
 
         Raises:
-            ValueError: the name is taken, or the file is wrong; the message says what is.
+            ValueError: the name is taken, or the file is wrong; the message says what is. If no engine loads it, nothing stays written.
             OSError: a file cannot be read or written.
         """
         imported = _import(self.name, self.file, self.out)
         robot = imported.robot
         compared = compare_engines(robot)
+        if compared.broken and not compared.apart:
+            shutil.rmtree(robot.folder)
+            raise ValueError(f"{self.file}: {'; '.join(compared.lines)}; nothing was written")
         code = 1 if compared.broken else 0
         if self.json:
             facts = {"folder": robot.folder, "joints": robot.joint_names, "base": robot.base.kind, "tool_frame": robot.tool_frame}

@@ -24,7 +24,7 @@ HOLD = 1.0  # s
 NEAR = 1e-6  # m
 LIGHT = 1e-4  # of the largest inertia
 APART = 0.01, 0.1  # rad or m, and share of the motion, by which freely falling joints may differ
-RESTLESS, SAG = 0.5, 0.2  # rad/s or m/s at the end of holding, and rad or m from home, that are worth a line
+RESTLESS, SAG = 0.5, 0.05  # rad/s or m/s at the end of holding, and rad or m from home, that are worth a line
 WILD = 1e3  # rad/s or m/s
 
 
@@ -82,6 +82,8 @@ def compare_engines(robot: Robot) -> EngineReport:
             held = _hold(name, robot, modes[0])
             if robot.base.kind != "differential":
                 engines[name] = (_Mujoco if name == "mujoco" else _Bullet)(robot)
+        except OSError:
+            raise  # the disk is full, and no engine to blame
         except Exception as error:
             broken.append(name)
             lines.append(f"{name} cannot load it: {' '.join(str(error).split())}")

@@ -6,8 +6,11 @@ not the robot have no counterpart: they are named, not dropped silently.
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,11 +19,13 @@ from xml.etree.ElementTree import Element, SubElement
 import mujoco
 import numpy as np
 
+from isthmus.files import write_whole
 from isthmus.records import Array
-from isthmus.robot import Servo
+from isthmus.robot import Robot, Servo
 from isthmus.robot_import import Hints, ImportedRobot, import_urdf
 from isthmus.robot_import.elements import origin_attributes, turn, vector_text
 from isthmus.strict import number_text
+from isthmus_sim.mjcf_differences import actuator_notes, apart_from_file, left_out, option_notes
 
 __all__ = ["import_mjcf"]
 
@@ -28,7 +33,8 @@ _FREE, _BALL, _SLIDE, _HINGE = (int(getattr(mujoco.mjtJoint, f"mjJNT_{kind}")) f
 _SPHERE, _CAPSULE, _CYLINDER, _BOX, _MESH = (
     int(getattr(mujoco.mjtGeom, f"mjGEOM_{kind}")) for kind in ("SPHERE", "CAPSULE", "CYLINDER", "BOX", "MESH")
 )
-_AFFINE = int(mujoco.mjtBias.mjBIAS_AFFINE)
+_AFFINE, _NONE, _FIXED = int(mujoco.mjtBias.mjBIAS_AFFINE), int(mujoco.mjtBias.mjBIAS_NONE), int(mujoco.mjtGain.mjGAIN_FIXED)
+_UPRIGHT = 1e-9  # by which the cosine of a tilt may differ from 1
 
 
 def import_mjcf(name: str, mjcf: Path, out: Path) -> ImportedRobot:
@@ -43,27 +49,34 @@ def import_mjcf(name: str, mjcf: Path, out: Path) -> ImportedRobot:
         ValueError: MuJoCo cannot read the file, it has no robot, or a joint has no counterpart in a URDF; and what `import_urdf` raises.
     """
     try:
-        model = mujoco.MjSpec.from_file(str(mjcf)).compile()
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            model = mujoco.MjSpec.from_file(str(mjcf)).compile()
     except ValueError as error:
         raise ValueError(f"{mjcf}: MuJoCo cannot read it: {' '.join(str(error).split())}") from None
-    tree = _Tree(model, mjcf)
+    tree = _Tree(model, mjcf, [f"MuJoCo says of the file: {' '.join(str(line.message).split())}" for line in told])
     with tempfile.TemporaryDirectory() as folder:
         urdf = Path(folder) / "robot.urdf"
-        ElementTree.ElementTree(tree.written(Path(folder))).write(urdf)
-        return import_urdf(name, urdf, out, tree.hints(mjcf.name))
+        write_whole(urdf, ElementTree.tostring(tree.written(Path(folder))))
+        try:
+            imported = import_urdf(name, urdf, out, tree.hints(mjcf.name))
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(urdf), str(mjcf))) from None
+        return replace(imported, notes=(*imported.notes, *tree.apart(imported.robot)))
 
 
 class _Tree:
     """One kinematic tree of a compiled model."""
 
-    def __init__(self, model: Any, mjcf: Path) -> None:
-        self.model, self.mjcf = model, mjcf
-        self.notes: list[str] = []
-        joint = int(mujoco.mjtTrn.mjTRN_JOINT)
-        self.actuators: dict[int, int] = {}  # joint → its first actuator, in the order of the actuators
+    def __init__(self, model: Any, mjcf: Path, notes: list[str]) -> None:
+        self.model, self.mjcf, self.notes = model, mjcf, notes
+        on_joints = (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT))
+        self.actuators: dict[int, int] = {}  # joint → its servo of position, or else its first actuator, in the order of the actuators
         for actuator in range(model.nu):
-            if model.actuator_trntype[actuator] == joint:
-                self.actuators.setdefault(int(model.actuator_trnid[actuator, 0]), actuator)
+            joint = int(model.actuator_trnid[actuator, 0])
+            known = self.actuators.get(joint)
+            if model.actuator_trntype[actuator] in on_joints and (known is None or self._is_servo(actuator) > self._is_servo(known)):
+                self.actuators[joint] = actuator
         moving = [joint for joint in range(model.njnt) if model.jnt_type[joint] != _FREE]
         candidates = [joint for joint in self.actuators if joint in moving] or moving
         if not candidates:
@@ -74,36 +87,29 @@ class _Tree:
         self.names = {body: model.body(body).name or f"body_{body}" for body in self.bodies}
         if others := sorted({model.body(body).name or f"body_{body}" for body in set(map(int, model.body_rootid)) - {0, self.root}}):
             self.notes.append(f"not part of the robot and left out: {', '.join(others)}")
-        dofs = [int(model.jnt_dofadr[joint]) for joint in range(model.njnt) if model.jnt_type[joint] != _FREE]
-        armed = {int(model.jnt_dofadr[joint]) for joint in self.actuators}
-        for count, what in (
-            (model.neq, "equality constraints"),
-            (model.ntendon, "tendons"),
-            (model.nu - len(self.actuators), "actuators that are not the first of a joint"),
-            (model.nsite, "sites"),
-            (model.nsensor, "sensors"),
-            (model.ncam, "cameras"),
-            (model.ntex, "textures"),
-            (model.nexclude + model.npair, "contact pairs and excludes"),
-            (sum(model.key(key).name != "home" for key in range(model.nkey)), "keyframes other than home"),
-            (sum(bool(np.any(model.jnt_stiffness[joint])) for joint in range(model.njnt)), "springs of joints"),
-            (sum(dof not in armed and model.dof_armature[dof] > 0 for dof in dofs), "rotors of joints without an actuator"),
-        ):
-            if count:
-                self.notes.append(f"{count} {what} left out: a profile has none")
+        self.notes += [*left_out(model, self.actuators), *option_notes(model, self.names)]
+
+    @property
+    def moving(self) -> dict[int, str]:
+        """The joints of the robot that are not free, and their names."""
+        joints = [joint for body in self.bodies for joint in self._joints(body)]
+        return {joint: self._joint_name(joint) for joint in joints if self.model.jnt_type[joint] != _FREE}
+
+    def apart(self, robot: Robot) -> list[str]:
+        """How the profile that was written differs from the file."""
+        return apart_from_file(self.model, self.root, self.names, self.moving, robot)
 
     def hints(self, source: str) -> Hints:
         """What the profile needs and the URDF does not say."""
-        model = self.model
-        joints = [joint for body in self.bodies for joint in self._joints(body) if model.jnt_type[joint] != _FREE]
-        names = {joint: self._joint_name(joint) for joint in joints}
+        model, names = self.model, self.moving
         actuated = [joint for joint in self.actuators if joint in names]
-        passive = [names[joint] for joint in joints if joint not in actuated] if actuated else []
+        passive = [name for joint, name in names.items() if joint not in actuated] if actuated else []
         if passive:
             self.notes.append(f"joints without an actuator move freely, and forward kinematics takes them as 0: {', '.join(passive)}")
-        home = {}
+        home = {name: start for joint, name in names.items() if (start := float(model.qpos0[model.jnt_qposadr[joint]]))}
         if "home" in (model.key(key).name for key in range(model.nkey)):
             home = {name: float(model.key("home").qpos[model.jnt_qposadr[joint]]) for joint, name in names.items()}
+        self.notes += actuator_notes(model, self.actuators, names)
         servos = {name: self._servo(joint) for joint, name in names.items()}
         return Hints(tuple(names[joint] for joint in actuated) or None, home, servos, self.notes, source)
 
@@ -115,10 +121,28 @@ class _Tree:
         if first:  # the root moves: something must hold it
             above = "base_link" if "base_link" not in self.names.values() else "world"
             SubElement(robot, "link", name=above)
+        else:
+            above = self._mounting(robot)
         for body in self.bodies:
             parent = above if body == self.root else self.names[int(self.model.body_parentid[body])]
             self._add_body(robot, body, parent, folder)
         return robot
+
+    def _mounting(self, robot: Element) -> str:
+        """Name of a link above a root that does not stand upright, or gravity would pull another way; "" for one that does."""
+        position, rotation = self.model.body_pos[self.root], _matrix(self.model.body_quat[self.root])
+        if rotation[2, 2] > 1 - _UPRIGHT:
+            if position.any() or not np.allclose(rotation, np.eye(3), atol=_UPRIGHT):
+                yaw = math.atan2(rotation[1, 0], rotation[0, 0])
+                self.notes.append(
+                    f"the file has {self.names[self.root]} at {vector_text(position.round(6))} m, turned by {yaw:.4g} rad: "
+                    "the profile's frame is that link, wherever it stands"
+                )
+            return ""
+        above = "world" if "world" not in self.names.values() else "world_above"
+        self.notes.append(f"{self.names[self.root]} does not stand upright in the file: it is fixed to a root link {above} as it is there")
+        SubElement(robot, "link", name=above)
+        return above
 
     def _add_body(self, robot: Element, body: int, parent: str, folder: Path) -> None:
         """A joint of a URDF sits in the origin of its child link: bodies whose joints do not get links in between."""
@@ -165,8 +189,9 @@ class _Tree:
         limit = SubElement(element, "limit")
         if limited:
             limit.attrib |= {"lower": number_text(model.jnt_range[joint, 0]), "upper": number_text(model.jnt_range[joint, 1])}
-        if effort := self._effort(joint):
-            limit.set("effort", number_text(effort))
+        for word, bound in (("effort", self._effort(joint)), ("velocity", self._velocity(joint))):
+            if bound:
+                limit.set(word, number_text(bound))
         dof = int(model.jnt_dofadr[joint])
         damping, friction = float(np.ravel(model.dof_damping[dof])[0]), float(model.dof_frictionloss[dof])
         if damping or friction:
@@ -214,7 +239,7 @@ class _Tree:
         vertices = self.model.mesh_vert[start : start + count]
         faces = self.model.mesh_face[int(view.faceadr[0]) : int(view.faceadr[0]) + int(view.facenum[0])] + 1
         lines = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in vertices] + [f"f {a} {b} {c}" for a, b, c in faces]
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_whole(folder / name, "\n".join(lines) + "\n")
         return name
 
     def _effort(self, joint: int) -> float:
@@ -226,15 +251,33 @@ class _Tree:
             gear = abs(float(model.actuator_gear[actuator, 0]))
             if model.actuator_forcelimited[actuator]:
                 limits.append(gear * float(np.abs(model.actuator_forcerange[actuator]).max()))
-            elif model.actuator_ctrllimited[actuator] and model.actuator_biastype[actuator] != _AFFINE:
+            elif model.actuator_ctrllimited[actuator] and self._is_motor(actuator):
                 limits.append(gear * float(model.actuator_gainprm[actuator, 0]) * float(np.abs(model.actuator_ctrlrange[actuator]).max()))
         return min(limits, default=0.0)
+
+    def _velocity(self, joint: int) -> float:
+        """Largest speed that a servo of velocity may be told, rad/s or m/s; 0 if the file does not say."""
+        model, actuator = self.model, self.actuators.get(joint)
+        if actuator is None or not model.actuator_ctrllimited[actuator] or model.actuator_biastype[actuator] != _AFFINE:
+            return 0.0
+        _, position, velocity = model.actuator_biasprm[actuator, :3]
+        gear = abs(float(model.actuator_gear[actuator, 0]))
+        return float(np.abs(model.actuator_ctrlrange[actuator]).max()) / gear if position == 0 and velocity < 0 and gear else 0.0
+
+    def _is_servo(self, actuator: int) -> bool:
+        """Whether an actuator drives its joint to a position."""
+        return bool(self.model.actuator_biastype[actuator] == _AFFINE and self.model.actuator_biasprm[actuator, 1] < 0)
+
+    def _is_motor(self, actuator: int) -> bool:
+        """Whether an actuator's force is its command times a constant."""
+        model = self.model
+        return bool(model.actuator_biastype[actuator] == _NONE and model.actuator_gaintype[actuator] == _FIXED)
 
     def _servo(self, joint: int) -> Servo:
         """Rotor inertia, and the gains of a position actuator."""
         model, actuator = self.model, self.actuators.get(joint)
         armature = float(model.dof_armature[model.jnt_dofadr[joint]])
-        if actuator is None or model.actuator_biastype[actuator] != _AFFINE or not model.actuator_biasprm[actuator, 1] < 0:
+        if actuator is None or not self._is_servo(actuator):
             return Servo(armature)
         square = float(model.actuator_gear[actuator, 0]) ** 2
         return Servo(armature, -square * float(model.actuator_biasprm[actuator, 1]), -square * float(model.actuator_biasprm[actuator, 2]))

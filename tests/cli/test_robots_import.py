@@ -87,8 +87,18 @@ def test_a_floating_joint_makes_a_floating_base(read_json, lab, tmp_path):
         (('type="revolute"', 'type="planar"'), "joint 'lift' is 'planar'; known: revolute, continuous, prismatic, fixed, floating"),
         (('type="revolute"', 'type="floating"'), "floating joint 'lift' is not the one between the world and the robot"),
         (('mimic joint="lift"', 'mimic joint="left"'), "joint 'copy' mimics 'left', which is no joint that moves by itself"),
-        (('mass value="1"', 'mass value="one"'), "<mass> value must be a number, got 'one'"),
+        (('mass value="1"', 'mass value="one"'), "link 'arm': value of <mass> must be a finite number, got 'one'"),
         (('<axis xyz="0 1 0"/>', '<axis xyz="0 0 0"/>'), "the axis of joint 'lift' is zero"),
+        (('<axis xyz="0 1 0"/>', '<axis xyz="0, 1, 0"/>'), "joint 'lift': xyz of <axis> must be 3 finite numbers, got '0, 1, 0'"),
+        (
+            ('<axis xyz="0 1 0"/>', '<dynamics damping="-5"/>'),
+            "lab.urdf: joint 'lift': damping of <dynamics> must be a finite number >= 0, got '-5'",
+        ),
+        (('<axis xyz="0 1 0"/>', '<dynamics friction="inf"/>'), "friction of <dynamics> must be a finite number >= 0, got 'inf'"),
+        (('<axis xyz="0 1 0"/>', '<origin xyz="0 nan 0"/>'), "joint 'lift': xyz of <origin> must be 3 finite numbers, got '0 nan 0'"),
+        (('<axis xyz="0 1 0"/>', '<limit effort="a"/>'), "joint 'lift': effort of <limit> must be a number, got 'a'"),
+        (('<axis xyz="0 1 0"/>', "<limit/><limit/>"), "joint 'lift' has 2 <limit>, it takes one"),
+        (("<mass", '<mass value="2"/><mass'), "<inertial> of link 'arm' has 2 <mass>, it takes one"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_sentence_and_nothing_is_written(refuse, lab, tmp_path, change, message):
@@ -130,3 +140,34 @@ def test_what_is_dropped_or_no_limit_is_named(read_json, lab, tmp_path):
     ):
         assert line in told["notes"]
     assert told["engines"] == []
+
+
+def test_what_no_engine_loads_is_refused_and_nothing_stays(refuse, lab, tmp_path, monkeypatch):
+    def broken(name, *_, **__):
+        raise ValueError(f"{name} does not like it")
+
+    monkeypatch.setattr("isthmus_sim.engine_agreement.make_plant", broken)
+    told = refuse("robots", "import", "lab", lab, "--out", tmp_path / "robots")
+    assert "lab.urdf: mujoco cannot load it: mujoco does not like it; pybullet cannot load it: " in " ".join(told.split())
+    assert not (tmp_path / "robots" / "lab").exists()
+
+
+def test_of_two_shapes_in_one_geometry_the_first_one_stays(read_json, lab, tmp_path):
+    lab.write_text(lab.read_text().replace("<mesh", '<sphere radius="1"/><box size="1 1 1"/><mesh', 1))
+    told = read_json("robots", "import", "lab", lab, "--out", tmp_path, "--json")
+    assert "a box of link arm left out: a <geometry> takes one shape, the first one stays" in told["notes"]
+    assert told["engines"] == []
+
+
+def test_numbers_that_look_like_another_unit_are_told(read_json, lab, tmp_path):
+    lab.write_text(lab.read_text().replace('<axis xyz="0 1 0"/>', '<axis xyz="0 1 0"/><limit lower="-170" upper="170"/>'))
+    told = read_json("robots", "import", "lab", lab, "--out", tmp_path, "--json")
+    assert "joint lift: its position limits -170 … 170 rad are many turns; a URDF is in rad, not in degrees" in told["notes"]
+
+
+def test_the_tool_is_a_link_that_a_joint_moves(read_json, lab, tmp_path):
+    mast = [
+        f'<joint name="m{n}" type="fixed"><parent link="{["base", "m0", "m1", "m2"][n]}"/><child link="m{n}"/></joint>' for n in range(4)
+    ]
+    lab.write_text(lab.read_text().replace("</robot>", "".join(mast) + "".join(f'<link name="m{n}"/>' for n in range(4)) + "</robot>"))
+    assert read_json("robots", "import", "lab", lab, "--out", tmp_path, "--json")["tool_frame"] == "jaw"

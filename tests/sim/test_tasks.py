@@ -263,6 +263,25 @@ def test_every_arm_has_a_reach_of_its_own(robot):
     assert (np.array(goals.high) - goals.low).min() >= 0.1
 
 
+def test_goals_of_an_arm_without_a_box_are_held_by_its_motors():
+    """The pendulum's motor lifts its rod by 24°."""
+    task, rod = get_task("reach-pendulum"), load_robot("pendulum")
+    goals = task.start([np.random.default_rng(seed) for seed in range(50)]).inputs["goal"]
+    np.testing.assert_allclose(np.linalg.norm(goals, axis=1), 1.0, atol=1e-6)
+    assert np.abs(np.arctan2(goals[:, 0], -goals[:, 2])).max() <= np.arcsin(rod.joints[0].effort / (9.81 * 0.5)) + 1e-6
+    env = isthmus_sim.make_vec("reach-pendulum", 2)
+    env.reset(seed=0)
+    assert np.isfinite(env.step(np.zeros((2, 1)))[1]).all()
+
+
+def test_goals_without_a_box_are_in_the_contract():
+    task = reach_with(load_robot("ur5e"), "mine", None)
+    goals, told = task.start([np.random.default_rng(seed) for seed in range(50)]).inputs["goal"], task.contract.signal("goal")
+    assert (goals >= told.low).all()
+    assert (goals <= told.high).all()
+    assert np.ptp(goals, axis=0).min() > 0.3
+
+
 def test_reach_of_what_is_no_arm_is_refused():
     with pytest.raises(ValueError, match="robot 'quadruped' is no arm on a fixed base"):
         get_task("reach-quadruped")

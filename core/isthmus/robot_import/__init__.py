@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from isthmus.files import write_whole
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Robot, load_robot
 from isthmus.robot_import.description import is_mjcf, read_description, repair
@@ -70,7 +71,7 @@ def import_urdf(name: str, urdf: Path, out: Path, hints: Hints | None = None) ->
         root.set("name", name)
         ElementTree.indent(root)
         written = folder / f"{name}.urdf"
-        ElementTree.ElementTree(root).write(written, encoding="utf-8", xml_declaration=True)
+        write_whole(written, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
         fill_in = write_profile(folder, hints.source or urdf.name, description, Kinematics(written), hints)
         return ImportedRobot(load_robot(name, [out]), tuple(fill_in), tuple(notes))
     except BaseException:

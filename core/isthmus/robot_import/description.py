@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from isthmus.robot_import.base import guess_base
+from isthmus.robot_import.checks import check_numbers, check_once, check_tree, floats, positive
 from isthmus.robot_import.elements import MOVING, ends, mass_of, number, origin, origin_attributes, turn, vector, vector_text
 from isthmus.robot_import.inertia import repair_inertias
 from isthmus.strict import number_text, suggest
@@ -26,6 +27,7 @@ from isthmus.urdf import unit
 __all__ = ["DescribedJoint", "Description", "is_mjcf", "read_description", "repair"]
 
 DEFAULTS = {"revolute": math.pi, "prismatic": 0.1, "velocity": 1.0, "effort": 10.0}  # rad, m, rad/s or m/s, N·m or N
+DEGREES = 4 * math.pi, 720.0  # rad, between which the limits of a revolute joint look like degrees
 ROUNDED = 1e-3  # an axis that differs by less from its direction was only rounded
 KEPT = {
     "robot": ("link", "joint", "material"),
@@ -64,7 +66,7 @@ class Description:
     Attributes:
         joints: the joints that move, in the order of the file.
         root: name of the root link.
-        tool: the last link of the longest chain: a guess.
+        tool: the last link of the longest chain with a joint that moves: a guess.
         floating: whether the root link floats.
     """
 
@@ -111,24 +113,21 @@ def repair(root: Element, urdf: Path, home: Mapping[str, float], notes: list[str
     Raises:
         ValueError: the links are not one tree, or a joint is of a type that cannot be simulated.
     """
-    _check(root, urdf)
+    check_tree(root, urdf)
+    check_numbers(root, urdf)
     _flush(root)
     _drop(root, notes)
+    check_once(root, urdf)
     _straighten(root, urdf, notes)
     floating = _free_root(root, urdf, notes)
     moving = [joint for joint in root.findall("joint") if joint.get("type") in MOVING]
     described = tuple(_limits(joint, notes) for joint in moving if joint.find("mimic") is None)
     homes = {joint.name: float(np.clip(home.get(joint.name, 0.0), *joint.position)) for joint in described}
-    for joint in moving:
-        if (mimic := joint.find("mimic")) is not None:
-            name, leader = joint.attrib["name"], mimic.get("joint", "")
-            if leader not in homes:
-                raise ValueError(
-                    f"{urdf}: joint {name!r} mimics {leader!r}, which is no joint that moves by itself; {suggest(leader, homes)}"
-                )
-            value = number(mimic, "multiplier", 1.0) * homes[leader] + number(mimic, "offset", 0.0)
-            _fix(joint, value)
-            notes.append(f"joint {name} mimics {leader}: coupled joints are not simulated, it is fixed at {number_text(value)}")
+    for joint in described:
+        if (said := home.get(joint.name, 0.0)) != homes[joint.name] and joint.name in home:
+            low, high = map(number_text, joint.position)
+            notes.append(f"joint {joint.name}: home {said:.6g} is beyond its limits {low} … {high}, it becomes {homes[joint.name]:.6g}")
+    _fix_mimics({joint.attrib["name"]: joint for joint in moving if joint.find("mimic") is not None}, homes, notes)
     if not described:
         raise ValueError(f"{urdf}: no joint moves; a robot has at least one revolute, continuous or prismatic joint")
     _tell_dynamics(root, notes)
@@ -145,27 +144,26 @@ def _parse(file: Path) -> Element:
         raise ValueError(f"{file} is not XML: {error}") from None
 
 
-def _check(root: Element, urdf: Path) -> None:
-    for tag in ("link", "joint"):
-        names = [element.get("name") or "" for element in root.findall(tag)]
-        if bad := [name for name in names if not name or names.count(name) > 1]:
-            raise ValueError(f"{urdf}: every {tag} needs a name of its own, got {bad[0]!r} {'twice' if bad[0] else ''}".rstrip())
-    links = {link.attrib["name"] for link in root.findall("link")}
-    parents: dict[str, str] = {}
-    for joint in root.findall("joint"):
-        name = joint.attrib["name"]
-        if joint.get("type") not in (*MOVING, "fixed", "floating"):
-            raise ValueError(f"{urdf}: joint {name!r} is {joint.get('type')!r}; known: {', '.join((*MOVING, 'fixed', 'floating'))}")
-        for end in ("parent", "child"):
-            element = joint.find(end)
-            if element is None or element.get("link") not in links:
-                raise ValueError(f"{urdf}: the {end} of joint {name!r} is not a link of the file")
-        child = joint.find("child").attrib["link"]  # type: ignore[union-attr] # just checked
-        if child in parents:
-            raise ValueError(f"{urdf}: link {child!r} is the child of two joints, {parents[child]!r} and {name!r}; loops are not supported")
-        parents[child] = name
-    if len(roots := sorted(links - set(parents))) != 1:
-        raise ValueError(f"{urdf}: a robot has exactly one root link, found {', '.join(roots) or 'none'}")
+def _fix_mimics(mimics: Mapping[str, Element], homes: Mapping[str, float], notes: list[str]) -> None:
+    """Fix joints where they are when those that they mimic, which may mimic others, are at home."""
+
+    def value(name: str, followers: tuple[str, ...]) -> float:
+        if name in homes:
+            return homes[name]
+        if name not in mimics or name in followers:
+            circle = f"mimics it in a circle: {', '.join(followers)}"
+            why = circle if name in followers else f"is no joint that moves by itself; {suggest(name, homes)}"
+            raise ValueError(f"joint {followers[-1]!r} mimics {name!r}, which {why}")
+        mimic = mimics[name].find("mimic")
+        assert mimic is not None  # noqa: S101 - the caller's case
+        leader = value(mimic.get("joint", ""), (*followers, name))
+        return number(mimic, "multiplier", 1.0) * leader + number(mimic, "offset", 0.0)
+
+    places = {name: value(name, ()) for name in mimics}
+    for name, place in places.items():
+        leader = mimics[name].find("mimic").get("joint")  # type: ignore[union-attr] # just read
+        _fix(mimics[name], place)
+        notes.append(f"joint {name} mimics {leader}: coupled joints are not simulated, it is fixed at {number_text(place)}")
 
 
 def _tell_dynamics(root: Element, notes: list[str]) -> None:
@@ -198,18 +196,18 @@ def _free_root(root: Element, urdf: Path, notes: list[str]) -> bool:
 
 
 def _ends_of_tree(root: Element) -> tuple[str, str]:
-    """The root link, and the last link of the longest chain; of several the one that is a frame without mass, then the first."""
-    parents = {child: parent for parent, child in map(ends, root.findall("joint"))}
-    depths: dict[str, int] = {}
+    """The root link, and the last link of the longest chain with a joint that moves; of several a frame without mass, then the first."""
+    above = {ends(joint)[1]: joint for joint in root.findall("joint")}
+    depths: dict[str, tuple[bool, int]] = {}
     for link in root.findall("link"):
-        name, depth = link.attrib["name"], 0
-        above = name
-        while above in parents:
-            above, depth = parents[above], depth + 1
-        depths[name] = depth
+        name, moving, depth = link.attrib["name"], False, 0
+        while name in above:
+            moving, depth = moving or above[name].get("type") in MOVING, depth + 1
+            name = ends(above[name])[0]
+        depths[link.attrib["name"]] = moving, depth
     deepest = [link for link in root.findall("link") if depths[link.attrib["name"]] == max(depths.values())]
     tool = next((link for link in deepest if not mass_of(link)), deepest[0])
-    return next(name for name, depth in depths.items() if depth == 0), tool.attrib["name"]
+    return next(name for name, (_, depth) in depths.items() if depth == 0), tool.attrib["name"]
 
 
 def _fix(joint: Element, value: float) -> None:
@@ -245,6 +243,8 @@ def _limits(joint: Element, notes: list[str]) -> DescribedJoint:
         if low or high:
             notes.append(f"joint {name}: its position limits {low:g} … {high:g} are no range, others are assumed")
         low, high = -DEFAULTS[kind], DEFAULTS[kind]
+    if kind == "revolute" and DEGREES[0] < max(-low, high) <= DEGREES[1]:
+        notes.append(f"joint {name}: its position limits {low:g} … {high:g} rad are many turns; a URDF is in rad, not in degrees")
     if kind != "continuous":
         limit.attrib |= {"lower": number_text(low), "upper": number_text(high)}
     values = {}
@@ -289,13 +289,22 @@ def _drop(root: Element, notes: list[str]) -> None:
                 parent.remove(element)
                 dropped[f"<{element.tag}>"] = dropped.get(f"<{element.tag}>", 0) + 1
     notes += [f"{count} {tag} left out: not used" for tag, count in sorted(dropped.items())]
+    for material in root.iter("material"):
+        color = material.find("color")
+        if color is not None and not (len(rgba := floats(color.get("rgba", ""))) == 4 and all(map(math.isfinite, rgba))):
+            material.remove(color)
+            notes.append(f"color {color.get('rgba', '')!r} of material {material.get('name')!r} left out: it must be 4 finite numbers")
     for link in root.findall("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
+            shape.attrib.pop("name", None)  # of a shape nothing knows it by, and MuJoCo complains of one that is there twice
             geometry = shape.find("geometry")
             found = None if geometry is None or not len(geometry) else geometry[0]
+            for other in [] if geometry is None else geometry[1:]:
+                geometry.remove(other)
+                notes.append(f"a {other.tag} of link {link.attrib['name']} left out: a <geometry> takes one shape, the first one stays")
             if found is None or found.tag not in SHAPES:
                 why = "it has no geometry" if found is None else f"<{found.tag}> is not one of {', '.join(SHAPES)}"
-            elif bad := [word for word in SHAPES[found.tag].split() if not _positive(found.get(word, ""), 3 if word == "size" else 1)]:
+            elif bad := [word for word in SHAPES[found.tag].split() if not positive(found.get(word, ""), 3 if word == "size" else 1)]:
                 why = f"{bad[0]} of its {found.tag} must be greater than 0, got {found.get(bad[0], 'nothing')!r}"
             else:
                 continue
@@ -316,12 +325,3 @@ def _is_subnormal(word: str) -> bool:
         return 0 < abs(float(word)) < sys.float_info.min
     except ValueError:
         return False
-
-
-def _positive(text: str, count: int) -> bool:
-    """Whether a text is so many finite numbers > 0."""
-    try:
-        values = [float(word) for word in text.split()]
-    except ValueError:
-        return False
-    return len(values) == count and all(0 < value < math.inf for value in values)

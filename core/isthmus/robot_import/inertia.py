@@ -19,11 +19,7 @@ POINT = 1e-5  # m, of a body whose moments are no more than rounding
 
 
 def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
-    """Give every link an inertia that all engines take as it is; `notes` gains a line per change of a number; a floating root moves.
-
-    Raises:
-        ValueError: a number is not finite.
-    """
+    """Give every link an inertia that all engines take as it is; `notes` gains a line per change of a number; a floating root moves."""
     rigid: dict[str, list[str]] = {}
     for joint in root.findall("joint"):
         if joint.get("type") == "fixed":
@@ -31,7 +27,7 @@ def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
     links = {link.attrib["name"]: link for link in root.findall("link")}
 
     def carried(name: str) -> float:
-        return mass_of(links[name]) + sum(carried(child) for child in rigid.get(name, []))
+        return max(0.0, mass_of(links[name])) + sum(carried(child) for child in rigid.get(name, []))
 
     moved = {ends(joint)[1] for joint in root.findall("joint") if joint.get("type") in MOVING}
     if floating:
@@ -39,20 +35,17 @@ def repair_inertias(root: Element, notes: list[str], *, floating: bool) -> None:
     for name, link in links.items():
         inertial = link.find("inertial")
         if name in moved and carried(name) <= 0:
-            notes.append(f"link {name} moves but has no mass: it gets {TINY_MASS:g} kg")
+            wrong = f"a mass of {mass_of(link):g} kg, which is none" if mass_of(link) < 0 else "no mass"
+            notes.append(f"link {name} moves but has {wrong}: it gets {TINY_MASS:g} kg")
             _set_inertial(link, TINY_MASS, 0.4 * TINY_MASS * TINY_RADIUS**2 * np.eye(3))
         elif inertial is None:
             _set_inertial(link, 0.0, np.zeros((3, 3)))  # or PyBullet would take 1 kg
-        elif not np.isfinite([mass := mass_of(link), *(moments := _inertia(inertial)).flat]).all():
-            raise ValueError(
-                f"mass and inertia of link {name} must be finite numbers, got {mass:g} kg and {vector_text(moments.flat)} kg·m²"
-            )
-        elif mass <= 0:
-            if mass or moments.any():
+        elif (mass := mass_of(link)) <= 0:
+            if mass or _inertia(inertial).any():
                 notes.append(f"link {name} has a mass of {mass:g} kg: it counts as 0, and its inertia is left out")
             _set_inertial(link, 0.0, np.zeros((3, 3)))
         else:
-            principal, axes = np.linalg.eigh(moments)
+            principal, axes = np.linalg.eigh(_inertia(inertial))
             least, ball = max(mass * POINT**2, SMALLEST), 0.4 * mass * RADIUS**2
             if principal[0] < least:
                 notes.append(

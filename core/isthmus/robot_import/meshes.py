@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import os
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from isthmus.files import write_whole
 from isthmus.records import Array
 from isthmus.robot_import.elements import vector, vector_text
+from isthmus.robot_import.mesh_files import FORMATS, MeshFile, read_mesh
 
 __all__ = ["copy_meshes", "why_not_loaded"]
 
-FORMATS = (".obj", ".stl")  # what MuJoCo, PyBullet and RViz all read
 MOST_FACES = 200_000  # that MuJoCo reads of an STL file
 SMALLEST_VOLUME = 1e-14  # m³; MuJoCo takes less for nothing
+PACKAGES = ("package", "model")  # schemes of addresses that begin with the name of a folder
+LARGE = 20.0  # m, of a mesh that is not of a robot
 FLAT = 1e-5  # thickness over length of a mesh that encloses nothing
 
 
@@ -29,38 +32,42 @@ def copy_meshes(root: Element, urdf: Path, folder: Path, notes: list[str]) -> No
         notes: gains a line per file or format that was left out.
     """
     copied: dict[Path, str] = {}
-    told: list[str] = []
-    plain: list[str] = []
+    changed: dict[str, list[str]] = {}
+    guessed: dict[str, int] = {}
     dropped: dict[str, str] = {}
+    large: dict[str, float] = {}
     for link in root.findall("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
             mesh = shape.find("geometry/mesh")
             if mesh is None:
                 continue
             address = mesh.get("filename", "")
-            source = _found(address, urdf)
-            if source is None:
-                dropped[address] = "not found"
-            elif source.suffix.lower() not in FORMATS:
-                dropped[address] = f"{source.suffix} is not read by every engine, only {' and '.join(FORMATS)} are"
-            else:
-                try:
-                    points = _points(source)
-                    _check(points * _scale(mesh))
-                except ValueError as error:
-                    dropped[address] = str(error)
-                else:
-                    if source not in copied:
-                        copied[source] = _copy(source, points, folder, list(copied.values()), told, plain)
-                    mesh.set("filename", copied[source])
-                    continue
-            link.remove(shape)
-    notes += told
-    if plain:
-        notes.append(
-            f"materials and textures of {len(plain)} OBJ meshes left out, colours come from the URDF: {', '.join(dict.fromkeys(plain))}"
-        )
+            try:
+                source, guess = _found(address, urdf)
+                found = read_mesh(source)
+                size = _check(found.points * _scale(mesh))
+            except ValueError as error:
+                dropped[address] = str(error)
+                link.remove(shape)
+                continue
+            if size > LARGE:
+                large[source.name] = size
+            if source not in copied:
+                copied[source] = _copy(source, found, folder, list(copied.values()))
+                for what, is_so in (("ascii", found.ascii), ("textured", found.textured), ("unlit", found.unlit)):
+                    changed.setdefault(what, []).extend([source.name] if is_so else [])
+                guessed |= {guess: guessed.get(guess, 0) + 1} if guess else {}
+            mesh.set("filename", copied[source])
+    notes += [f"mesh {name} was ASCII and is written as binary STL: engines read no other" for name in changed.get("ascii", [])]
+    for what, told in (
+        ("textured", "materials and textures of {} OBJ meshes left out, colours come from the URDF: {}"),
+        ("unlit", "normals of {} OBJ meshes left out, as some corners of faces name none or one that is not there: {}"),
+    ):
+        if names := changed.get(what):
+            notes.append(told.format(len(names), ", ".join(dict.fromkeys(names))))
+    notes += [f"{count} meshes taken from {guess}" for guess, count in guessed.items()]
     notes += [f"mesh {address or '(no file name)'} left out: {reason}" for address, reason in dropped.items()]
+    notes += [f'mesh {name} is {size:.3g} m large; give scale="0.001 0.001 0.001" if it is in millimetres' for name, size in large.items()]
     if copied:
         notes.append(f"{len(copied)} meshes copied to meshes/")
     # MuJoCo strips folders from mesh names of a URDF and drops shapes for the eye unless it is told otherwise; the others ignore this element.
@@ -78,16 +85,17 @@ def why_not_loaded(file: Path, scale: Array) -> str:
     """
     if file.suffix.lower() not in FORMATS or not file.is_file():
         return "it is not there, or in another format"
-    if file.suffix.lower() == ".stl" and not _is_binary(file.read_bytes()):
-        return "it is an ASCII STL file"
     try:
-        _check(_points(file) * scale)
+        found = read_mesh(file)
+        _check(found.points * scale)
     except ValueError as error:
         return str(error)
-    return ""
+    if found.ascii:
+        return "it is an ASCII STL file"
+    return "some corners of its faces name no normal" if found.unlit else ""
 
 
-def _copy(source: Path, points: Array, folder: Path, taken: list[str], told: list[str], plain: list[str]) -> str:
+def _copy(source: Path, found: MeshFile, folder: Path, taken: list[str]) -> str:
     """Path in the profile; file names differ, as MuJoCo names a mesh by its file name alone, whatever folder and ending it has."""
     stems = {Path(name).stem for name in taken}
     stem = source.stem
@@ -97,53 +105,8 @@ def _copy(source: Path, points: Array, folder: Path, taken: list[str], told: lis
     while stem in stems:
         stem, number = f"{source.parent.name}_{source.stem}_{number}", number + 1
     target = folder / "meshes" / f"{stem}{source.suffix.lower()}"
-    target.parent.mkdir(exist_ok=True)
-    if target.suffix == ".obj":
-        target.write_text(_one_object(source.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
-        if re.search(r"^(mtllib|usemtl|vt)\b", source.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
-            plain.append(source.name)
-    else:
-        target.write_bytes(_binary_stl(points))
-        if not _is_binary(source.read_bytes()):
-            told.append(f"mesh {source.name} was ASCII and is written as binary STL: engines read no other")
+    write_whole(target, found.content)
     return f"meshes/{target.name}"
-
-
-def _points(file: Path) -> Array:
-    """Corners of the triangles of an STL file, `[F, 3, 3]`, or the vertices of an OBJ file that faces use, `[V, 3]`; m.
-
-    Raises:
-        ValueError: the file holds no such thing; the message says what is wrong, without its name.
-    """
-    data = file.read_bytes()
-    try:
-        if file.suffix.lower() == ".obj":
-            return _obj_points(data.decode("utf-8", errors="replace"))
-        if _is_binary(data):
-            records = np.frombuffer(data, dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("kind", "<u2")], offset=84)
-            return np.asarray(records["corners"], dtype=np.float64)
-        found = re.findall(rb"^\s*vertex\s+(\S+)\s+(\S+)\s+(\S+)", data, re.MULTILINE | re.IGNORECASE)
-        return np.array([[float(word) for word in corner] for corner in found[: len(found) // 3 * 3]]).reshape(-1, 3, 3)
-    except (ValueError, IndexError):
-        raise ValueError(f"it is no {file.suffix.lower()[1:].upper()} file that can be read") from None
-
-
-def _is_binary(data: bytes) -> bool:
-    """Whether the data are as long as a binary STL file of as many triangles as they say."""
-    return len(data) >= 84 and len(data) == 84 + 50 * int.from_bytes(data[80:84], "little")
-
-
-def _obj_points(text: str) -> Array:
-    vertices, used = [], set()
-    for line in text.splitlines():
-        kind, *words = line.split() or [""]
-        if kind == "v":
-            vertices.append([float(word) for word in words[:3]])
-        elif kind == "f":
-            for word in words:
-                number = int(word.split("/")[0])
-                used.add(number - 1 if number > 0 else len(vertices) + number)
-    return np.array([vertices[index] for index in sorted(used)]).reshape(-1, 3)
 
 
 def _scale(mesh: Element) -> Array:
@@ -158,17 +121,13 @@ def _scale(mesh: Element) -> Array:
     return scale
 
 
-def _check(points: Array) -> None:
-    """Refuse what MuJoCo does not load.
+def _check(points: Array) -> float:
+    """Longest side, m; refuses what MuJoCo does not load.
 
     Raises:
         ValueError: the message says why.
     """
     corners = points.reshape(-1, 3)
-    if not len(corners):
-        raise ValueError("it is empty")
-    if not np.isfinite(corners).all():
-        raise ValueError("a corner is not finite")
     if points.ndim == 3 and len(points) > MOST_FACES:
         raise ValueError(f"it has {len(points)} triangles, MuJoCo reads {MOST_FACES} of an STL file; simplify it")
     centered = corners - corners.mean(axis=0)
@@ -181,6 +140,7 @@ def _check(points: Array) -> None:
     size = np.ptp(corners, axis=0)
     if (points.ndim == 3 and abs(_volume(points)) < SMALLEST_VOLUME) or float(size.prod()) < SMALLEST_VOLUME:
         raise ValueError(f"it encloses no volume that counts; it is {' × '.join(f'{value:.2g}' for value in size)} m large")
+    return float(size.max())
 
 
 def _volume(triangles: Array) -> float:
@@ -189,38 +149,33 @@ def _volume(triangles: Array) -> float:
     return float((centered[:, 0] * np.cross(centered[:, 1], centered[:, 2])).sum() / 6)
 
 
-def _binary_stl(triangles: Array) -> bytes:
-    records = np.zeros(len(triangles), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("kind", "<u2")])
-    records["corners"] = triangles
-    across = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    length = np.sqrt((across**2).sum(axis=1, keepdims=True))
-    records["normal"] = np.divide(across, length, out=np.zeros_like(across), where=length > 0)
-    return bytes(80) + len(triangles).to_bytes(4, "little") + records.tobytes()
+def _found(address: str, urdf: Path) -> tuple[Path, str]:
+    """The file that a mesh's address means; where it was found in another place than the address says, that place, and why.
 
+    A path is looked for in every folder from that of the URDF upwards, package://PACKAGE/PATH with and without the package's name.
 
-def _one_object(obj: str) -> str:
-    """An OBJ file as one object without textures: of several objects MuJoCo 3.17 reads only some. Colours come from the URDF."""
-    lines = []
-    for line in obj.splitlines():
-        kind, *words = line.split() or [""]
-        if kind == "f":
-            corners = [word.split("/") for word in words]
-            lines.append("f " + " ".join(c[0] if len(c) < 3 or not c[2] else f"{c[0]}//{c[2]}" for c in corners))
-        elif kind in ("v", "vn"):
-            lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
-def _found(address: str, urdf: Path) -> Path | None:
-    """The file that a mesh's address means: package://PACKAGE/PATH is looked for with and without the package's name in every folder above."""
+    Raises:
+        ValueError: there is no such file, or an address of another kind.
+    """
     scheme, separator, path = address.partition("://")
     if not separator:
         scheme, path = "", address
-    if not path:
-        return None
-    if scheme == "file":
-        candidates = [Path(path)]
-    else:
-        paths = [path] if not scheme else [path, path.partition("/")[2]]
-        candidates = [above / name for above in urdf.resolve().parents for name in paths if name]
-    return next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
+    if scheme not in ("", *PACKAGES, "file"):
+        known = ", ".join(f"{word}://" for word in ("file", *PACKAGES))
+        raise ValueError(f"{scheme}:// is not fetched; save the file beside the URDF and give its path, alone or behind {known}")
+    above = urdf.resolve().parents
+    said = [folder / path for folder in above] if scheme in PACKAGES else [above[0] / path]
+    package, _, inside = path.partition("/")
+    others = [folder / (inside if scheme in PACKAGES else path) for folder in above] if path and scheme != "file" else []
+    source = next((candidate.resolve() for candidate in [*said, *others] if path and candidate.is_file()), None)
+    if source is None:
+        raise ValueError("not found")
+    if source.suffix.lower() not in FORMATS:
+        raise ValueError(f"{source.suffix} is not read by every engine, only {' and '.join(FORMATS)} are")
+    if source in [candidate.resolve() for candidate in said]:
+        return source, ""
+    place = os.path.relpath(source.parent, above[0])
+    missing = f"{os.path.dirname(path) or '.'} beside it has none"
+    if scheme:
+        missing = f"no folder above it is called {package}, as {scheme}://{package} says"
+    return source, f"{place}, as seen from the URDF: {missing}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isthmus.files import write_whole
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Servo, Thresholds
 from isthmus.robot_import.description import DescribedJoint, Description
@@ -78,7 +79,7 @@ def write_profile(folder: Path, source: str, description: Description, kinematic
         "#   transports: {trajectory: joint_trajectory_controller/joint_trajectory}",
         "#   transport: trajectory # ends at rest if everything upstream dies; a forward controller keeps its last command",
     ]
-    (folder / "robot.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(folder / "robot.yaml", "\n".join(lines) + "\n")
     return _fill_in(description, joints, hints, tool)
 
 

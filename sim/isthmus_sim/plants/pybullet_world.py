@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pybullet
 
+from isthmus.files import write_whole
 from isthmus.robot import Robot
 from isthmus_sim.plants.base import sliding
 from isthmus_sim.plants.pybullet_shapes import collision_shape, visual_shape
@@ -60,7 +61,7 @@ class World:
         self._names = {body.name for body in scene.bodies}
         self._folder = tempfile.TemporaryDirectory(prefix="isthmus-")
         self._urdf = Path(self._folder.name) / "robot.urdf"
-        self._urdf.write_text(robot_urdf(robot, scene), encoding="utf-8")
+        write_whole(self._urdf, robot_urdf(robot, scene))
         self._fresh: dict[int, tuple[dict[str, float], int]] = {}  # client → what its world was made with, and its saved state
         self.robot = -1
         self.joints: dict[str, int] = {}

@@ -18,8 +18,9 @@ from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
 from isthmus.signals import Signal
 from isthmus_sim.task import EpisodeStart, Task, Term, Transition, shared
+from isthmus_sim.tasks.tool_places import reaches, tool_places, unmoved
 
-__all__ = ["first_mode", "goal_box", "reach", "reach_effort", "reach_of", "reach_position", "reach_wide", "reach_with"]
+__all__ = ["first_mode", "reach", "reach_effort", "reach_of", "reach_position", "reach_wide", "reach_with"]
 
 SPEED = 1.5  # rad/s or m/s at most
 PERTURBATION = 0.2  # rad or m, of each joint of the home pose
@@ -31,7 +32,8 @@ MODES = ("velocity", "position", "effort")
 AXES = ("x", "y", "z")
 TRAVEL = 1.2  # rad or m, of position commands around the home pose; goals need up to 1.05
 BOX = 0.15  # half a side of the box of goals of another arm, as a share of its length
-SMALLEST = 0.02  # m
+SMALLEST = 2 * TOLERANCE  # m, half of such a box; in a smaller one an arm that does nothing is near most goals
+MARGIN = 0.005  # m, by which the bounds of goals exceed them
 
 Draw = Callable[[np.random.Generator], Array]
 
@@ -72,13 +74,16 @@ def reach_wide() -> Task:
 
 
 def reach_of(robot: Robot, name: str) -> Task:
-    """As `reach`, for any arm: goals in `goal_box`, in the first of its command modes that is position or velocity.
+    """As `reach`, for any arm: goals in the largest box around its tool that it reaches, or, where there is none, where its tool can be.
+
+    An arm with few joints, or with a stretched home pose, reaches no box: its goals are where its tool is in poses around home.
+    Commands are velocities if the arm takes them.
 
     Raises:
         ValueError: see `reach_with`.
     """
-    half, reachable = goal_box(robot)
-    return reach_with(robot, name, (half,) * 3, mode=first_mode(robot), reachable=reachable)
+    half, reachable = _goal_box(robot)
+    return reach_with(robot, name, None if half is None else (half,) * 3, mode=first_mode(robot), reachable=reachable)
 
 
 def first_mode(robot: Robot) -> str:
@@ -86,41 +91,41 @@ def first_mode(robot: Robot) -> str:
     return "velocity" if "velocity" in robot.command_modes else robot.command_modes[0]
 
 
-def goal_box(robot: Robot) -> tuple[float, float]:
-    """Half a side of the largest box of goals that an arm may reach, and the bound of its tool's coordinates, m.
+def _goal_box(robot: Robot) -> tuple[float | None, float]:
+    """Half a side of the largest box of goals that an arm reaches, None if there is none, and the bound of its tool's coordinates, m.
 
     Raises:
-        ValueError: there is none, or the robot is no such arm.
+        ValueError: the robot is no such arm.
     """
     _check_arm(robot)
-    _, length = _reach(robot)
+    shoulder, length = _reach(robot)
+    half, center = BOX * length, _home_tool(robot)
     reachable = float(np.ceil(25 * length) / 10)  # the base may stand below the first joint
-    half, center = max(BOX * length, SMALLEST), _home_tool(robot)
-    while True:
-        try:
-            _check_box(robot, center - half, center + half, reachable)
-            return float(np.floor(1000 * half) / 1000), reachable
-        except ValueError:
-            if half <= SMALLEST:
-                raise
-            half = max(half / 2, SMALLEST)
+    grid = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3), axis=-1).reshape(-1, 3)
+    while half >= SMALLEST:
+        side = float(np.floor(1000 * half) / 1000)
+        if not _box_problem(robot, center - side, center + side, reachable) and reaches(robot, center + side * grid):
+            return side, reachable
+        half /= 2
+    return None, float(np.ceil(10 * (np.abs(shoulder).max() + length)) / 10)
 
 
 def reach_with(
     robot: Robot,
     name: str,
-    half_box: Sequence[float] = HALF_BOX,
+    half_box: Sequence[float] | None = HALF_BOX,
     *,
     mode: str = "velocity",
     reachable: float = REACHABLE,
     description: str = "",
 ) -> Task:
-    """As `reach`, for any arm on a fixed base: goals in a box around the tool's home position.
+    """As `reach`, for any arm on a fixed base: goals in a box around the tool's home position, or where the tool can be.
 
     Args:
         robot: the arm; its home pose must let every joint turn a little to both sides.
         name: of the task.
         half_box: half the length of the box's sides along x, y, z of the base frame, m; the arm must reach all of it, but only its length is checked.
+            None for goals at places of the tool in poses around home, each of which is reachable.
         mode: of the commands: velocity, position or effort.
         reachable: bound of the tool's coordinates in the base frame, m.
         description: one line.
@@ -131,43 +136,64 @@ def reach_with(
     _check_arm(robot)
     if mode not in (known := [mode for mode in robot.command_modes if mode in MODES]):
         raise ValueError(f"mode of robot {robot.name!r} must be one of {', '.join(known)}, got {mode!r}")
+    description = description or f"bring the tool of {robot.name} to a goal near its home position"
+    if half_box is None:
+        return _reach_places(robot, name, description, mode, reachable)
     sides = np.array(half_box, dtype=np.float64)
     if sides.shape != (3,) or not (sides > 0).all():
         raise ValueError(f"half_box must be three lengths > 0 m, got {half_box}")
     center = _home_tool(robot)
     # Rounded to a tenth of a millimetre: a contract must not hang on the last bits of the kinematics.
     low, high = np.round(center - sides, 4), np.round(center + sides, 4)
-    _check_box(robot, low, high, reachable)
+    if problem := _box_problem(robot, low, high, reachable):
+        raise ValueError(problem)
 
     def goal(generator: np.random.Generator) -> Array:
         return generator.uniform(low, high)
 
-    description = description or f"bring the tool of {robot.name} to a goal near its home position"
     return _task(name, description, robot, low, high, goal, smoothness=0.05, mode=mode, reachable=reachable)
+
+
+def _reach_places(robot: Robot, name: str, description: str, mode: str, reachable: float) -> Task:
+    places = tool_places(robot, _speed(robot))
+    low, high = np.round(places.min(axis=0) - MARGIN, 3), np.round(places.max(axis=0) + MARGIN, 3)
+    tolerance = float(min(TOLERANCE, np.round(0.1 * np.linalg.norm(np.ptp(places, axis=0)), 4)))
+
+    def goal(generator: np.random.Generator) -> Array:
+        return places[generator.integers(len(places))]
+
+    return _task(name, description, robot, low, high, goal, smoothness=0.05, mode=mode, reachable=reachable, tolerance=tolerance)
 
 
 def _check_arm(robot: Robot) -> None:
     if robot.base.kind != "fixed":
-        raise ValueError(f"robot {robot.name!r} is no arm on a fixed base")
+        raise ValueError(
+            f"robot {robot.name!r} is no arm on a fixed base, its base is {robot.base.kind}, and there is no reach for it; "
+            "a task of its own is written as in docs/how-to/add-a-task.md"
+        )
 
 
-def _check_box(robot: Robot, low: Array, high: Array, reachable: float) -> None:
-    """Refuse goals that are certainly too far away."""
+def _box_problem(robot: Robot, low: Array, high: Array, reachable: float) -> str:
+    """Why goals are certainly too far away, "" if they may not be."""
     box = f"goals from {low.tolist()} to {high.tolist()} m around the tool's home position"
     if (furthest := np.abs([low, high]).max()) > reachable:
-        raise ValueError(f"{box}: {furthest:g} m is beyond reachable = {reachable:g} m")
+        return f"{box}: {furthest:g} m is beyond reachable = {reachable:g} m"
     shoulder, length = _reach(robot)
     corner = np.where(np.abs(low - shoulder) > np.abs(high - shoulder), low, high)
     if (distance := np.linalg.norm(corner - shoulder)) > length:
-        raise ValueError(
+        return (
             f"{box}: a corner is {distance:.3f} m from the first joint, but robot {robot.name!r} reaches {length:.3f} m at most; "
-            f"give a smaller half_box, or the robot a home pose with a bent arm"
+            "give a smaller half_box, or None for goals where the tool can be, or the robot a home pose with a bent arm"
         )
+    return ""
 
 
 def _reach(robot: Robot) -> tuple[Array, float]:
     """Where the first joint is, `[3]`, m, and how far from there the tool can never be, m."""
-    shoulder, length = Kinematics(robot.urdf_path).reach(robot.tool_frame)
+    try:
+        shoulder, length = Kinematics(robot.urdf_path).reach(robot.tool_frame)
+    except ValueError:
+        raise unmoved(robot) from None
     travel = [max(map(abs, joint.position)) for joint in robot.joints if joint.type == "prismatic"]
     return shoulder, length + sum(way for way in travel if np.isfinite(way))
 
@@ -183,6 +209,7 @@ def _task(
     smoothness: float,
     mode: str = "velocity",
     reachable: float = REACHABLE,
+    tolerance: float = TOLERANCE,
 ) -> Task:
     joints = robot.joint_names
     own = robot.limits()
@@ -243,8 +270,8 @@ def _task(
             Term("effort", -0.02, "1", effort),
             Term("smoothness", -smoothness, "1", roughness),
         ),
-        reached=lambda step: distance(step) < TOLERANCE,
-        success=f"tool within {TOLERANCE} m of the goal",
+        reached=lambda step: distance(step) < tolerance,
+        success=f"tool within {tolerance} m of the goal",
         success_steps=seconds // 2,
         plants=("mujoco",) if mode == "effort" else ("mujoco", "pybullet"),
         look_at=(0.0, -0.2 * size, 0.4 * size),
