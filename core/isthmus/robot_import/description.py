@@ -298,10 +298,12 @@ def _drop(root: Element, notes: list[str]) -> None:
         for shape in [*link.findall("visual"), *link.findall("collision")]:
             shape.attrib.pop("name", None)  # of a shape nothing knows it by, and MuJoCo complains of one that is there twice
             geometry = shape.find("geometry")
-            found = None if geometry is None or not len(geometry) else geometry[0]
-            for other in [] if geometry is None else geometry[1:]:
-                geometry.remove(other)
-                notes.append(f"a {other.tag} of link {link.attrib['name']} left out: a <geometry> takes one shape, the first one stays")
+            found = None
+            if geometry is not None and len(geometry):
+                found, *others = geometry
+                for other in others:
+                    geometry.remove(other)
+                    notes.append(f"a {other.tag} of link {link.attrib['name']} left out: a <geometry> takes one shape, the first one stays")
             if found is None or found.tag not in SHAPES:
                 why = "it has no geometry" if found is None else f"<{found.tag}> is not one of {', '.join(SHAPES)}"
             elif bad := [word for word in SHAPES[found.tag].split() if not positive(found.get(word, ""), 3 if word == "size" else 1)]:
