@@ -21,7 +21,7 @@ from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.rollouts import Rollouts, Starts
 from isthmus_sim.identification.windows import Windows
 
-__all__ = ["Fit", "FitOptions", "audit", "fit", "loss_scale", "soft_l1"]
+__all__ = ["Fit", "FitOptions", "audit", "fit"]
 
 _INSIDE = 0.02  # of the range: how far inside its bounds a search begins
 _FEW = 12  # windows of the first, coarse search
@@ -53,11 +53,13 @@ class Fit:
     Attributes:
         values: best parameters, `[p]`.
         cost: robust, of the best.
-        minima: every distinct end of a search whose cost is near the best one, `[m, p]`; the first is the best.
+        minima: every distinct end of a search whose cost is near the best one (of objects: every set that is as likely), `[m, p]`; the first is the
+            best.
         costs: of these, `[m]`.
         ends: of all searches, `[s, p]`.
         starts: initial states of the windows at the best.
         finished: False after Ctrl-C: the best so far.
+        trust: by which the squares of each window count, `[W]`; None where they count alike.
     """
 
     values: Array
@@ -67,6 +69,7 @@ class Fit:
     ends: Array
     starts: Starts
     finished: bool
+    trust: Array | None = None
 
 
 def fit(
@@ -149,6 +152,9 @@ def _search(rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, 
     problem = rollouts.problem
     base, from_starts = start_slopes(rollouts, windows, problem.values_of(begin), starts)
     bases = start_bases(from_starts)
+    usual = 1.4826 * float(
+        np.median(np.abs(projected(base, bases)))
+    )  # what a wrong model leaves everywhere is not what a bad sample leaves
     _, weights = prior_terms(problem, begin)
     informed = weights > 0
     best = (begin, np.inf)
@@ -175,7 +181,7 @@ def _search(rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, 
             np.clip(begin, _INSIDE / 2, 1 - _INSIDE / 2),
             residual,
             bounds=[np.zeros(len(begin)), np.ones(len(begin))],
-            norm=_SoftL1(loss_scale(projected(base, bases))),
+            norm=_SoftL1(_LOSS * max(usual, 1.0)),
             jacobian=jacobian,
             xtol=1e-5,
             gtol=1e-3,
@@ -193,24 +199,14 @@ class _StoppedError(Exception):
     """The user wants no more."""
 
 
-def loss_scale(residual: Array) -> float:
-    """Where `soft_l1` becomes linear: what a wrong model leaves everywhere is not what a bad sample leaves."""
-    return _LOSS * max(1.4826 * float(np.median(np.abs(residual))), 1.0)
-
-
-def soft_l1(residual: Array, scale: float) -> Array:
-    """c² (√(1 + (r / c)²) − 1): quadratic near 0, linear beyond c."""
-    return np.asarray(scale**2 * (np.sqrt(1 + (residual / scale) ** 2) - 1))
-
-
 class _SoftL1(minimize.Norm):
-    """The sum of `soft_l1`."""
+    """Σ c² (√(1 + (r / c)²) − 1): quadratic near 0, linear beyond c."""
 
     def __init__(self, scale: float) -> None:
         self._scale = scale
 
     def value(self, r: Array) -> float:
-        return float(soft_l1(r, self._scale).sum())
+        return float((self._scale**2 * (np.sqrt(1 + (r / self._scale) ** 2) - 1)).sum())
 
     def grad_hess(self, r: Array, proj: Array) -> tuple[Array, Array]:
         weight = 1 / np.sqrt(1 + (r / self._scale) ** 2)

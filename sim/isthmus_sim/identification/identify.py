@@ -160,14 +160,14 @@ def identify(
     rollouts = Rollouts(mine, threads=threads)
     audit(rollouts, windows)
     inverse = inverse_dynamics(mine)
-    if first is None and inverse is not None:
+    if inverse is not None and first is None:
         first = inverse.values
-    elif first is None and objects:
-        first = evolve(rollouts, windows, options.seed, progress, stop)
-    found = fit(rollouts, windows, options, first=first, progress=progress, stop=stop)
+    found = (evolve if problem.objects_alone else fit)(rollouts, windows, options, first=first, progress=progress, stop=stop)
     linear = linearise(rollouts, windows, found.values, found.starts)
-    finer = project(linear, Rollouts(mine, finer=2.0, threads=threads).residual(windows, found.values[None], found.starts)[0])
-    known = estimates(mine, found, linear, finer, options.seed)
+    trusted = windows.trusted(found.trust)
+    judged = linear if found.trust is None else linearise(rollouts, trusted, found.values, found.starts)
+    finer = project(judged, Rollouts(mine, finer=2.0, threads=threads).residual(trusted, found.values[None], found.starts)[0])
+    known = estimates(mine, found, judged, finer, options.seed)
     theirs = Rollouts(replace(problem, logs=tuple(tested)), threads=threads)
     prediction = held_out(theirs, found.values, noise["position"], objects)
     bounded = [

@@ -14,7 +14,7 @@ from isthmus_sim.identification.poses import moved, pose_start
 __all__ = ["Windows", "cut_windows", "moving", "signal_noise", "smoothed_start"]
 
 _AROUND = 6  # samples on each side from which a start is told, at most
-_LONG = 0.1  # s: as far as these reach, but for 2 samples
+_LONG = 0.06  # s: as far as these reach, but for one sample
 _FLOOR = {"position": 1e-4, "velocity": 1e-3, "effort": 5e-3}  # of the standard deviation of a signal: smallest noise that is believed
 
 
@@ -59,6 +59,10 @@ class Windows:
         """Some of them."""
         names = ("log", "first", "begin", "position", "velocity", "moments", "measured", "weight", "pose", "twist", "poses")
         return replace(self, **{name: getattr(self, name)[index] for name in names})
+
+    def trusted(self, trust: Array | None) -> Windows:
+        """With the squares of each counting by a factor, `[W]`."""
+        return self if trust is None else replace(self, weight=self.weight * np.sqrt(trust)[:, None, None])
 
 
 def signal_noise(logs: Sequence[Log], found: Sequence[Quality], kind: str) -> Array:
@@ -150,7 +154,7 @@ def moving(windows: Windows, logs: Sequence[Log], objects: Mapping[str, Array]) 
 
 def smoothed_start(log: Log, sample: int, noise: Mapping[str, Array]) -> tuple[Array, Array]:
     """Position and velocity of all joints at a sample, from a cubic through its neighbours; measured velocities count by their noise."""
-    around = min(max(round(_LONG / log.period), 2), _AROUND)
+    around = min(max(round(_LONG / log.period), 1), _AROUND)
     low, high = max(sample - around, 0), min(sample + around + 1, len(log.time))
     since = (log.time[low:high] - log.time[sample]) / max(log.period, 1e-9)
     order = np.arange(min(4, high - low))
