@@ -29,7 +29,7 @@ def model_text(values):
 
 
 def strikes(path, values=TRUTH, *, way=0.3, count=2, noise=5e-4, seed=0):
-    """Write a CSV at 50 Hz: the slider goes to and fro by `way`, faster each time; poses have noise (m; rad twice as much), and every ninth is lost."""
+    """Write a CSV at 50 Hz: the slider goes to and fro by `way`, further each time; poses have noise (m; twice in rad), and every ninth is lost."""
     generator = np.random.default_rng(seed)
     model = mujoco.MjModel.from_xml_string(model_text(values))
     data = mujoco.MjData(model)

@@ -4,9 +4,9 @@ Hansen, "The CMA Evolution Strategy: A Tutorial" (2016), by the package `cma`. E
 as in `fit`. What a model of contacts misses spoils whole windows, not samples, so a window whose χ² is far above its degrees of freedom counts by the
 logarithm: a puck that slides alone is believed more than one that is struck.
 
-Every set that was tried and is as likely as the best is kept: this region, and no curvature of a rough loss, says how sure the answer is. As likely is
-what is less than 2 above the least loss (95 %) after twice the roughness, which is how far losses are from a paraboloid around the best; and as likely
-is where another start ended with a loss that is up to a fifth higher.
+Every set that was tried and is as likely as the best is kept: this region, and no curvature of a rough loss, says how sure the answer is. As likely
+is what is less than 2 above the least loss (95 %) after twice the roughness, which is how far losses are from a paraboloid around the best; and
+where another start ended with a loss that is up to a fifth higher.
 """
 
 from __future__ import annotations

@@ -134,7 +134,10 @@ def held_out(rollouts: Rollouts, values: Array, noise: Array, objects: Mapping[s
     noise = np.concatenate([noise, *seen.values()])
     sizes = np.concatenate([np.abs(errors[..., :joints]), _lengths(errors[..., joints:])], axis=3)
     measured = np.concatenate([windows.measured[0], _lengths(_way(windows.poses[0]))], axis=1)
-    shown = [np.concatenate([windows.measured[0] + error[..., :joints], _lengths(_way(windows.poses[0]) + error[..., joints:])], axis=1) for error in errors[:, 0]]
+    shown = [
+        np.concatenate([windows.measured[0] + error[..., :joints], _lengths(_way(windows.poses[0]) + error[..., joints:])], axis=1)
+        for error in errors[:, 0]
+    ]
     told = slice(joints if problem.objects_alone else 0, None)
     names, noise, sizes = names[told], noise[told], sizes[..., told]
     table = np.array([[np.sqrt((size[windows.moments <= horizon + 1e-6] ** 2).mean(0)) for size in sizes] for horizon in horizons])

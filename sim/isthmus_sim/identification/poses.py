@@ -137,4 +137,6 @@ def _product(one: Array, other: Array) -> Array:
     """Hamilton product of quaternions qx, qy, qz, qw."""
     left, right = np.moveaxis(one, -1, 0), np.moveaxis(other, -1, 0)
     (a, b, c, w), (d, e, f, v) = left, right
-    return np.stack([w * d + v * a + b * f - c * e, w * e + v * b + c * d - a * f, w * f + v * c + a * e - b * d, w * v - a * d - b * e - c * f], -1)
+    return np.stack(
+        [w * d + v * a + b * f - c * e, w * e + v * b + c * d - a * f, w * f + v * c + a * e - b * d, w * v - a * d - b * e - c * f], -1
+    )

@@ -110,7 +110,7 @@ class Problem:
 
     @property
     def objects_alone(self) -> bool:
-        """Whether all that is unknown is of recorded objects, which then are all that a simulation is compared with: no fault of the robot's counts."""
+        """Whether all that is unknown is of recorded objects; then these alone are compared, so that no fault of the robot's model counts."""
         return all(name.rpartition(".")[0] in self.mechanism.objects for name in self.names)
 
     @property
@@ -261,7 +261,7 @@ def _command_period(log: Log) -> float:
 
 
 def _usual(mechanism: Mechanism) -> tuple[Unknown, ...]:
-    """Where no file says what is unknown: what the task is about, or else friction, rotor inertia and delay, which the data sheet of no robot tells."""
+    """Where no file says what is unknown: what the task is about, or friction, rotor inertia and delay, which the data sheet of no robot tells."""
     about = [row for row in mechanism.target.identifiable if row.name.rpartition(".")[0] in mechanism.objects]
     if about:
         return tuple(Unknown(row.name, row.low, row.high) for row in about)

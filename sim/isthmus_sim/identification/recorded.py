@@ -1,8 +1,8 @@
 """The problem of a task and recordings of its own episodes: what a loop that explores, identifies and acts begins with.
 
-    problem = recorded_problem("slide", [trace], ["puck.friction"])
-    found = identify(problem, FitOptions(starts=1))
-    found.known.verdicts, found.objections, found.calibration()
+problem = recorded_problem("slide", [trace], ["puck.friction"])
+found = identify(problem, FitOptions(starts=1))
+found.known.verdicts, found.objections, found.calibration()
 """
 
 from __future__ import annotations

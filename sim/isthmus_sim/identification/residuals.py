@@ -234,4 +234,3 @@ def _explained_apart(residual: Array, columns: Array) -> float:
 
 def _projected(columns: Array, bases: Sequence[Array]) -> list[Array]:
     return [np.stack([row - basis @ (basis.T @ row) for row, basis in zip(column, bases, strict=True)]) for column in columns]
-
