@@ -12,6 +12,7 @@ from pushed_logs import BOUNDS, NOMINAL, PARAMETERS, TRUTH, model_text, strikes
 
 from isthmus import messages
 from isthmus.robot import load_robot
+from isthmus_cli.identify.page import page
 from isthmus_cli.main import main
 from isthmus_sim.identification.bags import read_bag
 from isthmus_sim.identification.fit import FitOptions
@@ -45,6 +46,7 @@ def test_a_strike_tells_friction_and_centre_of_mass(tmp_path):
     assert 0.4 < found.linear.chi2 < 2
     assert found.prediction.joints == ("puck", "puck, rotation")
     assert (found.prediction.fitted[:, 0] < 0.7 * found.prediction.nominal[:, 0]).all()
+    assert "puck, rotation" in page(found, written=True)
 
 
 def test_a_recording_without_contact_is_refused_and_nothing_is_written(tmp_path, capsys):

@@ -18,7 +18,7 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus_sim.identification.fit import Fit, FitOptions
-from isthmus_sim.identification.linear import projected, refine_starts, start_bases, start_slopes
+from isthmus_sim.identification.linear import prior_terms, projected, refine_starts, start_bases, start_slopes
 from isthmus_sim.identification.rollouts import Rollouts, Starts
 from isthmus_sim.identification.windows import Windows
 
@@ -98,12 +98,9 @@ class _Loss:
         squares, freedom = self._squares(shares), self._freedom
         far = np.maximum(squares / (_BELIEVED * freedom), 1.0)
         each = np.where(far > 1, freedom * _BELIEVED / 2 * (1 + np.log(far)), squares / 2)
-        problem = self._rollouts.problem
-        for name, known in problem.prior.items():
-            column = problem.names.index(name)
-            each[:, 0] += ((problem.values_of(shares)[:, column] - known.mean) / known.sd) ** 2 / 2
+        prior = np.array([(prior_terms(self._rollouts.problem, row)[0] ** 2).sum() / 2 for row in shares])
         self.tried.append(shares)
-        self.costs.append(each.sum(axis=1))
+        self.costs.append(each.sum(axis=1) + prior)
         return self.costs[-1]
 
     def trust(self, shares: Array) -> Array:
