@@ -60,9 +60,9 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/sim.py
 
 bench-ros: .venv/installed
-	$(BIN)/python benchmarks/ros.py
-	$(BIN)/python benchmarks/ros.py --soak 600
-	$(BIN)/python benchmarks/ros.py --seeds 100 --episodes 20
+	$(BIN)/python benchmarks/ros.py --record docs/results/ros.json
+	$(BIN)/python benchmarks/ros.py --soak 600 --record docs/results/ros.json
+	$(BIN)/python benchmarks/ros.py --seeds 100 --episodes 20 --record docs/results/ros.json
 
 mutation: .venv/installed
 	$(BIN)/python -m pip install -q -c constraints.txt mutmut==3.8.1

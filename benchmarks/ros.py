@@ -14,6 +14,7 @@ python benchmarks/ros.py [--seconds 60]      the table
 python benchmarks/ros.py --soak 600          ten minutes at 100 Hz: memory of each node, deadlines
 python benchmarks/ros.py --seeds 100         reach through policy and guard as processes, in stepped time: bit-identical to one process?
 python benchmarks/ros.py --episodes 20       the same in wall-clock time, paired with one process
+With --record FILE, what is printed as a table is kept there, too.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from ros_chain import chain
 from ros_pairs import pair_stepped, pair_wall
 from ros_run import Kept, run, swinging
 
+from isthmus_evidence.results import Results
+
 HOPS = 3  # from state to policy, to guard, to robot; the floor's round trip has two
 TURN = 50  # round trips
 
@@ -42,25 +45,45 @@ def main() -> int:
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="only run policy and guard at 100 Hz for so long")
     parser.add_argument("--seeds", type=int, metavar="N", help="only compare N stepped episodes bit for bit")
     parser.add_argument("--episodes", type=int, metavar="N", help="only compare N episodes in wall-clock time")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="file of figures that keeps the lines of the table")
     arguments = parser.parse_args()
+    sheet = Sheet(arguments.record)
     print(f"load {os.getloadavg()[0]:.2f}, {os.cpu_count()} threads", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         if arguments.seeds or arguments.episodes:
-            same = not arguments.seeds or pair_stepped(range(arguments.seeds), Path(folder))
+            same = not arguments.seeds or pair_stepped(range(arguments.seeds), Path(folder), sheet.show)
             if arguments.episodes:
-                pair_wall(range(arguments.episodes), Path(folder))
+                pair_wall(range(arguments.episodes), Path(folder), sheet.show)
             return 0 if same else 1
         if arguments.soak:
-            soak(arguments.soak, Path(folder))
+            soak(arguments.soak, Path(folder), sheet)
         else:
-            print(f"{'what':62} {'here':>12} {'bare':>12} {'ratio':>7} {'target':>14}")
-            overhead(arguments.rounds, arguments.seconds, Path(folder))
+            overhead(arguments.rounds, arguments.seconds, Path(folder), sheet)
     print(f"load {os.getloadavg()[0]:.2f}")
     return 0
 
 
-def overhead(rounds: int, seconds: float, folder: Path) -> None:
+class Sheet:
+    """The lines of a table, printed as they are known, and kept in a file of figures."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._results = Results(file) if file else None
+        self._headed = False
+
+    def show(self, what: str, here: str = "", bare: str = "", ratio: float | None = None, target: str = "") -> None:
+        """One line."""
+        if not self._headed:
+            self._headed = True
+            print(f"{'what':62} {'here':>12} {'bare':>12} {'ratio':>7} {'target':>14}")
+        print(f"{what:62} {here:>12} {bare:>12} {'' if ratio is None else f'{ratio:.2f}':>7} {target:>14}".rstrip(), flush=True)
+        if self._results:
+            row = {"what": what, "here": here, "bare": bare, "ratio": ratio, "target": target, "load": round(os.getloadavg()[0], 2)}
+            self._results.add(what, row, ["ros", "speed"])
+
+
+def overhead(rounds: int, seconds: float, folder: Path, sheet: Sheet) -> None:
     """The whole table: round trips in turns, then runs in wall-clock time."""
+    show = sheet.show
     policy = swinging(0.01, folder)
     with contextlib.ExitStack() as stack:
         chains = {kind: stack.enter_context(chain(kind, policy, 0.01)) for kind in ("bare", "guarded")}
@@ -85,47 +108,35 @@ def overhead(rounds: int, seconds: float, folder: Path) -> None:
     kept = run(0.01, seconds, folder)
     work = (kept.own["work_ms"]["p50"] - kept.own["inference_ms"]["p50"]) / 1e3
     show("policy_node at its own tick: floor + tick to publish", ms(floor + work), ms(floor), (floor + work) / floor, "≤ 1.3")
-    deadlines("policy_node with guard_node", kept, 100)
+    deadlines(f"{seconds:g} s", kept, 100, sheet)
     kept = run(0.005, seconds, folder)
-    deadlines("policy_node with guard_node", kept, 200)
-    show("  p99 of lateness", lateness(kept.own), lateness(kept.bare), None, "< 1 ms idle")
+    deadlines(f"{seconds:g} s", kept, 200, sheet)
 
 
-def soak(seconds: float, folder: Path) -> None:
+def soak(seconds: float, folder: Path, sheet: Sheet) -> None:
     """Policy, guard and robot at 100 Hz for a long time."""
     kept = run(0.01, seconds, folder, progress=True)
-    print(f"{'node':20} {'start':>10} {'half':>10} {'end':>10} {'growth, 2nd half':>17}")
     for name, (start, half, end) in kept.memory.items():
-        print(f"{name:20} {start:>7.1f} MB {half:>7.1f} MB {end:>7.1f} MB {end - half:>14.2f} MB")
-    print(f"{'what':62} {'here':>12} {'bare':>12} {'ratio':>7} {'target':>14}")
-    deadlines("policy_node with guard_node", kept, 100)
-    show("  p99 of lateness", lateness(kept.own), lateness(kept.bare))
+        sheet.show(f"{seconds:g} s, {name}: memory at start, half time, end", f"{start:.1f}, {half:.1f}, {end:.1f} MB", target="no growth")
+    deadlines(f"{seconds:g} s", kept, 100, sheet)
 
 
-def deadlines(what: str, kept: Kept, rate: int) -> None:
-    """Missed ones of the node and of the bare loop beside it; with a load below 0.5 there must be none."""
-    target = "0" if kept.load < 0.5 else f"≤ {kept.bare['missed'] + kept.own['steps'] / 1e4:.1f}"
-    own, bare = (f"{summary['missed']}/{summary['steps']}" for summary in (kept.own, kept.bare))
-    show(f"{what}: deadlines missed at {rate} Hz", own, bare, None, target)
+def deadlines(what: str, kept: Kept, rate: int, sheet: Sheet) -> None:
+    """Missed ones of the policy node and of the bare loop beside it, of which a machine that stood still is the cause; CPU of all."""
+    own, bare = (f"{summary['missed']} of {summary['steps']}" for summary in (kept.own, kept.bare))
+    what = f"{what} at {rate} Hz"
+    sheet.show(f"{what}: missed deadlines", own, bare, None, f"≤ {kept.bare['missed'] + kept.own['steps'] / 1e4:.1f}")
+    shares = [summary["lateness_ms"]["p99"] for summary in (kept.own, kept.bare)]
+    sheet.show(f"{what}: p99 of lateness", f"{shares[0]:.3f} ms", f"{shares[1]:.3f} ms", shares[0] / shares[1], "≤ 1.2")
     longest = kept.bare["lateness_ms"]["max"]
-    if kept.stops:
-        show("  stops of the guard, each started again", str(len(kept.stops)), f"{longest:.0f} ms late")
-    show(f"  load before {kept.load:.2f}; CPU: " + ", ".join(f"{name} {share:.1f} %" for name, share in kept.cpu.items()))
-
-
-def show(what: str, here: str = "", bare: str = "", ratio: float | None = None, target: str = "") -> None:
-    """One line."""
-    print(f"{what:62} {here:>12} {bare:>12} {'' if ratio is None else f'{ratio:.2f}':>7} {target:>14}".rstrip(), flush=True)
+    sheet.show(f"{what}: stops of the guard, each started again", str(len(kept.stops)), f"{longest:.0f} ms late")
+    for name, share in kept.cpu.items():
+        sheet.show(f"{what}, {name}: CPU", f"{share:.1f} %")
 
 
 def ms(seconds: float) -> str:
     """In milliseconds."""
     return f"{seconds * 1e3:.3f} ms"
-
-
-def lateness(summary: dict[str, dict[str, float]]) -> str:
-    """99th percentile."""
-    return f"{summary['lateness_ms']['p99']:.3f} ms"
 
 
 if __name__ == "__main__":

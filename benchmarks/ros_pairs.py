@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ __all__ = ["pair_stepped", "pair_wall"]
 _AT_ONCE = 20  # episodes per set of processes, which bounds the traces on disk
 
 
-def pair_stepped(seeds: Sequence[int], folder: Path) -> bool:
-    """Whether joint states, observations and executed commands of every control period are the same bit for bit; prints the verdict."""
+def pair_stepped(seeds: Sequence[int], folder: Path, show: Callable[..., None]) -> bool:
+    """Whether joint states, observations and executed commands of every control period are the same bit for bit; `show` is told."""
     task = get_task("reach")
     path = _policy(task, folder)
     policy = Artifact.load(path).policy()
@@ -55,14 +55,15 @@ def pair_stepped(seeds: Sequence[int], folder: Path) -> bool:
             periods += len(ticks)
             successes += episode.success
         print(f"  {first + len(some)} seeds, {len(different)} different", flush=True)
-    print(f"stepped: {len(seeds) - len(different)} of {len(seeds)} seeds bit-identical ({periods} control periods, {successes} successes)")
+    show("reach, stepped: seeds bit-identical to one process", f"{len(seeds) - len(different)} of {len(seeds)}", target="all")
+    print(f"  {periods} control periods, {successes} successes")
     for seed, wrong in different:
         print(f"  seed {seed}: {', '.join(wrong)} differ")
     return not different
 
 
-def pair_wall(seeds: Sequence[int], folder: Path) -> None:
-    """Success and return of the same seeds in wall-clock time and in one process; prints both and their difference."""
+def pair_wall(seeds: Sequence[int], folder: Path, show: Callable[..., None]) -> None:
+    """Success and return of the same seeds in wall-clock time and in one process; `show` is told both and their difference."""
     task = get_task("reach")
     path = _policy(task, folder)
     plant = make_plant("pybullet", load_robot(task.contract.robot), mode="velocity", period=task.contract.control_period)
@@ -79,7 +80,7 @@ def pair_wall(seeds: Sequence[int], folder: Path) -> None:
         if episode.stopped_by_guard:
             causes.append(f"  seed {seed} was stopped by the guard, which counts as a failure: {episode.stopped_by_guard}")
     successes = [sum(one.success for one in side) for side in zip(*pairs, strict=True)] or [0, 0]
-    print(f"wall: {len(pairs)} of {len(seeds)} paired seeds scored; success {successes[1]} over ROS, {successes[0]} in one process")
+    show(f"reach, wall clock: successes of {len(pairs)} seeds, and in one process", str(successes[1]), str(successes[0]))
     if pairs:
         gaps = np.array([episode.total_reward - alone.total_reward for alone, episode in pairs])
         usual = np.mean([alone.total_reward for alone, _ in pairs])

@@ -253,6 +253,14 @@ def lifecycles(rows: list[Row]) -> list[str]:
     )
 
 
+def ros_costs(rows: list[Row]) -> list[str]:
+    """What the nodes cost, beside a bare node or loop of the same run."""
+    return table(
+        ("what", "here", "bare", "ratio", "wanted", "load"),
+        [(row["what"].strip(), row["here"], row["bare"], number(row["ratio"]), row["target"], number(row["load"], 1)) for row in rows],
+    )
+
+
 def hostile(rows: list[Row]) -> list[str]:
     """What the guard's property tests count."""
     return table(
@@ -317,6 +325,7 @@ TABLES = {
         slow_decisions,
     ),
     "zoo": Table("zoo", "isthmus zoo --record docs/results/zoo.json", zoo),
+    "ros-costs": Table("ros", "make bench-ros", ros_costs),
     "hostile": Table("guard", "python benchmarks/guard.py", hostile),
     "lifecycles": Table("lifecycle", "python tests/ros/lifecycle_course.py --seeds 200 --record docs/results/lifecycle.json", lifecycles),
 }

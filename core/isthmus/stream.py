@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -22,7 +21,7 @@ from isthmus.records import Command, Told
 from isthmus.robotic import Robotic
 from isthmus.rungs import passing
 from isthmus.senders import Asked, Gate, Inbox
-from isthmus.timing import Timing
+from isthmus.timing import Timing, steady
 
 __all__ = ["GuardedStream"]
 
@@ -47,6 +46,7 @@ class GuardedStream:
         decision: the newest one; None before the first.
         sequence: number of the newest accepted command; -1 before the first since arming.
         late_looks: how often more than 20 ms passed without a look, while armed.
+        turns: how often it was armed, disarmed, stopped or reset: who means to begin sees by it whether somebody has been here.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class GuardedStream:
         tick: float,
         on_change: Callable[[], None] = lambda: None,
         last_resort: Callable[[str], object] = lambda cause: None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady,
     ) -> None:
         """Begin disarmed.
 
@@ -76,7 +76,7 @@ class GuardedStream:
         self.state = guard.initial(1)
         self.decision: Decision | None = None
         self.sequence = -1
-        self.late_looks = 0
+        self.late_looks = self.turns = 0
         self._inbox = Inbox(period, realtime=robot.realtime)
         self._lookout = Lookout(robot, guard, period)
         self._robot, self._period = robot, period
@@ -133,6 +133,7 @@ class GuardedStream:
             return
         self._inbox.open()  # before anybody is told: whoever reads "armed" must not read the sender of the time before
         self._go(Event.ARM)
+        self.turns += 1
         self.state = self.guard.arm(self.guard.reset(self.state))
         self.decision, self.sequence = None, -1
         self._clear()
@@ -146,11 +147,13 @@ class GuardedStream:
     def disarm(self) -> None:
         """Send nothing any more; only from the phases that `isthmus.phases` allows."""
         self._calm()
+        self.turns += 1
         self._leave(Event.DISARM)
 
     def reset(self) -> None:
         """Forget the latch; nothing is armed."""
         self._calm()
+        self.turns += 1
         if self._go(Event.RESET):
             self.state = self.guard.reset(self.state)
             self.decision, self._ended = None, ""
@@ -249,7 +252,7 @@ class GuardedStream:
     def _insist(self, now: float) -> None:
         """Carry out a stop in stepped time though no state comes: perhaps time passes by itself, and the robot goes on.
 
-        A position, or a motion that was sent as a whole, rests by itself; where in it the robot is, nobody knows.
+        A position, or a motion that was sent as a whole, rests by itself; where in it the robot is, nobody knows. An effort has faded after a second.
         """
         patience = self._period if self._helpless else _STALLED
         if not self.armed or self.state.rung[0] < STOP or now - max(self._acted, self._stopped) <= patience:
@@ -258,9 +261,10 @@ class GuardedStream:
             self._leave(Event.SILENCE)
             return
         if not self._helpless:
-            self._helpless = True
+            self._helpless, self._stopped = True, now
             self._last_resort(f"no new state came within {_STALLED:g} s after a stop")
-        if self.guard.mode == "position" or self._lookout.told() is not None:
+        faded = self.guard.mode == "effort" and now - self._stopped > _STALLED
+        if self.guard.mode == "position" or self._lookout.told() is not None or faded:
             self._leave(Event.SILENCE)
         else:
             self._judge(None)
@@ -397,6 +401,7 @@ class GuardedStream:
         rung = self.state.rung[0]
         if rung == STOP and self.phase not in (Phase.BRAKING, Phase.HELD, Phase.STOPPED):
             self._go(Event.STOP)
+            self.turns += 1
             self._pending, self._still, self._urgent, self._stopped = None, 0, True, self._clock()
         elif rung == HOLD:
             self._go(Event.HOLD)

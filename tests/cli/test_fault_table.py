@@ -179,7 +179,8 @@ def test_the_headline_counts_what_missed_its_bounds(changes, headline, cell):
     assert headline in text
     assert "* `isthmus faults ur5e`, commit 0123456789ab, 2026-11-29; python 3.11" in text
     assert cell in text
-    assert ("What missed its time bounds or a limit" in text) == bool(changes and "outcome" not in changes)
+    assert ("What missed its time bounds" in text) == bool({"brake", "still"} & changes.keys())
+    assert ("What missed a limit" in text) == ("acceleration" in changes)
 
 
 def test_the_page_is_written_again_without_processes(tmp_path, capsys):

@@ -443,6 +443,43 @@ def test_a_stop_in_stepped_time_is_carried_out_though_no_state_comes_any_more(se
     assert len(bench.arm.sent) == sent
 
 
+def test_an_effort_that_braked_blindly_in_stepped_time_has_faded_and_is_over():
+    """On fcddd72 it went on for ever, and an arm that came back 0.3 rad elsewhere was given 46 N m at once."""
+    bench = stepped("effort")
+    bench.stream.arm()
+    for _ in range(5):
+        bench.ask(np.zeros(COUNT))
+        bench.arm.pass_time(PERIOD)
+    bench.arm.silent = True
+    bench.stream.stop("told to")
+    bench.run(1.9)
+    assert bench.helped == ["no new state came within 1 s after a stop"]
+    assert bench.phase is Phase.BRAKING
+    bench.run(0.3)
+    assert bench.phase is Phase.STOPPED
+    sent = len(bench.arm.sent)
+    bench.arm.silent, bench.arm.position = False, bench.arm.position + 0.3
+    bench.run(1.0)
+    assert len(bench.arm.sent) == sent
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_turns_tell_who_means_to_begin_whether_somebody_has_been_here(mode):
+    bench = Bench(mode)
+    assert bench.stream.turns == 0
+    bench.stream.stop("told to")
+    bench.stream.stop("told again")
+    assert bench.stream.turns == 1
+    bench.stream.reset()
+    bench.stream.disarm()
+    assert bench.stream.turns == 3
+    bench.armed().run(0.2)
+    assert bench.stream.turns == 4
+    bench.stream.stop("told to")
+    bench.run(1.0)
+    assert bench.stream.turns == 5
+
+
 def test_a_stop_in_stepped_time_of_a_robot_at_rest_needs_no_help():
     bench = stepped()
     bench.stream.arm()

@@ -1,6 +1,7 @@
 """Times of a check: finite, positive, and told apart."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from sample_contract import UR5E
 
 from isthmus.guard import LimitGuard
 from isthmus.records import Command, Measurement
-from isthmus.timing import Timing
+from isthmus.timing import Timing, steady
 
 
 @pytest.mark.parametrize("mode", ["velocity", "position"])
@@ -54,3 +55,9 @@ def test_a_number_is_a_regular_loop():
 @pytest.mark.parametrize(("delay", "late"), [(0.0, False), (0.01, True), (np.array([0.0, 0.0]), False), (np.array([0.0, 0.01]), True)])
 def test_late_is_any_sample_with_a_delay(delay, late):
     assert Timing(0.05, 0.05, 0.05, delay).late is late
+
+
+def test_the_steady_clock_counts_the_time_in_which_a_computer_sleeps(monkeypatch):
+    """CLOCK_MONOTONIC stands still then: on fcddd72 an arm could go on after a night under a closed lid as if nothing had happened."""
+    monkeypatch.setattr("isthmus.timing.time.clock_gettime", lambda clock: {time.CLOCK_BOOTTIME: 7.0}[clock])
+    assert steady() == 7.0

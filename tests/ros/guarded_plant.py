@@ -10,6 +10,7 @@ from isthmus.records import ActionChunk, Command
 from isthmus.robot import load_robot
 from isthmus.signals import Signal
 from isthmus.testing.fake import FakePlant
+from isthmus.timing import steady
 from isthmus_ros.policy.asking import AskingDrive
 from isthmus_ros.policy.motion import Motion
 
@@ -23,7 +24,7 @@ class FakeGuard:
         self.armed, self.alive, self.drops = True, True, ""
         self.rung, self.cause = PASS, ""
         self.executed, self.rate, self.answered, self.sent_on = None, None, -1, -1
-        self.heard, self.answered_at, self.dropped, self._answers = time.monotonic(), -np.inf, {}, {}
+        self.heard, self.answered_at, self.dropped, self._answers = steady(), -np.inf, {}, {}
 
     @property
     def ours(self):
@@ -31,7 +32,7 @@ class FakeGuard:
 
     @property
     def silent(self):
-        return time.monotonic() - self.heard
+        return steady() - self.heard
 
     def refusal(self):
         if self.rung == STOP:
@@ -48,7 +49,7 @@ class FakeGuard:
         """What it sends for a command, None if nothing."""
         if not self.alive:
             return None
-        self.heard = time.monotonic()
+        self.heard = steady()
         if self.drops:
             self.dropped = {**self.dropped, self.drops: self.dropped.get(self.drops, 0) + 1}
             return None
@@ -103,9 +104,9 @@ class Owner:
         self.motion.end(cause)
 
     def wait(self, condition, seconds=10.0):
-        end = time.monotonic() + seconds
+        end = steady() + seconds
         while not condition():
-            assert time.monotonic() < end, (self.motion.state, self.motion.failure)
+            assert steady() < end, (self.motion.state, self.motion.failure)
             self.motion.look()
             time.sleep(0.002)
 

@@ -17,11 +17,12 @@ class Guarded:
     insist = Link.insist
 
     def __init__(self, refused, meanwhile):
-        self.status = {"input.goal": "[1]", "rung": "pass", "armed": "false", "arming": ""}
-        self.done, self._refused, self._meanwhile, self._armings = [], refused, meanwhile, 0
+        self.status = {"input.goal": "[1]", "rung": "pass", "turns": "0"}
+        self.done, self._refused, self._meanwhile = [], refused, meanwhile
 
     def become(self, **status):
-        self.status.update(status)
+        """Somebody arms, disarms, stops or resets the guard."""
+        self.status.update(status, turns=str(int(self.status["turns"]) + 1))
 
     def until(self, condition, seconds, otherwise):
         assert condition(), otherwise
@@ -34,8 +35,7 @@ class Guarded:
 
     def arm(self):
         self._ask("guard/arm")
-        self._armings += 1
-        self.become(armed="true", arming=f"arming {self._armings}")
+        self.become(armed="true")
 
     def trigger(self, name):
         self._ask(name)
@@ -62,13 +62,45 @@ def test_what_is_refused_at_first_is_asked_again(refused):
 
 
 @pytest.mark.parametrize("refused", ["guard/arm", "policy/start"])
-def test_after_somebodys_stop_nothing_is_asked_any_more(refused):
-    """On e253566 it was: whoever reset the guard to look had the arm armed and started by this tool."""
-    with pytest.raises(RosError, match="refused"):
-        begin(refused, lambda link: link.become(rung="stop", armed="false"))
+@pytest.mark.parametrize("then", [[], [{"rung": "pass"}]], ids=["a stop", "a stop and a reset"])
+def test_after_somebodys_stop_nothing_is_asked_any_more(refused, then):
+    """On e253566 it was: whoever reset the guard to look had the arm armed and started by this tool. On fcddd72 it still was, if both fell between
+    two looks of this process, as where it was suspended."""
+
+    def meanwhile(link):
+        for status in [{"rung": "stop", "armed": "false"}, *then]:
+            link.become(**status)
+
+    with pytest.raises(RosError, match="refused; the guard was stopped, disarmed, armed or reset meanwhile"):
+        begin(refused, meanwhile)
 
 
-@pytest.mark.parametrize("now", [{"arming": "somebody's"}, {"armed": "false"}])
+@pytest.mark.parametrize("now", [{"armed": "true"}, {"armed": "false"}])
 def test_what_somebody_else_has_armed_or_disarmed_is_not_started(now):
-    with pytest.raises(RosError, match="refused"):
+    with pytest.raises(RosError, match="so nothing begins from here"):
         begin("policy/start", lambda link: link.become(**now))
+
+
+def test_a_guard_that_was_stopped_and_reset_while_the_policy_came_up_is_not_armed():
+    """On fcddd72 deploy armed and started 1.6 s after the reset."""
+    link = Guarded("", None)
+    link.become(rung="stop")
+    link.become(rung="pass")
+    with pytest.raises(RosError, match="so nothing begins from here"):
+        _start(SimpleNamespace(link=link, shadow=False), ["goal"])
+    assert link.done == []
+
+
+def test_whose_patience_is_over_asks_no_more(monkeypatch):
+    """On fcddd72 a suspended process asked once more when it was woken, however long that took."""
+    now = [100.0]
+    monkeypatch.setattr("isthmus_ros.evaluation.link.steady", lambda: now[0])
+
+    def woken_late(seconds):
+        now[0] += 600.0
+
+    link = Guarded("guard/arm", lambda link: None)
+    link.spin = woken_late
+    with pytest.raises(RosError, match="guard/arm refused"):
+        _start(SimpleNamespace(link=link, shadow=False), ["goal"])
+    assert link.done == []

@@ -39,7 +39,7 @@ class Bench:
 
     def __init__(self, monkeypatch, robot=ROBOT, **options):
         self.now = 100.0
-        monkeypatch.setattr(states, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(states, "steady", lambda: self.now)
         node = SimpleNamespace(
             get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=round(self.now * 1e9))),
             create_subscription=lambda kind, topic, callback, quality: callback,
@@ -94,6 +94,18 @@ def test_a_publisher_that_dies_shows_beside_one_that_goes_on(bench):
     assert bench.topic.missing == tuple(ARM[:3])
     assert np.isnan(bench.topic.read().position).tolist() == [[True] * 3 + [False] * 3]
     assert bench.topic.stamp == 100_000_000_000
+
+
+def test_a_robot_that_oscillated_until_just_now_is_neither_armed_nor_reset(bench):
+    """On fcddd72 it was, and stopped in the next moment for what was still remembered."""
+    for count in range(200):
+        bench.now += 0.005
+        bench.says(velocity=[(-1.0) ** count] * 6)
+    assert bench.problems() == ["shoulder_pan_joint oscillates"]
+    for _ in range(1000):
+        bench.now += 0.005
+        bench.says()
+    assert bench.problems() == []
 
 
 def test_a_joint_that_is_named_twice_is_not_known(bench):

@@ -35,7 +35,7 @@ class Heard:
 
     def __init__(self, monkeypatch, mode="velocity", period=PERIOD):
         self.now = 100.0
-        monkeypatch.setattr("isthmus_ros.policy.answers.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("isthmus_ros.policy.answers.steady", lambda: self.now)
         self.node = FakeNode()
         self.guard = GuardAnswers(self.node, mode, period, OWN, threading.Condition())
 
@@ -140,8 +140,22 @@ def test_who_was_asleep_cannot_tell_who_was_silent(monkeypatch):
     heard.status()
     assert heard.guard.silence() == ""
     heard.now += 3.0
-    assert heard.silence(0.25) == "", "what came meanwhile has not been let in"
+    assert heard.silence(0.15) == "", "what came meanwhile has not been let in"
     assert heard.silence(0.1)
+
+
+@pytest.mark.parametrize("late", [0.11, 0.2, 1.0])
+def test_who_always_looks_late_finds_out_all_the_same(monkeypatch, late):
+    """On fcddd72 each late look began the time anew, so that on a busy machine the stop services were never called."""
+    heard = Heard(monkeypatch)
+    heard.status()
+    for _ in range(5):
+        heard.now += late
+        cause = heard.guard.silence()
+    assert "has been silent" in cause
+    heard.status()
+    heard.now += late
+    assert heard.guard.silence() == ""
 
 
 def test_only_what_was_executed_for_this_process_is_an_answer(monkeypatch):

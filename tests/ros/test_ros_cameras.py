@@ -57,7 +57,7 @@ class Seen:
 
     def __init__(self, monkeypatch, robot=ROBOT, contract=CONTRACT, namespace="/"):
         self.now, self.stamp, self.camera = 100.0, 0, robot.cameras[0]
-        monkeypatch.setattr("isthmus_ros.policy.camera_inputs.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("isthmus_ros.policy.camera_inputs.steady", lambda: self.now)
         self.node = FakeNode()
         self.inputs = CameraInputs(self.node, contract, robot, namespace, PATIENCE)
 

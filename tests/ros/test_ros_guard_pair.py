@@ -107,6 +107,7 @@ def test_policy_that_dies_in_motion_is_braked_for(task, policy_file, goal, numbe
         assert "no command came" in nodes.link.status["cause"]
         assert at_rest(nodes)
         if number == signal.SIGSTOP:
+            nodes.link.spin(0.3)  # the guard's last words may come after its status
             nodes.link.forget()
             nodes.policy.send(signal.SIGCONT)
             nodes.wait(lambda: nodes.link.status["policy"] == "idle", "the end of the motion")

@@ -166,6 +166,9 @@ def test_opinions_are_those_of_the_guard_on_the_robot_as_it_moves(asked, rung):
     assert decision.rung[0] == rung
     assert len(plant.written) == 1  # what the policy wants is told, whatever the guard thinks of it
     assert step.at_rest()
+    plant.alarm = lambda: "wrist_1_joint oscillates"  # which is a stop at once
+    alarmed = step.decide(reorder(action, robot.joint_names, CONTRACT.action.elements))
+    assert (alarmed.rung[0], alarmed.cause) == (3, ("wrist_1_joint oscillates",))
 
 
 @pytest.mark.ros

@@ -1,151 +1,18 @@
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
 
-from builtin_interfaces.msg import Time
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from ros_bench import Commander, bench, punctual
 from ros_policies import resolved_rate
 
-from isthmus.records import Command
-from isthmus.robot import load_robot
-from isthmus_ros.common.joined import travelled
 from isthmus_ros.evaluation.processes import RosError
-from isthmus_ros.guard.transports import keeps_moving, make_transport, transport_of
-from isthmus_ros.robot_sim.commands import trajectory_points
-from isthmus_ros.robot_sim.controllers import TrajectoryFollower
 from isthmus_sim.episodes import episode_start
-from isthmus_sim.plants.base import wheel_speeds
 from isthmus_sim.tasks import get_task
 
 pytestmark = pytest.mark.ros
-
-ROBOT, PERIOD = load_robot("ur5e"), 0.05
-speeds = arrays(np.float64, 6, elements=st.floats(-3, 3))
-
-
-def sent(name, robot=ROBOT):
-    """A transport, and the messages that it publishes."""
-    messages = []
-    node = SimpleNamespace(create_publisher=lambda *_: SimpleNamespace(publish=messages.append))
-    return make_transport(node, name, "/commands", robot, robot.limits(), PERIOD), messages
-
-
-def ask(transport, mode, values, now=0.0, *, position=ROBOT.home, braking=False):
-    command = Command(mode, ROBOT.joint_names, np.asarray(values)[None])
-    transport.send(command, position=lambda: np.asarray(position)[None], now=now, braking=braking, time=Time(sec=3))
-
-
-def seconds(message):
-    return [point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec for point in message.points]
-
-
-def test_a_robot_without_forward_controllers_takes_trajectories_alone():
-    fr3 = load_robot("fr3").ros
-    for mode in ("position", "velocity"):
-        assert transport_of("", fr3, mode) == ("trajectory", "joint_trajectory_controller/joint_trajectory")
-        with pytest.raises(ValueError, match=f"no topic for transport forward_{mode}"):
-            transport_of(f"forward_{mode}", fr3, mode)
-
-
-@given(asked=st.lists(speeds, min_size=2, max_size=5), gaps=st.lists(st.floats(0.005, 0.2), min_size=5, max_size=5))
-def test_trajectories_begin_where_the_last_one_is_and_end_at_rest(asked, gaps):
-    transport, messages = sent("trajectory")
-    transport.begin()
-    robot, now = TrajectoryFollower(6, "position"), 0.0
-    robot.rest(ROBOT.home, now)
-    for values, gap in zip(asked, gaps, strict=False):
-        ask(transport, "velocity", values, now)
-        message, points = messages[-1], trajectory_points(messages[-1], ROBOT.joint_names)
-        place = robot.command(now, PERIOD, 1.0)
-        robot.receive(points, now)
-        if len(messages) > 1:
-            assert seconds(message)[0] == 0
-            np.testing.assert_allclose(message.points[0].positions, place, atol=1e-9)
-        assert (np.diff(seconds(message)) > 0).all()
-        np.testing.assert_array_equal([message.points[-1].velocities, message.points[-1].accelerations], 0.0)
-        assert message.header.stamp == Time()
-        now += gap
-
-
-def test_trajectory_of_a_held_arm_stays_at_one_point_though_the_arm_sags():
-    transport, messages = sent("trajectory")
-    for count, sag in enumerate((0.0, 0.01, 0.02)):
-        ask(transport, "velocity", np.zeros(6), count * PERIOD, position=ROBOT.home + sag)
-    assert [seconds(message) for message in messages] == [[PERIOD], [0.0], [0.0]]  # first of all the controller comes to the arm
-    for message in messages:
-        np.testing.assert_array_equal(message.points[0].positions, ROBOT.home)
-
-
-def test_trajectories_begin_where_the_robot_is_after_arming():
-    transport, messages = sent("trajectory")
-    ask(transport, "position", ROBOT.home)
-    transport.begin()
-    ask(transport, "position", ROBOT.home + 0.3, 5.0, position=ROBOT.home + 0.3)
-    (point,) = messages[-1].points
-    np.testing.assert_array_equal(point.positions, ROBOT.home + 0.3)
-
-
-def test_nothing_is_sent_before_a_position_is_known_to_begin_at():
-    transport, messages = sent("trajectory")
-    ask(transport, "velocity", np.full(6, 0.1), position=np.full(6, np.nan))
-    assert not messages
-    ask(transport, "velocity", np.zeros(6), PERIOD)
-    np.testing.assert_array_equal(messages[0].points[0].positions, ROBOT.home)
-
-
-def test_a_braking_guard_is_obeyed_at_once_and_joints_are_bound_by_name():
-    transport, messages = sent("trajectory")
-    back = ROBOT.joint_names[::-1]
-    for count, braking in enumerate((False, True)):
-        command = Command("velocity", back, np.array([[0.5, 0, 0, 0, 0, 0.1]]))
-        transport.send(command, position=lambda: ROBOT.home[None, ::-1], now=count * PERIOD, braking=braking, time=Time())
-    first, last = messages
-    np.testing.assert_array_equal(first.points[0].positions, ROBOT.home)
-    np.testing.assert_allclose(last.points[0].velocities, [0.1, 0, 0, 0, 0, 0.5], atol=1e-9)
-    braking = ROBOT.limits().stop_acceleration[0]
-    np.testing.assert_allclose(last.points[0].accelerations, [-braking, 0, 0, 0, 0, -braking])
-    assert seconds(last)[-1] == pytest.approx(0.5 / braking, abs=1e-3)
-
-
-def test_twists_are_stamped_and_in_the_frame_of_the_base():
-    base = load_robot("diffbot")
-    transport, messages = sent("cmd_vel", base)
-    command = Command("twist", ("wz", "vx"), np.array([[0.5, 0.2]]))
-    transport.send(command, position=lambda: np.zeros((1, 2)), now=0.0, braking=False, time=Time(sec=3))
-    (message,) = messages
-    assert (message.twist.linear.x, message.twist.angular.z) == (0.2, 0.5)
-    assert (message.header.frame_id, message.header.stamp.sec) == ("base_link", 3)
-
-
-@given(twist=arrays(np.float64, (1, 2), elements=st.floats(-2, 2)))
-def test_wheels_tell_what_the_base_did(twist):
-    base = load_robot("diffbot").base
-    np.testing.assert_allclose(travelled(base, wheel_speeds(base, twist)), twist, atol=1e-12)
-
-
-def test_transport_is_the_profiles_own_unless_it_cannot_carry_the_mode():
-    assert transport_of("", ROBOT.ros, "velocity") == ("trajectory", "scaled_joint_trajectory_controller/joint_trajectory")
-    assert transport_of("", ROBOT.ros, "effort") == ("forward_effort", "forward_effort_controller/commands")
-    assert transport_of("", load_robot("diffbot").ros, "twist") == ("cmd_vel", "cmd_vel")
-    assert [name for name in ("trajectory", "forward_position", "forward_velocity", "forward_effort", "cmd_vel") if keeps_moving(name)] == [
-        "forward_velocity",
-        "forward_effort",
-    ]
-    with pytest.raises(ValueError, match="did you mean 'trajectory'"):
-        transport_of("trajectry", ROBOT.ros, "velocity")
-    with pytest.raises(
-        ValueError, match="transport forward_effort does not carry velocity commands; these do: forward_velocity, trajectory"
-    ):
-        transport_of("forward_effort", ROBOT.ros, "velocity")
-    with pytest.raises(ValueError, match="no topic for transport trajectory"):
-        transport_of("trajectory", load_robot("quadruped").ros, "position")
 
 
 @pytest.fixture(scope="module")

@@ -206,10 +206,12 @@ class _Interruption:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[_Interruption]:
-    from isthmus_ros.common.signals import ending
+    from isthmus_ros.common.signals import PAUSING, ending
 
     interruption = _Interruption()
-    before = {number: signal.signal(number, lambda *_: interruption.asked.set()) for number in ending()}
+    actions: dict[int, Any] = {number: lambda *_: interruption.asked.set() for number in ending()}
+    actions |= dict.fromkeys(PAUSING, signal.SIG_IGN)  # who was paused would go on, later, with what is no longer asked for
+    before = {number: signal.signal(number, action) for number, action in actions.items()}
     try:
         yield interruption
     finally:
@@ -245,22 +247,25 @@ def _start(graph: Any, inputs: Iterable[str]) -> None:
         graph.link.until(
             lambda name=name: f"input.{name}" in graph.link.status, _ACCEPT, f"the policy has not accepted input {name!r}; see its log"
         )
-    link, before = graph.link, graph.link.status.get("arming", "")
+    link, own = graph.link, 0
     if not graph.shadow:
-        link.insist(link.arm, _ACCEPT, unless=lambda: _latched(link))
-        link.until(lambda: _armed(link) not in ("", before), _ACCEPT, "the guard does not say that it is armed")
-    own = _armed(link)  # what somebody else stops, resets or arms meanwhile is not started from here
-    link.insist(lambda: link.trigger("policy/start"), _ACCEPT, unless=lambda: _latched(link) or _armed(link) != own)
+        link.insist(link.arm, _ACCEPT, unless=lambda: _meddled(link, own))
+        own = 1
+        link.until(lambda: _turns(link) >= own, _ACCEPT, "the guard does not say that it is armed")
+    link.insist(lambda: link.trigger("policy/start"), _ACCEPT, unless=lambda: "" if graph.shadow else _meddled(link, own))
     say("started; decisions go to policy/shadow, nothing is commanded; Ctrl-C stops" if graph.shadow else "armed and started; Ctrl-C stops")
 
 
-def _latched(link: Any) -> bool:
-    return bool(link.status.get("rung") == "stop")
+def _meddled(link: Any, own: int) -> str:
+    """Why nothing may begin from here: the guard, which was started for this, was armed, disarmed, stopped or reset by more than `own` turns."""
+    if _turns(link) == own:
+        return ""
+    why = link.status.get("cause", "")
+    return "the guard was stopped, disarmed, armed or reset meanwhile, so nothing begins from here" + (f"; it says: {why}" if why else "")
 
 
-def _armed(link: Any) -> str:
-    """Name of the arming that counts; "" if the guard is not armed."""
-    return str(link.status.get("arming", "")) if link.status.get("armed") == "true" else ""
+def _turns(link: Any) -> int:
+    return int(link.status.get("turns", "0"))
 
 
 def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, prefix: str, *, shadow: bool) -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 
 from lifecycle_msgs.msg import Transition
 
+from isthmus.timing import steady
 from isthmus_bringup.plan import STOP_PATIENCE, Plan, Process
 from isthmus_ros.evaluation.link import Link, Watched
 from isthmus_ros.evaluation.processes import RosError
@@ -136,7 +137,7 @@ class NodeGraph:
     @property
     def _unknown(self) -> str:
         """Why nobody knows whether the robot stands still; "" if its joint states come."""
-        silent = time.monotonic() - self.link.heard
+        silent = steady() - self.link.heard
         since = f"for {silent:.1f} s" if silent < math.inf else "yet"
         return f"the robot's state is unknown: nothing on {self._state_topic} {since}" if silent > _SILENCE else ""
 
@@ -189,8 +190,9 @@ class NodeGraph:
         if "guard_node" in running.intersection(self._active):
             with contextlib.suppress(RosError):
                 self.link.until(lambda: self.link.status.get("phase") not in _MOVING or bool(self._unknown), _SETTLE, "no standstill")
+            once = iter([""])  # it is asked in any case
             try:
-                self.link.insist(lambda: self.link.arm(False), _SETTLE, unless=lambda: self._unknown)
+                self.link.insist(lambda: self.link.arm(False), _SETTLE, unless=lambda: next(once, self._unknown))
             except RosError as error:
                 self.failures.append(self._unknown or str(error))
         unknown = bool(self._unknown)

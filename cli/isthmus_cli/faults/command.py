@@ -26,7 +26,7 @@ class Faults:
     Attributes:
         robot: name of the robot profile.
         task: task that simulates it; by default the first installed ones of that robot.
-        robots_dir: folder with robot profiles of your own, searched first.
+        robots_dir: folder with robot profiles of your own, searched first; the robot is simulated by its task's own profile.
         rows: numbers and ranges of rows, such as 1,20-30; all by default.
         mode: only settings in which the policy commands this: position, velocity, effort or twist.
         repeats: of each row and setting; 0 only writes the page.
@@ -62,10 +62,11 @@ class Faults:
         from isthmus_cli.faults.rows import NOTES, ROWS, VT
         from isthmus_cli.faults.subject import Subject
 
-        subject = Subject.of(load_robot(self.robot, [self.robots_dir] if self.robots_dir else []), self.task)
+        robot = load_robot(self.robot, [self.robots_dir] if self.robots_dir else [])
+        subject = Subject.of(robot, self.task, self.robots_dir)
         known = (*ROWS, *REVIEW_ROWS)
         wanted = row_numbers(self.rows, {int(row.number) for row in known})
-        rows = [row for row in known if int(row.number) in wanted]
+        rows = [row.asked_of(subject) for row in known if int(row.number) in wanted]
         if self.mode:
             rows = [dataclasses.replace(row, settings=tuple(s for s in row.settings if s.mode == self.mode)) for row in rows]
         folder = self.out or Path(f"faults-{self.robot}")

@@ -16,6 +16,7 @@ import numpy as np
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from std_srvs.srv import Trigger
 
 from isthmus_cli.faults.seen import NAN, Seen, letters, stops
 from isthmus_cli.faults.subject import Setting, Subject
@@ -155,6 +156,7 @@ class Course:
         except RosError:
             self.link.transition("policy_node", Transition.TRANSITION_DEACTIVATE)
             self.patiently(lambda: self.activate("policy_node"))
+        self.link.find(Trigger, "guard/stop")  # who presses it has found the guard before
         self.patiently(self.link.arm)
         self.witness.clear()
         self.patiently(lambda: self.link.trigger("policy/start"))
@@ -290,7 +292,8 @@ def course(
     """
     domain = free_domain()
     with isolated(domain) as environment, _disk(small=recorder == "small") as folder:
-        told = {"policy": str(policy), "clock": "wall", "accept_no_deadman": True, **shared}
+        known = {"policy": str(policy), "robots_dir": subject.profiles}
+        told = {**known, "clock": "wall", "accept_no_deadman": True, **shared}
         engine = "mujoco" if setting.mode == "effort" else "pybullet"  # whose servo does not ring on set-points at 20 Hz
         robot = {"task": subject.task(setting.mode), "plant": engine, "clock": "wall", "transport": setting.transport}
         nodes: dict[str, tuple[dict[str, Any], str]] = {"guard_node": ({**told, "transport": setting.transport}, "")}
@@ -299,7 +302,7 @@ def course(
         # As a real controller: nothing ends a motion that nobody ends.
         nodes["sim_node"] = ({**robot, "command_timeout": 0.0, **dict(simulator)}, "")
         if recorder:
-            nodes["record_node"] = ({"policy": str(policy), "folder": str(folder), "min_free": 0.0}, "")
+            nodes["record_node"] = ({**known, "folder": str(folder), "min_free": 0.0}, "")
         surroundings = {**environment, "POLICY_FAULT": spoiled}
         if localhost:
             surroundings |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "FASTDDS_DEFAULT_PROFILES_FILE": ""}

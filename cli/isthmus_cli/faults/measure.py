@@ -71,14 +71,7 @@ class Record:
             self._ours = len(self.made)
             self.made.append(provenance())
         entry = self.lines.setdefault(key(row, setting), {"runs": []})
-        entry |= {
-            "number": row.number,
-            "fault": row.fault,
-            "setting": setting.name,
-            "expected": list(row.expected),
-            "timed": row.timed,
-            "first": max(2 * setting.period, _FIRST),
-        }
+        entry |= describe(row, setting)
         values = {name: _plain(value) for name, value in dataclasses.asdict(seen).items()}
         entry["runs"].append({**values, "load": round(os.getloadavg()[0], 2), "made": self._ours})
         self._save()
@@ -88,6 +81,18 @@ class Record:
         text = json.dumps({"made": self.made, "lines": self.lines}, indent=1, sort_keys=True, ensure_ascii=False)
         fresh.write_text(text + "\n", encoding="utf-8")
         fresh.replace(self._file)
+
+
+def describe(row: Row, setting: Setting) -> dict[str, Any]:
+    """What a line is about, and what must come of it."""
+    return {
+        "number": row.number,
+        "fault": row.fault,
+        "setting": setting.name,
+        "expected": list(row.expected),
+        "timed": row.timed,
+        "first": max(2 * setting.period, _FIRST),
+    }
 
 
 def key(row: Row, setting: Setting) -> str:
@@ -107,6 +112,8 @@ def measure(subject: Subject, rows: Iterable[Row], repeats: int, record: Record)
     groups: dict[Setting, list[Row]] = {}
     for row in rows:
         for setting in filter(subject.takes, row.settings):
+            if record.runs(row, setting):
+                record.lines[key(row, setting)] |= describe(row, setting)
             if len(record.runs(row, setting)) < repeats:
                 groups.setdefault(setting, []).append(row)
     with tempfile.TemporaryDirectory() as folder:

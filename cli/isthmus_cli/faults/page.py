@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,10 @@ The next repeat resets, arms and starts the same processes again, unless the fau
 """
 
 
+_SENT_LATE = """Forward controllers do not interpolate. Where a busy machine sends one set-point late and the next one on time, the second is a change
+within less than a period: the velocity limit holds, and the acceleration between the two is more than the limit."""
+
+
 def page(
     subject: Subject,
     speed: float,
@@ -78,8 +82,9 @@ def page(
         f"* **{number}**: {notes.get(number, 'came out otherwise, not explained yet')}." for number in numbers if number in {*wrong, *notes}
     ]:
         lines += ["", "## Remarks", "", *remarks]
-    if late := [line for entry in entries for line in _late_lines(entry)]:
-        lines += ["", "## What missed its time bounds or a limit", "", *late]
+    for title, missed in (("What missed its time bounds", _late), (f"What missed a limit\n\n{_SENT_LATE}", lambda _, run: _excessive(run))):
+        if late := [line for entry in entries for line in _missed(entry, missed)]:
+            lines += ["", f"## {title}", "", *late]
     used = sorted({run["made"] for entry in entries for run in entry["runs"]})
     if used:
         lines += ["", "## Where these figures come from", "", *(_origin(made[index]) for index in used)]
@@ -126,8 +131,8 @@ def _excessive(run: Mapping[str, Any]) -> bool:
     return (run["velocity"] or 0) > _VELOCITY or (run["acceleration"] or 0) > _ACCELERATION
 
 
-def _late_lines(entry: Mapping[str, Any]) -> list[str]:
-    missed = [run for run in entry["runs"] if run["outcome"] != "failed" and (_late(entry, run) or _excessive(run))]
+def _missed(entry: Mapping[str, Any], test: Callable[[Mapping[str, Any], Mapping[str, Any]], bool]) -> list[str]:
+    missed = [run for run in entry["runs"] if run["outcome"] != "failed" and test(entry, run)]
     if not missed:
         return []
     said = "; ".join(

@@ -11,7 +11,7 @@ import signal
 
 from isthmus_cli.faults import acts, clocks, sight, words
 from isthmus_cli.faults.acts import Act
-from isthmus_cli.faults.subject import Setting, arranged
+from isthmus_cli.faults.subject import Setting, Subject, arranged
 
 __all__ = ["ALONE", "BOTH", "NOTES", "PF", "PT", "ROWS", "VF", "VT", "Row"]
 
@@ -37,6 +37,12 @@ class Row:
     settings: tuple[Setting, ...]
     fresh: bool = False
     timed: bool = True
+
+    def asked_of(self, subject: Subject) -> Row:
+        """The row for a robot: where the driver has no stop services, what comes of X is a stop without them."""
+        if subject.robot.ros and subject.robot.ros.stop_services:
+            return self
+        return dataclasses.replace(self, expected=tuple(dict.fromkeys("S" if outcome == "X" else outcome for outcome in self.expected)))
 
 
 VT = Setting("velocity", "trajectory")
@@ -224,6 +230,8 @@ ROWS = (
 NOTES = {
     "14": "at full speed the simulated servo overshoots what it is told; on `forward_position` nothing interpolates, and it jumps to each set-point "
     "faster than the limit: a driver for that transport must smooth set-points itself, or be commanded at its own rate",
+    "17": "surplus commands are dropped, and the stop comes after a second of them; where, on a busy machine, the command that counts is late too, "
+    "a hold comes before the stop",
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
     "33": "was to be H→S before joint states could come from several publishers; now every joint has an age of its own, and one that is "
     "no longer named is as stale as a silent robot, which is a stop without a hold before it",
@@ -231,6 +239,7 @@ NOTES = {
     "85": "a sender of set-points that goes on as if nothing had been late asks for the lost time to be made up, which at full speed is more than "
     "the limit: C; a guard that is frozen for 0.19 s leaves three commands of the policy unanswered, which takes it for dead and calls the stop "
     "services: X",
+    "86": "states that a busy machine delivers later still are too old, which is a stop",
     "49": "was to be S; the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault",

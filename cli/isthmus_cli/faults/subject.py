@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,13 +63,15 @@ class Subject:
     Attributes:
         robot: its profile.
         tasks: command mode of the drives → task that simulates it so.
+        profiles: folder in which guard, policy and recorder look for the profile first; "" is none.
     """
 
     robot: Robot
     tasks: Mapping[str, str]
+    profiles: str = ""
 
     @classmethod
-    def of(cls, robot: Robot, task: str = "") -> Subject:
+    def of(cls, robot: Robot, task: str = "", profiles: Path | None = None) -> Subject:
         """The subject, simulated by a task, or by the first installed ones of this robot.
 
         Raises:
@@ -88,7 +91,7 @@ class Subject:
                 else f"no installed task simulates robot {robot.name!r}"
             )
             raise ValueError(f"{said}; docs/how-to/add-a-robot.md says how to add one")
-        return cls(robot, tasks)
+        return cls(robot, tasks, str(profiles.resolve()) if profiles else "")
 
     def takes(self, setting: Setting) -> bool:
         """Whether the robot can be commanded so."""
@@ -130,14 +133,19 @@ class Subject:
         return np.where(self.robot.home > 0, -1.0, 1.0)
 
     @property
+    def _told(self) -> tuple[str, ...]:
+        """Joints that the robot's joint states name: of a base, its wheels."""
+        return self.robot.base.wheels or self.robot.joint_names
+
+    @property
     def middle(self) -> str:
         """A joint in the middle of the chain, which faults of one joint concern."""
-        return self.robot.joint_names[(len(self.robot.joints) - 1) // 2]
+        return self._told[(len(self._told) - 1) // 2]
 
     @property
     def wrist(self) -> str:
         """A lighter joint behind it."""
-        return self.robot.joint_names[len(self.robot.joints) // 2]
+        return self._told[len(self._told) // 2]
 
     def speed(self, setting: Setting) -> float:
         """Of all joints in motion, rad/s or m/s."""

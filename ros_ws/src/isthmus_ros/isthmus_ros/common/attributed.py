@@ -6,7 +6,6 @@ whoever asks. What `get_publishers_info_by_topic` calls `endpoint_gid` is the GI
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from isthmus.timing import steady
 from isthmus_ros.common.definitions import type_name
 
 __all__ = ["DEPTH", "EVERY_WRITER", "UNKNOWN", "Attributed", "AttributedTopic", "Said", "Speakers", "Word", "node_of"]
@@ -204,7 +204,7 @@ class Speakers:
         lost: which messages the newest `listen` has missed; "" if none.
     """
 
-    def __init__(self, topic: Attributed, worst: Any, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, topic: Attributed, worst: Any, clock: Callable[[], float] = steady) -> None:
         """Nobody has said anything yet.
 
         Args:

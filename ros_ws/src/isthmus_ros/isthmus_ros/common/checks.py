@@ -38,7 +38,7 @@ def shared_memory() -> str:
 
 
 def state_problems(plant: StateTopic) -> list[str]:
-    """What is wrong with the newest samples: none, stale, a joint missing, a value not finite, or the odometry of a mobile robot."""
+    """What is wrong with the newest samples: none, stale, a joint missing, a value not finite, the odometry of a mobile robot, or an oscillation."""
     if not plant.received:
         return [f"no joint state was received on {plant.state_topic}"]
     if plant.missing:
@@ -47,7 +47,7 @@ def state_problems(plant: StateTopic) -> list[str]:
     if plant.age > allowed:
         return [f"the joint state on {plant.state_topic} is {plant.age:.2f} s old, {allowed:.2f} s are allowed"]
     measurement = plant.read()
-    problems = [problem for problem in (plant.delay_problem(), plant.odometry_problem()) if problem]
+    problems = [problem for problem in (plant.delay_problem(), plant.odometry_problem(), plant.alarm()) if problem]
     for field in ("position", "velocity"):
         bad = np.flatnonzero(~np.isfinite(getattr(measurement, field)[0]))
         problems += [f"{field} of joint {measurement.joints[bad[0]]!r} is missing or not finite in {plant.state_topic}"] if bad.size else []

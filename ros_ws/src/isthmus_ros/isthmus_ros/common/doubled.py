@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
@@ -10,6 +9,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 
+from isthmus.timing import steady
 from isthmus_ros.common.attributed import UNKNOWN, AttributedTopic, Said
 
 __all__ = ["DoubledJoints", "Ear", "doubled_joints"]
@@ -42,7 +42,7 @@ class DoubledJoints:
         joints: Collection[str] | None,
         count: Callable[[], int],
         listen: Callable[[], Ear],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady,
     ) -> None:
         """Listen to nothing yet.
 

@@ -163,13 +163,14 @@ class CarefulNode(LifecycleNode):
     def _transition(self, name: str, work: Callable[[], None], *, early: bool = False) -> Any:
         self._sleep.look()  # a sleep before it is none of its doing
         problem, level = "", "warning" if early else "error"
+        computed = time.process_time()
         try:
             work()
         except (ValueError, OSError) as error:
             problem = f"cannot {name}{' yet' if early else ''}: {error}"
         except Exception:
             problem, level = f"cannot {name}: {traceback.format_exc()}", "fatal"
-        self._sleep.excuse()
+        self._sleep.excuse(time.process_time() - computed)
         self._say_trial(name, problem, level)
         return _FAILURE if problem else _SUCCESS
 

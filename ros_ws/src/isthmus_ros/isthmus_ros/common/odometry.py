@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 from isthmus_ros.common.stamps import stamp_problem
 
@@ -21,7 +21,7 @@ class OdometryInput:
         message: the newest one; None before the first.
     """
 
-    def __init__(self, topic: str, allowed: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, topic: str, allowed: float, clock: Callable[[], float] = steady) -> None:
         """Nothing has come yet.
 
         Args:

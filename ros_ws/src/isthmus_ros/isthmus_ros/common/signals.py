@@ -7,12 +7,12 @@ import os
 import signal
 import threading
 
-__all__ = ["ENDED", "PARENT", "PAUSED", "end_with_parent", "ending", "ignore", "listen"]
+__all__ = ["ENDED", "PARENT", "PAUSED", "PAUSING", "end_with_parent", "ending", "ignore", "listen"]
 
 PARENT = "ISTHMUS_PARENT"
 """Environment variable with the number of the process without which a node must not go on."""
 _DEADLY = "USR1 USR2 ALRM VTALRM PROF XCPU POLL PWR STKFLT"
-_PAUSING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+PAUSING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _heard: list[int] = []  # signals that this process listens to
 _SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 
@@ -41,7 +41,7 @@ def listen() -> None:
     for number in ending():
         _heard.append(number)
         signal.signal(number, lambda *_: ENDED.set())
-    for number in _PAUSING:
+    for number in PAUSING:
         _heard.append(number)
         signal.signal(number, lambda *_: PAUSED.set())
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+
+from isthmus.timing import steady
 
 __all__ = ["LOOK", "Sleep"]
 
@@ -11,16 +12,13 @@ LOOK = 0.05
 """Seconds between two looks."""
 _ASLEEP = 0.5  # s without a look; a busy computer is late, too
 _LATE = 4.0  # s after it in which a request of that time may still come: a writer sends what was lost again every 3 s
-
-
-def _passed() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the computer sleeps
+_WAITS = 2.0  # s that carrying out a request may take beyond the computing
 
 
 class Sleep:
     """Notices that nobody has looked for a while: the process was suspended or starved, or the computer slept."""
 
-    def __init__(self, clock: Callable[[], float] = _passed) -> None:
+    def __init__(self, clock: Callable[[], float] = steady) -> None:
         """Begin awake, with the first look; `clock` is steady, s."""
         self._clock = clock
         self._looked, self._woke, self._slept = float("inf"), -float("inf"), 0.0
@@ -32,9 +30,11 @@ class Sleep:
             self._woke, self._slept = now, now - self._looked
         self._looked = now
 
-    def excuse(self) -> None:
-        """It was busy with what it was asked to do, and not asleep."""
-        self._looked = self._clock()
+    def excuse(self, busy: float) -> None:
+        """Since the last look it carried out what it was asked to do, and computed for `busy` s; what takes much longer is a sleep after all."""
+        now = self._clock()
+        if now - self._looked - busy <= _WAITS:
+            self._looked = now
 
     @property
     def problem(self) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["AHEAD", "stamp_problem"]
+from isthmus.senders import AHEAD
 
-AHEAD = 0.05
-"""Seconds that a stamp may be ahead of a node's clock."""
+__all__ = ["stamp_problem"]
 
 
 def stamp_problem(what: str, oldest: float, newest: float, allowed: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from sensor_msgs.msg import JointState
 from isthmus.monitors import time_out
 from isthmus.records import Array, Measurement
 from isthmus.robot import Robot, RosProfile
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 from isthmus_ros.common.doubled import doubled_joints
 from isthmus_ros.common.joined import JoinedStates
@@ -105,7 +105,7 @@ class StateTopic:
     def age(self) -> float:
         """Seconds on the steady clock since the joint of the robot that has been silent longest was heard; infinite before all have been."""
         with self._changed:
-            return time.monotonic() - self._states.oldest
+            return steady() - self._states.oldest
 
     @property
     def received(self) -> bool:
@@ -246,7 +246,7 @@ class StateTopic:
             self._odometry.receive(message, self._node.get_clock().now().nanoseconds)
 
     def _receive(self, message: Any) -> None:
-        now, arrival = self._node.get_clock().now().nanoseconds, time.monotonic()
+        now, arrival = self._node.get_clock().now().nanoseconds, steady()
         with self._changed:
             part = self._states.add(message, arrival, now, alone=not self.realtime)
             if part is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
 from isthmus.signals import Signal
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.inputs import input_message, input_topic
@@ -125,38 +125,41 @@ class Link:
         Raises:
             RosError: it did not within `seconds` (the message is `otherwise`), or a child process ended.
         """
-        deadline = time.monotonic() + seconds
+        deadline = steady() + seconds
         checked = 0.0
         while not condition():
             self._listen(0.05)
-            now = time.monotonic()
+            now = steady()
             if now - checked > 0.05:
                 checked = now
                 self.check()
-            if now > deadline:
+            if now > deadline and not condition():
                 raise RosError(otherwise)
 
-    def insist(self, call: Callable[[], object], seconds: float, unless: Callable[[], object] = lambda: False) -> None:
+    def insist(self, call: Callable[[], object], seconds: float, unless: Callable[[], str] = lambda: "") -> None:
         """Repeat a call that is refused: nodes may not have found each other yet, or a state is late.
 
         Args:
             call: raises a RosError if it is refused.
-            seconds: to go on for.
-            unless: true once there is no sense in going on.
+            seconds: to go on for; a process that was suspended for longer asks no more.
+            unless: why the call may not be made, or no more; "" while it may. Asked before each call.
 
         Raises:
-            RosError: it is still refused; the message is the node's. Or a child process ended.
+            RosError: it may not be made, or it is still refused; the message is the node's. Or a child process ended.
         """
-        patience = time.monotonic() + seconds
+        patience, refusal = steady() + seconds, ""
         while True:
+            if why := unless():
+                raise RosError(f"{refusal}; {why}" if refusal else why)
             try:
                 call()
                 return
-            except RosError:
-                if time.monotonic() > patience or unless():
-                    raise
+            except RosError as error:
+                refusal = str(error)
             self.check()
             self.spin(0.1)
+            if steady() > patience:
+                raise RosError(refusal)
 
     def check(self) -> None:
         """Raise, if there is nothing to wait for any more."""
@@ -165,14 +168,25 @@ class Link:
 
     def spin(self, seconds: float) -> None:
         """Take in messages for a while, whatever happens to the processes."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
+        deadline = steady() + seconds
+        while (left := deadline - steady()) > 0:
             self._listen(left)
 
     def _listen(self, seconds: float) -> None:
-        began = time.monotonic()
+        began = steady()
         self._executor.spin_once(timeout_sec=seconds)
-        self.unwatched += min(time.monotonic() - began, seconds)  # no more if this process itself was suspended
+        self.unwatched += min(steady() - began, seconds)  # no more if this process itself was suspended
+
+    def find(self, kind: Any, name: str) -> Any:
+        """The client of a service, once somebody offers it: a call in haste then does not wait for discovery.
+
+        Raises:
+            RosError: nobody offers it.
+        """
+        if name not in self._clients:
+            self._clients[name] = self._node.create_client(kind, name)
+        self.until(self._clients[name].service_is_ready, _DISCOVERY, f"no node offers service {name}")
+        return self._clients[name]
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """Call a service and wait for its answer.
@@ -180,11 +194,7 @@ class Link:
         Raises:
             RosError: nobody offers it, or nobody answers.
         """
-        if name not in self._clients:
-            self._clients[name] = self._node.create_client(kind, name)
-        client = self._clients[name]
-        self.until(client.service_is_ready, _DISCOVERY, f"no node offers service {name}")
-        future = client.call_async(request)
+        future = self.find(kind, name).call_async(request)
         self.until(future.done, _ANSWER, f"service {name} did not answer within {_ANSWER:g} s")
         return future.result()
 
@@ -268,7 +278,7 @@ class Link:
         leave(self._executor, self._node)
 
     def _receive_state(self, message: Any) -> None:
-        self.heard = time.monotonic()
+        self.heard = steady()
         place = wire.nanoseconds_of(message.header.stamp)
         while place in self.states and set(self.states[place].name) != set(message.name):
             place += 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Callable
 from typing import Any
 
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 from isthmus_ros.guard.listeners import ANY
 
@@ -27,7 +27,7 @@ def list_controllers() -> Any:
 class ControllerActivity:
     """Asks `controller_manager/list_controllers` again and again, and remembers the answer."""
 
-    def __init__(self, node: Any, namespace: str, controller: str, kind: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, node: Any, namespace: str, controller: str, kind: Any = None, clock: Callable[[], float] = steady) -> None:
         """Create the client.
 
         Args:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from std_msgs.msg import Bool
 
+from isthmus.timing import steady
 from isthmus_ros.common.attributed import Attributed, AttributedTopic, Speakers, Word
 
 __all__ = ["HEARTBEAT", "TOPIC", "EmergencyStop", "emergency_topic", "full_names"]
@@ -37,7 +37,7 @@ class EmergencyStop:
     `true`.
     """
 
-    def __init__(self, topic: Attributed, required: Sequence[str] = (), clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, topic: Attributed, required: Sequence[str] = (), clock: Callable[[], float] = steady) -> None:
         """Nothing has been heard.
 
         Args:

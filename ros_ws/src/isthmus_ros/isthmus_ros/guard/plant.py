@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from sensor_msgs.msg import JointState
 
 from isthmus.limits import Limits
 from isthmus.records import Array, Command, reorder
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 from isthmus_ros.common.setup import Setup
 from isthmus_ros.common.states import StateTopic
@@ -86,7 +86,7 @@ class RosPlant(StateTopic):
     @property
     def _now(self) -> float:
         """Seconds on the steady clock; in stepped time those of the state."""
-        return time.monotonic() if self.realtime else self.stamp / 1e9
+        return steady() if self.realtime else self.stamp / 1e9
 
     def _measured(self, joints: tuple[str, ...]) -> Array:
         sample = self.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool, Float64
 
 from isthmus.robot import RosProfile, SpeedScaling
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 from isthmus_ros.common.attributed import DEPTH, Attributed, AttributedTopic, Speakers
 
@@ -59,7 +59,7 @@ class Preconditions:
 class Program:
     """Whether the robot's program runs. It is latched and said when it changes, so silence means nothing, but a driver that has gone does."""
 
-    def __init__(self, topic: Attributed, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, topic: Attributed, clock: Callable[[], float] = steady) -> None:
         """Nothing has come yet; `clock` is steady, s."""
         self._speakers = Speakers(topic, Bool(data=False), clock)
         self._topic = topic.name
@@ -98,7 +98,7 @@ class Scaling:
         topic: absolute name.
     """
 
-    def __init__(self, topic: str, wanted: SpeedScaling, *, timed: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, topic: str, wanted: SpeedScaling, *, timed: bool = True, clock: Callable[[], float] = steady) -> None:
         """Nothing has come yet.
 
         Args:

@@ -13,7 +13,7 @@ __all__ = ["guard_status"]
 
 
 def guard_status(stream: GuardedStream, plant: RosPlant, rate_scale: float, time: Any) -> Any:
-    """Rung, cause, phase, whether it is armed, for whom and by which arming, its limits' scale, and what it has dropped, as a DiagnosticArray."""
+    """As a DiagnosticArray: rung, cause, phase; whether it is armed, for whom and by which arming; turns; the limits' scale; what was dropped."""
     rung, cause = stream.rung, stream.cause
     if rung >= HOLD and plant.missing:
         cause = f"joint {plant.missing[0]!r} is missing in {plant.state_topic}; {cause}"
@@ -22,6 +22,7 @@ def guard_status(stream: GuardedStream, plant: RosPlant, rate_scale: float, time
         "executed": str(stream.sequence),
         "epoch": stream.gate.epoch,
         "arming": stream.gate.arming,
+        "turns": str(stream.turns),
         "late_looks": str(stream.late_looks),
     }
     values |= {"rate_scale": f"{rate_scale:g}"}

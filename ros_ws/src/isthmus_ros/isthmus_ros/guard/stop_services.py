@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from isthmus.robot import RosProfile
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 
 __all__ = ["StopServices"]
@@ -34,7 +34,7 @@ class StopServices:
         namespace: str,
         *,
         armed: Callable[[], bool] = lambda: False,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady,
     ) -> None:
         """Create the clients and the timer; nothing is called yet.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from sensor_msgs.msg import JointState
 
 from isthmus.guard import RUNGS, STOP
 from isthmus.records import Array, Command
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 
 __all__ = ["GuardAnswers"]
@@ -21,7 +21,7 @@ _REMEMBERED = 10  # answers
 _STATUS = 1.0  # s without a status, which comes ten times as often, after which nothing can be started on its word
 _SILENCE = 0.25  # s, or so many control periods, without a word of an armed guard, which says something in every one of them
 _PERIODS = 5
-_DEAF = 0.1  # s without a look after which what came meanwhile must be let in before anybody is called silent
+_LOOK = 0.1  # s of listening that one look may count for: what came in a longer time must be let in first
 _DROPPED = "dropped."
 
 
@@ -55,8 +55,8 @@ class GuardAnswers:
         self._before: Array | None = None
         self._answers: dict[int, Command] = {}
         self._status: Mapping[str, str] = {}
-        self._told = self._excused = -np.inf
-        self._looked = time.monotonic()
+        self._told, self._listened = -np.inf, 0.0
+        self._looked = steady()
         self._node = node
         self._subscriptions = [
             node.create_subscription(JointState, "guard/executed", self._receive_executed, wire.EXECUTED),
@@ -107,7 +107,7 @@ class GuardAnswers:
 
     def refusal(self) -> str:
         """Why the guard passes nothing of this process, as far as it has said; "" if it does."""
-        age, allowed = time.monotonic() - self._told, max(_STATUS, _PERIODS * self._period)
+        age, allowed = steady() - self._told, max(_STATUS, _PERIODS * self._period)
         if not self._status:
             return "nothing is heard of the guard on guard/status; is guard_node running?"
         if age > allowed:
@@ -122,20 +122,15 @@ class GuardAnswers:
 
     @property
     def silent(self) -> float:
-        """Seconds without a word of the guard; 0 if whoever lets its words in has been asleep and cannot tell."""
-        now = time.monotonic()
-        return 0.0 if now - self._looked > _DEAF else now - max(self.heard, self._excused)
+        """Seconds of listening without a word of the guard; who was asleep himself has not listened."""
+        return self._listened + min(steady() - self._looked, _LOOK)
 
     def silence(self) -> str:
-        """Why an armed guard counts as silent, whatever its rung; "" if it does not. To be asked every 50 ms.
-
-        Whoever was himself asleep cannot tell: after a late look, the time begins anew.
-        """
-        now, allowed = time.monotonic(), max(_SILENCE, _PERIODS * self._period)
-        slept, self._looked = now - self._looked, now
-        if slept > _DEAF:
-            self._excused = now
-        silent = self.silent
+        """Why an armed guard counts as silent, whatever its rung; "" if it does not. To be asked every 50 ms."""
+        allowed = max(_SILENCE, _PERIODS * self._period)
+        with self._changed:
+            silent = self._listened = self.silent
+            self._looked = steady()
         if not self.armed or silent <= allowed:
             return ""
         return f"the guard is armed and has been silent for {silent:.2f} s, {allowed:.2f} s are allowed"
@@ -150,9 +145,13 @@ class GuardAnswers:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
+    def _hear(self) -> None:
+        self.heard = self._looked = steady()
+        self._listened = 0.0
+
     def _receive_executed(self, message: Any) -> None:
         with self._changed:
-            self.heard = time.monotonic()
+            self._hear()
             self._before = None if self.executed is None else self.executed.values
             field = wire.COMMANDED.get(self._mode, self._mode)
             self.executed = Command(self._mode, tuple(message.name), np.array([getattr(message, field)]))
@@ -168,6 +167,7 @@ class GuardAnswers:
 
     def _receive_status(self, message: Any) -> None:
         with self._changed:
-            self.heard = self._told = time.monotonic()
+            self._hear()
+            self._told = self.heard
             self._status = {pair.key: pair.value for status in message.status for pair in status.values}
             self._changed.notify_all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +11,7 @@ from isthmus.contract import Contract
 from isthmus.guard import HOLD, PASS, STOP, Decision
 from isthmus.monitors import time_out
 from isthmus.records import Array, Command, Measurement, reorder
+from isthmus.timing import steady
 from isthmus_ros.policy.drive import Drive, MotionEnded
 from isthmus_ros.policy.remote import RemotePlant, answered
 
@@ -95,7 +95,7 @@ class AskingDrive(Drive):
         self._first = self._run = self.plant.sequence + 1
         self._asked, self._rest = False, None
         self._dropped = self.plant.guard.dropped
-        self._began = self._withheld_at = time.monotonic()
+        self._began = self._withheld_at = steady()
         super().drive(thread)
 
     def begin(self) -> None:
@@ -145,7 +145,7 @@ class AskingDrive(Drive):
         return Decision(asked, np.array([rung], dtype=np.int8), np.array([self.plant.guard.armed]), (cause,))
 
     def _insist_on_answers(self, withheld: str) -> None:
-        now, guard, realtime = time.monotonic(), self.plant.guard, self.plant.realtime
+        now, guard, realtime = steady(), self.plant.guard, self.plant.realtime
         self._withheld_at = self._withheld_at if self._asked else now
         begun, missed = guard.answered >= self._first, self.plant.sequence - guard.answered
         if begun and self._asked and missed >= _MISSED:
@@ -167,4 +167,4 @@ class AskingDrive(Drive):
         guard = self.plant.guard
         dropped = [reason for reason, count in guard.dropped.items() if count > self._dropped.get(reason, 0)]
         reasons = [guard.cause] * bool(guard.cause) + [f"commands were dropped ({', '.join(dropped)})"] * bool(dropped)
-        return "; ".join(reasons) or f"it does not say why; it was last heard {time.monotonic() - guard.heard:.2f} s ago"
+        return "; ".join(reasons) or f"it does not say why; it was last heard {steady() - guard.heard:.2f} s ago"

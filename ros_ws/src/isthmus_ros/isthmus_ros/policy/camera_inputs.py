@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +14,7 @@ from isthmus.images import ENCODINGS, ImagePipeline
 from isthmus.records import Array, Measurement
 from isthmus.robot import Robot, RosCamera, RosProfile
 from isthmus.signals import CameraSpec
+from isthmus.timing import steady
 from isthmus_ros.common import wire
 
 __all__ = ["CameraInputs"]
@@ -124,11 +124,11 @@ class CameraInputs:
         return f"no picture was received on {eye.topic}" if eye.newest is None else eye.problem
 
     def _silence(self, eye: _Eye) -> str:
-        age = time.monotonic() - eye.newest[1] if eye.newest is not None else np.inf
+        age = steady() - eye.newest[1] if eye.newest is not None else np.inf
         return f"the last picture on {eye.topic} came {age:.2f} s ago, {self._patience:g} s are allowed" if age > self._patience else ""
 
     def _frozen(self, eye: _Eye, position: Array) -> str:
-        age, travel = time.monotonic() - eye.fresh, np.abs(position - eye.place).max()
+        age, travel = steady() - eye.fresh, np.abs(position - eye.place).max()
         if age > self._patience and travel > self._travel:
             return f"pictures on {eye.topic} have been the same for {age:.2f} s, though the robot has moved by {travel:.3f} rad"
         return ""
@@ -158,7 +158,7 @@ def _eye(name: str, expected: CameraSpec, spec: CameraSpec, profile: RosProfile,
 def _receive(eye: _Eye, message: Any) -> None:
     """Keep a picture; one with the stamp of the last is not a new one."""
     if eye.newest is None or message.header.stamp != eye.newest[0].header.stamp:
-        eye.newest = (message, time.monotonic())
+        eye.newest = (message, steady())
 
 
 def _take_in(eye: _Eye, message: Any, arrival: float) -> None:

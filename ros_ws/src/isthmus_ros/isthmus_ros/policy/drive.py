@@ -14,6 +14,7 @@ from isthmus.guard import Decision
 from isthmus.monitors import time_out
 from isthmus.plant import Plant
 from isthmus.records import Array, Measurement, reorder
+from isthmus.timing import steady
 
 __all__ = ["BlindError", "Drive", "MotionEnded"]
 
@@ -55,7 +56,7 @@ class Drive(ControlStep):
     @property
     def hanging(self) -> bool:
         """Whether the driving thread has not acted for longer than the time-out."""
-        return self._driver is not None and time.monotonic() - max(self.acted, self._began) > time_out(self.contract.control_period)
+        return self._driver is not None and steady() - max(self.acted, self._began) > time_out(self.contract.control_period)
 
     @property
     def stopped(self) -> bool:
@@ -76,7 +77,7 @@ class Drive(ControlStep):
 
     def drive(self, thread: threading.Thread) -> None:
         """Start the thread that drives from now on."""
-        self._withheld, self.decision, self._began = "", None, time.monotonic()
+        self._withheld, self.decision, self._began = "", None, steady()
         self._driver = thread  # before it starts: it may act at once
         thread.start()
 
@@ -114,7 +115,7 @@ class Drive(ControlStep):
         if not self.driving:
             raise MotionEnded("the motion has ended without this thread")
         self.decision = self.decide(action)
-        self.acted = time.monotonic()
+        self.acted = steady()
         self.plant.advance()
         return self.decision
 
@@ -135,7 +136,7 @@ class Drive(ControlStep):
         """Wait for the next deadline; the first one of a phase follows the last command by one period."""
         if not self.plant.realtime:
             return
-        period, now = self.contract.control_period, time.monotonic()
+        period, now = self.contract.control_period, steady()
         if not self.acted - period < self._deadline <= self.acted:
             self._deadline = self.acted
         self._deadline += period

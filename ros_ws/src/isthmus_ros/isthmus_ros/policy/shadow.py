@@ -13,7 +13,7 @@ import numpy as np
 from sensor_msgs.msg import JointState
 
 from isthmus.contract import Contract
-from isthmus.guard import HOLD, RUNGS, Decision, GuardState
+from isthmus.guard import HOLD, RUNGS, STOP, Decision, GuardState
 from isthmus.records import Array, Command, Measurement, reorder
 from isthmus_ros.common import wire
 from isthmus_ros.common.setup import Setup
@@ -98,10 +98,12 @@ class ShadowDrive(Drive):
     def decide(self, action: Array | None) -> Decision:
         """Say what would be asked of the guard, and return what it would make of it; the robot gets neither."""
         joints = self.contract.action.elements
-        cause = self.withheld() or self.plant.alarm() or self.plant.fault()
+        alarm = self.plant.alarm()
+        cause = alarm or self.withheld() or self.plant.fault()
         if action is None or cause:
             nothing = Command(self.contract.mode, joints, np.zeros((1, len(joints))))
-            decision = Decision(nothing, np.array([HOLD], dtype=np.int8), np.array([False]), (cause or "no decision",))
+            rung = np.array([STOP if alarm else HOLD], dtype=np.int8)
+            decision = Decision(nothing, rung, np.array([False]), (cause or "no decision",))
         else:
             asked = Command(self.contract.mode, joints, action)
             decision, _ = self.guard.check(self._as_it_moves(), asked, self.measurement, self.contract.control_period)
