@@ -44,7 +44,7 @@ class Identify:
         holdout: recordings that are only predicted; by default the last fifth of each log is.
         starts: number of searches, of which the first begins at the nominal model.
         seed: of the other starts, and of the bootstrap.
-        window: length of the pieces that are simulated, s; by default 0.4 for efforts, 0.5 for velocities and 1.0 for positions.
+        window: length of the pieces that are simulated, s; by default 0.4 for efforts, 0.5 for velocities and for objects alone, 1.0 for positions.
         widen: factor on the covariance in randomization.yaml.
         force: write the calibration whatever the held-out data say; that is recorded in it.
         resume: begin at the best fit of an interrupted run in the same folder.

@@ -130,7 +130,7 @@ def identify(
         problem: with whole logs.
         options: of the search.
         holdout: recordings that are not fitted; without any, the last fifth of each log is not.
-        window: length of the fitted windows, s; by default 0.4 for efforts, 0.5 for velocities, 1.0 for positions.
+        window: length of the fitted windows, s; by default 0.4 for efforts, 0.5 for velocities and for objects alone, 1.0 for positions.
         first: where the first search begins, `[p]`.
         threads: of the engine; None means one per processor.
         progress: told of each stage.

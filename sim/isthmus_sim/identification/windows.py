@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -114,15 +114,17 @@ def cut_windows(
     rows = np.arange(count)
     starts = [smoothed_start(logs[index], first, noise) for index, first, _ in places]
 
-    def stacked(cut: Callable[[Log, Array], Array]) -> Array:
-        return np.stack([cut(logs[index], first + rows) for index, first, _ in places])
+    def stacked(signals: Sequence[Array]) -> Array:
+        return np.stack([signals[index][first + rows] for index, first, _ in places])
 
-    nothing = np.zeros((len(places), count, 0))
-    measured = np.concatenate([nothing, *(stacked(lambda log, rows, kind=kind: getattr(log, kind)[rows]) for kind in kinds)], axis=2)
+    measured = np.concatenate(
+        [np.zeros((len(places), count, 0)), *(stacked([getattr(log, kind) for log in logs]) for kind in kinds)], axis=2
+    )
+    time = stacked([log.time for log in logs])
     deviation = np.concatenate([np.zeros(0), *(noise[kind] for kind in kinds)])
     poses = np.zeros((len(places), count, 0, 7))
     if shown:
-        poses = np.stack([stacked(lambda log, rows, name=name: log.poses[name][rows]) for name in shown], axis=2)
+        poses = np.stack([stacked([log.poses[name] for log in logs]) for name in shown], axis=2)
     known = np.concatenate([np.isfinite(measured), np.repeat(np.isfinite(poses).all(axis=3), 6, axis=2)], axis=2)
     deviation = np.concatenate([deviation, *(np.repeat(of_pose, 3) for of_pose in shown.values())])
     return Windows(
@@ -131,7 +133,7 @@ def cut_windows(
         begin=np.array([logs[index].time[first] for index, first, _ in places]),
         position=np.array([start[0] for start in starts]),
         velocity=np.array([start[1] for start in starts]),
-        moments=stacked(lambda log, rows: log.time[rows] - log.time[rows[0]]),
+        moments=time - time[:, :1],
         measured=np.nan_to_num(measured),
         weight=np.where(known, 1 / deviation, 0.0),
         channels=(
