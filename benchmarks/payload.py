@@ -87,11 +87,14 @@ def run(name: str, plant: str, seed: int, payload: float) -> Log:
     runner = Runner(ExcitationPolicy(contract, wave), step, inputs=dict, on_tick=ticks.append)
     runner.begin([seed])
     runner.run(round(SECONDS / contract.control_period))
-    measured = [tick.measurement for tick in ticks]
-    assert all(one.effort is not None and tick.decision.command is not None for one, tick in zip(measured, ticks, strict=True))
-    time = np.array([one.stamp[0] for one in measured])
-    columns = [
-        np.array([getattr(one, kind)[0] for one in measured])[1:] for kind in ("position", "velocity", "effort")
-    ]  # no effort before a step
+    return log_of(name, ticks, contract.mode)
+
+
+def log_of(name: str, ticks: list[Tick], mode: str) -> Log:
+    """What was measured and what the guard let through."""
+    measured = [tick.measurement for tick in ticks][1:]  # no effort is known before the first step
+    time = np.array([tick.measurement.stamp[0] for tick in ticks])
+    columns = [np.array([getattr(one, kind)[0] for one in measured]) for kind in ("position", "velocity", "effort")]
     command = np.array([tick.decision.command.values[0] for tick in ticks])
-    return Log(name, time[1:], simulator.robot.joint_names, *columns, mode=contract.mode, command_time=time, command=command)
+    poses = {body: np.array([one.poses[body][0] for one in measured]) for body in measured[0].poses}
+    return Log(name, time[1:], measured[0].joints, *columns, mode=mode, command_time=time, command=command, poses=poses)

@@ -1,8 +1,8 @@
 """CMA-ES over the unknown parameters of objects: contacts make the loss rough, so that a derivative leads nowhere.
 
 Hansen, "The CMA Evolution Strategy: A Tutorial" (2016), by the package `cma`. Each generation is one batch of rollouts. Initial states are eliminated
-as in `fit`. What a model of contacts misses spoils whole windows, not samples, so a window whose χ² is far above its degrees of freedom counts by the
-logarithm: a puck that slides alone is believed more than one that is struck.
+as in `fit`. What a model of contacts misses spoils whole windows, not samples, so a window whose χ² is far above that of the best quarter hardly counts:
+a puck that slides alone is believed more than one that is struck.
 
 Every set that was tried and is as likely as the best is kept: this region, and no curvature of a rough loss, says how sure the answer is. As likely
 is what is less than 2 above the least loss (95 %) after twice the roughness, which is how far losses are from a paraboloid around the best; and
@@ -31,7 +31,7 @@ _WIDE, _FINE = 0.3, 0.08  # of the range: deviation in the beginning
 _NARROW = 2e-3  # likewise: where it ends
 _LIKELY = 2.0  # of the loss: half of the 95 % point of χ²
 _AS_GOOD = 1.2  # times the least loss of a start: ends of others that contacts cannot tell from it
-_BELIEVED = 2.0  # χ² per degree of freedom above which a window counts by the logarithm
+_BELIEVED = 2.0  # times the χ² of the best quarter, above which a window counts less and less
 
 
 def evolve(
@@ -90,14 +90,14 @@ class _Loss:
         self._bases = start_bases(start_slopes(rollouts, windows, rollouts.problem.values_of(around), starts)[1])
         known = (windows.weight > 0).sum(axis=(1, 2))
         self._freedom = np.maximum(known - [basis.shape[1] for basis in self._bases], 1)
+        self._usual = max(float(np.quantile(self._squares(around[None])[0] / self._freedom, 0.25, method="lower")), 1.0)
         self.tried: list[Array] = []
         self.costs: list[Array] = []
 
     def __call__(self, shares: Array) -> Array:
         """`[C, p]` → `[C]`."""
-        squares, freedom = self._squares(shares), self._freedom
-        far = np.maximum(squares / (_BELIEVED * freedom), 1.0)
-        each = np.where(far > 1, freedom * _BELIEVED / 2 * (1 + np.log(far)), squares / 2)
+        far = self._far(shares)
+        each = self._freedom * _BELIEVED / 2 * np.where(far > 1, 2 - 1 / np.maximum(far, 1.0), far)
         prior = np.array([(prior_terms(self._rollouts.problem, row)[0] ** 2).sum() / 2 for row in shares])
         self.tried.append(shares)
         self.costs.append(each.sum(axis=1) + prior)
@@ -105,7 +105,10 @@ class _Loss:
 
     def trust(self, shares: Array) -> Array:
         """By which the squares of each window count around a place, `[W]`, at most 1."""
-        return np.asarray(np.minimum(_BELIEVED * self._freedom / np.maximum(self._squares(shares[None])[0], 1e-12), 1.0))
+        return np.asarray(np.minimum(1 / np.maximum(self._far(shares[None])[0], 1e-6) ** 2, 1.0))
+
+    def _far(self, shares: Array) -> Array:
+        return self._squares(shares) / (_BELIEVED * self._usual * self._freedom)
 
     def _squares(self, shares: Array) -> Array:
         found = self._rollouts.residual(self._windows, self._rollouts.problem.values_of(shares), self._starts)
