@@ -1,8 +1,8 @@
 """CMA-ES over the unknown parameters of objects: contacts make the loss rough, so that a derivative leads nowhere.
 
 Hansen, "The CMA Evolution Strategy: A Tutorial" (2016), by the package `cma`. Each generation is one batch of rollouts. Initial states are eliminated
-as in `fit`. What a model of contacts misses spoils whole windows, not samples, so a window whose χ² is far above that of the best quarter hardly counts:
-a puck that slides alone is believed more than one that is struck.
+as in `fit`. What a model of contacts misses spoils whole windows, not samples, so a window whose χ² is far above that of the best quarter hardly
+counts: a puck that slides alone is believed more than one that is struck.
 
 Every set that was tried and is as likely as the best is kept: this region, and no curvature of a rough loss, says how sure the answer is. As likely
 is what is less than 2 above the least loss (95 %) after twice the roughness, which is how far losses are from a paraboloid around the best; and
