@@ -1,6 +1,7 @@
 """The fault table without its processes: what is worked out from what was seen, which rows a robot has, and the page."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ pytest.importorskip("rclpy")
 from isthmus.robot import load_robot
 from isthmus.spline import Spline
 from isthmus_cli.faults.command import row_numbers
-from isthmus_cli.faults.course import NotReady
+from isthmus_cli.faults.course import NotReady, course
 from isthmus_cli.faults.measure import Record, _attempt
 from isthmus_cli.faults.page import page
 from isthmus_cli.faults.policies import write_policy
@@ -102,6 +103,23 @@ def test_the_servo_lag_is_that_of_a_velocity_servo_behind_a_ramp():
         velocity += step * (max(speed - 15 * now, 0.0) - velocity) / time_constant
         now += step
     assert now - speed / 15 <= UR5E.lag(speed) < 1.15 * now
+
+
+def test_a_robot_is_asked_what_its_driver_can_do():
+    base = Subject.of(load_robot("diffbot"))
+    for row in (*ROWS, *REVIEW_ROWS):
+        asked, same = row.asked_of(base), row.asked_of(UR5E)
+        assert same == row
+        assert "X" not in asked.expected
+        assert asked.settings == (() if row.needs else row.settings)
+
+
+def test_a_profile_of_ones_own_reaches_the_processes(tmp_path, monkeypatch):
+    """On fcddd72 guard and policy were started with the installed profile, whatever --robots-dir said."""
+    monkeypatch.setattr("isthmus_cli.faults.course.Course", lambda *given: SimpleNamespace(recipes=given[3], close=lambda: None))
+    with course(Subject.of(load_robot("ur5e"), "", tmp_path), VT, tmp_path / "policy.isthmus", recorder="roomy") as run:
+        told = {name: recipe.args[1].get("robots_dir") for name, recipe in run.recipes.items()}
+    assert told == {"guard_node": str(tmp_path), "policy_node": str(tmp_path), "record_node": str(tmp_path), "sim_node": None}
 
 
 def test_rows_are_named_by_numbers_and_ranges():

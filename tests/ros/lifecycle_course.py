@@ -202,7 +202,7 @@ def sequence(seed, steps=STEPS):
                     done.append(name)
                     action()
                     run.follow()
-                run.end_motion(armed=False)
+                run.latch()
                 run.link.spin(2.0)
             finally:
                 run.close()

@@ -1,5 +1,6 @@
 """Messages of each transport: where a motion begins, how it ends, what is in which field; nothing of it needs a node."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from isthmus.records import Command
 from isthmus.robot import load_robot
+from isthmus_ros.common import wire
 from isthmus_ros.common.joined import travelled
 from isthmus_ros.guard.transports import keeps_moving, make_transport, transport_of
 from isthmus_ros.robot_sim.commands import trajectory_points
@@ -141,3 +143,56 @@ def test_transport_is_the_profiles_own_unless_it_cannot_carry_the_mode():
         transport_of("forward_effort", ROBOT.ros, "velocity")
     with pytest.raises(ValueError, match="no topic for transport trajectory"):
         transport_of("trajectory", load_robot("quadruped").ros, "position")
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("forward_position", "position"), ("forward_velocity", "velocity"), ("forward_effort", "effort")]
+)
+def test_forward_controllers_get_numbers_in_their_own_order_and_remember_no_motion(name, mode):
+    own = dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, command_joints=ROBOT.joint_names[::-1]))
+    for robot, expected in ((ROBOT, [0, 1, 2, 3, 4, 5]), (own, [5, 4, 3, 2, 1, 0])):
+        transport, messages = sent(name, robot)
+        transport.begin()
+        ask(transport, mode, np.arange(6.0))
+        assert list(messages[0].data) == expected
+        assert transport.place(ROBOT.joint_names, 0.0) is None
+
+
+def test_where_an_arm_is_told_to_be_is_known_by_name_and_not_before_a_motion_begins():
+    transport, _ = sent("trajectory")
+    back = ROBOT.joint_names[::-1]
+    assert transport.place(back, 0.0) is None
+    ask(transport, "velocity", np.zeros(6))
+    np.testing.assert_array_equal(transport.place(back, 1.0), ROBOT.home[None, ::-1])
+    transport.begin()
+    assert transport.place(back, 1.0) is None
+    assert sent("cmd_vel", load_robot("diffbot"))[0].place(("vx", "wz"), 0.0) is None
+
+
+@pytest.mark.parametrize("name", ["trajectory", "forward_velocity", "cmd_vel"])
+def test_a_transport_publishes_on_its_topic_and_takes_its_publisher_along(name):
+    made, destroyed = [], []
+    node = SimpleNamespace(create_publisher=lambda *given: made.append(given) or given, destroy_publisher=destroyed.append)
+    robot = load_robot("diffbot" if name == "cmd_vel" else "ur5e")
+    transport = make_transport(node, name, "/arm/commands", robot, robot.limits(), PERIOD, "left_")
+    assert [(topic, quality) for _, topic, quality in made] == [("/arm/commands", wire.COMMAND)]
+    transport.close()
+    assert destroyed == made == [transport.publisher]
+
+
+def test_a_prefix_is_that_of_the_robots_joints_and_of_nothing_else():
+    messages = []
+    node = SimpleNamespace(create_publisher=lambda *_: SimpleNamespace(publish=messages.append))
+    ask(make_transport(node, "trajectory", "/commands", ROBOT, ROBOT.limits(), PERIOD, "left_"), "velocity", np.zeros(6))
+    assert messages[0].joint_names == ["left_" + joint for joint in ROBOT.joint_names]
+    ask(make_transport(node, "trajectory", "/commands", ROBOT, ROBOT.limits(), PERIOD), "velocity", np.zeros(6))
+    assert messages[1].joint_names == list(ROBOT.joint_names)
+
+
+def test_a_transport_that_has_no_topic_of_its_own_takes_that_of_the_mode_and_a_trajectory_does_not():
+    plain = dataclasses.replace(ROBOT.ros, transports={}, transport="")
+    assert transport_of("", plain, "position") == ("forward_position", "forward_position_controller/commands")
+    with pytest.raises(ValueError, match=r"^the robot's profile has no topic for transport trajectory; put it into ros.transports$"):
+        transport_of("trajectory", plain, "position")
+    with pytest.raises(ValueError, match=r"^unknown transport 'teleport'"):
+        transport_of("teleport", plain, "position")

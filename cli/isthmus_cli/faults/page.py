@@ -13,7 +13,7 @@ from isthmus_cli.faults.subject import Subject
 __all__ = ["page"]
 
 _VELOCITY, _ACCELERATION = 1.01, 1.05  # shares of the limits that the wire may use
-_HEAD = """# Faults and what they lead to
+_HEAD = """# Faults and what they lead to: {robot}
 
 !!! warning "What has been run"
     Every line below was measured with a simulated robot on one machine: `sim_node`, `guard_node` and `policy_node` as processes of their own,

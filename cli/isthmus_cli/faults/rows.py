@@ -28,6 +28,7 @@ class Row:
         settings: arrangements in which it is tried.
         fresh: it needs new processes each time.
         timed: the bounds of time apply.
+        needs: what the robot's driver must say for it, `speed_scaling` or `program_running` of the profile.
     """
 
     number: str
@@ -37,12 +38,15 @@ class Row:
     settings: tuple[Setting, ...]
     fresh: bool = False
     timed: bool = True
+    needs: str = ""
 
     def asked_of(self, subject: Subject) -> Row:
-        """The row for a robot: where the driver has no stop services, what comes of X is a stop without them."""
-        if subject.robot.ros and subject.robot.ros.stop_services:
-            return self
-        return dataclasses.replace(self, expected=tuple(dict.fromkeys("S" if outcome == "X" else outcome for outcome in self.expected)))
+        """The row for a robot: in no setting where its driver does not say what it needs; where that has no stop services, X is S."""
+        ros, expected = subject.robot.ros, self.expected
+        if not (ros and ros.stop_services):
+            expected = tuple(dict.fromkeys("S" if outcome == "X" else outcome for outcome in expected))
+        settings = self.settings if not self.needs or getattr(ros, self.needs, None) else ()
+        return dataclasses.replace(self, expected=expected, settings=settings)
 
 
 VT = Setting("velocity", "trajectory")
@@ -120,11 +124,11 @@ ROWS = (
         BOTH,
         timed=False,
     ),
-    Row("41", "protective stop, in motion", ("S",), acts.says("protective_stop:=true"), BOTH),
-    Row("41", "protective stop, at start", ("R",), acts.says_at_start("protective_stop:=true"), BOTH, timed=False),
-    Row("42", "speed scaling 50 %, in motion", ("S",), acts.says("speed_scaling:=0.5"), BOTH),
-    Row("42", "speed scaling 50 %, at start", ("R",), acts.says_at_start("speed_scaling:=0.5"), BOTH, timed=False),
-    Row("43", "the program resumes", ("no command",), acts.resumes, BOTH, timed=False),
+    Row("41", "protective stop, in motion", ("S",), acts.says("protective_stop:=true"), BOTH, needs="program_running"),
+    Row("41", "protective stop, at start", ("R",), acts.says_at_start("protective_stop:=true"), BOTH, timed=False, needs="program_running"),
+    Row("42", "speed scaling 50 %, in motion", ("S",), acts.says("speed_scaling:=0.5"), BOTH, needs="speed_scaling"),
+    Row("42", "speed scaling 50 %, at start", ("R",), acts.says_at_start("speed_scaling:=0.5"), BOTH, timed=False, needs="speed_scaling"),
+    Row("43", "the program resumes", ("no command",), acts.resumes, BOTH, timed=False, needs="program_running"),
     Row("44", "nobody listens to commands, at start", ("R",), acts.says_at_start("no_subscriber:=true"), UNHEARD, timed=False),
     Row("44", "nobody listens to commands, in motion", ("S",), acts.says("no_subscriber:=true", seconds=2.0), UNHEARD, timed=False),
     Row("45", "QoS of the command topic does not match, at start", ("R",), acts.says_at_start("command_qos:=true"), UNHEARD, timed=False),
@@ -241,6 +245,7 @@ NOTES = {
     "services: X",
     "86": "states that a busy machine delivers later still are too old, which is a stop",
     "49": "was to be S; the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
+    "55": "the late ones are first calls of a process, which had to find the service first; it has found it before since e458ca2",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault",
     "67": "was to be S; a stamp that runs backwards is held for one control period before it is a stop, as in 24",
