@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pushed_logs import BOUNDS, NOMINAL, PARAMETERS, TRUTH, model_text, strikes
 
 from isthmus import messages
+from isthmus.records import Command, Measurement
 from isthmus.robot import load_robot
+from isthmus.trace import TraceStep, TraceWriter, read_trace
 from isthmus_cli.identify.page import page
 from isthmus_cli.main import main
 from isthmus_sim.identification.bags import read_bag
@@ -23,6 +25,7 @@ from isthmus_sim.identification.mechanism import find_target
 from isthmus_sim.identification.poses import moved, moved_pose, pose_difference, pose_noise, pose_start, resampled_poses
 from isthmus_sim.identification.problem import ParameterFile, Unknown, make_problem, open_logs, read_parameter_file
 from isthmus_sim.identification.recorded import recorded_problem
+from isthmus_sim.tasks import get_task
 
 
 def problem_of(folder, log, *keys, text=PARAMETERS):
@@ -157,3 +160,21 @@ def test_a_task_knows_what_is_unknown_of_the_objects_that_were_seen():
         make_problem(target, ParameterFile((Unknown("puck.mass", 0.1, 1.0),)), [slide_log()])
     with pytest.raises(ValueError, match=r"task 'slide' has no identifiable parameter 'puck.masses'.*puck\.mass"):
         recorded_problem("slide", [], ["puck.masses"])
+
+
+def test_a_trace_and_its_file_are_one_log(tmp_path):
+    contract = get_task("slide").contract
+    joints, path = contract.action.elements, tmp_path / "trace.mcap"
+    with TraceWriter(path, contract, {}) as writer:
+        for index in range(60):
+            values = np.full((1, 6), 0.01 * index)
+            pose = np.array([[0.002 * index, -0.6, 0.02, 0, 0, np.sin(0.005 * index), np.cos(0.005 * index)]])
+            measurement = Measurement(np.array([3 + 0.05 * index]), joints, values, 0.2 * values, poses={"puck": pose})
+            command = Command(contract.mode, joints, 0.1 * values)
+            writer.record(TraceStep(measurement, command, command))
+    from_file, from_trace = (recorded_problem("slide", [made], ["puck.mass"]).logs[0] for made in (path, read_trace(path)))
+    assert from_file.mode == from_trace.mode == "velocity"
+    for name in ("time", "position", "velocity", "command_time", "command"):
+        np.testing.assert_allclose(getattr(from_file, name), getattr(from_trace, name), atol=1e-9)
+    np.testing.assert_allclose(from_file.poses["puck"], from_trace.poses["puck"], atol=1e-12)
+    assert from_trace.time[0] == 0.0
