@@ -116,12 +116,12 @@ class Course:
             raise RosError(self.nodes[name].complaint)
 
     def fault(self, *entries: str) -> None:
-        """Switch exactly these faults of the simulated robot on; `{middle}` and `{wrist}` are joints of it.
+        """Switch exactly these faults of the simulated robot on; `{middle}` and `{wrist}` are joints that move, `{told}` one that its states name.
 
         Raises:
             RosError: the robot refuses one.
         """
-        said = [entry.format(middle=self.subject.middle, wrist=self.subject.wrist) for entry in entries] or [""]
+        said = [entry.format(middle=self.subject.middle, wrist=self.subject.wrist, told=self.subject.told) for entry in entries] or [""]
         value = ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=said)
         request = SetParameters.Request(parameters=[Parameter(name="fault", value=value)])
         (result,) = self.link.call(SetParameters, "/sim_node/set_parameters", request).results

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from isthmus_cli.faults import acts, review, words
-from isthmus_cli.faults.rows import ALONE, BOTH, PF, PT, TW, VF, VT, Row
+from isthmus_cli.faults.rows import ALONE, ARMS, BOTH, PF, TW, VF, VT, Row
 from isthmus_cli.faults.subject import Setting, arranged
 
 __all__ = ["REVIEW_ROWS"]
@@ -13,7 +13,6 @@ __all__ = ["REVIEW_ROWS"]
 EF = Setting("effort", "forward_effort", period=0.02, options=(("alone", True),))
 FULL = Setting("position", "trajectory", full=True)
 TO_WALL = tuple(dataclasses.replace(setting, full=True, policy="wall") for setting in (VT, VF))
-ARMS = (VT, PT, PF)
 JUMP = "position_offset:={middle}=1.0"
 
 REVIEW_ROWS = (
@@ -41,17 +40,17 @@ REVIEW_ROWS = (
     ),
     Row("77", "armed and idle: runaway at 1.5 rad/s", ("X",), review.idle("runaway:={middle}=1.5"), BOTH, timed=False),
     Row("77", "armed and idle: moved slowly, as by hand", ("disarmed",), review.idle("runaway:={middle}=0.1"), BOTH, timed=False),
-    Row("77", "armed and idle: NaN in a position", ("S",), review.idle("nan_position:={middle}"), BOTH, timed=False),
+    Row("77", "armed and idle: NaN in a position", ("S",), review.idle("nan_position:={told}"), BOTH, timed=False),
     Row("77", "armed and idle: stamps frozen", ("S",), review.idle("stamp_rate:=0"), BOTH, timed=False),
-    Row("77", "armed and idle: a position jumps by 1 rad", ("S",), review.idle(JUMP), BOTH, timed=False),
+    Row("77", "armed and idle: a position jumps by 1 rad", ("S",), review.idle(JUMP), ARMS, timed=False),
     Row("78", "guard killed while it brakes for a stop", ("stop services",), review.braking_guard_killed, (VF,), fresh=True, timed=False),
     Row("79", "second sender on `guard/command`, at start", ("R",), review.another_sender_at_start, BOTH, timed=False),
     Row("79", "second sender on `guard/command`, in motion", ("S",), review.another_sender(), BOTH),
     Row("79", "one message with number 10⁹ from somebody else", ("S",), review.another_sender(once=10**9), BOTH),
     Row("80", "commands stamped 0.2 s ahead", ("H→S",), review.stamped_ahead, ALONE),
-    Row("81", "odometry falls silent", ("S",), acts.says("silent_odometry:=true"), (TW,)),
+    Row("81", "odometry falls silent", ("H→S", "S"), acts.says("silent_odometry:=true"), (TW,)),
     Row("81", "twists of the odometry are NaN", ("H→S", "S"), acts.says("nan_odometry:=true"), (TW,)),
-    Row("81", "odometry is stamped in 1970", ("S",), acts.says("odometry_offset:=-1.7e9"), (TW,)),
+    Row("81", "odometry is stamped in 1970", ("H→S", "S"), acts.says("odometry_offset:=-1.7e9"), (TW,)),
     Row("82", "stop, cleanup, configure, activate, arm", ("R",), review.arms_after_cleanup, arranged(*BOTH), fresh=True, timed=False),
     Row(
         "83",

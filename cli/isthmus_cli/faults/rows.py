@@ -13,7 +13,7 @@ from isthmus_cli.faults import acts, clocks, sight, words
 from isthmus_cli.faults.acts import Act
 from isthmus_cli.faults.subject import Setting, Subject, arranged
 
-__all__ = ["ALONE", "BOTH", "NOTES", "PF", "PT", "ROWS", "VF", "VT", "Row"]
+__all__ = ["ALONE", "ARMS", "BOTH", "NOTES", "PF", "PT", "ROWS", "VF", "VT", "Row"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ PF = Setting("position", "forward_position")
 TW = Setting("twist", "cmd_vel", period=0.1)
 FAST = Setting("velocity", "trajectory", period=0.01)
 FULL = Setting("velocity", "trajectory", full=True)
-BOTH = (VT, PT, PF, TW)
+ARMS = (VT, PT, PF)
+BOTH = (*ARMS, TW)
 MOVING = (*BOTH, FAST, FULL)
 ALONE = arranged(*BOTH, alone=True)
 UNHEARD = arranged(*BOTH, unheard=True)
@@ -76,7 +77,7 @@ ROWS = (
     Row("8", "exception in `act`", ("H→S",), acts.signalled("policy_node"), arranged(*BOTH, spoiled="raise"), fresh=True),
     Row("9", "action is NaN", ("H→S",), acts.signalled("policy_node"), arranged(*BOTH, spoiled="nan"), fresh=True),
     Row("9", "NaN on `guard/command`", ("H→S",), words.commanded(_NAN), ALONE),
-    Row("10", "observation is NaN", ("H→S",), acts.says("nan_velocity:={middle}"), BOTH),
+    Row("10", "observation is NaN", ("H→S",), acts.says("nan_velocity:={told}"), BOTH),
     Row("11", "command with an unknown joint", ("S",), words.commanded(words.with_fields(name=lambda m: ["elbow", *m.name[1:]])), ALONE),
     Row(
         "11",
@@ -108,20 +109,20 @@ ROWS = (
     Row("30", "all states of three periods lost", ("S",), acts.says("state_drop_next:=15"), BOTH),
     Row("31", "joints reordered", ("N",), acts.says("reorder:=true"), BOTH),
     Row("32", "a joint too many", ("N",), acts.says("extra_joint:=gripper_joint"), BOTH),
-    Row("33", "a joint missing, in motion", ("S",), acts.says("missing_joint:={middle}"), BOTH),
-    Row("33", "a joint missing, at start", ("R",), acts.says_at_start("missing_joint:={middle}"), BOTH, timed=False),
-    Row("34", "NaN in a position", ("H→S",), acts.says("nan_position:={middle}"), BOTH),
+    Row("33", "a joint missing, in motion", ("S",), acts.says("missing_joint:={told}"), BOTH),
+    Row("33", "a joint missing, at start", ("R",), acts.says_at_start("missing_joint:={told}"), BOTH, timed=False),
+    Row("34", "NaN in a position", ("H→S",), acts.says("nan_position:={told}"), BOTH),
     Row("35", "no velocities, at start", ("R",), acts.says_at_start("empty_velocity:=true"), BOTH, timed=False),
-    Row("36", "degrees, at start", ("R",), acts.says_at_start("degrees:=true"), BOTH, timed=False),
-    Row("37", "a position jumps by 1 rad", ("S",), acts.says("position_offset:={middle}=1.0"), BOTH),
-    Row("38", "dead motor", ("S",), acts.says("dead_motor:={middle}"), BOTH, timed=False),
+    Row("36", "degrees, at start", ("R",), acts.says_at_start("degrees:=true"), ARMS, timed=False),
+    Row("37", "a position jumps by 1 rad", ("S",), acts.says("position_offset:={middle}=1.0"), ARMS),
+    Row("38", "dead motor", ("S",), acts.says("dead_motor:={middle}", seconds=4.0), BOTH, timed=False),
     Row("39", "runaway at 1.5 rad/s", ("X",), acts.says("runaway:={middle}=1.5", seconds=2.5), BOTH, timed=False),
     Row(
         "40",
         "limit cycle of a wrist, commands swing by 8 rad/s at 9.5 Hz",
         ("S",),
         acts.says("limit_cycle:={wrist}=8", "limit_cycle_frequency:=9.5", seconds=3.0, driven=True),
-        BOTH,
+        ARMS,
         timed=False,
     ),
     Row("41", "protective stop, in motion", ("S",), acts.says("protective_stop:=true"), BOTH, needs="program_running"),

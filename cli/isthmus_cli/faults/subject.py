@@ -133,19 +133,19 @@ class Subject:
         return np.where(self.robot.home > 0, -1.0, 1.0)
 
     @property
-    def _told(self) -> tuple[str, ...]:
-        """Joints that the robot's joint states name: of a base, its wheels."""
-        return self.robot.base.wheels or self.robot.joint_names
-
-    @property
     def middle(self) -> str:
         """A joint in the middle of the chain, which faults of one joint concern."""
-        return self._told[(len(self._told) - 1) // 2]
+        return self.robot.joint_names[(len(self.robot.joints) - 1) // 2]
 
     @property
     def wrist(self) -> str:
         """A lighter joint behind it."""
-        return self._told[len(self._told) // 2]
+        return self.robot.joint_names[len(self.robot.joints) // 2]
+
+    @property
+    def told(self) -> str:
+        """The middle one of those that its joint states name: of a base, a wheel."""
+        return self.robot.base.wheels[0] if self.robot.base.wheels else self.middle
 
     def speed(self, setting: Setting) -> float:
         """Of all joints in motion, rad/s or m/s."""

@@ -234,7 +234,7 @@ def not_brought_up(run: Course) -> Seen:
 def reset_too_early(run: Course) -> Seen:
     """`guard/reset` while the cause is still there."""
     run.cruise()
-    run.fault("nan_position:={middle}")
+    run.fault("nan_position:={told}")
     run.link.spin(1.4)
     seen = run.refusal(lambda: run.link.trigger("guard/reset"))
     run.fault()
