@@ -19,6 +19,8 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+import payload
+import pushed
 from mujoco.batch import Batch
 
 from isthmus_evidence.results import Results
@@ -85,6 +87,8 @@ def main() -> None:
     parser.add_argument("--tx40", type=Path, help="folder with tx40.urdf and log.csv")
     parser.add_argument("--starts", type=int, default=4)
     parser.add_argument("--coverage", type=int, metavar="SEEDS", help="how often the intervals hold the truth, over seeds of the noise")
+    parser.add_argument("--payload", type=int, metavar="SEEDS", help="a payload from a run without and one with it, over seeds")
+    parser.add_argument("--pushed", type=int, metavar="SEEDS", help="the friction of a puck from one strike, over seeds")
     arguments = parser.parse_args()
     record = Results(arguments.record) if arguments.record else None
 
@@ -99,7 +103,11 @@ def main() -> None:
         tell("Stäubli TX40, closed form", tx40(arguments.tx40))
     if arguments.coverage:
         tell(f"arm, {arguments.coverage} seeds of noise", coverage(arguments.coverage))
-    if not (arguments.go2 or arguments.tx40 or arguments.coverage):
+    if arguments.payload:
+        tell(f"UR5e in PyBullet, payload from a pair of runs, {arguments.payload} seeds", payload.main(arguments.payload))
+    if arguments.pushed:
+        tell(f"puck struck in PyBullet, {arguments.pushed} seeds", pushed.main(arguments.pushed))
+    if not (arguments.go2 or arguments.tx40 or arguments.coverage or arguments.payload or arguments.pushed):
         tell("arm, 13 parameters", arm(arguments.starts))
         tell("arm, delay frozen at 0", frozen_delay())
 

@@ -14,6 +14,7 @@ __all__ = ["correlation_chart", "horizon_chart", "interval_bars", "prediction_ch
 
 _MEASURED, _NOMINAL, _FITTED = "ink", "muted", "ros"
 _MOST = 6  # joints shown
+_WAYS = ("x", "y", "z", "about x", "about y", "about z")
 
 
 def prediction_chart(found: Identification) -> str:
@@ -72,17 +73,18 @@ def interval_bars(found: Identification) -> str:
 
 
 def residual_chart(found: Identification) -> str:
-    """Residuals of the fitted windows, one after the other, of the joints whose residuals are largest."""
+    """Residuals of the fitted windows, one after the other, of the joints (or ways of objects) whose residuals are largest."""
     windows = found.windows
-    joints = found.problem.mechanism.joints
-    rest = found.linear.residual.reshape(len(windows), -1, len(windows.channels))[:, :, : len(joints)]
+    shown = [index for index, (kind, _) in enumerate(windows.channels) if kind == windows.channels[0][0]]
+    names = [f"{name}, {_WAYS[index % 6]}" if kind == "pose" else name for index, (kind, name) in enumerate(windows.channels)]
+    rest = found.linear.residual.reshape(len(windows), -1, len(windows.channels))[:, :, shown]
     chosen = sorted(np.argsort(-(rest**2).mean(axis=(0, 1)))[:3].tolist())
 
     def draw(axes: Any, color: Mapping[str, str]) -> None:
         for axis, joint in zip(np.atleast_1d(axes), chosen, strict=True):
             line = rest[:, :, joint].ravel()
             axis.plot(line[:: max(len(line) // 3000, 1)], color=color[_FITTED], linewidth=0.5)
-            axis.set_title(f"{joints[joint]}, multiples of the noise", loc="left", color=color["muted"], fontsize=8.5, pad=4)
+            axis.set_title(f"{names[joint]}, multiples of the noise", loc="left", color=color["muted"], fontsize=8.5, pad=4)
         np.atleast_1d(axes)[-1].set_xticks([])
         np.atleast_1d(axes)[-1].set_xlabel("samples of all windows")
 

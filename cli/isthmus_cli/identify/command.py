@@ -44,7 +44,7 @@ class Identify:
         holdout: recordings that are only predicted; by default the last fifth of each log is.
         starts: number of searches, of which the first begins at the nominal model.
         seed: of the other starts, and of the bootstrap.
-        window: length of the pieces that are simulated, s; by default 0.4 for efforts, 0.5 for velocities and 1.0 for positions.
+        window: length of the pieces that are simulated, s; by default 0.4 for efforts, 0.5 for velocities and for objects alone, 1.0 for positions.
         widen: factor on the covariance in randomization.yaml.
         force: write the calibration whatever the held-out data say; that is recorded in it.
         resume: begin at the best fit of an interrupted run in the same folder.
@@ -165,7 +165,11 @@ def _show(found: Identification, out: Path) -> None:
     for suspect in found.suspects:
         say(f"the model may miss: {suspect.effect} (explains {100 * suspect.share:.0f} % of what is left); {suspect.sentence}")
     made = found.prediction
-    for row, horizon in enumerate(made.horizons):
+    if problem.objects_alone:
+        for row, horizon in enumerate(made.horizons):
+            ways = zip(made.joints, made.nominal[row], made.fitted[row], ("m", "rad") * len(made.joints), strict=False)
+            say(f"held out, {horizon:g} s: " + "; ".join(f"{name} {old:.3g} → {new:.3g} {unit}" for name, old, new, unit in ways))
+    for row, horizon in enumerate(() if problem.objects_alone else made.horizons):
         old, new = (float(np.sqrt((table[row] ** 2).mean())) for table in (made.nominal, made.fitted))
         say(
             f"held out, {horizon:g} s: {old:.4g} → {new:.4g} rad; at the tool {made.tool_nominal[row]:.3g} → {made.tool_fitted[row]:.3g} mm"

@@ -1,10 +1,10 @@
-"""Logs in MCAP files: episodes of isthmus, recordings of `record_node`, and any rosbag2 file with joint states."""
+"""Logs in MCAP files: episodes of isthmus, recordings of `record_node`, and any rosbag2 file with joint states, and with poses in `…/poses/NAME`."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from isthmus import messages
 from isthmus.mcap_records import Allowance, has_footer, read_records
 from isthmus.records import Array
 from isthmus_sim.identification.logs import Log
+from isthmus_sim.identification.poses import resampled_poses
 
 __all__ = ["read_bag"]
 
 _JOINT_STATE = "sensor_msgs/msg/JointState"
-_STATES, _EXECUTED = "joint_states", "guard/executed"
+_POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
+_STATES, _EXECUTED, _POSES = "joint_states", "guard/executed", "poses/"
 _FIELDS = ("position", "velocity", "effort")
 
 
@@ -31,7 +33,7 @@ def read_bag(path: Path) -> Log:
         OSError: the file cannot be read.
     """
     file = next(iter(sorted(path.glob("*.mcap"))), path) if path.is_dir() else path
-    samples = _joint_samples(file)
+    samples, seen = _samples(file)
     topics = [topic for topic in samples if topic.endswith(_STATES)]
     if not topics:
         raise ValueError(f"{path} has no topic that ends in {_STATES}; there are: {', '.join(samples) or 'none of joint states'}")
@@ -51,24 +53,32 @@ def read_bag(path: Path) -> Log:
             if set(names) == set(joints):
                 order = [names.index(joint) for joint in joints]
                 log = replace(log, mode=mode, command_time=times, command=values[:, order])
+    poses = {topic.rpartition(_POSES)[2]: _resampled(log.time, rows) for topic, rows in seen.items() if _POSES in topic}
     begin = log.time[0]
-    return replace(log, time=log.time - begin, command_time=log.command_time - begin)
+    return replace(log, time=log.time - begin, command_time=log.command_time - begin, poses=poses)
 
 
-def _joint_samples(path: Path) -> dict[str, list[tuple[float, list[str], Mapping[str, list[float]]]]]:
-    """Stamp, names and fields of each joint state, by topic."""
+def _resampled(time: Array, rows: Sequence[tuple[int, Array]]) -> Array:
+    """Poses at the times of the joint states, `[T, 7]`."""
+    stamps, first = np.unique(np.array([stamp for stamp, _ in rows]) / 1e9, return_index=True)
+    return resampled_poses(time, stamps, np.stack([rows[index][1] for index in first]))
+
+
+def _samples(path: Path) -> tuple[dict[str, list[tuple[int, list[str], Mapping[str, list[float]]]]], dict[str, list[tuple[int, Array]]]]:
+    """Stamp, names and fields of each joint state, and stamp and value of each pose, by topic."""
     from mcap.records import Channel, Message, Schema
     from mcap_ros2.decoder import DecoderFactory
 
     factory = DecoderFactory()
     channels: dict[int, Any] = {}
     schemas: dict[int, Any] = {}
-    found: dict[str, list[tuple[float, list[str], Mapping[str, list[float]]]]] = {}
+    found: dict[str, list[tuple[int, list[str], Mapping[str, list[float]]]]] = {}
+    poses: dict[str, list[tuple[int, Array]]] = {}
     for record in read_records(Allowance.of(path), has_footer(path)):
         if isinstance(record, Channel):
             channels[record.id] = record
-        elif isinstance(record, Schema) and record.name == _JOINT_STATE:
-            schemas[record.id] = replace(record, data=messages.SCHEMAS[_JOINT_STATE].encode())
+        elif isinstance(record, Schema) and record.name in (_JOINT_STATE, _POSE_STAMPED):
+            schemas[record.id] = replace(record, data=messages.SCHEMAS[record.name].encode())
         elif isinstance(record, Message) and (channel := channels.get(record.channel_id)) and channel.schema_id in schemas:
             decode = factory.decoder_for(channel.message_encoding, schemas[channel.schema_id])
             if decode is None:
@@ -78,9 +88,12 @@ def _joint_samples(path: Path) -> dict[str, list[tuple[float, list[str], Mapping
             except (struct.error, IndexError, ValueError) as error:
                 raise ValueError(f"{path}: a message of {channel.topic} cannot be read: {error}") from None
             stamp = said.header.stamp.sec * 10**9 + said.header.stamp.nanosec or record.log_time
+            if schemas[channel.schema_id].name == _POSE_STAMPED:
+                poses.setdefault(channel.topic, []).append((stamp, messages.vector_of(said, "pose")))
+                continue
             fields = {name: list(getattr(said, name)) for name in _FIELDS if len(getattr(said, name))}
             found.setdefault(channel.topic, []).append((stamp, list(said.name), fields))
-    return found
+    return found, poses
 
 
 def _arrays(path: Path, samples: list[Any], joints: tuple[str, ...]) -> tuple[Array, dict[str, Array], list[str]]:

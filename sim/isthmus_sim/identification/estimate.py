@@ -109,6 +109,10 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
     low, high = (np.abs(np.percentile(middle, q, axis=0)) for q in (2.5, 97.5))
     low, high = (np.hypot(np.maximum(side * wider * scale, 0.0), 1.96 * np.abs(moved)) for side in (low, high))
     spread = np.abs((found.minima - found.values) / span).max(0)
+    if problem.objects_alone:  # the region of what is as likely, where slopes say little
+        stretch = np.maximum(0.5 * spread / sd, 1.0)
+        covariance, sd = covariance * stretch[:, None] * stretch, sd * stretch
+        low, high = (np.maximum(side, (sign * (found.minima - found.values) / span).max(0)) for side, sign in ((low, -1), (high, 1)))
     least = np.array([problem.mechanism.table[name].low for name in problem.names])
     at_zero = (shares < _AT_BOUND) & (problem.low == 0) & (least == 0)
     at_bound = (shares < _AT_BOUND) & ~at_zero | (shares > 1 - _AT_BOUND)

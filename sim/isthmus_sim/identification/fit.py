@@ -53,11 +53,13 @@ class Fit:
     Attributes:
         values: best parameters, `[p]`.
         cost: robust, of the best.
-        minima: every distinct end of a search whose cost is near the best one, `[m, p]`; the first is the best.
+        minima: every distinct end of a search whose cost is near the best one (of objects: every set that is as likely), `[m, p]`; the first is the
+            best.
         costs: of these, `[m]`.
         ends: of all searches, `[s, p]`.
         starts: initial states of the windows at the best.
         finished: False after Ctrl-C: the best so far.
+        trust: by which the squares of each window count, `[W]`; None where they count alike.
     """
 
     values: Array
@@ -67,6 +69,7 @@ class Fit:
     ends: Array
     starts: Starts
     finished: bool
+    trust: Array | None = None
 
 
 def fit(

@@ -6,7 +6,7 @@ its predictions are nearer to what was measured: after 0.1, 0.5 and 2 s, for eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 from isthmus.records import Array
 from isthmus_sim.identification.logs import Log
 from isthmus_sim.identification.mechanism import Mechanism
+from isthmus_sim.identification.poses import moved, pose_difference, pose_noise
 from isthmus_sim.identification.rollouts import Rollouts
-from isthmus_sim.identification.windows import Windows, cut_windows
+from isthmus_sim.identification.windows import Windows, cut_windows, moving
 
 __all__ = ["HORIZONS", "HeldOut", "complaints", "held_out", "split"]
 
@@ -32,20 +33,23 @@ _BETTER = 0.95  # of the nominal error at the horizon that improves most
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Root mean square errors of prediction; H horizons, J joints.
+    """Root mean square errors of prediction; H horizons, J joints, and for each object its place (m) and its rotation (rad).
+
+    Where all that is unknown is of objects, there are no joints.
 
     Attributes:
         horizons: s, `[H]`.
-        joints: names.
+        joints: names; "puck" and "puck, rotation" for an object.
         nominal: rad or m, from the start to each horizon, `[H, J]`.
         fitted: likewise.
         tool_nominal: at the tool, mm, `[H]`.
         tool_fitted: likewise.
-        noise: of the position signals, `[J]`.
+        noise: of these signals, `[J]`.
         time: of the curves, s, `[N]`.
         nominal_curve: error over time, root mean square over joints in multiples of the noise, `[N]`.
         fitted_curve: likewise.
-        example: time, measured, nominal and fitted positions of the first prediction, `[N]` and `[N, J]` each.
+        example: time, measured, nominal and fitted positions of the first prediction, `[N]` and `[N, J]` each; of an object its way and its rotation
+            from where it was at first.
     """
 
     horizons: Array
@@ -73,53 +77,95 @@ class HeldOut:
 
 
 def split(logs: Sequence[Log]) -> tuple[list[Log], list[Log]]:
-    """The first four fifths of each log, and the last fifth; of a robot that rests in the end little more than its motion counts."""
+    """The first four fifths of each log, and the last fifth; of a robot that rests in the end little more than its motion counts.
+
+    Where objects were seen, it is the motion of these that counts.
+    """
     fitted, tested = [], []
     for log in logs:
-        speed = np.abs(np.gradient(log.position, log.time, axis=0))
-        moves = np.flatnonzero((speed > _AT_REST * speed.max()).any(axis=1))
-        end = min(log.time[moves[-1]] + _REST, log.time[-1]) if moves.size else log.time[-1]
-        cut = log.time[0] + (1 - _LAST) * (end - log.time[0])
+        begin, end = _moving(log)
+        cut = begin + (1 - _LAST) * (end - begin)
         fitted.append(log.part(-np.inf, cut))
         tested.append(log.part(cut, np.inf if end == log.time[-1] else end))
     return fitted, tested
 
 
-def held_out(rollouts: Rollouts, values: Array, noise: Array) -> HeldOut:
+def _moving(log: Log) -> tuple[float, float]:
+    """Where what counts begins and ends, s."""
+    moves = np.zeros(0, dtype=np.int64)
+    if log.poses:
+        moves = np.flatnonzero(moved(log, {name: pose_noise([log], name) for name in log.poses}))
+    if moves.size:
+        return float(log.time[moves[0]]), float(log.time[moves[-1]])
+    speed = np.abs(np.gradient(log.position, log.time, axis=0))
+    moves = np.flatnonzero((speed > _AT_REST * speed.max()).any(axis=1))
+    return float(log.time[0]), float(min(log.time[moves[-1]] + _REST, log.time[-1]) if moves.size else log.time[-1])
+
+
+def held_out(rollouts: Rollouts, values: Array, noise: Array, objects: Mapping[str, Array] | None = None) -> HeldOut:
     """Predict with both models.
 
     Args:
         rollouts: of a problem whose logs are the held-out ones.
         values: fitted parameters, `[p]`.
         noise: of the position signals, `[J]`.
+        objects: noise of the poses by body, m and rad.
 
     Raises:
         ValueError: no log is as long as the shortest horizon.
     """
-    problem = rollouts.problem
+    problem, seen = rollouts.problem, dict(objects or {})
     lengths = [log.time[end - 1] - log.time[begin] for log in problem.logs for begin, end in log.pieces()]
     longest = min(HORIZONS[-1], max(lengths))
     horizons = np.array([horizon for horizon in HORIZONS if horizon <= longest + 1e-9])
     if not horizons.size:
         raise ValueError(f"{longest:.3g} s are held out; at least {HORIZONS[0]} s are needed to predict anything")
     longest = float(horizons[-1])
-    windows = cut_windows(problem.logs, {"position": noise}, longest, stride=longest / 4)
+    windows = cut_windows(problem.logs, {"position": noise}, longest, stride=longest / 4, objects=seen)
+    if seen:
+        windows = moving(windows, problem.logs, seen)
     windows = windows.subset(np.unique(np.linspace(0, len(windows) - 1, min(_MOST, len(windows))).astype(int)))
     both = np.stack([problem.nominal, values])
-    errors = rollouts.residual(windows, both, rollouts.starts(windows)) * noise
-    rows = []
-    for horizon in horizons:
-        inside = windows.moments <= horizon + 1e-6
-        rows.append([np.sqrt((error[inside] ** 2).mean(0)) for error in errors])
-    table = np.array(rows)
-    tool = _tool_errors(problem.mechanism, windows, errors, horizons)
-    curves = np.sqrt(((errors / noise) ** 2).mean(axis=(1, 3)))
-    measured = windows.measured[0]
-    example = (windows.moments[0], measured, measured + errors[0, 0], measured + errors[1, 0])
-    joints = problem.mechanism.joints
+    joints = len(noise)
+    scale = np.concatenate([noise, *(np.repeat(of_pose, 3) for of_pose in seen.values())])
+    errors = rollouts.residual(windows, both, rollouts.starts(windows)) * scale
+    tool = _tool_errors(problem.mechanism, windows, errors[..., :joints], horizons)
+    names = [*problem.mechanism.joints, *(label for name in seen for label in (name, f"{name}, rotation"))]
+    noise = np.concatenate([noise, *seen.values()])
+    sizes = np.concatenate([np.abs(errors[..., :joints]), _lengths(errors[..., joints:])], axis=3)
+    measured = np.concatenate([windows.measured[0], _lengths(_way(windows.poses[0]))], axis=1)
+    shown = [
+        np.concatenate([windows.measured[0] + error[..., :joints], _lengths(_way(windows.poses[0]) + error[..., joints:])], axis=1)
+        for error in errors[:, 0]
+    ]
+    told = slice(joints if problem.objects_alone else 0, None)
+    names, noise, sizes = names[told], noise[told], sizes[..., told]
+    table = np.array([[np.sqrt((size[windows.moments <= horizon + 1e-6] ** 2).mean(0)) for size in sizes] for horizon in horizons])
+    curves = np.sqrt(((sizes / noise) ** 2).mean(axis=(1, 3)))
+    example = (windows.moments[0], measured[:, told], shown[0][:, told], shown[1][:, told])
     return HeldOut(
-        horizons, joints, table[:, 0], table[:, 1], tool[:, 0], tool[:, 1], noise, windows.moments[0], curves[0], curves[1], example
+        horizons,
+        tuple(names),
+        table[:, 0],
+        table[:, 1],
+        tool[:, 0],
+        tool[:, 1],
+        noise,
+        windows.moments[0],
+        curves[0],
+        curves[1],
+        example,
     )
+
+
+def _way(poses: Array) -> Array:
+    """Changes since the first of poses, `[N, O, 7]` → `[N, 6 O]`."""
+    return pose_difference(poses, poses[:1]).reshape(len(poses), -1)
+
+
+def _lengths(changes: Array) -> Array:
+    """Lengths of translations and rotations, `[…, 6 O]` → `[…, 2 O]`."""
+    return np.linalg.norm(changes.reshape(*changes.shape[:-1], -1, 3), axis=-1)
 
 
 def complaints(found: HeldOut) -> list[str]:

@@ -13,20 +13,24 @@ import numpy as np
 from isthmus.records import Array
 from isthmus_sim.identification.calibration import Calibration, Found
 from isthmus_sim.identification.estimate import Estimates, estimates, plain_estimates, weak_directions
+from isthmus_sim.identification.evolution import evolve
 from isthmus_sim.identification.fit import Fit, FitOptions, audit, fit
 from isthmus_sim.identification.held_out import HeldOut, complaints, held_out, split
 from isthmus_sim.identification.inverse import InverseDynamics, inverse_dynamics
 from isthmus_sim.identification.linear import Linear, linearise, project
 from isthmus_sim.identification.logs import Log, Quality, check_log, quality
+from isthmus_sim.identification.poses import check_moved, pose_noise
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.residuals import Suspect, suspects
 from isthmus_sim.identification.rollouts import Rollouts
-from isthmus_sim.identification.windows import Windows, cut_windows, signal_noise
+from isthmus_sim.identification.windows import Windows, cut_windows, moving, signal_noise
 
 __all__ = ["WINDOW", "Identification", "identify"]
 
 WINDOW = {"position": 1.0, "velocity": 0.5, "effort": 0.4}
 """Length of the fitted windows by what is commanded, s: a servo holds a simulation near, an effort does not."""
+OBJECT_WINDOW = 0.5
+"""The same where all that is unknown is of objects, s."""
 _MISFIT = 2.0  # χ² per degree of freedom from which the model is said to miss something
 
 
@@ -126,7 +130,7 @@ def identify(
         problem: with whole logs.
         options: of the search.
         holdout: recordings that are not fitted; without any, the last fifth of each log is not.
-        window: length of the fitted windows, s; by default 0.4 for efforts, 0.5 for velocities, 1.0 for positions.
+        window: length of the fitted windows, s; by default 0.4 for efforts, 0.5 for velocities and for objects alone, 1.0 for positions.
         first: where the first search begins, `[p]`.
         threads: of the engine; None means one per processor.
         progress: told of each stage.
@@ -140,26 +144,32 @@ def identify(
         remarks += [*check_log(log), *(f"{log.name}: {remark}" for remark in log.remarks)]
     fitted, tested = (list(problem.logs), list(holdout)) if holdout else split(problem.logs)
     qualities = tuple(quality(log) for log in problem.logs)
-    noise = {kind: signal_noise(problem.logs, qualities, kind) for kind in _compared(problem)}
+    noise = {kind: signal_noise(problem.logs, qualities, kind) for kind in _measured(problem)}
+    objects = {name: pose_noise(problem.logs, name) for name in problem.mechanism.objects}
+    check_moved(fitted, objects, problem.names)
     mine = replace(problem, logs=tuple(fitted))
-    length = window or WINDOW[problem.mechanism.mode]
+    length = window or (OBJECT_WINDOW if problem.objects_alone else WINDOW[problem.mechanism.mode])
     for unknown in problem.unknown:
         if unknown.name in ("action_delay", "action_lag") and unknown.high > length:
             raise ValueError(
                 f"{unknown.name!r} may be {unknown.high:g} s, which is longer than a window of {length:g} s; narrow its bounds"
             )
-    windows = cut_windows(fitted, noise, length)
+    windows = cut_windows(fitted, noise, length, objects=objects, compared=() if problem.objects_alone else None)
+    if problem.objects_alone:
+        windows = moving(windows, fitted, objects)
     rollouts = Rollouts(mine, threads=threads)
     audit(rollouts, windows)
     inverse = inverse_dynamics(mine)
     if inverse is not None and first is None:
         first = inverse.values
-    found = fit(rollouts, windows, options, first=first, progress=progress, stop=stop)
+    found = (evolve if problem.objects_alone else fit)(rollouts, windows, options, first=first, progress=progress, stop=stop)
     linear = linearise(rollouts, windows, found.values, found.starts)
-    finer = project(linear, Rollouts(mine, finer=2.0, threads=threads).residual(windows, found.values[None], found.starts)[0])
-    known = estimates(mine, found, linear, finer, options.seed)
+    trusted = windows.trusted(found.trust)
+    judged = linear if found.trust is None else linearise(rollouts, trusted, found.values, found.starts)
+    finer = project(judged, Rollouts(mine, finer=2.0, threads=threads).residual(trusted, found.values[None], found.starts)[0])
+    known = estimates(mine, found, judged, finer, options.seed)
     theirs = Rollouts(replace(problem, logs=tuple(tested)), threads=threads)
-    prediction = held_out(theirs, found.values, noise["position"])
+    prediction = held_out(theirs, found.values, noise["position"], objects)
     bounded = [
         f"{name} sits on a bound ({value:.4g} {unit}): widen its bounds, or take it out of the unknown ones"
         for name, value, unit, bound in zip(problem.names, known.values, problem.units, known.at_bound, strict=True)
@@ -167,7 +177,7 @@ def identify(
     ]
     nothing = all(verdict == "NOT IDENTIFIABLE" for verdict in known.verdicts)
     objections = (*complaints(prediction), *bounded, *(["no parameter can be identified from this motion"] if nothing else []))
-    misses = suspects(rollouts, windows, found, linear) if linear.chi2 > _MISFIT else ()
+    misses = suspects(rollouts, windows, found, linear) if linear.chi2 > _MISFIT and not problem.objects_alone else ()
     words = ", ".join(Path(log.name).name for log in tested) if holdout else "the last fifth of each log"
     return Identification(
         problem=mine,
@@ -188,8 +198,8 @@ def identify(
     )
 
 
-def _compared(problem: Problem) -> list[str]:
-    """Signals that a simulation is compared with: an effort that drives it is none."""
+def _measured(problem: Problem) -> list[str]:
+    """Signals of joints that a simulation can be compared with: an effort that drives it is none."""
     logs = problem.logs
     kinds = ["position"]
     if all(log.velocity is not None and np.isfinite(log.velocity).all() for log in logs):

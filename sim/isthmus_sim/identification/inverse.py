@@ -81,8 +81,8 @@ class InverseDynamics:
 
 
 def inverse_dynamics(problem: Problem) -> InverseDynamics | None:
-    """Solve; None where the logs hold no effort that moves the robot, or a parameter is unknown in some of them alone."""
-    if problem.mechanism.mode != "effort" or any(unknown.logs for unknown in problem.unknown):
+    """Solve; None where the logs hold no effort that moves the robot, an object is touched, or a parameter is unknown in some of them alone."""
+    if problem.mechanism.mode != "effort" or problem.mechanism.objects or any(unknown.logs for unknown in problem.unknown):
         return None
     names = problem.names
     linear = [

@@ -27,7 +27,10 @@ __all__ = [
 ]
 
 _STEP = 1e-4  # of the range: difference for derivatives
-_START_STEP = np.array([1e-4, 1e-3])  # rad, rad/s: differences of initial states
+_ROUGH_STEP = 1e-2  # the same where contacts make the loss rough
+_START_STEP = np.array([1e-4, 1e-3, 1e-4])  # rad, rad/s, rad: differences of initial positions, velocities and set-points
+_BLINK = 0.02  # s: a pose that is off by its noise over so long is a wrong twist
+_OBJECT_STEP = np.repeat([2e-4, 1e-3, 5e-3, 5e-2], 3)  # m, rad, m/s, rad/s: of an object's pose and twist
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,19 @@ def refine_starts(rollouts: Rollouts, windows: Windows, shares: Array, starts: S
     values = rollouts.problem.values_of(shares)
     base, slopes = start_slopes(rollouts, windows, values, starts)
     change = np.stack([np.linalg.lstsq(slope, -residual, rcond=1e-8)[0] for slope, residual in zip(slopes, base, strict=True)])
-    most = 20 * np.concatenate([_spread(windows, "position"), np.maximum(_spread(windows, "position") / windows.moments.max() * 20, 0.02)])
-    if starts.setpoint.size:
-        most = np.concatenate([most, np.full(starts.setpoint.shape[1], 0.2)])
-    return starts.moved(np.clip(change, -most, most))
+    most = np.full(starts.size, 0.2)
+    joints = starts.position.shape[1]
+    if (spread := _spread(windows, "position")).size:
+        most[: 2 * joints] = 20 * np.concatenate([spread, np.maximum(spread / windows.moments.max() * 20, 0.02)])
+    if not starts.pose.size:
+        return starts.moved(np.clip(change, -most, most))
+    poses = _spread(windows, "pose").reshape(-1, 6)
+    most[starts.of_joints :] = 5 * np.concatenate([poses, poses / _BLINK], axis=1).ravel()
+    # A contact that opens or closes meanwhile makes a whole step wrong, so that each window goes as far as it gets better.
+    change = np.clip(change, -most, most)
+    steps = np.array([0.0, 0.25, 0.5, 1.0])
+    tried = rollouts.residual(windows, np.tile(values, (len(steps), 1)), [starts.moved(step * change) for step in steps])
+    return starts.moved(steps[(tried**2).sum(axis=(2, 3)).argmin(axis=0)][:, None] * change)
 
 
 def linearise(rollouts: Rollouts, windows: Windows, values: Array, starts: Starts) -> Linear:
@@ -96,9 +108,10 @@ def differences(rollouts: Rollouts, windows: Windows, starts: Starts, shares: Ar
     trees = parameter_trees(problem.mechanism, problem.names)
     together = groups(trees)
     candidates = np.tile(shares, (len(together) + 1, 1))
+    step = _ROUGH_STEP if problem.mechanism.objects else _STEP
     for row, members in enumerate(together):
         for index in members:
-            candidates[row + 1] = stepped(candidates[row + 1], index, _STEP)
+            candidates[row + 1] = stepped(candidates[row + 1], index, step)
     found = rollouts.residual(windows, problem.values_of(candidates), starts)
     slopes = np.zeros((*found.shape[1:], len(shares)))
     owners = _channel_trees(problem, windows)
@@ -112,12 +125,14 @@ def differences(rollouts: Rollouts, windows: Windows, starts: Starts, shares: Ar
 
 
 def start_slopes(rollouts: Rollouts, windows: Windows, values: Array, starts: Starts) -> tuple[Array, Array]:
-    """Residual `[W, M]` and its derivatives by initial states `[W, M, n]`, likewise."""
+    """Residual `[W, M]` and its derivatives by initial states `[W, M, n]`, likewise; those of joints are known where no joint is compared."""
     problem = rollouts.problem
-    size, joints = starts.stacked().shape[1], starts.position.shape[1]
-    trees = list(joint_trees(problem.mechanism)) * (size // joints)
-    steps = np.repeat([_START_STEP[0], _START_STEP[1], _START_STEP[0]], joints)[:size]
-    together = groups(trees)
+    size, joints, objects = starts.size, starts.position.shape[1], starts.pose.shape[1]
+    trees = [*np.tile(joint_trees(problem.mechanism), starts.of_joints // joints).tolist(), *[0] * (12 * objects)]
+    steps = np.concatenate([np.repeat(_START_STEP, joints)[: starts.of_joints], np.tile(_OBJECT_STEP, objects)])
+    known = 0 if windows.measured.shape[2] else starts.of_joints
+    together = [[index for index in members if index >= known] for members in groups(trees)]
+    together = [members for members in together if members]
     each = [starts]
     for members in together:
         change = np.zeros(size)
@@ -138,7 +153,7 @@ def start_slopes(rollouts: Rollouts, windows: Windows, values: Array, starts: St
 def _channel_trees(problem: Problem, windows: Windows) -> Array:
     """The kinematic tree of each compared signal, `[K]`."""
     joints = problem.mechanism.joints
-    owner = dict(zip(joints, joint_trees(problem.mechanism), strict=True))
+    owner = dict.fromkeys(problem.mechanism.objects, 0) | dict(zip(joints, joint_trees(problem.mechanism), strict=True))
     return np.array([owner[joint] for _, joint in windows.channels])
 
 
@@ -179,4 +194,4 @@ def prior_terms(problem: Problem, shares: Array) -> tuple[Array, Array]:
 
 def _spread(windows: Windows, kind: str) -> Array:
     chosen = [index for index, (found, _) in enumerate(windows.channels) if found == kind]
-    return np.asarray(1 / windows.weight[:, :, chosen].max(axis=(0, 1)))
+    return np.asarray(1 / np.maximum(windows.weight[:, :, chosen].max(axis=(0, 1)), 1e-12)) if chosen else np.zeros(0)

@@ -10,10 +10,10 @@ import numpy as np
 
 from isthmus.records import Array
 
-__all__ = ["MODES", "Log", "Quality", "check_log", "quality"]
+__all__ = ["MODES", "Log", "Quality", "check_log", "quality", "signal_scatter"]
 
 MODES = ("position", "velocity", "effort")
-FEWEST = 100  # samples of a log
+FEWEST, FEWEST_POSES = 100, 20  # samples of a log; of one that shows an object
 _GAP = 3.0  # median periods that are a gap
 _SATURATED = 0.1  # share of the samples of a measured signal that lie at its largest value
 _SMOOTH = {5: 1.394, 7: 1.225, 11: 1.123}  # a cubic through so many points leaves 1 / 1.394 … of white noise
@@ -114,7 +114,7 @@ def quality(log: Log) -> Quality:
     for name, values in signals.items():
         if values is not None:
             step = [_quantum(column) for column in values.T]
-            left = [_noise(column) for column in values.T]
+            left = [signal_scatter(column) for column in values.T]
             quantum[name] = dict(zip(log.joints, step, strict=True))
             noise[name] = {joint: max(one, two / np.sqrt(12)) for joint, one, two in zip(log.joints, left, step, strict=True)}
     duration = float(log.time[-1] - log.time[0])
@@ -128,8 +128,9 @@ def check_log(log: Log) -> list[str]:
     Raises:
         ValueError: too few samples, a wrong unit of time, signals that are constant or saturated, or columns that are swapped.
     """
-    if len(log.time) < FEWEST:
-        raise ValueError(f"{log.name} has {len(log.time)} samples; at least {FEWEST} are needed")
+    fewest = FEWEST_POSES if log.poses else FEWEST
+    if len(log.time) < fewest:
+        raise ValueError(f"{log.name} has {len(log.time)} samples; at least {fewest} are needed")
     if not 1e-5 <= log.period <= 0.2:
         raise ValueError(
             f"{log.name}: samples are {log.period:g} s apart, where 0.00001 … 0.2 s are expected; is the unit of time another one?"
@@ -198,7 +199,7 @@ def _share_at_limit(values: Array) -> float:
     return float(np.mean(np.abs(values) >= np.abs(values).max() * (1 - 1e-9)))
 
 
-def _noise(column: Array) -> float:
+def signal_scatter(column: Array) -> float:
     """Standard deviation of what a local cubic does not follow, of the length that follows best; robust against what none can follow."""
     from scipy.signal import savgol_filter
 

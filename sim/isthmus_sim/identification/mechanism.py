@@ -52,6 +52,7 @@ class Target:
         scene: what stands around the robot.
         mode: command mode of the task; "" if the recording says it.
         period: control period of the task, s; 0 likewise.
+        identifiable: what the task is about, with the ranges to be searched.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Target:
     scene: Scene = field(default_factory=Scene)
     mode: str = ""
     period: float = 0.0
+    identifiable: tuple[Parameter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Mechanism:
         mode: what drives them: "position", "velocity" or "effort".
         tool: body at the end of the arm.
         notes: what was done to the model, in sentences.
+        objects: bodies that move freely and whose poses were recorded.
     """
 
     target: Target
@@ -83,6 +86,7 @@ class Mechanism:
     mode: str
     tool: str
     notes: tuple[str, ...]
+    objects: tuple[str, ...] = ()
 
 
 def find_target(name: str, folders: Sequence[Path] = ()) -> Target:
@@ -100,7 +104,12 @@ def find_target(name: str, folders: Sequence[Path] = ()) -> Target:
         task = get_task(name)
         contract = task.contract
         return Target(
-            name, robot=load_robot(contract.robot, folders), scene=task.scene or Scene(), mode=contract.mode, period=contract.control_period
+            name,
+            robot=load_robot(contract.robot, folders),
+            scene=task.scene or Scene(),
+            mode=contract.mode,
+            period=contract.control_period,
+            identifiable=task.identifiable,
         )
     known = robot_names(folders)
     if name in known:
@@ -135,26 +144,31 @@ def build_mechanism(
         ValueError: the model cannot be simulated, has no such joint, or no servo that follows the commands.
     """
     if target.robot is not None:
-        return _robot(target, tuple(joints), mode, servo or {}, tool, period)
+        return _robot(target, tuple(joints), mode, servo or {}, tool, bodies, period)
     spec, notes = load_spec(target.file)
     known = {joint.name: joint for joint in spec.joints}
     for name in joints:
         if name not in known:
             raise ValueError(f"{target.name} has no joint {name!r}, which the log names; {strict.suggest(name, known)}")
-    still = [joint for name, joint in known.items() if name not in joints and joint.parent.name not in bodies]
+    free = [joint.parent.name for joint in spec.joints if joint.type == mujoco.mjtJoint.mjJNT_FREE]
+    objects = tuple(name for name in bodies if name in free)
+    still = [joint for joint in spec.joints if joint.name not in joints and joint.parent.name not in objects]
     if still:
         notes.append(f"not in the log, so held still: {', '.join(joint.name or joint.parent.name for joint in still)}")
     for joint in still:
         _drop(spec, [actuator for actuator in spec.actuators if actuator.target == joint.name])
         spec.delete(joint)
     _drive(spec, joints, mode, servo or {}, target.name)
-    if not bodies:
+    if not objects:
         spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
     model = _compile(spec, target.name)
-    return Mechanism(target, model, model_table(model), tuple(joints), mode, _tool(model, joints[-1], tool, target.name), tuple(notes))
+    place = _tool(model, joints[-1], tool, target.name)
+    return Mechanism(target, model, model_table(model), tuple(joints), mode, place, tuple(notes), objects)
 
 
-def _robot(target: Target, joints: tuple[str, ...], mode: str, servo: Mapping[str, Servo], tool: str, asked: float) -> Mechanism:
+def _robot(
+    target: Target, joints: tuple[str, ...], mode: str, servo: Mapping[str, Servo], tool: str, bodies: Sequence[str], asked: float
+) -> Mechanism:
     robot = target.robot
     assert robot is not None  # noqa: S101 - the caller looked
     if robot.base.kind == "differential":
@@ -169,7 +183,8 @@ def _robot(target: Target, joints: tuple[str, ...], mode: str, servo: Mapping[st
     model = _compile(spec, target.name)
     table = model_table(model, delay=robot.command_delay, lag=robot.command_lag)
     own = {name: row for name, row in parameter_table(robot, target.scene).items() if name not in SENSORS}
-    return Mechanism(target, model, {**table, **own}, joints, mode, tool or robot.tool_frame, ())
+    objects = tuple(body.name for body in target.scene.bodies if body.joint == "free" and body.name in bodies)
+    return Mechanism(target, model, {**table, **own}, joints, mode, tool or robot.tool_frame, (), objects)
 
 
 def load_spec(path: Path | None) -> tuple[Any, list[str]]:

@@ -109,6 +109,11 @@ class Problem:
         return tuple(unknown.name for unknown in self.unknown)
 
     @property
+    def objects_alone(self) -> bool:
+        """Whether all that is unknown is of recorded objects; then these alone are compared, so that no fault of the robot's model counts."""
+        return all(name.rpartition(".")[0] in self.mechanism.objects for name in self.names)
+
+    @property
     def low(self) -> Array:
         """Lower bounds, `[p]`."""
         return np.array([unknown.low for unknown in self.unknown])
@@ -201,14 +206,20 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
     if not mode:
         raise ValueError(f"{first.name} holds neither commands nor efforts, so nothing is known of what moved the robot")
     servo = {joint: file.servo.get(joint) or file.servo[""] for joint in first.joints if joint in file.servo or "" in file.servo}
-    bodies = tuple(first.poses)
+    bodies = tuple(name for name in first.poses if all(name in log.poses for log in logs))
     mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies, period=_command_period(first))
+    if file.signals and (wrong := [name for name in file.signals.poses if name not in mechanism.objects]):
+        raise ValueError(f"signals.pose.{wrong[0]}: {target.name} has no body of that name that moves freely")
+    logs = [replace(log, poses={name: log.poses[name] for name in mechanism.objects}) for log in logs]
     _check_reach(mechanism, logs)
     unknown = file.unknown or _usual(mechanism)
     if first.current is not None and not first.mode:
         mechanism = replace(mechanism, table={**mechanism.table, **_drive_gains(mechanism, unknown)})
     table = mechanism.table
+    hidden = {body.name for body in target.scene.bodies if body.joint == "free"} - set(mechanism.objects)
     for entry in unknown:
+        if (body := entry.name.rpartition(".")[0]) in hidden:
+            raise ValueError(f"{entry.name!r} is NOT IDENTIFIABLE: not every log has poses of {body!r}")
         if entry.name not in table:
             raise ValueError(f"unknown parameter {entry.name!r} of {target.name}; {strict.suggest(entry.name, table)}")
         row = table[entry.name]
@@ -250,7 +261,10 @@ def _command_period(log: Log) -> float:
 
 
 def _usual(mechanism: Mechanism) -> tuple[Unknown, ...]:
-    """Friction, rotor inertia and delay, where no file says what is unknown: what the data sheet of no robot tells."""
+    """Where no file says what is unknown: what the task is about, or friction, rotor inertia and delay, which the data sheet of no robot tells."""
+    about = [row for row in mechanism.target.identifiable if row.name.rpartition(".")[0] in mechanism.objects]
+    if about:
+        return tuple(Unknown(row.name, row.low, row.high) for row in about)
     found = []
     for joint in mechanism.joints:
         for quantity, least in (("damping", 1.0), ("frictionloss", 1.0), ("armature", 0.05)):

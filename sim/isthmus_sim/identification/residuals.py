@@ -60,7 +60,7 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
         linear: the problem around it.
     """
     chosen = np.unique(np.linspace(0, len(windows) - 1, min(_MOST, len(windows))).astype(int))
-    few, starts = windows.subset(chosen), _subset(found.starts, chosen)
+    few, starts = windows.subset(chosen), found.starts.subset(chosen)
     residual, jacobian = linear.residual[chosen], linear.jacobian[chosen]
     bases = [linear.bases[index] for index in chosen]
     names = rollouts.problem.mechanism.joints
@@ -234,7 +234,3 @@ def _explained_apart(residual: Array, columns: Array) -> float:
 
 def _projected(columns: Array, bases: Sequence[Array]) -> list[Array]:
     return [np.stack([row - basis @ (basis.T @ row) for row, basis in zip(column, bases, strict=True)]) for column in columns]
-
-
-def _subset(starts: Starts, index: Array) -> Starts:
-    return Starts(starts.position[index], starts.velocity[index], starts.setpoint[index] if starts.setpoint.size else starts.setpoint)

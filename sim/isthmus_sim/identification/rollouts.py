@@ -12,6 +12,7 @@ from mujoco.batch import Batch
 from isthmus.records import Array
 from isthmus_sim.identification.commands import Commands
 from isthmus_sim.identification.logs import Log
+from isthmus_sim.identification.poses import moved_pose, pose_difference
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.windows import Windows
 from isthmus_sim.plants.mujoco_parameters import RowParameters
@@ -22,6 +23,7 @@ _NUMBERS = 1.2e7  # recorded at once: 100 MB
 _CONTROL = int(mujoco.mjtState.mjSTATE_CTRL)
 _FORCE = int(mujoco.mjtState.mjSTATE_QFRC_APPLIED)
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
+_AS_POSE = np.array([0, 1, 2, 4, 5, 6, 3])  # of a free joint of MuJoCo, whose quaternion begins with w
 _FAR = 1e6  # what a simulation that exploded is taken to have shown, in multiples of the noise
 
 
@@ -33,21 +35,40 @@ class Starts:
         position: `[W, J]`.
         velocity: `[W, J]`.
         setpoint: `[W, J]`; empty for other commands.
+        pose: of the objects, `[W, O, 7]`.
+        twist: likewise, `[W, O, 6]`.
     """
 
     position: Array
     velocity: Array
     setpoint: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    pose: Array = field(default_factory=lambda: np.zeros((0, 0, 7)))
+    twist: Array = field(default_factory=lambda: np.zeros((0, 0, 6)))
 
-    def stacked(self) -> Array:
-        """All numbers, `[W, n]`."""
-        return np.concatenate([self.position, self.velocity, *([self.setpoint] if self.setpoint.size else [])], axis=1)
+    @property
+    def of_joints(self) -> int:
+        """How many numbers of a window are about joints."""
+        return self.position.shape[1] * (3 if self.setpoint.size else 2)
+
+    @property
+    def size(self) -> int:
+        """Numbers of a window: positions, velocities and set-points of the joints, then pose and twist of each object."""
+        return self.of_joints + 12 * self.pose.shape[1]
 
     def moved(self, change: Array) -> Starts:
-        """With a change `[W, n]` added."""
-        joints = self.position.shape[1]
-        setpoint = self.setpoint + change[:, 2 * joints :] if self.setpoint.size else self.setpoint
-        return Starts(self.position + change[:, :joints], self.velocity + change[:, joints : 2 * joints], setpoint)
+        """With a change `[W, size]` made."""
+        joints, own = self.position.shape[1], self.of_joints
+        setpoint = self.setpoint + change[:, 2 * joints : own] if self.setpoint.size else self.setpoint
+        moved = Starts(self.position + change[:, :joints], self.velocity + change[:, joints : 2 * joints], setpoint, self.pose, self.twist)
+        if self.pose.size:
+            objects = change[:, own:].reshape(len(change), -1, 12)
+            moved.pose, moved.twist = moved_pose(self.pose, objects[..., :6]), self.twist + objects[..., 6:]
+        return moved
+
+    def subset(self, index: Array) -> Starts:
+        """Of some windows."""
+        fields = (self.position, self.velocity, self.setpoint, self.pose, self.twist)
+        return Starts(*(values[index] if values.size else values for values in fields))
 
 
 class Rollouts:
@@ -79,6 +100,9 @@ class Rollouts:
         self._q = np.array([joint.qposadr[0] for joint in joints])
         self._v = np.array([joint.dofadr[0] for joint in joints])
         self._u = np.array([self._actuator(joint.id) for joint in joints])
+        free = [self._model.body(name).jntadr[0] for name in mechanism.objects]
+        self._pose = np.array([self._model.jnt_qposadr[joint] + _AS_POSE for joint in free], dtype=np.int64).reshape(-1, 7)
+        self._twist = np.array([self._model.jnt_dofadr[joint] + np.arange(6) for joint in free], dtype=np.int64).reshape(-1, 6)
         self._integrates = mechanism.mode == "velocity" and self._model.na > 0
         self.threads = threads or os.cpu_count() or 1
         self._batch: Batch | None = None
@@ -89,9 +113,10 @@ class Rollouts:
 
     def starts(self, windows: Windows) -> Starts:
         """Smoothed measured states."""
-        if not self._integrates:
-            return Starts(windows.position.copy(), windows.velocity.copy())
-        return Starts(windows.position.copy(), windows.velocity.copy(), windows.position + self._lead(windows))
+        starts = Starts(windows.position.copy(), windows.velocity.copy(), pose=windows.pose.copy(), twist=windows.twist.copy())
+        if self._integrates:
+            starts.setpoint = windows.position + self._lead(windows)
+        return starts
 
     def _lead(self, windows: Windows) -> Array:
         """How far the set-points of velocity servos are ahead of the joints, `[W, J]`: as far as the measured effort says, or else gravity."""
@@ -152,6 +177,10 @@ class Rollouts:
         position = np.concatenate([start.position for start in starts]) - offset
         batch.qpos[ids[:, None], self._q] = position
         batch.qvel[ids[:, None], self._v] = np.concatenate([start.velocity for start in starts])
+        if self._pose.size:
+            pose = np.concatenate([start.pose for start in starts])
+            batch.qpos[ids[:, None], self._pose.ravel()] = pose.reshape(rows, -1)
+            batch.qvel[ids[:, None], self._twist.ravel()] = np.concatenate([start.twist for start in starts]).reshape(rows, -1)
         control = np.zeros((rows, span, self._model.nu + (0 if force is None else self._model.nv)))
         specification = _CONTROL
         if force is not None:  # MuJoCo's order of inputs: controls, then applied forces
@@ -169,16 +198,26 @@ class Rollouts:
         found = rollout(span, control=control, control_spec=specification, record=tuple(record), ids=ids)
         self.steps += rows * span
         self.sets += count
-        shown = [np.concatenate([position[:, None], found["qpos"][:, :, self._q]], axis=1) + offset[:, None]]
+        shown = [np.zeros((rows, span + 1, 0))]
+        if "position" in kinds:
+            shown.append(np.concatenate([position[:, None], found["qpos"][:, :, self._q]], axis=1) + offset[:, None])
         if "velocity" in kinds:
             begin = np.concatenate([start.velocity for start in starts])[:, None]
             shown.append(np.concatenate([begin, found["qvel"][:, :, self._v]], axis=1))
         if "effort" in kinds:
             force = found["qfrc_actuator"][:, :, self._v]
             shown.append(np.concatenate([force[:, :1], force], axis=1))
+        if self._pose.size:
+            later = found["qpos"][:, :, self._pose].reshape(rows, span, -1)
+            shown.append(np.concatenate([pose.reshape(rows, 1, -1), later], axis=1))
         signals = np.concatenate(shown, axis=2).reshape(count, per, span + 1, -1)
         with np.errstate(over="ignore", invalid="ignore"):
-            residual = (self._sampled(signals, windows.moments) - windows.measured) * windows.weight
+            sampled, own = self._sampled(signals, windows.moments), windows.measured.shape[2]
+            away = [sampled[..., :own] - windows.measured]
+            if self._pose.size:
+                simulated = sampled[..., own:].reshape(count, *windows.poses.shape)
+                away.append(pose_difference(simulated, windows.poses).reshape(*sampled.shape[:3], -1))
+            residual = np.concatenate(away, axis=-1) * windows.weight
         return np.asarray(np.clip(np.nan_to_num(residual, nan=_FAR, posinf=_FAR, neginf=-_FAR), -_FAR, _FAR))
 
     def _sampled(self, signals: Array, moments: Array) -> Array:
