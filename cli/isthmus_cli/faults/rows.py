@@ -89,7 +89,7 @@ ROWS = (
     Row("12", "command in the wrong field", ("S",), words.commanded(words.with_fields(effort=lambda m: [0.0] * len(m.name))), ALONE),
     Row("13", "command with the digest of another contract", ("S",), words.commanded(words.foreign), ALONE),
     Row("14", "command over velocity and acceleration", ("C",), words.beyond, ALONE, timed=False),
-    Row("15", "command towards a position limit", ("C",), words.walled, arranged(*BOTH, policy="wall"), timed=False),
+    Row("15", "command towards a position limit", ("C",), words.walled, arranged(*ARMS, policy="wall"), timed=False),
     Row("15", "command towards the workspace box", ("C",), words.boxed, arranged(*BOTH, policy="box"), timed=False),
     Row("16", "repeated and old sequence numbers", ("N",), words.repeated, ALONE, timed=False),
     Row("17", "commands at twice the rate", ("S",), words.too_fast, ALONE, timed=False),
