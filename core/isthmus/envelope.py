@@ -19,14 +19,15 @@ from isthmus.records import Array
 from isthmus.robot import Robot
 from isthmus.timing import Timing
 
-__all__ = ["EffortEnvelope", "Envelope", "MotionEnvelope", "Situation", "Trail"]
+__all__ = ["FADE", "EffortEnvelope", "Envelope", "MotionEnvelope", "Situation", "Trail"]
 
+FADE = 1.0
+"""Seconds in which the gravity effort of a joint that is no longer seen goes to zero."""
 Trail = tuple[tuple[float, Array], ...]
 
 _MARGIN = 1 + 1e-9  # for rounding
 _ENDLESS = 1e300  # rad or m of room, or an acceleration: multiplied by another number, even by 0, it still is one
 _LOOKS = (0.2, 0.4, 0.6, 0.8, 1.0)  # of the time until the last joint rests, at which the box is looked at
-_FADE = 1.0  # s in which the gravity effort of a joint that is no longer seen goes to zero
 
 
 @dataclass(slots=True)
@@ -185,7 +186,7 @@ class EffortEnvelope:
         unseen = now.age - time_out(now.timing.period)  # s
         effort = np.where(unseen > 0, 0.0, self._kp * (now.anchor - now.position) - self._kd * now.velocity)
         if self._kinematics is not None:
-            left = np.minimum(np.maximum(1 - unseen / _FADE, 0.0), 1.0)
+            left = np.minimum(np.maximum(1 - unseen / FADE, 0.0), 1.0)
             effort = effort + left * self._kinematics.gravity(self._joints, now.position)
         return self.clamp(np.where(np.isfinite(effort), effort, 0.0), now)
 

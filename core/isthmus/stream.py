@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from isthmus.envelope import FADE
 from isthmus.guard import CLAMP, HOLD, NOTHING, STOP, Decision, LimitGuard
 from isthmus.lookout import Lookout
 from isthmus.monitors import time_out
@@ -132,8 +133,8 @@ class GuardedStream:
         if following(self.phase, Event.ARM, effort=self.guard.mode == "effort") is None:
             return
         self._inbox.open()  # before anybody is told: whoever reads "armed" must not read the sender of the time before
-        self._go(Event.ARM)
         self.turns += 1
+        self._go(Event.ARM)
         self.state = self.guard.arm(self.guard.reset(self.state))
         self.decision, self.sequence = None, -1
         self._clear()
@@ -261,9 +262,9 @@ class GuardedStream:
             self._leave(Event.SILENCE)
             return
         if not self._helpless:
-            self._helpless, self._stopped = True, now
+            self._helpless = True
             self._last_resort(f"no new state came within {_STALLED:g} s after a stop")
-        faded = self.guard.mode == "effort" and now - self._stopped > _STALLED
+        faded = self.guard.mode == "effort" and float(self.state.monitors.unseen.min()) > self._allowed + FADE
         if self.guard.mode == "position" or self._lookout.told() is not None or faded:
             self._leave(Event.SILENCE)
         else:
@@ -400,8 +401,8 @@ class GuardedStream:
         """Follow the guard's rung."""
         rung = self.state.rung[0]
         if rung == STOP and self.phase not in (Phase.BRAKING, Phase.HELD, Phase.STOPPED):
-            self._go(Event.STOP)
             self.turns += 1
+            self._go(Event.STOP)
             self._pending, self._still, self._urgent, self._stopped = None, 0, True, self._clock()
         elif rung == HOLD:
             self._go(Event.HOLD)

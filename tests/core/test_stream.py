@@ -455,8 +455,9 @@ def test_an_effort_that_braked_blindly_in_stepped_time_has_faded_and_is_over():
     bench.run(1.9)
     assert bench.helped == ["no new state came within 1 s after a stop"]
     assert bench.phase is Phase.BRAKING
-    bench.run(0.3)
+    bench.run(0.6)
     assert bench.phase is Phase.STOPPED
+    np.testing.assert_array_equal(bench.arm.values[-1], 0.0)
     sent = len(bench.arm.sent)
     bench.arm.silent, bench.arm.position = False, bench.arm.position + 0.3
     bench.run(1.0)

@@ -27,6 +27,9 @@ class Guarded:
     def until(self, condition, seconds, otherwise):
         assert condition(), otherwise
 
+    def find(self, kind, name):
+        """All are found."""
+
     def check(self):
         """Nobody dies."""
 
@@ -91,13 +94,14 @@ def test_a_guard_that_was_stopped_and_reset_while_the_policy_came_up_is_not_arme
     assert link.done == []
 
 
-def test_whose_patience_is_over_asks_no_more(monkeypatch):
-    """On fcddd72 a suspended process asked once more when it was woken, however long that took."""
+@pytest.mark.parametrize("slept", [2.0, 600.0])
+def test_who_was_suspended_asks_no_more(monkeypatch, slept):
+    """On fcddd72 a suspended process asked once more when it was woken, however long that took; what was done meanwhile it had not heard yet."""
     now = [100.0]
     monkeypatch.setattr("isthmus_ros.evaluation.link.steady", lambda: now[0])
 
     def woken_late(seconds):
-        now[0] += 600.0
+        now[0] += slept
 
     link = Guarded("guard/arm", lambda link: None)
     link.spin = woken_late

@@ -243,12 +243,17 @@ def _carry_out(graph: Any, command: Any, contract: Contract, robot: Robot, input
 
 
 def _start(graph: Any, inputs: Iterable[str]) -> None:
+    from std_srvs.srv import SetBool, Trigger
+
     for name in inputs:  # nothing is armed for a policy that could not start
         graph.link.until(
             lambda name=name: f"input.{name}" in graph.link.status, _ACCEPT, f"the policy has not accepted input {name!r}; see its log"
         )
     link, own = graph.link, 0
+    link.find(Trigger, "policy/start")  # no time passes between looking at the guard and asking
     if not graph.shadow:
+        link.find(SetBool, "guard/arm")
+        link.until(lambda: "turns" in link.status, _ACCEPT, "nothing is heard of the guard on guard/status")
         link.insist(link.arm, _ACCEPT, unless=lambda: _meddled(link, own))
         own = 1
         link.until(lambda: _turns(link) >= own, _ACCEPT, "the guard does not say that it is armed")
@@ -265,7 +270,7 @@ def _meddled(link: Any, own: int) -> str:
 
 
 def _turns(link: Any) -> int:
-    return int(link.status.get("turns", "0"))
+    return int(link.status["turns"])
 
 
 def _explain(contract: Contract, robot: Robot, given: set[str], namespace: str, prefix: str, *, shadow: bool) -> None:

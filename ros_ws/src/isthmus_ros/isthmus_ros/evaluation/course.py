@@ -27,7 +27,7 @@ __all__ = ["Course", "RosEpisode", "commands_in_force"]
 
 _HOME = -1  # `episode_seed` of the home pose
 _PATIENCE = 20.0  # s for discovery, arming and standstill
-_START = 2.0  # s within which a start must be accepted
+_START = 8.0  # s within which a start must be accepted: whoever was starved refuses it for four
 _RESET = 5.0  # s within which the guard must be reset: a state may be late
 _STAMP_TOLERANCE = 1000  # ns
 _ROUNDING = 1e-9

@@ -33,6 +33,8 @@ __all__ = ["Link", "Watched"]
 _EVERY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)  # a score needs every message
 _ANY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.BEST_EFFORT)  # of whoever publishes
 _ANSWER = 10.0  # s
+_PAUSE = 0.1  # s between two trials
+_SUSPENDED = 0.5  # s more than such a pause, which only a process that did not run needs
 _DISCOVERY = 20.0  # s until a service of a node that has just been started must be there
 
 
@@ -54,7 +56,7 @@ class Link:
         odometry: stamp in ns → odometry, likewise.
         status: newest `guard/status`, `policy/status` and `monitor/status`, key → value; empty before the first.
         cadence: newest diagnostics of the policy node, key → value.
-        heard: when the newest joint state came, on the monotonic clock; -inf before the first.
+        heard: when the newest joint state came, on the steady clock; -inf before the first.
         unwatched: seconds of listening without a word on `monitor/status`; -inf before the first.
     """
 
@@ -141,7 +143,7 @@ class Link:
 
         Args:
             call: raises a RosError if it is refused.
-            seconds: to go on for; a process that was suspended for longer asks no more.
+            seconds: to go on for; a process that was suspended meanwhile asks no more, as it does not know what was done without it.
             unless: why the call may not be made, or no more; "" while it may. Asked before each call.
 
         Raises:
@@ -157,8 +159,9 @@ class Link:
             except RosError as error:
                 refusal = str(error)
             self.check()
-            self.spin(0.1)
-            if steady() > patience:
+            before = steady()
+            self.spin(_PAUSE)
+            if steady() > min(patience, before + _PAUSE + _SUSPENDED):
                 raise RosError(refusal)
 
     def check(self) -> None:

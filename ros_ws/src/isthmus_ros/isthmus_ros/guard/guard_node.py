@@ -46,6 +46,7 @@ class GuardNode(CarefulNode):
     def __init__(self) -> None:
         self._active = False
         self._latched = ""  # cause of a stop that outlives the stream
+        self._turns = 0  # of the streams before
         self._setup: Setup | None = None
         self._plant: RosPlant | None = None
         self._stream: GuardedStream | None = None
@@ -107,6 +108,7 @@ class GuardNode(CarefulNode):
         self._stream = stream = GuardedStream(
             plant, guard, contract.control_period, tick=tick, on_change=self._changed, last_resort=around.call_for_help
         )
+        stream.turns = self._turns
         self._arming = Arming(stream, plant, around, self._emergency.problems)
         if self._latched:
             stream.stop(self._latched)
@@ -142,8 +144,9 @@ class GuardNode(CarefulNode):
 
     def clean_up(self) -> None:
         """Release the topics; a latched stop stays until `guard/reset`."""
-        if self._stream is not None and self._stream.state.rung[0] == STOP:
-            self._latched = self._stream.state.cause[0]
+        if self._stream is not None:
+            self._turns = self._stream.turns
+            self._latched = self._stream.state.cause[0] if self._stream.state.rung[0] == STOP else self._latched
         for release in self._owned:
             release()
         self._owned = []

@@ -122,15 +122,18 @@ class GuardAnswers:
 
     @property
     def silent(self) -> float:
-        """Seconds of listening without a word of the guard; who was asleep himself has not listened."""
-        return self._listened + min(steady() - self._looked, _LOOK)
+        """Seconds of listening without a word of the guard; who was asleep himself has not listened, and first lets in what came meanwhile."""
+        with self._changed:
+            since = steady() - self._looked
+            return self._listened + (since if since <= _LOOK else 0.0)
 
     def silence(self) -> str:
         """Why an armed guard counts as silent, whatever its rung; "" if it does not. To be asked every 50 ms."""
         allowed = max(_SILENCE, _PERIODS * self._period)
         with self._changed:
-            silent = self._listened = self.silent
-            self._looked = steady()
+            now = steady()
+            silent = self._listened = self._listened + min(now - self._looked, _LOOK)
+            self._looked = now
         if not self.armed or silent <= allowed:
             return ""
         return f"the guard is armed and has been silent for {silent:.2f} s, {allowed:.2f} s are allowed"

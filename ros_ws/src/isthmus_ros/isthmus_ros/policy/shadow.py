@@ -98,8 +98,8 @@ class ShadowDrive(Drive):
     def decide(self, action: Array | None) -> Decision:
         """Say what would be asked of the guard, and return what it would make of it; the robot gets neither."""
         joints = self.contract.action.elements
-        alarm = self.plant.alarm()
-        cause = alarm or self.withheld() or self.plant.fault()
+        withheld, alarm = self.withheld(), self.plant.alarm()
+        cause = alarm or withheld or self.plant.fault()
         if action is None or cause:
             nothing = Command(self.contract.mode, joints, np.zeros((1, len(joints))))
             rung = np.array([STOP if alarm else HOLD], dtype=np.int8)
