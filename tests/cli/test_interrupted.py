@@ -186,6 +186,8 @@ def listens(process):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_from_its_first_import_on_a_command_ends_in_a_sentence(number):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever runs this has the signal ignored, as a shell does for what runs in its background")
     program = "import sys; from isthmus_cli.main import main; sys.exit(main())"
     draws = random.Random(EXAMPLES)
     left = max(EXAMPLES // 5, 1)
