@@ -125,6 +125,8 @@ def test_a_peg_goes_in_only_where_it_fits(engine, name):
             "joint_velocity": reading.velocity[:, None],
             **{key: values[:, None] for key, values in start.inputs.items()},
         }
+        unread = {signal.name: np.zeros((3, signal.history, *signal.shape)) for signal in task.contract.observation}
+        observation = {**unread, **observation}
         plant.write(Command("velocity", plant.robot.joint_names, policy.act(observation).actions[:, 0]))
         plant.advance()
         depths = np.maximum(depths, THICKNESS - tips(plant)[:, 2])
