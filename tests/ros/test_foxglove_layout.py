@@ -51,7 +51,7 @@ def test_every_topic_is_one_that_is_recorded_of_an_arm(name):
 
 def test_every_value_of_the_guard_that_is_shown_is_said():
     gate = SimpleNamespace(epoch="", arming="", counts={})
-    stream = SimpleNamespace(rung=0, cause="", armed=True, phase=Phase.IDLE, sequence=1, late_looks=0, gate=gate)
+    stream = SimpleNamespace(rung=0, cause="", armed=True, phase=Phase.IDLE, sequence=1, turns=0, late_looks=0, gate=gate)
     plant = SimpleNamespace(missing=(), state_topic="", robot=SimpleNamespace(name="ur5e"))
     said = {value.key for value in guard_status(stream, plant, 1.0, wire.time_of(0)).status[0].values}
     shown = set(re.findall(r'/guard/status\S*\{key=="(\w+)"\}', "\n".join(texts(LAYOUT))))
