@@ -74,9 +74,10 @@ class Record:
         entry |= describe(row, setting)
         values = {name: _plain(value) for name, value in dataclasses.asdict(seen).items()}
         entry["runs"].append({**values, "load": round(os.getloadavg()[0], 2), "made": self._ours})
-        self._save()
+        self.save()
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the file."""
         fresh = self._file.with_suffix(".part")
         text = json.dumps({"made": self.made, "lines": self.lines}, indent=1, sort_keys=True, ensure_ascii=False)
         fresh.write_text(text + "\n", encoding="utf-8")
@@ -116,6 +117,8 @@ def measure(subject: Subject, rows: Iterable[Row], repeats: int, record: Record)
                 record.lines[key(row, setting)] |= describe(row, setting)
             if len(record.runs(row, setting)) < repeats:
                 groups.setdefault(setting, []).append(row)
+    if record.lines:
+        record.save()  # what is asked of them may have changed
     with tempfile.TemporaryDirectory() as folder:
         for setting, members in groups.items():
             policy = write_policy(subject, setting, Path(folder))

@@ -240,7 +240,7 @@ NOTES = {
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
     "33": "was to be H→S before joint states could come from several publishers; now every joint has an age of its own, and one that is "
     "no longer named is as stale as a silent robot, which is a stop without a hold before it",
-    "84": "measured on a profile that says that its driver holds the robot (`ros: effort_holds`), which no shipped arm does",
+    "84": "measured on `pendulum`, whose profile says that its driver holds it by itself (`ros: effort_holds`); that of no shipped arm does",
     "85": "a sender of set-points that goes on as if nothing had been late asks for the lost time to be made up, which at full speed is more than "
     "the limit: C; a guard that is frozen for 0.19 s leaves three commands of the policy unanswered, which takes it for dead and calls the stop "
     "services: X",
