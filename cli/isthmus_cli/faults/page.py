@@ -49,8 +49,8 @@ The next repeat resets, arms and starts the same processes again, unless the fau
 """
 
 
-_SENT_LATE = """Forward controllers and `cmd_vel` do not interpolate: a set-point that comes soon after the one before, as where that was late, is a change
-within less than a period. The velocity limit holds, and the acceleration between the two is more than the limit."""
+_SENT_LATE = """Forward controllers and `cmd_vel` do not interpolate: a set-point that comes soon after the one before, as where that was late, is a
+change within less than a period. The velocity limit holds, and the acceleration between the two is more than the limit."""
 
 
 def page(
