@@ -60,3 +60,10 @@ def test_every_profile_inherits_the_suite():
 def test_a_profile_that_is_wrong_is_found_out(check, robot, changes, message):
     with pytest.raises(AssertionError, match=message):
         getattr(suite(robot, **changes), f"test_{check}")()
+
+
+def test_a_folder_of_profiles_that_is_not_there_is_no_folder_without_that_robot(tmp_path):
+    """On 10744d1 `isthmus faults ur5e --robots-dir typo` measured the installed profile without a word."""
+    assert load_robot("ur5e", [tmp_path]) == load_robot("ur5e")
+    with pytest.raises(ValueError, match=r"there is no folder .*typo; it must hold NAME/robot\.yaml"):
+        load_robot("ur5e", [tmp_path / "typo"])

@@ -31,8 +31,8 @@ def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
         folders: searched before the profiles of this package and of others that are installed.
 
     Raises:
-        ValueError: no such robot (the message lists the known ones), two packages have one of that name, or its file is wrong
-            or contradicts its URDF.
+        ValueError: a folder is not there, no such robot (the message lists the known ones), two packages have one of that name, or its file is
+            wrong or contradicts its URDF.
     """
     path = _profile(name, folders)
     robot = strict.decode(Robot, strict.load_yaml(path), str(path))
@@ -49,6 +49,8 @@ def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
 def _profile(name: str, folders: Sequence[Path]) -> Path:
     """Where the profile is."""
     for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"there is no folder {folder}; it must hold NAME/robot.yaml")
         if (path := folder / name / "robot.yaml").is_file():
             return path
     own = _PACKAGED / name / "robot.yaml"
