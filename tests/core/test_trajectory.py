@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from trajectory_bench import TICK, Follower, Samples
@@ -261,17 +261,6 @@ def test_a_slow_joint_that_brakes_hard_keeps_its_velocity(velocity):
 
 
 @settings(max_examples=20, deadline=None)
-@example(  # points of two joints 10 µs apart: 18 µrad beyond
-    commands=[
-        (0.0, 0.0, None),
-        (0.4419265410155072, 0.010812958083110903, np.array([1.20253045, 3.14159265, *[-3.14159265] * 4])),
-        (-0.0648276155478858, 0.0, None),
-        (-0.3823425257880948, 0.0743834715927672, np.full(6, -3.14159265)),
-        (0.0, 0.03125, None),
-    ],
-    bounds=(3.0, 15.0, 15.0),
-    urgent=0.0,
-)
 @given(
     commands=beats,
     bounds=st.sampled_from([(3.0, 15.0, 15.0), (1.0, 2.0, 15.0), (3.0, 40.0, 5.0), (1.0, np.inf, 2.0)]),
@@ -284,8 +273,7 @@ def test_velocities_rest_before_position_limits_whatever_is_asked_and_whenever(c
         course.command(np.full(6, bounds[0]) if speed is None else speed, 0.05 * (1 + early) + late)
     course.stop(urgent, TICK)
     course.assert_limits()
-    together = bounds[0] * 0.05 * 2e-4  # rad that a joint goes in the 10 µs within which points of several joints are one
-    assert (np.abs(course.seen()[1] - START) <= 0.3 + together + 5e-6).all()  # points of a trajectory come at whole nanoseconds
+    assert (np.abs(course.seen()[1] - START) <= 0.3 + 5e-6).all()  # points of a trajectory come at whole nanoseconds
 
 
 def test_nothing_is_followed_before_it_begins():
