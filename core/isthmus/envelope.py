@@ -211,7 +211,9 @@ def commanded(rates: Array, age: Array, timing: Timing, trail: Trail, lasting: f
         return rates * age
     part = np.minimum(age, timing.since)
     way, left = rates * np.maximum(part - max(timing.since - lasting, 0.0), 0.0), age - part
-    for lasted, rates in trail:  # `rates` ends as the oldest
+    for lasted, rates in trail:  # `rates` ends as the oldest that counts
+        if not np.count_nonzero(left):
+            break
         part = np.minimum(left, lasted)
         way, left = way + rates * np.maximum(part - max(lasted - lasting, 0.0), 0.0), left - part
     return np.asarray(way + rates * left)

@@ -94,9 +94,10 @@ class Lookout:
     def told(self) -> Told | None:
         """Where a robot that is sent motions is told to be; None where it is sent single commands."""
         robot, joints = self._robot, self._guard.joints
-        ago = robot.age + robot.delay if robot.realtime else 0.0
-        now, then = robot.place(joints), robot.place(joints, ago)
-        return None if now is None or then is None else Told(now, then)
+        if (now := robot.place(joints)) is None:
+            return None
+        then = robot.place(joints, robot.age + robot.delay if robot.realtime else 0.0)
+        return None if then is None else Told(now, then)
 
     def look(self, state: GuardState, phase: Phase, timing: Timing, now: float) -> Sight:
         """Let every monitor look at the newest sample of an armed robot at `now`, s."""

@@ -79,8 +79,18 @@ def test_commands_on_the_beat_are_not_judged_by_their_jitter(mode):
     assert acceleration == pytest.approx(1)
     early = beat - np.where(np.arange(beat.size) == 10, 0.02, 0)
     assert use_of_commands(early, values, mode, 0.05, LIMITS)[1] > (1.2 if mode == "position" else 0)
-    urgent = np.append(beat, beat[-1] + 0.01)
-    assert use_of_commands(urgent, np.append(values, values[-1:] * 0, axis=0), "velocity", 0.05, LIMITS)[1] > 5
+    urgent = np.append(beat[:3], beat[2] + 0.01)
+    assert use_of_commands(urgent, np.append(speeds[:3], 0.0)[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(10)
+
+
+def test_rest_that_is_said_again_is_no_set_point_on_the_way():
+    """An idle guard says rest once in a period, and the first command comes some milliseconds after it: on 0f41c08 that was 20 times the limit."""
+    moments, step = np.array([0.0, 0.05, 0.0525, 0.1025]), 15 * 0.05
+    assert use_of_commands(moments, np.array([0, 0, step, 2 * step])[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(1)
+    place = np.array([0, 0, step, 3 * step])[:, None] * 0.05 * SIX
+    assert use_of_commands(moments, place, "position", 0.05, LIMITS)[1] == pytest.approx(1)
+    hasty = np.append(moments, moments[-1] + 0.0025)
+    assert use_of_commands(hasty, np.array([0, 0, step, 2 * step, 3 * step])[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(20)
 
 
 def test_commands_count_as_sent_when_the_guard_says_so():

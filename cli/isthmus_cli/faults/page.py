@@ -43,14 +43,15 @@ guard does not brake: that is why the policy watches it (49).
 *Limits* is the largest use of the limits of velocity and of acceleration on the robot's own command topic, where a trajectory is sampled as its
 controller interpolates it, and of the limits of velocity by the simulated joints. 1 is the limit; on the topic, more than {velocity:g} of velocity
 or {acceleration:g} of acceleration is bold. Forward controllers do not interpolate: a set-point counts as reached evenly within one period, from
-where the one before has come when it is sent, by the guard's stamps on `guard/executed`.
+where the one before has come when it is sent, by the guard's stamps on `guard/executed`. A change of speed is judged over the time since the
+set-point before, one period at most; that the guard tells a robot at rest to rest again is no set-point on the way.
 
 The next repeat resets, arms and starts the same processes again, unless the fault ended them: that is the recovery.
 """
 
 
-_SENT_LATE = """Forward controllers and `cmd_vel` do not interpolate: a set-point that comes soon after the one before, as where that was late, is a
-change within less than a period. The velocity limit holds, and the acceleration between the two is more than the limit."""
+_SENT_LATE = """Forward controllers and `cmd_vel` do not interpolate: a set-point that comes soon after the one before, as where that was late, is
+judged over the time between the two."""
 
 
 def page(

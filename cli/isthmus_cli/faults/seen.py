@@ -15,6 +15,7 @@ __all__ = ["NAN", "Followed", "Seen", "letters", "reach_of_splines", "sent", "st
 
 NAN = float("nan")
 _TOGETHER = 0.1  # s between the arrivals of a command and of the guard's own word about it
+_STILL = 1e-9  # rad/s or m/s that are rest
 _ADJACENT = 0.95  # periods between two commands, below which the later one was sent early and must be small
 
 
@@ -171,7 +172,8 @@ def sent(times: Array, values: Array, executed: Sequence[tuple[float, float, Arr
 def use_of_commands(times: Array, values: Array, mode: str, period: float, limits: Limits) -> tuple[float, float]:
     """The same of single commands, which a forward controller holds until the next one.
 
-    A set-point is meant to be reached evenly within one period: one that comes sooner takes over on the way.
+    A set-point is meant to be reached evenly within one period: one that comes sooner takes over on the way. Rest that is said again to a joint at
+    rest is no set-point on the way: the joint has had the time since it was told to rest, and one period at most.
 
     Args:
         times: when the commands were sent, `[T]`, s.
@@ -190,9 +192,13 @@ def use_of_commands(times: Array, values: Array, mode: str, period: float, limit
         for number, lasted in enumerate(elapsed, start=1):
             place = place + speeds[number - 1] * lasted
             speeds[number] = (values[number] - place) / period
-    changes = np.diff(speeds, axis=0) / elapsed[:, None]
+    changes, still = np.diff(speeds, axis=0), np.abs(speeds) <= _STILL
+    taken, since = np.empty(changes.shape), np.full(changes.shape[1], period)
+    for number, lasted in enumerate(elapsed):
+        taken[number] = since = np.minimum(since + lasted, period)
+        since = np.where(still[number] & still[number + 1], since, 0.0)
     allowed = np.maximum(limits.acceleration, limits.stop_acceleration)
-    return float((np.abs(speeds) / limits.velocity).max()), float((np.abs(changes) / allowed).max())
+    return float((np.abs(speeds) / limits.velocity).max()), float((np.abs(changes) / taken / allowed).max())
 
 
 def use_of_joints(velocities: Array, limits: Limits) -> float:

@@ -227,7 +227,12 @@ class Speakers:
 
     def listen(self) -> list[tuple[Word, Any]]:
         """What has come since the last call: messages, each with the last word of its publisher."""
-        now, taken, before = self._clock(), self.topic.take(), self.present
+        taken = self.topic.take()
+        if not taken:  # as nearly always
+            self.lost = ""
+            self.look()
+            return []
+        now, before = self._clock(), self.present
         heard, short = [], set()
         for said in taken:
             word = self._word(said.publisher, now)

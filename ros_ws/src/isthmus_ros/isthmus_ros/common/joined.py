@@ -1,7 +1,7 @@
 """The joints of one robot from the joint states of several publishers, such as an arm and its gripper: each joint keeps its newest value.
 
 A JointState is about the joints that it names. What it does not name keeps its value, its stamp and the time at which it arrived. Messages are kept
-as they come, one for each set of names, and put together when somebody asks, which is more seldom.
+as they come, one for each set of names; their values are put together when somebody asks, and once for all who ask before the next message.
 """
 
 from __future__ import annotations
@@ -67,6 +67,9 @@ class JoinedStates:
     Attributes:
         joints: their names on the topic.
         newest: when the newest message arrived, on the steady clock, s; -inf before the first.
+        oldest: when the joint that has been silent longest was heard, s; -inf before all have been.
+        stamp: oldest stamp of the joints that were named, ns, so that a publisher that freezes shows beside one that goes on; -1 before the first.
+        delays: how old the oldest and the newest of the joints' stamps were when they arrived, s, less the offset of `synchronise`.
     """
 
     def __init__(self, robot: Robot, prefix: str = "") -> None:
@@ -77,15 +80,18 @@ class JoinedStates:
             prefix: of the joints' and frames' names on topics.
         """
         self._robot, self._prefix = robot, prefix
+        self._names = robot.joint_names
         self.joints = named_joints(robot, prefix)
-        self.newest = -math.inf
+        self.newest = self.oldest = -math.inf
+        self.stamp, self.delays = -1, (0.0, 0.0)
         self._column = {joint: column for column, joint in enumerate(self.joints)}
         self._parts: dict[tuple[str, ...], Part] = {}
         self._foreign: set[tuple[str, ...]] = set()
         self._most = 2 * len(self.joints) + 16  # sets of names that are remembered
-        self._number = self._joined = 0
+        self._number = 0
         self._owners: list[Part | None] = [None] * len(self.joints)  # of each joint
         self._owning: list[Part] = []
+        self._values: tuple[float, Array, Array, Array | None] | None = None  # of the newest messages, and for which `allowed`
 
     def add(self, message: Any, arrival: float, now: int, *, alone: bool = False) -> Part | None:
         """Take a JointState of any content; None if it names no joint of the robot and changes nothing.
@@ -105,33 +111,22 @@ class JoinedStates:
         part.stamp = wire.nanoseconds_of(message.header.stamp)
         part.delay = (now - part.stamp) / 1e9
         if alone:
-            self._parts = {names: part}
-        self.newest = arrival
+            self._parts, self._owners = {names: part}, [None] * len(self.joints)
+        self.newest, self._values = arrival, None
+        if alone or self._owning != [part]:
+            for column in part.columns:
+                self._owners[column] = part
+            self._owning = list(dict.fromkeys(filter(None, self._owners)))
+        self.oldest = -math.inf if None in self._owners else min([part.arrival for part in self._owning])
+        self.stamp = min([part.stamp for part in self._owning])
+        self._take_delays()
         return part
-
-    @property
-    def oldest(self) -> float:
-        """When the joint that has been silent longest was heard, on the steady clock, s; -inf before all have been."""
-        self._join()
-        return -math.inf if None in self._owners else min(part.arrival for part in self._owning)
-
-    @property
-    def stamp(self) -> int:
-        """Oldest stamp of the joints that were named, ns, so that a publisher that freezes shows beside one that goes on; -1 before the first."""
-        self._join()
-        return min((part.stamp for part in self._owning), default=-1)
-
-    @property
-    def delays(self) -> tuple[float, float]:
-        """How old the oldest and the newest of the joints' stamps were when they arrived, s, less the offset of `synchronise`."""
-        self._join()
-        delays = [part.delay - part.offset for part in self._owning] or [0.0]
-        return max(delays), min(delays)
 
     def synchronise(self, *, relative: bool) -> None:
         """Take the delays of the newest messages as the constant offsets of their clocks, or none if stamps are not `relative`."""
         for part in self._parts.values():
             part.offset = part.delay if relative else 0.0
+        self._take_delays()
 
     def missing(self, allowed: float) -> tuple[str, ...]:
         """Joints that nobody names: not within so many seconds before the newest message."""
@@ -147,19 +142,13 @@ class JoinedStates:
             odometry: an Odometry, or None.
             images: newest picture of each camera, `[1, H, W, C]`.
         """
-        self._join()
-        values = np.full((3, len(self.joints)), np.nan)
-        for part in self._owning:
-            if not self._lost(part, allowed):
-                _fill(values, part)
-        position, velocity = values[0:1], values[1:2]
-        effort = values[2:3] if any(len(part.message.effort) for part in self._owning) else None
-        if self._robot.base.wheels:
-            position, velocity, effort = travelled(self._robot.base, position), travelled(self._robot.base, velocity), None
+        if self._values is None or self._values[0] != allowed:
+            self._values = (allowed, *self._joined(allowed))
+        _, position, velocity, effort = self._values
         base = "" if odometry is None else odometry.child_frame_id.removeprefix(self._prefix)
         return Measurement(
             stamp=np.array([seconds(self.stamp) if self._parts else 0.0]),
-            joints=self._robot.joint_names,
+            joints=self._names,
             position=position,
             velocity=velocity,
             effort=effort,
@@ -171,17 +160,20 @@ class JoinedStates:
     def _lost(self, owner: Part | None, allowed: float) -> bool:
         return owner is None or self.newest - owner.arrival > allowed
 
-    def _join(self) -> None:
-        """Find the newest message about each joint."""
-        if self._joined == self._number:
-            return
-        self._joined = self._number
-        parts = sorted(self._parts.values(), key=lambda part: part.number)
-        owners: list[Part | None] = [None] * len(self.joints)
-        for part in parts:
-            for column in part.columns:
-                owners[column] = part
-        self._owners, self._owning = owners, [part for part in parts if part in owners]
+    def _take_delays(self) -> None:
+        delays = [part.delay - part.offset for part in self._owning] or [0.0]
+        self.delays = max(delays), min(delays)
+
+    def _joined(self, allowed: float) -> tuple[Array, Array, Array | None]:
+        """Positions, velocities and efforts of the newest messages, `[1, J]`; None for efforts that nobody says."""
+        values = np.full((3, len(self.joints)), np.nan)
+        for part in sorted(self._owning, key=lambda part: part.number):
+            if not self._lost(part, allowed):
+                _fill(values, part)
+        position, velocity = values[0:1], values[1:2]
+        if self._robot.base.wheels:
+            return travelled(self._robot.base, position), travelled(self._robot.base, velocity), None
+        return position, velocity, values[2:3] if any(len(part.message.effort) for part in self._owning) else None
 
     def _new_part(self, names: tuple[str, ...]) -> Part | None:
         """Remember which joints messages of these names are about; None for none."""
@@ -192,7 +184,6 @@ class JoinedStates:
         if not places:
             self._foreign = {names} if len(self._foreign) >= self._most else self._foreign | {names}
             return None
-        self._join()
         if len(self._parts) >= self._most:
             self._parts = {key: part for key, part in self._parts.items() if part in self._owning}
         before = self._owners[next(iter(places))]

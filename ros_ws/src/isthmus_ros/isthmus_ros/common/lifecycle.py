@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import re
 import time
@@ -21,6 +22,7 @@ __all__ = ["CarefulNode", "without_numbers"]
 _EARLY = 5.0  # s after it was configured in which a node that cannot be activated yet is nothing to worry about: launchers try again
 _NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?")  # no part of a name
 _MOST = 100  # entries of a request
+_ALONE = inspect.Signature()  # no parameters
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -42,6 +44,15 @@ class CarefulNode(LifecycleNode):
         self._early = 0.0  # until then
         self._sleep = Sleep()
         self.create_timer(LOOK, self._sleep.look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def create_timer(self, timer_period_sec: float, callback: Callable[[], Any], **options: Any) -> Any:
+        """As rclpy's, whose executors ask for the callback's signature at every tick: to find it out takes longer than most callbacks."""
+
+        def tick() -> None:
+            callback()
+
+        tick.__signature__ = _ALONE  # type: ignore[attr-defined]
+        return super().create_timer(timer_period_sec, tick, **options)
 
     def create_service(self, srv_type: Any, srv_name: str, callback: Callable[[Any, Any], Any], **options: Any) -> Any:
         """As rclpy's, with requests that are refused where they are too long or cannot be understood."""

@@ -104,8 +104,8 @@ class StateTopic:
     @property
     def age(self) -> float:
         """Seconds on the steady clock since the joint of the robot that has been silent longest was heard; infinite before all have been."""
-        with self._changed:
-            return steady() - self._states.oldest
+        oldest = self._states.oldest  # first: another thread may receive meanwhile
+        return steady() - oldest
 
     @property
     def received(self) -> bool:
@@ -121,8 +121,7 @@ class StateTopic:
     @property
     def stamp(self) -> int:
         """Oldest of the stamps of the newest samples, ns; -1 before the first."""
-        with self._changed:
-            return self._states.stamp
+        return self._states.stamp
 
     @property
     def delay(self) -> float:
@@ -130,8 +129,7 @@ class StateTopic:
 
         A constant offset of the clocks is taken off if stamps are checked relatively.
         """
-        with self._changed:
-            return max(0.0, self._states.delays[0]) if self.realtime else 0.0
+        return max(0.0, self._states.delays[0]) if self.realtime else 0.0
 
     def synchronise(self) -> None:
         """Take the delays of the newest samples as the constant offsets between the clocks, if stamps are checked relatively."""
@@ -145,8 +143,7 @@ class StateTopic:
         """Why the newest stamps cannot be believed: older than the time-out or ahead of the node's clock when they arrived; "" if they can."""
         if not self.realtime:
             return ""
-        with self._changed:
-            oldest, newest = self._states.delays
+        oldest, newest = self._states.delays
         return stamp_problem(f"the joint state on {self.state_topic}", oldest, newest, self._allowed)
 
     def odometry_problem(self) -> str:

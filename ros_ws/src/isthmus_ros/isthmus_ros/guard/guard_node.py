@@ -83,7 +83,7 @@ class GuardNode(CarefulNode):
         self._status = self.create_publisher(DiagnosticArray, "guard/status", wire.LATCHED)
         self.create_timer(_STATUS, self.published, clock=self._steady)
         self.create_timer(_LOOK_ROUND, self._look_round, clock=self._steady)
-        self.create_timer(_TICK, self._feel, clock=self._steady)
+        self._timer = self.create_timer(_TICK, self._tick, clock=self._steady)
         self.serve(SetBool, "guard/arm", lambda request: self._ready().arm() if request.data else self._ready().disarm(), begins=True)
         for name in ("hold", "stop", "reset"):
             self.serve(Trigger, f"guard/{name}", functools.partial(self._serve, name), begins=name == "reset")
@@ -113,13 +113,9 @@ class GuardNode(CarefulNode):
         if self._latched:
             stream.stop(self._latched)
         commands = CommandTopic(self, setup, stream)
-        timer = self.create_timer(tick, stream.watch, clock=self._steady)
-        self._owned = [
-            plant.close,
-            around.close,
-            commands.close,
-            functools.partial(self.destroy_timer, timer),
-        ]
+        self.destroy_timer(self._timer)
+        self._timer = self.create_timer(tick, self._tick, clock=self._steady)
+        self._owned = [plant.close, around.close, commands.close]
         if not setup.realtime:
             plant.on_state = stream.step
         self.get_logger().info(
@@ -186,6 +182,14 @@ class GuardNode(CarefulNode):
         words = f"{stream.phase.name.lower()}, {RUNGS[stream.rung]}" + (f": {stream.cause}" if stream.cause else "")
         self.say_change("guard", f"guard {words}", "error" if stream.rung == STOP else "warning" if stream.rung == HOLD else "info")
         self.published()
+
+    def _tick(self) -> None:
+        """One timer for both: an event of the executor costs as much as what it leads to."""
+        try:
+            self._feel()
+        finally:
+            if self._stream is not None:
+                self._stream.watch()
 
     def _feel(self) -> None:
         """What buttons and driver say counts at once; an emergency stop whatever the node's state, and stays latched."""
