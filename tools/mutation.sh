@@ -14,7 +14,7 @@ cd "$work"
 export OMP_NUM_THREADS=1
 code=src/isthmus/guard.py,src/isthmus/envelope.py,src/isthmus/monitors.py,src/isthmus/rungs.py,src/isthmus/limits.py,src/isthmus/timing.py,src/isthmus/stream.py,src/isthmus/lookout.py,src/isthmus/senders.py,src/isthmus/phases.py,src/isthmus/trajectory.py,src/isthmus/spline.py,src/isthmus_ros/guard/transports.py
 PYTHONPATH=src nice -n 10 "$python" -m coverage run --branch --include="$code" -m pytest -q -p no:cacheprovider \
-  -k "not no_random and not creep and not jitter" tests/core/test_guard.py tests/core/test_guard_properties.py tests/core/test_guard_time.py tests/core/test_envelope.py tests/core/test_monitors.py tests/core/test_runaway.py tests/core/test_timing.py tests/core/test_stream.py tests/core/test_lookout.py tests/core/test_senders.py tests/core/test_phases.py tests/core/test_stream_lifecycle.py \
+  -k "not no_random and not creep and not jitter" tests/core/test_guard.py tests/core/test_guard_properties.py tests/core/test_guard_time.py tests/core/test_envelope.py tests/core/test_monitors.py tests/core/test_runaway.py tests/core/test_timing.py tests/core/test_stream.py tests/core/test_stepped.py tests/core/test_lookout.py tests/core/test_senders.py tests/core/test_phases.py tests/core/test_stream_lifecycle.py \
   tests/core/test_robot.py tests/core/test_contract.py tests/core/test_mobile_base.py tests/core/test_trajectory.py tests/core/test_spline.py tests/ros/test_transports.py
 "$python" -m coverage report --show-missing --fail-under=100
 nice -n 10 "$python" -m mutmut run --max-children "${MUTATION_JOBS:-1}"
