@@ -1,7 +1,7 @@
 """The mutants that no test killed: `make mutation` fails if one is not named in mutants.yaml, with the reason.
 
-`python tools/survivors.py FOLDER` reads what `mutmut run` has left in its folder `mutants`, and prints each such mutant with its change. It exits with
-1 if there is one, if some mutant was not run, or if all were and a name in the list is not needed any more.
+`python tools/survivors.py FOLDER` reads what `mutmut run` has left in its folder `mutants`, and prints each such mutant with its change. It exits
+with 1 if there is one, if some mutant was not run, or if all were and a name in the list is not needed any more.
 """
 
 from __future__ import annotations
