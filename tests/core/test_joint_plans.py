@@ -19,17 +19,16 @@ def rest(joint, velocity, way):
 
 
 @pytest.mark.parametrize("joint", JOINTS)
-@pytest.mark.parametrize("velocity", [-1.0, -0.2, 0.0, 0.1, 0.5, 2.0])
-@pytest.mark.parametrize("room", [0.004, 0.02, 0.05, 0.2, 1.0])
-def test_the_largest_velocity_before_a_limit_is_that_whose_plan_rests_there(joint, velocity, room):
-    aim = joint._before(velocity, room)
-    if aim > joint.braking * joint.turn / 2:  # else the tail is no more than its taper
-        assert rest(joint, velocity, (aim, joint.braking, True)) == pytest.approx(room, abs=1e-12)
-    elif aim == -math.inf:
-        assert velocity > 0
-        assert rest(joint, velocity, (0.0, joint.braking, True)) > room - 1e-6
-    else:
-        assert -1e-5 < rest(joint, velocity, (aim, joint.braking, True)) - room <= 0
+def test_the_largest_velocity_before_a_limit_is_that_whose_plan_rests_there(joint):
+    for velocity, room in itertools.product([-1.0, -0.2, 0.0, 0.1, 0.5, 2.0], [0.004, 0.02, 0.05, 0.2, 1.0]):
+        aim = joint._before(velocity, room)
+        if aim > joint.braking * joint.turn / 2:  # else the tail is no more than its taper
+            assert rest(joint, velocity, (aim, joint.braking, True)) == pytest.approx(room, abs=1e-12)
+        elif aim == -math.inf:
+            assert velocity > 0
+            assert rest(joint, velocity, (0.0, joint.braking, True)) > room - 1e-6
+        else:
+            assert -1e-5 < rest(joint, velocity, (aim, joint.braking, True)) - room <= 0
 
 
 def test_before_a_limit_that_is_near_or_passed_a_joint_may_come_to_rest_or_turn_back():
@@ -39,10 +38,9 @@ def test_before_a_limit_that_is_near_or_passed_a_joint_may_come_to_rest_or_turn_
 
 
 @pytest.mark.parametrize("joint", JOINTS)
-@pytest.mark.parametrize("speed", [0.001, 0.01, 0.5, 1.0, 3.0])
-@pytest.mark.parametrize("room", [1e-7, 1e-5, 1e-3, 0.02, 0.5])
-def test_the_deceleration_of_a_tail_is_that_which_rests_after_the_room(joint, speed, room):
-    assert rest(joint, speed, (speed, joint._stopping(speed, room), False)) == pytest.approx(room, rel=1e-9)
+def test_the_deceleration_of_a_tail_is_that_which_rests_after_the_room(joint):
+    for speed, room in itertools.product([0.001, 0.01, 0.5, 1.0, 3.0], [1e-7, 1e-5, 1e-3, 0.02, 0.5]):
+        assert rest(joint, speed, (speed, joint._stopping(speed, room), False)) == pytest.approx(room, rel=1e-9)
 
 
 def test_where_there_is_no_room_or_no_speed_a_tail_takes_no_time():
@@ -50,11 +48,11 @@ def test_where_there_is_no_room_or_no_speed_a_tail_takes_no_time():
 
 
 @pytest.mark.parametrize("joint", JOINTS)
-@pytest.mark.parametrize("room", [1e-6, 1e-3, 0.1, 2.0])
-def test_the_largest_speed_that_stops_takes_the_room(joint, room):
-    speed = joint._stoppable(room)
-    assert speed * (PERIOD + joint.turn) / 2 + speed**2 / (2 * joint.braking) == pytest.approx(room, rel=1e-12)
-    assert joint._stoppable(-room) == joint._stoppable(0.0) == 0.0
+def test_the_largest_speed_that_stops_takes_the_room(joint):
+    for room in (1e-6, 1e-3, 0.1, 2.0):
+        speed = joint._stoppable(room)
+        assert speed * (PERIOD + joint.turn) / 2 + speed**2 / (2 * joint.braking) == pytest.approx(room, rel=1e-12)
+        assert joint._stoppable(-room) == joint._stoppable(0.0) == 0.0
 
 
 def test_the_turn_is_a_hundredth_of_the_period_and_less_where_braking_is_much_harder():

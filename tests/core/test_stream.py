@@ -259,6 +259,13 @@ def test_a_hold_that_is_asked_for_brakes_without_waiting_for_the_next_command_to
     assert speed.max() < 0.4
 
 
+def test_a_hold_of_an_idle_guard_ends_when_it_is_disarmed():
+    bench = Bench().armed()
+    bench.stream.hold("guard/hold was called")
+    bench.stream.disarm()
+    assert (bench.phase, bench.stream.rung, bench.stream.cause) == (Phase.DISARMED, PASS, "")
+
+
 @pytest.mark.parametrize(("wait", "told"), [(0, ""), (0.03, "; what came is not a command")])
 def test_what_came_in_place_of_a_command_is_told_if_it_still_came_when_one_was_missed(wait, told):
     bench = Bench().armed().cruise()

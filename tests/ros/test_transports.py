@@ -18,6 +18,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from isthmus.records import Command
 from isthmus.robot import load_robot
+from isthmus.trajectory import Reference
 from isthmus_ros.common import wire
 from isthmus_ros.common.joined import travelled
 from isthmus_ros.guard.transports import keeps_moving, make_transport, transport_of
@@ -86,14 +87,14 @@ def test_trajectory_of_a_held_arm_stays_at_one_point_though_the_arm_sags():
 def test_times_of_points_are_whole_seconds_and_nanoseconds():
     node, messages = SimpleNamespace(create_publisher=lambda *_: SimpleNamespace(publish=messages.append)), []
     limits = dataclasses.replace(ROBOT.limits(), stop_acceleration=(0.2,) * 6)
-    transport = make_transport(node, "trajectory", "/commands", ROBOT, limits, PERIOD)
+    transport, plan = make_transport(node, "trajectory", "/commands", ROBOT, limits, PERIOD), Reference(limits, PERIOD)
+    plan.begin(ROBOT.home, 0.0)
     for count in range(8):
         ask(transport, "velocity", np.full(6, 0.5), count * PERIOD)
+        plan.follow("velocity", np.full(6, 0.5), count * PERIOD, braking=False)
     times = [point.time_from_start for point in messages[-1].points]
-    assert (times[0].sec, times[0].nanosec) == (0, 0)
-    assert (0, 50_000_000) in [(time.sec, time.nanosec) for time in times]
-    assert times[-1].sec == 2
-    assert times[-1].nanosec == pytest.approx(0.55e9, abs=0.5e6)  # 0.5 rad/s at 0.2 rad/s², after one period
+    assert [time.sec * 10**9 + time.nanosec for time in times] == [round(time * 1e9) for time in plan.spline.times]
+    assert [time.sec for time in times] == [0, 0, 0, 2, 2]  # 0.5 rad/s at 0.2 rad/s²
 
 
 def test_trajectories_begin_where_the_robot_is_after_arming():
