@@ -240,7 +240,7 @@ class Monitors:
         """As `_away`, `[B, J]`, where joints are faster than they may be: along with the command, what is beyond the limit counts."""
         allowed = self._fastest * elapsed[:, None]
         excess = moved - np.clip(moved, -allowed, allowed)
-        along = moved * ordered > 0 if self._mode != "effort" else np.ones(moved.shape, dtype=bool)
+        along = self._mode == "effort" or moved * ordered > 0
         return np.where(along, np.where(state.away * moved > 0, state.away, 0.0) + excess, away)
 
     def _add_rows(self, found: list[Alarm], rows: Array, fatal: bool, cause: str) -> None:

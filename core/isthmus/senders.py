@@ -74,9 +74,7 @@ class Gate:
             period: control period, s.
             realtime: time passes by itself; in stepped time commands are neither early nor late.
         """
-        self.epoch = ""
         self.counts: Counter[str] = Counter()
-        self.reason = ""
         self._period, self._realtime = period, realtime
         self._allowed = time_out(period)
         self._heard: dict[str, None] = {}

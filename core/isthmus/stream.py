@@ -168,8 +168,7 @@ class GuardedStream:
 
     def stop(self, cause: str) -> None:
         """Brake and latch, also where nothing is armed."""
-        if self.state.rung[0] < STOP:
-            self.state = self.guard.stop(self.state, cause)
+        self.state = self.guard.stop(self.state, cause)
         self._settle()
 
     def ignore(self, reason: str) -> None:
@@ -394,7 +393,6 @@ class GuardedStream:
         """Go to a phase in which nothing is sent, if the event leads to one."""
         if self._go(event) and not self.armed:
             self.state = self.guard.disarm(self.state if self.state.rung[0] == STOP else passing(self.state))
-            self._pending = None
             self._tell()
 
     def _settle(self) -> None:

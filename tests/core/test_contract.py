@@ -93,6 +93,7 @@ def test_bad_signals_are_refused_by_name(changes, message):
         ({"velocity": (0.0,) * 6}, r"velocity must be > 0, got 0.0 for shoulder_pan_joint"),
         ({"effort": (math.nan,) * 6}, r"effort must be > 0, got nan"),
         ({"position_low": (9.0,) * 6}, r"position_low must be < position_high, got 9.0"),
+        ({"position_low": (1.0,) * 6, "position_high": (1.0,) * 6}, r"position_low must be < position_high, got 1.0 and 1.0"),
         ({"stop_acceleration": (math.inf,) * 6}, r"stop_acceleration must be finite, got inf"),
         ({"velocity": (1.0,)}, r"velocity must have 6 entries"),
     ],
@@ -132,6 +133,9 @@ def test_the_tightest_of_two_limits_is_looser_than_neither():
 def test_a_box_has_a_low_and_a_high_corner():
     with pytest.raises(ValueError, match=r"^box: low must be < high, got 0.5 m and 0.5 m along y$"):
         Box((0.0, 0.5, 0.0), (1.0, 0.5, 1.0))
+    for corners in (((0.0, 0.0), (1.0, 1.0, 1.0)), ((0.0, 0.0, 0.0), (1.0, 1.0)), ((0.0,) * 4, (1.0,) * 4)):
+        with pytest.raises(ValueError, match="argument"):
+            Box(*corners)
 
 
 def test_a_joint_that_others_lack_is_not_looser_than_theirs():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sample_contract import PENDULUM, UR5E
 
 from isthmus import Box
-from isthmus.envelope import EffortEnvelope, MotionEnvelope, Situation
+from isthmus.envelope import EffortEnvelope, MotionEnvelope, Situation, commanded, longer_trail
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Hold, Joint, Robot
 from isthmus.timing import Timing
@@ -347,3 +347,32 @@ def test_an_effort_holds_with_the_gains_of_the_profile(seed, gravity):
 def test_a_robot_commanded_by_effort_must_say_how_it_is_held():
     with pytest.raises(ValueError, match=r"^robot 'ur5e' is commanded by effort, so its profile needs hold: \{kp, kd, gravity\}$"):
         EffortEnvelope(dataclasses.replace(ARM, hold=None), ARM.limits(), 1.0)
+
+
+@pytest.mark.parametrize("lasting", [0.05, math.inf])
+@pytest.mark.parametrize("age", [0.0, 0.02, 0.03, 0.06, 0.08, 0.11, 0.16, 0.17, 0.18, 0.3])
+def test_what_was_commanded_since_a_sample_is_the_way_of_each_command_while_it_lasted(age, lasting):
+    newest, trail = (0.07, 3.0), [(0.05, 2.0), (0.08, -1.0), (0.02, 4.0)]
+    way, ms = 0.0, 0.001
+    for tick in range(round(age / ms)):
+        back, rate = (tick + 0.5) * ms, 4.0  # what was in force before the trail begins counts as its oldest command
+        for lasted, value in (newest, *trail):
+            if back < lasted:
+                rate = value if lasted - back < lasting else 0.0  # at rest, once it has been carried out
+                break
+            back -= lasted
+        way += rate * ms
+    ages, rates = np.array([[age, 0.0]]), np.array([[newest[1], 5.0]])
+    timing = Timing(0.05, newest[0], 0.01)
+    found = commanded(rates, ages, timing, tuple((lasted, np.full((1, 2), value)) for lasted, value in trail), lasting)
+    np.testing.assert_allclose(found, [[way, 0.0]], atol=1e-12)
+    np.testing.assert_allclose(commanded(rates, ages, timing, ()), rates * ages)
+
+
+@pytest.mark.parametrize(("since", "kept"), [(0.015, 3), (0.016, 2), (0.02, 2), (0.01, 4), (0.05, 1)])
+def test_commands_are_remembered_as_long_as_a_sample_may_be_late(since, kept):
+    """As far back as the time-out of 30 ms."""
+    trail = ()
+    for number in range(9):
+        trail = longer_trail(trail, np.full((1, 1), number), Timing(0.01, since, 0.01))
+    assert [(lasted, rates[0, 0]) for lasted, rates in trail] == [(since, 8 - back) for back in range(kept)]

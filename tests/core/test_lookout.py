@@ -50,6 +50,8 @@ def test_an_idle_arm_that_is_pushed_is_disarmed_with_the_cause_and_never_pulled_
     assert (bench.phase, bench.helped) == (Phase.DISARMED, [])
     assert "elbow_joint was moved by 0.051 rad while nothing was commanded" in bench.stream.cause
     assert len(bench.arm.sent) == sent
+    bench.stream.reset()
+    assert bench.stream.cause == ""
     bench.armed()
     assert bench.stream.cause == ""
 
@@ -204,6 +206,23 @@ def test_a_robot_that_comes_back_where_it_was_goes_on_braking():
     assert bench.phase is Phase.STOPPED
     assert "joint state on /joint_states" in bench.stream.cause
     assert bench.stream._ended == ""
+    assert not bench.stream._lookout._gap
+
+
+@pytest.mark.parametrize("elsewhere", [0.0, 0.5])
+def test_a_robot_that_is_sent_motions_of_velocities_comes_back_where_it_was_told_to_be_or_is_let_go(elsewhere):
+    """It was told where to be, though the commands alone do not say so."""
+    bench, lost = Bench("velocity"), [0.0]
+    bench.arm.place = lambda joints, ago=0.0: bench.arm.position - lost[0] - bench.arm.velocity * ago
+    bench.armed().cruise(speed=1.5)
+    bench.arm.silent = True
+    bench.run(0.1)
+    assert bench.phase is Phase.BRAKING
+    lost[0], bench.arm.position = elsewhere, bench.arm.position + elsewhere
+    bench.arm.silent = False
+    bench.run(0.005)
+    assert bench.phase is (Phase.STOPPED if elsewhere else Phase.BRAKING)
+    assert bench.stream._ended == (f"disarmed: {JOINTS[0]} came back 0.5 rad from where it was told to be" if elsewhere else "")
 
 
 def test_of_velocities_alone_nobody_can_tell_where_a_robot_should_come_back():
@@ -235,5 +254,6 @@ def test_a_robot_that_comes_back_without_a_position_is_not_found_again_yet():
     bench.arm.silent = True
     bench.run(0.2)
     bench.arm.silent, bench.arm.tell = False, nan
-    bench.run(0.05)
+    bench.run(0.005)
     assert bench.stream._lookout._gap
+    assert (bench.phase, bench.stream._ended) == (Phase.BRAKING, "")

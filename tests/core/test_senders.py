@@ -24,9 +24,11 @@ def test_the_first_command_after_opening_binds_its_sender_whatever_its_number():
     found = gate()
     assert found.judge(asked(83), 0.0).dropped == ""
     assert found.epoch == "0a1b2c3d"
+    found.drop("not a command")
     found.open()
-    assert found.epoch == ""
+    assert (found.epoch, found.reason) == ("", "")
     assert found.judge(asked(0, "ffffffff"), 1.0).dropped == ""
+    assert gate().judge(asked(-1), 0.0).dropped == "out of sequence"
 
 
 def test_whoever_was_heard_before_arming_commands_nothing_after_it():
@@ -49,22 +51,38 @@ def test_who_was_heard_is_remembered_within_bounds():
     found.open()
     assert found.judge(asked(0, f"{1:08x}"), 0.0).dropped == "begun before arming"
     assert found.judge(asked(0, f"{0:08x}"), 0.0).dropped == ""
+    found.hear(f"{2:08x}")  # again, so that it is the newest
+    for number in range(999):
+        found.hear(f"again {number}")
+    found.open()
+    assert found.judge(asked(0, f"{2:08x}"), 0.0).dropped == "begun before arming"
 
 
 def test_a_second_sender_is_dropped_and_is_a_reason_to_stop():
     found = gate()
     found.judge(asked(3), 0.0)
     verdict = found.judge(asked(4, "ffffffff"), 0.05)
-    assert verdict.dropped == "another sender"
+    assert verdict.dropped == found.reason == "another sender"
+    assert dict(found.counts) == {"another sender": 1}
     assert "a second sender (ffffffff) commands on guard/command; the guard was armed for 0a1b2c3d" in verdict.stop
     assert found.judge(asked(4), 0.10).dropped == ""
+    assert found.reason == ""
 
 
 def test_one_message_with_a_huge_number_stops_instead_of_muting_the_sender():
     found = gate()
     found.judge(asked(3), 0.0)
-    assert "the sequence leaps from 3 to 1000000000" in found.judge(asked(10**9), 0.05).stop
+    assert found.judge(asked(10**9), 0.05) == Verdict("out of sequence", "the sequence leaps from 3 to 1000000000")
+    assert dict(found.counts) == {"out of sequence": 1}
     assert found.judge(asked(4), 0.10).dropped == ""
+    assert found.judge(asked(1004), 0.15).dropped == ""
+    assert found.judge(asked(1005), 0.20).dropped == ""
+    assert found.judge(asked(2006), 0.25).stop == "the sequence leaps from 1005 to 2006"
+
+
+def test_two_commands_may_come_at_once_and_no_third():
+    found = gate()
+    assert [found.judge(asked(number), 7.0).dropped for number in range(3)] == ["", "", "surplus"]
 
 
 @pytest.mark.parametrize(("age", "reason"), [(0.086, "old"), (-0.051, "stamped ahead"), (3600.0, "old"), (-3600.0, "stamped ahead")])
@@ -73,6 +91,11 @@ def test_stamps_too_old_or_ahead_are_dropped_in_passing_time_only(age, reason):
     assert found.judge(asked(0, age=age), 0.0).dropped == reason
     assert found.epoch == ""  # what does not count binds nobody
     assert gate(realtime=False).judge(asked(0, age=age), 0.0).dropped == ""
+
+
+@pytest.mark.parametrize("age", [0.085, -0.05])
+def test_stamps_may_be_as_old_as_the_time_out_and_as_far_ahead_as_is_allowed(age):
+    assert gate().judge(asked(0, age=age), 0.0) == Verdict()
 
 
 def test_what_was_overtaken_counts_for_who_sends_it_alone():
@@ -93,6 +116,7 @@ def test_each_arming_has_a_name_of_its_own():
         found.open()
         names.append(found.arming)
     assert len(set(names)) == len(names)
+    assert {len(name) for name in names} == {8}
 
 
 def test_repeated_and_old_numbers_are_dropped_and_counted():

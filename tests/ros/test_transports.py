@@ -9,12 +9,16 @@ import pytest
 pytest.importorskip("rclpy")
 
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TwistStamped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
 
 from isthmus.records import Command
 from isthmus.robot import load_robot
+from isthmus.trajectory import Reference
 from isthmus_ros.common import wire
 from isthmus_ros.common.joined import travelled
 from isthmus_ros.guard.transports import keeps_moving, make_transport, transport_of
@@ -78,6 +82,19 @@ def test_trajectory_of_a_held_arm_stays_at_one_point_though_the_arm_sags():
     assert [seconds(message) for message in messages] == [[PERIOD], [0.0], [0.0]]  # first of all the controller comes to the arm
     for message in messages:
         np.testing.assert_array_equal(message.points[0].positions, ROBOT.home)
+
+
+def test_times_of_points_are_whole_seconds_and_nanoseconds():
+    node, messages = SimpleNamespace(create_publisher=lambda *_: SimpleNamespace(publish=messages.append)), []
+    limits = dataclasses.replace(ROBOT.limits(), stop_acceleration=(0.2,) * 6)
+    transport, plan = make_transport(node, "trajectory", "/commands", ROBOT, limits, PERIOD), Reference(limits, PERIOD)
+    plan.begin(ROBOT.home, 0.0)
+    for count in range(8):
+        ask(transport, "velocity", np.full(6, 0.5), count * PERIOD)
+        plan.follow("velocity", np.full(6, 0.5), count * PERIOD, braking=False)
+    times = [point.time_from_start for point in messages[-1].points]
+    assert [time.sec * 10**9 + time.nanosec for time in times] == [round(time * 1e9) for time in plan.spline.times]
+    assert [time.sec for time in times] == [0, 0, 0, 2, 2]  # 0.5 rad/s at 0.2 rad/s²
 
 
 def test_trajectories_begin_where_the_robot_is_after_arming():
@@ -169,13 +186,15 @@ def test_where_an_arm_is_told_to_be_is_known_by_name_and_not_before_a_motion_beg
     assert sent("cmd_vel", load_robot("diffbot"))[0].place(("vx", "wz"), 0.0) is None
 
 
-@pytest.mark.parametrize("name", ["trajectory", "forward_velocity", "cmd_vel"])
-def test_a_transport_publishes_on_its_topic_and_takes_its_publisher_along(name):
+@pytest.mark.parametrize(
+    ("name", "kind"), [("trajectory", JointTrajectory), ("forward_velocity", Float64MultiArray), ("cmd_vel", TwistStamped)]
+)
+def test_a_transport_publishes_on_its_topic_and_takes_its_publisher_along(name, kind):
     made, destroyed = [], []
     node = SimpleNamespace(create_publisher=lambda *given: made.append(given) or given, destroy_publisher=destroyed.append)
     robot = load_robot("diffbot" if name == "cmd_vel" else "ur5e")
     transport = make_transport(node, name, "/arm/commands", robot, robot.limits(), PERIOD, "left_")
-    assert [(topic, quality) for _, topic, quality in made] == [("/arm/commands", wire.COMMAND)]
+    assert made == [(kind, "/arm/commands", wire.COMMAND)]
     transport.close()
     assert destroyed == made == [transport.publisher]
 

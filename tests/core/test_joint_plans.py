@@ -1,0 +1,136 @@
+"""How one joint moves on a trajectory: a bound of a plan is met exactly by the plan that it was computed for."""
+
+import itertools
+import math
+
+import pytest
+
+from isthmus.trajectory import _Joint
+
+PERIOD = 0.05
+BOUNDS = [(3.0, 15.0, 15.0), (1.0, 2.0, 15.0), (3.0, 40.0, 5.0), (0.003, 15.0, 15.0), (1.0, math.inf, 2.0), (1.5, 0.01, 15.0)]
+JOINTS = [_Joint(*bounds, -math.inf, math.inf, PERIOD) for bounds in BOUNDS]
+ONE = JOINTS[0]
+
+
+def rest(joint, velocity, way):
+    """Where a plan from 0 rests."""
+    return joint.phases(0.0, velocity, way, 0.0)[-1][1]
+
+
+@pytest.mark.parametrize("joint", JOINTS)
+def test_the_largest_velocity_before_a_limit_is_that_whose_plan_rests_there(joint):
+    for velocity, room in itertools.product([-1.0, -0.2, 0.0, 0.1, 0.5, 2.0], [0.004, 0.02, 0.05, 0.2, 1.0]):
+        aim = joint._before(velocity, room)
+        if aim > joint.braking * joint.turn / 2:  # else the tail is no more than its taper
+            assert rest(joint, velocity, (aim, joint.braking, True)) == pytest.approx(room, abs=1e-12)
+        elif aim == -math.inf:
+            assert velocity > 0
+            assert rest(joint, velocity, (0.0, joint.braking, True)) > room - 1e-6
+        else:
+            assert -1e-5 < rest(joint, velocity, (aim, joint.braking, True)) - room <= 0
+
+
+def test_before_a_limit_that_is_near_or_passed_a_joint_may_come_to_rest_or_turn_back():
+    assert ONE._before(0.0, -0.1) == ONE._before(-0.1, -0.1) == 0.0
+    assert ONE._before(0.1, -0.1) == ONE._before(1e-9, 0.0) == -math.inf
+    assert ONE._before(2.0, math.inf) == math.inf
+
+
+@pytest.mark.parametrize("joint", JOINTS)
+def test_the_deceleration_of_a_tail_is_that_which_rests_after_the_room(joint):
+    for speed, room in itertools.product([0.001, 0.01, 0.5, 1.0, 3.0], [1e-7, 1e-5, 1e-3, 0.02, 0.5]):
+        assert rest(joint, speed, (speed, joint._stopping(speed, room), False)) == pytest.approx(room, rel=1e-9)
+
+
+def test_where_there_is_no_room_or_no_speed_a_tail_takes_no_time():
+    assert ONE._stopping(1.0, 0.0) == ONE._stopping(1.0, -0.1) == ONE._stopping(0.0, 0.1) == math.inf
+
+
+@pytest.mark.parametrize("joint", JOINTS)
+def test_the_largest_speed_that_stops_takes_the_room(joint):
+    for room in (1e-6, 1e-3, 0.1, 2.0):
+        speed = joint._stoppable(room)
+        assert speed * (PERIOD + joint.turn) / 2 + speed**2 / (2 * joint.braking) == pytest.approx(room, rel=1e-12)
+        assert joint._stoppable(-room) == joint._stoppable(0.0) == 0.0
+
+
+def test_the_turn_is_a_hundredth_of_the_period_and_less_where_braking_is_much_harder():
+    shares = [0.01, 0.05 * 2 / 15, 0.01, 0.01, 0.01, 0.001]
+    assert [joint.turn for joint in JOINTS] == pytest.approx([share * PERIOD for share in shares], rel=1e-12)
+
+
+@pytest.mark.parametrize("joint", JOINTS)
+def test_the_fastest_end_of_a_period_is_200th_beyond_the_limit_while_the_acceleration_turns_and_no_more(joint):
+    def top(speed):
+        slowing = -joint.phases(0.0, speed, (speed, joint.braking, True), 0.0)[2][3]
+        return speed + slowing * joint.turn / 2
+
+    assert 0 < joint.fastest <= joint.velocity
+    if joint.fastest < joint.velocity:
+        assert top(joint.fastest) == pytest.approx(1.005 * joint.velocity, rel=1e-9)
+    else:
+        assert top(joint.fastest) <= 1.005 * joint.velocity
+
+
+@pytest.mark.parametrize("joint", [joint for joint in JOINTS if joint.acceleration < math.inf])
+@pytest.mark.parametrize("velocity", [0.0, 0.3, 1.0])
+def test_a_period_speeds_up_at_the_limit_and_towards_rest_it_brakes(joint, velocity):
+    fast = joint.within(velocity, 9.0)
+    if fast - velocity > joint.acceleration * PERIOD / 2 * (1 + 1e-9):
+        assert joint.phases(0.0, velocity, (fast, joint.braking, True), 0.0)[0][3] == pytest.approx(joint.acceleration, rel=1e-6)
+    else:  # the turn would take most of it
+        assert (joint.acceleration, fast - velocity) == (0.01, pytest.approx(0.01 * PERIOD / 2))
+    reach, braked = fast - velocity, max(velocity - joint.braking * PERIOD, 0.0)
+    assert joint.within(velocity, -9.0) == pytest.approx(min(velocity - reach, braked), abs=1e-12)
+    assert joint.within(-velocity, -9.0) == pytest.approx(-fast, abs=1e-12)
+    assert joint.within(-velocity, 9.0) == pytest.approx(-min(velocity - reach, braked), abs=1e-12)
+    assert joint.within(velocity, velocity) == velocity
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize(("velocity", "room"), [(0.5, 0.06), (1.0, 0.12), (2.9, 0.4), (0.0, 0.008)])
+def test_a_joint_that_cruises_towards_a_limit_rests_at_it(sign, velocity, room):
+    for low, high in ((-room, 9.0), (-9.0, room)):
+        joint = _Joint(3.0, 15.0, 15.0, low, high, PERIOD)
+        towards = (low < -room / 2 < 0 and high == 9.0) == (sign < 0)
+        way = joint.cruise(0.0, sign * velocity, sign * 3.0)
+        assert way[2]
+        assert way[1] == 15.0
+        if towards:
+            assert rest(joint, sign * velocity, way) == pytest.approx(sign * room, abs=1e-12)
+        else:
+            assert abs(way[0]) > velocity or abs(way[0]) == 3.0
+
+
+def test_a_joint_that_cannot_rest_before_a_limit_any_more_brakes_at_once():
+    joint = _Joint(3.0, 15.0, 15.0, -0.1, 0.1, PERIOD)
+    assert joint.cruise(0.0, 2.0, 3.0) == joint.cruise(0.0, 2.0, -3.0) == (2.0, 15.0, False)
+    assert joint.cruise(0.0, -2.0, -3.0) == joint.cruise(0.0, -2.0, 3.0) == (-2.0, 15.0, False)
+
+
+@pytest.mark.parametrize("joint", JOINTS)
+def test_the_phases_of_a_plan_belong_together(joint):
+    for velocity, aim, moves in itertools.product((-0.4, 0.0, 0.001, 0.5), (-0.5, 0.0, 0.002, 0.4), (True, False)):
+        aim = aim if moves else velocity
+        rows = joint.phases(0.3, velocity, (aim, joint.braking, moves), 0.0)
+        assert len(rows) == 5
+        assert rows[0][:3] == [0.0, 0.3, velocity] if velocity or (aim and moves) else rows[0] == [0.0, 0.3, 0.0, 0.0, 0.0]
+        for (begin, position, speed, acceleration, jerk), following in itertools.pairwise(rows):
+            h = following[0] - begin
+            assert h >= 0
+            assert following[1] == pytest.approx(position + h * (speed + h * (acceleration / 2 + h * jerk / 6)), abs=1e-15)
+            assert following[2] == pytest.approx(speed + h * (acceleration + h * jerk / 2), abs=1e-12)
+        assert rows[-1][2:] == [0.0, 0.0, 0.0]
+        if moves and (velocity or aim):
+            tail = [row for row in rows if row[0] >= PERIOD - 1e-12]
+            assert tail[0][2] == pytest.approx(aim, abs=1e-12)
+            assert rows[1][0] == pytest.approx(PERIOD - joint.turn)
+
+
+def test_a_plan_that_is_over_at_once_is_rest():
+    rows = ONE.phases(0.3, 1e-9, (1e-9, 15.0, False), 1e-5)
+    assert rows == [[0.0, 0.3, 0.0, 0.0, 0.0]] * 5
+    length = ONE.phases(0.3, 1e-9, (1e-9, 15.0, False), 0.0)[-1][0]
+    assert 0 < length < 1e-5
+    assert ONE.phases(0.3, 1e-9, (1e-9, 15.0, False), length * (1 - 1e-9))[0][2] == 1e-9
