@@ -143,13 +143,14 @@ def _over_ros(task: Task, file: Path, episodes: int, out: Path) -> dict[str, Any
     finished: list[RosEpisode] = []
     with Progress("    over ROS 2", "episodes", quiet=not OUT.is_terminal) as progress:
 
-        def count(episode: RosEpisode) -> None:
+        def enough(episode: RosEpisode) -> bool:
             finished.append(episode)
             progress(len(finished), episodes, f"return {episode.total_reward:.1f}")
+            return False
 
         seeds = range(EPISODE_SEED, EPISODE_SEED + episodes)
         result = evaluate_over_ros(
-            task, file, seeds, clock="wall", plant="pybullet", parameters=ROBOT, record=out / "traces" / "ros", progress=count
+            task, file, seeds, clock="wall", plant="pybullet", parameters=ROBOT, record=out / "traces" / "ros", enough=enough
         )
     cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
     return summarize_ros(task, EPISODE_SEED, result.episodes, cadence)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus_evidence.reports.table import Report, Table
+from isthmus_evidence.sequential import REACHED, UNDECIDED
 
-__all__ = ["evaluation_report", "motion_words"]
+__all__ = ["evaluation_report", "motion_words", "until_words"]
 
 _PEAKS = (("speed", "peak_speed"), ("acceleration", "peak_acceleration"))
 
@@ -31,6 +32,8 @@ def evaluation_report(summary: Mapping[str, Any]) -> Report:
     yield f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']}, seeds from {summary['seed']}"
     asked: Mapping[str, Any] = summary.get("specification") or {}
     yield _scores(summary, asked)
+    if decided := summary.get("until"):
+        yield until_words(decided)
     yield from _verdicts(asked)
     yield from _motion(summary["motion"], summary["ends"])
     if paired := summary.get("paired"):
@@ -54,22 +57,34 @@ def evaluation_report(summary: Mapping[str, Any]) -> Report:
         yield f"commands that came too late, or too soon after another, and were dropped by the guard: {told}"
 
 
+def until_words(decided: Mapping[str, Any]) -> str:
+    """What `isthmus_evidence.sequential.SequentialTest.plain` says."""
+    rate, done, most = decided["threshold"], decided["episodes"], decided["of"]
+    if decided["verdict"] != UNDECIDED:
+        reached = "is reached" if decided["verdict"] == REACHED else "is not reached"
+        return f"decided after {done} of {most} episodes: a success rate of {rate:g} {reached}"
+    more = decided["more"]
+    how_many = "more of the same would not decide" if more is None else f"about {more} more would decide, if they go like these"
+    return f"undecided after {done} of {most} episodes whether a success rate of {rate:g} is reached; {how_many}"
+
+
 def _scores(summary: Mapping[str, Any], asked: Mapping[str, Any]) -> Table:
     """Means and intervals; `asked` is what was found of the specification."""
     reward = summary["return"]
     planned = "plans" in asked  # a system, whose return is robustness
     names = ("robustness of what was executed", "executed satisfies the specification") if planned else ("return", "success rate")
-    rows = [(names[0], f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
+    count = summary["episodes"]
+    rows = [(names[0], count, f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
     shares = [(names[1], summary["success"])]
     if planned:
         shares += [("executed is safe", asked["safe"]), ("first plan satisfies the specification", asked["first_plan"])]
     elif asked:
         shares.append(("satisfies the specification", asked["satisfied"]))
         if robustness := asked["robustness"]:
-            name = f"robustness of {robustness['episodes']} that did not end early"
-            rows.append((name, f"{robustness['mean']:.3f}", f"{robustness['low']:.3f} … {robustness['high']:.3f}"))
-    rows += [(what, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
-    return Table("", ("", "mean", "95 % interval"), rows)
+            bounds = f"{robustness['low']:.3f} … {robustness['high']:.3f}"
+            rows.append(("robustness of those that did not end early", robustness["episodes"], f"{robustness['mean']:.3f}", bounds))
+    rows += [(what, count, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
+    return Table("", ("", "n", "mean", "95 % interval"), rows)
 
 
 def _verdicts(asked: Mapping[str, Any]) -> Report:
