@@ -29,6 +29,7 @@ _COMMANDS = (
     "mpc",
     "script",
     "eval",
+    "compare",
     "identify",
     "identify design",
     "calibrations",

@@ -26,6 +26,7 @@ _COMMANDS = {
     "script": ("isthmus_cli.script:Script", "write the policy file of a task's scripted solution"),
     "mpc": ("isthmus_cli.mpc:Mpc", "write the policy file of a model predictive controller for a specification"),
     "eval": ("isthmus_cli.eval.command:Eval", "run episodes of a policy: return and success with 95 % intervals"),
+    "compare": ("isthmus_cli.compare:Compare", "compare policies, or worlds, on the same seeds: differences with intervals, and a verdict"),
     "deploy": (
         "isthmus_cli.deploy.command:Deploy",
         "run a policy on a robot over ROS 2, or on a simulated one: isthmus deploy POLICY --sim",

@@ -9,8 +9,9 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from isthmus.motion import Motion, pooled
+from isthmus.motion import Motion
 from isthmus_controllers.stl import Judgement
+from isthmus_evidence.motions import motion_summary
 from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.specification import plain_judgement, satisfaction
 from isthmus_evidence.statistics import mean_interval, success_interval
@@ -76,8 +77,8 @@ def summarize(
 
     Returns:
         plain data: `task`, `plant`, `seed`, `episodes`, `return` and `success` with 95 % intervals, `ends`, `motion`, `cadence`, `per_episode`.
-        `success` is None if no episode says whether it was one; `ends` counts why episodes ended; `motion` is `isthmus.motion.pooled` and the
-        `unit` of the commands, None without motions. With a specification there is `specification`, see
+        `success` is None if no episode says whether it was one; `ends` counts why episodes ended; `motion` is
+        `isthmus_evidence.motions.motion_summary`, None without motions. With a specification there is `specification`, see
         `isthmus_evidence.specification.satisfaction`; with a test `until`, see `SequentialTest.plain`.
 
     Raises:
@@ -110,7 +111,7 @@ def summarize(
         "return": {"mean": float(returns.mean()), "low": low, "high": high},
         "success": success,
         "ends": dict(Counter(_end(episode, episode_steps) for episode in episodes)),
-        "motion": {**pooled(motions), "unit": " or ".join(dict.fromkeys(unit.split(", ")))} if motions else None,
+        "motion": motion_summary(motions, unit) if motions else None,
         **({"specification": satisfaction(specification, judgements)} if judgements else {}),
         **({"until": until.plain(sum(successes), len(successes))} if until else {}),
         "cadence": dict(cadence),

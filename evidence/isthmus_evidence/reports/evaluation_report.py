@@ -14,14 +14,20 @@ _PEAKS = (("speed", "peak_speed"), ("acceleration", "peak_acceleration"))
 
 
 def motion_words(motion: Mapping[str, Any]) -> list[str]:
-    """Sentences about the figures of `isthmus.motion.pooled`, for those that are known."""
+    """Sentences about the figures of `isthmus_evidence.motions.motion_summary`, for those that are known."""
+
+    def told(name: str, form: str, factor: float = 1.0) -> str:
+        ends = motion.get("intervals", {}).get(name)
+        spread = f" ({factor * ends['low']:{form}} … {factor * ends['high']:{form}})" if ends else ""
+        return f"{factor * motion[name]:{form}}{spread}"
+
     words = []
-    if (clamped := motion["clamped"]) is not None:
-        shares = f"clamped {100 * clamped:.1f} %, held {100 * motion['held']:.1f} %, stopped {100 * motion['stopped']:.1f} %"
+    if motion["clamped"] is not None:
+        shares = ", ".join(f"{name} {told(name, '.1f', 100)} %" for name in ("clamped", "held", "stopped"))
         words.append(f"control periods that the guard {shares}")
-    if (change := motion["command_change_rms"]) is not None:
-        rate = motion["reversals_per_second"]
-        words.append(f"commands change by {change:.3g} {motion['unit']} per control period (rms) and reverse {rate:.2f} times per second")
+    if motion["command_change_rms"] is not None:
+        change, rate = told("command_change_rms", ".3g"), told("reversals_per_second", ".2f")
+        words.append(f"commands change by {change} {motion['unit']} per control period (rms) and reverse {rate} times per second")
     if peaks := [f"{what} {motion[name]:.2f}" for what, name in _PEAKS if motion[name] is not None]:
         words.append(f"peaks as shares of the limits: {', '.join(peaks)}")
     return words
