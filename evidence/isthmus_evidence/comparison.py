@@ -40,8 +40,8 @@ def compare(
         progress: called with evaluations done, in total and news in words.
 
     Returns:
-        plain data: `protocol` with its `digest`; `policies` with name and digest; `entries`, one evaluation per policy and world with success, return,
-        interquartile mean of the return, motion, `profile` and `per_episode`; `differences`, each with what is `here` and `there`, the paired
+        plain data: `protocol` with its `digest`; `policies` with name and digest; `entries`, an evaluation per policy and world, with the
+        interquartile mean of the return (`iqm`) and its `profile`; `differences`, each with what is `here` and `there`, the paired
         differences of success, return and motion, the probability of improvement and the `verdict`; `seeds`, the metric of every entry by seed.
 
     Raises:

@@ -73,8 +73,8 @@ def motion_summary(motions: Sequence[Motion], unit: str) -> dict[str, Any]:
         unit: of the action, see `isthmus.signals.Signal`.
 
     Returns:
-        plain data: `isthmus.motion.pooled`, the `unit` of the commands, and `intervals`: for each of `MOTION_FIGURES` `low` and `high`, the ends of its
-        95 % interval over episodes, None where an episode does not say.
+        plain data: `isthmus.motion.pooled`, the `unit` of the commands, and `intervals`: `low` and `high` of each of `MOTION_FIGURES`, its 95 %
+        interval over episodes, None where an episode does not say.
     """
     told = pooled(motions)
     intervals: dict[str, Any] = {}

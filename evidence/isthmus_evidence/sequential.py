@@ -56,7 +56,7 @@ class SequentialTest:
         return self.episodes if len(shares) >= self.episodes else None
 
     def plain(self, successes: int, episodes: int) -> dict[str, Any]:
-        """What came of it, as plain data: `threshold`, the `verdict`, after how many `episodes` `of` how many, and if undecided how many `more` would do.
+        """What came of it, as plain data: `threshold`, `verdict`, after how many `episodes` `of` how many, and if undecided how many `more` would do.
 
         The last is None where no number would, with the rate that was found.
         """

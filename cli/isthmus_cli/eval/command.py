@@ -68,8 +68,8 @@ class Eval:
         evidence: store the result in the policy file.
         against: result that an earlier --json wrote, of the same task in another plant, with other parameters, or of another policy: the difference
             of return and success on the seeds that both have, with 95 % intervals of these pairs.
-        until: success rate between 0 and 1: end as soon as it is decided whether the policy reaches it, after --episodes at the latest; each verdict is
-            wrong in at most 5 % of the cases, and the interval of the rate is that of such a stop.
+        until: success rate between 0 and 1: end as soon as it is decided whether the policy reaches it, after --episodes at the latest; either
+            verdict is wrong in at most 5 % of the cases, and the interval of the rate is that of such a stop.
         fas: frequency-averaged score (Patel & Siegelmann 2025): the mean return at 1, 2, 4, … 30 actions per decision, where a reactive policy
             repeats its one, and the area below that curve; not with ros.
         fas_range: with --fas: returns LOW and HIGH that count as 0 and 1; by default those published for the task.

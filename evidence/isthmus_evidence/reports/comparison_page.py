@@ -53,7 +53,7 @@ def _differences(found: Mapping[str, Any]) -> str:
     rows = found["differences"]
     first = table(words.difference_columns, [words.difference_cells(row) for row in rows], numbers=range(1, 6))
     second = table(words.motion_columns, [words.motion_cells(row) for row in rows], numbers=range(1, 6))
-    note = "Every episode is compared with the one of the same seed. Success: Newcombe; return and motion: Student's t; interquartile mean: bootstrap."
+    note = "Episodes are compared seed by seed. Success: Newcombe; return and motion: Student's t; interquartile mean: bootstrap."
     if len(rows) > 1:
         note += f" {len(rows)} comparisons: each interval holds by itself, not all of them together."
     cards = f'<div class="card scroll">{first}</div><div class="card scroll">{second}</div>'
