@@ -9,12 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isthmus_evidence.certificate import certify
     from isthmus_evidence.comparison import compare
     from isthmus_evidence.evaluation import evaluate
 
-__all__ = ["compare", "evaluate"]
+__all__ = ["certify", "compare", "evaluate"]
 
-_MODULES = {"compare": "comparison", "evaluate": "evaluation"}
+_MODULES = {"certify": "certificate", "compare": "comparison", "evaluate": "evaluation"}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.specification import Judge
 from isthmus_evidence.summary import summarize
 from isthmus_evidence.traces import EpisodeTraces
+from isthmus_evidence.trajectories import TrajectoryRecorder
 from isthmus_sim.episodes import EpisodeResult, episode_start, run_episodes
 from isthmus_sim.randomization import Randomization, Sampler, randomized_plant
 from isthmus_sim.task import Task
@@ -42,6 +43,7 @@ def evaluate_task(
     record: Path | None = None,
     film: Film | None = None,
     until: SequentialTest | None = None,
+    trajectories: TrajectoryRecorder | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Run whole episodes and sum them up.
@@ -58,6 +60,7 @@ def evaluate_task(
         record: folder for one MCAP trace per episode, `PLANT-SEED.mcap`; created if missing.
         film: gets the pictures of the first episode.
         until: ends the evaluation once it is decided; episodes beyond are not told of.
+        trajectories: gets the motion of every episode.
         progress: called with control periods done and in total; may raise `EnoughError`, which leaves the episodes that are finished then.
 
     Returns:
@@ -79,7 +82,7 @@ def evaluate_task(
     results: list[EpisodeResult] = []
     judge = Judge(task.specification, task.contract, load_robot(task.contract.robot)) if task.specification else None
     recorder = MotionRecorder(task.contract)
-    observers = [recorder.observe, judge.record] if judge else [recorder.observe]
+    observers = [recorder.observe, *([judge.record] if judge else []), *([trajectories.observe] if trajectories else [])]
     cadence = Cadence(task.contract.control_period, realtime=False)
     for number, chunk in enumerate(chunks):
         simulator, sampler = randomized_plant(plant, task, len(chunk), randomization)
@@ -116,6 +119,8 @@ def evaluate_task(
             recorder.conclude(done)
             if judge:
                 judge.conclude(done)
+            if trajectories:
+                trajectories.conclude(done)
             if traces:
                 traces.conclude(done)
         results += done
