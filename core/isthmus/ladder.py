@@ -32,6 +32,7 @@ PARITY = "export-parity"
 """Name of the evidence that the exported graph computes what the trained network does."""
 
 _RUNS = ("shadow", "reduced-rate", "full")
+_SLOW = 0.5  # share of the limits up to which a run is at a reduced rate
 
 
 def run_evidence(rung: str) -> str:
@@ -80,8 +81,8 @@ def climbed(evidence: Mapping[str, Any], members: Collection[str]) -> dict[str, 
 
 
 def rung_of(*, shadow: bool, rate_scale: float) -> str:
-    """Which rung a run on a robot is."""
-    return "shadow" if shadow else "reduced-rate" if rate_scale < 1 else "full"
+    """Which rung a run on a robot is; at more than half of the limits it counts as full."""
+    return "shadow" if shadow else "reduced-rate" if rate_scale <= _SLOW else "full"
 
 
 def missing(demanded: Collection[str], found: Collection[str], rung: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The cross-engine certificate of a policy: `isthmus certify`.
 
-The same file, task, seeds and guard in two engines: as the task is, with parameters drawn, and as a calibration says; and how far each disturbance may
-go before success falls. An engine that training has never seen is the nearest thing to a robot that costs nothing.
+The same file, task, seeds and guard in two engines: as the task is, with parameters drawn, and as a calibration says; and how far each disturbance
+may go before success falls. An engine that training has never seen is the nearest thing to a robot that costs nothing.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ def find_margin(
         run: evaluates the same seeds with these parameters.
 
     Returns:
-        plain data: `name`, `what`, `unit`, `factor`, `furthest`; `margin`, the amount at which the loss that was found reaches the drop, between `low`, up
-        to which it is known to be less, and `high`, from which on it is known to be more, each None where it was not reached up to the furthest;
-        `tried`, amount and loss with its interval. Or `refused`, why the engine cannot express it.
+        plain data: `name`, `what`, `unit`, `factor`, `furthest`; `margin`, the amount at which the loss that was found reaches the drop, between
+        `low`, up to which it is known to be less, and `high`, from which on it is known to be more, each None where it was not reached up to the
+        furthest; `tried`, amounts and losses with their intervals. Or `refused`, why the engine cannot express it.
     """
     told = {"name": disturbance.name, "what": disturbance.what, "unit": disturbance.unit, "factor": disturbance.factor}
     tried = {0.0: loss_of(nominal, nominal)}

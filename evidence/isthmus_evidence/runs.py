@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from isthmus_evidence.statistics import success_interval
 
 __all__ = ["read_run"]
 
-_KIND = "diagnostic_msgs/DiagnosticArray"
+_KIND = "diagnostic_msgs/msg/DiagnosticArray"
 _RESTING = ("", "idle")
 
 
@@ -50,8 +50,8 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
         recording: its folder, or the MCAP file in it.
 
     Returns:
-        the digest of the policy that ran, and plain data: `rung`, `robot`, `recording` and its `sha256`, how many `runs`, in `seconds`; `stopped`, the share
-        of runs that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was missing and allowed.
+        the digest of the policy that ran, and plain data: `rung`, `robot`, `recording` and its `sha256`, how many `runs`, in `seconds`; `stopped`, the
+        share of runs that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was missing and allowed.
 
     Raises:
         ValueError: isthmus did not record it, its robot was simulated, or nothing ran.
@@ -67,9 +67,8 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
     for record in read_records(Allowance.of(path), has_footer(path)):
         if isinstance(record, Metadata) and record.name == "isthmus.recording":
             known = record.metadata
-        elif isinstance(record, Schema) and record.name.replace("/msg/", "/") == _KIND:
-            own = Schema(record.id, messages.SCHEMAS[_KIND].encode(), record.encoding, _KIND)
-            decode = DecoderFactory().decoder_for("cdr", own)
+        elif isinstance(record, Schema) and record.name == _KIND:
+            decode = DecoderFactory().decoder_for("cdr", replace(record, data=messages.SCHEMAS[_KIND].encode()))
         elif isinstance(record, Channel):
             channels[record.id] = record
         elif isinstance(record, Message):

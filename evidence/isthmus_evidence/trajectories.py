@@ -19,7 +19,9 @@ class Ended(Protocol):
     """An episode that has ended."""
 
     @property
-    def steps(self) -> int: ...
+    def steps(self) -> int:
+        """Control periods until its end."""
+        ...
 
 
 class TrajectoryRecorder:

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from isthmus.artifact import Artifact
+from isthmus.ladder import PARITY
 from isthmus.robot import load_robot
 from isthmus_controllers.tracking import tracking_artifact, tracking_contract
 from isthmus_evidence import evaluation as module
@@ -62,10 +63,11 @@ def test_evidence_is_stored_only_when_asked_for(isthmus, policies, tmp_path):
     file = tmp_path / "policy.isthmus"
     shutil.copy(policies / "pendulum.isthmus", file)
     isthmus("eval", file, "--episodes", 1)
-    assert Artifact.load(file).evidence == {}
+    assert list(Artifact.load(file).evidence) == [PARITY]
     isthmus("eval", file, "--episodes", 1, "--evidence")
     evidence = Artifact.load(file).evidence
-    assert list(evidence) == ["eval-mujoco"]
+    assert list(evidence) == ["eval-mujoco", PARITY]
+    assert evidence["eval-mujoco"]["made"]["date"]
     assert evidence["eval-mujoco"]["episodes"] == 1
     assert "per_episode" not in evidence["eval-mujoco"]
 

@@ -1,4 +1,6 @@
-"""The way of a command to the joint: transport delay, constant and from period to period, then a first-order lag, the same arithmetic for every engine and command mode.
+"""The way of a command to the joint: transport delay, constant and anew in every period, then a first-order lag.
+
+The arithmetic is the same for every engine and command mode.
 
 MuJoCo has delays and filters of its own, but a delayed actuator is never faster than one physics step, a velocity servo has no room for a
 filter, and a freshly reset one sees the set-point 0. So the commands of all physics steps of a control period are computed here, at once.
