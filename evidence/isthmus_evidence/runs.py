@@ -50,8 +50,8 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
         recording: its folder, or the MCAP file in it.
 
     Returns:
-        the digest of the policy that ran, and plain data: `rung`, `robot`, `recording` and its `sha256`, how many `runs`, in `seconds`; `stopped`, the
-        share of runs that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was missing and allowed.
+        the digest of the policy that ran, and plain data: `rung`, `robot`, `recording` and its `sha256`, how many `runs`, in `seconds`; `stopped`,
+        the share of runs that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was missing and allowed.
 
     Raises:
         ValueError: isthmus did not record it, its robot was simulated, or nothing ran.

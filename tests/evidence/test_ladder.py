@@ -10,7 +10,7 @@ from mcap_ros2.writer import Writer
 
 from isthmus import messages
 from isthmus.artifact import Artifact
-from isthmus.ladder import CERTIFICATE, LADDER, PARITY, climbed, missing, rung_of, run_evidence
+from isthmus.ladder import CERTIFICATE, LADDER, PARITY, climbed, missing, run_evidence, rung_of
 from isthmus.robot import load_robot
 from isthmus_bringup.plan import plan
 from isthmus_evidence.runs import read_run
@@ -104,10 +104,14 @@ def test_deploy_names_what_is_missing_and_runs_with_it(artifact, demanding, tmp_
     folder = demanding("simulation", "second-engine")
     artifact.save(file := tmp_path / "policy.isthmus")
     given = {"policy": str(file), "robots_dir": str(folder)}
-    with pytest.raises(ValueError, match=r"robot 'ur5e' demands evidence that the policy does not have: 'simulation' .*; 'second-engine' \("):
+    with pytest.raises(
+        ValueError, match=r"robot 'ur5e' demands evidence that the policy does not have: 'simulation' .*; 'second-engine' \("
+    ):
         plan("deploy", given)
     artifact.with_evidence("eval-mujoco", {}).save(file)
-    with pytest.raises(ValueError, match=re.escape("does not have: 'second-engine' (isthmus certify POLICY); allow_missing_evidence:=true")):
+    with pytest.raises(
+        ValueError, match=re.escape("does not have: 'second-engine' (isthmus certify POLICY); allow_missing_evidence:=true")
+    ):
         plan("deploy", given)
     artifact.with_evidence(CERTIFICATE, certificate()).save(file)
     assert [process.name for process in plan("deploy", given).processes] == ["guard_node", "policy_node"]
@@ -174,7 +178,7 @@ def test_the_card_says_what_the_file_holds_and_nothing_else(isthmus, artifact, t
     artifact.with_evidence(CERTIFICATE, certificate()).with_evidence("mine", {"note": "<b>*"}).save(file)
     assert isthmus("eval", file, "--episodes", 2, "--evidence")[0] == 0
     isthmus("climb", file, recording(bag, artifact.policy_digest, shadow=True))
-    code, out, _ = isthmus("card", file, "--out", tmp_path / "card")
+    code, *_ = isthmus("card", file, "--out", tmp_path / "card")
     assert code == 0
     card, page = ((tmp_path / "card" / name).read_text() for name in ("card.md", "card.html"))
     for rung in LADDER:

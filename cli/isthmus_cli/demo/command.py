@@ -166,7 +166,9 @@ def _hero(out: Path, pictures: Mapping[str, Any]) -> None:
 
     def success(world: str) -> str:
         found = demo.evaluations[world]
-        return f"success {100 * found['success']['rate']:.0f} % of {found['episodes']} episodes"
+        share = found["success"]
+        spread = f"({100 * share['low']:.0f} … {100 * share['high']:.0f} %)"
+        return f"success {100 * share['rate']:.0f} % {spread} of {found['episodes']} episodes"
 
     captions = {
         "mujoco": success("mujoco"),
@@ -201,7 +203,7 @@ class _Stages:
 
 def _score(summary: Mapping[str, Any]) -> str:
     share = summary["success"]
-    return f"success {share['rate']:.2f} (95 %: {share['low']:.2f} … {share['high']:.2f})"
+    return f"success {share['rate']:.2f} (95 %: {share['low']:.2f} … {share['high']:.2f}) of {summary['episodes']} episodes"
 
 
 def _clear(out: Path) -> None:
