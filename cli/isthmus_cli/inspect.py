@@ -61,7 +61,7 @@ class Inspect:
                 say(f"  {name}: {text}")
         show_table("training", ("setting", "value"), _flat({**artifact.training, "git": artifact.git or "unknown"}))
         show_table("versions", ("package", "version"), sorted(artifact.versions.items()))
-        show([ladder_table(artifact)])
+        show(iter([ladder_table(artifact)]))
         for name, data in artifact.evidence.items():
             _show_evidence(name, data if isinstance(data, Mapping) else {"value": data})
         return 0

@@ -172,16 +172,16 @@ def _evaluation(summary: Mapping[str, Any]) -> Evaluation:
     shares = [motion[rung] for rung in ("clamped", "held", "stopped") if motion.get(rung) is not None]
     stopped = summary["ends"].get("stopped by the guard", 0) / summary["episodes"]
     success = summary["success"]["rate"] if summary["success"] else None
-    guarded = (sum(shares), stopped) if shares else (None, None)
     reward = summary["return"]
-    return Evaluation(reward["mean"], success, *guarded, summary["episodes"], reward["low"], reward["high"])
+    clamped, stopped = (sum(shares), stopped) if shares else (None, None)
+    return Evaluation(reward["mean"], success, clamped, stopped, summary["episodes"], reward["low"], reward["high"])
 
 
 def score_text(evaluation: Evaluation) -> str:
     """Return, success and what the guard had to do, in words, with 95 % intervals."""
     spread = "" if evaluation.low is None else f" ({evaluation.low:.1f} … {evaluation.high:.1f})"
     success = "" if evaluation.success is None else f", success {evaluation.success:.2f}"
-    if success and evaluation.episodes:
+    if evaluation.success is not None and evaluation.episodes:
         low, high = success_interval(round(evaluation.success * evaluation.episodes), evaluation.episodes)
         success += f" ({low:.2f} … {high:.2f})"
     clamped = "" if evaluation.clamped is None else f", clamped {100 * evaluation.clamped:.1f} %"

@@ -30,13 +30,13 @@ def certificate_tables(found: Mapping[str, Any]) -> Sequence[Table]:
     cells = Table("", _CELLS, [_cell(row) for row in found["cells"]])
     pairs = Table("on the same seeds, with 95 % intervals", _PAIRS, [_pair(row) for row in found["pairs"]])
     engine, drop = found["engines"][0], 100 * found["margins"][0].get("drop", 0.1) if found["margins"] else 10
-    title = f"margins in {engine}: where success has fallen by {drop:.0f} points, and the loss beyond in the other engine"
+    title = f"margins in {engine}: where success falls by {drop:.0f} points, and the loss in the other engine from where that is known"
     return cells, pairs, Table(title, _MARGINS, [_margin(row) for row in found["margins"]])
 
 
 _CELLS = ("condition", "engine", "n", "success", "return", "robustness", "clamped", "reversals, 1/s", "jerk, rms")
 _PAIRS = ("condition", "difference", "pairs", "success", "return", "robustness", "joints apart, rms", "at most")
-_MARGINS = ("disturbance", "margin", "known to be above", "known to be below", "loss beyond")
+_MARGINS = ("disturbance", "margin", "known not to fall up to", "known to fall from", "loss from there")
 
 
 def _cell(row: Mapping[str, Any]) -> tuple[object, ...]:

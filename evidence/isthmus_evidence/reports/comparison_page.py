@@ -41,7 +41,7 @@ def _title(found: Mapping[str, Any]) -> str:
 
 def _pictures(found: Mapping[str, Any]) -> str:
     metric = found["protocol"]["metric"]
-    rows = [(words.difference_cells(row)[0], row["verdict"]) for row in found["differences"]]
+    rows = [(words.difference_title(row), row["verdict"]) for row in found["differences"]]
     apart = difference_chart(rows, f"difference of {metric}", threshold=found["protocol"]["threshold"])
     profile = profile_chart([(words.title_of(entry), entry["profile"]) for entry in found["entries"]])
     charts = figure(f"Difference of {escape(metric)} on the same seeds, 95 % intervals", apart)

@@ -12,6 +12,7 @@ __all__ = [
     "comparison_report",
     "difference_cells",
     "difference_columns",
+    "difference_title",
     "entry_cells",
     "entry_columns",
     "interval_text",
@@ -66,13 +67,13 @@ def difference_cells(row: Mapping[str, Any]) -> tuple[object, ...]:
     success = interval_text(row["success"]["difference"], row["success"], "{:+.2f}") if row["success"] else "–"
     spread = [interval_text(row[name]["difference"], row[name], "{:+.2f}") for name in ("return", "iqm")]
     better = interval_text(row["improvement"]["rate"], row["improvement"], "{:.2f}")
-    return _apart(row), row["episodes"], success, *spread, better
+    return difference_title(row), row["episodes"], success, *spread, better
 
 
 def motion_cells(row: Mapping[str, Any]) -> tuple[object, ...]:
     """One difference, for `motion_columns`."""
     told = [interval_text(found["difference"], found, "{:+.3g}") if (found := row["motion"][name]) else "–" for name in MOTION_FIGURES]
-    return _apart(row), *told
+    return difference_title(row), *told
 
 
 def verdict_words(row: Mapping[str, Any]) -> str:
@@ -93,7 +94,8 @@ def interval_text(value: float, ends: Mapping[str, float], form: str) -> str:
     return f"{form.format(value)} ({form.format(ends['low'])} … {form.format(ends['high'])})"
 
 
-def _apart(row: Mapping[str, Any]) -> str:
+def difference_title(row: Mapping[str, Any]) -> str:
+    """What is compared with what."""
     here, there = row["here"], row["there"]
     if here["policy"] == there["policy"]:
         return f"{here['world']} less {there['world']}"
