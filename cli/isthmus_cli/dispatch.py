@@ -26,6 +26,10 @@ _COMMANDS = {
     "script": ("isthmus_cli.script:Script", "write the policy file of a task's scripted solution"),
     "mpc": ("isthmus_cli.mpc:Mpc", "write the policy file of a model predictive controller for a specification"),
     "eval": ("isthmus_cli.eval.command:Eval", "run episodes of a policy: return and success with 95 % intervals"),
+    "compare": ("isthmus_cli.compare:Compare", "compare policies, or worlds, on the same seeds: differences with intervals, and a verdict"),
+    "certify": ("isthmus_cli.certify:Certify", "run a policy in two engines, search its margins, and store the certificate in its file"),
+    "climb": ("isthmus_cli.climb:Climb", "store what a recording on the robot shows, shadow, reduced or full rate, in the policy file"),
+    "card": ("isthmus_cli.card:Card", "write a model card from the evidence in a policy file"),
     "deploy": (
         "isthmus_cli.deploy.command:Deploy",
         "run a policy on a robot over ROS 2, or on a simulated one: isthmus deploy POLICY --sim",

@@ -12,9 +12,12 @@ import tyro
 
 from isthmus import strict
 from isthmus.artifact import Artifact
+from isthmus.ladder import CERTIFICATE, climbed
 from isthmus_cli.console import say, show, show_table, write_json
 from isthmus_cli.files import load_artifact
 from isthmus_cli.signals import show_limits, show_signals
+from isthmus_evidence.reports.card import ladder_table
+from isthmus_evidence.reports.certificate_report import certificate_report, is_certificate
 from isthmus_evidence.reports.frequency_report import curve_table, is_curve
 
 __all__ = ["Inspect"]
@@ -58,6 +61,7 @@ class Inspect:
                 say(f"  {name}: {text}")
         show_table("training", ("setting", "value"), _flat({**artifact.training, "git": artifact.git or "unknown"}))
         show_table("versions", ("package", "version"), sorted(artifact.versions.items()))
+        show(iter([ladder_table(artifact)]))
         for name, data in artifact.evidence.items():
             _show_evidence(name, data if isinstance(data, Mapping) else {"value": data})
         return 0
@@ -72,6 +76,7 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
         "members": {name: len(content) for name, content in artifact.members.items()},
         "specification": None if artifact.specification is None else strict.encode(artifact.specification),
         "training": artifact.training,
+        "ladder": climbed(artifact.evidence, artifact.members),
         "evidence": artifact.evidence,
         "versions": artifact.versions,
         "git": artifact.git,
@@ -79,7 +84,10 @@ def _facts(artifact: Artifact) -> dict[str, Any]:
 
 
 def _show_evidence(name: str, data: Mapping[str, Any]) -> None:
-    """One table, and one more for each curve over decision frequencies in it."""
+    """One table, and one more for each curve over decision frequencies in it; a certificate as `isthmus certify` tells it."""
+    if name == CERTIFICATE and is_certificate(data):
+        show(certificate_report(data))
+        return
     curves = {key: value for key, value in data.items() if is_curve(value)}
     show_table(f"evidence: {name}", ("quantity", "value"), _flat({key: value for key, value in data.items() if key not in curves}))
     show(curve_table(curve, f"{key} of {name}") for key, curve in curves.items())

@@ -162,6 +162,7 @@ def _facts(robot: Robot) -> dict[str, Any]:
         "control_period": robot.control_period,
         "ros": robot.ros is not None,
         "hardware": robot.hardware or NOT_RUN,
+        "evidence": robot.evidence,
         "folder": robot.folder,
     }
 
@@ -172,6 +173,8 @@ def _show(robot: Robot) -> None:
     say(f"commands: {', '.join(robot.command_modes)}, every {robot.control_period[0]:g} to {robot.control_period[1]:g} s")
     say(f"frames: base {robot.base_frame}, tool {robot.tool_frame}")
     say(f"on hardware: {robot.hardware or NOT_RUN}")
+    if robot.evidence:
+        say(f"evidence that deploy demands: {', '.join(robot.evidence)}")
     rows = [
         (
             joint.name,

@@ -5,17 +5,20 @@ Importing this package loads nothing: an evaluation needs the simulation, and re
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isthmus_evidence.certificate import certify
+    from isthmus_evidence.comparison import compare
     from isthmus_evidence.evaluation import evaluate
 
-__all__ = ["evaluate"]
+__all__ = ["certify", "compare", "evaluate"]
+
+_MODULES = {"certify": "certificate", "compare": "comparison", "evaluate": "evaluation"}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "evaluate":
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from isthmus_evidence.evaluation import evaluate
-
-    return evaluate
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -15,6 +15,7 @@ from isthmus.sequence import default_replan
 from isthmus_evidence.contracts import check_contract, task_for
 from isthmus_evidence.pictures.film import Film
 from isthmus_evidence.ros_evaluation import ROS, Nodes, evaluate_ros
+from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.system_evaluation import evaluate_system
 from isthmus_evidence.task_evaluation import evaluate_task
@@ -44,6 +45,7 @@ def evaluate(
     record: Path | None = None,
     film: Film | None = None,
     nodes: Nodes | None = None,
+    until: float | None = None,
     progress: Callable[..., None] | None = None,
 ) -> dict[str, Any]:
     """Run whole episodes of a policy and sum them up.
@@ -61,6 +63,8 @@ def evaluate(
         record: folder for one MCAP trace per episode.
         film: gets the pictures of the first episode; to be saved after.
         nodes: how the nodes of "ros" run; by default in stepped time.
+        until: success rate: ends the evaluation as soon as it is decided whether the policy reaches it, after `episodes` at the latest; see
+            `isthmus_evidence.sequential`. Analytic systems run all episodes at once.
         progress: called with what is done and in total, over ROS 2 also with news in words: episodes of suites and over ROS 2, else control periods.
 
     Returns:
@@ -95,8 +99,9 @@ def evaluate(
     replan = replan if replan is None else strict.whole("replan", replan)
     if isinstance(chosen, System):
         why = f"{PREFIX + chosen.name!r} is an analytic model"
-        _refuse(why, parameters=parameters, randomization=randomization, record=record, film=film)
+        _refuse(why, parameters=parameters, randomization=randomization, record=record, film=film, until=until)
         return evaluate_system(chosen, _runnable(known), replan=1 if replan is None else replan, **settings)
+    settings["until"] = until if until is None else SequentialTest(until, settings["episodes"])
     chosen = task_for(chosen, known.contract)
     check_contract(known.contract, chosen)
     settings["replan"] = default_replan(known) if replan is None and isinstance(known, Artifact) else replan

@@ -1,19 +1,23 @@
-"""Records how the episodes of a batch move, for the figures of `isthmus.motion`."""
+"""Records how the episodes of a batch move, and sums up the figures of `isthmus.motion` with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from isthmus.contract import Contract
-from isthmus.motion import Motion, motion_of
+from isthmus.motion import Motion, motion_of, pooled
 from isthmus.records import Array, Measurement
 from isthmus.runner import Tick
+from isthmus_evidence.statistics import mean_interval
 from isthmus_sim.task import Transition
 
-__all__ = ["MotionRecorder"]
+__all__ = ["MOTION_FIGURES", "MotionRecorder", "motion_summary"]
+
+MOTION_FIGURES = ("clamped", "held", "stopped", "reversals_per_second", "command_change_rms")
+"""Figures that are means over control periods, so that they have intervals; peaks have none."""
 
 
 class _Ended(Protocol):
@@ -59,3 +63,29 @@ class MotionRecorder:
     def _commanded(self, measurement: Measurement) -> Array:
         """Velocities of the commanded joints, `[B, A]`."""
         return measurement.velocity[:, [measurement.joints.index(joint) for joint in self._contract.action.elements]]
+
+
+def motion_summary(motions: Sequence[Motion], unit: str) -> dict[str, Any]:
+    """What several episodes say together.
+
+    Args:
+        motions: one per episode, at least one.
+        unit: of the action, see `isthmus.signals.Signal`.
+
+    Returns:
+        plain data: `isthmus.motion.pooled`, the `unit` of the commands, and `intervals`: `low` and `high` of each of `MOTION_FIGURES`, its 95 %
+        interval over episodes, None where an episode does not say.
+    """
+    told = pooled(motions)
+    intervals: dict[str, Any] = {}
+    for name in MOTION_FIGURES:
+        power = 2 if name.endswith("_rms") else 1
+        known = [(motion.periods, value**power) for motion in motions if (value := getattr(motion, name)) is not None]
+        intervals[name] = None
+        if len(known) == len(motions):
+            periods, values = np.array(known, dtype=np.float64).T
+            middle = told[name] ** power
+            # A ratio of two sums over episodes: its error is that of the weighted residuals (Cochran, Sampling Techniques, section 2.11).
+            low, high = mean_interval(middle + periods / periods.mean() * (values - middle))
+            intervals[name] = {"low": max(low, 0.0) ** (1 / power), "high": high ** (1 / power)}
+    return {**told, "unit": " or ".join(dict.fromkeys(unit.split(", "))), "intervals": intervals}

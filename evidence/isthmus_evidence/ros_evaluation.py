@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus import strict
+from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.summary import summarize
 from isthmus_sim.task import Task
 
@@ -46,6 +47,7 @@ def evaluate_ros(
     replan: int | None = None,
     parameters: Mapping[str, float] | None = None,
     record: Path | None = None,
+    until: SequentialTest | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
     """Run whole episodes and sum them up.
@@ -59,6 +61,7 @@ def evaluate_ros(
         replan: actions of a chunk to execute before deciding again; None means all.
         parameters: physical parameters that differ from the task's own, SI.
         record: folder for one MCAP trace per episode, `ros-000.mcap` and so on.
+        until: ends the evaluation once it is decided.
         progress: called with episodes done and in total, and the return of the newest in words.
 
     Returns:
@@ -73,13 +76,13 @@ def evaluate_ros(
         raise ValueError(f"episodes must be >= 1 and seed >= 0, got {episodes} and {seed}")
     from isthmus_ros.evaluation.coordinator import RosError, evaluate_over_ros
 
-    done = 0
+    successes: list[bool] = []
 
-    def count(episode: Any) -> None:
-        nonlocal done
-        done += 1
+    def enough(episode: Any) -> bool:
+        successes.append(episode.success)
         if progress:
-            progress(done, episodes, f"return {episode.total_reward:.1f}")
+            progress(len(successes), episodes, f"return {episode.total_reward:.1f}")
+        return until is not None and until.stop(successes) is not None
 
     try:
         result = evaluate_over_ros(
@@ -93,18 +96,20 @@ def evaluate_ros(
             record=record / ROS if record else None,
             monitor=nodes.monitor,
             attach=nodes.attach,
-            progress=count,
+            enough=enough,
         )
     except RosError as error:
         raise ValueError(str(error)) from None
     cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
-    summary = summarize_ros(task, seed, result.episodes, cadence)
+    summary = summarize_ros(task, seed, result.episodes, cadence, until)
     if nodes.monitor:
         summary["specification"]["monitor_agrees"] = sum(episode.agrees for episode in result.episodes)
     return summary
 
 
-def summarize_ros(task: Task, seed: int, episodes: Sequence[RosEpisode], cadence: Mapping[str, Any]) -> dict[str, Any]:
+def summarize_ros(
+    task: Task, seed: int, episodes: Sequence[RosEpisode], cadence: Mapping[str, Any], until: SequentialTest | None = None
+) -> dict[str, Any]:
     """Sum up episodes over ROS 2, as `isthmus_evidence.summary.summarize`; nobody hears there which commands the guard cut."""
     return summarize(
         task.name,
@@ -117,4 +122,5 @@ def summarize_ros(task: Task, seed: int, episodes: Sequence[RosEpisode], cadence
         unit=task.contract.action.unit,
         specification=task.specification.formula if task.specification else "",
         judgements=[episode.judgement for episode in episodes if episode.judgement],
+        until=until,
     )

@@ -1,4 +1,4 @@
-"""Intervals of what episodes and seeds say: means, success rates, interquartile means, and differences of pairs.
+"""Intervals of what episodes and seeds say: means, success rates, interquartile means, and differences of pairs; and how many episodes a claim needs.
 
 All are of 95 %. How often they hold the truth was measured by `python benchmarks/intervals.py` (evidence.md, "Intervals").
 """
@@ -11,9 +11,21 @@ import numpy as np
 
 from isthmus.records import Array
 
-__all__ = ["CONFIDENCE", "RESAMPLES", "interquartile_mean", "mean_interval", "paired_rate_interval", "success_interval"]
+__all__ = [
+    "CONFIDENCE",
+    "POWER",
+    "RESAMPLES",
+    "episodes_needed",
+    "interquartile_mean",
+    "mean_interval",
+    "paired_rate_interval",
+    "rate_difference_interval",
+    "success_interval",
+]
 
 CONFIDENCE = 0.95
+POWER = 0.8
+"""Share of evaluations that decide, of those with as many episodes as a claim is said to need."""
 RESAMPLES = 9999  # of a bootstrap
 _TRIMMED = 0.25  # share of seeds that an interquartile mean leaves out at either end
 
@@ -43,8 +55,8 @@ def mean_interval(values: Array) -> tuple[float, float]:
     return mean - reach, mean + reach
 
 
-def success_interval(successes: int, episodes: int) -> tuple[float, float]:
-    """Interval of a success rate (Wilson 1927)."""
+def success_interval(successes: float, episodes: int) -> tuple[float, float]:
+    """Interval of a success rate (Wilson 1927); what is half a success, a tie, counts as half of one."""
     from scipy.special import ndtri
 
     rate, normal = successes / episodes, float(ndtri((1 + CONFIDENCE) / 2))
@@ -52,6 +64,17 @@ def success_interval(successes: int, episodes: int) -> tuple[float, float]:
     middle = (2 * episodes * rate + normal**2) / whole
     reach = normal / whole * math.sqrt(4 * episodes * rate * (1 - rate) + normal**2)
     return (middle - reach if successes else 0.0), (middle + reach if successes < episodes else 1.0)
+
+
+def rate_difference_interval(successes: int, episodes: int, other_successes: int, other_episodes: int) -> tuple[float, float]:
+    """Interval of the difference of two success rates of different episodes, first less second.
+
+    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+    """
+    rate, other = successes / episodes, other_successes / other_episodes
+    (low, high), (other_low, other_high) = success_interval(successes, episodes), success_interval(other_successes, other_episodes)
+    difference = rate - other
+    return difference - math.hypot(rate - low, other_high - other), difference + math.hypot(high - rate, other - other_low)
 
 
 def paired_rate_interval(both: int, first: int, second: int, neither: int) -> tuple[float, float]:
@@ -81,26 +104,30 @@ def paired_rate_interval(both: int, first: int, second: int, neither: int) -> tu
     return difference - reach(rates[0] - low, other_high - rates[1]), difference + reach(high - rates[0], rates[1] - other_low)
 
 
-def interquartile_mean(values: Array) -> tuple[Array, Array, Array]:
+def interquartile_mean(values: Array, *more: Array) -> tuple[Array, Array, Array]:
     """Interquartile mean over seeds, with its percentile bootstrap interval from a fixed seed; of fewer than four seeds none is left out.
 
-    Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (arXiv 2108.13264).
+    Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (arXiv 2108.13264). The bootstrap is stratified, as there:
+    each stratum, such as one world or task, is resampled by itself. It is paired where the values are differences of pairs.
 
     Args:
         values: `[seeds, n]`.
+        more: further strata, `[seeds, n]` each; the mean is over all of them together.
 
     Returns:
-        mean, low and high, `[n]` each; of a single seed all three are its values.
+        mean, low and high, `[n]` each; where a stratum is a single seed all three are the mean.
     """
     from scipy.stats import bootstrap, trim_mean
 
-    middle = np.asarray(trim_mean(values, _TRIMMED, axis=0))
-    if len(values) == 1:
+    strata = (values, *more)
+    middle = np.asarray(trim_mean(np.concatenate(strata), _TRIMMED, axis=0))
+    if min(map(len, strata)) == 1:
         return middle, middle, middle
     found = bootstrap(
-        (values,),
-        lambda sample, axis: trim_mean(sample, _TRIMMED, axis=axis),
+        strata,
+        lambda *samples, axis: trim_mean(np.concatenate(samples, axis), _TRIMMED, axis=axis),
         axis=0,
+        vectorized=True,
         n_resamples=RESAMPLES,
         batch=100,  # of them at a time, for memory
         confidence_level=CONFIDENCE,
@@ -108,3 +135,22 @@ def interquartile_mean(values: Array) -> tuple[Array, Array, Array]:
         rng=np.random.default_rng(0),
     )
     return middle, np.asarray(found.confidence_interval.low), np.asarray(found.confidence_interval.high)
+
+
+def episodes_needed(effect: float, deviation: float) -> int | None:
+    """How many episodes, or pairs of them, it takes until a 95 % interval leaves 0 out in `POWER` of the cases.
+
+    The usual formula of sample sizes for means, good for rates that are not at an end.
+
+    Args:
+        effect: what the mean is, by which it differs from what is to be left out.
+        deviation: standard deviation of one episode, or of the difference of one pair.
+
+    Returns:
+        the number; None if there is no effect, so that no number would do.
+    """
+    from scipy.special import ndtri
+
+    if not effect:
+        return None
+    return max(2, math.ceil(((ndtri((1 + CONFIDENCE) / 2) + ndtri(POWER)) * deviation / effect) ** 2))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.artifact import Artifact
+from isthmus_evidence.provenance import provenance
 from isthmus_sim.randomization import Randomization
 
 __all__ = ["Evidence"]
@@ -40,6 +41,6 @@ class Evidence:
         return cls(f"{name}-randomized-{randomization.digest()[:8]}", {"parameters": parameters, "randomization": randomization.summary()})
 
     def stored_in(self, artifact: Artifact, summary: Mapping[str, Any]) -> Artifact:
-        """The policy file with a result in it, without its `per_episode`."""
+        """The policy file with a result in it, without its `per_episode`, and with what made it: command, commit, versions, machine."""
         short = {key: value for key, value in summary.items() if key != "per_episode"}
-        return artifact.with_evidence(self.name, {**short, **self.conditions})
+        return artifact.with_evidence(self.name, {**short, **self.conditions, "made": provenance()})

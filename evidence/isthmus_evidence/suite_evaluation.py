@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from isthmus.records import Array
 from isthmus_evidence.contracts import check_contract
 from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.pictures.film import Film
+from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.summary import summarize
 from isthmus_sim.suites import SuiteEpisode, SuiteTask, SuiteVectorEnv, run_suite_episodes
 
@@ -31,6 +32,7 @@ def evaluate_suite(
     seed: int,
     replan: int | None = None,
     film: Film | None = None,
+    until: SequentialTest | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Run whole episodes and sum them up.
@@ -42,13 +44,14 @@ def evaluate_suite(
         seed: of the first episode; the following ones count up.
         replan: actions of a chunk to execute before deciding again; None means all.
         film: gets the pictures of the first episode.
+        until: ends the evaluation once it is decided; episodes beyond are not told of.
         progress: called with episodes done and in total; may raise `EnoughError`, which leaves those.
 
     Returns:
         as `isthmus_evidence.summary.summarize`; `success` is None where the suite does not report it.
 
     Raises:
-        ValueError: the contracts differ, with the diff.
+        ValueError: the contracts differ, with the diff, or `until` is asked of a suite that does not report success.
     """
     if episodes < 1 or seed < 0:
         raise ValueError(f"episodes must be >= 1 and seed >= 0, got {episodes} and {seed}")
@@ -83,6 +86,9 @@ def evaluate_suite(
         cadence.work += times.work
         cadence.inference += times.inference
         cadence.steps += times.steps
+        if until and (needed := until.stop(_successes(task, results))):
+            results, motions = results[:needed], motions[:needed]
+            break
         if progress:
             try:
                 progress(len(results), episodes)
@@ -97,4 +103,12 @@ def evaluate_suite(
         episode_steps=task.episode_steps,
         motions=motions,
         unit=task.contract.action.unit,
+        until=until,
     )
+
+
+def _successes(task: SuiteTask, results: Sequence[SuiteEpisode]) -> list[bool]:
+    found = [result.success for result in results if result.success is not None]
+    if len(found) < len(results):
+        raise ValueError(f"{task.name!r} does not report success, so there is no rate to decide about")
+    return found

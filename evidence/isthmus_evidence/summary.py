@@ -9,8 +9,10 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from isthmus.motion import Motion, pooled
+from isthmus.motion import Motion
 from isthmus_controllers.stl import Judgement
+from isthmus_evidence.motions import motion_summary
+from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.specification import plain_judgement, satisfaction
 from isthmus_evidence.statistics import mean_interval, success_interval
 
@@ -56,6 +58,7 @@ def summarize(
     unit: str = "",
     specification: str = "",
     judgements: Sequence[Judgement] = (),
+    until: SequentialTest | None = None,
 ) -> dict[str, Any]:
     """Sum up episodes, wherever they ran.
 
@@ -70,12 +73,13 @@ def summarize(
         unit: of the action, see `isthmus.signals.Signal`.
         specification: formula that was judged by, "" for none.
         judgements: one per episode, likewise.
+        until: the test that decided how many episodes there are, None for none; the interval of the success rate is then the test's.
 
     Returns:
         plain data: `task`, `plant`, `seed`, `episodes`, `return` and `success` with 95 % intervals, `ends`, `motion`, `cadence`, `per_episode`.
-        `success` is None if no episode says whether it was one; `ends` counts why episodes ended; `motion` is `isthmus.motion.pooled` and the
-        `unit` of the commands, None without motions. With a specification there is `specification`, see
-        `isthmus_evidence.specification.satisfaction`.
+        `success` is None if no episode says whether it was one; `ends` counts why episodes ended; `motion` is
+        `isthmus_evidence.motions.motion_summary`, None without motions. With a specification there is `specification`, see
+        `isthmus_evidence.specification.satisfaction`; with a test `until`, see `SequentialTest.plain`.
 
     Raises:
         ValueError: there is no episode, or a return is not finite.
@@ -90,7 +94,7 @@ def summarize(
     low, high = mean_interval(returns)
     success = None
     if successes:
-        rate_low, rate_high = success_interval(sum(successes), len(successes))
+        rate_low, rate_high = (until.interval if until else success_interval)(sum(successes), len(successes))
         success = {"rate": sum(successes) / len(successes), "low": rate_low, "high": rate_high}
     episodes = [_plain(result) for result in results]
     for name, told in (
@@ -107,8 +111,9 @@ def summarize(
         "return": {"mean": float(returns.mean()), "low": low, "high": high},
         "success": success,
         "ends": dict(Counter(_end(episode, episode_steps) for episode in episodes)),
-        "motion": {**pooled(motions), "unit": " or ".join(dict.fromkeys(unit.split(", ")))} if motions else None,
+        "motion": motion_summary(motions, unit) if motions else None,
         **({"specification": satisfaction(specification, judgements)} if judgements else {}),
+        **({"until": until.plain(sum(successes), len(successes))} if until else {}),
         "cadence": dict(cadence),
         "per_episode": episodes,
     }

@@ -15,9 +15,11 @@ from isthmus_evidence.contracts import check_contract
 from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.motions import MotionRecorder
 from isthmus_evidence.pictures.film import Film
+from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.specification import Judge
 from isthmus_evidence.summary import summarize
 from isthmus_evidence.traces import EpisodeTraces
+from isthmus_evidence.trajectories import TrajectoryRecorder
 from isthmus_sim.episodes import EpisodeResult, episode_start, run_episodes
 from isthmus_sim.randomization import Randomization, Sampler, randomized_plant
 from isthmus_sim.task import Task
@@ -25,6 +27,7 @@ from isthmus_sim.task import Task
 __all__ = ["evaluate_task"]
 
 _ROWS = {"mujoco": 50, "pybullet": 10}  # episodes at once; MuJoCo's batch has a thread pool, PyBullet's rows are stepped one by one
+_FEW = 10  # at once where the next ones may not be needed
 
 
 def evaluate_task(
@@ -39,6 +42,8 @@ def evaluate_task(
     randomization: Randomization | None = None,
     record: Path | None = None,
     film: Film | None = None,
+    until: SequentialTest | None = None,
+    trajectories: TrajectoryRecorder | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Run whole episodes and sum them up.
@@ -54,6 +59,8 @@ def evaluate_task(
         randomization: parameters that are drawn from each episode's seed; in the result they are among those of the episode.
         record: folder for one MCAP trace per episode, `PLANT-SEED.mcap`; created if missing.
         film: gets the pictures of the first episode.
+        until: ends the evaluation once it is decided; episodes beyond are not told of.
+        trajectories: gets the motion of every episode.
         progress: called with control periods done and in total; may raise `EnoughError`, which leaves the episodes that are finished then.
 
     Returns:
@@ -70,12 +77,12 @@ def evaluate_task(
         raise ValueError(f"seed must be >= 0, got {seed}")
     check_contract(policy.contract, task)
     seeds = range(seed, seed + episodes)
-    rows = _ROWS.get(plant, 1)
+    rows = min(_ROWS.get(plant, 1), _FEW if until else episodes)
     chunks = [seeds[first : first + rows] for first in range(0, episodes, rows)]
     results: list[EpisodeResult] = []
     judge = Judge(task.specification, task.contract, load_robot(task.contract.robot)) if task.specification else None
     recorder = MotionRecorder(task.contract)
-    observers = [recorder.observe, judge.record] if judge else [recorder.observe]
+    observers = [recorder.observe, *([judge.record] if judge else []), *([trajectories.observe] if trajectories else [])]
     cadence = Cadence(task.contract.control_period, realtime=False)
     for number, chunk in enumerate(chunks):
         simulator, sampler = randomized_plant(plant, task, len(chunk), randomization)
@@ -112,12 +119,17 @@ def evaluate_task(
             recorder.conclude(done)
             if judge:
                 judge.conclude(done)
+            if trajectories:
+                trajectories.conclude(done)
             if traces:
                 traces.conclude(done)
         results += done
         cadence.work += times.work
         cadence.inference += times.inference
         cadence.steps += times.steps
+        if until and (needed := until.stop([result.success for result in results])):
+            results = results[:needed]
+            break
     return summarize(
         task.name,
         plant,
@@ -125,10 +137,11 @@ def evaluate_task(
         results,
         {**cadence.summary(), "rows": min(rows, episodes)},
         episode_steps=task.episode_steps,
-        motions=recorder.motions,
+        motions=recorder.motions[: len(results)],
         unit=task.contract.action.unit,
         specification=judge.specification.formula if judge else "",
-        judgements=judge.judgements if judge else (),
+        judgements=judge.judgements[: len(results)] if judge else (),
+        until=until,
     )
 
 

@@ -14,6 +14,7 @@ import torch
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
 from isthmus.kinds.graph import graph_artifact
+from isthmus.ladder import PARITY
 from isthmus.records import Array
 
 __all__ = ["PARITY_SAMPLES", "PARITY_TOLERANCE", "export_graph"]
@@ -61,6 +62,9 @@ def export_graph(
         training: summary for the manifest.
         git: state of the source tree, for the manifest.
 
+    Returns:
+        the policy file, with the largest difference as evidence (`isthmus.ladder.PARITY`), as a share of an action's range.
+
     Raises:
         ValueError: the exported graph differs from the module by more than that, as a share of an action's range; the message names the action.
             Or too many observations are at a tie.
@@ -86,8 +90,9 @@ def export_graph(
     exported = artifact.policy().act(samples).actions
     span = np.array(contract.action.high) - np.array(contract.action.low)
     difference = _apart(module, samples, np.abs(exported - eager) / span).max(axis=0)  # [H, A]
+    told = {"samples": len(eager), "difference": float(difference.max()), "allowed": PARITY_TOLERANCE}
     if (difference <= PARITY_TOLERANCE).all():
-        return artifact
+        return artifact.with_evidence(PARITY, told)
     allowed = np.clip(_MARGIN * _rounding(module, samples, eager, span), PARITY_TOLERANCE, _MOST)[:, None]
     if not (difference <= allowed).all():
         step, action = np.unravel_index(np.argmax(difference / allowed), difference.shape)
@@ -95,7 +100,7 @@ def export_graph(
             f"exported graph differs from the trained one by {difference[step, action]:.1e} of the range of {contract.action.elements[action]}, "
             f"allowed is {allowed[step, 0]:g}"
         )
-    return artifact
+    return artifact.with_evidence(PARITY, {**told, "allowed": float(allowed.max())})
 
 
 def _with_inputs(graph: bytes, contract: Contract) -> bytes:

@@ -18,12 +18,18 @@ class Evaluation:
         success: share of successes; None where the task does not say what success is.
         clamped: share of control periods in which the guard cut the command, or more; None where there is no guard.
         stopped: share of episodes that the guard stopped; likewise.
+        episodes: of which these are the scores; None where nobody said.
+        low: lower end of the 95 % interval of the mean return; None likewise.
+        high: upper end.
     """
 
     mean_return: float
     success: float | None
     clamped: float | None = None
     stopped: float | None = None
+    episodes: int | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def score(self) -> float:

@@ -124,6 +124,10 @@ _PLAIN = (
     Parameter("payload", "kg", 0.0, 0.0, 20.0, "point mass at the tool frame"),
     Parameter("joint_damping", "N*m*s/rad", 0.0, 0.0, 50.0, "viscous friction of every joint, on top of its own"),
     Parameter("observation_delay", "s", 0.0, 0.0, 0.5, "age of what the sensors say"),
+    Parameter("observation_dropout", "1", 0.0, 0.0, 0.99, "share of control periods in which no new sample comes: the last one stays"),
+    Parameter(
+        "control_jitter", "s", 0.0, 0.0, 0.5, "the time from a command to its effect is longer by 0 … this, drawn in each control period"
+    ),
     Parameter("position_noise", "rad", 0.0, 0.0, 0.5, "standard deviation of measured joint positions"),
     Parameter("velocity_noise", "rad/s", 0.0, 0.0, 5.0, "standard deviation of measured joint velocities"),
     Parameter("pose_noise", "m", 0.0, 0.0, 0.5, "standard deviation of measured body positions, along each axis"),

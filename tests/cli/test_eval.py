@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from isthmus.artifact import Artifact
+from isthmus.ladder import PARITY
 from isthmus.robot import load_robot
 from isthmus_controllers.tracking import tracking_artifact, tracking_contract
 from isthmus_evidence import evaluation as module
@@ -18,8 +19,9 @@ def test_json_has_the_agreed_form(isthmus, policies, tmp_path, name, plant):
     code, out, _ = isthmus("eval", policies / f"{name}.isthmus", "--plant", plant, "--episodes", 3, "--seed", 4, "--json", file)
     assert code == 0
     assert "95 % interval" in out
-    assert "control periods that the guard clamped 0.0 %, held 0.0 %, stopped 0.0 %" in out
-    assert "per control period (rms) and reverse 0.00 times per second" in out
+    nothing = "0.0 (0.0 … 0.0) %"
+    assert f"control periods that the guard clamped {nothing}, held {nothing}, stopped {nothing}" in out
+    assert "per control period (rms) and reverse 0.00 (0.00 … 0.00) times per second" in out
     assert "peaks as shares of the limits: speed " in out
     assert "episodes ended by: time limit 3" in out
     result = json.loads(file.read_text())
@@ -61,10 +63,11 @@ def test_evidence_is_stored_only_when_asked_for(isthmus, policies, tmp_path):
     file = tmp_path / "policy.isthmus"
     shutil.copy(policies / "pendulum.isthmus", file)
     isthmus("eval", file, "--episodes", 1)
-    assert Artifact.load(file).evidence == {}
+    assert list(Artifact.load(file).evidence) == [PARITY]
     isthmus("eval", file, "--episodes", 1, "--evidence")
     evidence = Artifact.load(file).evidence
-    assert list(evidence) == ["eval-mujoco"]
+    assert list(evidence) == ["eval-mujoco", PARITY]
+    assert evidence["eval-mujoco"]["made"]["date"]
     assert evidence["eval-mujoco"]["episodes"] == 1
     assert "per_episode" not in evidence["eval-mujoco"]
 

@@ -143,13 +143,14 @@ def _over_ros(task: Task, file: Path, episodes: int, out: Path) -> dict[str, Any
     finished: list[RosEpisode] = []
     with Progress("    over ROS 2", "episodes", quiet=not OUT.is_terminal) as progress:
 
-        def count(episode: RosEpisode) -> None:
+        def enough(episode: RosEpisode) -> bool:
             finished.append(episode)
             progress(len(finished), episodes, f"return {episode.total_reward:.1f}")
+            return False
 
         seeds = range(EPISODE_SEED, EPISODE_SEED + episodes)
         result = evaluate_over_ros(
-            task, file, seeds, clock="wall", plant="pybullet", parameters=ROBOT, record=out / "traces" / "ros", progress=count
+            task, file, seeds, clock="wall", plant="pybullet", parameters=ROBOT, record=out / "traces" / "ros", enough=enough
         )
     cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
     return summarize_ros(task, EPISODE_SEED, result.episodes, cadence)
@@ -165,7 +166,9 @@ def _hero(out: Path, pictures: Mapping[str, Any]) -> None:
 
     def success(world: str) -> str:
         found = demo.evaluations[world]
-        return f"success {100 * found['success']['rate']:.0f} % of {found['episodes']} episodes"
+        share = found["success"]
+        spread = f"({100 * share['low']:.0f} … {100 * share['high']:.0f} %)"
+        return f"success {100 * share['rate']:.0f} % {spread} of {found['episodes']} episodes"
 
     captions = {
         "mujoco": success("mujoco"),
@@ -200,7 +203,7 @@ class _Stages:
 
 def _score(summary: Mapping[str, Any]) -> str:
     share = summary["success"]
-    return f"success {share['rate']:.2f} (95 %: {share['low']:.2f} … {share['high']:.2f})"
+    return f"success {share['rate']:.2f} (95 %: {share['low']:.2f} … {share['high']:.2f}) of {summary['episodes']} episodes"
 
 
 def _clear(out: Path) -> None:

@@ -30,6 +30,7 @@ from isthmus_evidence.pictures.film import Film
 from isthmus_evidence.reports.evaluation_report import evaluation_report
 from isthmus_evidence.reports.frequency_report import frequency_report
 from isthmus_evidence.ros_evaluation import ROS, Nodes
+from isthmus_evidence.sequential import UNDECIDED
 from isthmus_evidence.stored import Evidence
 from isthmus_policies.interruption import interruption
 from isthmus_sim.identification.calibration import calibrated, load_calibration
@@ -67,6 +68,8 @@ class Eval:
         evidence: store the result in the policy file.
         against: result that an earlier --json wrote, of the same task in another plant, with other parameters, or of another policy: the difference
             of return and success on the seeds that both have, with 95 % intervals of these pairs.
+        until: success rate between 0 and 1: end as soon as it is decided whether the policy reaches it, after --episodes at the latest; either
+            verdict is wrong in at most 5 % of the cases, and the interval of the rate is that of such a stop.
         fas: frequency-averaged score (Patel & Siegelmann 2025): the mean return at 1, 2, 4, … 30 actions per decision, where a reactive policy
             repeats its one, and the area below that curve; not with ros.
         fas_range: with --fas: returns LOW and HIGH that count as 0 and 1; by default those published for the task.
@@ -91,6 +94,7 @@ class Eval:
     plot: Path | None = None
     evidence: bool = False
     against: Annotated[Path | None, tyro.conf.arg(metavar="RESULT.json")] = None
+    until: float | None = None
     fas: bool = False
     fas_range: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
     clock: str = Nodes().clock
@@ -111,7 +115,7 @@ class Eval:
         name = self.task or artifact.contract.task
         task = find_task(name)
         if isinstance(task, System):
-            options = ("--against", "--calibration", "--fas", "--plant", "--parameters", "--randomize", "--record", "--video")
+            options = ("--against", "--calibration", "--fas", "--plant", "--parameters", "--randomize", "--record", "--until", "--video")
             self._refuse(f"{name!r} is an analytic model", *options)
         elif isinstance(task, SuiteTask):
             self._refuse(
@@ -154,7 +158,7 @@ class Eval:
         if self.fas_range and not self.fas:
             raise ValueError("--fas-range goes with --fas")
         if self.fas:
-            self._refuse("--fas runs the episodes at many lengths", "--against", "--replan", "--video", "--record")
+            self._refuse("--fas runs the episodes at many lengths", "--against", "--replan", "--until", "--video", "--record")
 
     def _refuse(self, why: str, *options: str) -> None:
         asked = {
@@ -166,6 +170,7 @@ class Eval:
             "--randomize": self.randomize,
             "--record": self.record,
             "--replan": self.replan is not None,
+            "--until": self.until is not None,
             "--video": self.video,
         }
         if refused := [option for option in options if asked[option]]:
@@ -196,6 +201,7 @@ class Eval:
                 record=self.record,
                 film=film,
                 nodes=self._nodes,
+                until=self.until,
                 progress=progress,
                 **self._chosen,
             )
@@ -205,7 +211,7 @@ class Eval:
             summary["paired"] = paired_difference(summary, other)
         self._outputs.save(summary, save_chart, artifact, Evidence.under("eval", summary["plant"], parameters, randomization))
         code = self._show(summary)
-        if summary["episodes"] == self._chosen["episodes"]:
+        if summary["episodes"] == self._chosen["episodes"] or summary.get("until", {}).get("verdict", UNDECIDED) != UNDECIDED:
             return code
         complain(f"isthmus: interrupted after {summary['episodes']} of {self._chosen['episodes']} episodes, which are all that is told")
         return INTERRUPTED

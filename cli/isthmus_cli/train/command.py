@@ -252,7 +252,7 @@ def _show_result(result: TrainingResult, task: Task | SuiteTask, steps: int) -> 
     if result.reached:
         say(f"the target was reached after {result.steps} of {steps} control periods")
     if result.best:
-        say(f"best of the evaluations: {score_text(result.best)}")
+        say(f"best of the evaluations, kept because of these figures: {score_text(result.best)}")
     say(f"checkpoint: {result.checkpoint}")
     say(f"policy: {result.policy}")
     if not result.interrupted:

@@ -16,6 +16,7 @@ from isthmus_cli.train.film import training_film
 from isthmus_cli.train.offline import Recordings, load_recordings
 from isthmus_cli.train.tasks import training_environment
 from isthmus_evidence.provenance import commit
+from isthmus_evidence.statistics import success_interval
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.bc import Bc
@@ -171,14 +172,21 @@ def _evaluation(summary: Mapping[str, Any]) -> Evaluation:
     shares = [motion[rung] for rung in ("clamped", "held", "stopped") if motion.get(rung) is not None]
     stopped = summary["ends"].get("stopped by the guard", 0) / summary["episodes"]
     success = summary["success"]["rate"] if summary["success"] else None
-    return Evaluation(summary["return"]["mean"], success, *((sum(shares), stopped) if shares else ()))
+    reward = summary["return"]
+    clamped, stopped = (sum(shares), stopped) if shares else (None, None)
+    return Evaluation(reward["mean"], success, clamped, stopped, summary["episodes"], reward["low"], reward["high"])
 
 
 def score_text(evaluation: Evaluation) -> str:
-    """Return, success and what the guard had to do, in words."""
+    """Return, success and what the guard had to do, in words, with 95 % intervals."""
+    spread = "" if evaluation.low is None else f" ({evaluation.low:.1f} … {evaluation.high:.1f})"
     success = "" if evaluation.success is None else f", success {evaluation.success:.2f}"
+    if evaluation.success is not None and evaluation.episodes:
+        low, high = success_interval(round(evaluation.success * evaluation.episodes), evaluation.episodes)
+        success += f" ({low:.2f} … {high:.2f})"
     clamped = "" if evaluation.clamped is None else f", clamped {100 * evaluation.clamped:.1f} %"
-    return f"return {evaluation.mean_return:.1f}{success}{clamped}"
+    count = "" if evaluation.episodes is None else f" in {evaluation.episodes} episodes"
+    return f"return {evaluation.mean_return:.1f}{spread}{success}{clamped}{count}"
 
 
 def _train_sb3(

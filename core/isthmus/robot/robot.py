@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import strict
+from isthmus.ladder import check_rungs
 from isthmus.limits import Box, Limits
 from isthmus.records import Array
 from isthmus.robot.interface import RosProfile
@@ -48,6 +49,7 @@ class Robot:
         ros: topics; None if it has no ROS interface.
         mirror: of a robot that is alike on both sides of the plane of its x and z axes, each joint and the one that it is in a mirror, with a
             minus sign before it where that one's angle has the other sign; empty for any other robot.
+        evidence: rungs of `isthmus.ladder` that a policy must have climbed before `deploy` brings it onto the robot.
         hardware: what of this profile was run on the real robot, one line; "" means nothing.
         folder: where the profile was read from.
     """
@@ -70,6 +72,7 @@ class Robot:
     cameras: tuple[Camera, ...] = ()
     ros: RosProfile | None = None
     mirror: Mapping[str, str] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
     hardware: str = ""
     folder: str = ""
 
@@ -88,6 +91,7 @@ class Robot:
             )
         for name in ("command_delay", "command_lag"):
             strict.require(f"robot {self.name!r}: {name}", getattr(self, name), least=0)
+        check_rungs(f"robot {self.name!r}: evidence", self.evidence)
         if too_slow := [joint.name for joint in self.joints if joint.velocity <= self.monitors.standstill]:
             raise ValueError(
                 f"robot {self.name!r}: monitors: standstill must be below the velocity limit of each joint, got {self.monitors.standstill}, "

@@ -6,21 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from isthmus_evidence.reports.table import Report, Table
+from isthmus_evidence.sequential import REACHED, UNDECIDED
 
-__all__ = ["evaluation_report", "motion_words"]
+__all__ = ["evaluation_report", "motion_words", "until_words"]
 
 _PEAKS = (("speed", "peak_speed"), ("acceleration", "peak_acceleration"))
 
 
 def motion_words(motion: Mapping[str, Any]) -> list[str]:
-    """Sentences about the figures of `isthmus.motion.pooled`, for those that are known."""
+    """Sentences about the figures of `isthmus_evidence.motions.motion_summary`, for those that are known."""
+
+    def told(name: str, form: str, factor: float = 1.0) -> str:
+        ends = motion.get("intervals", {}).get(name)
+        spread = f" ({factor * ends['low']:{form}} … {factor * ends['high']:{form}})" if ends else ""
+        return f"{factor * motion[name]:{form}}{spread}"
+
     words = []
-    if (clamped := motion["clamped"]) is not None:
-        shares = f"clamped {100 * clamped:.1f} %, held {100 * motion['held']:.1f} %, stopped {100 * motion['stopped']:.1f} %"
+    if motion["clamped"] is not None:
+        shares = ", ".join(f"{name} {told(name, '.1f', 100)} %" for name in ("clamped", "held", "stopped"))
         words.append(f"control periods that the guard {shares}")
-    if (change := motion["command_change_rms"]) is not None:
-        rate = motion["reversals_per_second"]
-        words.append(f"commands change by {change:.3g} {motion['unit']} per control period (rms) and reverse {rate:.2f} times per second")
+    if motion["command_change_rms"] is not None:
+        change, rate = told("command_change_rms", ".3g"), told("reversals_per_second", ".2f")
+        words.append(f"commands change by {change} {motion['unit']} per control period (rms) and reverse {rate} times per second")
     if peaks := [f"{what} {motion[name]:.2f}" for what, name in _PEAKS if motion[name] is not None]:
         words.append(f"peaks as shares of the limits: {', '.join(peaks)}")
     return words
@@ -31,6 +38,8 @@ def evaluation_report(summary: Mapping[str, Any]) -> Report:
     yield f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']}, seeds from {summary['seed']}"
     asked: Mapping[str, Any] = summary.get("specification") or {}
     yield _scores(summary, asked)
+    if decided := summary.get("until"):
+        yield until_words(decided)
     yield from _verdicts(asked)
     yield from _motion(summary["motion"], summary["ends"])
     if paired := summary.get("paired"):
@@ -54,22 +63,34 @@ def evaluation_report(summary: Mapping[str, Any]) -> Report:
         yield f"commands that came too late, or too soon after another, and were dropped by the guard: {told}"
 
 
+def until_words(decided: Mapping[str, Any]) -> str:
+    """What `isthmus_evidence.sequential.SequentialTest.plain` says."""
+    rate, done, most = decided["threshold"], decided["episodes"], decided["of"]
+    if decided["verdict"] != UNDECIDED:
+        reached = "is reached" if decided["verdict"] == REACHED else "is not reached"
+        return f"decided after {done} of {most} episodes: a success rate of {rate:g} {reached}"
+    more = decided["more"]
+    how_many = "more of the same would not decide" if more is None else f"about {more} more would decide, if they go like these"
+    return f"undecided after {done} of {most} episodes whether a success rate of {rate:g} is reached; {how_many}"
+
+
 def _scores(summary: Mapping[str, Any], asked: Mapping[str, Any]) -> Table:
     """Means and intervals; `asked` is what was found of the specification."""
     reward = summary["return"]
     planned = "plans" in asked  # a system, whose return is robustness
     names = ("robustness of what was executed", "executed satisfies the specification") if planned else ("return", "success rate")
-    rows = [(names[0], f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
+    count = summary["episodes"]
+    rows = [(names[0], count, f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}")]
     shares = [(names[1], summary["success"])]
     if planned:
         shares += [("executed is safe", asked["safe"]), ("first plan satisfies the specification", asked["first_plan"])]
     elif asked:
         shares.append(("satisfies the specification", asked["satisfied"]))
         if robustness := asked["robustness"]:
-            name = f"robustness of {robustness['episodes']} that did not end early"
-            rows.append((name, f"{robustness['mean']:.3f}", f"{robustness['low']:.3f} … {robustness['high']:.3f}"))
-    rows += [(what, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
-    return Table("", ("", "mean", "95 % interval"), rows)
+            bounds = f"{robustness['low']:.3f} … {robustness['high']:.3f}"
+            rows.append(("robustness of those that did not end early", robustness["episodes"], f"{robustness['mean']:.3f}", bounds))
+    rows += [(what, count, f"{share['rate']:.3f}", f"{share['low']:.3f} … {share['high']:.3f}") for what, share in shares if share]
+    return Table("", ("", "n", "mean", "95 % interval"), rows)
 
 
 def _verdicts(asked: Mapping[str, Any]) -> Report:

@@ -30,6 +30,8 @@ def curve_table(curve: Sequence[Mapping[str, Any]], title: str = "") -> Table:
         reward, success = point["return"], point["success"]
         row = [str(point["length"]), point["decision_period"], f"{reward['mean']:.2f}", f"{reward['low']:.2f} … {reward['high']:.2f}"]
         rate = f"{success['rate']:.2f}" if success else ""
+        if success and _has_numbers(success, "low", "high"):
+            rate += f" ({success['low']:.2f} … {success['high']:.2f})"
         rows.append([*row, rate] if successes else row)
     return Table(title, [*columns, "success rate"] if successes else columns, rows)
 

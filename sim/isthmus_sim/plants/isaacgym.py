@@ -20,13 +20,12 @@ from isthmus.records import Array, Command, Measurement
 from isthmus.robot import Robot
 from isthmus_sim.parameters import cannot_express, parameter_rows, parameter_table
 from isthmus_sim.plants.base import Rest, command_values, rows_of, start_state, substeps
-from isthmus_sim.plants.sensors import Sensors
+from isthmus_sim.plants.sensors import SENSED, Sensors
 from isthmus_sim.scene import Scene
 
 __all__ = ["IsaacGymPlant"]
 
-_SENSED = ("observation_delay", "position_noise", "velocity_noise", "pose_noise")  # added after the physics, in `Sensors`
-_EXPRESSED = ("gravity", "payload", "joint_damping", *_SENSED)
+_EXPRESSED = ("gravity", "payload", "joint_damping", *SENSED)
 
 
 class IsaacGymPlant:

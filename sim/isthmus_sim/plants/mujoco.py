@@ -149,7 +149,7 @@ class MujocoPlant:
             self._act[ids] = start["position"]
         self._rows.write(ids, values)
         self._sensors.reset(ids, seeds, values)
-        self._paths.reset(ids, values, resting, self._ctrl)
+        self._paths.reset(ids, values, resting, self._ctrl, seeds)
         self._prepare_push(ids, values)
         self._batch.forward(ids)  # everything, or joint efforts would be those of another episode
         self._steps[ids] = 0

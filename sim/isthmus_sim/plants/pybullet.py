@@ -147,7 +147,7 @@ class PybulletPlant:
         self._command[ids] = resting
         self._setpoint[ids] = start["position"] if self._mode != "twist" else 0.0
         self._sensors.reset(ids, seeds, values)
-        self._paths.reset(ids, values, resting, self._command)
+        self._paths.reset(ids, values, resting, self._command, seeds)
         self._steps[ids] = 0
         self._stopped[ids] = False
         self._sample = None

@@ -116,6 +116,12 @@ ARGUMENTS = (
     Argument(
         "rate_scale", 1.0, "scales the guard's limits of velocity, acceleration and braking, 0.01 … 1", low=0.01, high=1.0, uses=_COMMANDING
     ),
+    Argument(
+        "allow_missing_evidence",
+        False,
+        "deploy a policy that lacks evidence which the robot's profile demands; it is recorded, and the recording says what was missing",
+        uses=("deploy",),
+    ),
     Argument("use_sim_time", False, "take the time from /clock"),
     Argument(
         "robot_namespace", "", "namespace of the nodes and of the robot's topics; empty means the one that a launch file pushes, else /"

@@ -23,7 +23,9 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
     "policy_node": frozenset(_COMMANDING),
     "explore_node": frozenset(_COMMANDING),
     "monitor_node": frozenset(_SETUP | {"on_violation", "margin", "specification", "autostart"}),
-    "record_node": frozenset(_SETUP - {"joint_prefix"} | {"folder", "queue", "max_size", "min_free", "autostart"}),
+    "record_node": frozenset(
+        _SETUP - {"joint_prefix"} | {"folder", "queue", "max_size", "min_free", "autostart", "simulated", "missing_evidence"}
+    ),
 }
 """Node → the parameters that it declares. A test compares it with the nodes, which cannot be asked where ROS is missing."""
 
@@ -50,6 +52,8 @@ _OWN = (
     Argument("queue", 64.0, "", low=0.1, high=10_000),
     Argument("max_size", 0.0, "", low=0, high=1e7),
     Argument("min_free", 500.0, "", low=0, high=1e7),
+    Argument("simulated", False, ""),
+    Argument("missing_evidence", "", ""),
     Argument("start_type_description_service", True, ""),
 )
 KINDS: Mapping[str, Argument] = {argument.name: argument for argument in (*ARGUMENTS, *_OWN)}

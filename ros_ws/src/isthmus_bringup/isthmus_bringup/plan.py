@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
+from isthmus.ladder import HOW, climbed, missing, rung_of
 from isthmus.robot import Robot, load_robot
 from isthmus_bringup.arguments import Value, defaults_of, read_arguments
 from isthmus_bringup.parameters import read_parameters
@@ -120,7 +121,8 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     _refuse_unsupported(values)
     artifact = Artifact.load(path) if path else None
     robot = _robot(values, artifact.contract if artifact else None)
-    nodes = _nodes(use, values, told, artifact.contract if artifact else None, robot)
+    lacking = _lacking(values, artifact, robot) if use == "deploy" and artifact and robot else []
+    nodes = _nodes(use, values, told, artifact.contract if artifact else None, robot, lacking)
     places = {node.name: f"{namespace.rstrip('/')}/{node.name}" for node in nodes}
     file = Path(str(values["params_file"])).expanduser().resolve() if values["params_file"] else None
     filed = read_parameters(file, places) if file else {node: {} for node in places}
@@ -165,23 +167,51 @@ class _Node:
     required: bool = True
 
 
-def _nodes(use: str, values: Mapping[str, Value], told: Mapping[str, Value], contract: Contract | None, robot: Robot | None) -> list[_Node]:
-    """The nodes of a use in starting order."""
+def _lacking(values: Mapping[str, Value], artifact: Artifact, robot: Robot) -> list[str]:
+    """Rungs that the robot demands and that are missing, which somebody has allowed.
+
+    Raises:
+        ValueError: nobody has.
+    """
+    rung = rung_of(shadow=bool(values["shadow"]), rate_scale=float(str(values["rate_scale"])))
+    lacking = missing(robot.evidence, climbed(artifact.evidence, artifact.members), rung)
+    if lacking and not values["allow_missing_evidence"]:
+        how = "; ".join(f"{name!r} ({HOW[name]})" for name in lacking)
+        raise ValueError(
+            f"robot {robot.name!r} demands evidence that the policy does not have: {how}; "
+            "allow_missing_evidence:=true deploys it all the same, and records that"
+        )
+    return lacking
+
+
+def _nodes(
+    use: str,
+    values: Mapping[str, Value],
+    told: Mapping[str, Value],
+    contract: Contract | None,
+    robot: Robot | None,
+    lacking: Sequence[str],
+) -> list[_Node]:
+    """The nodes of a use in starting order; `lacking` is the evidence that is missing."""
 
     def given(*names: str) -> dict[str, Value]:
         return {name: told[name] for name in names if name in told}
 
     profile, shadow = ("robot", "robots_dir", "use_sim_time"), bool(values.get("shadow"))
     nodes = []
-    if contract and (use == "record" or values.get("record") or shadow):
+    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
+    if contract and (use == "record" or values.get("record") or shadow or lacking):
         # It comes up by itself and first, so that nothing of the control path waits for it; its end ends nothing.
         folder: dict[str, Value] = {"folder": str(_folder(values))} if values["log_dir"] else {}
-        nodes.append(_Node("record_node", {"autostart": True}, {**given(*profile), **folder}, lifecycle=False, required=False))
+        notes: dict[str, Value] = {
+            **({"simulated": True} if simulating else {}),
+            **({"missing_evidence": ", ".join(lacking)} if lacking else {}),
+        }
+        nodes.append(_Node("record_node", {"autostart": True}, {**given(*profile), **folder, **notes}, lifecycle=False, required=False))
     if contract and values.get("monitor", "off") != "off":
         # Nothing waits for it either; a motion that it may end ends with it.
         watching = {**given(*profile, "joint_prefix"), "on_violation": values["monitor"]}
         nodes.append(_Node("monitor_node", {"autostart": True}, watching, lifecycle=False, required=values["monitor"] in _ENDING))
-    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
     agreed = _transport(use, values, contract, robot) if simulating else {}
     if simulating:
         task = str(values["task"]) or (contract.task if contract else "")

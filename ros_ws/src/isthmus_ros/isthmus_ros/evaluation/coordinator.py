@@ -61,7 +61,7 @@ def evaluate_over_ros(
     monitor: bool = False,
     attach: bool = False,
     domain_id: int | None = None,
-    progress: Callable[[RosEpisode], None] | None = None,
+    enough: Callable[[RosEpisode], bool] | None = None,
 ) -> RosEvaluation:
     """Run one episode per seed over real topics.
 
@@ -78,7 +78,7 @@ def evaluate_over_ros(
         attach: use nodes that already run, `sim_node` and an unconfigured or inactive `guard_node` and `policy_node`; then `plant`,
             `parameters`, `clock` and `record` are theirs.
         domain_id: ROS domain; None means a free one, or the environment's with `attach`.
-        progress: called after each episode.
+        enough: called after each episode; whether that was the last one.
 
     Raises:
         RosError: a node refused, failed or ended; the message is its own complaint.
@@ -138,8 +138,8 @@ def evaluate_over_ros(
         episodes = []
         for seed in seeds:
             episodes.append(course.run(seed))
-            if progress:
-                progress(episodes[-1])
+            if enough and enough(episodes[-1]):
+                break
         steps = course.steps
         with contextlib.suppress(RosError):  # diagnostics come once a second
             link.until(lambda: int(link.cadence.get("steps", "0")) >= steps, 2.5, "no cadence")

@@ -18,7 +18,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from isthmus.robot import load_robot
 from isthmus_ros.common import wire
-from isthmus_ros.common.contract_file import read_contract
+from isthmus_ros.common.contract_file import read_contract, read_policy_digest
 from isthmus_ros.common.definitions import definition_of, type_name
 from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.lifecycle import CarefulNode
@@ -50,6 +50,8 @@ class RecordNode(CarefulNode):
         )
         declare(self, "max_size", 0.0, "megabytes of the file after which recording stops; 0 means any", low=0, high=1e7)
         declare(self, "min_free", 500.0, "megabytes that are left free on the disk; with less, recording stops", low=0, high=1e7)
+        declare(self, "simulated", False, "whether the robot is simulated; the recording says so")
+        declare(self, "missing_evidence", "", "evidence that the robot demands and the policy lacks; the recording says so")
         declare(self, "autostart", True, "configure and activate without being asked")
         self._topics: list[Recorded] = []
         self._metadata: dict[str, str] = {}
@@ -79,7 +81,14 @@ class RecordNode(CarefulNode):
         clock = bool(self.get_parameter("use_sim_time").value)
         self._topics = recorded_topics(robot, contract, self.get_namespace(), clock=clock)
         self._state_topic = wire.joined(self.get_namespace(), robot.ros.state_topic) if robot.ros else ""
-        self._metadata = {"robot": robot.name, "contract": contract.to_json().decode(), "digest": contract.digest()}
+        self._metadata = {
+            "robot": robot.name,
+            "contract": contract.to_json().decode(),
+            "digest": contract.digest(),
+            "policy_digest": read_policy_digest(self.text("policy")),
+            "simulated": str(bool(self.get_parameter("simulated").value)).lower(),
+            "missing_evidence": self.text("missing_evidence"),
+        }
 
     def activate(self) -> None:
         """Open a new recording and subscribe."""

@@ -1,0 +1,109 @@
+"""What a recording of `record_node` shows: which rung of the ladder it is, of which policy, and what the guard had to do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from isthmus import messages
+from isthmus.ladder import rung_of
+from isthmus.mcap_records import Allowance, has_footer, read_records
+from isthmus_evidence.statistics import success_interval
+
+__all__ = ["read_run"]
+
+_KIND = "diagnostic_msgs/msg/DiagnosticArray"
+_RESTING = ("", "idle")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the topics say, message by message."""
+
+    started: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    scale: float = 1.0
+    shadows: int = 0
+    first: int = 0
+    last: int = 0
+
+    def take(self, topic: str, time: int, said: Mapping[str, str] | None) -> None:
+        self.first, self.last = self.first or time, max(self.last, time)
+        if topic.endswith("policy/shadow"):
+            self.shadows += 1
+        elif said is not None and topic.endswith("policy/status"):
+            if said.get("policy", "") not in _RESTING:
+                self.started.add(said.get("motion", ""))
+            if said.get("failure") or said.get("stop_sequence", "-1") != "-1":
+                self.failed.add(said.get("motion", ""))
+        elif said is not None and topic.endswith("guard/status"):
+            self.scale = min(self.scale, float(said.get("rate_scale", "1")))
+
+
+def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
+    """Read one recording.
+
+    Args:
+        recording: its folder, or the MCAP file in it.
+
+    Returns:
+        the digest of the policy that ran, and plain data: `rung`, `robot`, `recording` and its `sha256`, how many `runs`, in `seconds`; `stopped`,
+        the share of runs that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was missing and allowed.
+
+    Raises:
+        ValueError: isthmus did not record it, its robot was simulated, or nothing ran.
+        OSError: it cannot be read.
+    """
+    from mcap.records import Channel, Message, Metadata, Schema
+    from mcap_ros2.decoder import DecoderFactory
+
+    path = _file(recording)
+    known: Mapping[str, str] = {}
+    channels: dict[int, Any] = {}
+    decode, seen = None, _Seen()
+    for record in read_records(Allowance.of(path), has_footer(path)):
+        if isinstance(record, Metadata) and record.name == "isthmus.recording":
+            known = record.metadata
+        elif isinstance(record, Schema) and record.name == _KIND:
+            decode = DecoderFactory().decoder_for("cdr", replace(record, data=messages.SCHEMAS[_KIND].encode()))
+        elif isinstance(record, Channel):
+            channels[record.id] = record
+        elif isinstance(record, Message):
+            topic = channels[record.channel_id].topic
+            said = None
+            if decode is not None and topic.endswith(("policy/status", "guard/status")):
+                said = {pair.key: pair.value for pair in decode(record.data).status[0].values}
+            seen.take(topic, record.log_time, said)
+    if "policy_digest" not in known:
+        raise ValueError(f"{path} does not say which policy ran; a recording of isthmus deploy --record does")
+    if known.get("simulated") == "true":
+        raise ValueError(f"the robot of {path} was simulated; the rungs above simulation need the robot")
+    runs = len(seen.started)
+    if not runs:
+        raise ValueError(f"nothing ran in {path}: policy/status never says that the policy was at work")
+    stopped = len(seen.failed & seen.started)
+    low, high = success_interval(stopped, runs)
+    return known["policy_digest"], {
+        "rung": rung_of(shadow=seen.shadows > 0, rate_scale=seen.scale),
+        "robot": known["robot"],
+        "recording": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "runs": runs,
+        "seconds": (seen.last - seen.first) / 1e9,
+        "stopped": {"rate": stopped / runs, "low": low, "high": high},
+        "rate_scale": seen.scale,
+        "missing": known.get("missing_evidence", ""),
+    }
+
+
+def _file(recording: Path) -> Path:
+    """The MCAP file of a recording."""
+    if not recording.is_dir():
+        return recording
+    files = sorted(recording.glob("*.mcap"))
+    if len(files) != 1:
+        raise ValueError(f"{recording} must hold one .mcap file, it holds {len(files)}")
+    return files[0]
