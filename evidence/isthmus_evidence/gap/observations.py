@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -229,7 +229,3 @@ _EXPLANATIONS: tuple[tuple[str, str, float, Callable[[Compared], Found]], ...] =
     ("normalisation", "the observation is normalised otherwise: {}", 0.05, _affine),
 )
 
-
-def by_signal(values: Mapping[str, Array], contract: Contract) -> list[tuple[str, tuple[str, ...]]]:
-    """Names and elements of the signals of an observation that are numbers."""
-    return [(signal.name, signal.elements) for signal in contract.observation if signal.name in values and signal.source != "image"]

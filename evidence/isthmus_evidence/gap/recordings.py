@@ -26,10 +26,12 @@ class Recording:
     Attributes:
         log: joints and commands over time.
         trace: everything else that isthmus wrote down; None for a bag of others.
+        group: name of the folder below that of the set, "" if there is none: recordings of one policy among several.
     """
 
     log: Log
     trace: Trace | None = None
+    group: str = ""
 
     @property
     def seed(self) -> int | None:
@@ -57,7 +59,7 @@ def read_recordings(places: Sequence[Path]) -> list[Recording]:
         ValueError: a file is no recording, or there is none.
         OSError: a file cannot be read.
     """
-    found = [_read(file) for place in places for file in _files(place)]
+    found = [replace(_read(file), group=_group(place, file)) for place in places for file in _files(place)]
     if not found:
         raise ValueError(f"there is no recording (*.mcap) in {', '.join(map(str, places))}")
     return found
@@ -67,6 +69,11 @@ def _files(place: Path) -> Iterator[Path]:
     if not place.exists():
         raise FileNotFoundError(f"there is no recording {place}")
     yield from sorted(place.rglob("*.mcap")) if place.is_dir() else [place]
+
+
+def _group(place: Path, file: Path) -> str:
+    parts = file.parent.relative_to(place).parts if place.is_dir() else ()
+    return parts[0] if parts and not (place / parts[0] / "metadata.yaml").exists() else ""
 
 
 def _read(file: Path) -> Recording:

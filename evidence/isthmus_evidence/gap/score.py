@@ -17,7 +17,7 @@ __all__ = ["Channel", "Known", "Reference", "loss"]
 _SHARE = {"motion": 0.04, "servo": 0.1, "load": 0.06, "slope": 0.12}  # of a signal's size, below which an error does not matter
 _PROMPT = 0.7  # how much better a dead time must be than none
 _QUANTILE = 0.9  # of the recordings of the first set
-_MOST = 500  # samples that errors are taken of, drawn at random, as every second one would hide what happens in every second period
+_MOST = 300  # samples that errors are taken of, drawn at random, as every second one would hide what happens in every second period
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,19 @@
-"""The few pieces of HTML that the report is made of."""
+"""The few pieces of HTML that reports are made of, and the page around them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
+from string import Template
 
-__all__ = ["figure", "missing", "section", "table"]
+__all__ = ["document", "figure", "missing", "section", "table"]
+
+
+def document(title: str, body: str) -> str:
+    """The whole page, which needs nothing from outside; `body` is HTML."""
+    template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    return template.substitute(title=escape(title), body=body)
 
 
 def figure(caption: str, chart: str) -> str:

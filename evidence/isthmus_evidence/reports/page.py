@@ -6,7 +6,6 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from isthmus.limits import Limits
 from isthmus.signals import Signal
 from isthmus_evidence.pictures import plots
 from isthmus_evidence.reports.demo_files import WORLDS, DemoFiles
-from isthmus_evidence.reports.markup import figure, missing, section, table
+from isthmus_evidence.reports.markup import document, figure, missing, section, table
 
 __all__ = ["page"]
 
@@ -32,9 +31,7 @@ _TIMES = {
 def page(demo: DemoFiles) -> str:
     """The whole page; what is missing is said in its place."""
     sections = (_opening, _success, _learning, _episode, _timing, _guard, _motion, _contract, _reproduce, _machine)
-    template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
-    body = "\n".join(part(demo) for part in sections)
-    return template.substitute(task=escape(_task(demo)), body=body)
+    return document(f"isthmus demo: {_task(demo)}", "\n".join(part(demo) for part in sections))
 
 
 def _opening(demo: DemoFiles) -> str:
