@@ -77,14 +77,14 @@ def find_causes(
         if step == 0:
             others = [cause for _, _, cause in tried]
         value, hypothesis, best = tried[0]
-        share = best.explained * gap / whole
+        share = min(best.explained, 1.0) * gap / whole
         if best.explained * gap < _GAIN or best.explained < _SHARE or (step and share < 0.1):
             break
         named.append(replace(best, explained=share, named=True))
         present = hypothesis.apply(known.table, value)
         known = Known(present, known.rows, reference.changed(known, present))
     kinds = {cause.cause for cause in named}
-    rest = {cause.cause: cause for cause in reversed(others) if cause.cause not in kinds}
+    rest = {cause.cause: replace(cause, explained=min(cause.explained, 1.0)) for cause in reversed(others) if cause.cause not in kinds}
     return [*named, *sorted(rest.values(), key=lambda cause: -cause.explained)], recorded.channels
 
 
@@ -129,7 +129,7 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
     cause = Cause(
         hypothesis.cause,
         hypothesis.claim.format(value=number),
-        min(float(np.mean(gains)) / max(gap, 1e-9), 1.0),
+        float(np.mean(gains)) / max(gap, 1e-9),
         False,
         value if hypothesis.grid else None,
         abs(values[0] - values[1]) if hypothesis.grid else None,

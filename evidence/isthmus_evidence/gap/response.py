@@ -3,7 +3,7 @@
 Four relations hold whatever the policy does, so that they tell a robot that differs from a policy that acts differently:
 
     motion    velocity (or lag behind a commanded position) from the commands before: a sum of first-order lags
-    servo     measured effort from the error of tracking
+    servo     measured effort from the error of tracking: of position, and of velocity, whose integral a velocity servo follows, too
     load      measured effort from gravity, acceleration and friction
     slope     measured velocity from the differences of measured positions
 
@@ -19,11 +19,12 @@ import numpy as np
 
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array
+from isthmus_evidence.gap.servo import servo_change
 from isthmus_evidence.gap.table import Table
 
 __all__ = ["Loads", "Relation", "fit_weights", "predicted", "relations"]
 
-_LAGS = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16)  # time constants, s
+_LAGS, _SHORTEST, _LONGEST = 5, 0.3, 0.2  # time constants: how many beside none, from so many periods to so many seconds
 _MEMORY = 4.0  # of the longest of them: what was commanded before is one value
 _RIDGE, _STIFF = 1e-4, 0.1  # of the weights, and of a constant, which an ideal robot does not have
 _CREEP = 0.05  # rad/s or m/s, over which dry friction turns
@@ -112,10 +113,11 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
                 columns, target, ideal = [history, ones, pull], velocity[:, joint], np.eye(history.shape[1] + 2)[0]
             yield Relation("motion", joint, np.concatenate(columns, axis=1), ideal, target, _LEAST[table.mode], history.shape[1] - (table.mode == "position"), every)
         for joint in chosen("servo") if effort is not None else ():
-            measured = velocity if table.mode == "velocity" else position
-            error = lagged[joint][:, :1] - measured[:, [joint]]
-            columns = [error, ones] if table.mode == "velocity" else [error, velocity[:, [joint]], ones]
+            newest, held = lagged[joint][:, 0], loads.gravity(table, rows)[:, [joint]]
+            goal = newest if table.mode == "position" else _integrated(table, rows, joint)
+            error = goal - position[:, joint]
             assert effort is not None  # noqa: S101 - looked at above
+            columns = [error[:, None], velocity[:, [joint]], *([newest[:, None]] if table.mode == "velocity" else []), held, ones]
             last = len(columns) - 1
             yield Relation("servo", joint, np.concatenate(columns, axis=1), np.zeros(last + 1), effort[:, joint], _LEAST["servo"], last, every)
     if table.mode == "effort" and len(table.command) and (asked := chosen("load")):
@@ -158,12 +160,15 @@ def predicted(relation: Relation, weights: Array, table: Table, rows: Array) -> 
     if relation.name == "load":
         return np.asarray(value if extra is None else value + extra)
     if relation.name == "servo":
-        return np.asarray(value + (gain - 1) * (value - weights[-1]))
+        return np.asarray(value + (gain - 1) * (relation.regressors[:, :-2] @ weights[:-2]))
     if relation.name == "slope":
         return np.asarray(value)
     if extra is not None:
         value = value + weights[-1] / 1e3 * extra / gain
-    value = value + (1 / gain - 1) * weights[-1] * relation.regressors[:, -1]
+    if gain != 1:
+        value = value + (1 / gain - 1) * weights[-1] * relation.regressors[:, -1]
+        if np.isfinite(table.servo[joint]).all():
+            value = value + servo_change(table, joint, rows)
     if np.isfinite(table.limit[joint]) and table.mode == "velocity":
         value = np.clip(value, -table.limit[joint], table.limit[joint])
     if table.frozen[joint]:
@@ -196,22 +201,36 @@ def _played(relation: Relation, value: Array, table: Table, rows: Array) -> Arra
     return np.asarray(np.where(fresh, value, np.diff(out, prepend=out[0]) / steps) if moves else out - newest)
 
 
+def _integrated(table: Table, rows: Array, joint: int) -> Array:
+    """Where velocity commands lead from the beginning of each recording, `[n]`, rad or m."""
+    values, began = table.command[:, joint], table.command_time
+    way = np.concatenate([[0.0], np.cumsum(values[:-1] * np.diff(began))])
+
+    def at(moment: Array) -> Array:
+        index = np.searchsorted(began, moment - 1e-9, side="right") - 1
+        return np.asarray(way[index] + values[index] * (moment - began[index]))
+
+    first = np.maximum.accumulate(np.where(table.inner, 0, np.arange(len(table.time))))[rows]
+    late = table.dead_time[joint] + table.delay[joint]
+    return np.asarray(table.position[first, joint] + at(table.time[rows] - late) - at(table.time[first] - late))
+
+
 def lagged_commands(table: Table, rows: Array, joints: list[int]) -> Array:
-    """What first-order lags have made of the commands, by time constant, `[n, P, len(joints)]`, with delay, lag and gain of the hypothesis.
+    """What first-order lags have made of the commands, by time constant, `[n, P, len(joints)]`, with delay and lag of the hypothesis.
 
     A command u that is in force for ages a … b has the weight exp(−a / τ) − exp(−b / τ); behind a second lag λ the response of both is
     (τ x_τ − λ x_λ) / (τ − λ).
     """
-    alike: dict[tuple[float, float, float], list[int]] = {}
+    alike: dict[tuple[float, float], list[int]] = {}
     for place, joint in enumerate(joints):
-        gain = table.gain[joint] if table.mode == "velocity" else 1.0
-        alike.setdefault((table.dead_time[joint] + table.delay[joint], table.lag[joint], gain), []).append(place)
-    found = np.empty((len(rows), len(_LAGS), len(joints)))
-    for (delay, lag, gain), places in alike.items():
-        constants = np.maximum(np.array(_LAGS) / gain, 1e-6)
+        alike.setdefault((table.dead_time[joint] + table.delay[joint], table.lag[joint]), []).append(place)
+    step = table.period
+    lags = np.append(0.0, np.geomspace(_SHORTEST * step, max(_LONGEST, 5 * step), _LAGS))
+    found = np.empty((len(rows), len(lags), len(joints)))
+    for (delay, lag), places in alike.items():
+        constants = np.maximum(lags, 1e-6)
         moment = table.time[rows] - delay
         newest = np.searchsorted(table.command_time, moment - 1e-9, side="right") - 1
-        step = float(np.median(np.diff(table.command_time))) if len(table.command_time) > 1 else table.period
         count = int(np.clip(np.ceil(_MEMORY * max(constants.max(), lag) / max(step, 1e-4)), 2, 60))
         index = newest[:, None] - np.arange(count)
         ages = np.where(index >= 0, moment[:, None] - table.command_time[np.maximum(index, 0)], np.inf)

@@ -10,6 +10,7 @@ import numpy as np
 from isthmus.records import Array
 from isthmus_evidence.gap.conditions import condition_errors, message_errors
 from isthmus_evidence.gap.response import Loads, Relation, fit_weights, predicted, relations
+from isthmus_evidence.gap.servo import fit_servo
 from isthmus_evidence.gap.table import Table
 
 __all__ = ["Channel", "Known", "Reference", "loss"]
@@ -48,6 +49,9 @@ class Channel:
         return (self.of(0) + self.of(1)) / 2
 
 
+_NONE = Channel(np.array([0.0, 0.0]), 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """A table and its errors, so that a hypothesis need only look at what it changes.
@@ -72,12 +76,14 @@ class Reference:
         loads: of its robot.
         weights: fitted, by relation and joint.
         floors: mean squared error there, on the half that was not fitted, by relation and joint.
+        servos: joints behind their servos, where that was needed.
     """
 
     table: Table
     loads: Loads
     weights: dict[tuple[str, int], Array] = field(default_factory=dict)
     floors: dict[tuple[str, int], float] = field(default_factory=dict)
+    servos: dict[int, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = np.flatnonzero(self.table.inner)
@@ -123,6 +129,13 @@ class Reference:
         for relation in relations(table, self.loads, rows):
             floor = max(self.floors[relation.name, relation.joint], _least(relation))
             channels[f"{relation.name} {table.joints[relation.joint]}"] = self._channel(relation, table, rows, floor)
+        moved = [joint for joint, name in enumerate(table.joints) if channels.get(f"motion {name}", _NONE).mean > 1]
+        servo = table.servo.copy()
+        for joint in moved:
+            if joint not in self.servos:
+                self.servos[joint] = fit_servo(self.table, joint)
+            servo[joint] = self.servos[joint]
+        table = replace(table, servo=servo)
         for key, (errors, fold, floor) in {**condition_errors(self.table, table), **message_errors(self.table, table)}.items():
             channels[key] = _halved(errors, fold, floor)
         return Known(table, rows, channels)

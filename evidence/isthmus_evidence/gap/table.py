@@ -44,6 +44,7 @@ class Table:
         play: backlash, rad or m, `[J]`.
         frozen: joints that do not move at all, `[J]`.
         dead_time: of the other set's commands, s, `[J]`.
+        servo: of the other set's joints, see `isthmus_evidence.gap.servo`, `[J, 2]`; NaN where it is not needed.
         every: control periods between two messages that count.
         fresh: whether messages that bring nothing new are left out.
     """
@@ -70,11 +71,14 @@ class Table:
     play: Array = field(default_factory=lambda: np.zeros(0))
     frozen: Array = field(default_factory=lambda: np.zeros(0))
     dead_time: Array = field(default_factory=lambda: np.zeros(0))
+    servo: Array = field(default_factory=lambda: np.zeros(0))
     every: int = 1
     fresh: bool = False
 
     def __post_init__(self) -> None:
         count = len(self.joints)
+        if not self.servo.size:
+            object.__setattr__(self, "servo", np.full((count, 2), np.nan))
         for name, value in (("delay", 0.0), ("lag", 0.0), ("gain", 1.0), ("limit", np.inf), ("play", 0.0), ("frozen", 0.0), ("dead_time", 0.0)):
             if not getattr(self, name).size:
                 object.__setattr__(self, name, np.full(count, value))
