@@ -42,6 +42,11 @@ _COMMANDS = {
         "isthmus_cli.identify.calibrations:Calibrations",
         "compare calibrations: the same robot on two days, or two of a kind",
     ),
+    "gap": ("isthmus_cli.gap:Gap", "compare recordings of simulation and robot, and name why they differ: isthmus gap A B"),
+    "replay": (
+        "isthmus_cli.replay:Replay",
+        "send a recording through policy and guard again, or its commands to a simulator: isthmus replay LOG POLICY",
+    ),
     "faults": ("isthmus_cli.faults.command:Faults", "bring faults about around a simulated robot, and write what came of them"),
     "view": ("isthmus_cli.view.command:View", "watch a task, with a policy or without, or a simulation that exploded"),
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),

@@ -1,0 +1,374 @@
+"""What may be different about a robot, as tables that undo it or predict it: each hypothesis has at most one free number."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.records import Array
+from isthmus_evidence.gap.response import Loads
+from isthmus_evidence.gap.table import Table
+from isthmus_evidence.gap.units import FACTORS
+
+__all__ = ["Hypothesis", "hypotheses"]
+
+_SIDES = {"measurement": ("position", "velocity", "effort"), "motion": ("position", "velocity"), "position": ("position",), "velocity": ("velocity",),
+          "command": ("command",)}  # fmt: skip
+_ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One explanation.
+
+    Attributes:
+        cause: its kind, as `isthmus_evidence.gap.causes` lists them.
+        claim: a sentence; `{value}` stands for the number.
+        apply: the table under the hypothesis, given the number.
+        grid: values that are tried first; empty where there is no free number.
+        unit: of the number.
+        cost: how much less simple it is than others that explain as much, in shares of what is explained.
+        calibrate: parameters of `isthmus identify` that stand for it.
+        joint: index of the joint it is about; None for all.
+    """
+
+    cause: str
+    claim: str
+    apply: Callable[[Table, float], Table]
+    grid: tuple[float, ...] = ()
+    unit: str = ""
+    cost: float = 0.0
+    calibrate: tuple[str, ...] = ()
+    joint: int | None = None
+
+
+def hypotheses(table: Table, loads: Loads, suspects: Sequence[int], notable: Collection[str]) -> Iterator[Hypothesis]:
+    """All that can be tested on a table.
+
+    Args:
+        table: the second set.
+        loads: of the robot.
+        suspects: indices of joints that differ in anything.
+        notable: kinds of relations that differ: "motion", "load", "slope", …; what changes none of them is left out.
+    """
+    torn = "slope" in notable  # velocities are not the differences of positions: one of both may be wrong alone
+    sides = [
+        side
+        for side in _SIDES
+        if (side != "measurement" or table.effort is not None) and (side != "command" or len(table.command)) and (torn or side not in ("position", "velocity"))
+    ]
+    yield from _wiring(table, suspects, sides)
+    yield from _scales(table, suspects, sides)
+    yield from _offsets(table, suspects)
+    if {"input", "pose"} & set(notable):
+        yield from _frames(table)
+    yield from _timing(table, notable)
+    yield from _drives(table, suspects)
+    yield from _loads(table, loads, suspects)
+
+
+def _columns(table: Table, side: str, change: Callable[[Array], Array]) -> Table:
+    """The table with a function of its columns in place of those of one side, and of the position at the beginning."""
+    changed: dict[str, Any] = {name: change(value) for name in _SIDES[side] if (value := getattr(table, name)) is not None}
+    if "position" in changed:
+        changed["conditions"] = {**table.conditions, "position": change(table.conditions["position"])}
+    return replace(table, **changed)
+
+
+def _set(table: Table, name: str, joint: int | None, value: float) -> Table:
+    values = getattr(table, name).copy()
+    values[slice(None) if joint is None else joint] = value
+    return replace(table, **{name: values})
+
+
+def _wiring(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iterator[Hypothesis]:
+    for side in sides:
+        for one, two in itertools.combinations(suspects, 2):
+            names = f"{table.joints[one]} and {table.joints[two]}"
+
+            def swap(values: Array, one: int = one, two: int = two) -> Array:
+                order = np.arange(values.shape[1])
+                order[[one, two]] = two, one
+                return values[:, order]
+
+            yield Hypothesis("joint order", f"{side}s of {names} are exchanged", lambda t, _, s=side, f=swap: _columns(t, s, f), cost=0.01)
+        if (order := _assigned(table, suspects)) is not None and side in ("measurement", "motion", "command"):
+            names = ", ".join(table.joints[index] for index in order)
+            yield Hypothesis(
+                "joint order",
+                f"{side}s come in the order {names}",
+                lambda t, _, s=side, o=order: _columns(t, s, lambda values: values[:, o if s == "command" else np.argsort(o)]),
+                cost=0.02,
+            )
+        for joint in suspects:
+
+            def flip(values: Array, joint: int = joint) -> Array:
+                sign = np.ones(values.shape[1])
+                sign[joint] = -1
+                return values * sign
+
+            yield Hypothesis("sign", f"the {side} of {table.joints[joint]} has the other sign", lambda t, _, s=side, f=flip: _columns(t, s, f))
+    for joint in suspects:
+        yield Hypothesis("frozen joint", f"{table.joints[joint]} does not move", lambda t, _, j=joint: _set(t, "frozen", j, 1.0), joint=joint)
+
+
+def _assigned(table: Table, suspects: Sequence[int]) -> Array | None:
+    """For each joint the one whose commands it follows, where more than two are exchanged."""
+    if len(suspects) < 3 or not len(table.command):
+        return None
+    from scipy.optimize import linear_sum_assignment
+
+    index = np.clip(np.searchsorted(table.command_time, table.time - table.period / 2, side="right") - 1, 0, None)
+    told, done = table.command[index], table.velocity if table.mode == "velocity" else table.position
+    same = np.zeros((len(table.joints),) * 2)
+    for one, two in itertools.product(range(len(table.joints)), repeat=2):
+        if np.ptp(told[:, two]) > 0 and np.ptp(done[:, one]) > 0:
+            same[one, two] = np.corrcoef(done[:, one], told[:, two])[0, 1]
+    order = linear_sum_assignment(-same)[1]
+    return np.asarray(order) if (order != np.arange(len(order))).sum() > 2 else None
+
+
+def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iterator[Hypothesis]:
+    for side in sides:
+        for joint in (None, *suspects):
+            who = "all joints" if joint is None else table.joints[joint]
+            column = slice(None) if joint is None else joint
+
+            def scaled(table: Table, factor: float, side: str = side, column: Any = column) -> Table:
+                def change(values: Array) -> Array:
+                    changed = values.copy()
+                    changed[:, column] *= factor if side == "command" else 1 / factor
+                    return changed
+
+                return _columns(table, side, change)
+
+            for word, factor in FACTORS.items():
+                yield Hypothesis("unit", f"{side}s of {who} are in {word}", lambda t, _, f=scaled, x=factor: f(t, x))
+            # A motion that is smaller than what was commanded by one factor: of what is measured, or of what is commanded.
+            yield Hypothesis(
+                "scale", f"{side}s of {who} are scaled by {{value}}", scaled, (0.2, 0.35, 0.5, 0.65, 0.8, 1.25, 1.6, 2.0, 3.0), "1", 0.03
+            )
+
+
+def _offsets(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
+    for side, unit in (("position", "rad or m"), ("velocity", "rad/s or m/s")):
+        for joint in suspects:
+
+            def moved(table: Table, offset: float, side: str = side, joint: int = joint) -> Table:
+                def change(values: Array) -> Array:
+                    changed = values.copy()
+                    changed[:, joint] -= offset
+                    return changed
+
+                return _columns(table, side, change)
+
+            yield Hypothesis(
+                "offset",
+                f"the {side} of {table.joints[joint]} is measured {{value}} too large",
+                moved,
+                (-0.6, -0.3, -0.15, -0.07, -0.03, 0.03, 0.07, 0.15, 0.3, 0.6),
+                unit,
+                0.01,
+                (f"{table.joints[joint]}.offset",) if side == "position" else (),
+                joint,
+            )
+
+
+def _frames(table: Table) -> Iterator[Hypothesis]:
+    spatial = [name for name, values in table.conditions.items() if name != "position" and values.shape[1] in (2, 3, 7)]
+    for names in [[name] for name in spatial] + ([spatial] if len(spatial) > 1 else []):
+
+        def turned(table: Table, angle: float, names: list[str] = names) -> Table:
+            cos, sin = np.cos(-angle), np.sin(-angle)
+            turn = np.array([[cos, -sin], [sin, cos]])
+            changed = {name: table.conditions[name].copy() for name in names}
+            for values in changed.values():
+                values[:, :2] = values[:, :2] @ turn.T
+                if values.shape[1] == 7:
+                    x, y, z, w = values[:, 3:].T
+                    s, c = np.sin(-angle / 2), np.cos(-angle / 2)
+                    values[:, 3:] = np.stack([c * x - s * y, c * y + s * x, c * z + s * w, c * w - s * z], axis=1)
+            return replace(table, conditions={**table.conditions, **changed})
+
+        what = " and ".join(names)
+        yield Hypothesis(
+            "frame", f"{what} is in a frame that is turned by {{value}} about z", turned,
+            (-2.6, -2.1, -1.57, -1.0, -0.5, -0.2, 0.2, 0.5, 1.0, 1.57, 2.1, 2.6, 3.14), "rad", 0.01 * len(names),
+        )  # fmt: skip
+        for signs in ((-1, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, -1)):
+
+            def mirrored(table: Table, _: float, names: list[str] = names, signs: tuple[int, ...] = signs) -> Table:
+                changed = {name: values * np.array([*signs, 1, 1, 1, 1][: values.shape[1]]) for name, values in table.conditions.items() if name in names}
+                return replace(table, conditions={**table.conditions, **changed})
+
+            axes = ", ".join(axis for axis, sign in zip("xyz", signs, strict=True) if sign < 0)
+            yield Hypothesis("frame", f"{what} is mirrored along {axes}", mirrored, cost=0.01)
+        for order in itertools.permutations(range(3)):
+            if order != (0, 1, 2):
+
+                def permuted(table: Table, _: float, names: list[str] = names, order: tuple[int, ...] = order) -> Table:
+                    changed = {}
+                    for name in names:
+                        values = table.conditions[name]
+                        if values.shape[1] >= 3:
+                            changed[name] = np.concatenate([values[:, list(order)], values[:, 3:]], axis=1)
+                        elif order[:2] == (1, 0):
+                            changed[name] = values[:, ::-1]
+                    return replace(table, conditions={**table.conditions, **changed})
+
+                yield Hypothesis("frame", f"the axes of {what} are exchanged", permuted, cost=0.01)
+
+
+def _timing(table: Table, notable: Collection[str]) -> Iterator[Hypothesis]:
+    period = table.period
+    if len(table.command):
+        steps = tuple(share * period for share in (0.15, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0))
+        yield Hypothesis("delay", "commands take effect {value} later", lambda t, d: _set(t, "delay", None, d), steps, "s", 0.01, ("action_delay",))
+        earlier = tuple(-step for step in steps[:5])
+        yield Hypothesis("delay", "commands take effect {value} later", lambda t, d: _set(t, "delay", None, d), earlier, "s", 0.02, ("action_delay",))
+        yield Hypothesis(
+            "filter", "commands pass a filter with a time constant of {value}", lambda t, d: _set(t, "lag", None, d),
+            tuple(share * period for share in (0.2, 0.5, 1.0, 2.0, 4.0)), "s", 0.02, ("action_lag",),
+        )  # fmt: skip
+    for every, word in _ORDINALS.items():
+        if len(table.command):
+            for phase in range(every):
+                yield Hypothesis(
+                    "rate", f"only every {word} command takes effect", lambda t, _, k=every, p=phase: _held(t, k, p), cost=0.01 + 0.005 * every
+                )
+        if not {"interval", "repeats"} & set(notable):
+            continue
+        yield Hypothesis("rate", f"messages come in every {word} control period", lambda t, _, k=every: replace(t, every=k))
+        yield Hypothesis(
+            "rate", f"measurements are new in every {word} control period", lambda t, _, k=every: replace(_filled(t), every=k), cost=0.01
+        )
+    if {"interval", "repeats"} & set(notable):
+        yield Hypothesis("dropped messages", "measurements are missing now and then", lambda t, _: replace(_filled(t), fresh=True), cost=0.05)
+        yield Hypothesis("dropped messages", "messages are missing now and then", lambda t, _: replace(t, fresh=True), cost=0.05)
+    if len(table.command):
+        yield Hypothesis("dropped messages", "commands are lost now and then", lambda t, _: _lost(t), cost=0.1)
+    if not {"slope", "interval"} & set(notable):
+        return
+    yield Hypothesis(
+        "clock", "its clock runs {value} times as fast", lambda t, s: _clocked(t, s), (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0), "1", 0.05
+    )
+    yield Hypothesis("missing filter", "velocities are noisy", lambda t, _: _smoothed(t), cost=0.05)
+
+
+def _drives(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
+    for joint in (None, *suspects):
+        who = "all joints" if joint is None else table.joints[joint]
+        names = tuple(table.joints if joint is None else (table.joints[joint],))
+        if table.mode in ("position", "velocity"):
+            yield Hypothesis(
+                "servo gain", f"the servo of {who} has {{value}} times the gain", lambda t, s, j=joint: _set(t, "gain", j, s),
+                (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 3.0), "1", 0.01, tuple(f"{name}.gain" for name in names), joint,
+            )  # fmt: skip
+        if joint is None:
+            continue
+        if table.mode == "velocity":
+            largest = float(np.abs(table.velocity[:, joint]).max())
+            yield Hypothesis(
+                "saturation", f"{who} comes to no more than {{value}}", lambda t, c, j=joint: _set(t, "limit", j, c),
+                tuple(largest * share for share in (0.8, 0.95, 1.0, 1.05)), "rad/s or m/s", 0.03, (f"{who}.no_load_speed",), joint,
+            )  # fmt: skip
+        way = float(np.ptp(table.position[:, joint]))
+        yield Hypothesis(
+            "backlash", f"{who} has a backlash of {{value}}", lambda t, w, j=joint: _set(t, "play", j, w),
+            tuple(way * share for share in (0.01, 0.03, 0.06, 0.12)), "rad or m", 0.05, (), joint,
+        )  # fmt: skip
+
+
+def _loads(table: Table, loads: Loads, suspects: Sequence[int]) -> Iterator[Hypothesis]:
+    def loaded(regressor: Callable[[Table], Array], shift: float = 0.0) -> Callable[[Table, float], Table]:
+        def apply(table: Table, size: float) -> Table:
+            more = (size + shift) * regressor(table)
+            return replace(table, load=more if table.load is None else table.load + more)
+
+        return apply
+
+    if loads.kinematics is not None:
+        gravity, payload = loads.kinematics.gravity(table.joints, table.position), loads.payload(table)
+        yield Hypothesis(
+            "gravity", "gravity acts {value} times as much as it should", loaded(lambda _: gravity, -1.0),
+            (-1.0, -0.5, 0.0, 0.3, 0.6, 0.8, 0.9, 1.1, 1.2, 1.5, 2.0), "1", 0.01, ("gravity",),
+        )  # fmt: skip
+        yield Hypothesis(
+            "payload", "the tool carries {value} more", loaded(lambda _: payload), (-1.0, -0.3, 0.1, 0.3, 0.7, 1.0, 1.5, 2.5, 5.0), "kg", 0.01, ("payload",)
+        )
+    if table.effort is None and table.mode != "effort":
+        return
+    for joint in (None, *suspects):
+        who = "all joints" if joint is None else table.joints[joint]
+        names = tuple(table.joints if joint is None else (table.joints[joint],))
+        chosen = np.zeros(len(table.joints))
+        chosen[slice(None) if joint is None else joint] = 1.0
+        sizes = (-5.0, -1.0, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+        yield Hypothesis(
+            "friction", f"viscous friction of {who} is {{value}} larger", loaded(lambda t, c=chosen: c * t.velocity),
+            sizes, "N*m*s/rad", 0.02, tuple(f"{name}.damping" for name in names), joint,
+        )  # fmt: skip
+        yield Hypothesis(
+            "friction", f"dry friction of {who} is {{value}} larger", loaded(lambda t, c=chosen: c * np.tanh(t.velocity / 0.02)),
+            sizes, "N*m", 0.02, tuple(f"{name}.frictionloss" for name in names), joint,
+        )  # fmt: skip
+
+
+def _held(table: Table, every: int, phase: int) -> Table:
+    """Commands of which only every kth takes effect."""
+    fresh = np.abs(np.diff(table.command_time, prepend=table.command_time[0] - 1e3)) > 100.0  # the rest before each recording
+    number = np.arange(len(table.command)) - np.maximum.accumulate(np.where(fresh, np.arange(len(table.command)), 0)) - 1
+    good = (number < 0) | (number % every == phase)
+    last = np.maximum.accumulate(np.where(good, np.arange(len(good)), 0))
+    return replace(table, command=table.command[last])
+
+
+def _filled(table: Table) -> Table:
+    """Measurements that repeat, replaced by what lies between those that do not."""
+    inner = table.inner
+    state = np.concatenate([table.position, table.velocity], axis=1)
+    repeated = inner & np.concatenate([[False], (np.diff(state, axis=0) == 0).all(axis=1)]) & (np.abs(table.velocity).max(axis=1) > 1e-4)
+    if not repeated.any():
+        return table
+    known = ~repeated
+
+    def between(values: Array) -> Array:
+        return np.stack([np.interp(table.time, table.time[known], column[known]) for column in values.T], axis=1)
+
+    effort = None if table.effort is None else between(table.effort)
+    return replace(table, position=between(table.position), velocity=between(table.velocity), effort=effort)
+
+
+def _lost(table: Table) -> Table:
+    """Commands that the motion shows not to have arrived: the one before explains it far better."""
+    if table.mode not in ("position", "velocity"):
+        return table
+    done = table.velocity if table.mode == "velocity" else table.position
+    command = table.command.copy()
+    index = np.searchsorted(table.command_time, table.time - 1e-6, side="right") - 1
+    scale = np.maximum(done.std(axis=0), 1e-6)
+    inner = table.inner
+    for sample in np.flatnonzero(inner):
+        place = int(index[sample])
+        if place < 1:
+            continue
+        told, before, here = command[place], command[place - 1], done[sample]
+        if np.sum(((here - before) / scale) ** 2) < 0.25 * np.sum(((here - told) / scale) ** 2):
+            command[place] = before
+    return replace(table, command=command)
+
+
+def _clocked(table: Table, factor: float) -> Table:
+    first = np.maximum.accumulate(np.where(table.inner, 0, np.arange(len(table.time))))
+    begin = table.time[first]
+    return replace(table, time=begin + (table.time - begin) / factor)
+
+
+def _smoothed(table: Table) -> Table:
+    from scipy.signal import savgol_filter
+
+    return replace(table, velocity=savgol_filter(table.velocity, 7, 2, axis=0))

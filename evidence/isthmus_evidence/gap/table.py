@@ -1,0 +1,153 @@
+"""All samples of a set of recordings, one after the other, and what a hypothesis changes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from isthmus.records import Array
+from isthmus_evidence.gap.recordings import Recording
+
+__all__ = ["Table", "make_table"]
+
+_BETWEEN = 1e3  # s between two recordings on the common time axis
+_BLOCK = 1.0  # s, of one fold of a single recording
+_MOST = 6000  # samples of a set; of more, recordings are taken evenly
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """N samples of J joints of E recordings, K commands. A hypothesis is told by a table that differs from the recorded one.
+
+    Attributes:
+        joints: names.
+        mode: of the commands; "" if none were recorded.
+        period: nominal control period, s.
+        recording: of each sample, `[N]`.
+        fold: 0 or 1, `[N]`: what one half says is judged on the other.
+        time: s, increasing; recordings lie far from each other, `[N]`.
+        position: `[N, J]`, rad or m.
+        velocity: `[N, J]`.
+        measured_velocity: whether velocities were recorded, and not made of positions.
+        effort: `[N, J]`, N·m or N; None if none were recorded.
+        command_time: when each begins, `[K]`, s.
+        command: `[K, J]`; before each recording one of rest.
+        conditions: how each recording began, `[E, n]` by name, NaN where it is not known.
+        seeds: of the recordings, -1 where none is known, `[E]`.
+        delay: of the commands, s, beyond that of the other set, `[J]`.
+        lag: time constant of a filter on the commands, s, likewise, `[J]`.
+        gain: of the servos, as a multiple of the other set's, `[J]`.
+        load: effort that the joints have to give beyond what the other set's would, `[N, J]`, or None.
+        limit: largest speed that a joint comes to, `[J]`.
+        play: backlash, rad or m, `[J]`.
+        frozen: joints that do not move at all, `[J]`.
+        dead_time: of the other set's commands, s, `[J]`.
+        servo: of the other set's joints, see `isthmus_evidence.gap.servo`, `[J, 2]`; NaN where it is not needed.
+        every: control periods between two messages that count.
+        fresh: whether messages that bring nothing new are left out.
+    """
+
+    joints: tuple[str, ...]
+    mode: str
+    period: float
+    recording: Array
+    fold: Array
+    time: Array
+    position: Array
+    velocity: Array
+    measured_velocity: bool
+    effort: Array | None
+    command_time: Array
+    command: Array
+    conditions: Mapping[str, Array]
+    seeds: Array
+    delay: Array = field(default_factory=lambda: np.zeros(0))
+    lag: Array = field(default_factory=lambda: np.zeros(0))
+    gain: Array = field(default_factory=lambda: np.zeros(0))
+    load: Array | None = None
+    limit: Array = field(default_factory=lambda: np.zeros(0))
+    play: Array = field(default_factory=lambda: np.zeros(0))
+    frozen: Array = field(default_factory=lambda: np.zeros(0))
+    dead_time: Array = field(default_factory=lambda: np.zeros(0))
+    servo: Array = field(default_factory=lambda: np.zeros(0))
+    every: int = 1
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        count = len(self.joints)
+        if not self.servo.size:
+            object.__setattr__(self, "servo", np.full((count, 2), np.nan))
+        for name, value in (("delay", 0.0), ("lag", 0.0), ("gain", 1.0), ("limit", np.inf), ("play", 0.0), ("frozen", 0.0), ("dead_time", 0.0)):
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, np.full(count, value))
+
+    @property
+    def inner(self) -> Array:
+        """Samples that have one before them in their recording, `[N]`."""
+        return np.concatenate([[False], self.recording[1:] == self.recording[:-1]])
+
+
+def make_table(recordings: Sequence[Recording]) -> Table:
+    """Join recordings; columns are in the order of the first one's joints.
+
+    Raises:
+        ValueError: nothing was commanded in a recording.
+    """
+    total = sum(len(recording.log.time) for recording in recordings)
+    kept = list(recordings)[:: max(1, -(-total // _MOST))]
+    joints, mode = kept[0].log.joints, kept[0].log.mode
+    parts: dict[str, list[Array]] = {
+        name: [] for name in ("recording", "fold", "time", "position", "velocity", "effort", "command_time", "command")
+    }
+    for number, recording in enumerate(kept):
+        log = recording.log
+        order = [log.joints.index(joint) for joint in joints]
+        begin = _BETWEEN * number
+        time = log.time + begin
+        block = (log.time // _BLOCK).astype(int) if len(kept) == 1 else np.zeros(len(time), dtype=int)
+        velocity = log.velocity
+        if velocity is None:
+            velocity = np.gradient(log.position, log.time, axis=0) if len(time) > 1 else np.zeros(log.position.shape)
+        parts["recording"].append(np.full(len(time), number))
+        parts["fold"].append((number + block) % 2)
+        parts["time"].append(time)
+        parts["position"].append(log.position[:, order])
+        parts["velocity"].append(velocity[:, order])
+        parts["effort"].append(np.full(log.position.shape, np.nan) if log.effort is None else log.effort[:, order])
+        if mode:
+            rest = log.position[:1, order] if mode == "position" else np.zeros((1, len(joints)))
+            parts["command_time"].append(np.concatenate([[begin - 0.4 * _BETWEEN], log.command_time + begin]))
+            parts["command"].append(np.concatenate([rest, log.command[:, order]]))
+    arrays = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
+    effort = arrays.pop("effort")
+    if not mode:
+        arrays["command"] = np.zeros((0, len(joints)))
+    return Table(
+        joints=joints,
+        mode=mode,
+        period=kept[0].period,
+        measured_velocity=all(recording.log.velocity is not None for recording in kept),
+        effort=effort if np.isfinite(effort).all() and effort.any() else None,
+        conditions=_conditions(kept, joints),
+        seeds=np.array([-1 if recording.seed is None else recording.seed for recording in kept]),
+        **arrays,
+    )
+
+
+def _conditions(recordings: Sequence[Recording], joints: Sequence[str]) -> dict[str, Array]:
+    """Positions of the joints, inputs and poses at the beginning of each recording, by `position`, `input NAME` and `pose NAME`."""
+    rows: dict[str, list[Array]] = {"position": [recording.log.position[0, [recording.log.joints.index(j) for j in joints]] for recording in recordings]}
+    for number, recording in enumerate(recordings):
+        if (trace := recording.trace) is None:
+            continue
+        said = {f"input {name}": values[0] for name, values in trace.inputs.items()}
+        said |= {f"pose {name}": values[0] for name, values in trace.poses.items()}
+        for name, value in said.items():
+            known = rows.setdefault(name, [np.full(len(value), np.nan)] * number)
+            known.append(value)
+        for known in rows.values():
+            if len(known) == number:
+                known.append(np.full(len(known[0]), np.nan))
+    return {name: np.array(values, dtype=np.float64) for name, values in rows.items() if len(values) == len(recordings)}
