@@ -178,6 +178,8 @@ def test_a_mask_begins_its_rows_only(task):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (3, "options of reset map names to values, such as {'reset_mask': mask}, got 3"),
+        ("reset_mask", "options of reset map names to values, such as {'reset_mask': mask}, got 'reset_mask'"),
         ({"reset_mask": [True, False, True]}, "reset_mask must be a numpy array \\[3\\] of bool"),
         ({"reset_mask": np.ones(2, bool)}, "reset_mask must be"),
         ({"reset_mask": np.ones(3)}, "reset_mask must be"),

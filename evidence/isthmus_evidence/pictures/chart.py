@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus import strict
 from isthmus.files import whole_file
+from isthmus_evidence.paired import check_evaluation
 
 __all__ = ["save_chart"]
 
 
-def save_chart(summary: Mapping[str, Any], path: Path) -> None:
+def save_chart(summary: Mapping[str, Any], path: Path | str) -> None:
     """Draw the return of each episode, with the mean and its 95 % interval; filled points are successes.
 
     Args:
@@ -19,8 +21,10 @@ def save_chart(summary: Mapping[str, Any], path: Path) -> None:
         path: .png, .svg or .pdf.
 
     Raises:
-        ValueError: unknown suffix.
+        ValueError: unknown suffix, or no evaluation.
     """
+    check_evaluation("summary", summary)
+    path = strict.path("the file of a chart", path)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
