@@ -162,7 +162,8 @@ def check_fields(value: Any, where: str) -> None:
     Raises:
         ValueError: a field has a wrong type; the message begins with `where` and the name of the field.
     """
-    hints = _hints(type(value))
+    kind: Any = type(value)
+    hints = _hints(kind)
     for field in dataclasses.fields(value):
         object.__setattr__(value, field.name, _decode(hints[field.name], getattr(value, field.name), f"{where}{field.name}"))
 
@@ -234,16 +235,16 @@ def instance(what: str, value: object, kind: type) -> None:
         ValueError: it is no `kind`.
     """
     if not isinstance(value, kind):
-        raise ValueError(f"{what} must be a {kind.__name__}, got {value!r}")
+        raise ValueError(f"{what} must be of type {kind.__name__}, got {value!r}")
 
 
 def path(what: str, value: object) -> Path:
     """A path.
 
     Raises:
-        ValueError: it is neither text nor a path.
+        ValueError: it is neither text nor a path, or empty.
     """
-    if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str):
+    if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str) or not text:
         raise ValueError(f"{what} must be a path, got {value!r}")
     return Path(text)
 

@@ -91,8 +91,8 @@ def test_hypot_is_the_length_in_every_library(components):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("always[0,1] (x <= 1)", {"x": np.zeros((1, 5))}), "formula must be a Formula, got 'always"),
-        ((stl.parse("x <= 1"), np.zeros((1, 5))), "signals must be a Mapping, got array"),
+        (("always[0,1] (x <= 1)", {"x": np.zeros((1, 5))}), "formula must be of type Formula, got 'always"),
+        ((stl.parse("x <= 1"), np.zeros((1, 5))), "signals must be of type Mapping, got array"),
         ((stl.parse("x <= 1"), {"x": np.zeros((1, 5))}, "0"), "t must be a whole number, got '0'"),
     ],
 )

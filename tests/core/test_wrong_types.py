@@ -68,8 +68,8 @@ def test_what_are_no_folders_of_profiles_is_refused(folders):
 @pytest.mark.parametrize("wrong", [None, -1, "ur5e", [], {}, object()])
 def test_an_observation_builder_says_what_it_needs(wrong):
     for arguments, message in (
-        ((wrong, ROBOT, 1), "contract must be a Contract, got "),
-        ((CONTRACT, wrong, 1), "robot must be a Robot, got "),
+        ((wrong, ROBOT, 1), "contract must be of type Contract, got "),
+        ((CONTRACT, wrong, 1), "robot must be of type Robot, got "),
         ((CONTRACT, ROBOT, wrong), "batch must be a whole number >= 1, got "),
     ):
         with pytest.raises(ValueError, match=f"^{message}"):

@@ -66,6 +66,16 @@ def test_pictures_take_a_text_as_path(policy, tmp_path):
         Film(3)
 
 
+def test_a_chart_needs_a_known_suffix(policy, tmp_path):
+    from isthmus_evidence.pictures.chart import save_chart
+
+    summary = evaluate(policy, episodes=1)
+    with pytest.raises(ValueError, match=r"^a plot is a \.png, \.svg, \.pdf file, got .*reach$"):
+        save_chart(summary, tmp_path / "reach")
+    with pytest.raises(ValueError, match=r"^the file of a plot must be a path, got None$"):
+        save_chart(summary, None)
+
+
 @pytest.mark.parametrize("wrong", [None, 3, "reach.json", [], {}, {"return": 1.0}])
 def test_what_is_no_evaluation(wrong, tmp_path):
     from isthmus_evidence.paired import paired_difference

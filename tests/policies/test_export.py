@@ -84,7 +84,7 @@ def test_a_graph_that_differs_is_refused_with_the_joint():
 
 
 def test_what_cannot_be_exported_is_named():
-    with pytest.raises(ValueError, match=r"^module must be a Module, got None$"):
+    with pytest.raises(ValueError, match=r"^module must be of type Module, got None$"):
         export_graph(CONTRACT, None, observations())
     missing = observations()
     del missing["joint_velocity"]

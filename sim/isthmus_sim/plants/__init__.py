@@ -101,6 +101,8 @@ def make_plant(
     _check_usable(name)
     scene = flat_ground(robot) if scene is None else scene
     strict.instance("scene", scene, Scene)
+    if isinstance(cameras, str) or not isinstance(cameras, Sequence):
+        raise ValueError(f"cameras must be a list of names, got {cameras!r}")
     rows = strict.whole("batch", batch, least=1, most=MOST_ROWS)
     arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": rows, "scene": scene, "cameras": cameras}
     if appearance is not None:
