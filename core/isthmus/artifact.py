@@ -14,7 +14,6 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from isthmus import strict
@@ -135,7 +134,7 @@ class Artifact:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file; readers see the old file or the whole new one. Equal artifacts give equal bytes."""
-        write_whole(Path(path), write_archive(self._archive()))
+        write_whole(strict.path("a policy file", path), write_archive(self._archive()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Artifact:

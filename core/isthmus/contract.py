@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,9 +56,7 @@ class Contract:
     start: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "control_period", float(self.control_period))  # numpy's numbers become plain ones
-        object.__setattr__(self, "horizon", operator.index(self.horizon))
-        object.__setattr__(self, "start", {joint: (float(value), float(tolerance)) for joint, (value, tolerance) in self.start.items()})
+        strict.check_fields(self, "contract: ")
         names = [signal.name for signal in self.observation]
         if not names:
             raise ValueError("a contract needs at least one observation signal")

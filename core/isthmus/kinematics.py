@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from isthmus import strict
 from isthmus.arrays import library
 from isthmus.records import Array
 from isthmus.urdf import Sparse, TreeJoint, read_inertial, read_joint
@@ -59,8 +60,11 @@ class Kinematics:
         base: name of the root link.
     """
 
-    def __init__(self, urdf: Path) -> None:
-        root = ElementTree.parse(urdf).getroot()  # noqa: S314 - profiles are installed data, not input from a network
+    def __init__(self, urdf: Path | str) -> None:
+        try:
+            root = ElementTree.parse(strict.path("a URDF", urdf)).getroot()  # noqa: S314 - profiles are installed data, not input from a network
+        except ElementTree.ParseError as error:
+            raise ValueError(f"{urdf} is no XML: {error}") from None
         joints = [read_joint(element) for element in root.findall("joint")]
         self._inertials = {link.attrib["name"]: read_inertial(link) for link in root.findall("link")}
         children = {joint.child for joint in joints}

@@ -57,11 +57,16 @@ class ObservationBuilder:
 
     Attributes:
         contract: what is built.
+
+    Raises:
+        ValueError: an argument is of another type, or there are no rows.
     """
 
     def __init__(self, contract: Contract, robot: Robot, batch: int) -> None:
+        strict.instance("contract", contract, Contract)
+        strict.instance("robot", robot, Robot)
         self.contract = contract
-        self._batch = batch
+        self._batch = strict.whole("batch", batch, least=1)
         self._action_joints = contract.action.elements
         # Where a mobile robot's links are in the world is measured; joints alone do not tell.
         posed = [signal for signal in contract.observation if signal.source == "pose" and robot.base.kind == "fixed"]

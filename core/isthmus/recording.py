@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import messages
+from isthmus import messages, strict
 from isthmus.contract import Contract
 from isthmus.mcap_records import Allowance, TooLargeError, has_footer, read_records
 from isthmus.recorded_messages import VECTORS, JointSample, MessageDecoder
@@ -96,7 +96,7 @@ class Trace:
         return None if np.isnan(values).all() else Command(self.contract.mode, self.contract.action.elements, values)
 
 
-def read_trace(path: Path) -> Trace:
+def read_trace(path: Path | str) -> Trace:
     """Read an episode that `TraceWriter` wrote, all of it into memory.
 
     Messages belong to the period that their sequence number names, so another tool may have put them into another order.
@@ -108,6 +108,7 @@ def read_trace(path: Path) -> Trace:
     """
     from mcap.records import Channel, Message, Metadata, Schema, Statistics
 
+    path = strict.path("a recording", path)
     complete, allowance, decoder = has_footer(path), Allowance.of(path), MessageDecoder(path)
     found: dict[str, dict[str, str]] = {}
     periods = _Periods(path, complete)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,6 +66,7 @@ class CameraSpec:
     latency: float = 0.0
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, "image: ")
         if self.height < 1 or self.width < 1:
             raise ValueError(f"an image must have at least one pixel, got {self.height} × {self.width}")
         if {"rgb8": 3, "mono8": 1}.get(self.encoding) != self.channels:
@@ -125,10 +125,7 @@ class Signal:
 
     def __post_init__(self) -> None:
         at = f"signal {self.name!r}"
-        for field, kind in (("elements", str), ("low", float), ("high", float)):  # numpy's numbers and names become plain ones
-            object.__setattr__(self, field, tuple(kind(value) for value in getattr(self, field)))
-        for field in ("history", "stride"):
-            object.__setattr__(self, field, operator.index(getattr(self, field)))
+        strict.check_fields(self, f"{at}: ")
         if not self.name:
             raise ValueError("a signal needs a name")
         units = self.unit.split(", ")

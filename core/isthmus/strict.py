@@ -21,7 +21,20 @@ from typing import Any, TypeVar, Union
 
 import numpy as np
 
-__all__ = ["canonical_json", "decode", "encode", "load_json", "load_yaml", "number_text", "require", "suggest", "whole"]
+__all__ = [
+    "canonical_json",
+    "check_fields",
+    "decode",
+    "encode",
+    "instance",
+    "load_json",
+    "load_yaml",
+    "number_text",
+    "path",
+    "require",
+    "suggest",
+    "whole",
+]
 
 T = TypeVar("T")
 
@@ -132,13 +145,27 @@ def decode(kind: type[T], data: Any, where: str) -> T:
 
     Args:
         kind: the dataclass to build; its fields may be str, int, float, bool, tuple, dict, None and dataclasses.
-        data: what a YAML or JSON loader returned.
+        data: what a YAML or JSON loader returned. Dataclasses that are built already, and numbers and arrays of numpy, are taken too.
         where: name of the place, used in messages.
 
     Raises:
         ValueError: an unknown or missing key or a wrong type; the message names the place and the valid keys.
     """
     return typing.cast(T, _decode(kind, data, where))
+
+
+def check_fields(value: Any, where: str) -> None:
+    """Check a dataclass that code has built as `decode` checks one that a file describes: called by its `__post_init__`.
+
+    Numbers of numpy become plain ones, arrays and lists become tuples.
+
+    Raises:
+        ValueError: a field has a wrong type; the message begins with `where` and the name of the field.
+    """
+    kind: Any = type(value)
+    hints = _hints(kind)
+    for field in dataclasses.fields(value):
+        object.__setattr__(value, field.name, _decode(hints[field.name], getattr(value, field.name), f"{where}{field.name}"))
 
 
 def encode(value: Any) -> Any:
@@ -201,14 +228,40 @@ def require(what: str, value: float, *, above: float | None = None, least: float
         raise ValueError(f"{what} must be {wanted}{'' if endless else ' and finite'}, got {value}")
 
 
-def whole(what: str, value: object, most: int | None = None) -> int:
+def instance(what: str, value: object, kind: type) -> None:
+    """Refuse an argument that is something else.
+
+    Raises:
+        ValueError: it is no `kind`.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} must be of type {kind.__name__}, got {value!r}")
+
+
+def path(what: str, value: object) -> Path:
+    """A path.
+
+    Raises:
+        ValueError: it is neither text nor a path, or empty.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str) or not text:
+        raise ValueError(f"{what} must be a path, got {value!r}")
+    return Path(text)
+
+
+def whole(what: str, value: object, least: int | None = None, most: int | None = None) -> int:
     """A whole number, of numpy too.
 
     Raises:
-        ValueError: it is none, or more than `most`.
+        ValueError: it is none, less than `least` or more than `most`.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or (most is not None and value > most):
-        raise ValueError(f"{what} must be a whole number{'' if most is None else f' of at most {most}'}, got {value!r}")
+    low, high = -math.inf if least is None else least, math.inf if most is None else most
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        if least is not None and most is not None:
+            wanted = f" from {least} to {most}"
+        else:
+            wanted = f" >= {least}" if least is not None else f" of at most {most}" if most is not None else ""
+        raise ValueError(f"{what} must be a whole number{wanted}, got {value!r}")
     return int(value)
 
 
@@ -247,6 +300,7 @@ def _decode(kind: Any, data: Any, where: str) -> Any:
         (only,) = [argument for argument in arguments if argument is not type(None)]
         return _decode(only, data, where)
     if origin is tuple:
+        data = data.tolist() if isinstance(data, np.ndarray) else data
         if not isinstance(data, (list, tuple)):
             raise ValueError(f"{where} must be a list, got {data!r}")
         if arguments[-1] is Ellipsis:
@@ -267,8 +321,10 @@ _hints = functools.cache(typing.get_type_hints)
 
 
 def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:
+    if isinstance(data, kind):
+        return data
     if not isinstance(data, Mapping):
-        raise ValueError(f"{where} must be a mapping, got {data!r}")
+        raise ValueError(f"{where} must be a mapping or a {kind.__name__}, got {data!r}")
     hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in data:
@@ -287,6 +343,7 @@ def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:
 def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
     if kind is Any:
         return data
+    data = data.item() if isinstance(data, np.generic) else data
     if kind is float:
         number = {"inf": math.inf, "-inf": -math.inf}.get(data, data) if isinstance(data, str) else data
         if isinstance(number, bool) or not isinstance(number, (int, float)):

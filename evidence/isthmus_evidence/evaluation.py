@@ -19,7 +19,6 @@ from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.system_evaluation import evaluate_system
 from isthmus_evidence.task_evaluation import evaluate_task
-from isthmus_sim.calls import asked_path
 from isthmus_sim.plants import plant_names
 from isthmus_sim.randomization import Randomization, asked_randomization
 from isthmus_sim.suites import SuiteTask, get_suite_task, is_suite_task
@@ -87,12 +86,14 @@ def evaluate(
     if plant not in (plants := [*plant_names(), ROS]):
         raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plants)}")
     _check_values(parameters)
-    randomization, record = asked_randomization(randomization), record if record is None else asked_path("record", record)
+    randomization, record = asked_randomization(randomization), record if record is None else strict.path("record", record)
     if not isinstance(film, Film | None):
         raise ValueError(f"film must be a Film, such as Film(Path('film.mp4')), or None, got {film!r}")
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function, called with what is done and in total, or None, got {progress!r}")
     chosen = task if isinstance(task, Task | SuiteTask | System) else find_task(known.contract.task if task is None else task)
     settings: dict[str, Any] = {
-        "episodes": strict.whole("episodes", episodes, MOST),
+        "episodes": strict.whole("episodes", episodes, most=MOST),
         "seed": strict.whole("seed", seed),
         "progress": progress,
     }

@@ -14,7 +14,7 @@ import numpy as np
 from isthmus import strict
 from isthmus_evidence.statistics import mean_interval, paired_rate_interval
 
-__all__ = ["check_pairs", "load_evaluation", "paired_difference"]
+__all__ = ["check_evaluation", "check_pairs", "load_evaluation", "paired_difference"]
 
 
 def load_evaluation(file: Path) -> Mapping[str, Any]:
@@ -25,9 +25,22 @@ def load_evaluation(file: Path) -> Mapping[str, Any]:
         FileNotFoundError: there is no such file.
     """
     found = strict.load_json(file.read_bytes(), str(file))
-    if not isinstance(found, Mapping) or not {"task", "plant", "per_episode"} <= found.keys() or not found["per_episode"]:
-        raise ValueError(f"{file} is no evaluation of episodes, as isthmus eval --json writes it")
+    check_evaluation(str(file), found)
     return found
+
+
+def check_evaluation(what: str, found: object) -> None:
+    """See that something is an evaluation with its episodes.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if (
+        not isinstance(found, Mapping)
+        or not {"task", "plant", "return", "success", "per_episode"} <= found.keys()
+        or not found["per_episode"]
+    ):
+        raise ValueError(f"{what} is no evaluation of episodes, as isthmus eval --json writes it and isthmus_evidence.evaluate returns it")
 
 
 def check_pairs(task: str, seeds: Sequence[int], there: Mapping[str, Any]) -> None:
@@ -58,8 +71,10 @@ def paired_difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict
         None where one does not say.
 
     Raises:
-        ValueError: as `check_pairs`.
+        ValueError: one is no evaluation; or as `check_pairs`.
     """
+    check_evaluation("here", here)
+    check_evaluation("there", there)
     check_pairs(here["task"], [episode["seed"] for episode in here["per_episode"]], there)
     others = {episode["seed"]: episode for episode in there["per_episode"]}
     pairs = [(episode, others[episode["seed"]]) for episode in here["per_episode"] if episode["seed"] in others]

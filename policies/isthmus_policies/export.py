@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
 from isthmus.kinds.graph import graph_artifact
@@ -66,10 +67,17 @@ def export_graph(
         the policy file, with the largest difference as evidence (`isthmus.ladder.PARITY`), as a share of an action's range.
 
     Raises:
-        ValueError: the exported graph differs from the module by more than that, as a share of an action's range; the message names the action.
-            Or too many observations are at a tie.
+        ValueError: an argument is of another type, or a signal is not among the observations. The exported graph differs from the module by more
+            than that, as a share of an action's range; the message names the action. Or too many observations are at a tie.
     """
+    strict.instance("contract", contract, Contract)
+    strict.instance("module", module, torch.nn.Module)
+    strict.instance("observations", observations, Mapping)
     names = tuple(signal.name for signal in contract.observation)
+    if missing := [name for name in names if name not in observations]:
+        raise ValueError(
+            f"observations have no {missing[0]!r}, which the contract observes; there are: {', '.join(observations) or 'none'}"
+        )
     samples = {name: np.ascontiguousarray(observations[name][:PARITY_SAMPLES]) for name in names}
     example = tuple(torch.from_numpy(samples[name][:2]) for name in names)
     module = copy.deepcopy(module).cpu().eval()

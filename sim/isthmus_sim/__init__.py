@@ -84,7 +84,7 @@ def make_vec(
 
 
 def _calibrated(randomization: Randomization | None, calibration: Path | str | None) -> Randomization | None:
-    from isthmus_sim.calls import asked_path
+    from isthmus import strict
     from isthmus_sim.randomization import asked_randomization
 
     drawn = asked_randomization(randomization)
@@ -92,7 +92,7 @@ def _calibrated(randomization: Randomization | None, calibration: Path | str | N
         return drawn
     from isthmus_sim.identification.calibration import calibrated
 
-    path = asked_path("calibration", calibration)
+    path = strict.path("calibration", calibration)
     try:
         return calibrated(drawn, path)
     except OSError as error:
@@ -109,19 +109,20 @@ def _vector(
     autoreset: bool = True,
     dumps: Path | None = None,
 ) -> TaskVectorEnv | SuiteVectorEnv:
-    from isthmus_sim.calls import asked_count, asked_path
+    from isthmus import strict
+    from isthmus_sim.calls import MOST_ROWS
     from isthmus_sim.randomization import randomized_plant
     from isthmus_sim.suites import SuiteVectorEnv, get_suite_task, is_suite_task
     from isthmus_sim.tasks import get_task
     from isthmus_sim.vector_env import TaskVectorEnv
 
-    rows = asked_count("num_envs", num_envs)
+    rows = strict.whole("num_envs", num_envs, least=1, most=MOST_ROWS)
     if is_suite_task(task):
         if randomization:
             raise ValueError(f"{task!r} runs in a suite's own simulation, which randomisation cannot reach")
         return SuiteVectorEnv(get_suite_task(task), rows, autoreset=autoreset, picture_size=picture_size)
     made = get_task(task)
-    folder = None if dumps is None else asked_path("dumps", dumps)
+    folder = None if dumps is None else strict.path("dumps", dumps)
     try:
         simulator, sampler = randomized_plant(plant, made, rows, randomization)
     except (MemoryError, ValueError) as error:

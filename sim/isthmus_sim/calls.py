@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +10,12 @@ import numpy as np
 from isthmus import strict
 from isthmus.records import Array
 
-__all__ = ["asked_actions", "asked_count", "asked_path", "asked_rows", "asked_seed", "asked_seeds", "render_mode_of"]
+__all__ = ["MOST_ROWS", "asked_actions", "asked_rows", "asked_seed", "asked_seeds", "render_mode_of"]
+
+MOST_ROWS = 10**6
 
 _MASK = "reset_mask"
 _MODES = ("rgb_array",)
-_MOST_ROWS = 10**6
 
 
 def asked_seed(seed: Any) -> int | None:
@@ -25,34 +24,7 @@ def asked_seed(seed: Any) -> int | None:
     Raises:
         ValueError: it is no whole number >= 0.
     """
-    if seed is None:
-        return None
-    if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"a seed must be a whole number >= 0, got {seed!r}")
-    return int(seed)
-
-
-def asked_count(what: str, rows: Any) -> int:
-    """A number of rows.
-
-    Raises:
-        ValueError: it is no whole number from 1 to a million.
-    """
-    whole = isinstance(rows, int | np.integer) and not isinstance(rows, bool)
-    if not whole or not 1 <= rows <= _MOST_ROWS:
-        raise ValueError(f"{what} must be a whole number from 1 to {_MOST_ROWS}, got {rows!r}")
-    return int(rows)
-
-
-def asked_path(what: str, path: Any) -> Path:
-    """A path.
-
-    Raises:
-        ValueError: it is neither text nor a path.
-    """
-    if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
-        raise ValueError(f"{what} must be a path, got {path!r}")
-    return Path(text)
+    return None if seed is None else strict.whole("a seed", seed, least=0)
 
 
 def asked_seeds(seed: Any, rows: int) -> list[int | None]:
@@ -73,8 +45,10 @@ def asked_rows(options: Mapping[str, Any] | None, rows: int) -> Array:
     """Indices of the rows to reset: those of `options["reset_mask"]`, or all.
 
     Raises:
-        ValueError: another option, or a mask that is not `[rows]` bool with a row in it.
+        ValueError: no mapping, another option, or a mask that is not `[rows]` bool with a row in it.
     """
+    if not isinstance(options, Mapping | None):
+        raise ValueError(f"options of reset map names to values, such as {{{_MASK!r}: mask}}, got {options!r}")
     for name in options or ():
         if name != _MASK:
             raise ValueError(f"unknown option {name!r} of reset; {strict.suggest(str(name), [_MASK])}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 from stable_baselines3.common.vec_env import VecEnv
 
 from isthmus.records import Array
@@ -26,7 +27,12 @@ class Sb3VecEnv(VecEnv):
         Args:
             env: closed with the adapter.
             seed: of the first reset.
+
+        Raises:
+            ValueError: the environments are no vector of ours.
         """
+        if not isinstance(env, VectorEnv):
+            raise ValueError(f"env must be what make_vec(TASK, NUM_ENVS) returns, got {env!r}")
         self._env = env  # the base class asks it for its render mode
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self._seed = seed

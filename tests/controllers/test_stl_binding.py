@@ -1,6 +1,7 @@
 """From measurements to the signals of a specification."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -85,3 +86,16 @@ def test_hypot_is_the_length_in_every_library(components):
     np.testing.assert_allclose(
         gradient, np.array(components) / expected if float((length**2).detach()) > 0 else np.zeros(len(components)), atol=1e-9
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("always[0,1] (x <= 1)", {"x": np.zeros((1, 5))}), "formula must be of type Formula, got 'always"),
+        ((stl.parse("x <= 1"), np.zeros((1, 5))), "signals must be of type Mapping, got array"),
+        ((stl.parse("x <= 1"), {"x": np.zeros((1, 5))}, "0"), "t must be a whole number, got '0'"),
+    ],
+)
+def test_what_robustness_is_not_of(arguments, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        stl.robustness(*arguments)

@@ -30,7 +30,7 @@ def test_plain_data_becomes_a_record_and_back():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ([], r"leg must be a mapping, got \[\]"),
+        ([], r"leg must be a mapping or a Leg, got \[\]"),
         ({"name": "a"}, r"leg: key 'length' is missing"),
         ({"name": "a", "length": 1, "lenght": 2}, r"leg: unknown key 'lenght'; did you mean 'length'\? Known: joints, length, mount, name"),
         ({"name": 3, "length": 1}, r"leg.name must be of type str, got 3"),

@@ -83,6 +83,15 @@ def test_a_graph_that_differs_is_refused_with_the_joint():
         export_graph(CONTRACT, Drifting(), observations())
 
 
+def test_what_cannot_be_exported_is_named():
+    with pytest.raises(ValueError, match=r"^module must be of type Module, got None$"):
+        export_graph(CONTRACT, None, observations())
+    missing = observations()
+    del missing["joint_velocity"]
+    with pytest.raises(ValueError, match=r"^observations have no 'joint_velocity', which the contract observes; there are: "):
+        export_graph(CONTRACT, Actor(), missing)
+
+
 @pytest.mark.parametrize("batch", range(1, 10))
 def test_a_row_does_not_depend_on_how_many_others_there_are(batch):
     """onnxruntime rounds the rows that are left of blocks of four otherwise: by up to 1.4e-7 of the range after a recurrence of 30 actions."""

@@ -78,6 +78,10 @@ def test_a_wrong_number_of_rows_is_refused(task, rows):
         ({"batch": None}, "batch must be a whole number from 1 to 1000000, got None"),
         ({"period": "x"}, "control period must be > 0 s, got 'x' s"),
         ({"period": None}, "control period must be > 0 s, got None s"),
+        ({"cameras": "wrist"}, "cameras must be a list of names, got 'wrist'"),
+        ({"cameras": None}, "cameras must be a list of names, got None"),
+        ({"scene": "table"}, "scene must be of type Scene, got 'table'"),
+        ({"appearance": 3}, "appearance must be of type AppearanceRanges, got 3"),
         ({"mode": None}, "has no command mode None; it has: effort"),
         ({"robot": "pendulum"}, r"robot must be what load_robot\(NAME\) returns, got 'pendulum'"),
     ],
@@ -178,6 +182,8 @@ def test_a_mask_begins_its_rows_only(task):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (3, "options of reset map names to values, such as {'reset_mask': mask}, got 3"),
+        ("reset_mask", "options of reset map names to values, such as {'reset_mask': mask}, got 'reset_mask'"),
         ({"reset_mask": [True, False, True]}, "reset_mask must be a numpy array \\[3\\] of bool"),
         ({"reset_mask": np.ones(2, bool)}, "reset_mask must be"),
         ({"reset_mask": np.ones(3)}, "reset_mask must be"),

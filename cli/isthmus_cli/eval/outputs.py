@@ -10,13 +10,12 @@ from typing import Any
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, write_json
 from isthmus_cli.files import check_folder, check_output
+from isthmus_evidence.pictures.chart import chart_path
 from isthmus_evidence.pictures.film import check_format
 from isthmus_evidence.provenance import provenance
 from isthmus_evidence.stored import Evidence
 
 __all__ = ["Outputs"]
-
-_CHARTS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,8 @@ class Outputs:
         """
         if self.video:
             check_format(self.video)
-        if self.plot and self.plot.suffix not in _CHARTS:
-            raise ValueError(f"a plot is a {', '.join(_CHARTS)} file, got {self.plot}")
+        if self.plot:
+            chart_path(self.plot)
         for path in (self.video, self.plot, None if self.quiet else self.json):
             if path is not None:
                 check_output(path)

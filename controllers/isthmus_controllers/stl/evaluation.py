@@ -57,7 +57,8 @@ def robustness(
     Raises:
         ValueError: a signal is missing, of another shape or not a number somewhere; the trace is too short.
     """
-    return Evaluation(formula, signals, mode, temperature, end).of(formula, t, t)[:, 0]
+    sample = strict.whole("t", t)
+    return Evaluation(formula, signals, mode, temperature, end).of(formula, sample, sample)[:, 0]
 
 
 def trace(formula: Formula, signals: Mapping[str, Any], mode: str = "exact", temperature: float | None = None, end: str = "strict") -> Any:
@@ -76,6 +77,8 @@ class Evaluation:
 
     def __init__(self, formula: Formula, signals: Mapping[str, Any], mode: str, temperature: float | None, end: str) -> None:
         """Check the signals; see `robustness`."""
+        strict.instance("formula", formula, Formula)
+        strict.instance("signals", signals, Mapping)
         if end not in ENDS:
             raise ValueError(f"end must be {', '.join(ENDS[:-1])} or {ENDS[-1]}, got {end!r}")
         if end not in ("strict", "truncate") and mode != "exact":

@@ -34,6 +34,7 @@ class SpeedScaling:
     timeout: float = 1.0
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, "speed_scaling: ")
         if not 0 < self.full < math.inf:
             raise ValueError(f"speed_scaling: full must be a number > 0, got {self.full}")
         if self.tolerance is not None and not 0 <= self.tolerance < self.full:
@@ -61,6 +62,9 @@ class RosCamera:
     height: int = 0
     width: int = 0
     encoding: str = ""
+
+    def __post_init__(self) -> None:
+        strict.check_fields(self, "ros.cameras: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ class RosProfile:
     effort_holds: bool = False
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, "ros: ")
         strict.require("ros: state_rate", self.state_rate, above=0)
         names = {"state_topic": self.state_topic, "odometry_topic": self.odometry_topic, "program_running": self.program_running}
         names |= {f"command_topics.{mode}": topic for mode, topic in self.command_topics.items()}

@@ -32,6 +32,7 @@ class Servo:
     no_load_speed: float = math.inf
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, "servo: ")
         for name in ("armature", "position_gain", "velocity_gain"):
             strict.require(f"servo: {name}", getattr(self, name), least=0)
         strict.require("servo: no_load_speed", self.no_load_speed, above=0, endless=True)
@@ -66,6 +67,7 @@ class Joint:
     servo: Servo = field(default_factory=Servo)
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, f"joint {self.name!r}: ")
         if self.type not in ("revolute", "continuous", "prismatic"):
             raise ValueError(f"joint {self.name!r}: type must be revolute, continuous or prismatic, got {self.type!r}")
         for name in ("velocity", "stop_acceleration", "effort", "acceleration", "planning_acceleration"):
@@ -117,6 +119,7 @@ class Thresholds:
     runaway_travel: float = 0.3
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, "monitors: ")
         strict.require("monitors: tracking_lag", self.tracking_lag, least=0)
         strict.require("monitors: oscillation_speed", self.oscillation_speed, least=0)
         strict.require("monitors: standstill", self.standstill, above=0)
@@ -151,6 +154,7 @@ class Base:
     casters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, "base: ")
         if self.kind not in BASES:
             raise ValueError(f"base: unknown kind {self.kind!r}; {strict.suggest(self.kind, BASES)}")
         numbers = ("wheel_radius", "wheel_separation", "wheel_effort", "wheel_gain", "wheel_armature")
@@ -179,6 +183,7 @@ class Hold:
     gravity: bool
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, "hold: ")
         for name in ("kp", "kd"):
             for value in getattr(self, name):
                 strict.require(f"hold: {name}", value, least=0)
@@ -203,3 +208,6 @@ class Camera:
     look_at: tuple[float, float, float]
     field_of_view: float
     spec: CameraSpec
+
+    def __post_init__(self) -> None:
+        strict.check_fields(self, f"camera {self.name!r}: ")

@@ -17,13 +17,13 @@ _GROUP = "isthmus.robots"
 _PACKAGED = Path(__file__).parents[1] / "robots"
 
 
-def robot_names(folders: Sequence[Path] = ()) -> list[str]:
+def robot_names(folders: Sequence[Path | str] = ()) -> list[str]:
     """Names of the profiles in `folders`, in this package and in others that are installed, sorted."""
-    found = {path.parent.name for folder in (*folders, _PACKAGED) for path in folder.glob("*/robot.yaml")}
+    found = {path.parent.name for folder in (*_folders(folders), _PACKAGED) for path in folder.glob("*/robot.yaml")}
     return sorted(found.union(installed_names(_GROUP)))
 
 
-def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
+def load_robot(name: str, folders: Sequence[Path | str] = ()) -> Robot:
     """Read a robot profile.
 
     Args:
@@ -34,7 +34,9 @@ def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
         ValueError: a folder is not there, no such robot (the message lists the known ones), two packages have one of that name, or its file is
             wrong or contradicts its URDF.
     """
-    path = _profile(name, folders)
+    if not isinstance(name, str):
+        raise ValueError(f"unknown robot {name!r}; {strict.suggest(name, robot_names())}")
+    path = _profile(name, _folders(folders))
     robot = strict.decode(Robot, strict.load_yaml(path), str(path))
     if robot.name != name:
         raise ValueError(f"{path}: name is {robot.name!r}, the folder is {name!r}")
@@ -44,6 +46,12 @@ def load_robot(name: str, folders: Sequence[Path] = ()) -> Robot:
     if problems := profile_problems(robot):
         raise ValueError(f"{path}: {'; '.join(problems)}")
     return robot
+
+
+def _folders(folders: Sequence[Path | str]) -> list[Path]:
+    if not isinstance(folders, Sequence) or isinstance(folders, str):
+        raise ValueError(f"folders must be a list of paths, got {folders!r}")
+    return [strict.path("a folder of profiles", folder) for folder in folders]
 
 
 def _profile(name: str, folders: Sequence[Path]) -> Path:

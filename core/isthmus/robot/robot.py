@@ -77,6 +77,7 @@ class Robot:
     folder: str = ""
 
     def __post_init__(self) -> None:
+        strict.check_fields(self, f"robot {self.name!r}: ")
         names = [joint.name for joint in self.joints]
         if len(set(names)) != len(names):
             raise ValueError(f"robot {self.name!r}: joint names must be unique, got {', '.join(names)}")

@@ -6,12 +6,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from isthmus import strict
 from isthmus.files import whole_file
+from isthmus_evidence.paired import check_evaluation
 
-__all__ = ["save_chart"]
+__all__ = ["chart_path", "save_chart", "save_figure"]
+
+_FORMATS = (".png", ".svg", ".pdf")
 
 
-def save_chart(summary: Mapping[str, Any], path: Path) -> None:
+def chart_path(path: Path | str) -> Path:
+    """The file of a chart.
+
+    Raises:
+        ValueError: no path, or unknown suffix.
+    """
+    file = strict.path("the file of a plot", path)
+    if file.suffix not in _FORMATS:
+        raise ValueError(f"a plot is a {', '.join(_FORMATS)} file, got {file}")
+    return file
+
+
+def save_figure(figure: Any, path: Path | str) -> None:
+    """Write a matplotlib figure, whole or not at all.
+
+    Raises:
+        ValueError: as `chart_path`.
+    """
+    with whole_file(chart_path(path)) as partial:
+        figure.savefig(partial, dpi=120)
+
+
+def save_chart(summary: Mapping[str, Any], path: Path | str) -> None:
     """Draw the return of each episode, with the mean and its 95 % interval; filled points are successes.
 
     Args:
@@ -19,8 +45,10 @@ def save_chart(summary: Mapping[str, Any], path: Path) -> None:
         path: .png, .svg or .pdf.
 
     Raises:
-        ValueError: unknown suffix.
+        ValueError: unknown suffix, or no evaluation.
     """
+    check_evaluation("summary", summary)
+    chart_path(path)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -47,5 +75,4 @@ def save_chart(summary: Mapping[str, Any], path: Path) -> None:
         + (f": success {success['rate']:.2f} ({success['low']:.2f} … {success['high']:.2f})" if success else ""),
     )
     axes.legend(loc="best")
-    with whole_file(path) as partial:
-        figure.savefig(partial, dpi=120)
+    save_figure(figure, path)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.files import whole_file
 from isthmus.records import Array
+from isthmus_evidence.pictures.chart import save_figure
 
 __all__ = ["save_frequency_chart", "save_learning_chart"]
 
@@ -37,7 +37,7 @@ def save_frequency_chart(summary: Mapping[str, Any], path: Path) -> None:
         + ("" if summary["score"] is None else f": frequency-averaged score {summary['score']:.3f}"),
     )
     axes.legend(loc="best")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_learning_chart(aggregate: Mapping[str, Any], path: Path) -> None:
@@ -63,7 +63,7 @@ def save_learning_chart(aggregate: Mapping[str, Any], path: Path) -> None:
             axes.set_ylim(-0.03, 1.03)
     panels[0].set_title(f"{aggregate['algorithm']} {aggregate['task']}, {len(aggregate['seeds'])} seeds")
     panels[0].legend(loc="best")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _figure(panels: int) -> tuple[Any, Array]:
@@ -78,8 +78,3 @@ def _figure(panels: int) -> tuple[Any, Array]:
 def _draw_band(axes: Any, x: Array, middle: Array, low: Array, high: Array, *, label: str = "mean", marker: str = "") -> None:
     axes.plot(x, middle, color="C1", marker=marker, label=label)
     axes.fill_between(x, low, high, color="C1", alpha=0.2, label="95 % interval")
-
-
-def _save(figure: Any, path: Path) -> None:
-    with whole_file(path) as partial:
-        figure.savefig(partial, dpi=120)

@@ -35,7 +35,7 @@ class Film:
         size: rows and columns of pictures that `camera` takes.
     """
 
-    def __init__(self, path: Path | None = None, size: tuple[int, int] | None = None, *, studio: bool = True) -> None:
+    def __init__(self, path: Path | str | None = None, size: tuple[int, int] | None = None, *, studio: bool = True) -> None:
         """Start empty.
 
         Args:
@@ -48,7 +48,7 @@ class Film:
             ModuleNotFoundError: an MP4 without imageio; the message tells the command that installs it.
         """
         if path is not None:
-            check_format(path)
+            check_format(path := strict.path("the file of a film", path))
         self.frames: list[Array] = []
         self.period = 0.0
         self._path, self._studio = path, studio

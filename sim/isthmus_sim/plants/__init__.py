@@ -12,7 +12,7 @@ from isthmus.plant import Simulator
 from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
 from isthmus_sim.appearance import AppearanceRanges
-from isthmus_sim.calls import asked_count
+from isthmus_sim.calls import MOST_ROWS
 from isthmus_sim.graphics import check_mujoco
 from isthmus_sim.parameters import Parameter
 from isthmus_sim.scene import Scene, flat_ground
@@ -100,8 +100,13 @@ def make_plant(
         raise ValueError(f"robot {robot.name!r} has no command mode {mode!r}; it has: {', '.join(robot.command_modes)}")
     _check_usable(name)
     scene = flat_ground(robot) if scene is None else scene
-    arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": asked_count("batch", batch), "scene": scene, "cameras": cameras}
+    strict.instance("scene", scene, Scene)
+    if isinstance(cameras, str) or not isinstance(cameras, Sequence):
+        raise ValueError(f"cameras must be a list of names, got {cameras!r}")
+    rows = strict.whole("batch", batch, least=1, most=MOST_ROWS)
+    arguments: dict[str, Any] = {"mode": mode, "period": period, "batch": rows, "scene": scene, "cameras": cameras}
     if appearance is not None:
+        strict.instance("appearance", appearance, AppearanceRanges)
         arguments["appearance"] = appearance
     if name == "mujoco":
         from isthmus_sim.plants.mujoco import MujocoPlant
