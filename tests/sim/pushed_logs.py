@@ -28,15 +28,16 @@ def model_text(values):
     return MODEL.format(**values, i=0.001 * values["mass"] / NOMINAL["mass"])
 
 
-def strikes(path, values=TRUTH, *, way=0.3, count=2, noise=5e-4, seed=0):
-    """Write a CSV at 50 Hz: the slider goes to and fro by `way`, further each time; poses have noise (m; twice in rad), and every ninth is lost."""
+def strikes(path, values=TRUTH, *, way=0.3, count=2, noise=5e-4, seconds=1.0, seed=0):
+    """Write a CSV at 50 Hz: the slider goes to and fro by `way` in some seconds, further each time; poses have noise (m; twice in rad), and every ninth is lost."""
     generator = np.random.default_rng(seed)
     model = mujoco.MjModel.from_xml_string(model_text(values))
     data = mujoco.MjData(model)
     rows = []
-    for index in range(count * 75):
-        phase, part = divmod(index, 75)
-        asked = way * (1 + 0.5 * phase) * (1 - np.cos(2 * np.pi * min(part / 50, 1.0))) / 2
+    moving = round(50 * seconds)
+    for index in range(count * (moving + 25)):
+        phase, part = divmod(index, moving + 25)
+        asked = way * (1 + 0.5 * phase) * (1 - np.cos(2 * np.pi * min(part / moving, 1.0))) / 2
         place = data.qpos[1:4] + generator.normal(0, noise, 3)
         turn = data.qpos[4:8] + np.append(0.0, generator.normal(0, noise, 3))
         pose = [*place, *turn] if index % 9 != 8 else [np.nan] * 7

@@ -20,16 +20,19 @@ from isthmus_sim.identification.bags import read_bag
 from isthmus_sim.identification.fit import FitOptions
 from isthmus_sim.identification.held_out import split
 from isthmus_sim.identification.identify import identify
+from isthmus_sim.identification.linear import FreeStarts, start_basis
 from isthmus_sim.identification.logs import Log
 from isthmus_sim.identification.mechanism import find_target
 from isthmus_sim.identification.poses import moved, moved_pose, pose_difference, pose_noise, pose_start, resampled_poses
 from isthmus_sim.identification.problem import ParameterFile, Unknown, make_problem, open_logs, read_parameter_file
 from isthmus_sim.identification.recorded import recorded_problem
+from isthmus_sim.identification.touch import clear_samples
+from isthmus_sim.identification.windows import cut_windows
 from isthmus_sim.tasks import get_task
 
 
-def problem_of(folder, log, *keys, text=PARAMETERS):
-    (folder / "puck.xml").write_text(model_text(NOMINAL))
+def problem_of(folder, log, *keys, text=PARAMETERS, nominal=NOMINAL):
+    (folder / "puck.xml").write_text(model_text(nominal))
     (folder / "p.yaml").write_text(text + "".join(BOUNDS[key] for key in keys))
     file, target = read_parameter_file(folder / "p.yaml"), find_target(str(folder / "puck.xml"))
     return make_problem(target, file, open_logs([log], file, target))
@@ -50,6 +53,46 @@ def test_a_strike_tells_friction_and_centre_of_mass(tmp_path):
     assert found.prediction.joints == ("puck", "puck, rotation")
     assert (found.prediction.fitted[:, 0] < 0.7 * found.prediction.nominal[:, 0]).all()
     assert "puck, rotation" in page(found, written=True)
+
+
+def test_mass_and_friction_of_a_puck_that_is_pushed_slowly_trade(tmp_path):
+    log = strikes(tmp_path / "log.csv", count=1, seconds=4.0)
+    problem = problem_of(tmp_path, log, "friction", "mass", nominal={**NOMINAL, "com": TRUTH["com"]})
+    found = identify(problem, FitOptions(starts=1), threads=1)
+    known = found.known
+    true = np.array([TRUTH["friction"], TRUTH["mass"]])
+    assert ((known.low <= true) & (true <= known.high)).all()
+    assert "IDENTIFIED" not in known.verdicts
+    assert known.correlation[0, 1] < -0.8  # what is known is about their product
+    assert any("puck.friction and puck.mass trade" in sentence for sentence in found.weak)
+
+
+def test_windows_of_objects_begin_where_nothing_touches_them(tmp_path):
+    problem = problem_of(tmp_path, strikes(tmp_path / "log.csv", count=1), "friction")
+    (log,) = problem.logs
+    clear = clear_samples(problem.mechanism, log)
+    apart = log.poses["puck"][:, 0] - 0.06 - log.position[:, 0]
+    assert clear[:8].all()
+    assert not clear[apart < 2e-3].any()
+    assert clear[apart > 0.03].all()  # however the puck has turned
+    noise = {"puck": pose_noise([log], "puck")}
+    windows = cut_windows([log], {"position": np.array([1e-4])}, 0.5, objects=noise, compared=(), clear=[clear])
+    assert clear[windows.first].all()
+    pushed = np.flatnonzero(np.isfinite(apart) & (apart < 2e-3))
+    assert all(((windows.first < row) & (row < windows.last)).any() for row in pushed)
+    assert (windows.weight[np.arange(windows.weight.shape[1]) >= (windows.last - windows.first)[:, None]] == 0).all()
+
+
+def test_starts_as_uncertain_as_they_are_said_to_be_leave_unit_variance():
+    generator = np.random.default_rng(0)
+    slopes, sd = generator.normal(size=(40, 3)) * [1, 30, 1000], np.array([0.5, 0.2, np.inf])
+    draws = generator.normal(size=(4000, 40)) + (generator.normal(size=(4000, 3)) * np.where(np.isinf(sd), 7.0, sd)) @ slopes.T
+    free = FreeStarts([start_basis(slopes, sd)], np.zeros((1, 40)))
+    left = np.array([free.of(draw[None])[0] for draw in draws])
+    assert free.count == 1
+    assert (left**2).sum(axis=1).mean() == pytest.approx(39, rel=0.02)
+    known = slopes[:, :2]  # of what is known beforehand nothing is lost
+    assert np.linalg.eigvalsh(np.cov(left @ np.linalg.qr(known)[0], rowvar=False)).max() < 1.1
 
 
 def test_a_recording_without_contact_is_refused_and_nothing_is_written(tmp_path, capsys):
@@ -86,11 +129,13 @@ def test_starts_are_smoothed_where_the_object_moves_and_exactly_at_rest_where_it
     pose[40] = np.nan
     log = Log("log", time, ("j",), np.zeros((50, 1)), poses={"puck": pose})
     noise = np.array([1e-3, 2e-3])
-    found, twist = pose_start(log, "puck", 10, noise)
-    assert twist.tolist() == [0.0] * 6
-    found, twist = pose_start(log, "puck", 40, noise)
-    np.testing.assert_allclose(found[0], 0.4 * (time[40] - time[25]), atol=1e-9)
-    np.testing.assert_allclose(twist, [0.4, 0, 0, 0, 0, 1.0], atol=1e-6)
+    assert pose_start(log, "puck", 10, noise).twist.tolist() == [0.0] * 6
+    found = pose_start(log, "puck", 40, noise)
+    np.testing.assert_allclose(found.pose[0], 0.4 * (time[40] - time[25]), atol=1e-9)
+    np.testing.assert_allclose(found.twist, [0.4, 0, 0, 0, 0, 1.0], atol=1e-6)
+    assert found.smooth
+    assert (found.sd[:6] < 2 * np.repeat(noise, 3)).all()
+    assert not pose_start(log, "puck", 25, noise).smooth  # it is struck
     pose[:] = np.nan
     assert pose_start(log, "puck", 10, noise) is None
 

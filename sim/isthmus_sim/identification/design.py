@@ -19,7 +19,7 @@ from isthmus.records import Array
 from isthmus_sim.identification.course import Course, placeholder, played, sines, violation
 from isthmus_sim.identification.estimate import UNIFORM, verdict
 from isthmus_sim.identification.identify import WINDOW
-from isthmus_sim.identification.linear import differences, start_bases, start_slopes
+from isthmus_sim.identification.linear import differences, free_starts
 from isthmus_sim.identification.mechanism import Target
 from isthmus_sim.identification.problem import ParameterFile, Problem, make_problem
 from isthmus_sim.identification.rollouts import Rollouts
@@ -220,8 +220,8 @@ class _Search:
         windows = cut_windows(problem.logs, noise, WINDOW[problem.mechanism.mode])
         rollouts = Rollouts(problem, threads=self._threads)
         starts = rollouts.starts(windows)
-        bases = start_bases(start_slopes(rollouts, windows, self.values, starts)[1])
-        _, slopes = differences(rollouts, windows, starts, problem.shares_of(self.values), bases)
+        free = free_starts(rollouts, windows, self.values, starts)
+        _, slopes = differences(rollouts, windows, starts, problem.shares_of(self.values), free)
         blocks = np.einsum("wmp,wmq->wpq", slopes, slopes)
         ridge = np.diag(np.full(len(self.values), UNIFORM))
         return [blocks[windows.log == number].sum(0) + ridge for number in range(len(problem.logs))]

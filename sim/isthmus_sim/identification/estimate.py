@@ -2,6 +2,9 @@
 
 The covariance of least squares assumes that the model is right and that residuals are white; neither is. So windows are drawn again and again with
 replacement, and the larger of both is told. In directions that the data do not determine, all that is known is the range: a uniform prior.
+
+Of objects there are few windows, often one for each push. While what is left of them is noise, the noise tells how sure the fit is. Otherwise half
+seconds are drawn again, and there are only as many degrees of freedom as there are more of them than parameters.
 """
 
 from __future__ import annotations
@@ -76,7 +79,9 @@ class Estimates:
         return np.asarray(self.covariance / deviation[:, None] / deviation)
 
 
-def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None = None, seed: int = 0) -> Estimates:
+def estimates(
+    problem: Problem, found: Fit, linear: Linear, finer: Array | None = None, *, pieces: int = 1, noisy: bool = False, seed: int = 0
+) -> Estimates:
     """Judge a fit.
 
     Args:
@@ -84,16 +89,29 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
         found: by the fit.
         linear: the problem around it.
         finer: residual of half the physics step, projected likewise, `[W, M]`; None leaves that out.
+        pieces: into which windows are divided where they are drawn again.
+        noisy: whether noise is all that is left, so that it alone tells how sure the fit is.
         seed: of the draws.
     """
-    span = problem.high - problem.low
-    blocks = np.einsum("wmp,wmq->wpq", linear.jacobian, linear.jacobian)
-    slopes = np.einsum("wmp,wm->wp", linear.jacobian, linear.residual)
+    span, size = problem.high - problem.low, len(problem.names)
+    parts = [
+        (slope, left)
+        for slopes, residual in zip(linear.jacobian, linear.residual, strict=True)
+        for slope, left in zip(np.array_split(slopes, pieces), np.array_split(residual, pieces), strict=True)
+        if left.any()
+    ]
+    blocks = np.stack([slope.T @ slope for slope, _ in parts])
+    slopes = np.stack([slope.T @ left for slope, left in parts])
     known = np.diag(linear.weights**2 + UNIFORM)
     plain = np.linalg.inv(blocks.sum(0) / max(linear.chi2, 1.0) + known)
     moves = _bootstrap(blocks, slopes, known, np.random.default_rng(seed))
     count = len(blocks)
-    wider = float(student.ppf(0.975, max(count - 1, 1)) / student.ppf(0.975, 1e6)) * np.sqrt(count / max(count - 1, 1))
+    fitted = size if problem.objects_alone else 1
+    if noisy:
+        moves = np.random.default_rng(seed).multivariate_normal(np.zeros(size), plain, _DRAWS)
+        count = 10**6
+    freedom = max(count - fitted, 1)
+    wider = float(student.ppf(0.975, freedom) / student.ppf(0.975, 1e6)) * np.sqrt(count / freedom)
     drawn = moves.var(0) * wider**2
     scale = np.sqrt(np.maximum(drawn, np.diag(plain)) / drawn)
     stretch = np.sqrt(np.maximum(drawn, np.diag(plain)) / np.diag(plain))
@@ -111,7 +129,11 @@ def estimates(problem: Problem, found: Fit, linear: Linear, finer: Array | None 
     spread = np.abs((found.minima - found.values) / span).max(0)
     if problem.objects_alone:  # the region of what is as likely, where slopes say little
         stretch = np.maximum(0.5 * spread / sd, 1.0)
-        covariance, sd = covariance * stretch[:, None] * stretch, sd * stretch
+        sd = sd * stretch
+        if len(found.minima) > 3 * size:
+            covariance = np.atleast_2d(np.cov((found.minima - problem.low) / span, rowvar=False)) + np.diag(moved**2 + 1e-12)
+        shape = sd / np.sqrt(np.diag(covariance))
+        covariance = covariance * shape[:, None] * shape
         low, high = (np.maximum(side, (sign * (found.minima - found.values) / span).max(0)) for side, sign in ((low, -1), (high, 1)))
     least = np.array([problem.mechanism.table[name].low for name in problem.names])
     at_zero = (shares < _AT_BOUND) & (problem.low == 0) & (least == 0)

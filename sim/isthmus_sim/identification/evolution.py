@@ -4,9 +4,11 @@ Hansen, "The CMA Evolution Strategy: A Tutorial" (2016), by the package `cma`. E
 as in `fit`. What a model of contacts misses spoils whole windows, not samples, so a window whose χ² is far above that of the best quarter hardly
 counts: a puck that slides alone is believed more than one that is struck.
 
-Every set that was tried and is as likely as the best is kept: this region, and no curvature of a rough loss, says how sure the answer is. As likely
-is what is less than 2 above the least loss (95 %) after twice the roughness, which is how far losses are from a paraboloid around the best; and
-where another start ended with a loss that is up to a fifth higher.
+How sure the answer is, is told by the region of all sets that are as likely as the best (profile likelihood: each set has the initial states that fit
+it best; with those of the best set all others would look far worse than they are). The region is followed from its members outwards until it does not
+grow any more; no curvature of a rough loss would find a valley in which mass and friction trade. As likely is what is less than 2 above the least
+loss (95 %) after twice the roughness, which is how far losses are from a paraboloid around the best; and where another start ended with a loss that
+is up to a fifth higher.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus_sim.identification.fit import Fit, FitOptions
-from isthmus_sim.identification.linear import prior_terms, projected, refine_starts, start_bases, start_slopes
+from isthmus_sim.identification.linear import free_starts, prior_terms, refine_starts, start_away, start_doubt, start_slopes
 from isthmus_sim.identification.rollouts import Rollouts, Starts
 from isthmus_sim.identification.windows import Windows
 
@@ -31,6 +33,11 @@ _WIDE, _FINE = 0.3, 0.08  # of the range: deviation in the beginning
 _NARROW = 2e-3  # likewise: where it ends
 _LIKELY = 2.0  # of the loss: half of the 95 % point of χ²
 _AS_GOOD = 1.2  # times the least loss of a start: ends of others that contacts cannot tell from it
+_ROUNDS, _ROUND = 12, 16  # in which the likely region is followed, at most, and sets of each
+_WIDER = 1.5  # times the deviation of its members: how far from one of them the next are drawn
+_GROWN = 0.03  # of its extent: growth over two rounds below which it is known
+_SAME = 0.01  # of the range: a better set that is nearer is the same
+_CHORDS = 3  # steps to the initial states that fit a set best
 _BELIEVED = 2.0  # times the χ² of the best quarter, above which a window counts less and less
 
 
@@ -66,9 +73,16 @@ def evolve(
         loss = _Loss(rollouts, windows, starts, best)
         best, cost = _search(loss, best, _FINE, generator, ended)
         tell(options.starts + done + 1, total, f"all windows: loss {cost:.4g}")
+    profile = _Profile(rollouts, windows, starts, best)
+    tried, costs, likely = _region(profile, np.stack([best, *(end for end, _ in ends)]), np.concatenate(loss.tried), generator, ended)
+    if np.abs(tried[likely[0]] - best).max() > _SAME:  # seen from a better set once more, with its initial states
+        best = tried[likely[0]]
+        starts = refine_starts(rollouts, windows, best, starts)
+        profile = _Profile(rollouts, windows, starts, best)
+        tried, costs, likely = _region(profile, tried[likely], tried[likely], generator, ended)
+    best, cost = tried[likely[0]], float(costs[likely[0]])
+    starts = refine_starts(rollouts, windows, best, starts)
     tell(total, total, "")
-    tried, costs = np.concatenate(loss.tried), np.concatenate(loss.costs)
-    likely = np.argsort(costs)[: np.count_nonzero(costs <= cost + _LIKELY + 2 * _roughness(tried, costs))]
     near = [end for end in ends if end[1] < _AS_GOOD * min(loss for _, loss in ends)]
     return Fit(
         problem.values_of(best),
@@ -78,7 +92,7 @@ def evolve(
         problem.values_of(np.array([end for end, _ in ends])),
         starts,
         not ended(),
-        loss.trust(best),
+        profile.trust(best),
     )
 
 
@@ -87,9 +101,8 @@ class _Loss:
 
     def __init__(self, rollouts: Rollouts, windows: Windows, starts: Starts, around: Array) -> None:
         self._rollouts, self._windows, self._starts = rollouts, windows, starts
-        self._bases = start_bases(start_slopes(rollouts, windows, rollouts.problem.values_of(around), starts)[1])
-        known = (windows.weight > 0).sum(axis=(1, 2))
-        self._freedom = np.maximum(known - [basis.shape[1] for basis in self._bases], 1)
+        self._free = free_starts(rollouts, windows, rollouts.problem.values_of(around), starts)
+        self._freedom = np.maximum((windows.weight > 0).sum(axis=(1, 2)), 1)
         self._usual = max(float(np.quantile(self._squares(around[None])[0] / self._freedom, 0.25, method="lower")), 1.0)
         self.tried: list[Array] = []
         self.costs: list[Array] = []
@@ -112,8 +125,69 @@ class _Loss:
 
     def _squares(self, shares: Array) -> Array:
         found = self._rollouts.residual(self._windows, self._rollouts.problem.values_of(shares), self._starts)
-        flat = found.reshape(len(shares), len(self._windows), -1)
-        return np.stack([(projected(one, self._bases) ** 2).sum(axis=1) for one in flat])
+        return np.stack([(self._free.of(one) ** 2).sum(axis=1) for one in found])
+
+
+class _Profile(_Loss):
+    """The same with the initial states that fit each set best, found by steps along the slopes of the first place."""
+
+    def __init__(self, rollouts: Rollouts, windows: Windows, starts: Starts, around: Array) -> None:
+        _, self._slopes = start_slopes(rollouts, windows, rollouts.problem.values_of(around), starts)
+        self._known = 1 / start_doubt(windows, starts)
+        self._known[:, : starts.of_joints] = 1.0  # joints are not compared here, so that their slopes are 0
+        matrices = np.einsum("wmn,wmk->wnk", self._slopes, self._slopes) + np.stack([np.diag(row**2) for row in self._known])
+        self._gain = np.linalg.inv(matrices)
+        super().__init__(rollouts, windows, starts, around)
+
+    def _squares(self, shares: Array) -> Array:
+        values, each = self._rollouts.problem.values_of(shares), [self._starts] * len(shares)
+        least, residual = self._left(values, each)
+        step = np.ones_like(least)
+        for _ in range(_CHORDS):
+            away = np.stack([start_away(one) for one in each])
+            slope = np.einsum("wmn,cwm->cwn", self._slopes, residual) + self._known**2 * away
+            change = -step[..., None] * np.einsum("wnk,cwk->cwn", self._gain, slope)
+            found, left = self._left(values, [one.moved(row) for one, row in zip(each, change, strict=True)])
+            better = found < least
+            each = [one.moved(row) for one, row in zip(each, change * better[..., None], strict=True)]
+            residual, least = np.where(better[..., None], left, residual), np.minimum(found, least)
+            step = np.where(better, 1.0, step / 4)
+        return least
+
+    def _left(self, values: Array, each: list[Starts]) -> tuple[Array, Array]:
+        found = self._rollouts.residual(self._windows, values, each)
+        residual = found.reshape(*found.shape[:2], -1)
+        away = np.stack([start_away(one) for one in each])
+        return (residual**2).sum(axis=2) + ((self._known * away) ** 2).sum(axis=2), residual
+
+
+def _region(
+    profile: _Profile, first: Array, searched: Array, generator: np.random.Generator, stop: Callable[[], bool]
+) -> tuple[Array, Array, Array]:
+    """Sets that were tried, `[n, p]`, their losses, and which of them are as likely as the best, the best one first.
+
+    Args:
+        profile: the loss.
+        first: the best set, and ends of searches.
+        searched: sets that the search tried, the last of which were near the best.
+        generator: of draws.
+        stop: True ends it.
+    """
+    size = first.shape[1]
+    profile(np.concatenate([first, searched[-_ROUND:]]))
+    extents = [np.zeros(size)]
+    while True:
+        tried, costs = np.concatenate(profile.tried), np.concatenate(profile.costs)
+        order = np.argsort(costs)
+        likely = order[costs[order] <= costs[order[0]] + _LIKELY + 2 * _roughness(tried, costs)]
+        extents.append(np.ptp(tried[likely], axis=0))
+        known = len(extents) > 4 and (extents[-1] <= (1 + _GROWN) * extents[-3] + _NARROW).all()
+        if known or len(extents) > _ROUNDS or stop():
+            return tried, costs, likely
+        some = order[: max(len(likely), 2 * size + 2)]  # where few are likely yet, the nearest
+        spread = _WIDER**2 * np.cov(tried[some], rowvar=False).reshape(size, size) + (_NARROW / 2) ** 2 * np.eye(size)
+        about = tried[generator.choice(likely, _ROUND)]
+        profile(np.clip(about + generator.multivariate_normal(np.zeros(size), spread, _ROUND), 0.0, 1.0))
 
 
 def _roughness(tried: Array, costs: Array) -> float:

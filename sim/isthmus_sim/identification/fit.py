@@ -16,7 +16,7 @@ from mujoco import minimize
 from scipy.stats import qmc
 
 from isthmus.records import Array
-from isthmus_sim.identification.linear import differences, prior_terms, projected, refine_starts, start_bases, start_slopes, stepped
+from isthmus_sim.identification.linear import differences, free_starts, prior_terms, refine_starts, stepped
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.rollouts import Rollouts, Starts
 from isthmus_sim.identification.windows import Windows
@@ -150,20 +150,19 @@ def audit(rollouts: Rollouts, windows: Windows) -> None:
 def _search(rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, most: int, stop: Callable[[], bool]) -> tuple[Array, float]:
     """MuJoCo's bounded Levenberg–Marquardt, derivatives by one batch; returns shares `[p]` and the robust cost."""
     problem = rollouts.problem
-    base, from_starts = start_slopes(rollouts, windows, problem.values_of(begin), starts)
-    bases = start_bases(from_starts)
-    usual = 1.4826 * float(
-        np.median(np.abs(projected(base, bases)))
-    )  # what a wrong model leaves everywhere is not what a bad sample leaves
+    values = problem.values_of(begin)
+    free = free_starts(rollouts, windows, values, starts)
+    left = free.of(rollouts.residual(windows, values[None], starts)[0])
+    usual = 1.4826 * float(np.median(np.abs(left)))  # what a wrong model leaves everywhere is not what a bad sample leaves
     _, weights = prior_terms(problem, begin)
     informed = weights > 0
     best = (begin, np.inf)
 
     def residual(shares: Array) -> Array:
         candidates = shares.T
-        found = rollouts.residual(windows, problem.values_of(candidates), starts).reshape(len(candidates), len(windows), -1)
+        found = rollouts.residual(windows, problem.values_of(candidates), starts)
         prior = np.stack([prior_terms(problem, candidate)[0][informed] for candidate in candidates])
-        return np.concatenate([np.stack([projected(one, bases).ravel() for one in found]), prior], axis=1).T
+        return np.concatenate([np.stack([free.of(one).ravel() for one in found]), prior], axis=1).T
 
     def watch(trace: Sequence[Any]) -> None:
         nonlocal best
@@ -173,7 +172,7 @@ def _search(rollouts: Rollouts, windows: Windows, starts: Starts, begin: Array, 
             raise _StoppedError
 
     def jacobian(shares: Array, _: Array) -> Array:
-        _, slopes = differences(rollouts, windows, starts, shares.ravel(), bases)
+        _, slopes = differences(rollouts, windows, starts, shares.ravel(), free)
         return np.concatenate([slopes.reshape(-1, len(begin)), np.diag(weights)[informed]])
 
     try:

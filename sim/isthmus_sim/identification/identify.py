@@ -17,12 +17,13 @@ from isthmus_sim.identification.evolution import evolve
 from isthmus_sim.identification.fit import Fit, FitOptions, audit, fit
 from isthmus_sim.identification.held_out import HeldOut, complaints, held_out, split
 from isthmus_sim.identification.inverse import InverseDynamics, inverse_dynamics
-from isthmus_sim.identification.linear import Linear, linearise, project
+from isthmus_sim.identification.linear import Linear, linearise
 from isthmus_sim.identification.logs import Log, Quality, check_log, quality
 from isthmus_sim.identification.poses import check_moved, pose_noise
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.residuals import Suspect, suspects
 from isthmus_sim.identification.rollouts import Rollouts
+from isthmus_sim.identification.touch import clear_samples
 from isthmus_sim.identification.windows import Windows, cut_windows, moving, signal_noise
 
 __all__ = ["WINDOW", "Identification", "identify"]
@@ -31,6 +32,7 @@ WINDOW = {"position": 1.0, "velocity": 0.5, "effort": 0.4}
 """Length of the fitted windows by what is commanded, s: a servo holds a simulation near, an effort does not."""
 OBJECT_WINDOW = 0.5
 """The same where all that is unknown is of objects, s."""
+_NOISE = 1.3  # χ² per degree of freedom of objects below which what is left is noise
 _MISFIT = 2.0  # χ² per degree of freedom from which the model is said to miss something
 
 
@@ -154,9 +156,11 @@ def identify(
             raise ValueError(
                 f"{unknown.name!r} may be {unknown.high:g} s, which is longer than a window of {length:g} s; narrow its bounds"
             )
-    windows = cut_windows(fitted, noise, length, objects=objects, compared=() if problem.objects_alone else None)
     if problem.objects_alone:
-        windows = moving(windows, fitted, objects)
+        clear = [clear_samples(problem.mechanism, log) for log in fitted]
+        windows = moving(cut_windows(fitted, noise, length, objects=objects, compared=(), clear=clear), fitted, objects)
+    else:
+        windows = cut_windows(fitted, noise, length, objects=objects)
     rollouts = Rollouts(mine, threads=threads)
     audit(rollouts, windows)
     inverse = inverse_dynamics(mine)
@@ -166,8 +170,10 @@ def identify(
     linear = linearise(rollouts, windows, found.values, found.starts)
     trusted = windows.trusted(found.trust)
     judged = linear if found.trust is None else linearise(rollouts, trusted, found.values, found.starts)
-    finer = project(judged, Rollouts(mine, finer=2.0, threads=threads).residual(trusted, found.values[None], found.starts)[0])
-    known = estimates(mine, found, judged, finer, options.seed)
+    finer = judged.free.of(Rollouts(mine, finer=2.0, threads=threads).residual(trusted, found.values[None], found.starts)[0])
+    pieces = max(round(float(windows.moments.max()) / OBJECT_WINDOW), 1) if problem.objects_alone else 1
+    noisy = problem.objects_alone and linear.chi2 < _NOISE
+    known = estimates(mine, found, judged, finer, pieces=pieces, noisy=noisy, seed=options.seed)
     theirs = Rollouts(replace(problem, logs=tuple(tested)), threads=threads)
     prediction = held_out(theirs, found.values, noise["position"], objects)
     bounded = [

@@ -7,18 +7,21 @@ Tracking an object says nothing between two pictures, so starts are told from fe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from isthmus.records import Array
 from isthmus_sim.identification.logs import Log, signal_scatter
 
-__all__ = ["SMALLEST", "check_moved", "moved", "moved_pose", "pose_difference", "pose_noise", "pose_start", "resampled_poses"]
+__all__ = ["SMALLEST", "PoseStart", "check_moved", "moved", "moved_pose", "pose_difference", "pose_noise", "pose_start", "resampled_poses"]
 
 SMALLEST = (2e-4, 2e-3)  # m, rad: least noise of a pose that is believed
 _AROUND = 0.1  # s on each side from which a start is told
 _FEWEST = 2  # samples on each side, at least
 _MOVED = 5.0  # times the noise: what has moved further has moved
+_SMOOTH = 4.0  # times the noise's square: what is left of a motion without a strike
+_DOUBT = 2.0  # the samples that tell a start are compared too, and a parabola is no motion
 _GAP = 3.0  # median periods between two poses across which nothing is interpolated
 
 
@@ -74,8 +77,30 @@ def check_moved(logs: Sequence[Log], noise: Mapping[str, Array], unknown: Sequen
             )
 
 
-def pose_start(log: Log, name: str, sample: int, noise: Array) -> tuple[Array, Array] | None:
-    """Pose `[7]` and twist `[6]` (m/s along the axes of the world, rad/s along those of the body) at a sample; None where too little was seen."""
+@dataclass(frozen=True, slots=True)
+class PoseStart:
+    """What the samples around a moment tell of a body.
+
+    Attributes:
+        pose: `[7]`.
+        twist: m/s along the axes of the world, rad/s along those of the body, `[6]`.
+        sd: standard deviations of changes of both, `[12]`.
+        misfit: mean square of what is left along the worst axis, in multiples of the noise; far above 1 where the motion is not smooth, as at a strike.
+    """
+
+    pose: Array
+    twist: Array
+    sd: Array
+    misfit: float
+
+    @property
+    def smooth(self) -> bool:
+        """Whether no strike is near."""
+        return self.misfit < _SMOOTH
+
+
+def pose_start(log: Log, name: str, sample: int, noise: Array) -> PoseStart | None:
+    """A body at a sample; None where too little was seen."""
     most = max(round(_AROUND / log.period), _FEWEST)
     first = max(min(sample - most, len(log.time) - 2 * most - 1), 0)  # as many at the ends, all on one side
     rows = np.arange(first, min(first + 2 * most + 1, len(log.time)))
@@ -83,13 +108,20 @@ def pose_start(log: Log, name: str, sample: int, noise: Array) -> tuple[Array, A
     if rows.size < _FEWEST + 1:
         return None
     middle = log.poses[name][rows[np.argmin(np.abs(rows - sample))]]
-    away = pose_difference(log.poses[name][rows], middle)
-    if (np.ptp(away, axis=0) <= _MOVED * np.repeat(noise, 3)).all():
-        return moved_pose(middle, away.mean(0)), np.zeros(6)
+    away, scale = pose_difference(log.poses[name][rows], middle), np.repeat(noise, 3)
     since = log.time[rows] - log.time[sample]
-    found = np.polynomial.polynomial.polyfit(since, away, 2 if rows.size > 2 * _FEWEST else 1)
+    resting = bool((np.ptp(away, axis=0) <= _MOVED * scale).all())
+    order = 0 if resting else 2 if rows.size > 2 * _FEWEST else 1
+    found = np.polynomial.polynomial.polyfit(since, away, order)
+    left = (away - np.polynomial.polynomial.polyval(since, found).T) / scale
+    misfit = float((left**2).sum(axis=0).max()) / max(rows.size - order - 1, 1)
+    powers = since[:, None] ** np.arange(max(order, 1) + 1)
+    spread = np.sqrt(np.diag(np.linalg.pinv(powers.T @ powers))[:2])
+    sd = _DOUBT * np.concatenate([spread[0] * scale, spread[1] * scale])
     pose = moved_pose(middle, found[0])
-    return pose, np.concatenate([found[1, :3], _into(pose[3:], found[1, 3:])])
+    if resting:
+        return PoseStart(pose, np.zeros(6), sd, misfit)
+    return PoseStart(pose, np.concatenate([found[1, :3], _into(pose[3:], found[1, 3:])]), sd, misfit)
 
 
 def resampled_poses(time: Array, stamps: Array, poses: Array) -> Array:

@@ -62,7 +62,7 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
     chosen = np.unique(np.linspace(0, len(windows) - 1, min(_MOST, len(windows))).astype(int))
     few, starts = windows.subset(chosen), found.starts.subset(chosen)
     residual, jacobian = linear.residual[chosen], linear.jacobian[chosen]
-    bases = [linear.bases[index] for index in chosen]
+    free = linear.free.subset(chosen)
     names = rollouts.problem.mechanism.joints
     motion = _Motion(rollouts, few)
     forces: list[Array] = []
@@ -90,10 +90,10 @@ def suspects(rollouts: Rollouts, windows: Windows, found: Fit, linear: Linear) -
         starts,
         force=np.stack([0 * motion.speed, *forces, *stand, *other]) * scale,
     )
-    columns = _projected((moved[1:] - moved[0]).reshape(len(moved) - 1, len(few), -1), bases)
+    columns = [free.slopes(column) for column in (moved[1:] - moved[0]).reshape(len(moved) - 1, len(few), -1)]
     extra, extra_labels = _parameters(rollouts, few, found.values, starts)
     shares: dict[tuple[str, str], float] = {}
-    everything = [*columns[: len(forces)], *_projected(extra, bases)]
+    everything = [*columns[: len(forces)], *(free.slopes(column) for column in extra)]
     for label in dict.fromkeys([*labels, *extra_labels]):
         mine = np.stack([column for column, other in zip(everything, [*labels, *extra_labels], strict=True) if other == label], axis=-1)
         shares[label] = _explained(residual, jacobian, mine)
@@ -230,7 +230,3 @@ def _explained_apart(residual: Array, columns: Array) -> float:
         scaled = mine / np.maximum(np.linalg.norm(mine, axis=0), 1e-12)
         gain += float((scaled @ np.linalg.lstsq(scaled, side, rcond=1e-6)[0]) @ side)
     return gain / float((residual**2).sum())
-
-
-def _projected(columns: Array, bases: Sequence[Array]) -> list[Array]:
-    return [np.stack([row - basis @ (basis.T @ row) for row, basis in zip(column, bases, strict=True)]) for column in columns]

@@ -37,6 +37,7 @@ class Starts:
         setpoint: `[W, J]`; empty for other commands.
         pose: of the objects, `[W, O, 7]`.
         twist: likewise, `[W, O, 6]`.
+        away: sum of all changes of these, `[W, O, 12]`.
     """
 
     position: Array
@@ -44,6 +45,7 @@ class Starts:
     setpoint: Array = field(default_factory=lambda: np.zeros((0, 0)))
     pose: Array = field(default_factory=lambda: np.zeros((0, 0, 7)))
     twist: Array = field(default_factory=lambda: np.zeros((0, 0, 6)))
+    away: Array = field(default_factory=lambda: np.zeros((0, 0, 12)))
 
     @property
     def of_joints(self) -> int:
@@ -59,15 +61,18 @@ class Starts:
         """With a change `[W, size]` made."""
         joints, own = self.position.shape[1], self.of_joints
         setpoint = self.setpoint + change[:, 2 * joints : own] if self.setpoint.size else self.setpoint
-        moved = Starts(self.position + change[:, :joints], self.velocity + change[:, joints : 2 * joints], setpoint, self.pose, self.twist)
+        moved = Starts(
+            self.position + change[:, :joints], self.velocity + change[:, joints : 2 * joints], setpoint, self.pose, self.twist, self.away
+        )
         if self.pose.size:
             objects = change[:, own:].reshape(len(change), -1, 12)
             moved.pose, moved.twist = moved_pose(self.pose, objects[..., :6]), self.twist + objects[..., 6:]
+            moved.away = self.away + objects
         return moved
 
     def subset(self, index: Array) -> Starts:
         """Of some windows."""
-        fields = (self.position, self.velocity, self.setpoint, self.pose, self.twist)
+        fields = (self.position, self.velocity, self.setpoint, self.pose, self.twist, self.away)
         return Starts(*(values[index] if values.size else values for values in fields))
 
 
@@ -114,6 +119,7 @@ class Rollouts:
     def starts(self, windows: Windows) -> Starts:
         """Smoothed measured states."""
         starts = Starts(windows.position.copy(), windows.velocity.copy(), pose=windows.pose.copy(), twist=windows.twist.copy())
+        starts.away = np.zeros_like(windows.doubt)
         if self._integrates:
             starts.setpoint = windows.position + self._lead(windows)
         return starts
