@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,18 +12,18 @@ import tyro
 
 from isthmus import strict
 from isthmus.artifact import Artifact
-from isthmus.kinds.excitation import ExcitationPolicy, excitation_artifact
 from isthmus.policy import Policy
-from isthmus_cli.console import say, write_json
+from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.progress import Progress
-from isthmus_cli.train.asid_check import Checked, Exploration, check_best, check_told, facts_of, show_facts
 from isthmus_cli.train.asid_closed import remembering, train_explorer
-from isthmus_cli.train.asid_search import find_motions
+from isthmus_evidence.asid.exploration import Checked, Exploration, check_best, check_told, facts_of
+from isthmus_evidence.asid.motions import find_explorations, search_space
+from isthmus_evidence.asid.strikes import STRIKE_SECONDS, StrikeSpace
 from isthmus_evidence.provenance import commit
-from isthmus_policies.asid.motion import excitation_contract
 from isthmus_policies.asid.search import SearchConfig
 from isthmus_policies.identity import holds_training
 from isthmus_policies.ppo import PpoConfig
+from isthmus_sim.identification.information_preflight import with_length
 from isthmus_sim.identification.information_task import find_unknown
 from isthmus_sim.identification.problem import read_parameter_file
 from isthmus_sim.tasks import get_task
@@ -46,7 +46,9 @@ class TrainAsid:
         parameters: YAML file with names and bounds under `unknown`, as for `isthmus identify`; where both are given, both hold.
         objective: a for the expected squared error, d for the determinant of the information, t for its trace, as in the authors' code.
         every: control periods after which compared simulations are put back together; 1 is the information of single steps; by default never.
-        duration: of the motion, s.
+        motion: strike for strikes of a body, sines for sums of sines; auto takes strikes of what can be struck.
+        duration: of the motion, or of each strike, s.
+        strikes: how many of them.
         harmonics: number of sines of each direction.
         draws: of the prior, for which identification is simulated before the file is written.
         force: write it even if a parameter stays unknown; the file says so.
@@ -62,7 +64,9 @@ class TrainAsid:
     parameters: Path | None = None
     objective: Literal["a", "d", "t"] = "a"
     every: int | None = None
-    duration: float = 4.0
+    motion: Literal["auto", "strike", "sines"] = "auto"
+    duration: float = STRIKE_SECONDS
+    strikes: int = 3
     harmonics: int = 3
     draws: int = 100
     force: bool = False
@@ -79,7 +83,7 @@ class TrainAsid:
             ValueError: a name or a number is wrong, or a parameter stays unknown; nothing has been written then.
         """
         strict.require("--duration", self.duration, least=0.5)
-        for name, least in (("harmonics", 1), ("draws", 2), ("seed", 0)):
+        for name, least in (("harmonics", 1), ("draws", 2), ("seed", 0), ("strikes", 1)):
             strict.require(f"--{name}", getattr(self, name), least=least)
         task = get_task(self.task)
         bounds = {one.name: (one.low, one.high) for one in read_parameter_file(self.parameters).unknown} if self.parameters else None
@@ -95,13 +99,17 @@ class TrainAsid:
             say("the trace of the information is content with the loudest of several parameters; a and d are not")
         if self.closed_loop:
             return self._closed(remembering(asked), out)
+        space = search_space(asked, self.motion, self.duration, self.harmonics)
         with Progress(f"search {self.task}", "rounds") as progress:
-            motions = find_motions(asked, self.config, self.harmonics, progress)
-        contract = excitation_contract(task.contract)
-        found, facts = self._check(asked, [ExcitationPolicy(contract, motion) for motion in motions])
+            artifacts = find_explorations(asked, space, self.config, self.duration, progress)
+        whole = dataclasses.replace(asked, task=with_length(task, self.duration * (self.strikes if isinstance(space, StrikeSpace) else 1)))
+        if isinstance(space, StrikeSpace) and self.every is None:
+            whole = dataclasses.replace(whole, every=space.contract.horizon)  # each strike is replayed from where it began
+        found, facts = self._check(whole, [artifact.policy() for artifact in artifacts])
         summary = {"algorithm": "asid", "config": dataclasses.asdict(self.config), "seed": self.seed}
-        self._write(excitation_artifact(contract, motions[found.best], summary, commit()), facts, out)
-        say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'} sim:=true log_dir:=bag")
+        self._write(dataclasses.replace(artifacts[found.best], training=summary, git=commit()), facts, out)
+        steps = f" max_steps:={whole.task.episode_steps}" if isinstance(space, StrikeSpace) else ""
+        say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'}{steps} sim:=true log_dir:=bag")
         return 0
 
     def _closed(self, asked: Exploration, out: Path) -> int:
@@ -122,7 +130,7 @@ class TrainAsid:
         with Progress("simulated identification", "passes") as progress:
             found = check_best(asked, policies, self.draws, progress)
         facts = facts_of(asked, found, self.draws, forced=self.force)
-        show_facts(asked, facts)
+        _show_facts(asked, facts)
         if not self.force:
             check_told(asked, found.expected)
         return found, facts
@@ -132,3 +140,24 @@ class TrainAsid:
         write_json(facts, out / "exploration.json")
         dataclasses.replace(artifact, training={**artifact.training, "exploration": facts}).save(out / "policy.isthmus")
         say(f"exploration: {out / 'policy.isthmus'}")
+
+
+def _show_facts(asked: Exploration, facts: Mapping[str, Any]) -> None:
+    """Print them."""
+    rows = [
+        (
+            one.name,
+            f"{facts['expected_sd'][one.name]:.2g}",
+            facts["unit"][one.name],
+            f"{100 * facts['expected_share_of_range'][one.name]:.2g}",
+            f"{facts['promised_by_information'][one.name]:.2g}",
+            facts["expected_verdict"][one.name],
+        )
+        for one in asked.unknown
+    ]
+    columns = ("parameter", "expected sd", "unit", "% of its range", "promised by information", "verdict")
+    show_table(f"identification, simulated for {facts['draws']} draws", columns, rows)
+    say(
+        f"{facts['duration_s']:g} s, at most {100 * facts['peak_speed_share_of_limit']:.0f} % of a joint's speed limit and "
+        f"{100 * facts['peak_effort_share_of_limit']:.0f} % of its effort limit; ended early in {facts['ended_early']} of {facts['draws']} draws"
+    )

@@ -11,7 +11,6 @@ import numpy as np
 
 from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus_cli.console import say, show_table
 from isthmus_sim.identification.information import expected_sd
 from isthmus_sim.identification.information_env import InformationVectorEnv
 from isthmus_sim.identification.information_preflight import UNSURE, Expected, SimulatedIdentification, with_length
@@ -19,7 +18,7 @@ from isthmus_sim.identification.information_run import Nearness, Run, play
 from isthmus_sim.identification.problem import Unknown
 from isthmus_sim.task import Task
 
-__all__ = ["Checked", "Exploration", "check_best", "check_told", "facts_of", "information_env", "played", "player", "show_facts"]
+__all__ = ["Checked", "Exploration", "check_best", "check_told", "facts_of", "information_env", "played", "player"]
 
 _COMPARED = 16  # draws for which finalists are compared
 SEEDS = 10**6  # apart: rounds of the search, finalists and the last word have draws of their own
@@ -72,8 +71,17 @@ def information_env(asked: Exploration, rows: int, *, autoreset: bool = False) -
 
 
 def player(policy: Policy) -> Act:
-    """Commands of a policy, as its file gives them: the first action of each decision."""
-    return lambda observation, _: policy.act(observation).actions[:, 0]
+    """Commands of a policy as its file gives them, chunk after chunk."""
+    horizon = policy.contract.horizon
+    chunk = np.zeros((0, horizon, 0))
+
+    def act(observation: dict[str, Array], number: int) -> Array:
+        nonlocal chunk
+        if number % horizon == 0:
+            chunk = policy.act(observation).actions
+        return np.asarray(chunk[:, number % horizon])
+
+    return act
 
 
 def played(env: InformationVectorEnv, act: Act, seeds: Sequence[int], near: Nearness | None = None) -> tuple[Array, Run]:
@@ -97,7 +105,7 @@ def check_best(asked: Exploration, policies: Sequence[Policy], draws: int, progr
         progress: told of the passes.
     """
     some = min(draws, _COMPARED)
-    simulated = SimulatedIdentification(asked.task, asked.unknown, some)
+    simulated = SimulatedIdentification(asked.task, asked.unknown, some, every=asked.every)
     contest = len(policies) > 1
     count, total = itertools.count(1), contest * len(policies) * simulated.passes(some) + simulated.passes(draws)
 
@@ -148,24 +156,3 @@ def facts_of(asked: Exploration, found: Checked, draws: int, *, forced: bool) ->
         "every": asked.every,
         "forced": forced,
     }
-
-
-def show_facts(asked: Exploration, facts: Mapping[str, Any]) -> None:
-    """Print them."""
-    rows = [
-        (
-            one.name,
-            f"{facts['expected_sd'][one.name]:.2g}",
-            facts["unit"][one.name],
-            f"{100 * facts['expected_share_of_range'][one.name]:.2g}",
-            f"{facts['promised_by_information'][one.name]:.2g}",
-            facts["expected_verdict"][one.name],
-        )
-        for one in asked.unknown
-    ]
-    columns = ("parameter", "expected sd", "unit", "% of its range", "promised by information", "verdict")
-    show_table(f"identification, simulated for {facts['draws']} draws", columns, rows)
-    say(
-        f"{facts['duration_s']:g} s, at most {100 * facts['peak_speed_share_of_limit']:.0f} % of a joint's speed limit and "
-        f"{100 * facts['peak_effort_share_of_limit']:.0f} % of its effort limit; ended early in {facts['ended_early']} of {facts['draws']} draws"
-    )
