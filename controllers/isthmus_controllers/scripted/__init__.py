@@ -1,8 +1,8 @@
 """Policies written by hand, one per task: what a task looks like when it is solved, and a yardstick for what is learned.
 
 They have a contract and no memory, like every policy; what they know beyond their observation stands at the top of each module. Some can be told
-more: their class names its `SETTINGS` with the range of each. A policy file of kind `scripted` holds contract, name of the script and settings, so that
-they run wherever a learned policy runs.
+more: their class names its `SETTINGS` with the range of each. A policy file of kind `scripted` holds contract, name of the script and settings, so
+that they run wherever a learned policy runs.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class SlidePolicy:
         SETTINGS: by name, the range.
     """
 
-    SETTINGS: Mapping[str, tuple[float, float]] = {"friction": (0.01, 1.0)}
+    SETTINGS: Mapping[str, tuple[float, float]] = {"friction": (0.02, 0.6)}
 
     def __init__(self, contract: Contract, friction: Array | float = FRICTION) -> None:
         """Bind a contract.

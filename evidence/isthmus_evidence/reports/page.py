@@ -34,7 +34,7 @@ def page(demo: DemoFiles) -> str:
     sections = (_opening, _success, _learning, _episode, _timing, _guard, _motion, _contract, _reproduce, _machine)
     template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     body = "\n".join(part(demo) for part in sections)
-    return template.substitute(task=escape(_task(demo)), body=body)
+    return template.substitute(title=f"isthmus demo: {escape(_task(demo))}", body=body)
 
 
 def _opening(demo: DemoFiles) -> str:
