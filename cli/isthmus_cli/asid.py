@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from isthmus_cli.console import complain, say, write_json
 from isthmus_cli.progress import Progress
 from isthmus_controllers.scripted import scripted_policy
 from isthmus_evidence.asid.asked import ARMS, Asked, NotIdentifiableError, WaitingError
+from isthmus_evidence.asid.bounds import Bounds
 from isthmus_evidence.asid.loop import run_loop
 from isthmus_evidence.asid.real import find_real
 from isthmus_evidence.asid.solve import SolveConfig
@@ -32,8 +34,9 @@ __all__ = ["Asid"]
 class Asid:
     """Explore, play that once on the real plant, identify, solve the task in the calibrated simulator, and do it on the real plant.
 
-    ASID (Memmel et al. 2024), compared with a random exploration, domain randomisation over the prior, and the nominal model. Everything is in one folder; the same command again goes on where it was. With --real ros nothing moves by itself: each run on the robot is a
-    command that is printed, and the loop goes on when its recording is there.
+    ASID (Memmel et al. 2024), compared with a random exploration, domain randomisation over the prior, and the nominal model. Everything is in one
+    folder; the same command again goes on where it was. With --real ros nothing moves by itself: each run on the robot is a command that is printed,
+    and the loop goes on when its recording is there.
 
     Attributes:
         task: name of the task; it needs a script.
@@ -48,6 +51,8 @@ class Asid:
         starts: of the identification.
         episodes: of the task on the real plant, for each that is compared.
         alone: compare with nothing.
+        specification: formula in Signal Temporal Logic over what is observed, such as "always (tool0.z >= 0.2)"; it must hold in every draw.
+        most_force: how hard the body may be pushed, N: the mean over a control period.
         force: play an exploration although a parameter is expected to stay unknown.
         film: film the explorations.
         seed: of everything.
@@ -67,6 +72,8 @@ class Asid:
     starts: int = 2
     episodes: int = 20
     alone: bool = False
+    specification: str = ""
+    most_force: float = math.inf
     force: bool = False
     film: bool = True
     seed: int = 0
@@ -87,15 +94,16 @@ class Asid:
             strict.require(f"--{name}", getattr(self, name), least=least)
         task = get_task(self.task)
         scripted_policy(self.task, task.contract)
-        bounds = {one.name: (one.low, one.high) for one in read_parameter_file(self.parameters).unknown} if self.parameters else None
-        unknown = find_unknown(task, self.unknown, bounds)
+        ranges = {one.name: (one.low, one.high) for one in read_parameter_file(self.parameters).unknown} if self.parameters else None
+        unknown = find_unknown(task, self.unknown, ranges)
         real = find_real(self.real, task)
         out = self.out or Path("runs") / f"asid-{self.task}-loop-{self.seed}"
         if out.is_file():
             raise ValueError(f"{out} is a file; --out is a folder")
         arms = ARMS[:1] if self.alone or not real.simulated else ARMS
         settings = {name: getattr(self, name) for name in ("motion", "strikes", "draws", "starts", "episodes", "force", "film", "seed")}
-        asked = Asked(task, unknown, real, arms, seconds=self.duration, search=self.search, solver=self.solver, **settings)
+        bounds = Bounds(self.specification, self.most_force)
+        asked = Asked(task, unknown, real, arms, seconds=self.duration, search=self.search, solver=self.solver, bounds=bounds, **settings)
         try:
             facts = run_loop(asked, out, _shown, say)
         except NotIdentifiableError as error:

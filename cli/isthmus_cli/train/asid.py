@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from isthmus.policy import Policy
 from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.progress import Progress
 from isthmus_cli.train.asid_closed import remembering, train_explorer
+from isthmus_evidence.asid.bounds import Bounds
 from isthmus_evidence.asid.exploration import Checked, Exploration, check_best, check_told, facts_of
 from isthmus_evidence.asid.motions import find_explorations, search_space
 from isthmus_evidence.asid.strikes import STRIKE_SECONDS, StrikeSpace
@@ -51,6 +53,8 @@ class TrainAsid:
         strikes: how many of them.
         harmonics: number of sines of each direction.
         draws: of the prior, for which identification is simulated before the file is written.
+        specification: formula in Signal Temporal Logic over what is observed, such as "always (tool0.z >= 0.2)"; it must hold in every draw.
+        most_force: how hard the body may be pushed, N: the mean over a control period.
         force: write it even if a parameter stays unknown; the file says so.
         seed: of the search.
         out: folder for the results; by default runs/asid-TASK-SEED.
@@ -69,6 +73,8 @@ class TrainAsid:
     strikes: int = 3
     harmonics: int = 3
     draws: int = 100
+    specification: str = ""
+    most_force: float = math.inf
     force: bool = False
     seed: int = 0
     out: Path | None = None
@@ -95,19 +101,22 @@ class TrainAsid:
             raise ValueError(f"{out} already holds an exploration; remove it or choose another --out")
         asked = Exploration.of(task, unknown, self.objective, self.every, self.seed, self.duration)
         say(f"unknown of {self.task}: {', '.join(f'{one.name} in {one.low:g} … {one.high:g}' for one in unknown)}")
+        asked = dataclasses.replace(asked, bounds=Bounds(self.specification, self.most_force))
         if self.objective == "t" and len(unknown) > 1:
             say("the trace of the information is content with the loudest of several parameters; a and d are not")
         if self.closed_loop:
             return self._closed(remembering(asked), out)
         space = search_space(asked, self.motion, self.duration, self.harmonics)
-        with Progress(f"search {self.task}", "rounds") as progress:
-            artifacts = find_explorations(asked, space, self.config, self.duration, progress)
         whole = dataclasses.replace(asked, task=with_length(task, self.duration * (self.strikes if isinstance(space, StrikeSpace) else 1)))
         if isinstance(space, StrikeSpace) and self.every is None:
             whole = dataclasses.replace(whole, every=space.contract.horizon)  # each strike is replayed from where it began
+        with Progress(f"search {self.task}", "rounds") as progress:
+            artifacts = find_explorations(whole, space, self.config, self.duration, progress)
         found, facts = self._check(whole, [artifact.policy() for artifact in artifacts])
         summary = {"algorithm": "asid", "config": dataclasses.asdict(self.config), "seed": self.seed}
-        self._write(dataclasses.replace(artifacts[found.best], training=summary, git=commit()), facts, out)
+        self._write(
+            dataclasses.replace(artifacts[found.best], training=summary, specification=asked.bounds.specification, git=commit()), facts, out
+        )
         steps = f" max_steps:={whole.task.episode_steps}" if isinstance(space, StrikeSpace) else ""
         say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'}{steps} sim:=true log_dir:=bag")
         return 0
@@ -132,7 +141,7 @@ class TrainAsid:
         facts = facts_of(asked, found, self.draws, forced=self.force)
         _show_facts(asked, facts)
         if not self.force:
-            check_told(asked, found.expected)
+            check_told(asked, found)
         return found, facts
 
     def _write(self, artifact: Artifact, facts: dict[str, Any], out: Path) -> None:

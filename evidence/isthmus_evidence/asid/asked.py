@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus import strict
+from isthmus_evidence.asid.bounds import Bounds
 from isthmus_evidence.asid.real import Real
 from isthmus_evidence.asid.solve import SolveConfig
 from isthmus_policies.asid.search import SearchConfig
@@ -47,6 +48,7 @@ class Asked:
         seed: of everything.
         force: play an exploration that the pre-flight refuses.
         film: whether explorations are filmed.
+        bounds: what an exploration must keep to.
     """
 
     task: Task
@@ -65,6 +67,7 @@ class Asked:
     seed: int = 0
     force: bool = False
     film: bool = True
+    bounds: Bounds = Bounds()  # noqa: RUF009 - frozen
 
     def plain(self) -> dict[str, Any]:
         """As in loop.json."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from isthmus.policy import Policy
 from isthmus.records import Array
+from isthmus_evidence.asid.bounds import Bounds, Watch
 from isthmus_sim.identification.information import expected_sd
 from isthmus_sim.identification.information_env import InformationVectorEnv
 from isthmus_sim.identification.information_preflight import UNSURE, Expected, SimulatedIdentification, with_length
@@ -36,6 +37,7 @@ class Exploration:
         objective: see `information.value`.
         every: control periods after which copies are put back to their rows; None means never.
         seed: of everything.
+        bounds: what every run must keep to.
     """
 
     task: Task
@@ -43,6 +45,7 @@ class Exploration:
     objective: str
     every: int | None
     seed: int
+    bounds: Bounds = Bounds()  # noqa: RUF009 - frozen
 
     @classmethod
     def of(cls, task: Task, unknown: tuple[Unknown, ...], objective: str, every: int | None, seed: int, seconds: float) -> Exploration:
@@ -58,11 +61,15 @@ class Checked:
         best: its number.
         promised: standard deviations by its information alone, shares of the ranges, `[p]`.
         expected: by simulated identification.
+        kept: share of draws in which it keeps to its bounds.
+        force: largest of all draws, N.
     """
 
     best: int
     promised: Array
     expected: Expected
+    kept: float
+    force: float
 
 
 def information_env(asked: Exploration, rows: int, *, autoreset: bool = False) -> InformationVectorEnv:
@@ -84,12 +91,16 @@ def player(policy: Policy) -> Act:
     return act
 
 
-def played(env: InformationVectorEnv, act: Act, seeds: Sequence[int], near: Nearness | None = None) -> tuple[Array, Run]:
+def played(
+    env: InformationVectorEnv, act: Act, seeds: Sequence[int], near: Nearness | None = None, bounds: Watch | None = None
+) -> tuple[Array, Run]:
     """Information of each row when it ended, `[B, p, p]`, and how it went."""
     told = np.zeros_like(env.information)
 
     def watch(_: int, alive: Array, info: Mapping[str, Array]) -> None:
         told[alive] = info["information"][alive]
+        if bounds:
+            bounds(env.plant.truth(), alive)
 
     run = play(env, act, seeds, near, watch)
     return told, run
@@ -116,22 +127,30 @@ def check_best(asked: Exploration, policies: Sequence[Policy], draws: int, progr
     last = expected(policies[best], draws, 2)
     simulated.close()
     env = information_env(asked, some)
-    told, _ = played(env, player(policies[best]), [asked.seed + 2 * SEEDS + row for row in range(some)])
+    watched = Watch(asked.task, asked.unknown, asked.bounds, some)
+    told, _ = played(env, player(policies[best]), [asked.seed + 2 * SEEDS + row for row in range(some)], bounds=watched)
     env.close()
-    return Checked(best, np.sqrt((expected_sd(told) ** 2).mean(0)), last)
+    return Checked(best, np.sqrt((expected_sd(told) ** 2).mean(0)), last, float(watched.kept().mean()), float(watched.force.max()))
 
 
-def check_told(asked: Exploration, expected: Expected) -> None:
-    """Refuse an exploration after which a parameter stays unknown.
+def check_told(asked: Exploration, found: Checked) -> None:
+    """Refuse an exploration after which a parameter stays unknown, or that leaves its bounds.
 
     Raises:
         ValueError: the message names it.
     """
-    shares = zip(asked.unknown, expected.sd.tolist(), strict=True)
+    shares = zip(asked.unknown, found.expected.sd.tolist(), strict=True)
     if left := [f"{one.name} within {100 * share:.0f} %" for one, share in shares if share > UNSURE]:
         raise ValueError(
             f"the best exploration found leaves {', '.join(left)} of its range, and more than {100 * UNSURE:.0f} % is NOT IDENTIFIABLE: take it "
             "out of --unknown, search longer, or write the file anyway with --force"
+        )
+    if found.kept < 1:
+        bounds = [f"specification {asked.bounds.formula!r}"] * bool(asked.bounds.formula)
+        bounds += [f"force of at most {asked.bounds.force:g} N (the largest was {found.force:.3g} N)"] * np.isfinite(asked.bounds.force)
+        raise ValueError(
+            f"the best exploration found leaves its bounds in {100 * (1 - found.kept):.0f} % of the draws: {', '.join(bounds)}; search longer, "
+            "or write the file anyway with --force"
         )
 
 
@@ -149,6 +168,10 @@ def facts_of(asked: Exploration, found: Checked, draws: int, *, forced: bool) ->
         "promised_by_information": dict(zip(names, (found.promised * width).tolist(), strict=True)),
         "draws": draws,
         "ended_early": int(run.bad.sum()),
+        "specification": asked.bounds.formula,
+        "force_bound_N": asked.bounds.force if np.isfinite(asked.bounds.force) else None,
+        "peak_force_N": found.force,
+        "kept_its_bounds": found.kept,
         "duration_s": asked.task.episode_steps * asked.task.contract.control_period,
         "peak_speed_share_of_limit": float(run.speed.max()),
         "peak_effort_share_of_limit": float(run.effort.max()),

@@ -19,7 +19,7 @@ from typing import Any
 from isthmus import strict
 from isthmus_evidence.asid.asked import EXPLORING, Asked, NotIdentifiableError
 from isthmus_evidence.asid.stages import Progress, Stages
-from isthmus_evidence.files import write_json
+from isthmus_evidence.files import json_text, write_json
 from isthmus_evidence.paired import paired_difference
 
 __all__ = ["run_loop"]
@@ -64,7 +64,7 @@ def run_loop(asked: Asked, out: Path, progress: Progress, tell: Callable[[str], 
 
 def _check(asked: Asked, out: Path) -> None:
     """See that a folder holds no other loop, and write down what is asked."""
-    file, plain = out / "loop.json", asked.plain()
+    file, plain = out / "loop.json", strict.load_json(json_text(asked.plain()).encode(), "what is asked")
     if file.is_file() and (was := strict.load_json(file.read_bytes(), str(file))) != plain:
         names = ", ".join(name for name in plain if not isinstance(was, Mapping) or was.get(name) != plain[name])
         raise ValueError(f"{out} holds a loop with another {names}; choose another --out, or ask for the same again to go on")

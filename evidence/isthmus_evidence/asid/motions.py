@@ -14,6 +14,7 @@ from isthmus.kinds.excitation import ExcitationPolicy, excitation_artifact
 from isthmus.policy import Policy
 from isthmus.records import ActionChunk, Array
 from isthmus.robot import load_robot
+from isthmus_evidence.asid.bounds import Watch
 from isthmus_evidence.asid.exploration import Exploration, information_env, played, player
 from isthmus_evidence.asid.strikes import strike_space
 from isthmus_policies.asid.motion import MotionSpace, excitation_contract, motion_space
@@ -60,16 +61,16 @@ def search_space(asked: Exploration, motion: str, seconds: float, harmonics: int
 def find_explorations(
     asked: Exploration, space: Space, config: SearchConfig, seconds: float, progress: Callable[[int, int, str], None] | None = None
 ) -> list[Artifact]:
-    """The best explorations of the last rounds of a search, each of one decision: of several strikes, one is searched.
+    """The best explorations of the last rounds of a search.
 
     Args:
         asked: what is searched for.
         space: from `search_space`.
         config: of the search.
-        seconds: of what is simulated.
+        seconds: of one strike, which is all that is simulated of several, unless a specification speaks of the whole.
         progress: told of the rounds.
     """
-    searched = _Searched(replace(asked, task=with_length(asked.task, seconds)), config, space)
+    searched = _Searched(asked if asked.bounds.formula else replace(asked, task=with_length(asked.task, seconds)), config, space)
     try:
         found = search(searched.scores, space.spread, config, asked.seed, progress)
     finally:
@@ -94,13 +95,16 @@ class _Searched:
     def scores(self, points: Array, number: int) -> Array:
         """The objective at the end of explorations `[P, n]`, mean over the draws of round `number`, `[P]`.
 
-        A draw in which the guard stops the robot, something falls, or a drive gives all it has, counts as one that tells nothing.
+        A draw in which the guard stops the robot, something falls, a drive gives all it has, or bounds are left, counts as one that tells nothing.
         """
         samples = self._config.samples
         seeds = [self._asked.seed + number * samples + sample for sample in range(samples)] * len(points)
-        told, run = played(self.env, player(self._space.policy(points, samples)), seeds, self._near)
-        useless = run.bad | (run.effort > _STRONGEST)
-        reached = np.where(useless, self._nothing, value(self._asked.objective, told)) - _PULL * run.nearest
+        watched = Watch(self._asked.task, self._asked.unknown, self._asked.bounds, self.env.num_envs)
+        told, run = played(self.env, player(self._space.policy(points, samples)), seeds, self._near, watched)
+        useless = run.bad | (run.effort > _STRONGEST) | ~watched.kept()
+        reached = np.where(useless, self._nothing, value(self._asked.objective, told)) - _PULL * (
+            run.nearest + np.minimum(watched.excess(), 1e3)
+        )
         return np.asarray(reached.reshape(len(points), samples).mean(1))
 
 

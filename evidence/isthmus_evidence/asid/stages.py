@@ -43,6 +43,7 @@ class Stages:
             exploration,
             task=with_length(asked.task, asked.seconds * (asked.strikes if strikes else 1)),
             every=self._space.contract.horizon if isinstance(self._space, StrikeSpace) else None,
+            bounds=asked.bounds,
         )
 
     @property
@@ -65,11 +66,12 @@ class Stages:
             found = find_explorations(self._exploration, self._space, self.asked.search, self.asked.seconds, progress("search"))
             checked = check_best(self._exploration, [one.policy() for one in found], self.asked.draws, progress("pre-flight"))
             if not self.asked.force:
-                check_told(self._exploration, checked.expected)
+                check_told(self._exploration, checked)
             artifact, facts = found[checked.best], facts_of(self._exploration, checked, self.asked.draws, forced=self.asked.force)
         folder.mkdir(parents=True, exist_ok=True)
         training = {"algorithm": "asid" if facts else "random", "seed": self.asked.seed, "exploration": facts}
-        replace(artifact, training=training, git=commit()).save(folder / "policy.isthmus")
+        bounded = replace(artifact, training=training, specification=self.asked.bounds.specification, git=commit())
+        bounded.save(folder / "policy.isthmus")
         write_json(facts, folder / "exploration.json")
         return facts
 
