@@ -68,7 +68,7 @@ class Asid:
     motion: Literal["auto", "strike", "sines"] = "auto"
     duration: float = STRIKE_SECONDS
     strikes: int = 3
-    draws: int = 32
+    draws: int = 16
     starts: int = 2
     episodes: int = 20
     alone: bool = False
@@ -77,7 +77,7 @@ class Asid:
     force: bool = False
     film: bool = True
     seed: int = 0
-    search: SearchConfig = field(default_factory=lambda: SearchConfig(16, 4, 6))
+    search: SearchConfig = field(default_factory=lambda: SearchConfig(16, 4, 6, 1))
     solver: SolveConfig = field(default_factory=SolveConfig)
 
     def run(self) -> int:

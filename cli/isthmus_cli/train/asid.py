@@ -106,7 +106,7 @@ class TrainAsid:
             say("the trace of the information is content with the loudest of several parameters; a and d are not")
         if self.closed_loop:
             return self._closed(remembering(asked), out)
-        space = search_space(asked, self.motion, self.duration, self.harmonics)
+        space = search_space(asked, self.motion, self.duration, self.harmonics, self.strikes)
         whole = dataclasses.replace(asked, task=with_length(task, self.duration * (self.strikes if isinstance(space, StrikeSpace) else 1)))
         if isinstance(space, StrikeSpace) and self.every is None:
             whole = dataclasses.replace(whole, every=space.contract.horizon)  # each strike is replayed from where it began
@@ -117,8 +117,7 @@ class TrainAsid:
         self._write(
             dataclasses.replace(artifacts[found.best], training=summary, specification=asked.bounds.specification, git=commit()), facts, out
         )
-        steps = f" max_steps:={whole.task.episode_steps}" if isinstance(space, StrikeSpace) else ""
-        say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'}{steps} sim:=true log_dir:=bag")
+        say(f"next: ros2 launch isthmus_bringup identify.launch.py policy:={out / 'policy.isthmus'} sim:=true log_dir:=bag")
         return 0
 
     def _closed(self, asked: Exploration, out: Path) -> int:

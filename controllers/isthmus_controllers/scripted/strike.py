@@ -33,6 +33,7 @@ class StrikePolicy:
 
     Attributes:
         contract: observes joints, time and the object's pose; its horizon is one strike.
+        duration: of all strikes, s.
         SETTINGS: by name, what is meant and the range.
     """
 
@@ -45,6 +46,7 @@ class StrikePolicy:
         "angle": (-10.0, 10.0),
         "speed": (0.02, 2.0),
         "reach": (0.0, 0.5),
+        "strikes": (1, 100),
     }
 
     def __init__(
@@ -59,6 +61,7 @@ class StrikePolicy:
         angle: Array | float = 0.0,
         speed: Array | float = 0.3,
         reach: Array | float = 0.1,
+        strikes: float = 1,
     ) -> None:
         """Bind a contract.
 
@@ -72,6 +75,7 @@ class StrikePolicy:
             angle: of the strike from the object's x axis, rad; beyond ±π/2 it comes from the other side.
             speed: m/s.
             reach: m from the first contact to where the tool brakes.
+            strikes: how many, until the run ends.
 
         Raises:
             ValueError: the contract has no object, or several.
@@ -84,6 +88,7 @@ class StrikePolicy:
         self._object = contract.signal(seen[0])
         self._clock = next((signal.name for signal in contract.observation if signal.source == "time"), "")
         self._each = contract.horizon * contract.control_period
+        self.duration = strikes * self._each
         self._fingers = np.array([joint.type == "prismatic" for joint in robot.joints])
         self._size, self._height = np.array([width, length]), height
         self._place, self._angle, self._speed, self._reach = (np.atleast_1d(value) for value in (place, angle, speed, reach))

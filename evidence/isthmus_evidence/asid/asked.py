@@ -59,8 +59,8 @@ class Asked:
     seconds: float = 3.5
     strikes: int = 3
     harmonics: int = 3
-    search: SearchConfig = SearchConfig()  # noqa: RUF009 - frozen
-    draws: int = 32
+    search: SearchConfig = SearchConfig(16, 4, 6, 1)  # noqa: RUF009 - frozen
+    draws: int = 16
     starts: int = 2
     solver: SolveConfig = SolveConfig()  # noqa: RUF009 - frozen
     episodes: int = 20

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from isthmus.records import Array
-from isthmus.trace import read_trace
 from isthmus_evidence.files import write_json
 from isthmus_sim.identification.bags import read_bag
 from isthmus_sim.identification.calibration import calibration_randomization, save_calibration
@@ -19,7 +18,6 @@ from isthmus_sim.identification.identify import Identification, identify
 from isthmus_sim.identification.information_preflight import UNSURE
 from isthmus_sim.identification.mechanism import find_target
 from isthmus_sim.identification.problem import ParameterFile, Unknown, make_problem
-from isthmus_sim.identification.recorded import trace_log
 from isthmus_sim.randomization import save_randomization
 
 __all__ = ["Belief", "learn", "nominal_belief", "prior_belief"]
@@ -76,8 +74,8 @@ def learn(
     """
     out.mkdir(parents=True, exist_ok=True)
     try:
-        log = read_bag(recording) if recording.is_dir() else trace_log(read_trace(recording), recording.name)
-        found = identify(make_problem(find_target(task), ParameterFile(unknown), [log]), options, progress=progress)
+        problem = make_problem(find_target(task), ParameterFile(unknown), [read_bag(recording)])
+        found = identify(problem, options, progress=progress)
     except ValueError as error:  # nothing moved, or too little was recorded
         why = str(error) if "NOT IDENTIFIABLE" in str(error) else f"NOT IDENTIFIABLE: {error}"
         return _written({"identified": False, "why": [why], "parameters": {}, "covariance": [], "chi2_dof": None}, out)

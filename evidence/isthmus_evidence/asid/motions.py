@@ -41,14 +41,14 @@ class Space(Protocol):
     def artifact(self, point: Array) -> Artifact: ...
 
 
-def search_space(asked: Exploration, motion: str, seconds: float, harmonics: int) -> Space:
+def search_space(asked: Exploration, motion: str, seconds: float, harmonics: int = 3, strikes: int = 1) -> Space:
     """What is searched: strikes of the body that is unknown, or sines of the tool or the joints; auto means strikes where there can be any.
 
     Raises:
         ValueError: strikes of something that cannot be struck, or the task's commands are efforts.
     """
     task, contract = asked.task, asked.task.contract
-    if motion != "sines" and (strikes := strike_space(task, asked.unknown, seconds)):
+    if motion != "sines" and (strikes := strike_space(task, asked.unknown, seconds, strikes)):
         return strikes
     if motion == "strike":
         names = ", ".join(one.name for one in asked.unknown)

@@ -37,7 +37,7 @@ class Stages:
     def __init__(self, asked: Asked, out: Path) -> None:
         self.asked, self.out = asked, out
         exploration = Exploration.of(asked.task, asked.unknown, "a", None, asked.seed, asked.seconds)
-        self._space: Space = search_space(exploration, asked.motion, asked.seconds, asked.harmonics)
+        self._space: Space = search_space(exploration, asked.motion, asked.seconds, asked.harmonics, asked.strikes)
         strikes = isinstance(self._space, StrikeSpace)
         self._exploration = replace(
             exploration,
@@ -85,13 +85,8 @@ class Stages:
         if file.is_file():
             return _read(file)
         if not self.asked.real.simulated:
-            bag = self.out / "run" / arm
-            if bag.is_dir():
-                return {"steps": None, "stopped_by_guard": ""}
-            raise WaitingError(
-                f"play the exploration once on the robot: ros2 launch isthmus_bringup identify.launch.py policy:={policy} "
-                f"max_steps:={self.steps} log_dir:={bag}; then give the same command again"
-            )
+            self._recording(arm)
+            return {"steps": None, "stopped_by_guard": ""}
         film = self.out / "run" / f"{arm}.gif" if self.asked.film else None
         file.parent.mkdir(parents=True, exist_ok=True)
         artifact = Artifact.load(policy)
@@ -104,9 +99,20 @@ class Stages:
         folder = self.out / "identified" / arm
         if (folder / "learned.json").is_file():
             return _read(folder / "learned.json")
-        recording = self.out / "run" / (f"{arm}.mcap" if self.asked.real.simulated else arm)
         options = FitOptions(self.asked.starts, self.asked.seed)
-        return learn(self.asked.task.name, self.asked.unknown, recording, folder, options, progress("identify"))
+        return learn(self.asked.task.name, self.asked.unknown, self._recording(arm), folder, options, progress("identify"))
+
+    def _recording(self, arm: str) -> Path:
+        """Of an exploration; of a robot the newest in the folder that the launch file was given."""
+        if self.asked.real.simulated:
+            return self.out / "run" / f"{arm}.mcap"
+        bag, policy = self.out / "run" / arm, self.out / "explore" / arm / "policy.isthmus"
+        if found := max(bag.rglob("*.mcap"), default=None):
+            return found
+        raise WaitingError(
+            f"play the exploration once on the robot: ros2 launch isthmus_bringup identify.launch.py policy:={policy} log_dir:={bag}; "
+            "then give the same command again"
+        )
 
     def belief(self, arm: str) -> Belief:
         """What an arm solves the task with; an exploration that told nothing leaves the prior."""

@@ -33,7 +33,7 @@ class StrikeSpace:
 
     Attributes:
         contract: of the exploration; its horizon is one strike.
-        size: settings that are the same in all strikes: tip, height, length and width.
+        size: settings that are not searched: tip, height, length, width and number of strikes.
         turn: spread of the angle, rad.
     """
 
@@ -67,13 +67,14 @@ class StrikeSpace:
         return scripted_artifact(self.contract, {**self.size, **told}, STRIKE)
 
 
-def strike_space(task: Task, unknown: tuple[Unknown, ...], seconds: float) -> StrikeSpace | None:
+def strike_space(task: Task, unknown: tuple[Unknown, ...], seconds: float, strikes: int = 1) -> StrikeSpace | None:
     """Strikes of the body that all unknown parameters are of; None where they are not of one that moves freely, or its place is not seen.
 
     Args:
         task: with the body in its scene.
         unknown: parameters.
         seconds: of a strike.
+        strikes: how many.
     """
     owners = {one.name.partition(".")[0] for one in unknown}
     bodies = {body.name: body for body in task.scene.bodies} if task.scene else {}
@@ -91,6 +92,7 @@ def strike_space(task: Task, unknown: tuple[Unknown, ...], seconds: float) -> St
         "height": bodies[name].position[2] + _ABOVE,
         "length": float(half[1]),
         "width": float(half[0]) + _TOOL,
+        "strikes": float(strikes),
     }
     horizon = max(round(seconds / task.contract.control_period), 1)
     contract = replace(exploration_contract(task), horizon=horizon)
