@@ -47,6 +47,10 @@ _COMMANDS = {
         "isthmus_cli.replay:Replay",
         "send a recording through policy and guard again, or its commands to a simulator: isthmus replay LOG POLICY",
     ),
+    "asid": (
+        "isthmus_cli.asid:Asid",
+        "explore once, identify, solve the task in the calibrated simulator, and compare: isthmus asid TASK --real PLANT",
+    ),
     "faults": ("isthmus_cli.faults.command:Faults", "bring faults about around a simulated robot, and write what came of them"),
     "view": ("isthmus_cli.view.command:View", "watch a task, with a policy or without, or a simulation that exploded"),
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from isthmus.artifact import Artifact
-from isthmus.kinds.excitation import MultiSine
+from isthmus.kinds.excitation import MultiSine, excitation_artifact
+from isthmus_policies.asid.motion import excitation_contract
 from isthmus_sim.tasks import get_task
 
-SMALL = [f"--{word}" for word in ["population=6", "samples=2", "rounds=2", "finalists=1", "harmonics=2", "duration=1.5", "draws=3"]]
+SMALL = [f"--{word}" for word in ["motion=sines", "population=6", "samples=2", "rounds=2", "finalists=1", "harmonics=2", "duration=1.5", "draws=3"]]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,8 @@ def test_the_motion_begins_at_rest_where_the_task_begins(explored):
 
 def test_what_stays_unknown_is_refused_by_name_and_nothing_is_written(tmp_path, refuse, monkeypatch):
     still = MultiSine((0.0,) * 6, ((0.0,),) * 6, (1.0,), ((0.0,),) * 6, 0.1, 0.5)
-    monkeypatch.setattr("isthmus_cli.train.asid.find_motions", lambda *asked: [still])
+    artifact = excitation_artifact(excitation_contract(get_task("slide").contract), still)
+    monkeypatch.setattr("isthmus_cli.train.asid.find_explorations", lambda *asked: [artifact])
     told = refuse("train", "asid", "slide", *SMALL, "--duration", "0.5", "--out", tmp_path / "out")
     assert "leaves puck.friction within" in told
     assert "puck.mass within" in told

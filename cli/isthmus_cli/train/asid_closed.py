@@ -14,7 +14,7 @@ import numpy as np
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
 from isthmus_cli.progress import Progress
-from isthmus_cli.train.asid_check import SEEDS, Exploration, information_env, player
+from isthmus_evidence.asid.exploration import SEEDS, Exploration, information_env, player
 from isthmus_evidence.provenance import commit
 from isthmus_policies.outcome import Evaluation
 from isthmus_policies.ppo import Ppo, PpoConfig

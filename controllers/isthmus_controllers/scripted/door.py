@@ -32,10 +32,21 @@ class DoorPolicy:
 
     Attributes:
         contract: that of the task `door`.
+        SETTINGS: by name, the range.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    SETTINGS: Mapping[str, tuple[float, float]] = {"handle_x": (-0.5, 0.5), "handle_y": (-1.0, 0.0)}
+
+    def __init__(self, contract: Contract, handle_x: Array | float | None = None, handle_y: Array | float | None = None) -> None:
+        """Bind a contract.
+
+        Args:
+            contract: that of the task `door`.
+            handle_x: of the closed door, m, or one for each row; None looks at the signal `handle`.
+            handle_y: likewise.
+        """
         self.contract = contract
+        self._handle = (handle_x, handle_y)
         self._motion = CartesianMotion(contract, tip=PEG_END)
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
@@ -45,6 +56,10 @@ class DoorPolicy:
         """See `Policy.act`."""
         observation = asked_observation(self.contract, observation)
         door, handle = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("door", "handle"))
+        for axis, told in enumerate(self._handle):
+            if told is not None:
+                handle = handle.copy()
+                handle[:, axis] = told
         setpoint = self._motion.setpoint(observation)
         peg, _ = self._motion.pose(setpoint)
         angle = 2 * np.arctan2(door[:, 0], door[:, 1])

@@ -1,4 +1,4 @@
-"""Picks a rod at the balance point that it is told: over it, down, close, up.
+"""Picks a rod at the balance point that it is told, as a signal or once and for all: over it, down, close, up.
 
 The phase follows from where tool, fingers and rod are.
 """
@@ -29,10 +29,20 @@ class RodPolicy:
 
     Attributes:
         contract: that of the task `rod`.
+        SETTINGS: by name, the range.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    SETTINGS: Mapping[str, tuple[float, float]] = {"balance_point": (-0.14, 0.14)}
+
+    def __init__(self, contract: Contract, balance_point: Array | float | None = None) -> None:
+        """Bind a contract.
+
+        Args:
+            contract: that of the task `rod`.
+            balance_point: along the rod, m, or one for each row; None looks at the signal of that name.
+        """
         self.contract = contract
+        self._balance_point = balance_point
         self._motion = CartesianMotion(contract)
         self._fingers = np.array(["finger" in name for name in contract.action.elements])
 
@@ -44,6 +54,8 @@ class RodPolicy:
         observation = asked_observation(self.contract, observation)
         fingers = np.asarray(observation["joint_position"], dtype=float)[:, -1][:, self._fingers]
         rod, balance = (np.asarray(observation[name], dtype=float)[:, -1] for name in ("rod", "balance_point"))
+        if self._balance_point is not None:
+            balance = np.broadcast_to(np.atleast_1d(self._balance_point)[:, None], balance.shape)
         setpoint = self._motion.setpoint(observation)
         tip, rotation = self._motion.pose(setpoint)
         x, y, z, w = rod[:, 3:].T

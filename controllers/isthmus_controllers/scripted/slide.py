@@ -36,19 +36,22 @@ class SlidePolicy:
     Attributes:
         contract: that of the task `slide`.
         friction: that the puck is believed to have.
+        SETTINGS: by name, the range.
     """
 
-    def __init__(self, contract: Contract, friction: float = FRICTION) -> None:
+    SETTINGS: Mapping[str, tuple[float, float]] = {"friction": (0.02, 0.6)}
+
+    def __init__(self, contract: Contract, friction: Array | float = FRICTION) -> None:
         """Bind a contract.
 
         Args:
             contract: that of the task `slide`.
-            friction: sliding coefficient of the puck on the lane, > 0.
+            friction: sliding coefficient of the puck on the lane, > 0, or one for each row.
 
         Raises:
             ValueError: the friction is not positive.
         """
-        if not friction > 0:
+        if not np.min(friction) > 0:
             raise ValueError(f"friction must be > 0, got {friction}")
         self.contract = contract
         self.friction = friction

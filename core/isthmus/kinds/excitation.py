@@ -130,6 +130,11 @@ class ExcitationPolicy:
                 reach = f"{least:g} … {most:g} {unit}"
                 raise ValueError(f"member {_MEMBER!r}: {joint} reaches {reach}, the action's bounds are {low:g} … {high:g} {unit}")
 
+    @property
+    def duration(self) -> float:
+        """Of the run, s: a policy that has an end of its own says when."""
+        return self.excitation.duration
+
     @classmethod
     def from_artifact(cls, artifact: PolicyData) -> ExcitationPolicy:
         """The policy of an artifact of kind `excitation`."""

@@ -57,6 +57,8 @@ def search(
     config: SearchConfig,
     seed: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
+    *,
+    least: float = _LEAST,
 ) -> list[Candidate]:
     """Search from zero on.
 
@@ -66,6 +68,7 @@ def search(
         config: how to search.
         seed: of the draws.
         progress: told of each round.
+        least: share of the first spread below which none falls.
 
     Returns:
         the best of each of the last rounds, the newest first, `finalists` at most.
@@ -83,7 +86,7 @@ def search(
         best.append(Candidate(points[order[0]].copy(), float(scores[order[0]])))
         chosen = points[order[:elite]]
         mean = _KEPT * mean + (1 - _KEPT) * chosen.mean(0)
-        deviation = np.maximum(_KEPT * deviation + (1 - _KEPT) * chosen.std(0), _LEAST * spread)
+        deviation = np.maximum(_KEPT * deviation + (1 - _KEPT) * chosen.std(0), least * spread)
         if progress:
             progress(number + 1, config.rounds, f"objective {scores[order[0]]:.4g}")
     return best[::-1][: config.finalists]

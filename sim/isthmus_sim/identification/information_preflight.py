@@ -59,7 +59,9 @@ class Expected:
 class SimulatedIdentification:
     """Explores and identifies, many draws at a time."""
 
-    def __init__(self, task: Task, unknown: Sequence[Unknown], rows: int = 64, noise: MeasurementNoise | None = None) -> None:
+    def __init__(
+        self, task: Task, unknown: Sequence[Unknown], rows: int = 64, noise: MeasurementNoise | None = None, every: int | None = None
+    ) -> None:
         """Build the simulations: `rows` · 2 (1 + p).
 
         Args:
@@ -67,12 +69,13 @@ class SimulatedIdentification:
             unknown: the parameters.
             rows: draws at a time.
             noise: of the measurements.
+            every: control periods after which replays begin anew at what was measured; None means never.
         """
         count = len(unknown)
         self._low, self._width = spans(unknown)
         self._values = np.zeros((rows, 1 + 2 * count, count))
         task = exploration_task(task, unknown, Term("none", 0.0, "1", lambda step: np.zeros(step.after.batch)))
-        self._plant = compared_plant(task, unknown, rows, 1 + 2 * count, lambda ids, _: self._values[ids], noise)
+        self._plant = compared_plant(task, unknown, rows, 1 + 2 * count, lambda ids, _: self._values[ids], noise, every)
         self._env = TaskVectorEnv(task, self._plant, autoreset=False)
 
     def passes(self, draws: int, steps: int = 4) -> int:

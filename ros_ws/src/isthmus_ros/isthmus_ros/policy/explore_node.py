@@ -12,7 +12,6 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from std_srvs.srv import SetBool
 
-from isthmus.kinds.excitation import ExcitationPolicy
 from isthmus.policy import Policy
 from isthmus_ros.common import wire
 from isthmus_ros.common.spin import run_node
@@ -38,7 +37,7 @@ class ExploreNode(PolicyNode):
         self.create_timer(_ASK, self._tidy_up, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def longest(self, policy: Policy) -> int | None:
-        """Control periods of the excitation, or `max_steps` if that is given.
+        """Control periods of the exploration, or `max_steps` if that is given.
 
         Raises:
             ValueError: the policy has no end of its own, or commands what the arm cannot be parked with.
@@ -48,9 +47,9 @@ class ExploreNode(PolicyNode):
             raise ValueError(f"explore_node parks the arm with {' or '.join(_PARKED_BY)} commands; the policy commands {mode}")
         if given := super().longest(policy):
             return given
-        if isinstance(policy, ExcitationPolicy):
-            return math.ceil(policy.excitation.duration / policy.contract.control_period)
-        raise ValueError("the policy has no end of its own, as one of kind excitation has; give the length of its run: max_steps:=…")
+        if duration := getattr(policy, "duration", None):
+            return math.ceil(duration / policy.contract.control_period - 1e-6)
+        raise ValueError("the policy has no end of its own, as one of kind excitation has; give the length of its run: parameter max_steps")
 
     def report(self) -> Any:
         """As `PolicyNode.report`, with the outcome of the exploration."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from isthmus.policy import Policy
 from isthmus.records import Array
-from isthmus_cli.console import say, show_table
+from isthmus_evidence.asid.bounds import Bounds, Watch
 from isthmus_sim.identification.information import expected_sd
 from isthmus_sim.identification.information_env import InformationVectorEnv
 from isthmus_sim.identification.information_preflight import UNSURE, Expected, SimulatedIdentification, with_length
@@ -19,7 +19,7 @@ from isthmus_sim.identification.information_run import Nearness, Run, play
 from isthmus_sim.identification.problem import Unknown
 from isthmus_sim.task import Task
 
-__all__ = ["Checked", "Exploration", "check_best", "check_told", "facts_of", "information_env", "played", "player", "show_facts"]
+__all__ = ["Checked", "Exploration", "check_best", "check_told", "facts_of", "information_env", "played", "player"]
 
 _COMPARED = 16  # draws for which finalists are compared
 SEEDS = 10**6  # apart: rounds of the search, finalists and the last word have draws of their own
@@ -37,6 +37,7 @@ class Exploration:
         objective: see `information.value`.
         every: control periods after which copies are put back to their rows; None means never.
         seed: of everything.
+        bounds: what every run must keep to.
     """
 
     task: Task
@@ -44,6 +45,7 @@ class Exploration:
     objective: str
     every: int | None
     seed: int
+    bounds: Bounds = Bounds()  # noqa: RUF009 - frozen
 
     @classmethod
     def of(cls, task: Task, unknown: tuple[Unknown, ...], objective: str, every: int | None, seed: int, seconds: float) -> Exploration:
@@ -59,11 +61,15 @@ class Checked:
         best: its number.
         promised: standard deviations by its information alone, shares of the ranges, `[p]`.
         expected: by simulated identification.
+        kept: share of draws in which it keeps to its bounds.
+        force: largest of all draws, N.
     """
 
     best: int
     promised: Array
     expected: Expected
+    kept: float
+    force: float
 
 
 def information_env(asked: Exploration, rows: int, *, autoreset: bool = False) -> InformationVectorEnv:
@@ -72,16 +78,29 @@ def information_env(asked: Exploration, rows: int, *, autoreset: bool = False) -
 
 
 def player(policy: Policy) -> Act:
-    """Commands of a policy, as its file gives them: the first action of each decision."""
-    return lambda observation, _: policy.act(observation).actions[:, 0]
+    """Commands of a policy as its file gives them, chunk after chunk."""
+    horizon = policy.contract.horizon
+    chunk = np.zeros((0, horizon, 0))
+
+    def act(observation: dict[str, Array], number: int) -> Array:
+        nonlocal chunk
+        if number % horizon == 0:
+            chunk = policy.act(observation).actions
+        return np.asarray(chunk[:, number % horizon])
+
+    return act
 
 
-def played(env: InformationVectorEnv, act: Act, seeds: Sequence[int], near: Nearness | None = None) -> tuple[Array, Run]:
+def played(
+    env: InformationVectorEnv, act: Act, seeds: Sequence[int], near: Nearness | None = None, bounds: Watch | None = None
+) -> tuple[Array, Run]:
     """Information of each row when it ended, `[B, p, p]`, and how it went."""
     told = np.zeros_like(env.information)
 
     def watch(_: int, alive: Array, info: Mapping[str, Array]) -> None:
         told[alive] = info["information"][alive]
+        if bounds:
+            bounds(env.plant.truth(), alive)
 
     run = play(env, act, seeds, near, watch)
     return told, run
@@ -97,7 +116,7 @@ def check_best(asked: Exploration, policies: Sequence[Policy], draws: int, progr
         progress: told of the passes.
     """
     some = min(draws, _COMPARED)
-    simulated = SimulatedIdentification(asked.task, asked.unknown, some)
+    simulated = SimulatedIdentification(asked.task, asked.unknown, some, every=asked.every)
     contest = len(policies) > 1
     count, total = itertools.count(1), contest * len(policies) * simulated.passes(some) + simulated.passes(draws)
 
@@ -108,22 +127,30 @@ def check_best(asked: Exploration, policies: Sequence[Policy], draws: int, progr
     last = expected(policies[best], draws, 2)
     simulated.close()
     env = information_env(asked, some)
-    told, _ = played(env, player(policies[best]), [asked.seed + 2 * SEEDS + row for row in range(some)])
+    watched = Watch(asked.task, asked.unknown, asked.bounds, some)
+    told, _ = played(env, player(policies[best]), [asked.seed + 2 * SEEDS + row for row in range(some)], bounds=watched)
     env.close()
-    return Checked(best, np.sqrt((expected_sd(told) ** 2).mean(0)), last)
+    return Checked(best, np.sqrt((expected_sd(told) ** 2).mean(0)), last, float(watched.kept().mean()), float(watched.force.max()))
 
 
-def check_told(asked: Exploration, expected: Expected) -> None:
-    """Refuse an exploration after which a parameter stays unknown.
+def check_told(asked: Exploration, found: Checked) -> None:
+    """Refuse an exploration after which a parameter stays unknown, or that leaves its bounds.
 
     Raises:
         ValueError: the message names it.
     """
-    shares = zip(asked.unknown, expected.sd.tolist(), strict=True)
+    shares = zip(asked.unknown, found.expected.sd.tolist(), strict=True)
     if left := [f"{one.name} within {100 * share:.0f} %" for one, share in shares if share > UNSURE]:
         raise ValueError(
             f"the best exploration found leaves {', '.join(left)} of its range, and more than {100 * UNSURE:.0f} % is NOT IDENTIFIABLE: take it "
             "out of --unknown, search longer, or write the file anyway with --force"
+        )
+    if found.kept < 1:
+        bounds = [f"specification {asked.bounds.formula!r}"] * bool(asked.bounds.formula)
+        bounds += [f"force of at most {asked.bounds.force:g} N (the largest was {found.force:.3g} N)"] * np.isfinite(asked.bounds.force)
+        raise ValueError(
+            f"the best exploration found leaves its bounds in {100 * (1 - found.kept):.0f} % of the draws: {', '.join(bounds)}; search longer, "
+            "or write the file anyway with --force"
         )
 
 
@@ -141,6 +168,10 @@ def facts_of(asked: Exploration, found: Checked, draws: int, *, forced: bool) ->
         "promised_by_information": dict(zip(names, (found.promised * width).tolist(), strict=True)),
         "draws": draws,
         "ended_early": int(run.bad.sum()),
+        "specification": asked.bounds.formula,
+        "force_bound_N": asked.bounds.force if np.isfinite(asked.bounds.force) else None,
+        "peak_force_N": found.force,
+        "kept_its_bounds": found.kept,
         "duration_s": asked.task.episode_steps * asked.task.contract.control_period,
         "peak_speed_share_of_limit": float(run.speed.max()),
         "peak_effort_share_of_limit": float(run.effort.max()),
@@ -148,24 +179,3 @@ def facts_of(asked: Exploration, found: Checked, draws: int, *, forced: bool) ->
         "every": asked.every,
         "forced": forced,
     }
-
-
-def show_facts(asked: Exploration, facts: Mapping[str, Any]) -> None:
-    """Print them."""
-    rows = [
-        (
-            one.name,
-            f"{facts['expected_sd'][one.name]:.2g}",
-            facts["unit"][one.name],
-            f"{100 * facts['expected_share_of_range'][one.name]:.2g}",
-            f"{facts['promised_by_information'][one.name]:.2g}",
-            facts["expected_verdict"][one.name],
-        )
-        for one in asked.unknown
-    ]
-    columns = ("parameter", "expected sd", "unit", "% of its range", "promised by information", "verdict")
-    show_table(f"identification, simulated for {facts['draws']} draws", columns, rows)
-    say(
-        f"{facts['duration_s']:g} s, at most {100 * facts['peak_speed_share_of_limit']:.0f} % of a joint's speed limit and "
-        f"{100 * facts['peak_effort_share_of_limit']:.0f} % of its effort limit; ended early in {facts['ended_early']} of {facts['draws']} draws"
-    )
