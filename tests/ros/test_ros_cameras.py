@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
-cv2 = pytest.importorskip("cv2")
+pytest.importorskip("cv2")
 
+import cv2
 from ros_bench import Late, bench, punctual
 from ros_policies import resolved_rate, seeing
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
@@ -165,9 +166,7 @@ def test_a_profile_cannot_describe_a_camera_that_the_robot_does_not_have():
         dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wirst": RosCamera()}))
 
 
-COMPRESSED = dataclasses.replace(
-    ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wrist": RosCamera("wrist/image_raw/compressed")})
-)
+COMPRESSED = dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wrist": RosCamera("wrist/image_raw/compressed")}))
 
 
 def compressed(seen, pixels, format="rgb8; png compressed bgr8", kind=".png"):

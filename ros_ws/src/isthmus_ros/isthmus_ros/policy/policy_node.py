@@ -53,6 +53,8 @@ class PolicyNode(CarefulNode):
         what = "actions of a chunk to execute before deciding again; 0 means what its training says, else all"
         declare(self, "replan", 0, what, low=0, high=10_000)
         declare(self, "camera_timeout", 0.3, "s in motion that a camera may be silent or show the same picture", low=0.02, high=5.0)
+        what = "s after which a person's correction on policy/correction does not count any more; 0 means that nobody may correct"
+        declare(self, "correction_timeout", 0.2, what, low=0.0, high=1.0)
         declare(self, "max_steps", 0, "control periods after which a run ends by itself; 0 means never", low=0, high=2**31 - 1)
         declare(self, "record", "", "path prefix of MCAP traces, one file per run; empty means no recording")
         declare(self, "watched", False, "move only while monitor_node speaks: without it nothing is started, and a motion ends")
@@ -99,9 +101,16 @@ class PolicyNode(CarefulNode):
         for line in contract.limits.looser_than(robot.limits()):
             log.warning(f"tighter than in training: {line}")
         self.clean_up()
-        patience = float(self.get_parameter("camera_timeout").value)
-        bound = bind(self, setup, shadow=self.shadow, camera_patience=patience, on_input=self.published, on_silence=self._lose_guard)
-        self.bound = bound
+        self.bound = bound = bind(
+            self,
+            setup,
+            shadow=self.shadow,
+            camera_patience=float(self.get_parameter("camera_timeout").value),
+            correction_patience=float(self.get_parameter("correction_timeout").value),
+            on_input=self.published,
+            on_silence=self._lose_guard,
+        )
+        corrections = bound.corrections
         recorder = bound.recorder(self.text("record"), artifact, log)
         self.motion = self.motion_type(
             bound.drive,
@@ -110,6 +119,8 @@ class PolicyNode(CarefulNode):
             inputs=bound.inputs.values,
             replan=int(self.get_parameter("replan").value) or default_replan(artifact),
             longest=longest,
+            correction=corrections.newest if corrections else lambda: None,
+            on_begin=corrections.begin if corrections else lambda: None,
             on_change=self.published,
             on_tick=lambda tick: recorder.record(tick, bound.plant.sequence),
             on_end=recorder.end,
@@ -156,7 +167,7 @@ class PolicyNode(CarefulNode):
         """`policy/status`; None unless configured."""
         if self.motion is None or self.bound is None:
             return None
-        return policy_status(self.motion, self.bound.plant, self.bound.inputs, self.get_clock().now().to_msg())
+        return policy_status(self.motion, self.bound, self.get_clock().now().to_msg())
 
     def published(self) -> None:
         """Publish `policy/status`."""
