@@ -35,6 +35,7 @@ class Binding:
         inputs: external signals.
         cameras: None if the policy sees nothing.
         corrections: None in a shadow, and where nobody may correct.
+        hand_over: softens the first commands of whoever takes over; None in a shadow.
         stops: called when the guard is silent; None in a shadow, which has none.
     """
 
@@ -44,6 +45,7 @@ class Binding:
     inputs: InputTopics
     cameras: CameraInputs | None
     corrections: Corrections | None
+    hand_over: HandOver | None
     stops: StopServices | None
     _owned: list[Callable[[], object]] = field(default_factory=list)
 
@@ -116,7 +118,7 @@ def bind(
         raise ValueError("a policy that sees needs clock:=wall: in stepped time pictures and joint states would have to come together")
     plant: RemotePlant | ShadowPlant
     drive: Drive
-    corrections = stops = None
+    corrections = hand_over = stops = None
     if shadow:
         plant = ShadowPlant(node, setup)
         drive = ShadowDrive(plant, setup.contract)
@@ -124,12 +126,13 @@ def bind(
         plant = RemotePlant(node, setup)
         drive = AskingDrive(plant, setup.contract, on_silence=on_silence)
         stops = StopServices(node, setup.profile, setup.namespace)
+        hand_over = HandOver(setup.contract, drive.guard.limits)
+        drive.soften = hand_over.soften
         if correction_patience > 0:
-            hand_over = HandOver(setup.contract, drive.guard.limits)
-            corrections, drive.soften = Corrections(node, setup.contract, hand_over, correction_patience), hand_over.soften
+            corrections = Corrections(node, setup.contract, hand_over, correction_patience)
     inputs = InputTopics(node, setup.contract, setup.robot.base_frame, on_input, setup.prefix)
     cameras = CameraInputs(node, setup.contract, setup.robot, setup.namespace, camera_patience) if sees else None
     if cameras is not None:
         plant.images, drive.sight = cameras.images, cameras.fault
     owned: list[Callable[[], object]] = [topics.close for topics in (plant, inputs, stops, cameras, corrections) if topics is not None]
-    return Binding(setup, plant, drive, inputs, cameras, corrections, stops, owned)
+    return Binding(setup, plant, drive, inputs, cameras, corrections, hand_over, stops, owned)
