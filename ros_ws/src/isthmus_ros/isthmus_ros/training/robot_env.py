@@ -39,7 +39,7 @@ _RAMP = 30.0  # s from a start to the first decision
 _REST = 20.0  # s for standstill
 _ANSWER = 15.0  # s for the next decision: in stepped time the robot waits, in passing time it comes in one period
 _ASK = 1.0  # s between two trials to start
-_TRIALS = 3  # to begin an episode of a simulated robot
+_TRIALS = 5  # to begin an episode of a simulated robot
 _RECENT = 20  # episodes by which a policy is judged
 _ONLY = np.array([True])  # of the rows of a batch of one
 
@@ -148,44 +148,56 @@ class RobotEnv:
         return listener.accept()
 
     def _begin(self) -> dict[str, Array]:
-        """Begin an episode; what the learner decides on first."""
+        """Begin an episode; what the learner decides on first.
+
+        Raises:
+            RosError: a simulated robot cannot begin, several times in a row: there is nobody who would do anything about it.
+        """
         seed, trials = int(self._generator.integers(2**31)), 0
         while True:
             trials += 1
             self._inputs = self._course.prepare(seed)
-            self._start(self._link.number("motion"))
-            self._running = True
-            with contextlib.suppress(_NotBegun):
-                told, arrays = self._hear(_RAMP, ramping=True)
+            try:
+                told, arrays = self._start()
                 break
-            self._running = False
-            reason = self._link.status.get("failure") or self._link.status.get("cause") or "the policy did not begin to run"
-            if self._simulated and trials == _TRIALS:
-                raise RosError(reason)
-            self._wait_for(reason)
+            except _NotBegunError as error:
+                if self._simulated and trials == _TRIALS:
+                    raise RosError(str(error)) from None
+                self._wait_for(str(error))
+        self._told, self._running = "", True
         self._run, self._sent = told["run"], 0
         self._scorer.reset(np.array([0]))
         self._returns = Returns(self._task, 1)
         self._before, self._last = self._measurement(arrays), _observation(arrays)
         return self._last
 
-    def _start(self, before: int) -> None:
-        """Call `policy/start` until it is accepted, and a motion follows that of number `before`."""
-        link = self._link
-        while True:
-            try:
-                link.insist(lambda: link.trigger("policy/start"), _START if self._simulated else 0.0)
-                break
-            except RosError as error:
-                if self._simulated:
-                    raise
-                self._wait_for(str(error))
-        self._told = ""
+    def _start(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Call `policy/start`; the first message of the node, once the robot is at the start pose.
+
+        Raises:
+            _NotBegunError: it is refused, or the motion has ended before.
+        """
+        link, before = self._link, self._link.number("motion")
+        try:
+            link.insist(lambda: link.trigger("policy/start"), _START if self._simulated else 0.0)
+        except RosError as error:
+            link.check()
+            raise _NotBegunError(str(error)) from None
         link.until(lambda: link.number("motion") > before, _REST, f"{NAME} does not say that it has begun")
+        end = steady() + _RAMP
+        while not self._connection.poll(0.02):
+            link.spin(0.02)
+            link.check()
+            if (link.status.get("policy") == "idle" and not self._connection.poll(0.2)) or steady() > end:
+                raise _NotBegunError(link.status.get("failure") or link.status.get("cause") or "the policy did not begin to run")
+        told, arrays = self._hear(_ANSWER)
+        if told["kind"] == ENDED:
+            raise _NotBegunError(told["cause"] or link.status.get("failure") or "the run ended before it began")
+        return told, arrays
 
     def _wait_for(self, reason: str) -> None:
         """Let a person do something about it."""
-        if without_numbers(reason) != self._told:
+        if not self._simulated and without_numbers(reason) != self._told:
             self._told = without_numbers(reason)
             self._say(f"the training waits: {reason}")
         self._link.spin(_ASK)
@@ -243,20 +255,15 @@ class RobotEnv:
         with contextlib.suppress(OSError):
             self._connection.send_bytes(packed({"run": self._run, "number": number}, {} if action is None else {"action": action}))
 
-    def _hear(self, patience: float, *, ramping: bool = False) -> tuple[dict[str, Any], dict[str, Array]]:
+    def _hear(self, patience: float) -> tuple[dict[str, Any], dict[str, Array]]:
         """The next message of the node.
 
         Raises:
             RosError: none came within `patience`, s, or a node has ended.
-            _NotBegun: while `ramping`, the motion has ended before its first decision.
         """
         end = steady() + patience
         while not self._connection.poll(0.05):
             self._link.check()
-            if ramping:
-                self._link.spin(0.01)
-                if self._link.status.get("policy") == "idle" and not self._connection.poll(0.2):
-                    raise _NotBegun
             if steady() > end:
                 raise RosError(f"{NAME} has asked nothing for {patience:g} s")
         try:
@@ -279,8 +286,8 @@ class RobotEnv:
             raise RosError(f"task {self._task.name!r} cannot be rewarded on a robot: {missing!r} is not measured") from None
 
 
-class _NotBegun(Exception):
-    """A motion has ended before its first decision."""
+class _NotBegunError(RosError):
+    """A motion was refused, or has ended before its first decision."""
 
 
 def _observation(arrays: dict[str, Array]) -> dict[str, Array]:
