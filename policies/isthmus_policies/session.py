@@ -121,7 +121,8 @@ class Session:
         if self.due(config.checkpoint_every) or self.finished:
             self._memory.cut()
             self._save()
-            self._begin_episodes()
+            if not self.finished:
+                self._begin_episodes()
         if self._progress:
             self._progress(self.step, config.steps, evaluation)
 

@@ -18,7 +18,6 @@ from isthmus.contract import Contract
 from isthmus.robot import Robot, RosProfile
 from isthmus_ros.common import wire
 from isthmus_ros.common.inputs import input_kind, input_topic
-from isthmus_ros.policy.corrections import TOPIC as CORRECTIONS
 
 __all__ = ["Recorded", "recorded_topics"]
 
@@ -69,7 +68,7 @@ def recorded_topics(robot: Robot, contract: Contract, namespace: str, *, clock: 
         Recorded("policy/status", DiagnosticArray, wire.LATCHED),
         Recorded("monitor/status", DiagnosticArray, wire.LATCHED),
         Recorded("policy/shadow", JointState, SAID),
-        Recorded(CORRECTIONS, JointState, SAID),
+        Recorded("policy/correction", JointState, SAID),
         *(Recorded(input_topic(signal), input_kind(signal), wire.LATCHED) for signal in contract.inputs),
         Recorded("emergency_stop", Bool, wire.LATCHED),
         Recorded("/diagnostics", DiagnosticArray, SAID),
