@@ -28,6 +28,7 @@ class TrainOptions:
 
     Attributes:
         algorithm: name of the learner.
+        outcome: what a training leaves, for the help of the command.
         task: name of the task; `isthmus tasks` lists them. With a prefix, one of an outside suite, such as gym:HalfCheetah-v5; with @84, from pixels.
         robot: arm that reaches in place of the UR5e, with the task reach; the task's name is then reach-ROBOT. `isthmus robots` lists them.
         seed: seed of networks, exploration, replay and episodes.
@@ -57,6 +58,11 @@ class TrainOptions:
     """
 
     algorithm: ClassVar[str] = ""
+    outcome: ClassVar[str] = (
+        "The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. "
+        "Ctrl-C ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training "
+        "that was killed goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway."
+    )
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     robot: str | None = None
     seed: int = 0
