@@ -16,7 +16,7 @@ def check_engine(plant: str) -> None:
     """
     if plant == "ros":
         raise ValueError(
-            "--plant ros is no engine to train in; train in mujoco or pybullet, then run the file with: isthmus eval POLICY --plant ros"
+            "--plant ros is no engine to train models in; train in mujoco or pybullet, then run the file with: isthmus eval POLICY --plant ros"
         )
     if plant not in plant_names():
         raise ValueError(f"unknown plant {plant!r}; {strict.suggest(plant, plant_names())}")

@@ -37,8 +37,10 @@ def parsed(command: Any, prog: str, words: list[str]) -> Any:
     options: dict[str, Any] = {"prog": prog, "config": config, "registry": _numbers()}
     if default is not None:
         options["default"] = default
-        if hasattr(command, "named") and not command.named(words):
-            options["description"] = f"{inspect.cleandoc(command.__doc__.partition('Attributes:')[0])}\n\n{_GENERAL.format(prog=prog)}"
+    if hasattr(command, "named"):
+        general = [] if command.named(words) else [_GENERAL.format(prog=prog)]
+        own = inspect.cleandoc(command.__doc__.partition("Attributes:")[0]).strip()
+        options["description"] = "\n\n".join([own, command.outcome, *general])
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):

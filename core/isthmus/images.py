@@ -15,7 +15,7 @@ from isthmus import strict
 from isthmus.records import Array
 from isthmus.signals import CameraSpec
 
-__all__ = ["ENCODINGS", "ImagePipeline", "convert_color", "rectified_intrinsics"]
+__all__ = ["ENCODINGS", "ImagePipeline", "convert_color", "decoded", "raw_intrinsics", "rectified_intrinsics"]
 
 ENCODINGS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 """Encodings of raw pictures (sensor_msgs/image_encodings), with their channels."""
@@ -103,6 +103,41 @@ def convert_color(image: Array, encoding: str, wanted: str) -> Array:
     source = {"rgb8": "RGB", "bgr8": "BGR", "rgba8": "RGBA", "bgra8": "BGRA", "mono8": "GRAY"}[encoding]
     converted = cv2.cvtColor(image, getattr(cv2, f"COLOR_{source}2{'RGB' if wanted == 'rgb8' else 'GRAY'}"))
     return np.asarray(converted).reshape(*image.shape[:2], ENCODINGS[wanted])
+
+
+def decoded(data: bytes) -> tuple[Array, str]:
+    """A compressed picture (JPEG, PNG): its pixels `[H, W, C]` uint8, and their encoding, bgr8, bgra8 or mono8.
+
+    Raises:
+        ValueError: it is none that OpenCV can read, or has more than 8 bits per channel.
+    """
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if len(data) else None
+    if pixels is None:
+        raise ValueError(f"{len(data)} bytes are no picture that OpenCV can read")
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"a compressed picture must have 8 bits per channel, got {8 * pixels.dtype.itemsize}")
+    picture = pixels.reshape(*pixels.shape[:2], -1)
+    return picture, {1: "mono8", 3: "bgr8", 4: "bgra8"}[picture.shape[2]]
+
+
+def raw_intrinsics(spec: CameraSpec, field_of_view: float, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """fx, fy, cx, cy of raw pictures: those of the calibration, else of a pinhole camera with this field of view.
+
+    Args:
+        spec: calibration and what the policy expects.
+        field_of_view: vertical, rad; used where there are no intrinsics.
+        size: rows and columns of the raw pictures.
+
+    Raises:
+        ValueError: a crop without intrinsics.
+    """
+    if spec.intrinsics is not None:
+        return spec.intrinsics
+    fx, fy, cx, cy = rectified_intrinsics(spec, field_of_view)
+    across, down = size[1] / spec.width, size[0] / spec.height
+    return fx * across, fy * down, (cx + 0.5) * across - 0.5, (cy + 0.5) * down - 0.5
 
 
 def rectified_intrinsics(spec: CameraSpec, field_of_view: float) -> tuple[float, float, float, float]:

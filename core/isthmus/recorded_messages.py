@@ -94,7 +94,7 @@ class MessageDecoder:
     def _compact(self, topic: str, message: Any) -> Any:
         _, group, *rest = topic.split("/")
         match group, rest[:1]:
-            case ("joint_states", []) | ("guard", ["command"] | ["executed"]):
+            case ("joint_states", []) | ("guard", ["command"] | ["executed"]) | ("policy", ["correction"]):
                 names = tuple(message.name)
                 fields = {field: np.array(getattr(message, field), dtype=np.float64) for field in ("position", "velocity", "effort")}
                 stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec

@@ -48,6 +48,7 @@ class Trace:
         actions: `[Td, horizon, A]`.
         rungs: the guard's rung per period, "pass", "clamp", "hold" or "stop".
         causes: why it is not "pass", per period.
+        corrected: whether `command` was a person's, in place of the policy's, `[T]` bool.
     """
 
     contract: Contract
@@ -70,6 +71,7 @@ class Trace:
     actions: Array
     rungs: tuple[str, ...]
     causes: tuple[str, ...]
+    corrected: Array
 
     def __len__(self) -> int:
         """Number of control periods T."""
@@ -292,6 +294,7 @@ def _assemble(
         actions=decided(actions, (contract.horizon, len(joints))),
         rungs=tuple(status[k]["rung"] for k in range(length)),
         causes=tuple(status[k]["cause"] for k in range(length)),
+        corrected=np.isin(np.arange(length), list(topics.get("/policy/correction", {}))),
         **vectors,
     )
 

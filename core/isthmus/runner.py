@@ -40,6 +40,7 @@ class Tick:
         asked: primitive action, `[B, A]`, SI, NaN in rows without one; None if no row had one.
         decision: what the guard let through.
         ended: rows `[B]` whose episode had ended before, see `Runner.end`.
+        corrected: `asked` is a person's, in place of the policy's.
     """
 
     index: int
@@ -51,6 +52,7 @@ class Tick:
     asked: Array | None
     decision: Decision
     ended: Array
+    corrected: bool = False
 
 
 class Runner:
@@ -69,6 +71,7 @@ class Runner:
         inputs: Callable[[], Inputs] | None = None,
         replan: int | None = None,
         on_tick: Callable[[Tick], None] | None = None,
+        correction: Callable[[], Array | None] = lambda: None,
     ) -> None:
         """Bind policy and plant.
 
@@ -78,6 +81,8 @@ class Runner:
             inputs: called at each decision for goals and other external signals, `[B, n]` per name.
             replan: execute this many of the H actions of a chunk before deciding again; None means all of them.
             on_tick: called after each control period, for traces and scores.
+            correction: called in each control period that has a new sample: what a person asks for in place of the policy, `[B, A]`; None for
+                nothing. The policy is asked all the same, and decides anew in each such period.
 
         Raises:
             ValueError: the contracts differ (with the diff), or `replan` is not in 1 … H.
@@ -92,6 +97,7 @@ class Runner:
         self._inputs = inputs or dict
         self._chunks = Chunks(step.plant.batch, replan or horizon, len(policy.contract.action.elements))
         self._on_tick = on_tick
+        self._correction = correction
         self._index = 0
         self.cadence = Cadence(step.contract.control_period, step.plant.realtime)
 
@@ -148,12 +154,18 @@ class Runner:
                 if self.cadence.work:
                     self.cadence.inference.append(time.perf_counter() - thinking)
         asked = self._chunks.next()
+        correction = self._correction() if decide else None
+        if correction is not None:
+            asked = correction
+            self._chunks.drop()
         measurement = self.step.measurement
         decision = self.step.act(asked)
         self._chunks.drop(decision.rung >= HOLD)
         self.cadence.work.append(time.perf_counter() - began)
         self.cadence.steps += 1
-        tick = Tick(self._index, measurement, inputs, rows, observation, chunk, asked, decision, self._chunks.ended.copy())
+        tick = Tick(
+            self._index, measurement, inputs, rows, observation, chunk, asked, decision, self._chunks.ended.copy(), correction is not None
+        )
         self._index += 1
         if self._on_tick:
             self._on_tick(tick)

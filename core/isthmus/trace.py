@@ -10,6 +10,7 @@ Simulation, robot and replay write the same topics, and Foxglove, PlotJuggler an
     /policy/input/SIGNAL             PointStamped for x, y, z, otherwise std_msgs/Float64MultiArray; when it changes
     /policy/observation/SIGNAL       Float64MultiArray [history, elements], per decision; image signals are not repeated
     /policy/action                   Float64MultiArray [horizon, A], per decision
+    /policy/correction               JointState, what a person asked for in place of the policy, in the periods in which one did
 
 The sequence number of a message is its control period, counted from 0 in each file. Values are recovered bit for bit, stamps to the nanosecond.
 Log times are those of the plant's clock.
@@ -50,6 +51,7 @@ class TraceStep:
         inputs: `[1, elements]` per external signal.
         observation: `[1, history, *shape]` per signal; None when nothing was decided in this period.
         action: the decision, `[1, H, A]`.
+        corrected: `command` is a person's, in place of the policy's.
     """
 
     measurement: Measurement
@@ -60,6 +62,7 @@ class TraceStep:
     inputs: Mapping[str, Array] = field(default_factory=dict)
     observation: Mapping[str, Array] | None = None
     action: Array | None = None
+    corrected: bool = False
 
 
 @overload
@@ -201,7 +204,8 @@ class TraceWriter:
 
     def _write_guard(self, step: TraceStep, time: int) -> None:
         frame = f"{self._prefix}:{self._period}"
-        for topic, command in (("/guard/command", step.command), ("/guard/executed", step.executed)):
+        correction = step.command if step.corrected else None
+        for topic, command in (("/guard/command", step.command), ("/guard/executed", step.executed), ("/policy/correction", correction)):
             if command is not None:
                 fields: dict[str, Any] = {messages.command_field(command.mode): command.values}
                 message = messages.joint_state(messages.header(time, frame), command.joints, **fields)

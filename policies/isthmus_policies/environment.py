@@ -6,11 +6,17 @@ from typing import Any, Protocol
 
 from isthmus.records import Array
 
-__all__ = ["TrainingEnv"]
+__all__ = ["LostError", "TrainingEnv"]
+
+
+class LostError(RuntimeError):
+    """The environment cannot go on, as when a robot's driver has ended; what was learned is not lost."""
 
 
 class TrainingEnv(Protocol):
     """A vector environment with SI actions; rows reset themselves in the step in which they end.
+
+    One whose time passes by itself has an attribute `busy`: while it is true, nothing may be done that takes long, such as an update.
 
     Attributes:
         num_envs: number of rows.
@@ -28,6 +34,8 @@ class TrainingEnv(Protocol):
 
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
         """Observation, reward, terminated, truncated and info, which has `final_obs` where rows ended, and `rung` where a guard is.
+
+        Where a person corrected an action, info has `executed`, `[num_envs, A]`: what was done in place of the actions.
 
         Rows `[num_envs]` that `diverged` or `invalid` of info mark have ended, and their period is no experience of the task.
         """

@@ -75,6 +75,8 @@ class Explorer:
         hidden = self._env.hidden.copy()  # of the episode that may end now
         bounded = np.clip(action, -1, 1)
         self._observation, reward, terminated, truncated, info = self._env.step(self._scale.to_si(bounded))
+        if "executed" in info:
+            action = bounded = np.clip(self._scale.from_si(info["executed"]), -1, 1)
         ended = terminated | truncated
         following = info["final_obs"] if ended.any() else self._observation
         lost = np.zeros(self._rows, dtype=bool)

@@ -68,7 +68,8 @@ class Session:
         self.selection = Selection(learner.contract, config, evaluate, out, git, told)
         self._identity = (learner.algorithm, seed, config, notes)
         self._learner, self._out, self._config, self._seed, self._progress = learner, out, config, seed, progress
-        self._rows = env.num_envs
+        self._env, self._rows = env, env.num_envs
+        self._looked = self._before = 0  # steps after which it was looked at what is due, last and the time before
         self._random_periods = config.warm_up if learner.warms_up_at_random and not experienced else 0
         self._generator = np.random.default_rng(seed)
         self._memory, self._updater = memory_for(learner, env, offline, config, self._generator, out)
@@ -99,11 +100,16 @@ class Session:
         return self.step >= self._config.steps or self.selection.reached
 
     def advance(self) -> None:
-        """One control period of all rows, and what is due after it."""
+        """One control period of all rows, and what is due after it, unless the environment is busy: then it is due later."""
         config = self._config
         if self._acts:
             self._explorer.advance(self._share, at_random=self.step < self._random_periods)
         self.step += self._rows
+        if getattr(self._env, "busy", False) and not self.finished:
+            if self._progress:
+                self._progress(self.step, config.steps, None)
+            return
+        self._before, self._looked = self._looked, self.step
         for losses in self._updater.advance(self.step, self._share):
             self._journal.collect(losses)
         evaluation = None
@@ -115,7 +121,8 @@ class Session:
         if self.due(config.checkpoint_every) or self.finished:
             self._memory.cut()
             self._save()
-            self._begin_episodes()
+            if not self.finished:
+                self._begin_episodes()
         if self._progress:
             self._progress(self.step, config.steps, evaluation)
 
@@ -130,8 +137,8 @@ class Session:
         return self.selection.export(self._learner.policy(), self._memory.observations(PARITY_SAMPLES), self.step)
 
     def due(self, every: int) -> bool:
-        """Whether a multiple of `every` was reached in this control period."""
-        return self.step // every > (self.step - self._rows) // every
+        """Whether a multiple of `every` was reached since the last look at it."""
+        return self._looked // every > self._before // every
 
     def close(self) -> None:
         """Flush what was written down."""
@@ -185,3 +192,4 @@ class Session:
         self._generator.bit_generator.state = state["generator"]
         self._seconds, self._began = state["seconds"], time.monotonic()
         self.checkpoint, self._saved = path, self.step
+        self._looked = self._before = self.step

@@ -10,7 +10,7 @@ import torch
 
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
-from isthmus_policies.environment import TrainingEnv
+from isthmus_policies.environment import LostError, TrainingEnv
 from isthmus_policies.interruption import interruption
 from isthmus_policies.learner import Learner, LearnerConfig
 from isthmus_policies.offline import Offline
@@ -67,6 +67,7 @@ def train(
             trained one.
         OSError: a file cannot be written.
         DivergedError: a loss is not finite; the message names the file with the state before the update and with the batch.
+        LostError: the environment cannot go on; there is a checkpoint of that moment.
     """
     # Gradients that do not depend on each other have threads of their own; within one, more threads are slower at this size.
     torch.set_num_threads(1)
@@ -79,6 +80,9 @@ def train(
                 if film and session.due(film_every):
                     film(session.export().policy(), session.step)
             session.keep()
+        except LostError:
+            session.keep()
+            raise
         finally:
             session.close()
         interrupted = not session.finished

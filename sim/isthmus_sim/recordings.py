@@ -33,7 +33,7 @@ class RecordedEpisode:
 
     Attributes:
         observation: at the beginning of each, and at the end of the last one, `[N + 1, history, *shape]` per signal.
-        action: what the policy asked for, `[N, A]`, SI.
+        action: what the policy asked for, `[N, A]`, SI; where a person corrected it, what was executed.
         reward: `[N]`.
         terminated: whether the task ended the episode with the last period; otherwise only the recording ends there.
     """
@@ -132,12 +132,13 @@ def _periods(trace: Trace, task: Task, contract: Contract) -> Iterator[_Period]:
     usable = np.isfinite(trace.command[steps]).all(axis=1) & np.isfinite(trace.executed[steps]).all(axis=1) & ~late
     seen = np.array([all(finite(values) for values in observation.values()) for observation in observations])
     usable &= seen[:-1] & seen[1:]
+    actions = np.where(trace.corrected[:, None], trace.executed, trace.command)
     scorer = Scorer(task, 1)
     for index, step in enumerate(steps):
         if not usable[index]:
             continue
         inputs = {name: values[step : step + 1] for name, values in trace.inputs.items()}
-        action = trace.command[step : step + 1]
+        action = actions[step : step + 1]
         transition = Transition(measured[index], measured[index + 1], action, inputs, times[index + 1])
         try:
             reward = float(scorer.score(transition).reward[0])
@@ -155,11 +156,15 @@ def _periods(trace: Trace, task: Task, contract: Contract) -> Iterator[_Period]:
 def _observations(trace: Trace, contract: Contract, robot: Robot, first: int, count: int) -> tuple[list[dict[str, Array]], list[Array]]:
     """What a policy of that contract saw, or would have seen, in each period, and the time since the beginning.
 
+    Where time passed by itself, the previous action that a policy saw was the newest that it had heard of by then: the recording says which.
+
     Raises:
         ValueError: it is not what the recording says.
     """
     builder = ObservationBuilder(contract, robot, batch=1)
     decided = {int(step): number for number, step in enumerate(trace.decisions)}
+    heard = trace.metadata.get("clock") == "wall"
+    previous = {signal.name for signal in contract.observation if heard and signal.source == "previous_action"}
     observations, times = [], []
     for step in range(first, count):
         builder.push(trace.measurement(step), trace.executed_command(step - 1) if step > first else None)
@@ -169,7 +174,9 @@ def _observations(trace: Trace, contract: Contract, robot: Robot, first: int, co
             raise ValueError(f"the observation cannot be rebuilt: {error.args[0]}") from None
         if step in decided:
             for name, values in trace.observations.items():
-                if name in built and not np.array_equal(built[name][0].reshape(values.shape[1:]), values[decided[step]], equal_nan=True):
+                if name in previous:
+                    built[name] = values[decided[step]].reshape(built[name].shape)
+                elif name in built and not np.array_equal(built[name][0].reshape(values.shape[1:]), values[decided[step]], equal_nan=True):
                     raise ValueError(
                         f"signal {name!r} of period {step} was {values[decided[step]].tolist()}, and is {built[name][0].tolist()} when rebuilt: "
                         "the recording does not begin with an episode, or periods are missing"

@@ -82,10 +82,10 @@ def test_a_recording_gives_exactly_the_transitions_that_were_collected(recorded,
             torch.testing.assert_close(found[part], values, rtol=0, atol=1e-6 if (name, part) == ("reach", "reward") else 0)
 
 
-def changed(source, target, change, contract=None):
+def changed(source, target, change, contract=None, **metadata):
     """Write a recording again, with periods changed or, where `change` gives None, left out."""
     trace = read_trace(source)
-    with TraceWriter(target, contract or trace.contract, trace.metadata) as writer:
+    with TraceWriter(target, contract or trace.contract, {**trace.metadata, **metadata}) as writer:
         for step in range(len(trace)):
             decision = int(np.searchsorted(trace.decisions, step))
             decided = decision < len(trace.decisions) and trace.decisions[decision] == step
@@ -135,6 +135,34 @@ def test_a_stop_of_the_guard_ends_the_recording_with_the_period_of_the_stop(reco
         source, tmp_path / "stop.mcap", lambda step, period: dataclasses.replace(period, rung=3 if step >= 30 else 0, cause="test")
     )
     assert lengths(path) == [31]
+
+
+def test_where_a_person_corrected_what_was_executed_is_the_experience(recorded, tmp_path):
+    source = recorded / "pendulum" / "mujoco-000007.mcap"
+
+    def change(step, period):
+        sent = dataclasses.replace(period.executed, values=period.executed.values + 0.125)
+        told = {} if step == 0 else {"observation": None, "action": None}  # it would tell the previous action that was really executed
+        return dataclasses.replace(period, executed=sent, corrected=10 <= step < 15, **told)
+
+    (episode,) = episodes(changed(source, tmp_path / "corrected.mcap", change))
+    (whole,) = episodes(source)
+    trace = read_trace(source)
+    np.testing.assert_array_equal(episode.action[:10], whole.action[:10])
+    np.testing.assert_array_equal(episode.action[10:15], trace.executed[10:15] + 0.125)
+    np.testing.assert_array_equal(episode.action[15:], whole.action[15:])
+
+
+def test_in_passing_time_a_recording_says_which_action_was_heard_of(recorded, tmp_path):
+    source = recorded / "reach" / "mujoco-000007.mcap"
+
+    def change(step, period):
+        return dataclasses.replace(period, observation={**period.observation, "previous_action": np.full((1, 1, 6), 0.5)})
+
+    (episode,) = episodes(changed(source, tmp_path / "wall.mcap", change, clock="wall"), "reach")
+    assert (episode.observation["previous_action"] == 0.5).all()
+    with pytest.raises(ValueError, match=r"signal 'previous_action' of period 0 was"):
+        episodes(changed(source, tmp_path / "stepped.mcap", change), "reach")
 
 
 def test_a_measurement_that_came_late_cuts_the_episode(recorded, tmp_path):

@@ -186,3 +186,20 @@ def test_what_does_not_belong_together_is_refused():
         Runner(Chunks(make_contract(horizon=3)), step)
     with pytest.raises(ValueError, match="replan must be in 1 … 1, got 2"):
         Runner(Chunks(step.contract), step, replan=2)
+
+
+def test_a_correction_counts_in_place_of_the_policy_and_what_was_left_of_its_chunk_is_dropped():
+    corrections = {2: 0.5, 3: 0.25}
+    runner, ticks = make_runner(horizon=4)
+    runner._correction = lambda: np.full((1, 6), value) if (value := corrections.get(len(ticks))) else None
+    runner.run(6)
+    assert asked(ticks) == [1, 1.01, 500, 250, 3, 3.01]  # decided anew in period 3, and after the last correction
+    assert [tick.corrected for tick in ticks] == [False, False, True, True, False, False]
+
+
+def test_nobody_corrects_on_a_sample_that_could_not_be_read():
+    runner, ticks = make_runner()
+    runner._correction = lambda: np.full((1, 6), 0.5)
+    runner.tick(decide=False)
+    assert asked(ticks) == [None]
+    assert not ticks[0].corrected

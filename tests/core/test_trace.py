@@ -339,3 +339,11 @@ def test_a_damaged_file_is_refused_or_the_damage_is_harmless(tmp_path, place, bi
 def test_mcap_is_loaded_only_when_used():
     code = "import isthmus.trace, isthmus.replay, sys; assert not [name for name in sys.modules if name.startswith('mcap')]"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_person_asked_for_is_marked(tmp_path):
+    steps = [step(number, corrected=number in (1, 2)) for number in range(4)]
+    trace = read_trace(write(tmp_path / "run.mcap", steps))
+    assert trace.corrected.tolist() == [False, True, True, False]
+    np.testing.assert_array_equal(trace.command, np.concatenate([one.command.values for one in steps]))
+    assert set(trace.observations) == {"angles", "speeds"}

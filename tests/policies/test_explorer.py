@@ -135,3 +135,17 @@ def test_an_explosion_leaves_nothing_to_learn_from():
     assert not np.logical_and.reduce([same.numpy() for same in stayed]).any()
     assert (batch.reward < 0).all()
     assert (batch.discount > 0).all()
+
+
+def test_what_a_person_did_instead_is_remembered_as_the_action():
+    class Corrected(Script):
+        def step(self, actions):
+            *told, info = super().step(actions)
+            return *told, {**info, "executed": np.array([[1.5], [9.0]])}  # of −1 … 3
+
+    tape = Tape()
+    explorer = Explorer(tape, Corrected(), tape, np.random.default_rng(0), 0.9)
+    explorer.begin_episodes(0, 0.0)
+    explorer.advance(0.0, at_random=False)
+    ((_, _, action, *_),) = tape.added
+    assert action == [0.25, 1.0]

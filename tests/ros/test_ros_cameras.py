@@ -1,7 +1,9 @@
 """A policy that sees, over real topics: its pictures are those that the robot takes, and a camera that shows nothing new ends the motion."""
 
 import dataclasses
+import shutil
 import time
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("cv2")
 
+import cv2
 from ros_bench import Late, bench, punctual
 from ros_policies import resolved_rate, seeing
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 
 from isthmus.records import Measurement
 from isthmus.robot import Camera, RosCamera, load_robot
@@ -19,7 +22,8 @@ from isthmus.signals import CameraSpec
 from isthmus.trace import read_trace
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_ros.policy.camera_inputs import CameraInputs
-from isthmus_ros.robot_sim.cameras import image_message
+from isthmus_ros.recording.recorded import recorded_topics
+from isthmus_ros.robot_sim.cameras import camera_information, compressed_message, image_message
 from isthmus_sim.tasks import get_task
 
 BLIND = get_task("reach").contract
@@ -44,7 +48,7 @@ class FakeNode:
         self.received = {}
 
     def create_subscription(self, kind, topic, callback, quality):
-        assert kind is Image
+        assert kind is (CameraInfo if topic.endswith("/camera_info") else CompressedImage if topic.endswith("/compressed") else Image)
         self.received[topic] = callback
         return topic
 
@@ -160,6 +164,136 @@ def test_a_crop_needs_the_size_of_raw_pictures(monkeypatch):
 def test_a_profile_cannot_describe_a_camera_that_the_robot_does_not_have():
     with pytest.raises(ValueError, match=r"ros.cameras names camera 'wirst'; did you mean 'wrist'"):
         dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wirst": RosCamera()}))
+
+
+COMPRESSED = dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wrist": RosCamera("wrist/image_raw/compressed")}))
+
+
+def compressed(seen, pixels, format="rgb8; png compressed bgr8", kind=".png"):
+    """A CompressedImage of BGR pixels, as OpenCV writes it."""
+    seen.stamp += 1
+    message = CompressedImage(format=format)
+    message.header.stamp.nanosec = seen.stamp
+    message.data.frombytes(cv2.imencode(kind, pixels)[1].tobytes())
+    seen.node.received["/wrist/image_raw/compressed"](message)
+
+
+def blue(shape=(84, 84)):
+    pixels = np.zeros((*shape, 3), dtype=np.uint8)
+    pixels[..., 0] = 200
+    return pixels
+
+
+@pytest.mark.parametrize(("kind", "format"), [(".png", "rgb8; png compressed bgr8"), (".png", "png"), (".jpg", "jpeg")])
+def test_a_compressed_picture_is_what_the_camera_took(kind, format, monkeypatch):
+    seen = Seen(monkeypatch, COMPRESSED)
+    compressed(seen, blue(), format, kind)
+    assert seen.inputs.problems() == []
+    np.testing.assert_allclose(seen.inputs.images()["wrist"][0, 40, 40], [0, 0, 200], atol=0 if kind == ".png" else 3)
+
+
+def test_what_the_simulated_robot_compresses_comes_out_unchanged(monkeypatch):
+    picture = np.random.default_rng(0).integers(0, 256, (84, 84, 3), dtype=np.uint8)
+    seen = Seen(monkeypatch, COMPRESSED)
+    seen.node.received["/wrist/image_raw/compressed"](compressed_message(seen.camera, 1, picture, "rgb8"))
+    assert seen.inputs.problems() == []
+    np.testing.assert_array_equal(seen.inputs.images()["wrist"][0], picture)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "format", "sentence"),
+    [
+        (blue((42, 84)), "png", "are 42 × 84 rgb8, they must be 84 × 84 rgb8"),
+        (blue()[..., 0], "png", "are 84 × 84 mono8, they must be 84 × 84 rgb8"),
+        (blue(), "yuv422; png compressed bgr8", "are 84 × 84 yuv422, they must be 84 × 84 rgb8"),
+        (blue(), "rgb8; png compressed rgb8", "are stored as rgb8 (rgb8; png compressed rgb8), they must be stored as bgr8"),
+        (blue().astype(np.uint16), "png", "cannot be read: a compressed picture must have 8 bits per channel, got 16"),
+    ],
+)
+def test_compressed_pictures_of_another_form_are_refused_and_never_seen(pixels, format, sentence, monkeypatch):
+    seen = Seen(monkeypatch, COMPRESSED)
+    compressed(seen, pixels, format)
+    (problem,) = seen.inputs.problems()
+    assert sentence in problem
+    assert seen.fault() == problem
+    assert seen.inputs.images() == {}
+
+
+def test_bytes_that_are_no_picture_are_refused(monkeypatch):
+    seen = Seen(monkeypatch, COMPRESSED)
+    for content in (b"", b"no picture"):
+        seen.stamp += 1
+        message = CompressedImage(format="jpeg")
+        message.header.stamp.nanosec = seen.stamp
+        message.data.frombytes(content)
+        seen.node.received["/wrist/image_raw/compressed"](message)
+        assert f"cannot be read: {len(content)} bytes are no picture" in seen.inputs.problems()[0]
+
+
+def test_a_recording_of_compressed_pictures_has_their_type_and_calibration():
+    topics = {topic.name: topic.kind for topic in recorded_topics(COMPRESSED, CONTRACT, "/", clock=False)}
+    assert topics["/wrist/image_raw/compressed"] is CompressedImage
+    assert topics["/wrist/camera_info"] is CameraInfo
+    assert "/wrist/image_raw" not in topics
+
+
+def test_a_camera_with_another_calibration_than_in_training_is_refused(monkeypatch):
+    seen = Seen(monkeypatch)
+    seen.picture(7)
+    seen.node.received["/wrist/camera_info"](camera_information(seen.camera, 1))
+    assert seen.inputs.problems() == []
+    other = dataclasses.replace(seen.camera, field_of_view=1.1 * seen.camera.field_of_view)
+    seen.node.received["/wrist/camera_info"](camera_information(other, 1))
+    (problem,) = seen.inputs.problems()
+    assert problem.startswith("/wrist/camera_info has fx, fy, cx, cy = ")
+    assert "px, they must be" in problem
+    seen.node.received["/wrist/camera_info"](CameraInfo(height=84, width=84))  # a driver without a calibration
+    assert seen.inputs.problems() == []
+    larger = camera_information(seen.camera, 1)
+    larger.height = larger.width = 168
+    seen.node.received["/wrist/camera_info"](larger)
+    assert seen.inputs.problems() == ["/wrist/camera_info is of pictures of 168 × 168, they must be 84 × 84"]
+
+
+def test_distortion_that_the_profile_does_not_correct_is_refused(monkeypatch):
+    spec = CameraSpec(84, 84, intrinsics=(90.0, 90.0, 41.5, 41.5), distortion=(0.1, -0.2, 0.0, 0.0, 0.0), crop=(0, 0, 84, 84))
+    camera = dataclasses.replace(ROBOT.cameras[0], spec=spec)
+    seen = Seen(monkeypatch, dataclasses.replace(ROBOT, cameras=(camera, *ROBOT.cameras[1:])))
+    seen.picture(7)
+    message = CameraInfo(height=84, width=84, d=[0.1, -0.2, 0.0, 0.0, 0.0], k=[90.0, 0.0, 41.5, 0.0, 90.0, 41.5, 0.0, 0.0, 1.0])
+    seen.node.received["/wrist/camera_info"](message)
+    assert seen.inputs.problems() == []
+    message.d = [0.3, -0.2, 0.0, 0.0, 0.0]
+    seen.node.received["/wrist/camera_info"](message)
+    assert "has distortion [0.3, -0.2, 0.0, 0.0, 0.0], it must be [0.1, -0.2" in seen.inputs.problems()[0]
+
+
+def test_a_robot_that_sees_with_other_intrinsics_than_in_training_is_refused(monkeypatch):
+    def seeing_with(focal):
+        spec = CameraSpec(84, 84, intrinsics=(focal, focal, 41.5, 41.5), crop=(0, 0, 84, 84))
+        return spec, dataclasses.replace(ROBOT, cameras=(dataclasses.replace(ROBOT.cameras[0], spec=spec), *ROBOT.cameras[1:]))
+
+    spec, _ = seeing_with(90.0)
+    signals = [dataclasses.replace(signal, camera=spec) if signal.camera else signal for signal in CONTRACT.observation]
+    contract = dataclasses.replace(CONTRACT, observation=tuple(signals))
+    Seen(monkeypatch, seeing_with(91.0)[1], contract)
+    with pytest.raises(ValueError, match=r"camera 'wrist' of the robot has fx, fy, cx, cy = 120.0.*they must be 90.0"):
+        Seen(monkeypatch, seeing_with(120.0)[1], contract)
+
+
+@pytest.mark.parametrize(("milliseconds", "refused"), [(25, False), (50, False), (100, True)])
+def test_a_camera_that_is_slower_than_the_stack_of_pictures_is_refused(milliseconds, refused, monkeypatch):
+    signals = [dataclasses.replace(signal, history=3) if signal.camera else signal for signal in CONTRACT.observation]
+    stacked = dataclasses.replace(CONTRACT, observation=tuple(signals))
+    assert stacked.control_period == 0.05
+    seen = Seen(monkeypatch, contract=stacked)
+    seen.picture(7)
+    assert "1 pictures in a row were received on /wrist/image_raw" in seen.inputs.problems()[0]
+    for value in range(12):
+        seen.stamp += milliseconds * 10**6 - 1
+        seen.picture(value)
+    slow = ["pictures on /wrist/image_raw come at 10.0 Hz, the policy needs a new one at 20.0 Hz"]
+    assert seen.inputs.problems() == (slow if refused else [])
 
 
 SIMULATOR = {"camera_rate": 10.0}
@@ -305,3 +439,38 @@ def test_the_picture_matters():
     bright = policy.act({**observation, "wrist": np.full((1, 1, 84, 84, 3), 255, dtype=np.uint8)}).actions
     np.testing.assert_allclose((bright - dark)[0, 0], [0, 0, 0, 0, 0, 0.2], atol=1e-6)
     assert resolved_rate(BLIND).contract.digest() != CONTRACT.digest()
+
+
+@pytest.mark.ros
+@punctual
+def test_a_policy_runs_from_compressed_pictures(policy, tmp_path_factory):
+    """What a republisher makes of the camera's pictures, as image_transport does, drives the policy, and silence of it is a hold."""
+    robots = tmp_path_factory.mktemp("robots")
+    shutil.copytree(files("isthmus") / "robots" / "ur5e", robots / "ur5e")
+    profile = robots / "ur5e" / "robot.yaml"
+    profile.write_text(profile.read_text().replace("\nros:", "\nros:\n  cameras: {wrist: {topic: wrist/image_raw/compressed}}\n", 1))
+    prefix = robots / "trace"
+    parameters = {"camera_timeout": PATIENCE, "record": str(prefix), "robots_dir": str(robots)}
+    with bench(policy, clock="wall", simulator=SIMULATOR, **parameters) as nodes:
+        pictures = []
+        publisher = nodes.link._node.create_publisher(CompressedImage, "/wrist/image_raw/compressed", 10)
+
+        def compress(message):
+            pixels = np.frombuffer(message.data, dtype=np.uint8).reshape(84, 84, 3)
+            packed = compressed_message(ROBOT.cameras[0], 0, pixels, "rgb8")
+            packed.header = message.header
+            publisher.publish(packed)
+            pictures.append(pixels.tobytes())
+
+        nodes.link._node.create_subscription(Image, "/wrist/image_raw", compress, 100)
+        brought_up(nodes)
+        begin(nodes)
+        nodes.in_motion(0.2)
+        nodes.link.spin(1.0)
+        nodes.punctual()
+        nodes.link.trigger("policy/stop")
+        nodes.wait(lambda: nodes.link.status["policy"] == "idle", "standstill")
+    trace = read_trace(prefix.with_name("trace-000.mcap"))
+    seen = {trace.images["wrist"][step].tobytes() for step in trace.decisions}
+    assert len(seen & set(pictures)) > 5
+    assert seen <= set(pictures)

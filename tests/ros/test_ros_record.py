@@ -181,6 +181,7 @@ def test_every_word_between_policy_guard_and_robot_is_recorded():
         "policy/status": "diagnostic_msgs/msg/DiagnosticArray",
         "monitor/status": "diagnostic_msgs/msg/DiagnosticArray",
         "policy/shadow": "sensor_msgs/msg/JointState",
+        "policy/correction": "sensor_msgs/msg/JointState",
         "policy/input/goal": "geometry_msgs/msg/PointStamped",
         "emergency_stop": "std_msgs/msg/Bool",
         "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",

@@ -20,10 +20,6 @@ class TrainBc(TrainOptions):
 
     A step is an update. The policy is a start for: isthmus train sac TASK --from POLICY.
 
-    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
-    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
-
     Attributes:
         config: settings of the learner.
     """

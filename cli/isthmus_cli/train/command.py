@@ -15,10 +15,12 @@ from isthmus_cli.files import load_artifact, nothing_to_resume
 from isthmus_cli.train.collectors import Collectors
 from isthmus_cli.train.offline import find_recordings, scripted_recordings
 from isthmus_cli.train.randomization import NONE, chosen_randomization
+from isthmus_cli.train.robot import Robot, chosen_robot, on_robot
 from isthmus_cli.train.seeds import parse_seeds, seed_folder, train_seeds
 from isthmus_cli.train.tasks import check_simulation, find_task
 from isthmus_cli.train.training import score_text, train_shown, training_notes
 from isthmus_evidence.pictures.film import check_format
+from isthmus_policies.environment import LostError
 from isthmus_policies.identity import check_resumable, holds_training, steps_done
 from isthmus_policies.journal import written_steps
 from isthmus_policies.learner import LearnerConfig, find_device
@@ -53,6 +55,7 @@ def run_training(
     scripted: int | None = None,
     offline_share: float = 0.5,
     collectors: Collectors | None = None,
+    robot: Robot | None = None,
 ) -> int:
     """Check what was typed, train, and say what came of it.
 
@@ -76,6 +79,7 @@ def run_training(
         scripted: episodes of the task's scripted solution to learn from in their place.
         offline_share: of each batch that is drawn from them.
         collectors: processes that step the environments; None means this one.
+        robot: how a training on ROS runs; with plant "ros".
 
     Returns:
         exit code.
@@ -84,7 +88,13 @@ def run_training(
         ValueError: unknown task or plant, options that do not go together, or the folder holds something else; the message says what to do.
     """
     task = find_task(task_name)
-    check_engine(plant)
+    simulation = {"engine": engine == "sb3", "collectors": collectors, "seeds": seeds is not None, "video-every": video_every}
+    simulation |= {"randomize": randomize not in (None, NONE), "calibration": calibration}
+    trained_on = chosen_robot(algorithm, plant, robot or Robot(), **simulation)
+    if trained_on:
+        config, randomize = on_robot(config), NONE
+    else:
+        check_engine(plant)
     if resume and overwrite:
         raise ValueError("--resume goes on with a training and --overwrite begins anew; give one of them")
     find_device(config.device)
@@ -172,7 +182,10 @@ def run_training(
             recordings=recordings,
             collectors=collectors,
             origin=origin,
+            robot=trained_on,
         )
+    except LostError as error:
+        raise ValueError(f"{error}; the training is kept, go on with --resume") from None
     except KeyboardInterrupt:  # the first before it began, or a second one
         if overwrite:
             raise  # what is there may be the old one

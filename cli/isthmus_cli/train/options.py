@@ -13,6 +13,7 @@ from isthmus.robot import robot_names
 from isthmus.strict import suggest
 from isthmus_cli.train.collectors import chosen_collectors
 from isthmus_cli.train.command import run_training
+from isthmus_cli.train.robot import Robot
 from isthmus_cli.train.seeds import parse_seeds, seed_folder
 from isthmus_cli.train.tasks import named_task
 from isthmus_policies.identity import holds_checkpoint
@@ -27,11 +28,12 @@ class TrainOptions:
 
     Attributes:
         algorithm: name of the learner.
+        outcome: what a training leaves, for the help of the command.
         task: name of the task; `isthmus tasks` lists them. With a prefix, one of an outside suite, such as gym:HalfCheetah-v5; with @84, from pixels.
         robot: arm that reaches in place of the UR5e, with the task reach; the task's name is then reach-ROBOT. `isthmus robots` lists them.
         seed: seed of networks, exploration, replay and episodes.
         out: folder for the results; by default runs/ALGORITHM-TASK-SEED.
-        plant: engine to train in, mujoco or pybullet.
+        plant: engine to train in, mujoco or pybullet; or ros, a robot on ROS 2 topics (sac, dsac-t, drqv2, drm and mentor).
         randomize: YAML file of physical parameters to draw for each episode, in training and in the evaluations that choose the best policy; by
             default servo gain, delay, lag, damping and rotor inertia, as far as the engine has them, and with none nothing; with a
             calibration, nothing.
@@ -48,10 +50,19 @@ class TrainOptions:
         scripted: run so many episodes of the task's scripted solution first, and learn from them as from --offline.
         offline_share: share of each batch that is drawn from the recordings (Ball et al. 2023), in (0, 1).
         collectors: step the environments in so many processes of Ray, each --num-envs / N rows; the result is the same. By default in this process.
+        clock: with ros: wall (real time) or stepped (a simulated robot waits for the learner; not from pictures); with --attach that of the nodes
+            counts.
+        attach: with ros: train on the robot and the guard that already run, instead of starting a simulated robot. A person arms the guard.
+        traces: with ros: path prefix of MCAP traces, one per episode.
         address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
     """
 
     algorithm: ClassVar[str] = ""
+    outcome: ClassVar[str] = (
+        "The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. "
+        "Ctrl-C ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training "
+        "that was killed goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway."
+    )
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     robot: str | None = None
     seed: int = 0
@@ -70,6 +81,9 @@ class TrainOptions:
     offline_share: float = 0.5
     collectors: int | None = None
     address: str | None = None
+    clock: str = Robot().clock
+    attach: bool = False
+    traces: Path | None = None
 
     @staticmethod
     def named(words: Sequence[str]) -> str | None:
@@ -128,4 +142,5 @@ class TrainOptions:
             scripted=self.scripted,
             offline_share=self.offline_share,
             collectors=chosen_collectors(self.collectors, self.address),
+            robot=Robot(self.clock, self.attach, self.traces),
         )

@@ -48,48 +48,21 @@ class TrainPixels(TrainOptions):
 
 @dataclass(frozen=True, slots=True)
 class TrainDrqv2(TrainPixels):
-    """Train with DrQ-v2 (Yarats et al. 2021), from pictures. Defaults are those tuned for the task.
-
-    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
-    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
-
-    Attributes:
-        small: narrow networks and pictures of half the size, for a computer without a card; settings of their own are still heeded.
-        config: settings of the learner.
-    """
+    """Train with DrQ-v2 (Yarats et al. 2021), from pictures. Defaults are those tuned for the task."""
 
     algorithm: ClassVar[str] = "drqv2"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainDrm(TrainPixels):
-    """Train with DrM (Xu et al. 2023), from pictures: DrQ-v2 with noise, exploitation and perturbation of weights by the share of dormant neurons.
-
-    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
-    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
-
-    Attributes:
-        small: narrow networks and pictures of half the size, for a computer without a card; settings of their own are still heeded.
-        config: settings of the learner.
-    """
+    """Train with DrM (Xu et al. 2023), from pictures: DrQ-v2 with noise, exploitation and perturbation of weights by the share of dormant neurons."""
 
     algorithm: ClassVar[str] = "drm"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainMentor(TrainPixels):
-    """Train with MENTOR (Huang et al. 2024), from pictures: DrM with experts in the actor, and weights perturbed towards past good agents.
-
-    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
-    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
-
-    Attributes:
-        small: narrow networks and pictures of half the size, for a computer without a card; settings of their own are still heeded.
-        config: settings of the learner.
-    """
+    """Train with MENTOR (Huang et al. 2024), from pictures: DrM with experts in the actor, and weights perturbed towards past good agents."""
 
     algorithm: ClassVar[str] = "mentor"
 

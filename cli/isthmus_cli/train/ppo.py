@@ -18,10 +18,6 @@ __all__ = ["TrainPpo"]
 class TrainPpo(TrainOptions):
     """Train with proximal policy optimisation (Schulman et al. 2017) in many rows. Defaults are those tuned for the task.
 
-    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
-    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
-
     Attributes:
         config: settings of the learner.
     """

@@ -20,10 +20,6 @@ __all__ = ["TrainSac"]
 class TrainSac(TrainOptions):
     """Train with soft actor-critic (Haarnoja et al. 2018). Defaults are those tuned for the task.
 
-    The folder gets policy.isthmus (the best of the evaluations), last.isthmus, checkpoints/, tensorboard/, metrics.jsonl and training.jsonl. Ctrl-C
-    ends the training early, keeps these files and writes a checkpoint; the same command with --resume goes on from there. A training that was killed
-    goes on from its newest checkpoint (see --checkpoint-every), with the result that it would have had anyway.
-
     Attributes:
         engine: isthmus, or sb3 for the implementation of stable-baselines3, which cannot be resumed.
         fast: 64 rows and few updates, for a policy in less time; settings of their own are still heeded.

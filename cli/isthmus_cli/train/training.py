@@ -14,6 +14,7 @@ from isthmus_cli.progress import Progress
 from isthmus_cli.train.collectors import CollectorEnv, Collectors
 from isthmus_cli.train.film import training_film
 from isthmus_cli.train.offline import Recordings, load_recordings
+from isthmus_cli.train.robot import Robot, judge, robot_environment
 from isthmus_cli.train.tasks import training_environment
 from isthmus_evidence.provenance import commit
 from isthmus_evidence.statistics import success_interval
@@ -68,6 +69,7 @@ def train_shown(
     recordings: Recordings | None = None,
     collectors: Collectors | None = None,
     origin: Artifact | None = None,
+    robot: Robot | None = None,
 ) -> TrainingResult:
     """Train on a task, with a progress bar.
 
@@ -87,6 +89,7 @@ def train_shown(
         recordings: what to learn from beside the fresh experience; not with "sb3".
         collectors: processes that step the environments; not with "sb3". None means this one.
         origin: policy whose actor is continued; not with "sb3".
+        robot: train on ROS, in place of an engine; evaluations are then the newest training episodes.
 
     Raises:
         ValueError: unknown plant, a parameter that cannot be drawn, or a task that the learner cannot learn.
@@ -109,12 +112,22 @@ def train_shown(
             )
         return _evaluation(summary)
 
-    offline = load_recordings(recordings, task, learner.contract, quiet=quiet, plant=plant) if recordings and learner else None
+    offline = (
+        load_recordings(recordings, task, learner.contract, quiet=quiet, plant="mujoco" if robot else plant)
+        if recordings and learner
+        else None
+    )
     film = None
     if video_every:
         film = training_film(task, plant, EVALUATION_SEED, out / "videos", replan=replan, randomization=randomization)
     made = (plant, config.num_envs, randomization, out / "explosions")
-    env: Any = CollectorEnv(task.name, task.contract, *made, collectors) if collectors else training_environment(task, *made)
+    evaluate: Callable[[Policy], Evaluation] = score
+    env: Any
+    if robot and learner:
+        env = robot_environment(task, learner, robot)
+        evaluate = judge(env)
+    else:
+        env = CollectorEnv(task.name, task.contract, *made, collectors) if collectors else training_environment(task, *made)
     notes = training_notes(task, plant, randomization, recordings, origin)
     diverged = 0
     env.progress = 0.0
@@ -138,7 +151,7 @@ def train_shown(
                 return _train_sb3(task, env, score, out, told)
             if film:
                 told |= {"film": film, "film_every": video_every}
-            return train(learner, env, score, out, resume=resume, offline=offline, experienced=origin is not None, **told)
+            return train(learner, env, evaluate, out, resume=resume, offline=offline, experienced=origin is not None, **told)
     finally:
         env.close()
 

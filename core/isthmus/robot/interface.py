@@ -14,6 +14,9 @@ __all__ = ["RosCamera", "RosProfile", "SpeedScaling"]
 TRANSPORTS = ("forward_position", "forward_velocity", "forward_effort", "cmd_vel", "trajectory")
 """How commands may reach a robot."""
 
+COMPRESSED = "/compressed"
+"""How topics of compressed pictures end."""
+
 _NAME = r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*"
 
 
@@ -49,10 +52,11 @@ class SpeedScaling:
 
 @dataclass(frozen=True, slots=True)
 class RosCamera:
-    """Raw pictures of a camera, as its driver publishes them: sensor_msgs/Image.
+    """Raw pictures of a camera, as its driver publishes them.
 
     Attributes:
-        topic: relative, as those of `RosProfile`; "" is `<camera>/image_raw`.
+        topic: relative, as those of `RosProfile`; "" is `<camera>/image_raw`. One that ends with `/compressed`, as image_transport calls it, is of
+            sensor_msgs/CompressedImage; any other is of sensor_msgs/Image.
         height: rows of a raw picture; 0 means those of the camera's spec.
         width: columns of a raw picture; 0 means those of the camera's spec.
         encoding: of a raw picture, a key of `isthmus.images.ENCODINGS`; "" means that of the camera's spec.
@@ -133,6 +137,14 @@ class RosProfile:
     def camera_topic(self, name: str) -> str:
         """Relative topic of a camera's raw pictures."""
         return self.cameras.get(name, RosCamera()).topic or f"{name}/image_raw"
+
+    def compressed(self, name: str) -> bool:
+        """Whether a camera's pictures come compressed."""
+        return self.camera_topic(name).endswith(COMPRESSED)
+
+    def information_topic(self, name: str) -> str:
+        """Relative topic of a camera's calibration, sensor_msgs/CameraInfo: beside its pictures, as image_transport has it."""
+        return f"{self.camera_topic(name).removesuffix(COMPRESSED).rpartition('/')[0]}/camera_info".lstrip("/")
 
     def carries(self, mode: str) -> bool:
         """Whether commands of a mode have a topic: one of their own, or that of trajectories, which are made of positions or velocities."""

@@ -14,7 +14,7 @@ __all__ = ["KINDS", "PARAMETERS", "read_parameters"]
 
 _SETUP = {"policy", "robot", "robots_dir", "joint_prefix"}
 _TIMED = _SETUP | {"clock", "stamp_check"}
-_COMMANDING = _TIMED | {"shadow", "replan", "camera_timeout", "max_steps", "record", "watched"}
+_COMMANDING = _TIMED | {"shadow", "replan", "camera_timeout", "correction_timeout", "max_steps", "record", "watched"}
 
 PARAMETERS: Mapping[str, frozenset[str]] = {
     "sim_node": frozenset({"task", "plant", "joint_prefix", "clock", "autostart", "state_rate", "transport"})
@@ -35,6 +35,7 @@ _OWN = (
     Argument("replan", 0, "", low=0, high=10_000),
     Argument("max_steps", 0, "", low=0, high=_LARGEST),
     Argument("camera_timeout", 0.3, "", low=0.02, high=5),
+    Argument("correction_timeout", 0.2, "", low=0, high=1),
     Argument("watched", False, ""),
     Argument("record", "", ""),  # path of traces; the argument of that name is another thing
     Argument("estop_required", (), ""),

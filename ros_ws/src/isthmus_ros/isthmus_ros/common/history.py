@@ -16,10 +16,18 @@ from isthmus.robot import Robot
 from isthmus_ros.common import wire
 from isthmus_ros.common.joined import JoinedStates, named_joints
 
-__all__ = ["StateHistory"]
+__all__ = ["StateHistory", "with_tool"]
 
 _TOLERANCE = 2000  # ns that a stamp may be later than the time that is asked for
 _SETS = 64  # sets of joints that messages are about
+
+
+def with_tool(measured: Measurement, robot: Robot, kinematics: Kinematics | None) -> Measurement:
+    """Also with the pose of the tool, where there are kinematics of a fixed robot and all positions are known."""
+    if kinematics is None or not np.isfinite(measured.position).all():
+        return measured
+    poses = kinematics.poses(measured.joints, measured.position, [robot.tool_frame])
+    return dataclasses.replace(measured, poses={robot.tool_frame: poses[robot.tool_frame].vector()})
 
 
 class _Stamped:
@@ -107,12 +115,7 @@ class StateHistory:
         joined = JoinedStates(self._robot, self._prefix)
         for message in sorted(newest, key=lambda message: self._place(message, time)):
             joined.add(message, 0.0, 0)
-        measured = joined.measurement(math.inf, self._odometry.newest(time))
-        if self._kinematics is not None and np.isfinite(measured.position).all():
-            tool = self._robot.tool_frame
-            poses = self._kinematics.poses(measured.joints, measured.position, [tool])
-            measured = dataclasses.replace(measured, poses={tool: poses[tool].vector()})
-        return measured
+        return with_tool(joined.measurement(math.inf, self._odometry.newest(time)), self._robot, self._kinematics)
 
     @staticmethod
     def _place(message: Any, time: int) -> tuple[bool, int]:

@@ -8,26 +8,20 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lifecycle_msgs.msg import Transition as LifecycleTransition
-
 from isthmus import strict
-from isthmus.robot import load_robot
-from isthmus_ros.common import wire
-from isthmus_ros.common.joined import named_joints
 from isthmus_ros.evaluation.course import Course, RosEpisode
-from isthmus_ros.evaluation.link import Link, Watched
-from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_ros.evaluation.graph import robot_nodes, running
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.task import Task
 
 __all__ = ["RosEpisode", "RosError", "RosEvaluation", "evaluate_over_ros"]
 
-_PATIENCE = 20.0  # s for discovery
 _SILENCE = 2.0  # s without a word of a monitor, which speaks ten times a second
 
 
@@ -88,53 +82,29 @@ def evaluate_over_ros(
         raise ValueError(f"clock must be stepped or wall, got {clock!r}")
     if monitor and task.specification is None:
         raise ValueError(f"task {task.name!r} has no specification, so there is nothing to monitor")
-    robot = load_robot(task.contract.robot)
-    if robot.ros is None:
-        raise RosError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
-    state_topic = wire.joined("/", robot.ros.state_topic)
     with contextlib.ExitStack() as stack:
-        processes: list[NodeProcess] = []
-        prefix = ""
+        nodes: dict[str, dict[str, Any]] = {}
         if not attach:
-            domain_id = free_domain() if domain_id is None else domain_id
-            environment = stack.enter_context(isolated(domain_id))
-            physical = [f"{name}:={value!r}" for name, value in (parameters or {}).items()] or [""]
-            simulator = {"task": task.name, "plant": plant, "clock": clock, "parameters": physical}
-            told = {"policy": str(Path(policy_path).resolve()), "clock": clock}
-            nodes: dict[str, dict[str, Any]] = {
-                "sim_node": simulator,
-                "guard_node": {
-                    **told,
-                    "transport": _held(task.contract.mode),
-                    "accept_no_deadman": True,
-                },  # sim_node has a time-out of its own
-                "policy_node": {
-                    **told,
-                    "max_steps": task.episode_steps,
-                    "replan": replan or 0,
-                    "record": str(record.resolve()) if record else "",
-                },
+            path = str(Path(policy_path).resolve())
+            nodes = robot_nodes(task, Path(path), clock=clock, plant=plant, parameters=parameters)
+            nodes["policy_node"] = {
+                "policy": path,
+                "clock": clock,
+                "max_steps": task.episode_steps,
+                "replan": replan or 0,
+                "record": str(record.resolve()) if record else "",
             }
             if monitor:
                 own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="specification-"))) / "specification.json"
                 own.write_bytes(strict.canonical_json(task.specification))
-                nodes["monitor_node"] = {"policy": told["policy"], "specification": str(own)}
-            processes = stack.enter_context(_processes(nodes, environment))
-        odometry_topic = wire.joined("/", robot.ros.odometry_topic) if robot.ros.odometry_topic else ""
-        watched: list[Watched] = [*processes]
-        link = Link(state_topic, domain_id, watched, reliable=not attach, odometry_topic=odometry_topic)
-        stack.callback(link.close)
-        if attach:
-            clock, prefix = link.text("policy_node", "clock"), link.text("policy_node", "joint_prefix")
-            link.rely()
-        doubled = link.doubled(named_joints(robot, prefix))
-        stack.callback(doubled.close)
-        watched.append(_Condition(lambda: "; ".join(doubled.look())))
+                nodes["monitor_node"] = {"policy": path, "specification": str(own)}
+        graph = stack.enter_context(running(task, nodes, clock=clock, attach=attach, domain_id=domain_id))
+        link, clock = graph.link, graph.clock
         if monitor:
-            watched.append(_Condition(lambda: _unwatched(link)))
+            graph.watch(lambda: _unwatched(link))
         for name in ("guard_node", "policy_node"):
-            _bring_up(link, name, processes)
-        course = Course(link, task, robot, wall=clock == "wall", monitored=monitor, prefix=prefix)
+            graph.bring_up(name)
+        course = Course(link, task, graph.robot, wall=clock == "wall", monitored=monitor, prefix=graph.prefix)
         episodes = []
         for seed in seeds:
             episodes.append(course.run(seed))
@@ -147,59 +117,5 @@ def evaluate_over_ros(
         return RosEvaluation(tuple(episodes), cadence, clock, steps / course.seconds if course.seconds else 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    """Ends every wait once there is a problem."""
-
-    problem: Callable[[], str]
-
-    def check(self) -> None:
-        if problem := self.problem():
-            raise RosError(problem)
-
-
 def _unwatched(link: Link) -> str:
     return f"nobody watches any more: nothing was heard on monitor/status for {_SILENCE:g} s" if link.unwatched > _SILENCE else ""
-
-
-@contextlib.contextmanager
-def _processes(nodes: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> Iterator[list[NodeProcess]]:
-    started: list[NodeProcess] = []
-    clean = False
-    try:
-        for name, parameters in nodes.items():
-            started.append(NodeProcess(name, parameters, environment))
-        yield started
-        clean = True
-    finally:
-        for process in reversed(started):
-            process.interrupt()
-        codes = {process.name: process.end() for process in reversed(started)}
-        complaints = {process.name: process.complaint for process in started}
-        for process in started:
-            process.clean_up()
-        for name, code in codes.items():
-            if clean and code != 0:
-                raise RosError(f"{name} ended with exit code {code}: {complaints[name]}")
-
-
-def _held(mode: str) -> str:
-    """The transport that `sim_node` takes unless it is told otherwise."""
-    return "cmd_vel" if mode == "twist" else f"forward_{mode}"
-
-
-def _bring_up(link: Link, name: str, processes: Sequence[NodeProcess]) -> None:
-    """Configure and activate a node; activation needs a joint state, so it is tried until one has come."""
-    process = {process.name: process for process in processes}.get(name)
-
-    def refused(what: str) -> RosError:
-        return RosError(f"{name}: {process.complaint if process else f'cannot {what}; see its log'}")
-
-    configured = link.transition(name, LifecycleTransition.TRANSITION_CONFIGURE)
-    if not configured and process is not None:
-        raise refused("configure")
-    patience = time.monotonic() + _PATIENCE
-    while not link.transition(name, LifecycleTransition.TRANSITION_ACTIVATE):
-        if time.monotonic() > patience:
-            raise refused("activate")
-        link.spin(0.1)

@@ -125,7 +125,17 @@ class Course:
         seconds: that they took, from start to the last state.
     """
 
-    def __init__(self, link: Link, task: Task, robot: Robot, *, wall: bool = False, monitored: bool = False, prefix: str = "") -> None:
+    def __init__(
+        self,
+        link: Link,
+        task: Task,
+        robot: Robot,
+        *,
+        wall: bool = False,
+        monitored: bool = False,
+        prefix: str = "",
+        simulated: bool = True,
+    ) -> None:
         """Drive the nodes that the link reaches.
 
         Args:
@@ -135,7 +145,9 @@ class Course:
             wall: the nodes run in wall-clock time, where commands may come too late; in stepped time every one is executed.
             monitored: a `monitor_node` is among them.
             prefix: of the joints' and frames' names on the robot's topics.
+            simulated: there is a `sim_node`, which puts the robot where an episode begins; else it is where it is, and a person arms the guard.
         """
+        self._simulated = simulated
         self._link = link
         self._task = task
         self._robot, self._prefix = robot, prefix
@@ -151,11 +163,9 @@ class Course:
     def run(self, seed: int) -> RosEpisode:
         """One episode: reset and arm, inputs, start, collect, stop, score."""
         link, task = self._link, self._task
-        stamp = self._begin(seed)
-        start = episode_start(task, [seed])
-        self._publish_inputs(start.inputs, stamp)
+        inputs = self.prepare(seed)
         if self._monitored:
-            self._wait_for_monitor(start.inputs)
+            self._wait_for_monitor(inputs)
         before = link.number("motion")
         began = time.perf_counter()
         link.insist(lambda: link.trigger("policy/start"), _START)
@@ -170,7 +180,14 @@ class Course:
         link.until(lambda: link.status.get("policy") == "idle", _PATIENCE, "the robot did not come to rest after policy/stop")
         if link.status.get("failure"):
             raise RosError(f"policy_node: {link.status['failure']}")
-        return self._score(seed, start.inputs)
+        return self._score(seed, inputs)
+
+    def prepare(self, seed: int) -> Mapping[str, Array]:
+        """Have everything ready for `policy/start`; the inputs of the episode, `[1, elements]` per name."""
+        stamp = self._begin(seed)
+        inputs = episode_start(self._task, [seed]).inputs
+        self._publish_inputs(inputs, stamp)
+        return inputs
 
     def _begin(self, seed: int) -> int:
         """Put the robot at the episode's start with the guard armed; the stamp of its first state, ns.
@@ -179,6 +196,9 @@ class Course:
         stepped time it may start in motion, where nobody may arm, and nothing is looked at before its first command.
         """
         link = self._link
+        if not self._simulated:
+            link.forget()
+            return link.number("state_stamp")
         stamp = self._reset(seed if self._wall else _HOME)
         link.insist(lambda: link.trigger("guard/reset"), _RESET)
         link.insist(link.arm, _PATIENCE)

@@ -227,6 +227,10 @@ class Link:
         request = ChangeState.Request(transition=Transition(id=transition))
         return bool(self.call(ChangeState, f"{node}/change_state", request).success)
 
+    def offers(self, service: str) -> bool:
+        """Whether any node offers a service, as far as is known."""
+        return bool(self._node.count_services(service))
+
     def text(self, node: str, name: str) -> str:
         """A text parameter of a node.
 

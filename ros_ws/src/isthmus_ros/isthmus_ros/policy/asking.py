@@ -124,6 +124,7 @@ class AskingDrive(Drive):
         """
         guard, cause = self.plant.guard, self.withheld() or ("no decision" if action is None else "")
         joints = self.contract.action.elements
+        action = None if action is None else self.soften(action, self.set_point())
         asked = Command(self.contract.mode, joints, np.zeros((1, len(joints))) if action is None else action)
         if refusal := guard.refusal():
             self._asked = False

@@ -13,7 +13,9 @@ from isthmus_ros.common.setup import Setup
 from isthmus_ros.guard.stop_services import StopServices
 from isthmus_ros.policy.asking import AskingDrive
 from isthmus_ros.policy.camera_inputs import CameraInputs
+from isthmus_ros.policy.corrections import Corrections
 from isthmus_ros.policy.drive import Drive
+from isthmus_ros.policy.hand_over import HandOver
 from isthmus_ros.policy.ramp import ramp_goal
 from isthmus_ros.policy.recorder import Recorder
 from isthmus_ros.policy.remote import RemotePlant
@@ -32,6 +34,8 @@ class Binding:
         drive: what a motion drives.
         inputs: external signals.
         cameras: None if the policy sees nothing.
+        corrections: None in a shadow, and where nobody may correct.
+        hand_over: softens the first commands of whoever takes over; None in a shadow.
         stops: called when the guard is silent; None in a shadow, which has none.
     """
 
@@ -40,6 +44,8 @@ class Binding:
     drive: Drive
     inputs: InputTopics
     cameras: CameraInputs | None
+    corrections: Corrections | None
+    hand_over: HandOver | None
     stops: StopServices | None
     _owned: list[Callable[[], object]] = field(default_factory=list)
 
@@ -84,7 +90,14 @@ class Binding:
 
 
 def bind(
-    node: Any, setup: Setup, *, shadow: bool, camera_patience: float, on_input: Callable[[], None], on_silence: Callable[[str], object]
+    node: Any,
+    setup: Setup,
+    *,
+    shadow: bool,
+    camera_patience: float,
+    correction_patience: float,
+    on_input: Callable[[], None],
+    on_silence: Callable[[str], object],
 ) -> Binding:
     """Create the topics of a policy; nothing is asked for yet.
 
@@ -93,6 +106,7 @@ def bind(
         setup: contract and robot.
         shadow: nothing is commanded.
         camera_patience: see `CameraInputs`, s.
+        correction_patience: see `Corrections`, s; 0 means that nobody may correct.
         on_input: called after each accepted input.
         on_silence: see `AskingDrive`.
 
@@ -104,7 +118,7 @@ def bind(
         raise ValueError("a policy that sees needs clock:=wall: in stepped time pictures and joint states would have to come together")
     plant: RemotePlant | ShadowPlant
     drive: Drive
-    stops = None
+    corrections = hand_over = stops = None
     if shadow:
         plant = ShadowPlant(node, setup)
         drive = ShadowDrive(plant, setup.contract)
@@ -112,9 +126,13 @@ def bind(
         plant = RemotePlant(node, setup)
         drive = AskingDrive(plant, setup.contract, on_silence=on_silence)
         stops = StopServices(node, setup.profile, setup.namespace)
+        hand_over = HandOver(setup.contract, drive.guard.limits)
+        drive.soften = hand_over.soften
+        if correction_patience > 0:
+            corrections = Corrections(node, setup.contract, hand_over, correction_patience)
     inputs = InputTopics(node, setup.contract, setup.robot.base_frame, on_input, setup.prefix)
     cameras = CameraInputs(node, setup.contract, setup.robot, setup.namespace, camera_patience) if sees else None
     if cameras is not None:
         plant.images, drive.sight = cameras.images, cameras.fault
-    owned: list[Callable[[], object]] = [topics.close for topics in (plant, inputs, stops, cameras) if topics is not None]
-    return Binding(setup, plant, drive, inputs, cameras, stops, owned)
+    owned: list[Callable[[], object]] = [topics.close for topics in (plant, inputs, stops, cameras, corrections) if topics is not None]
+    return Binding(setup, plant, drive, inputs, cameras, corrections, hand_over, stops, owned)

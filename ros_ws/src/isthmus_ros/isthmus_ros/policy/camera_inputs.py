@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo
 
 from isthmus.contract import Contract
-from isthmus.images import ENCODINGS, ImagePipeline
+from isthmus.images import ImagePipeline, raw_intrinsics, rectified_intrinsics
 from isthmus.records import Array, Measurement
-from isthmus.robot import Robot, RosCamera, RosProfile
-from isthmus.signals import CameraSpec
+from isthmus.robot import Camera, Robot, RosCamera, RosProfile
+from isthmus.signals import CameraSpec, Signal
 from isthmus.timing import steady
 from isthmus_ros.common import wire
+from isthmus_ros.policy.calibration import PictureRate, calibration_problem, intrinsics_problem
+from isthmus_ros.policy.pictures import PictureForm
 
 __all__ = ["CameraInputs"]
 
@@ -26,9 +28,11 @@ class _Eye:
 
     Attributes:
         name: of the signal.
-        topic: absolute.
+        form: of its messages.
         pipeline: from raw pictures to the signal.
-        encoding: of raw pictures.
+        camera: of the robot.
+        needed: seconds after which there must be a new picture; infinite where one alone is looked at.
+        information: absolute topic of its calibration.
         newest: message and when it arrived, on the steady clock, s; None before the first. Replaced as a whole by the thread that receives.
         seen: the newest message that was looked at.
         raw: its pixels; None before the first good one.
@@ -36,12 +40,18 @@ class _Eye:
         fresh: when pixels last differed from those before.
         place: measured positions at that time, `[J]`; None until they are known.
         problem: what is wrong with the form of the newest picture.
+        rate: of its pictures.
+        told: how the calibration that it tells differs.
     """
 
     name: str
-    topic: str
+    form: PictureForm
     pipeline: ImagePipeline
-    encoding: str
+    camera: Camera
+    needed: float
+    information: str
+    rate: PictureRate = field(default_factory=PictureRate)
+    told: str = ""
     newest: tuple[Any, float] | None = None
     seen: Any = None
     raw: Array | None = None
@@ -49,7 +59,11 @@ class _Eye:
     fresh: float = -np.inf
     place: Array | None = None
     problem: str = ""
-    subscription: Any = field(default=None, repr=False)
+
+    @property
+    def topic(self) -> str:
+        """Absolute topic of its pictures."""
+        return self.form.topic
 
 
 class CameraInputs:
@@ -72,20 +86,23 @@ class CameraInputs:
         self._looking = threading.Lock()
         self._patience = patience
         self._travel = robot.monitors.frozen_travel
-        cameras = {camera.name: camera.spec for camera in robot.cameras}
+        cameras = {camera.name: camera for camera in robot.cameras}
         profile = robot.ros or RosProfile({})
         self._eyes = [
-            _eye(signal.name, signal.camera, cameras[signal.name], profile, namespace)
+            _eye(signal, signal.camera, cameras[signal.name], profile, namespace, contract.control_period)
             for signal in contract.observation
             if signal.camera is not None
         ]
-        for eye in self._eyes:
-            eye.subscription = node.create_subscription(Image, eye.topic, lambda message, eye=eye: _receive(eye, message), wire.SENSORS)
+        self._subscriptions = [
+            node.create_subscription(kind, topic, lambda message, take=take, eye=eye: take(eye, message), wire.SENSORS)
+            for eye in self._eyes
+            for kind, topic, take in ((eye.form.kind, eye.topic, _receive), (CameraInfo, eye.information, _learn))
+        ]
 
     def problems(self) -> list[str]:
         """Why a policy may not start, one sentence per camera."""
         self._look()
-        return [problem for eye in self._eyes if (problem := self._form(eye) or self._silence(eye))]
+        return [problem for eye in self._eyes if (problem := self._form(eye) or self._silence(eye) or eye.told or _slow(eye))]
 
     def images(self) -> dict[str, Array]:
         """The newest good picture of each camera, `[1, H, W, C]` uint8; without those that have sent none yet."""
@@ -109,8 +126,8 @@ class CameraInputs:
 
     def close(self) -> None:
         """Unsubscribe."""
-        for eye in self._eyes:
-            self._node.destroy_subscription(eye.subscription)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
 
     def _look(self) -> None:
         """Take in pictures that have come since."""
@@ -134,59 +151,59 @@ class CameraInputs:
         return ""
 
 
-def _eye(name: str, expected: CameraSpec, spec: CameraSpec, profile: RosProfile, namespace: str) -> _Eye:
+def _eye(signal: Signal, expected: CameraSpec, camera: Camera, profile: RosProfile, namespace: str, period: float) -> _Eye:
     """The calibration is the robot's own; what comes out must be what the policy was trained on."""
+    name, spec = signal.name, camera.spec
     form, wanted = ((each.height, each.width, each.encoding) for each in (spec, expected))
     if form != wanted:
         raise ValueError(
             f"camera {name!r} of the robot gives {spec.height} × {spec.width} {spec.encoding}, "
             f"the policy needs {expected.height} × {expected.width} {expected.encoding}"
         )
+    if all(each.intrinsics is not None and each.crop is not None for each in (spec, expected)):
+        seen, trained = (rectified_intrinsics(each, camera.field_of_view) for each in (spec, expected))
+        if problem := intrinsics_problem(f"what the policy sees of camera {name!r} of the robot", seen, trained, (spec.height, spec.width)):
+            raise ValueError(problem)
     raw = profile.cameras.get(name, RosCamera())
-    encoding = raw.encoding or spec.encoding
+    size = raw.height or spec.height, raw.width or spec.width
+    topic = wire.joined(namespace, profile.camera_topic(name))
+    pictures = PictureForm(topic, size, raw.encoding or spec.encoding, profile.compressed(name))
     try:
-        pipeline = ImagePipeline(spec, (raw.height or spec.height, raw.width or spec.width), encoding)
+        pipeline = ImagePipeline(spec, size, pictures.pixels)
     except ModuleNotFoundError:
         raise ValueError("a policy that sees needs OpenCV: pip install 'isthmus[vision]'") from None
     except ValueError as error:
         raise ValueError(
             f"camera {name!r}: {error}; ros.cameras in the robot's profile tells the size and encoding of raw pictures"
         ) from None
-    return _Eye(name, wire.joined(namespace, profile.camera_topic(name)), pipeline, encoding)
+    needed = signal.stride * period if signal.history > 1 else np.inf
+    return _Eye(name, pictures, pipeline, camera, needed, wire.joined(namespace, profile.information_topic(name)))
 
 
 def _receive(eye: _Eye, message: Any) -> None:
     """Keep a picture; one with the stamp of the last is not a new one."""
     if eye.newest is None or message.header.stamp != eye.newest[0].header.stamp:
         eye.newest = (message, steady())
+        eye.rate.add(wire.nanoseconds_of(message.header.stamp))
+
+
+def _learn(eye: _Eye, message: Any) -> None:
+    """Compare the calibration that the camera's driver tells with that of the profile."""
+    spec, size = eye.camera.spec, eye.form.size
+    wanted = raw_intrinsics(spec, eye.camera.field_of_view, size)
+    eye.told = calibration_problem(message, eye.information, size, wanted, None if spec.intrinsics is None else spec.distortion)
+
+
+def _slow(eye: _Eye) -> str:
+    return "" if eye.needed == np.inf else eye.rate.problem(eye.topic, eye.needed)
 
 
 def _take_in(eye: _Eye, message: Any, arrival: float) -> None:
     eye.seen = message
-    eye.problem = _misfit(eye, message)
-    if eye.problem:
+    raw, eye.problem = eye.form.read(message)
+    if raw is None:
         return
-    raw = _pixels(message)
     if eye.raw is None or not np.array_equal(raw, eye.raw):
         eye.sample = eye.pipeline(raw)[None]
         eye.fresh, eye.place = arrival, None
     eye.raw = raw
-
-
-def _misfit(eye: _Eye, message: Any) -> str:
-    rows, columns = eye.pipeline.size
-    if (message.height, message.width, message.encoding) != (rows, columns, eye.encoding):
-        return (
-            f"pictures on {eye.topic} are {message.height} × {message.width} {message.encoding}, "
-            f"they must be {rows} × {columns} {eye.encoding}"
-        )
-    if message.step < columns * ENCODINGS[eye.encoding] or len(message.data) != message.step * rows:
-        return f"a picture on {eye.topic} has {len(message.data)} bytes in rows of {message.step}, which {rows} × {columns} pixels are not"
-    return ""
-
-
-def _pixels(message: Any) -> Array:
-    """Pixels `[H, W, C]` of a picture of the right form; rows may be padded."""
-    channels = ENCODINGS[message.encoding]
-    rows = np.frombuffer(message.data, dtype=np.uint8).reshape(message.height, message.step)
-    return rows[:, : message.width * channels].reshape(message.height, message.width, channels)

@@ -52,6 +52,8 @@ class Motion:
         inputs: Callable[[], Mapping[str, Array]],
         replan: int | None = None,
         longest: int | None = None,
+        correction: Callable[[], Array | None] = lambda: None,
+        on_begin: Callable[[], None] = lambda: None,
         on_change: Callable[[], None] = lambda: None,
         on_tick: Callable[[Tick], None] = lambda tick: None,
         on_end: Callable[[], None] = lambda: None,
@@ -66,20 +68,22 @@ class Motion:
             inputs: external signals, `[1, n]` per name.
             replan: see `Runner`.
             longest: control periods after which a run ends by itself; None for no end.
+            correction: see `Runner`.
+            on_begin: called before the first control period of a run.
             on_change: called when the state or the rung of the decisions has changed; from the motion's thread too.
             on_tick: called after each control period of a run.
             on_end: called after the last control period of a run; from any thread, and sometimes twice.
-            log: takes what the three above raise; it never disturbs the motion.
+            log: takes what the four above raise; it never disturbs the motion.
         """
         self.step = step
         self.state = IDLE
         self.first = self.stopped = -1
         self.failure = ""
         self.starts = 0
-        self.runner = Runner(policy, step, inputs=inputs, replan=replan, on_tick=self._ticked)
+        self.runner = Runner(policy, step, inputs=inputs, replan=replan, on_tick=self._ticked, correction=correction)
         self._sequence = sequence
         self._longest = longest
-        self._on_change, self._on_tick, self._on_end = on_change, on_tick, on_end
+        self._on_begin, self._on_change, self._on_tick, self._on_end = on_begin, on_change, on_tick, on_end
         self._log = log
         self._logged: set[str] = set()
         self._halt = threading.Event()
@@ -197,6 +201,7 @@ class Motion:
     def _run(self) -> None:
         self.first = self._sequence() + 1
         self._enter(RUN)
+        self._call(self._on_begin)
         self.step.begin()
         self.runner.begin()
         self.step.pace()

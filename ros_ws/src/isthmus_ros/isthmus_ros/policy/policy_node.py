@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
+from isthmus.runner import Tick
 from isthmus.sequence import default_replan
 from isthmus_ros.common import checks, wire
 from isthmus_ros.common.lifecycle import CarefulNode
@@ -24,6 +25,7 @@ from isthmus_ros.common.setup import declare_setup, policy_path, read_setup
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.policy.binding import Binding, bind
 from isthmus_ros.policy.motion import Motion
+from isthmus_ros.policy.recorder import Recorder
 from isthmus_ros.policy.reports import cadence_report, policy_status
 from isthmus_ros.policy.watcher import Watcher
 
@@ -47,12 +49,15 @@ class PolicyNode(CarefulNode):
     def __init__(self, name: str = "policy_node") -> None:
         self.motion: Motion | None = None
         self.bound: Binding | None = None
+        self._recorder: Recorder | None = None
         super().__init__(name)
         declare_setup(self)
         declare(self, "shadow", False, "decide and record, but command nothing: decisions go to policy/shadow, and nothing is armed")
         what = "actions of a chunk to execute before deciding again; 0 means what its training says, else all"
         declare(self, "replan", 0, what, low=0, high=10_000)
         declare(self, "camera_timeout", 0.3, "s in motion that a camera may be silent or show the same picture", low=0.02, high=5.0)
+        what = "s after which a person's correction on policy/correction does not count any more; 0 means that nobody may correct"
+        declare(self, "correction_timeout", 0.2, what, low=0.0, high=1.0)
         declare(self, "max_steps", 0, "control periods after which a run ends by itself; 0 means never", low=0, high=2**31 - 1)
         declare(self, "record", "", "path prefix of MCAP traces, one file per run; empty means no recording")
         declare(self, "watched", False, "move only while monitor_node speaks: without it nothing is started, and a motion ends")
@@ -94,15 +99,22 @@ class PolicyNode(CarefulNode):
         artifact = Artifact.load(path)
         setup = read_setup(self, artifact.contract)
         contract, robot, log = setup.contract, setup.robot, self.get_logger()
-        policy = artifact.policy()
+        policy = self.decider(artifact)
         longest = self.longest(policy)
         for line in contract.limits.looser_than(robot.limits()):
             log.warning(f"tighter than in training: {line}")
         self.clean_up()
-        patience = float(self.get_parameter("camera_timeout").value)
-        bound = bind(self, setup, shadow=self.shadow, camera_patience=patience, on_input=self.published, on_silence=self._lose_guard)
-        self.bound = bound
-        recorder = bound.recorder(self.text("record"), artifact, log)
+        self.bound = bound = bind(
+            self,
+            setup,
+            shadow=self.shadow,
+            camera_patience=float(self.get_parameter("camera_timeout").value),
+            correction_patience=float(self.get_parameter("correction_timeout").value),
+            on_input=self.published,
+            on_silence=self._lose_guard,
+        )
+        corrections = bound.corrections
+        self._recorder = bound.recorder(self.text("record"), artifact, log)
         self.motion = self.motion_type(
             bound.drive,
             policy,
@@ -110,9 +122,11 @@ class PolicyNode(CarefulNode):
             inputs=bound.inputs.values,
             replan=int(self.get_parameter("replan").value) or default_replan(artifact),
             longest=longest,
+            correction=corrections.newest if corrections else lambda: None,
+            on_begin=self.begun,
             on_change=self.published,
-            on_tick=lambda tick: recorder.record(tick, bound.plant.sequence),
-            on_end=recorder.end,
+            on_tick=self.ticked,
+            on_end=self.ended,
             log=log.error,
         )
         self.motion.runner.warm_up()
@@ -121,6 +135,25 @@ class PolicyNode(CarefulNode):
             f"task {contract.task}, robot {robot.name}, {contract.mode} every {contract.control_period:g} s, "
             f"evidence: {', '.join(artifact.evidence) or 'none'}"
         )
+
+    def decider(self, artifact: Artifact) -> Policy:
+        """What decides."""
+        return artifact.policy()
+
+    def begun(self) -> None:
+        """A run begins; called by the motion's thread, as are the two below."""
+        if self.bound is not None and self.bound.corrections is not None:
+            self.bound.corrections.begin()
+
+    def ticked(self, tick: Tick) -> None:
+        """A control period of a run is over."""
+        if self.bound is not None and self._recorder is not None:
+            self._recorder.record(tick, self.bound.plant.sequence)
+
+    def ended(self) -> None:
+        """A run has ended; any thread may say so, and sometimes twice."""
+        if self._recorder is not None:
+            self._recorder.end()
 
     def longest(self, policy: Policy) -> int | None:
         """Control periods after which a run ends by itself; None if it does not.
@@ -156,7 +189,7 @@ class PolicyNode(CarefulNode):
         """`policy/status`; None unless configured."""
         if self.motion is None or self.bound is None:
             return None
-        return policy_status(self.motion, self.bound.plant, self.bound.inputs, self.get_clock().now().to_msg())
+        return policy_status(self.motion, self.bound, self.get_clock().now().to_msg())
 
     def published(self) -> None:
         """Publish `policy/status`."""

@@ -119,4 +119,5 @@ def _step(tick: Tick, contract: Contract, executed: bool) -> TraceStep:
         inputs=tick.inputs,
         observation=tick.observation,
         action=None if tick.chunk is None else tick.chunk.actions,
+        corrected=tick.corrected,
     )

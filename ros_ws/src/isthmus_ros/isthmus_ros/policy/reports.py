@@ -7,20 +7,21 @@ from typing import Any
 
 from isthmus.guard import HOLD, RUNGS
 from isthmus_ros.common import wire
-from isthmus_ros.common.inputs import InputTopics, input_report
+from isthmus_ros.common.inputs import input_report
+from isthmus_ros.policy.binding import Binding
 from isthmus_ros.policy.motion import Motion
-from isthmus_ros.policy.remote import RemotePlant
-from isthmus_ros.policy.shadow import ShadowDrive, ShadowPlant
+from isthmus_ros.policy.shadow import ShadowDrive
 
 __all__ = ["cadence_report", "policy_status"]
 
 
-def policy_status(motion: Motion, plant: RemotePlant | ShadowPlant, inputs: InputTopics, time: Any) -> Any:
-    """The state of the motion, sequence numbers and inputs, and why no command is asked for at present (`withheld`).
+def policy_status(motion: Motion, bound: Binding, time: Any) -> Any:
+    """The state of the motion, sequence numbers and inputs, whether a person corrects, and why no command is asked for at present (`withheld`).
 
     A shadow's also tells the guard's opinion of the newest decision, and how often it had each in this run (`opinions.…`).
     """
-    decision = motion.step.decision
+    plant, decision = bound.plant, motion.step.decision
+    corrected = motion.moving and bound.corrections is not None and bound.corrections.active
     withheld = decision.cause[0] if motion.moving and decision is not None and decision.rung[0] >= HOLD else ""
     values = {
         "policy": motion.state,
@@ -32,7 +33,8 @@ def policy_status(motion: Motion, plant: RemotePlant | ShadowPlant, inputs: Inpu
         "state_stamp": str(plant.stamp),
         "failure": motion.failure,
         "withheld": withheld,
-        **input_report("input", inputs.values()),
+        "corrected": str(corrected).lower(),
+        **input_report("input", bound.inputs.values()),
         **_opinions(motion),
     }
     level = 2 if motion.failure or withheld else 0

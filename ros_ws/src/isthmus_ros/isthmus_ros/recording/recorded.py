@@ -10,7 +10,7 @@ from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float64, Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
@@ -68,6 +68,7 @@ def recorded_topics(robot: Robot, contract: Contract, namespace: str, *, clock: 
         Recorded("policy/status", DiagnosticArray, wire.LATCHED),
         Recorded("monitor/status", DiagnosticArray, wire.LATCHED),
         Recorded("policy/shadow", JointState, SAID),
+        Recorded("policy/correction", JointState, SAID),
         *(Recorded(input_topic(signal), input_kind(signal), wire.LATCHED) for signal in contract.inputs),
         Recorded("emergency_stop", Bool, wire.LATCHED),
         Recorded("/diagnostics", DiagnosticArray, SAID),
@@ -75,9 +76,9 @@ def recorded_topics(robot: Robot, contract: Contract, namespace: str, *, clock: 
     ]
     for signal in contract.observation:
         if signal.source == "image":
-            pictures = wire.joined(namespace, robot.ros.camera_topic(signal.name))
-            topics.append(Recorded(pictures, Image, SENSED))
-            topics.append(Recorded(f"{pictures.rpartition('/')[0]}/camera_info", CameraInfo, SENSED))
+            kind = CompressedImage if robot.ros.compressed(signal.name) else Image
+            topics.append(Recorded(wire.joined(namespace, robot.ros.camera_topic(signal.name)), kind, SENSED))
+            topics.append(Recorded(wire.joined(namespace, robot.ros.information_topic(signal.name)), CameraInfo, SENSED))
     topics += [Recorded(wire.joined(namespace, name), kind, quality) for name, kind, quality in _of_robot(robot.ros, contract.mode)]
     return list({topic.name: topic for topic in topics}.values())
 

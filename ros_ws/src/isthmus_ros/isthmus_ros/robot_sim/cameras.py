@@ -1,4 +1,4 @@
-"""Pictures of a simulated robot's cameras on topics: sensor_msgs/Image and CameraInfo, late by the camera's latency."""
+"""Pictures of a simulated robot's cameras on topics: sensor_msgs/Image or CompressedImage, and CameraInfo, late by the camera's latency."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 import numpy as np
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from isthmus.images import rectified_intrinsics
+from isthmus.images import convert_color, rectified_intrinsics
 from isthmus.records import Array
 from isthmus.robot import Camera, RosProfile
 from isthmus_ros.common import wire
 from isthmus_ros.robot_sim.faults import Faults
 
-__all__ = ["CameraTopics", "camera_information", "image_message"]
+__all__ = ["CameraTopics", "camera_information", "compressed_message", "image_message"]
 
 PICTURES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)  # serves reliable and best-effort readers
 
@@ -62,10 +62,12 @@ class CameraTopics:
         self._every = round(1e9 / rate) if rate else 0
         self._next = 0
         self._publishers = {}
+        profile = profile or RosProfile({})
+        self._compressed = {camera.name for camera in self._cameras if profile.compressed(camera.name)}
         for camera in self._cameras:
-            topic = wire.joined(namespace, (profile or RosProfile({})).camera_topic(camera.name))
-            pictures = node.create_publisher(Image, topic, PICTURES)
-            information = node.create_publisher(CameraInfo, f"{topic.rpartition('/')[0]}/camera_info", PICTURES)
+            kind = CompressedImage if camera.name in self._compressed else Image
+            pictures = node.create_publisher(kind, wire.joined(namespace, profile.camera_topic(camera.name)), PICTURES)
+            information = node.create_publisher(CameraInfo, wire.joined(namespace, profile.information_topic(camera.name)), PICTURES)
             self._publishers[camera.name] = (pictures, information)
         self._taken: deque[tuple[Camera, int, Array]] = deque()
         self._last: dict[str, Array] = {}
@@ -88,7 +90,8 @@ class CameraTopics:
             return
         images, information = self._publishers[camera.name]
         encoding = "bgr8" if faults.on("image_bgr") else camera.spec.encoding
-        images.publish(image_message(camera, stamp, _damaged(picture, faults), encoding, self._prefix))
+        message = compressed_message if camera.name in self._compressed else image_message
+        images.publish(message(camera, stamp, _damaged(picture, faults), encoding, self._prefix))
         information.publish(camera_information(camera, stamp, self._prefix))
 
 
@@ -104,6 +107,25 @@ def image_message(camera: Camera, stamp: int, picture: Array, encoding: str, pre
     message = Image(height=picture.shape[0], width=picture.shape[1], encoding=encoding, step=picture.shape[1] * picture.shape[2])
     message.header.stamp, message.header.frame_id = wire.time_of(stamp), f"{prefix}{camera.name}_optical_frame"
     message.data.frombytes(np.ascontiguousarray(picture).tobytes())
+    return message
+
+
+def compressed_message(camera: Camera, stamp: int, picture: Array, encoding: str, prefix: str = "") -> Any:
+    """A picture `[H, W, C]` uint8 as sensor_msgs/CompressedImage, a PNG that says what image_transport says of it; needs OpenCV.
+
+    Raises:
+        ValueError: OpenCV cannot write it.
+    """
+    import cv2
+
+    mono = encoding == "mono8"
+    stored = picture if mono or encoding == "bgr8" else convert_color(picture, "bgr8", "rgb8")  # swaps red and blue
+    done, content = cv2.imencode(".png", stored)
+    if not done:
+        raise ValueError(f"a picture of {list(picture.shape)} cannot be written as PNG")
+    message = CompressedImage(format=f"{encoding}; png compressed {'mono8' if mono else 'bgr8'}")
+    message.header.stamp, message.header.frame_id = wire.time_of(stamp), f"{prefix}{camera.name}_optical_frame"
+    message.data.frombytes(content.tobytes())
     return message
 
 

@@ -1,0 +1,138 @@
+"""A policy that asks another process, which learns, for each action. Nothing here knows ROS.
+
+Between `policy/start` and the learner's first action the robot stands still: there a learner may update, save or change itself for as long as it
+wants. From then on it has one control period for each action. One that is later ends the episode: the robot is braked as by `policy/stop`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from isthmus.contract import Contract
+from isthmus.guard import PASS
+from isthmus.records import ActionChunk, Array, reorder
+from isthmus.runner import Tick
+from isthmus.timing import steady
+from isthmus_ros.policy.motion import Motion
+from isthmus_ros.training.exchange import ASKED, ENDED, OVER, arrays_of, packed, unpacked
+
+__all__ = ["AskedPolicy"]
+
+_STEPPED = 600.0  # s that a learner may take where time waits for it
+
+
+class AskedPolicy:
+    """See `Policy`; whoever owns the motion calls `begin`, `watch` and `end` with it.
+
+    Attributes:
+        contract: of the learner's policy.
+        motion: whose policy this is; set before it starts.
+    """
+
+    def __init__(
+        self, contract: Contract, connection: Connection, steps: int, *, realtime: bool, take_over: Callable[[], None] = lambda: None
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            contract: of the learner's policy; decides one action at a time.
+            connection: to the learner's process.
+            steps: control periods of an episode.
+            realtime: whether time passes while the learner thinks.
+            take_over: called with the learner's first action of an episode, which begins slowly.
+        """
+        self.contract = contract
+        self.motion: Motion | None = None
+        self._connection, self._steps, self._realtime, self._take_over = connection, steps, realtime, take_over
+        self._running = self._gone = False
+        self._number = self._run = 0  # actions decided in this run, and which run it is
+        self._pending = -1  # action that the learner was asked for last
+        self._told: dict[str, Any] = {}
+        self._executed: Array | None = None
+        self._sending = threading.Lock()
+
+    def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
+        """See `Policy`."""
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._number, self._pending, self._run = 0, -1, self._run + 1
+        self._told, self._executed = {"rung": PASS, "cause": ""}, None
+        self._running, self._gone = True, False
+
+    def watch(self, tick: Tick) -> None:
+        """What became of a control period."""
+        decision = tick.decision
+        self._told = {"rung": int(decision.rung[0]), "cause": decision.cause[0]}
+        self._executed = decision.command.values if tick.corrected and decision.command is not None else None
+
+    def end(self) -> None:
+        """The run has ended; the learner is told, unless it knows. Any thread may call this, more than once."""
+        if self._running and self.motion is not None:
+            self._running = False
+            self._send(ENDED, arrays_of(self.motion.step.plant.read()))
+
+    def act(self, observation: Mapping[str, Array]) -> ActionChunk:
+        """See `Policy`; what keeps the robot where it is, while nobody has decided anything."""
+        motion = self.motion
+        if motion is None or not self._running:
+            return self._chunk(np.zeros((1, len(self.contract.action.elements))))
+        seen = arrays_of(motion.step.measurement) | {f"observation/{name}": values for name, values in observation.items()}
+        if self._number == self._steps:
+            self._running = False
+            self._send(OVER, seen)
+            motion.stop()
+            return self._chunk(self._rest(motion))
+        if self._pending != self._number:
+            self._pending = self._number
+            self._send(ASKED, seen)
+        standing = self._number == 0 and self._realtime
+        action = self._answer(0.0 if standing else self.contract.control_period if self._realtime else _STEPPED)
+        if action is None:
+            if self._gone or not standing:
+                motion.stop()
+            return self._chunk(self._rest(motion))
+        if standing:  # the episode begins with this sample
+            self._take_over()
+            motion.step.begin()
+            motion.step.sense()
+        self._number += 1
+        return self._chunk(action)
+
+    def _send(self, kind: str, arrays: Mapping[str, Array]) -> None:
+        told = {"kind": kind, "run": self._run, "decided": self._number, **self._told}
+        corrected = {} if self._executed is None else {"executed": self._executed}
+        try:
+            with self._sending:
+                self._connection.send_bytes(packed(told, {**arrays, **corrected}))
+        except OSError:
+            self._gone = True
+
+    def _answer(self, patience: float) -> Array | None:
+        """The learner's action, `[1, A]`; None if it does not come within `patience`, s, or the learner wants to end the episode."""
+        end = steady() + patience
+        try:
+            while self._connection.poll(max(end - steady(), 0.0)):
+                told, arrays = unpacked(self._connection.recv_bytes())
+                if told["run"] == self._run and told["number"] in (self._number, None):
+                    self._gone = told["number"] is None
+                    return arrays.get("action")
+        except (OSError, EOFError):
+            self._gone = True
+        return None
+
+    def _rest(self, motion: Motion) -> Array:
+        """What keeps the robot at rest, `[1, A]`."""
+        joints = self.contract.action.elements
+        if self.contract.mode != "position":
+            return np.zeros((1, len(joints)))
+        sent, sample = motion.step.set_point(), motion.step.measurement
+        return reorder(sample.position, sample.joints, joints) if sent is None else sent[None]
+
+    def _chunk(self, action: Array) -> ActionChunk:
+        return ActionChunk(np.asarray(action, dtype=np.float64)[:, None])

@@ -1,0 +1,270 @@
+"""A learner that trains on the robot itself: what its process and the node tell each other, and whole episodes over topics."""
+
+import json
+import multiprocessing
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from ros_bench import Late, punctual
+from ros_policies import resolved_rate, still
+from sensor_msgs.msg import JointState
+
+from isthmus.guard import HOLD, PASS, STOP, Decision
+from isthmus.records import Command, Measurement
+from isthmus.robot import load_robot
+from isthmus.runner import Tick
+from isthmus_policies.environment import LostError
+from isthmus_ros.common import wire
+from isthmus_ros.evaluation.processes import RosError
+from isthmus_ros.training.asked_policy import AskedPolicy
+from isthmus_ros.training.exchange import arrays_of, measured, packed, unpacked
+from isthmus_ros.training.robot_env import RobotEnv
+from isthmus_sim import make_vec
+from isthmus_sim.tasks import get_task
+
+TASK = get_task("reach")
+CONTRACT = TASK.contract
+JOINTS = load_robot("ur5e").joint_names
+OBSERVATION = {"goal": np.ones((1, 1, 3), dtype=np.float32), "picture": np.full((1, 2, 4, 4, 3), 7, dtype=np.uint8)}
+
+
+def sample(number):
+    return Measurement(np.array([0.05 * number]), JOINTS, np.full((1, 6), float(number)), np.zeros((1, 6)), poses={"tool": np.ones((1, 7))})
+
+
+def test_what_is_told_comes_out_as_it_went_in():
+    told, arrays = unpacked(packed({"kind": "asked", "run": 3}, {**arrays_of(sample(2)), **OBSERVATION}))
+    assert told == {"kind": "asked", "run": 3}
+    for name, values in OBSERVATION.items():
+        np.testing.assert_array_equal(arrays[name], values)
+        assert arrays[name].dtype == values.dtype
+    again = measured(arrays, JOINTS)
+    np.testing.assert_array_equal(again.position, sample(2).position)
+    assert set(again.poses) == {"tool"}
+    assert again.effort is None
+
+
+class Step:
+    """The part of a control step that is looked at."""
+
+    def __init__(self):
+        self.measurement, self.begun = sample(0), 0
+        self.plant = self
+
+    def begin(self):
+        self.begun += 1
+
+    def sense(self):
+        pass
+
+    def read(self):
+        return self.measurement
+
+    def set_point(self):
+        return None
+
+
+class Moved:
+    """A motion that can be stopped, and a learner at the other end of a pipe."""
+
+    def __init__(self, *, steps=3, realtime=True):
+        ours, self.learner = multiprocessing.Pipe()
+        self.step, self.stopped, self.took_over = Step(), 0, 0
+        self.policy = AskedPolicy(CONTRACT, ours, steps, realtime=realtime, take_over=self.take_over)
+        self.policy.motion = self
+        self.policy.begin()
+
+    def stop(self):
+        self.stopped += 1
+
+    def take_over(self):
+        self.took_over += 1
+
+    def decides(self):
+        return self.policy.act(OBSERVATION).actions[0, 0]
+
+    def told(self):
+        return unpacked(self.learner.recv_bytes())
+
+    def answers(self, number, value=0.5, run=1):
+        self.learner.send_bytes(packed({"run": run, "number": number}, {} if value is None else {"action": np.full((1, 6), value)}))
+
+
+def tick(rung=PASS, cause="", corrected=None):
+    command = Command(CONTRACT.mode, JOINTS, np.zeros((1, 6)) if corrected is None else corrected)
+    decision = Decision(command, np.array([rung]), np.array([True]), (cause,))
+    rows = np.zeros(1, dtype=np.int64)
+    return Tick(0, sample(0), {}, rows, None, None, command.values, decision, np.zeros(1, dtype=bool), corrected is not None)
+
+
+def test_the_robot_stands_still_until_the_learner_decides_and_then_begins_slowly():
+    moved = Moved()
+    for _ in range(5):
+        assert (moved.decides() == 0).all()
+    told, arrays = moved.told()
+    assert (told["kind"], told["run"], told["decided"]) == ("asked", 1, 0)
+    np.testing.assert_array_equal(arrays["observation/picture"], OBSERVATION["picture"])
+    assert not moved.learner.poll(0)  # it was asked once
+    assert (moved.stopped, moved.took_over, moved.step.begun) == (0, 0, 0)
+    moved.answers(0)
+    assert (moved.decides() == 0.5).all()
+    assert (moved.took_over, moved.step.begun) == (1, 1)
+
+
+def test_an_episode_is_over_after_its_steps_and_the_last_decision_is_answered_for():
+    moved = Moved(steps=2, realtime=False)
+    for number in range(2):
+        moved.answers(number, 0.1 * number)
+        assert (moved.decides() == 0.1 * number).all()
+        moved.policy.watch(tick(HOLD, "late"))
+    assert (moved.decides() == 0).all()
+    kinds = [moved.told()[0] for _ in range(3)]
+    assert [(told["kind"], told["decided"]) for told in kinds] == [("asked", 0), ("asked", 1), ("over", 2)]
+    assert (kinds[2]["rung"], kinds[2]["cause"]) == (HOLD, "late")
+    assert moved.stopped == 1
+    moved.policy.end()
+    assert not moved.learner.poll(0)
+
+
+def test_a_learner_that_is_late_ends_the_episode():
+    moved = Moved()
+    moved.answers(0)
+    moved.decides()
+    moved.answers(0, 0.7)  # of another decision
+    moved.answers(1, 0.7, run=0)  # of another run
+    assert (moved.decides() == 0).all()
+    assert moved.stopped == 1
+    moved.policy.end()
+    assert [moved.told()[0]["kind"] for _ in range(3)] == ["asked", "asked", "ended"]
+    moved.policy.begin()
+    moved.answers(1, 0.7)  # too late
+    assert (moved.decides() == 0).all()
+    assert moved.stopped == 1
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_learner_that_wants_no_more_or_is_gone_ends_the_episode(gone):
+    moved = Moved()
+    if gone:
+        moved.learner.close()
+    else:
+        moved.answers(None, None)
+    assert (moved.decides() == 0).all()
+    assert moved.stopped == 1
+
+
+def test_a_stop_of_the_guard_and_a_correction_are_told():
+    moved = Moved(realtime=False)
+    moved.answers(0)
+    moved.decides()
+    moved.policy.watch(tick(corrected=np.full((1, 6), 0.3)))
+    moved.answers(1)
+    moved.decides()
+    moved.policy.watch(tick(STOP, "emergency stop"))
+    moved.step.measurement = sample(2)
+    moved.policy.end()
+    moved.policy.end()
+    _, (_, corrected), (told, arrays) = (moved.told() for _ in range(3))
+    np.testing.assert_array_equal(corrected["executed"], np.full((1, 6), 0.3))
+    assert (told["kind"], told["rung"], told["cause"], told["decided"]) == ("ended", STOP, "emergency stop", 2)
+    assert "executed" not in arrays
+    assert measured(arrays, JOINTS).position[0, 0] == 2
+    assert not moved.learner.poll(0)
+
+
+@pytest.mark.ros
+def test_in_stepped_time_the_episodes_are_those_in_process():
+    task = get_task("pendulum")
+    env = RobotEnv(task, still(task.contract), clock="stepped")
+    try:
+        there, _ = env.reset(seed=5)
+        inside = make_vec("pendulum", 1, plant="mujoco")
+        here, _ = inside.reset(seed=int(np.random.default_rng(5).integers(2**31)))
+        generator = np.random.default_rng(0)
+        for step in range(task.episode_steps):
+            for name, values in here.items():
+                np.testing.assert_allclose(there[name], values, atol=1e-4, err_msg=f"{name} of period {step}")
+            action = generator.uniform(-2, 2, (1, 1))
+            there, reward, terminated, truncated, info = env.step(action)
+            here, wanted, *_ = inside.step(action)
+            np.testing.assert_allclose(reward, wanted, atol=1e-3)
+            assert not terminated[0]
+            assert truncated[0] == (step == task.episode_steps - 1)
+        assert "final_obs" in info
+        assert len(env.episodes) == 1
+        assert not env.busy
+        inside.close()
+        env.reset(seed=6)
+        env._link.trigger("guard/stop")
+        for _ in range(3):
+            *_, truncated, info = env.step(np.zeros((1, 1)))
+            if truncated[0]:
+                break
+        assert info["rung"][0] == STOP
+        assert info["cause"]
+        env.step(np.zeros((1, 1)))  # reset and armed again
+    finally:
+        env.close()
+
+
+@pytest.mark.ros
+@punctual
+def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_is_survived():
+    env = RobotEnv(TASK, resolved_rate(CONTRACT))
+    try:
+        env.reset(seed=1)
+        publisher = env._link._node.create_publisher(JointState, "policy/correction", wire.COMMAND)
+        full, executed, busy, ended = np.full((1, 6), 0.6), [], [], False
+        assert not env.busy
+        env._link.spin(1.0)  # an update
+        for step in range(30):
+            if step >= 20:
+                message = JointState(name=list(CONTRACT.action.elements), velocity=[-0.1] * 6)
+                message.header.stamp = env._link._node.get_clock().now().to_msg()
+                publisher.publish(message)
+            observation, _, _, truncated, info = env.step(full)
+            ended |= bool(truncated[0])
+            busy.append(env.busy)
+            executed.append(info.get("executed"))
+            shown = observation["previous_action"][0, -1]
+            if step == 2 and not ended:
+                assert np.abs(shown).max() < 0.3  # a quarter of the acceleration
+        if ended:
+            raise Late
+        assert all(busy)
+        assert executed[:20] == [None] * 20
+        np.testing.assert_allclose(executed[-1], np.full((1, 6), -0.1), atol=0.2)
+        env._link.trigger("guard/stop")
+        for _ in range(20):
+            *_, truncated, info = env.step(full)
+            if truncated[0]:
+                break
+        assert truncated[0]
+        assert not env.busy
+        *_, truncated, info = env.step(full)  # another episode, of a robot that was reset and armed
+        assert env.busy or truncated[0]
+    except (LostError, RosError) as error:
+        if "stale" in str(error) or "did not run" in str(error):
+            raise Late from None
+        raise
+    finally:
+        env.close()
+
+
+@pytest.mark.ros
+def test_the_command_trains_on_the_robot_and_goes_on(isthmus, tmp_path):
+    words = ("train", "sac", "pendulum", "--plant", "ros", "--clock", "stepped", "--learning-starts", 40, "--evaluate-every", 200)
+    code, out, _ = isthmus(*words, "--steps", 210, "--out", tmp_path / "run", "--traces", tmp_path / "trace")
+    assert code == 0, out
+    assert len(list(tmp_path.glob("trace-*.mcap"))) >= 1
+    (evaluation, *_), wanted = (
+        [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()],
+        {"return", "success"},
+    )
+    assert wanted <= set(evaluation)
+    code, out, _ = isthmus(*words, "--steps", 230, "--out", tmp_path / "run", "--resume")
+    assert code == 0, out
+    assert "goes on at 210 of 230" in out
