@@ -177,8 +177,7 @@ class LimitGuard:
             the command in its place and the next state; None where it still keeps every limit, and no hold or stop asks for less.
         """
         velocity = reorder(measurement.velocity, measurement.joints, self.joints)
-        if not finite(velocity):
-            velocity = np.nan_to_num(velocity)
+        velocity = velocity if finite(velocity) else np.nan_to_num(velocity)
         now = self._situation(state, state.monitors, velocity, timing, None)
         emitted = self._envelope.clamp(state.executed, now)
         braking = state.rung >= HOLD

@@ -54,12 +54,10 @@ class Timing:
         for name in ("since", "looked"):
             if not (math.isfinite(value := getattr(self, name)) and value >= 0):
                 raise ValueError(f"{name} must be finite and >= 0 s, got {value} s")
-        delay = self.delay
-        finite, late = (math.isfinite(delay), delay > 0) if isinstance(delay, float) else (np.isfinite(delay).all(), np.any(delay > 0))
-        if not finite:
-            raise ValueError(f"delay must be finite, got {delay} s")
+        if not np.isfinite(self.delay).all():
+            raise ValueError(f"delay must be finite, got {self.delay} s")
         object.__setattr__(self, "step", min(self.since, self.period))
-        object.__setattr__(self, "late", bool(late))
+        object.__setattr__(self, "late", bool(np.any(np.asarray(self.delay) > 0)))
 
     @classmethod
     def of(cls, given: float | Timing) -> Timing:

@@ -90,7 +90,9 @@ def test_rest_that_is_said_again_is_no_set_point_on_the_way():
     place = np.array([0, 0, step, 3 * step])[:, None] * 0.05 * SIX
     assert use_of_commands(moments, place, "position", 0.05, LIMITS)[1] == pytest.approx(1)
     hasty = np.append(moments, moments[-1] + 0.0025)
-    assert use_of_commands(hasty, np.array([0, 0, step, 2 * step, 3 * step])[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(20)
+    assert use_of_commands(hasty, np.array([0, 0, step, 2 * step, 3 * step])[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(
+        20
+    )
 
 
 def test_commands_count_as_sent_when_the_guard_says_so():

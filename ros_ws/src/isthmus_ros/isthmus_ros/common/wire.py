@@ -147,15 +147,20 @@ def asked(message: JointState, digest: str, mode: str, joints: tuple[str, ...]) 
             f"a command must be marked {digest[:12]}:<epoch>:<sequence>, with the contract's digest, got {message.header.frame_id[:_SHOWN]!r}"
         )
     names = tuple(message.name)
-    for name in names:
-        if name not in joints or names.count(name) > 1:
-            raise ValueError(f"a command names joint {name!r} {'twice' if name in joints else 'that is not commanded'}")
-    for joint in joints:
-        if joint not in names:
-            raise ValueError(f"a command lacks joint {joint!r}")
+    if names != joints:  # as every policy of ours names them
+        _require_joints(names, joints)
     commanded = COMMANDED.get(mode, mode)
     for field in ("position", "velocity", "effort"):
         wanted = len(names) if field == commanded else 0
         if (count := len(getattr(message, field))) != wanted:
             raise ValueError(f"a command must have {wanted} values of {field}, got {count}")
     return epoch, int(number), Command(mode, names, np.array([getattr(message, commanded)]))
+
+
+def _require_joints(names: tuple[str, ...], joints: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in joints or names.count(name) > 1:
+            raise ValueError(f"a command names joint {name!r} {'twice' if name in joints else 'that is not commanded'}")
+    for joint in joints:
+        if joint not in names:
+            raise ValueError(f"a command lacks joint {joint!r}")
