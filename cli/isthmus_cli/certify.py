@@ -38,7 +38,7 @@ class Certify:
         margins: which margins to search, such as delay noise, or none; by default all that the task has a word for.
         out: folder for report.html and report.json.
         json: write the certificate as JSON to this file, too; - is stdout.
-        evidence: store the certificate in the policy file.
+        no_evidence: leave the policy file as it is.
     """
 
     policy: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY")]
@@ -51,7 +51,7 @@ class Certify:
     margins: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = ()
     out: Path = Path("runs/certify")
     json: Path | None = None
-    evidence: bool = True
+    no_evidence: bool = False
 
     def run(self) -> int:
         """Run the command.
@@ -67,7 +67,7 @@ class Certify:
             load_calibration(self.calibration)
         margins = None if not self.margins else () if self.margins == (str(NONE),) else self.margins
         check_folder(self.out)
-        for path in (self.policy if self.evidence else None, None if quiet else self.json):
+        for path in (None if self.no_evidence else self.policy, None if quiet else self.json):
             if path is not None:
                 check_output(path)
         with Progress(f"certificate of {self.policy.name}", "steps", quiet) as progress:
@@ -83,7 +83,7 @@ class Certify:
                 progress=progress,
             )
         found["made"] = provenance()
-        if self.evidence:
+        if not self.no_evidence:
             self._store(artifact.policy_digest, found)
         write_json(found, self.out / "report.json")
         write_whole(self.out / "report.html", certificate_page(found, artifact.policy_digest))
@@ -91,7 +91,7 @@ class Certify:
             write_json(found, self.json)
         if not quiet:
             show(certificate_report(found))
-            say(f"report: {self.out / 'report.html'}{'; stored in ' + str(self.policy) if self.evidence else ''}")
+            say(f"report: {self.out / 'report.html'}{'' if self.no_evidence else f'; stored in {self.policy}'}")
         return 0
 
     def _store(self, digest: str, found: dict[str, Any]) -> None:

@@ -46,8 +46,10 @@ class Disturbance:
 
 DISTURBANCES = {
     "delay": "commands take effect later",
+    "late-samples": "age of what the sensors say",
     "noise": "noise of measured joint positions",
     "friction": "dry friction of every joint, as a share of its largest effort",
+    "damping": "viscous friction of every joint",
     "payload": "mass at the tool",
     "weak-servos": "factor on the servo gains",
     "stiff-servos": "factor on the servo gains",
@@ -72,8 +74,10 @@ def disturbances(task: Task) -> dict[str, Disturbance]:
     masses = {name: (row.nominal, 1.0) for name, row in bodies.items() if name.endswith(".mass") and row.nominal > 0}
     found = [
         _added("delay", "s", table, "action_delay"),
+        _added("late-samples", "s", table, "observation_delay"),
         _added("noise", "rad", table, "position_noise"),
         Disturbance("friction", DISTURBANCES["friction"], "1", _room(table, frictions), values=frictions),
+        _added("damping", "N*m*s/rad", table, "joint_damping"),
         _added("payload", "kg", table, "payload"),
         Disturbance("weak-servos", DISTURBANCES["weak-servos"], "1", 1 / _STRONGEST, True, gains),
         Disturbance("stiff-servos", DISTURBANCES["stiff-servos"], "1", _STRONGEST, True, gains),

@@ -25,6 +25,7 @@ from std_msgs.msg import Bool
 
 from isthmus.messages import SCHEMAS
 from isthmus.robot import load_robot
+from isthmus_evidence.runs import read_run
 from isthmus_ros.common import wire
 from isthmus_ros.common.definitions import definition_of, type_name
 from isthmus_ros.evaluation.processes import RosError
@@ -98,6 +99,24 @@ def test_a_bag_explains_itself_to_readers_without_ros(tmp_path):
         assert [(record.name, record.metadata) for record in reader.iter_metadata()] == [("isthmus.recording", {"robot": "ur5e"})]
     assert channel.topic == "/joint_states"
     assert list(decoded.position) == [7.0, -1.5]
+
+
+def test_a_bag_of_runs_is_a_rung_of_the_ladder(tmp_path):
+    topics = [topic("/guard/status", DiagnosticArray, latched=True), topic("/policy/status", DiagnosticArray, latched=True)]
+    known = {"robot": "ur5e", "policy_digest": "abc", "simulated": "false", "missing_evidence": ""}
+    bag = Bag(tmp_path / "bag", topics, known)
+
+    def say(index, second, **values):
+        bag.write(index, second * 10**9, serialize_message(wire.diagnostics(wire.time_of(second), 0, "", "", "ur5e", values)))
+
+    say(0, 1, rung="pass", rate_scale="0.25")
+    for number in ("1", "2"):
+        say(1, 2 * int(number), policy="run", motion=number, stop_sequence="-1")
+        say(1, 2 * int(number) + 1, policy="idle", motion=number, stop_sequence="-1" if number == "1" else "40")
+    bag.close()
+    digest, found = read_run(tmp_path / "bag")
+    assert (digest, found["rung"], found["runs"], found["seconds"], found["rate_scale"]) == ("abc", "reduced-rate", 2, 4.0, 0.25)
+    assert found["stopped"]["rate"] == 0.5
 
 
 def test_an_existing_recording_is_not_touched(tmp_path):

@@ -51,8 +51,8 @@ def _pictures(found: Mapping[str, Any]) -> str:
 
 def _differences(found: Mapping[str, Any]) -> str:
     rows = found["differences"]
-    first = table(words.difference_columns, [words.difference_cells(row) for row in rows], numbers=range(1, 6))
-    second = table(words.motion_columns, [words.motion_cells(row) for row in rows], numbers=range(1, 6))
+    first = table(words.DIFFERENCE_COLUMNS, [words.difference_cells(row) for row in rows], numbers=range(1, 6))
+    second = table(words.MOTION_COLUMNS, [words.motion_cells(row) for row in rows], numbers=range(1, 6))
     note = "Episodes are compared seed by seed. Success: Newcombe; return and motion: Student's t; interquartile mean: bootstrap."
     if len(rows) > 1:
         note += f" {len(rows)} comparisons: each interval holds by itself, not all of them together."
@@ -61,7 +61,7 @@ def _differences(found: Mapping[str, Any]) -> str:
 
 
 def _entries(found: Mapping[str, Any]) -> str:
-    shown = table(words.entry_columns, [words.entry_cells(entry) for entry in found["entries"]], numbers=range(1, 7))
+    shown = table(words.ENTRY_COLUMNS, [words.entry_cells(entry) for entry in found["entries"]], numbers=range(1, 7))
     return section("Each by itself", f'<div class="card scroll">{shown}</div>')
 
 

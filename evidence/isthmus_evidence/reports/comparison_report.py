@@ -9,32 +9,32 @@ from isthmus_evidence.motions import MOTION_FIGURES
 from isthmus_evidence.reports.table import Report, Table
 
 __all__ = [
+    "DIFFERENCE_COLUMNS",
+    "ENTRY_COLUMNS",
+    "MOTION_COLUMNS",
     "comparison_report",
     "difference_cells",
-    "difference_columns",
     "difference_title",
     "entry_cells",
-    "entry_columns",
     "interval_text",
     "motion_cells",
-    "motion_columns",
     "motion_text",
     "title_of",
     "verdict_words",
 ]
 
-entry_columns = ("policy in world", "n", "success", "return", "interquartile mean", "clamped", "reversals, 1/s")
-difference_columns = ("difference", "pairs", "success", "return", "interquartile mean", "does better")
-motion_columns = ("difference", "clamped", "held", "stopped", "reversals, 1/s", "change of command, rms")
+ENTRY_COLUMNS = ("policy in world", "n", "success", "return", "interquartile mean", "clamped", "reversals, 1/s")
+DIFFERENCE_COLUMNS = ("difference", "pairs", "success", "return", "interquartile mean", "does better")
+MOTION_COLUMNS = ("difference", "clamped", "held", "stopped", "reversals, 1/s", "change of command, rms")
 
 
 def comparison_report(found: Mapping[str, Any]) -> Report:
     """A comparison, as `isthmus_evidence.compare` makes it."""
     protocol = found["protocol"]
     yield f"protocol {protocol['digest']}: {protocol_words(protocol)}"
-    yield Table("", entry_columns, [entry_cells(entry) for entry in found["entries"]])
-    yield Table("on the same seeds, with 95 % intervals", difference_columns, [difference_cells(row) for row in found["differences"]])
-    yield Table("how they move, likewise", motion_columns, [motion_cells(row) for row in found["differences"]])
+    yield Table("", ENTRY_COLUMNS, [entry_cells(entry) for entry in found["entries"]])
+    yield Table("on the same seeds, with 95 % intervals", DIFFERENCE_COLUMNS, [difference_cells(row) for row in found["differences"]])
+    yield Table("how they move, likewise", MOTION_COLUMNS, [motion_cells(row) for row in found["differences"]])
     for row in found["differences"]:
         yield verdict_words(row)
     if (count := len(found["differences"])) > 1:
@@ -55,7 +55,7 @@ def title_of(entry: Mapping[str, Any]) -> str:
 
 
 def entry_cells(entry: Mapping[str, Any]) -> tuple[object, ...]:
-    """One evaluation, for `entry_columns`."""
+    """One evaluation, for `ENTRY_COLUMNS`."""
     success, returns, iqm, motion = entry["success"], entry["return"], entry["iqm"], entry["motion"] or {}
     rate = interval_text(success["rate"], success, "{:.2f}") if success else "–"
     spread = (interval_text(returns["mean"], returns, "{:.1f}"), interval_text(iqm["mean"], iqm, "{:.1f}"))
@@ -63,7 +63,7 @@ def entry_cells(entry: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def difference_cells(row: Mapping[str, Any]) -> tuple[object, ...]:
-    """One difference, for `difference_columns`."""
+    """One difference, for `DIFFERENCE_COLUMNS`."""
     success = interval_text(row["success"]["difference"], row["success"], "{:+.2f}") if row["success"] else "–"
     spread = [interval_text(row[name]["difference"], row[name], "{:+.2f}") for name in ("return", "iqm")]
     better = interval_text(row["improvement"]["rate"], row["improvement"], "{:.2f}")
@@ -71,7 +71,7 @@ def difference_cells(row: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def motion_cells(row: Mapping[str, Any]) -> tuple[object, ...]:
-    """One difference, for `motion_columns`."""
+    """One difference, for `MOTION_COLUMNS`."""
     told = [interval_text(found["difference"], found, "{:+.3g}") if (found := row["motion"][name]) else "–" for name in MOTION_FIGURES]
     return difference_title(row), *told
 
