@@ -78,7 +78,7 @@ class Robot:
         names = [joint.name for joint in self.joints]
         for what, given in (("joints", names), ("command_modes", self.command_modes)):
             if not given:
-                raise ValueError(f"robot {self.name!r}: {what} must not be empty")
+                raise ValueError(f"robot {self.name!r}: {what}: a robot needs at least one, got none")
         if len(set(names)) != len(names):
             raise ValueError(f"robot {self.name!r}: joint names must be unique, got {', '.join(names)}")
         if self.hold and not len(self.hold.kp) == len(self.hold.kd) == len(names):
