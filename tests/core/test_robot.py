@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sample_contract import PENDULUM, UR5E
 
-from isthmus import load_robot, robot_names, strict
+from isthmus import CameraSpec, load_robot, robot_names, strict
 from isthmus.kinematics import Kinematics
+from isthmus.robot import Camera
 from isthmus.robot.agreement import profile_problems
 
 
@@ -162,6 +163,18 @@ def test_a_urdf_that_cannot_be_read_is_a_sentence(tmp_path, before, after, messa
         load_robot("mine", [tmp_path])
 
 
+def test_a_robot_has_joints_and_modes_and_its_cameras_see():
+    for empty in ("joints", "command_modes"):
+        with pytest.raises(ValueError, match=f"robot 'pendulum': {empty}: a robot needs at least one, got none"):
+            dataclasses.replace(PENDULUM, hold=None, **{empty: ()})
+    camera = Camera("eye", "tip", (0.0, 0.0, 0.0), (0.0, 0.0, 1.0), 1.0, CameraSpec(8, 8))
+    for angle in (0.0, -1.0, math.pi, math.inf):
+        with pytest.raises(ValueError, match=r"camera 'eye': field_of_view must be > 0 and < pi rad, got "):
+            dataclasses.replace(camera, field_of_view=angle)
+    with pytest.raises(ValueError, match=r"camera 'eye': look_at must be another point than position"):
+        dataclasses.replace(camera, look_at=camera.position)
+
+
 def test_joint_names_are_unique():
     with pytest.raises(ValueError, match="joint names must be unique"):
         dataclasses.replace(PENDULUM, joints=PENDULUM.joints * 2)
@@ -209,8 +222,3 @@ def test_a_robot_of_any_base_has_finite_limits(name, limit):
     endless = dataclasses.replace(robot.joints[-1], **{limit: float("inf")})
     problems = profile_problems(dataclasses.replace(robot, joints=(*robot.joints[:-1], endless)))
     assert f"joint {endless.name!r}: {limit} must be finite, got inf" in problems
-
-
-def test_a_robot_has_a_joint():
-    robot = load_robot("ur5e")
-    assert profile_problems(dataclasses.replace(robot, joints=(), hold=None)) == ["joints: a robot needs at least one, got none"]

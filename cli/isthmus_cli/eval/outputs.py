@@ -10,7 +10,7 @@ from typing import Any
 from isthmus.artifact import Artifact
 from isthmus_cli.console import say, write_json
 from isthmus_cli.files import check_folder, check_output
-from isthmus_evidence.pictures.chart import chart_path
+from isthmus_evidence.pictures.figures import chart_path
 from isthmus_evidence.pictures.film import check_format
 from isthmus_evidence.provenance import provenance
 from isthmus_evidence.stored import Evidence

@@ -40,8 +40,6 @@ def profile_problems(robot: Robot) -> list[str]:
         for name in ("velocity", "stop_acceleration", "effort")  # of a model that is only simulated they may be endless
         if math.isinf(getattr(joint, name))
     ]
-    if not robot.joints:
-        problems.append("joints: a robot needs at least one, got none")
     if robot.base.kind == "fixed" and robot.base_frame in kinematics.links and robot.base_frame != kinematics.base:
         problems.append(f"base_frame must be the root link of {robot.urdf}, {kinematics.base!r}, got {robot.base_frame!r}")
     for wheel in robot.base.wheels:

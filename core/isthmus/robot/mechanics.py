@@ -211,3 +211,7 @@ class Camera:
 
     def __post_init__(self) -> None:
         strict.check_fields(self, f"camera {self.name!r}: ")
+        if not 0 < self.field_of_view < math.pi:
+            raise ValueError(f"camera {self.name!r}: field_of_view must be > 0 and < pi rad, got {self.field_of_view} rad")
+        if self.look_at == self.position:
+            raise ValueError(f"camera {self.name!r}: look_at must be another point than position, got {self.look_at} m for both")

@@ -79,6 +79,9 @@ class Robot:
     def __post_init__(self) -> None:
         strict.check_fields(self, f"robot {self.name!r}: ")
         names = [joint.name for joint in self.joints]
+        for what, given in (("joints", names), ("command_modes", self.command_modes)):
+            if not given:
+                raise ValueError(f"robot {self.name!r}: {what}: a robot needs at least one, got none")
         if len(set(names)) != len(names):
             raise ValueError(f"robot {self.name!r}: joint names must be unique, got {', '.join(names)}")
         if self.hold and not len(self.hold.kp) == len(self.hold.kd) == len(names):

@@ -6,35 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from isthmus import strict
-from isthmus.files import whole_file
 from isthmus_evidence.paired import check_evaluation
+from isthmus_evidence.pictures.figures import chart_path, save_figure
 
-__all__ = ["chart_path", "save_chart", "save_figure"]
-
-_FORMATS = (".png", ".svg", ".pdf")
-
-
-def chart_path(path: Path | str) -> Path:
-    """The file of a chart.
-
-    Raises:
-        ValueError: no path, or unknown suffix.
-    """
-    file = strict.path("the file of a plot", path)
-    if file.suffix not in _FORMATS:
-        raise ValueError(f"a plot is a {', '.join(_FORMATS)} file, got {file}")
-    return file
-
-
-def save_figure(figure: Any, path: Path | str) -> None:
-    """Write a matplotlib figure, whole or not at all.
-
-    Raises:
-        ValueError: as `chart_path`.
-    """
-    with whole_file(chart_path(path)) as partial:
-        figure.savefig(partial, dpi=120)
+__all__ = ["save_chart"]
 
 
 def save_chart(summary: Mapping[str, Any], path: Path | str) -> None:

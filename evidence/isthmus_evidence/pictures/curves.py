@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_evidence.pictures.chart import save_figure
+from isthmus_evidence.pictures.figures import save_figure
 
 __all__ = ["save_frequency_chart", "save_learning_chart"]
 
