@@ -77,7 +77,10 @@ def _measure(name: str, engine: str, faults: list[str], results: Results) -> Non
                 "seconds": took,
             }
             results.add(f"{name} {engine} {fault}", row, ["gap"])
-            print(f"{name:15} {engine:9} {fault:20} {'right' if row['named'] == expected else 'WRONG':6} {row['named']}: {row['claim']}", flush=True)
+            print(
+                f"{name:15} {engine:9} {fault:20} {'right' if row['named'] == expected else 'WRONG':6} {row['named']}: {row['claim']}",
+                flush=True,
+            )
 
 
 def _show(results: Results) -> None:

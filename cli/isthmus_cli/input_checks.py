@@ -45,14 +45,21 @@ def check_inputs(policy: Policy, visited: Mapping[str, Array] | None) -> Iterato
     for fingerprint in joint_fingerprint(contract, derivatives):
         name = f"joint order in {fingerprint.signal}"
         if fingerprint.wrong:
-            mapping = ", ".join(f"{joint} ← {other}" for joint, other in zip(contract.action.elements, fingerprint.order, strict=True) if joint != other)
+            mapping = ", ".join(
+                f"{joint} ← {other}" for joint, other in zip(contract.action.elements, fingerprint.order, strict=True) if joint != other
+            )
             told = f"actions answer other joints than their own, {fingerprint.ratio:.1f} times as much: {mapping}"
             yield Check(name, WRONG, told, "the joints were in another order when the policy was trained or exported; reorder them there")
         else:
             yield Check(name, OK, "actions answer their own joints, as far as derivatives tell")
     problems = extreme_actions(policy)
     advice = "the guard will hold or clamp there; bound the action in the graph"
-    yield Check("extreme inputs", WRONG if problems else OK, _listed(problems) or "actions stay finite and within bounds", advice if problems else "")
+    yield Check(
+        "extreme inputs",
+        WRONG if problems else OK,
+        _listed(problems) or "actions stay finite and within bounds",
+        advice if problems else "",
+    )
 
 
 def check_log(log: Path, policy: Policy, robot: Robot, visited: Mapping[str, Array] | None) -> Iterator[Check]:
@@ -65,7 +72,9 @@ def check_log(log: Path, policy: Policy, robot: Robot, visited: Mapping[str, Arr
     recordings = read_recordings([log])
     traces = [recording.trace for recording in recordings if recording.trace is not None]
     if not traces:
-        yield Check("log", WRONG, "no contract and no observations were recorded", "record with isthmus eval --record, or compare with: isthmus gap")
+        yield Check(
+            "log", WRONG, "no contract and no observations were recorded", "record with isthmus eval --record, or compare with: isthmus gap"
+        )
         return
     if traces[0].contract.digest() != policy.contract.digest():
         yield Check("log", WRONG, "; ".join(policy.contract.diff(traces[0].contract)[:3]), "this recording is of another policy")
@@ -78,7 +87,12 @@ def check_log(log: Path, policy: Policy, robot: Robot, visited: Mapping[str, Arr
     for causes, _ in policy_side_causes(traces, robot, policy, remarks):
         for cause in causes[:1]:
             if cause.named:
-                yield Check("cause", WRONG, f"{cause.cause}: {cause.claim} (explains {100 * cause.explained:.0f} %)", "see isthmus gap for all causes")
+                yield Check(
+                    "cause",
+                    WRONG,
+                    f"{cause.cause}: {cause.claim} (explains {100 * cause.explained:.0f} %)",
+                    "see isthmus gap for all causes",
+                )
 
 
 def _observations(traces: Sequence[Trace], names: Sequence[str], robot: Robot) -> Iterator[Check]:
@@ -106,7 +120,12 @@ def _decisions(traces: Sequence[Trace], names: Sequence[str], policy: Policy) ->
     apart = float((np.abs(decisions.actions - decisions.taken) / span).max())
     told = f"{int((~unequal).sum())} of {len(unequal)} equal bit for bit, largest difference {apart:.2g} of the range"
     good = apart < 1e-5
-    yield Check("decisions", OK if good else WRONG, told, "" if good else "these actions do not follow from these observations: another file, or something between")
+    yield Check(
+        "decisions",
+        OK if good else WRONG,
+        told,
+        "" if good else "these actions do not follow from these observations: another file, or something between",
+    )
 
 
 def _recorded(traces: Sequence[Trace], policy: Policy, visited: Mapping[str, Array] | None) -> Iterator[Check]:
@@ -115,7 +134,12 @@ def _recorded(traces: Sequence[Trace], policy: Policy, visited: Mapping[str, Arr
     recorded = {name: np.concatenate([trace.observations[name] for trace in traces]) for name in shown}
     constant, saturated = constant_inputs(contract, recorded)
     yield Check("constant inputs", OK, _listed(constant) or "none")
-    yield Check("saturated inputs", WRONG if saturated else OK, _listed(saturated) or "none", "a sensor or its range is at its end" if saturated else "")
+    yield Check(
+        "saturated inputs",
+        WRONG if saturated else OK,
+        _listed(saturated) or "none",
+        "a sensor or its range is at its end" if saturated else "",
+    )
     if visited is not None:
         outside = [
             f"{name} {low:.3g} … {high:.3g}, in simulation {least:.3g} … {most:.3g}"

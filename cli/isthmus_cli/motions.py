@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 
 from isthmus import strict
@@ -35,6 +36,7 @@ class Motions:
         record: engine to record them in, mujoco or pybullet, or none.
         mode: of the commands, position or velocity; by default the first that the robot has.
         duration: of each motion, s.
+        period: of the commands, s; by default 0.01, or what is nearest of what the robot takes.
         travel: largest distance of a joint from the home pose, rad or m.
         robots: folder with profiles of your own, NAME/robot.yaml; searched first.
     """
@@ -44,6 +46,7 @@ class Motions:
     record: str = "mujoco"
     mode: str | None = None
     duration: float = 12.0
+    period: float | None = None
     travel: float = 0.4
     robots: Path | None = None
 
@@ -55,13 +58,17 @@ class Motions:
         """
         strict.require("--duration", self.duration, least=4)
         strict.require("--travel", self.travel, above=0)
+        if self.period is not None:
+            strict.require("--period", self.period, above=0)
         if self.record not in (known := [*plant_names(), "none"]):
             raise ValueError(f"unknown engine {self.record!r}; {strict.suggest(self.record, known)}")
         robot = load_robot(self.robot, robot_folders(self.robots))
         if self.mode is not None and self.mode not in robot.command_modes:
             raise ValueError(f"robot {robot.name!r} has no command mode {self.mode!r}; it has: {', '.join(robot.command_modes)}")
         target = Target(robot.name, robot=robot, mode=self.mode or "")
-        course = find_course(target, travel=self.travel, velocity=None, acceleration=None, period=None)
+        course = find_course(
+            target, travel=self.travel, velocity=None, acceleration=None, period=self.period or float(np.clip(0.01, *robot.control_period))
+        )
         out = self.out or Path(f"motions-{robot.name}")
         check_folder(out)
         contract = course.contract("motions")
@@ -70,5 +77,7 @@ class Motions:
             if self.record != "none":
                 play(ExcitationPolicy(contract, wave), robot, self.record, self.duration, out / self.record / f"{name}.mcap")
         show_table("", ("motion", "what it shows"), MOTIONS.items())
-        say(f"{out}: {len(MOTIONS)} files; run each on the robot with isthmus deploy {out / 'step.isthmus'}, then: isthmus gap {out / self.record} RECORDINGS")
+        say(
+            f"{out}: {len(MOTIONS)} files; run each on the robot with isthmus deploy {out / 'step.isthmus'}, then: isthmus gap {out / self.record} RECORDINGS"
+        )
         return 0

@@ -12,11 +12,20 @@ from isthmus.policy import Policy
 from isthmus.records import Array
 from isthmus.signals import Signal
 
-__all__ = ["Fingerprint", "constant_inputs", "dead_inputs", "extreme_actions", "joint_fingerprint", "outside_inputs", "sample_observations", "sensitivities"]
+__all__ = [
+    "Fingerprint",
+    "constant_inputs",
+    "dead_inputs",
+    "extreme_actions",
+    "joint_fingerprint",
+    "outside_inputs",
+    "sample_observations",
+    "sensitivities",
+]
 
 SAMPLES = 64
 _STEP = 0.02  # of an input's span
-_SURE = 1.5  # times as much as in the order of the contract, by which another order must explain the derivatives
+_SURE = 3.0  # times as much as to their own input, by which joints of another order must answer that
 _OUTSIDE = 0.5  # of the span seen before, by which an input may leave it
 
 
@@ -58,7 +67,9 @@ def dead_inputs(contract: Contract, derivatives: Mapping[str, Array]) -> list[st
     found = []
     for signal in _numbers(contract):
         dead = (derivatives[signal.name] == 0).all(axis=(0, 1))
-        found += [signal.name] if dead.all() else [f"{signal.name}.{name}" for name, none in zip(signal.elements, dead, strict=True) if none]
+        found += (
+            [signal.name] if dead.all() else [f"{signal.name}.{name}" for name, none in zip(signal.elements, dead, strict=True) if none]
+        )
     return found
 
 
@@ -69,7 +80,7 @@ class Fingerprint:
     Attributes:
         signal: whose derivatives tell.
         order: for each action element, the input element that moves it most, all different.
-        ratio: how much more these explain than the contract's own order, 1 where they are that order.
+        ratio: how much more the joints that are elsewhere answer that input than their own; 1 where none is.
         wrong: whether the order differs, clearly.
     """
 
@@ -82,8 +93,8 @@ class Fingerprint:
 def joint_fingerprint(contract: Contract, derivatives: Mapping[str, Array]) -> list[Fingerprint]:
     """Compare, for each signal with the joints of the action, the order of its columns in the contract with the one that the derivatives show.
 
-    A policy answers a joint's own position and velocity more than those of others; where a permutation explains its derivatives much better, joints were
-    in another order when it was trained or exported. A policy may couple joints as it likes, so that this is a hint and no proof.
+    A policy answers a joint's own position and velocity more than those of others; where a permutation explains its derivatives much better, joints
+    were in another order when it was trained or exported. A policy may couple joints as it likes, so that this is a hint and no proof.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -95,9 +106,9 @@ def joint_fingerprint(contract: Contract, derivatives: Mapping[str, Array]) -> l
         size = np.abs(derivatives[signal.name]).mean(axis=0)[:, own]
         size = size / np.maximum(np.sqrt(size.sum(axis=0, keepdims=True) * size.sum(axis=1, keepdims=True)), 1e-12)
         order = linear_sum_assignment(-size)[1]
-        straight, crossed = float(np.trace(size)), float(size[np.arange(len(order)), order].sum())
-        ratio = crossed / max(straight, 1e-12)
-        found.append(Fingerprint(signal.name, tuple(action[index] for index in order), ratio, bool((order != np.arange(len(order))).any() and ratio > _SURE)))
+        moved = np.flatnonzero(order != np.arange(len(order)))
+        ratio = float(size[moved, order[moved]].sum() / max(float(size[moved, moved].sum()), 1e-12)) if moved.size else 1.0
+        found.append(Fingerprint(signal.name, tuple(action[index] for index in order), ratio, ratio > _SURE))
     return found
 
 
@@ -117,7 +128,9 @@ def constant_inputs(contract: Contract, observation: Mapping[str, Array]) -> tup
     return constant, saturated
 
 
-def outside_inputs(contract: Contract, recorded: Mapping[str, Array], known: Mapping[str, Array]) -> Iterator[tuple[str, float, float, float, float]]:
+def outside_inputs(
+    contract: Contract, recorded: Mapping[str, Array], known: Mapping[str, Array]
+) -> Iterator[tuple[str, float, float, float, float]]:
     """Inputs that leave the range in which the policy was before: name, recorded low and high, known low and high."""
     for signal in _numbers(contract):
         if signal.name in recorded and signal.name in known and signal.source != "time":
@@ -136,7 +149,9 @@ def extreme_actions(policy: Policy) -> list[str]:
     for signal in contract.observation:
         low, high = (np.broadcast_to(np.array(bound, dtype=float), signal.shape) for bound in (signal.low, signal.high))
         low, high = np.where(np.isfinite(low), low, -1e3), np.where(np.isfinite(high), high, 1e3)
-        corners[signal.name] = np.stack([np.broadcast_to(bound, (signal.history, *signal.shape)) for bound in (low, high, np.zeros_like(low))]).astype(signal.dtype)
+        corners[signal.name] = np.stack(
+            [np.broadcast_to(bound, (signal.history, *signal.shape)) for bound in (low, high, np.zeros_like(low))]
+        ).astype(signal.dtype)
     policy.reset()
     actions = policy.act(corners).actions
     found = []
@@ -145,7 +160,9 @@ def extreme_actions(policy: Policy) -> list[str]:
         values = actions[:, :, element]
         if not np.isfinite(values).all():
             found.append(f"{name} is not finite")
-        elif (values < contract.action.low[element] - slack[element]).any() or (values > contract.action.high[element] + slack[element]).any():
+        elif (values < contract.action.low[element] - slack[element]).any() or (
+            values > contract.action.high[element] + slack[element]
+        ).any():
             found.append(f"{name} leaves its bounds")
     return found
 
@@ -157,4 +174,6 @@ def _numbers(contract: Contract) -> list[Signal]:
 def _span(signal: Signal, values: Array) -> Array:
     low, high = (np.array(bound, dtype=float) for bound in (signal.low, signal.high))
     seen = np.ptp(values[:, -1], axis=0).astype(float)
-    return np.asarray(np.where(np.isfinite(high - low) & (high > low), np.minimum(high - low, np.maximum(seen, 1e-3)), np.maximum(seen, 1e-3)))
+    return np.asarray(
+        np.where(np.isfinite(high - low) & (high > low), np.minimum(high - low, np.maximum(seen, 1e-3)), np.maximum(seen, 1e-3))
+    )

@@ -49,7 +49,7 @@ def test_sets_of_one_robot_name_no_cause(recorded):
     assert any("no cause is named" in str(part) for part in gap_report(found))
 
 
-# The recordings of three faults: one of the wiring, one of the physics, one that is seen where the policy is fed. The others are in benchmarks/planted.py.
+# One of the wiring, one of the physics; all the others are in benchmarks/planted.py.
 @pytest.mark.parametrize("fault", ["joint swap", "payload"])
 def test_the_cause_of_a_planted_fault_is_named_first(recorded, fault):
     found = gap.compare(recorded(), recorded(fault))

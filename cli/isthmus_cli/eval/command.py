@@ -118,7 +118,13 @@ class Eval:
             self._refuse(f"{name!r} is an analytic model", *options)
         elif isinstance(task, SuiteTask):
             self._refuse(
-                f"{name!r} runs in a suite's own simulation", "--cadence", "--calibration", "--plant", "--parameters", "--randomize", "--record"
+                f"{name!r} runs in a suite's own simulation",
+                "--cadence",
+                "--calibration",
+                "--plant",
+                "--parameters",
+                "--randomize",
+                "--record",
             )
         parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
         if found is not None and isinstance(task, Task):

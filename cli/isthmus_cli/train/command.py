@@ -110,7 +110,9 @@ def run_training(
         randomization = with_cadence(randomization, cadence, task.parameters)
     origin = _origin(start, engine) if start else None
     notes = training_notes(task, plant, randomization, recordings, origin)
-    check_simulation(task, plant, bool(calibration or cadence) or randomize not in (None, NONE), "--plant, --randomize, --calibration and --cadence")
+    check_simulation(
+        task, plant, bool(calibration or cadence) or randomize not in (None, NONE), "--plant, --randomize, --calibration and --cadence"
+    )
     if config.stop_at_success is not None:
         _check_reports_success(task, config.stop_at_success)
     if video_every is not None:
