@@ -78,6 +78,6 @@ class Motions:
                 play(ExcitationPolicy(contract, wave), robot, self.record, self.duration, out / self.record / f"{name}.mcap")
         show_table("", ("motion", "what it shows"), MOTIONS.items())
         say(
-            f"{out}: {len(MOTIONS)} files; run each on the robot with isthmus deploy {out / 'step.isthmus'}, then: isthmus gap {out / self.record} RECORDINGS"
+            f"{out}: {len(MOTIONS)} files, each to be run on the robot with isthmus deploy; then: isthmus gap {out / self.record} RECORDINGS"
         )
         return 0

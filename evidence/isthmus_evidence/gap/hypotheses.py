@@ -249,6 +249,8 @@ def _timing(table: Table, notable: Collection[str]) -> Iterator[Hypothesis]:
             "filter", "commands pass a filter with a time constant of {value}", lambda t, d: _set(t, "lag", None, d),
             tuple(share * period for share in (0.2, 0.5, 1.0, 2.0, 4.0)), "s", 0.02, ("action_lag",),
         )  # fmt: skip
+    moving = np.abs(table.velocity).max(axis=1) > 0
+    share = float(table.repeated[moving].mean()) if moving.any() else 0.0
     for every, word in _ORDINALS.items():
         if len(table.command):
             for phase in range(every):
@@ -261,12 +263,13 @@ def _timing(table: Table, notable: Collection[str]) -> Iterator[Hypothesis]:
         if not {"interval", "repeats"} & set(notable):
             continue
         yield Hypothesis("rate", f"messages come in every {word} control period", lambda t, _, k=every: replace(t, every=k))
-        yield Hypothesis(
-            "rate",
-            f"measurements are new in every {word} control period",
-            lambda t, _, k=every: replace(t, every=k, skipping=True),
-            cost=0.01,
-        )
+        if share > 0.5 * (1 - 1 / every):
+            yield Hypothesis(
+                "rate",
+                f"measurements are new in every {word} control period",
+                lambda t, _, k=every: replace(t, every=k, skipping=True),
+                cost=0.01,
+            )
     if {"interval", "repeats"} & set(notable):
         yield Hypothesis(
             "dropped messages", "measurements are missing now and then", lambda t, _: replace(t, fresh=True, skipping=True), cost=0.05
