@@ -28,6 +28,7 @@ FILE = Path(__file__).parents[1] / "docs" / "results" / "planted.json"
 
 
 def main() -> None:
+    """Measure what is missing, and show what is known."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", nargs="+", default=TASKS, help="tasks with a scripted policy")
     parser.add_argument("--engines", nargs="+", default=ENGINES)

@@ -42,6 +42,12 @@ def recorded(tmp_path_factory, artifact):
     return record
 
 
+@pytest.fixture(scope="module")
+def payload(recorded):
+    """What is found of a payload."""
+    return gap.compare(recorded(), recorded("payload"))
+
+
 def test_sets_of_one_robot_name_no_cause(recorded):
     found = gap.compare(recorded(), recorded(seeds=range(50, 54)))
     assert found.named == []
@@ -49,26 +55,28 @@ def test_sets_of_one_robot_name_no_cause(recorded):
     assert any("no cause is named" in str(part) for part in gap_report(found))
 
 
-# One of the wiring, one of the physics; all the others are in benchmarks/planted.py.
-@pytest.mark.parametrize("fault", ["joint swap", "payload"])
-def test_the_cause_of_a_planted_fault_is_named_first(recorded, fault):
-    found = gap.compare(recorded(), recorded(fault))
-    assert found.causes[0].cause == FAULTS[fault].cause
+def test_two_joints_that_are_exchanged_are_named_first(recorded):
+    found = gap.compare(recorded(), recorded("joint swap"))
+    assert found.causes[0].cause == FAULTS["joint swap"].cause
     assert found.causes[0].named
+    assert "shoulder_lift_joint and elbow_joint" in found.causes[0].claim
     assert found.causes[0].explained > 0.5
 
 
-def test_a_payload_is_weighed_and_becomes_a_line_that_calibrates(recorded, tmp_path):
-    found = gap.compare(recorded(), recorded("payload"))
-    assert found.causes[0].value == pytest.approx(1.0, abs=0.1)
-    (name, (low, high)) = next(iter(unknown_parameters(found.named).items()))
+def test_a_payload_is_weighed_and_becomes_a_line_that_calibrates(payload, tmp_path):
+    cause = payload.causes[0]
+    assert (cause.cause, cause.named) == ("payload", True)
+    assert cause.value == pytest.approx(1.0, abs=0.1)
+    assert cause.spread < 0.05
+    assert all(np.isfinite([before, after]).all() and after < before for _, before, after in cause.evidence)
+    (name, (low, high)) = next(iter(unknown_parameters(payload.named).items()))
     assert (name, low) == ("payload", 0.0)
     assert high == pytest.approx(2.0, abs=0.3)
-    page = gap_page(found, {"command": "isthmus gap", "commit": "", "date": "today"}, "isthmus identify")
+    page = gap_page(payload, {"command": "isthmus gap", "commit": "", "date": "today"}, "isthmus identify")
     assert page.count("<svg") == 4
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.index("<svg") < page.index("Outcome")
-    write_json(plain_gap(found), tmp_path / "gap.json")
+    write_json(plain_gap(payload), tmp_path / "gap.json")
 
 
 @pytest.mark.parametrize("fault", ["stale history", "wrong normalisation", "wrong frame"])
@@ -101,7 +109,7 @@ def test_clean_recordings_have_no_cause_on_the_side_of_the_policy(recorded, arti
 
 def test_recordings_of_another_contract_are_refused_with_the_difference(recorded, tmp_path):
     other = get_task("reach-position")
-    record_episodes(replace(other, episode_steps=5), scripted_artifact(other.contract).policy(), "mujoco", range(1), tmp_path / "other")
+    record_episodes(replace(other, episode_steps=10), scripted_artifact(other.contract).policy(), "mujoco", range(1), tmp_path / "other")
     with pytest.raises(ValueError, match=r"have other contracts: .*joint_velocity"):
         gap.compare(recorded(), tmp_path / "other")
 
@@ -142,11 +150,3 @@ def _robot():
     from isthmus.robot import load_robot
 
     return load_robot(TASK.contract.robot)
-
-
-def test_numbers_of_a_fault_are_the_same_in_both_halves(recorded):
-    found = gap.compare(recorded(), recorded("payload"))
-    cause = found.causes[0]
-    assert cause.spread is not None
-    assert cause.spread < 0.05
-    assert all(np.isfinite([before, after]).all() and after < before for _, before, after in cause.evidence)

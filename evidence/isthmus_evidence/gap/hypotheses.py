@@ -154,7 +154,12 @@ def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iter
                 return _columns(table, side, change)
 
             for word, factor in FACTORS.items():
-                yield Hypothesis("unit", f"{side}s of {who} are in {word}", lambda t, _, f=scaled, x=factor: f(t, x))
+                yield Hypothesis(
+                    "unit",
+                    f"{side}s of {who} are in {word}",
+                    lambda t, _, f=scaled, x=factor: f(t, x),
+                    cost=0.0 if word == "degrees" else 0.02,
+                )
             # A motion that is smaller than what was commanded by one factor: of what is measured, or of what is commanded.
             yield Hypothesis(
                 "scale", f"{side}s of {who} are scaled by {{value}}", scaled, (0.2, 0.35, 0.5, 0.65, 0.8, 1.25, 1.6, 2.0, 3.0), "1", 0.03
