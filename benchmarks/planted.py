@@ -28,6 +28,7 @@ FILE = Path(__file__).parents[1] / "docs" / "results" / "planted.json"
 
 
 def main() -> None:
+    """Measure what is missing, and show what is known."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", nargs="+", default=TASKS, help="tasks with a scripted policy")
     parser.add_argument("--engines", nargs="+", default=ENGINES)
@@ -77,7 +78,10 @@ def _measure(name: str, engine: str, faults: list[str], results: Results) -> Non
                 "seconds": took,
             }
             results.add(f"{name} {engine} {fault}", row, ["gap"])
-            print(f"{name:15} {engine:9} {fault:20} {'right' if row['named'] == expected else 'WRONG':6} {row['named']}: {row['claim']}", flush=True)
+            print(
+                f"{name:15} {engine:9} {fault:20} {'right' if row['named'] == expected else 'WRONG':6} {row['named']}: {row['claim']}",
+                flush=True,
+            )
 
 
 def _show(results: Results) -> None:

@@ -51,6 +51,7 @@ _COMMANDS = {
         "isthmus_cli.asid:Asid",
         "explore once, identify, solve the task in the calibrated simulator, and compare: isthmus asid TASK --real PLANT",
     ),
+    "motions": ("isthmus_cli.motions:Motions", "write steps, chirps and slow motions of a robot as files, for its first gap report"),
     "faults": ("isthmus_cli.faults.command:Faults", "bring faults about around a simulated robot, and write what came of them"),
     "view": ("isthmus_cli.view.command:View", "watch a task, with a policy or without, or a simulation that exploded"),
     "inspect": ("isthmus_cli.inspect:Inspect", "show what is in a policy file: contract, training, evidence"),

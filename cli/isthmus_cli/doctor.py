@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tyro
@@ -19,6 +19,7 @@ from isthmus.artifact import ArtifactError
 from isthmus.contract import Contract
 from isthmus.policy import Policy
 from isthmus.robot import Robot, load_robot
+from isthmus_cli.checks import ABSENT, OK, WRONG, Check
 from isthmus_cli.console import say, show_table, write_json
 from isthmus_cli.files import check_policy_file, load_artifact
 from isthmus_cli.robots import NOT_RUN, robot_folders
@@ -26,9 +27,10 @@ from isthmus_evidence.provenance import installed_version
 from isthmus_sim.graphics import NO_DRIVER, drawing_problem
 from isthmus_sim.plants.servo_stability import unstable_servos
 
-__all__ = ["Check", "Doctor"]
+if TYPE_CHECKING:
+    from isthmus_sim.task import Task
 
-OK, ABSENT, WRONG = "ok", "not installed", "wrong"
+__all__ = ["Doctor"]
 
 _REQUIRED = ("numpy", "pyyaml", "onnxruntime", "mcap", "mcap-ros2-support", "tyro", "rich")
 _OPTIONAL = {
@@ -49,6 +51,7 @@ _OPTIONAL = {
 }
 _OLDEST_MUJOCO = (3, 17)
 _DECISIONS = 200
+_PARITY = "export-parity"  # evidence of the export of a network
 _RENDER = """
 import os
 os.environ.setdefault("MUJOCO_GL", "egl")
@@ -63,23 +66,6 @@ assert renderer.render().any(), "the picture is black"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: what.
-        status: "ok", "not installed" (and not required), "not run" (on hardware), or "wrong".
-        found: version, time or reason.
-        advice: what to do; "" if all is well.
-    """
-
-    name: str
-    status: str
-    found: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Doctor:
     """Check this machine and, if one is given, a policy: does it load, does it fit the robot, is it fast enough, do its commands swing.
 
@@ -88,12 +74,15 @@ class Doctor:
     Attributes:
         policy: policy file; without it only the machine is checked.
         robot: robot that the policy shall run on; by default the one that it was made for.
+        log: recording of the policy, MCAP or a folder of them: its observations are built again from raw signals and compared term by term, and its
+            decisions are taken again.
         robots: folder with profiles of your own, NAME/robot.yaml; searched first.
         json: print JSON, a list.
     """
 
     policy: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[POLICY]")] = None
     robot: str | None = None
+    log: Path | None = None
     robots: Path | None = None
     json: bool = False
 
@@ -105,13 +94,15 @@ class Doctor:
         """
         if self.policy is not None and not self.policy.is_file():
             check_policy_file(self.policy)
+        if self.log is not None and self.policy is None:
+            raise ValueError("--log goes with a policy file, which it is compared with")
         folders = robot_folders(self.robots)
         robot = load_robot(self.robot, folders) if self.robot is not None else None
         checks = [*_packages(), *_rendering(), *_ros()]
         if robot is not None and self.policy is None:
             checks += [_servos(robot), _interface(robot), _hardware(robot)]
         if self.policy is not None:
-            checks += _policy(self.policy, self.robot, folders)
+            checks += _policy(self.policy, self.robot, folders, self.log)
         wrong = [check for check in checks if check.status == WRONG]
         if self.json:
             write_json(checks)
@@ -165,7 +156,7 @@ def _attempt(program: str) -> str:
     return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
 
 
-def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iterator[Check]:
+def _policy(path: Path, robot_name: str | None, folders: Sequence[Path], log: Path | None) -> Iterator[Check]:
     try:
         artifact = load_artifact(path)
         policy = artifact.policy()
@@ -174,6 +165,9 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
         return
     contract = artifact.contract
     yield Check("policy", OK, f"{artifact.kind}, digest {artifact.policy_digest[:12]}")
+    if isinstance(parity := artifact.evidence.get(_PARITY), dict):
+        told = f"differs from the trained network by {parity['difference']:.1e} of an action's range in {parity['samples']} observations"
+        yield Check("export", OK if parity["difference"] <= parity["allowed"] else WRONG, told, "export it again")
     try:
         if contract.no_robot:
             raise ValueError(contract.no_robot)
@@ -198,14 +192,28 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path]) -> Iter
     yield Check(
         "inference", OK if fast else WRONG, found, "" if fast else "use a faster machine, a smaller policy or a longer control period"
     )
-    yield from _loop_gains(policy, contract)
-
-
-def _loop_gains(policy: Policy, contract: Contract) -> Iterator[Check]:
-    """In each installed engine that the policy's task runs on; nothing for a policy of no task of ours."""
-    if importlib.util.find_spec("gymnasium") is None:
+    task = _task_of(contract)
+    installed = [plant for plant in task.plants if importlib.util.find_spec(plant) is not None] if task else []
+    if task is not None:
+        yield from _loop_gains(policy, task)
+    if importlib.util.find_spec("scipy") is None:
         return
-    from isthmus_cli.loop_gain import loop_gain
+    from isthmus_cli.input_checks import check_inputs, check_log
+
+    visited = None
+    if task is not None and installed and not any(signal.source == "image" for signal in contract.observation):
+        from isthmus_cli.loop_gain import visited_states
+
+        visited = visited_states(policy, task, installed[0])
+    yield from check_inputs(policy, visited)
+    if log is not None:
+        yield from check_log(log, policy, load_robot(robot_name or contract.robot, folders), visited)
+
+
+def _task_of(contract: Contract) -> Task | None:
+    """The task of ours that a policy was made for; None for any other, or without simulation."""
+    if importlib.util.find_spec("gymnasium") is None:
+        return None
     from isthmus_evidence.contracts import check_contract, task_for
     from isthmus_sim.tasks import get_task
 
@@ -213,7 +221,14 @@ def _loop_gains(policy: Policy, contract: Contract) -> Iterator[Check]:
         task = task_for(get_task(contract.task), contract)
         check_contract(contract, task)
     except ValueError:
-        return
+        return None
+    return task
+
+
+def _loop_gains(policy: Policy, task: Task) -> Iterator[Check]:
+    """In each installed engine that the task runs on."""
+    from isthmus_cli.loop_gain import loop_gain
+
     for plant in task.plants:
         if importlib.util.find_spec(plant) is None:
             continue

@@ -18,7 +18,7 @@ from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Task
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["LoopGain", "loop_gain"]
+__all__ = ["LoopGain", "loop_gain", "visited_states"]
 
 STATES = 280
 ROWS, EVERY = 8, 5  # episodes, and control periods between two states of one
@@ -55,7 +55,7 @@ def loop_gain(policy: Policy, task: Task, plant: str) -> LoopGain:
         ModuleNotFoundError: the engine is not installed.
     """
     half = (np.array(task.contract.action.high) - np.array(task.contract.action.low)) / 2
-    response, states = _response(task, plant, half), _visited(policy, task, plant)
+    response, states = _response(task, plant, half), visited_states(policy, task, plant)
     count = len(next(iter(states.values())))
     gain = np.empty((count, len(half), len(half)))
     for element in range(len(half)):
@@ -90,7 +90,7 @@ def _response(task: Task, plant: str, half: Array) -> dict[str, Array]:
     } | {name: np.zeros_like(value) for name, value in seen[1].items() if value.dtype == np.uint8}
 
 
-def _visited(policy: Policy, task: Task, plant: str) -> dict[str, Array]:
+def visited_states(policy: Policy, task: Task, plant: str) -> dict[str, Array]:
     """Observations that the policy comes to, guarded as ever, `[N, history, *shape]` per signal."""
     env = TaskVectorEnv(task, task_plant(plant, task, ROWS))
     observation, _ = env.reset(seed=0)

@@ -91,7 +91,9 @@ class Divergence:
 
 
 def replay(trace: Trace, policy: Policy, robot: Robot, tolerance: float = 0.0) -> list[Stage]:
-    """Compare what was recorded with what comes of it again. Each stage is given what was recorded before it, so that a difference stands where it arises.
+    """Compare what was recorded with what comes of it again.
+
+    Each stage is given what was recorded before it, so that a difference stands where it arises.
 
     Args:
         trace: begins with the first period after a reset.
@@ -104,7 +106,9 @@ def replay(trace: Trace, policy: Policy, robot: Robot, tolerance: float = 0.0) -
     """
     contract = policy.contract
     if contract.digest() != trace.contract.digest():
-        raise ValueError(f"the policy (here) has another contract than the recording (there): {'; '.join(contract.diff(trace.contract)[:4])}")
+        raise ValueError(
+            f"the policy (here) has another contract than the recording (there): {'; '.join(contract.diff(trace.contract)[:4])}"
+        )
     return [*_observations(trace, robot), _decisions(trace, policy, tolerance), _guard(trace, robot)]
 
 
@@ -119,7 +123,11 @@ def _observations(trace: Trace, robot: Robot) -> list[Stage]:
     for signal in trace.contract.observation:
         if signal.name in trace.observations:
             said, made = (values[signal.name].reshape(len(trace.decisions), -1) for values in (trace.observations, rebuilt))
-            names = [f"{element}{'' if signal.history == 1 else f' of {age - signal.history + 1}'}" for age in range(signal.history) for element in signal.elements]
+            names = [
+                f"{element}{'' if signal.history == 1 else f' of {age - signal.history + 1}'}"
+                for age in range(signal.history)
+                for element in signal.elements
+            ]
             stages.append(_compared(f"observation {signal.name}", trace.decisions, names, said, made, 0.0))
     return stages
 
@@ -133,11 +141,17 @@ def _decisions(trace: Trace, policy: Policy, tolerance: float) -> Stage:
         return _skipped("policy", "no decision was recorded")
     seed = trace.metadata.get("seed", "")
     policy.reset(np.array([0]), int(seed) if seed.isdecimal() else None)
-    taken = np.concatenate([policy.act({name: trace.observations[name][row : row + 1] for name in names}).actions for row in range(len(trace.decisions))])
+    taken = np.concatenate(
+        [policy.act({name: trace.observations[name][row : row + 1] for name in names}).actions for row in range(len(trace.decisions))]
+    )
     action = trace.contract.action
     span = max(high - low for low, high in zip(action.low, action.high, strict=True))
     said, made = (values.reshape(len(trace.decisions), -1) for values in (trace.actions, taken))
-    elements = [f"{element}{'' if len(trace.actions[0]) == 1 else f' {step} ahead'}" for step in range(len(trace.actions[0])) for element in action.elements]
+    elements = [
+        f"{element}{'' if len(trace.actions[0]) == 1 else f' {step} ahead'}"
+        for step in range(len(trace.actions[0]))
+        for element in action.elements
+    ]
     return _compared("policy", trace.decisions, elements, said, made, tolerance * span)
 
 
@@ -159,7 +173,10 @@ def _guard(trace: Trace, robot: Robot) -> Stage:
     names = ("pass", "clamp", "hold", "stop")
     said = np.array([names.index(rung) for rung in trace.rungs], dtype=float)
     elements = [*trace.contract.action.elements, "rung"]
-    both = [np.concatenate([values, rung[:, None]], axis=1) for values, rung in ((trace.executed, said), (executed, np.array(rungs, dtype=float)))]
+    both = [
+        np.concatenate([values, rung[:, None]], axis=1)
+        for values, rung in ((trace.executed, said), (executed, np.array(rungs, dtype=float)))
+    ]
     return _compared("guard", np.arange(len(trace)), elements, both[0], both[1], 0.0)
 
 

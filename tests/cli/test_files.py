@@ -9,7 +9,7 @@ import pytest
 from isthmus.artifact import Artifact
 from isthmus.robot import load_robot
 from isthmus_cli import doctor
-from isthmus_cli.doctor import Check
+from isthmus_cli.checks import Check
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from isthmus_evidence.stored import Evidence
 from isthmus_policies.interruption import interruption
 from isthmus_sim.identification.calibration import calibrated, load_calibration
 from isthmus_sim.plants import plant_names
-from isthmus_sim.randomization import Randomization, load_randomization
+from isthmus_sim.randomization import Randomization, load_randomization, with_cadence
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.systems import System
 from isthmus_sim.task import Task
@@ -61,6 +61,8 @@ class Eval:
         parameters: physical parameters that differ from the task's own, in SI units, such as payload=1.5 (kg); `isthmus tasks NAME` lists them.
         randomize: YAML file of physical parameters to draw for each episode, from the episode's seed; not with ros.
         calibration: file that `isthmus identify` wrote: its values hold for all that --parameters and --randomize do not say.
+        cadence: cadence report of a robot's loop, as `--plant ros --json` writes it: its times from wake-up to command are drawn as the delay of
+            commands, on top of the robot's own; not with ros.
         json: write the result as JSON to this file; - is stdout.
         video: film the first episode, .gif or .mp4; not with ros.
         record: write one MCAP trace per episode into this folder.
@@ -88,6 +90,7 @@ class Eval:
     parameters: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE …")] = ()
     randomize: Path | None = None
     calibration: Path | None = None
+    cadence: Path | None = None
     json: Path | None = None
     video: Path | None = None
     record: Path | None = None
@@ -115,11 +118,17 @@ class Eval:
         name = self.task or artifact.contract.task
         task = find_task(name)
         if isinstance(task, System):
-            options = ("--against", "--calibration", "--fas", "--plant", "--parameters", "--randomize", "--record", "--until", "--video")
+            options = ("--against", "--cadence", "--calibration", "--fas", "--plant", "--parameters", "--randomize", "--record", "--until", "--video")
             self._refuse(f"{name!r} is an analytic model", *options)
         elif isinstance(task, SuiteTask):
             self._refuse(
-                f"{name!r} runs in a suite's own simulation", "--calibration", "--plant", "--parameters", "--randomize", "--record"
+                f"{name!r} runs in a suite's own simulation",
+                "--cadence",
+                "--calibration",
+                "--plant",
+                "--parameters",
+                "--randomize",
+                "--record",
             )
         parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
         if found is not None and isinstance(task, Task):
@@ -127,6 +136,8 @@ class Eval:
                 parameters = {**found.within(task.parameters, f"task {name!r}"), **parameters}
             else:
                 randomization = calibrated(randomization, self.calibration)
+        if self.cadence is not None and isinstance(task, Task):
+            randomization = with_cadence(randomization, self.cadence, task.parameters)
         if self.fas and not isinstance(task, System):
             return self._frequencies(artifact, task_for(task, artifact.contract), parameters, randomization)
         return self._episodes(artifact, name, task, parameters, randomization)
@@ -152,7 +163,7 @@ class Eval:
         if self.plant != ROS and self._nodes != Nodes():
             raise ValueError(f"--clock, --engine, --attach and --monitor go with --plant {ROS}, got --plant {self.plant}")
         self._outputs.check()
-        for option, value in (("--randomize", self.randomize), ("--video", self.video), ("--fas", self.fas)):
+        for option, value in (("--cadence", self.cadence), ("--randomize", self.randomize), ("--video", self.video), ("--fas", self.fas)):
             if value and self.plant == ROS:
                 raise ValueError(f"{option} is not available with --plant {ROS}; it works with the simulators")
         if self.fas_range and not self.fas:
@@ -163,6 +174,7 @@ class Eval:
     def _refuse(self, why: str, *options: str) -> None:
         asked = {
             "--against": self.against,
+            "--cadence": self.cadence,
             "--calibration": self.calibration,
             "--fas": self.fas,
             "--plant": self.plant != "mujoco",

@@ -26,6 +26,7 @@ from isthmus_policies.journal import written_steps
 from isthmus_policies.learner import LearnerConfig, find_device
 from isthmus_policies.outcome import TrainingResult
 from isthmus_sim.identification.calibration import calibrated
+from isthmus_sim.randomization import with_cadence
 from isthmus_sim.suites import SuiteTask, reports_success
 from isthmus_sim.task import Task
 
@@ -45,6 +46,7 @@ def run_training(
     randomize: Path | None,
     resume: bool,
     calibration: Path | None = None,
+    cadence: Path | None = None,
     overwrite: bool = False,
     start: Path | None = None,
     engine: str = "isthmus",
@@ -68,6 +70,7 @@ def run_training(
         plant: engine to train in.
         randomize: file of parameters to draw for each episode, or `none`; None draws the usual ones.
         calibration: file of values for all that is not drawn.
+        cadence: report of a loop whose times become the delay of commands.
         resume: continue the training in the folder; with several seeds, those that have begun.
         overwrite: begin anew in a folder that holds a training.
         start: policy file whose actor is continued.
@@ -113,9 +116,13 @@ def run_training(
             raise ValueError("--seeds trains in processes of its own; leave --collectors or --seeds out")
     drawn = NONE if calibration and randomize is None else randomize
     randomization = calibrated(chosen_randomization(task, plant, drawn), calibration)
+    if cadence is not None and not isinstance(task, SuiteTask):
+        randomization = with_cadence(randomization, cadence, task.parameters)
     origin = _origin(start, engine) if start else None
     notes = training_notes(task, plant, randomization, recordings, origin)
-    check_simulation(task, plant, bool(calibration) or randomize not in (None, NONE), "--plant, --randomize and --calibration")
+    check_simulation(
+        task, plant, bool(calibration or cadence) or randomize not in (None, NONE), "--plant, --randomize, --calibration and --cadence"
+    )
     if config.stop_at_success is not None:
         _check_reports_success(task, config.stop_at_success)
     if video_every is not None:
@@ -137,6 +144,7 @@ def run_training(
             plant=plant,
             randomize=randomize,
             calibration=calibration,
+            cadence=cadence,
             resume=resume,
             overwrite=overwrite,
             start=start,

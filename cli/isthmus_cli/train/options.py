@@ -38,6 +38,8 @@ class TrainOptions:
             default servo gain, delay, lag, damping and rotor inertia, as far as the engine has them, and with none nothing; with a
             calibration, nothing.
         calibration: file that `isthmus identify` wrote: its values hold for all that --randomize does not draw.
+        cadence: cadence report of a robot's loop, as `isthmus eval --plant ros --json` writes it: its times from wake-up to command are drawn as the
+            delay of commands, on top of the robot's own, in place of what else would be drawn for it.
         resume: continue the training in the folder from its newest checkpoint; with more --steps it goes on for longer.
         overwrite: begin anew in a folder that holds a training, and remove what that one wrote.
         from_: policy file to start from, which the same algorithm trained for the same task, or bc before sac: its actor is continued, the critics
@@ -70,6 +72,7 @@ class TrainOptions:
     plant: str = "mujoco"
     randomize: Path | None = None
     calibration: Path | None = None
+    cadence: Path | None = None
     resume: bool = False
     overwrite: bool = False
     from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="POLICY")] = None
@@ -131,6 +134,7 @@ class TrainOptions:
             plant=self.plant,
             randomize=self.randomize,
             calibration=self.calibration,
+            cadence=self.cadence,
             resume=self.resume,
             overwrite=self.overwrite,
             start=self.from_,

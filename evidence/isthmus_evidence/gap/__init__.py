@@ -1,9 +1,9 @@
 """Why two sets of recordings differ.
 
-    from isthmus_evidence import gap
+from isthmus_evidence import gap
 
-    found = gap.compare(Path("sim"), Path("robot"))
-    found.named, found.signals, found.outcome
+found = gap.compare(Path("sim"), Path("robot"))
+found.named, found.signals, found.outcome
 """
 
 from isthmus_evidence.gap.causes import Cause

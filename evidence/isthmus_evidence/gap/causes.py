@@ -117,7 +117,9 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
         return tables[value]
 
     enough = 0.15 * gap  # a search is worth it
-    values = [_fitted(lambda value, half=half: loss(at(value), half), hypothesis.grid, loss(known.channels, half) - enough) for half in (0, 1)]
+    values = [
+        _fitted(lambda value, half=half: loss(at(value), half), hypothesis.grid, loss(known.channels, half) - enough) for half in (0, 1)
+    ]
     gains = [loss(known.channels, 1 - half) - loss(at(values[half]), 1 - half) for half in (0, 1)]
     value = float(np.mean(values))
     after = at(value)

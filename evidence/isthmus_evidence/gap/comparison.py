@@ -113,9 +113,7 @@ def compare(
     )  # fmt: skip
 
 
-def policy_side_causes(
-    traces: Sequence[Trace], robot: Robot, policy: Policy | None, remarks: list[str]
-) -> list[tuple[list[Cause], float]]:
+def policy_side_causes(traces: Sequence[Trace], robot: Robot, policy: Policy | None, remarks: list[str]) -> list[tuple[list[Cause], float]]:
     """Causes between the raw signals and the actions: observations that are not what their contract says, and decisions that do not follow from them.
 
     Args:

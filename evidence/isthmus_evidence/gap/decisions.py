@@ -58,8 +58,12 @@ def recorded_decisions(traces: Sequence[Trace], policy: Policy) -> Decisions | N
     contract = policy.contract
     for trace in traces:
         if trace.contract.digest() != contract.digest():
-            raise ValueError(f"the policy (here) has another contract than the recording (there): {'; '.join(contract.diff(trace.contract)[:4])}")
-    traces = [trace for trace in traces if len(trace.decisions) and set(trace.observations) == {signal.name for signal in contract.observation}]
+            raise ValueError(
+                f"the policy (here) has another contract than the recording (there): {'; '.join(contract.diff(trace.contract)[:4])}"
+            )
+    traces = [
+        trace for trace in traces if len(trace.decisions) and set(trace.observations) == {signal.name for signal in contract.observation}
+    ]
     if not traces:
         return None
     observation = {signal.name: np.concatenate([trace.observations[signal.name] for trace in traces]) for signal in contract.observation}
@@ -97,7 +101,9 @@ def decision_causes(decisions: Decisions, policy: Policy) -> tuple[list[Cause], 
         after = excess(taken)
         share = 1 - float(np.log1p(after).sum()) / gap
         if cause not in best or share - cost > best[cause][0]:
-            evidence = tuple((f"action {name}", float(one), float(two)) for name, one, two in zip(action.elements, before, after, strict=True))
+            evidence = tuple(
+                (f"action {name}", float(one), float(two)) for name, one, two in zip(action.elements, before, after, strict=True)
+            )
             best[cause] = (share - cost, share, Cause(cause, claim, share, False, evidence=evidence))
 
     for cause, claim, cost, observation in _seen(decisions, rows):
@@ -106,7 +112,9 @@ def decision_causes(decisions: Decisions, policy: Policy) -> tuple[list[Cause], 
     for cause, claim, cost, taken in _sent(decisions, rows, fit):
         offer(cause, claim, cost, taken)
     if max(score for score, _, _ in best.values()) < 0.5:
-        offer("normalisation", "the policy acts as if observations were scaled and shifted", 0.1, _affine(decisions, rows, policy, fit, said))
+        offer(
+            "normalisation", "the policy acts as if observations were scaled and shifted", 0.1, _affine(decisions, rows, policy, fit, said)
+        )
     return [cause for _, _, cause in sorted(best.values(), key=lambda row: -row[0])], gap
 
 
@@ -117,7 +125,12 @@ def _seen(decisions: Decisions, rows: Array) -> Iterator[tuple[str, str, float, 
     index = rows
     for age in range(1, 6):
         index = decisions.earlier[index]
-        yield "stale history", f"the policy acts on observations that are {age} decisions old", 0.0, {name: values[index] for name, values in whole.items()}
+        yield (
+            "stale history",
+            f"the policy acts on observations that are {age} decisions old",
+            0.0,
+            {name: values[index] for name, values in whole.items()},
+        )
         for name in whole:
             yield "stale history", f"the policy acts on a {name} that is {age} decisions old", 0.01, {**here, name: whole[name][index]}
     numbers = [signal for signal in decisions.contract.observation if signal.source != "image"]
@@ -128,7 +141,12 @@ def _seen(decisions: Decisions, rows: Array) -> Iterator[tuple[str, str, float, 
         for word, factor in FACTORS.items():
             yield "unit", f"the policy takes {name} in {word}", 0.0, {**here, name: values * np.asarray(factor, values.dtype)}
         for factor in (0.5, 0.1, 2.0, 10.0):
-            yield "scale", f"the policy sees a {name} that is {factor:g} times as large", 0.02, {**here, name: values * np.asarray(factor, values.dtype)}
+            yield (
+                "scale",
+                f"the policy sees a {name} that is {factor:g} times as large",
+                0.02,
+                {**here, name: values * np.asarray(factor, values.dtype)},
+            )
         for one, two in itertools.combinations(range(len(signal.elements)), 2):
             order = np.arange(len(signal.elements))
             order[[one, two]] = two, one
@@ -150,7 +168,12 @@ def _seen(decisions: Decisions, rows: Array) -> Iterator[tuple[str, str, float, 
         order = np.arange(len(joints[0].elements))
         order[[one, two]] = two, one
         swapped = {signal.name: here[signal.name][..., order] for signal in joints if len(signal.elements) == len(order)}
-        yield "joint order", f"the policy takes {joints[0].elements[one]} and {joints[0].elements[two]} for each other", 0.0, {**here, **swapped}
+        yield (
+            "joint order",
+            f"the policy takes {joints[0].elements[one]} and {joints[0].elements[two]} for each other",
+            0.0,
+            {**here, **swapped},
+        )
 
 
 def _sent(decisions: Decisions, rows: Array, fit: Array) -> Iterator[tuple[str, str, float, Array]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.records import Array
+from isthmus_evidence.gap.corrections import clocked, held, lost, smoothed
 from isthmus_evidence.gap.response import Loads
 from isthmus_evidence.gap.table import Table
 from isthmus_evidence.gap.units import FACTORS
@@ -59,7 +60,9 @@ def hypotheses(table: Table, loads: Loads, suspects: Sequence[int], notable: Col
     sides = [
         side
         for side in _SIDES
-        if (side != "measurement" or table.effort is not None) and (side != "command" or len(table.command)) and (torn or side not in ("position", "velocity"))
+        if (side != "measurement" or table.effort is not None)
+        and (side != "command" or len(table.command))
+        and (torn or side not in ("position", "velocity"))
     ]
     yield from _wiring(table, suspects, sides)
     yield from _scales(table, suspects, sides)
@@ -111,9 +114,13 @@ def _wiring(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iter
                 sign[joint] = -1
                 return values * sign
 
-            yield Hypothesis("sign", f"the {side} of {table.joints[joint]} has the other sign", lambda t, _, s=side, f=flip: _columns(t, s, f))
+            yield Hypothesis(
+                "sign", f"the {side} of {table.joints[joint]} has the other sign", lambda t, _, s=side, f=flip: _columns(t, s, f)
+            )
     for joint in suspects:
-        yield Hypothesis("frozen joint", f"{table.joints[joint]} does not move", lambda t, _, j=joint: _set(t, "frozen", j, 1.0), joint=joint)
+        yield Hypothesis(
+            "frozen joint", f"{table.joints[joint]} does not move", lambda t, _, j=joint: _set(t, "frozen", j, 1.0), joint=joint
+        )
 
 
 def _assigned(table: Table, suspects: Sequence[int]) -> Array | None:
@@ -147,7 +154,12 @@ def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iter
                 return _columns(table, side, change)
 
             for word, factor in FACTORS.items():
-                yield Hypothesis("unit", f"{side}s of {who} are in {word}", lambda t, _, f=scaled, x=factor: f(t, x))
+                yield Hypothesis(
+                    "unit",
+                    f"{side}s of {who} are in {word}",
+                    lambda t, _, f=scaled, x=factor: f(t, x),
+                    cost=0.0 if word == "degrees" else 0.02,
+                )
             # A motion that is smaller than what was commanded by one factor: of what is measured, or of what is commanded.
             yield Hypothesis(
                 "scale", f"{side}s of {who} are scaled by {{value}}", scaled, (0.2, 0.35, 0.5, 0.65, 0.8, 1.25, 1.6, 2.0, 3.0), "1", 0.03
@@ -202,7 +214,11 @@ def _frames(table: Table) -> Iterator[Hypothesis]:
         for signs in ((-1, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, -1)):
 
             def mirrored(table: Table, _: float, names: list[str] = names, signs: tuple[int, ...] = signs) -> Table:
-                changed = {name: values * np.array([*signs, 1, 1, 1, 1][: values.shape[1]]) for name, values in table.conditions.items() if name in names}
+                changed = {
+                    name: values * np.array([*signs, 1, 1, 1, 1][: values.shape[1]])
+                    for name, values in table.conditions.items()
+                    if name in names
+                }
                 return replace(table, conditions={**table.conditions, **changed})
 
             axes = ", ".join(axis for axis, sign in zip("xyz", signs, strict=True) if sign < 0)
@@ -227,36 +243,51 @@ def _timing(table: Table, notable: Collection[str]) -> Iterator[Hypothesis]:
     period = table.period
     if len(table.command):
         steps = tuple(share * period for share in (0.15, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0))
-        yield Hypothesis("delay", "commands take effect {value} later", lambda t, d: _set(t, "delay", None, d), steps, "s", 0.01, ("action_delay",))
+        yield Hypothesis(
+            "delay", "commands take effect {value} later", lambda t, d: _set(t, "delay", None, d), steps, "s", 0.01, ("action_delay",)
+        )
         earlier = tuple(-step for step in steps[:5])
-        yield Hypothesis("delay", "commands take effect {value} later", lambda t, d: _set(t, "delay", None, d), earlier, "s", 0.02, ("action_delay",))
+        yield Hypothesis(
+            "delay", "commands take effect {value} later", lambda t, d: _set(t, "delay", None, d), earlier, "s", 0.02, ("action_delay",)
+        )
         yield Hypothesis(
             "filter", "commands pass a filter with a time constant of {value}", lambda t, d: _set(t, "lag", None, d),
             tuple(share * period for share in (0.2, 0.5, 1.0, 2.0, 4.0)), "s", 0.02, ("action_lag",),
         )  # fmt: skip
+    moving = np.abs(table.velocity).max(axis=1) > 0
+    share = float(table.repeated[moving].mean()) if moving.any() else 0.0
     for every, word in _ORDINALS.items():
         if len(table.command):
             for phase in range(every):
                 yield Hypothesis(
-                    "rate", f"only every {word} command takes effect", lambda t, _, k=every, p=phase: _held(t, k, p), cost=0.01 + 0.005 * every
+                    "rate",
+                    f"only every {word} command takes effect",
+                    lambda t, _, k=every, p=phase: held(t, k, p),
+                    cost=0.01 + 0.005 * every,
                 )
         if not {"interval", "repeats"} & set(notable):
             continue
         yield Hypothesis("rate", f"messages come in every {word} control period", lambda t, _, k=every: replace(t, every=k))
-        yield Hypothesis(
-            "rate", f"measurements are new in every {word} control period", lambda t, _, k=every: replace(_filled(t), every=k), cost=0.01
-        )
+        if share > 0.5 * (1 - 1 / every):
+            yield Hypothesis(
+                "rate",
+                f"measurements are new in every {word} control period",
+                lambda t, _, k=every: replace(t, every=k, skipping=True),
+                cost=0.01,
+            )
     if {"interval", "repeats"} & set(notable):
-        yield Hypothesis("dropped messages", "measurements are missing now and then", lambda t, _: replace(_filled(t), fresh=True), cost=0.05)
+        yield Hypothesis(
+            "dropped messages", "measurements are missing now and then", lambda t, _: replace(t, fresh=True, skipping=True), cost=0.05
+        )
         yield Hypothesis("dropped messages", "messages are missing now and then", lambda t, _: replace(t, fresh=True), cost=0.05)
     if len(table.command):
-        yield Hypothesis("dropped messages", "commands are lost now and then", lambda t, _: _lost(t), cost=0.1)
+        yield Hypothesis("dropped messages", "commands are lost now and then", lambda t, _: lost(t), cost=0.1)
     if not {"slope", "interval"} & set(notable):
         return
     yield Hypothesis(
-        "clock", "its clock runs {value} times as fast", lambda t, s: _clocked(t, s), (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0), "1", 0.05
+        "clock", "its clock runs {value} times as fast", lambda t, s: clocked(t, s), (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0), "1", 0.05
     )
-    yield Hypothesis("missing filter", "velocities are noisy", lambda t, _: _smoothed(t), cost=0.05)
+    yield Hypothesis("missing filter", "velocities are noisy", lambda t, _: smoothed(t), cost=0.05)
 
 
 def _drives(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
@@ -298,7 +329,13 @@ def _loads(table: Table, loads: Loads, suspects: Sequence[int]) -> Iterator[Hypo
             (-1.0, -0.5, 0.0, 0.3, 0.6, 0.8, 0.9, 1.1, 1.2, 1.5, 2.0), "1", 0.01, ("gravity",),
         )  # fmt: skip
         yield Hypothesis(
-            "payload", "the tool carries {value} more", loaded(lambda _: payload), (-1.0, -0.3, 0.1, 0.3, 0.7, 1.0, 1.5, 2.5, 5.0), "kg", 0.01, ("payload",)
+            "payload",
+            "the tool carries {value} more",
+            loaded(lambda _: payload),
+            (-1.0, -0.3, 0.1, 0.3, 0.7, 1.0, 1.5, 2.5, 5.0),
+            "kg",
+            0.01,
+            ("payload",),
         )
     if table.effort is None and table.mode != "effort":
         return
@@ -316,59 +353,3 @@ def _loads(table: Table, loads: Loads, suspects: Sequence[int]) -> Iterator[Hypo
             "friction", f"dry friction of {who} is {{value}} larger", loaded(lambda t, c=chosen: c * np.tanh(t.velocity / 0.02)),
             sizes, "N*m", 0.02, tuple(f"{name}.frictionloss" for name in names), joint,
         )  # fmt: skip
-
-
-def _held(table: Table, every: int, phase: int) -> Table:
-    """Commands of which only every kth takes effect."""
-    fresh = np.abs(np.diff(table.command_time, prepend=table.command_time[0] - 1e3)) > 100.0  # the rest before each recording
-    number = np.arange(len(table.command)) - np.maximum.accumulate(np.where(fresh, np.arange(len(table.command)), 0)) - 1
-    good = (number < 0) | (number % every == phase)
-    last = np.maximum.accumulate(np.where(good, np.arange(len(good)), 0))
-    return replace(table, command=table.command[last])
-
-
-def _filled(table: Table) -> Table:
-    """Measurements that repeat, replaced by what lies between those that do not."""
-    inner = table.inner
-    state = np.concatenate([table.position, table.velocity], axis=1)
-    repeated = inner & np.concatenate([[False], (np.diff(state, axis=0) == 0).all(axis=1)]) & (np.abs(table.velocity).max(axis=1) > 1e-4)
-    if not repeated.any():
-        return table
-    known = ~repeated
-
-    def between(values: Array) -> Array:
-        return np.stack([np.interp(table.time, table.time[known], column[known]) for column in values.T], axis=1)
-
-    effort = None if table.effort is None else between(table.effort)
-    return replace(table, position=between(table.position), velocity=between(table.velocity), effort=effort)
-
-
-def _lost(table: Table) -> Table:
-    """Commands that the motion shows not to have arrived: the one before explains it far better."""
-    if table.mode not in ("position", "velocity"):
-        return table
-    done = table.velocity if table.mode == "velocity" else table.position
-    command = table.command.copy()
-    index = np.searchsorted(table.command_time, table.time - 1e-6, side="right") - 1
-    scale = np.maximum(done.std(axis=0), 1e-6)
-    inner = table.inner
-    for sample in np.flatnonzero(inner):
-        place = int(index[sample])
-        if place < 1:
-            continue
-        told, before, here = command[place], command[place - 1], done[sample]
-        if np.sum(((here - before) / scale) ** 2) < 0.25 * np.sum(((here - told) / scale) ** 2):
-            command[place] = before
-    return replace(table, command=command)
-
-
-def _clocked(table: Table, factor: float) -> Table:
-    first = np.maximum.accumulate(np.where(table.inner, 0, np.arange(len(table.time))))
-    begin = table.time[first]
-    return replace(table, time=begin + (table.time - begin) / factor)
-
-
-def _smoothed(table: Table) -> Table:
-    from scipy.signal import savgol_filter
-
-    return replace(table, velocity=savgol_filter(table.velocity, 7, 2, axis=0))

@@ -12,7 +12,17 @@ from isthmus.records import Array
 from isthmus_evidence.gap.recordings import Recording
 from isthmus_evidence.statistics import mean_interval, success_interval
 
-__all__ = ["SignalGap", "cadence_gap", "mean_maximum_rank_violation", "mean_return", "outcome_gap", "rank_agreement", "signal_gaps", "spectra", "tracking_delay"]
+__all__ = [
+    "SignalGap",
+    "cadence_gap",
+    "mean_maximum_rank_violation",
+    "mean_return",
+    "outcome_gap",
+    "rank_agreement",
+    "signal_gaps",
+    "spectra",
+    "tracking_delay",
+]
 
 _POINTS = 64  # of a spectrum
 
@@ -52,18 +62,25 @@ def signal_gaps(first: Sequence[Recording], second: Sequence[Recording]) -> list
             one, two = (np.concatenate([values for values in both if values is not None]) for both in (mine, theirs))
             together = [_difference(first[a], second[b], mine[a], theirs[b]) for a, b in pairs]
             error = float(np.sqrt(np.mean(np.concatenate(together) ** 2))) if together else None
-            shapes = [spectra([values for values in both if values is not None], recordings[0].period)[1] for both, recordings in ((mine, first), (theirs, second))]
-            common = float(np.minimum(*shapes).sum() / max(float(np.maximum(*shapes).sum()), 1e-30)) if shapes[0].size and shapes[1].size else 0.0
+            shortest = min(len(values) for values in (*mine, *theirs) if values is not None)
+            shapes = [
+                spectra([values for values in both if values is not None], recordings[0].period, shortest)[1]
+                for both, recordings in ((mine, first), (theirs, second))
+            ]
+            common = (
+                float(np.minimum(*shapes).sum() / max(float(np.maximum(*shapes).sum()), 1e-30))
+                if shapes[0].size and shapes[1].size
+                else 0.0
+            )
             found.append(SignalGap(name, joint, _size(one), _size(two), float(two.mean() - one.mean()), error, common))
     return found
 
 
-def spectra(values: Sequence[Array], period: float) -> tuple[Array, Array]:
+def spectra(values: Sequence[Array], period: float, longest: int | None = None) -> tuple[Array, Array]:
     """Mean power spectral density (Welch) of recordings of one signal: frequencies in Hz and power, `[n]` each; empty if they are too short."""
     from scipy.signal import welch
 
-    longest = min(len(one) for one in values)
-    size = min(_POINTS * 2, longest)
+    size = min(2 * _POINTS, *(len(one) for one in values), *([longest] if longest else []))
     if size < 8:
         return np.zeros(0), np.zeros(0)
     found = [welch(one - one.mean(), 1 / period, nperseg=size) for one in values]
@@ -91,8 +108,11 @@ def tracking_delay(recording: Recording) -> float:
 
 
 def cadence_gap(first: Sequence[Recording], second: Sequence[Recording]) -> dict[str, dict[str, float]]:
-    """Times of both sets, by "first" and "second": `period`, `jitter` (standard deviation), `longest` and `delay` (of tracking) in ms, `repeated`
-    messages as a share."""
+    """Times of both sets, by "first" and "second".
+
+    Returns:
+        `period`, `jitter` (standard deviation), `longest` and `delay` (of tracking) in ms, `repeated` messages as a share.
+    """
     return {name: _cadence(recordings) for name, recordings in (("first", first), ("second", second))}
 
 
@@ -167,7 +187,11 @@ def rank_agreement(scores: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
     if len(scores) < 2:
         raise ValueError(f"ranks need at least two policies, got {len(scores)}")
     one, two = (np.array([pair[side] for pair in scores.values()]) for side in (0, 1))
-    found: dict[str, Any] = {"policies": len(scores), "pearson": None, "mean_maximum_rank_violation": mean_maximum_rank_violation(one.tolist(), two.tolist())}
+    found: dict[str, Any] = {
+        "policies": len(scores),
+        "pearson": None,
+        "mean_maximum_rank_violation": mean_maximum_rank_violation(one.tolist(), two.tolist()),
+    }
     if len(scores) >= 4 and np.ptp(one) > 0 and np.ptp(two) > 0:
         from scipy.stats import pearsonr
 

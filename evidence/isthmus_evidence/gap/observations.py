@@ -96,7 +96,11 @@ def observation_causes(compared: Sequence[Compared]) -> tuple[list[Cause], float
         told, after = [], {}
         for signal in bad:
             # A wrong explanation of one signal does not speak against a right one of another: it is then not made.
-            best = min(((float(np.log1p(_excess(signal, value)).sum()), word, value) for word, value in explain(signal)), default=None, key=lambda e: e[0])
+            best = min(
+                ((float(np.log1p(_excess(signal, value)).sum()), word, value) for word, value in explain(signal)),
+                default=None,
+                key=lambda e: e[0],
+            )
             after[signal.name] = before[signal.name]
             if best is not None and best[0] < 0.7 * np.log1p(before[signal.name]).sum():
                 after[signal.name] = _excess(signal, best[2])
@@ -196,8 +200,14 @@ def _stale(signal: Compared) -> Found:
         yield f"{signal.name} is {age} decisions old", signal.rebuilt[np.maximum(index, begin)]
     if signal.rebuilt.shape[1] > 1:
         yield f"the history of {signal.name} runs backwards", signal.rebuilt[:, ::-1]
-        yield f"the history of {signal.name} holds the newest value alone", np.repeat(signal.rebuilt[:, -1:], signal.rebuilt.shape[1], axis=1)
-        yield f"the history of {signal.name} holds the oldest value alone", np.repeat(signal.rebuilt[:, :1], signal.rebuilt.shape[1], axis=1)
+        yield (
+            f"the history of {signal.name} holds the newest value alone",
+            np.repeat(signal.rebuilt[:, -1:], signal.rebuilt.shape[1], axis=1),
+        )
+        yield (
+            f"the history of {signal.name} holds the oldest value alone",
+            np.repeat(signal.rebuilt[:, :1], signal.rebuilt.shape[1], axis=1),
+        )
 
 
 def _dropped(signal: Compared) -> Found:
@@ -210,7 +220,7 @@ def _dropped(signal: Compared) -> Found:
 
 def _frozen(signal: Compared) -> Found:
     begin = np.maximum.accumulate(np.where(np.diff(signal.recording, prepend=-1) != 0, np.arange(len(signal.rebuilt)), 0))
-    stuck = (signal.recorded == signal.recorded[begin]).all(axis=(0, 1))
+    stuck = (signal.recorded == signal.recorded[begin]).all(axis=(0, 1)) & (signal.rebuilt != signal.rebuilt[begin]).any(axis=(0, 1))
     if stuck.any():
         names = ", ".join(name for name, still in zip(signal.elements, stuck, strict=True) if still)
         yield f"{names} of {signal.name} never changes", np.where(stuck, signal.recorded[begin], signal.rebuilt)
@@ -228,4 +238,3 @@ _EXPLANATIONS: tuple[tuple[str, str, float, Callable[[Compared], Found]], ...] =
     ("offset", "the observation is shifted: {}", 0.02, _offset),
     ("normalisation", "the observation is normalised otherwise: {}", 0.05, _affine),
 )
-

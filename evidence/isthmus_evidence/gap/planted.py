@@ -130,7 +130,7 @@ class _FaultyPlant:
     def read(self) -> Measurement:
         now = self._plant.read()
         if self._fault.said is None:
-            return now  # type: ignore[no-any-return]
+            return now
         self._said = self._fault.said(now, self._said, self._joint, self._generator)
         return self._said
 
@@ -200,6 +200,6 @@ def record_episodes(
             shown = tick.observation is not None and not hidden and len(tick.rows) == len(seeds)
             traces.record(replace(tick, observation=acting.seen) if shown else tick)
 
-        results, _ = run_episodes(task, acting, _FaultyPlant(plant, planted, joint), seeds, parameters=parameters, on_tick=record)  # type: ignore[arg-type]
+        results, _ = run_episodes(task, acting, _FaultyPlant(plant, planted, joint), seeds, parameters=parameters, on_tick=record)
         traces.conclude(results)
     plant.close()

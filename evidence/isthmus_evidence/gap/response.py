@@ -100,6 +100,9 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
     position, velocity, before = table.position[rows], table.velocity[rows], table.velocity[rows - 1]
     steps = np.maximum(table.time[rows] - table.time[rows - 1], 1e-9)[:, None]
     ones, every = np.ones((len(rows), 1)), np.ones(len(rows), dtype=bool)
+    if table.skipping:
+        repeated = table.repeated
+        every = ~repeated[rows] & ~repeated[rows - 1]
     effort = None if table.effort is None else table.effort[rows]
     if table.mode in ("position", "velocity"):
         asked = sorted({*chosen("motion"), *(chosen("servo") if effort is not None else ())})
@@ -111,7 +114,16 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
                 ideal = np.zeros(history.shape[1] + 1)
             else:
                 columns, target, ideal = [history, ones, pull], velocity[:, joint], np.eye(history.shape[1] + 2)[0]
-            yield Relation("motion", joint, np.concatenate(columns, axis=1), ideal, target, _LEAST[table.mode], history.shape[1] - (table.mode == "position"), every)
+            yield Relation(
+                "motion",
+                joint,
+                np.concatenate(columns, axis=1),
+                ideal,
+                target,
+                _LEAST[table.mode],
+                history.shape[1] - (table.mode == "position"),
+                every,
+            )
         for joint in chosen("servo") if effort is not None else ():
             newest, held = lagged[joint][:, 0], loads.gravity(table, rows)[:, [joint]]
             goal = newest if table.mode == "position" else _integrated(table, rows, joint)
@@ -119,7 +131,9 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
             assert effort is not None  # noqa: S101 - looked at above
             columns = [error[:, None], velocity[:, [joint]], *([newest[:, None]] if table.mode == "velocity" else []), held, ones]
             last = len(columns) - 1
-            yield Relation("servo", joint, np.concatenate(columns, axis=1), np.zeros(last + 1), effort[:, joint], _LEAST["servo"], last, every)
+            yield Relation(
+                "servo", joint, np.concatenate(columns, axis=1), np.zeros(last + 1), effort[:, joint], _LEAST["servo"], last, every
+            )
     if table.mode == "effort" and len(table.command) and (asked := chosen("load")):
         effort = np.zeros(position.shape)
         effort[:, asked] = lagged_commands(table, rows, asked)[:, 0]
@@ -127,7 +141,7 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
         # Where acceleration is large, an effort of one instant and the change of velocity over a period are not the same.
         acceleration = (velocity - before) / steps
         jerky = np.abs(acceleration / np.maximum(np.abs(acceleration).mean(axis=0), 1e-9)).max(axis=1)
-        calm = jerky <= np.median(jerky) if table.mode != "effort" and len(rows) else every
+        calm = every & (jerky <= np.median(jerky)) if table.mode != "effort" and len(rows) else every
         for joint in asked:
             own = velocity[:, [joint]]
             regressors = np.concatenate([acceleration, own, np.tanh(own / _CREEP), ones], axis=1)

@@ -144,6 +144,8 @@ class Reference:
         """Errors of a table that a hypothesis has made of a known one; floors stay what they are."""
         old = known.table
         moved = _differs(old.position, table.position) | _differs(old.velocity, table.velocity)
+        if table.skipping != old.skipping:
+            moved = np.ones(len(table.joints), dtype=bool)
         told = moved | _differs(old.effort, table.effort) | _differs(old.command, table.command) | (table.time is not old.time)
         for name in ("delay", "lag", "gain", "limit", "play", "frozen"):
             told |= getattr(old, name) != getattr(table, name)

@@ -19,7 +19,7 @@ _MOST = 1500  # commands that are fitted to
 
 
 def fit_servo(table: Table, joint: int) -> Array:
-    """a in 1/s² and b in 1/s of one joint, `[2]`, by least squares of its motion (Nelder and Mead)."""
+    """The gains a in 1/s² and b in 1/s of one joint, `[2]`, by least squares of its motion (Nelder and Mead)."""
     from scipy.optimize import minimize
 
     count = min(len(table.command_time), _MOST)

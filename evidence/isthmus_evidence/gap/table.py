@@ -14,6 +14,7 @@ __all__ = ["Table", "make_table"]
 
 _BETWEEN = 1e3  # s between two recordings on the common time axis
 _BLOCK = 1.0  # s, of one fold of a single recording
+_MOVING = 1e-4  # rad/s or m/s
 _MOST = 6000  # samples of a set; of more, recordings are taken evenly
 
 
@@ -46,7 +47,8 @@ class Table:
         dead_time: of the other set's commands, s, `[J]`.
         servo: of the other set's joints, see `isthmus_evidence.gap.servo`, `[J, 2]`; NaN where it is not needed.
         every: control periods between two messages that count.
-        fresh: whether messages that bring nothing new are left out.
+        fresh: whether messages may be missing.
+        skipping: whether samples that repeat the one before are left out of what is compared.
     """
 
     joints: tuple[str, ...]
@@ -74,14 +76,30 @@ class Table:
     servo: Array = field(default_factory=lambda: np.zeros(0))
     every: int = 1
     fresh: bool = False
+    skipping: bool = False
 
     def __post_init__(self) -> None:
         count = len(self.joints)
         if not self.servo.size:
             object.__setattr__(self, "servo", np.full((count, 2), np.nan))
-        for name, value in (("delay", 0.0), ("lag", 0.0), ("gain", 1.0), ("limit", np.inf), ("play", 0.0), ("frozen", 0.0), ("dead_time", 0.0)):
+        for name, value in (
+            ("delay", 0.0),
+            ("lag", 0.0),
+            ("gain", 1.0),
+            ("limit", np.inf),
+            ("play", 0.0),
+            ("frozen", 0.0),
+            ("dead_time", 0.0),
+        ):
             if not getattr(self, name).size:
                 object.__setattr__(self, name, np.full(count, value))
+
+    @property
+    def repeated(self) -> Array:
+        """Samples that repeat the one before while the robot moves, `[N]`."""
+        state = np.concatenate([self.position, self.velocity], axis=1)
+        same = np.concatenate([[False], (np.diff(state, axis=0) == 0).all(axis=1)])
+        return np.asarray(same & self.inner & (np.abs(self.velocity).max(axis=1) > _MOVING))
 
     @property
     def inner(self) -> Array:
@@ -138,7 +156,9 @@ def make_table(recordings: Sequence[Recording]) -> Table:
 
 def _conditions(recordings: Sequence[Recording], joints: Sequence[str]) -> dict[str, Array]:
     """Positions of the joints, inputs and poses at the beginning of each recording, by `position`, `input NAME` and `pose NAME`."""
-    rows: dict[str, list[Array]] = {"position": [recording.log.position[0, [recording.log.joints.index(j) for j in joints]] for recording in recordings]}
+    rows: dict[str, list[Array]] = {
+        "position": [recording.log.position[0, [recording.log.joints.index(j) for j in joints]] for recording in recordings]
+    }
     for number, recording in enumerate(recordings):
         if (trace := recording.trace) is None:
             continue

@@ -35,11 +35,20 @@ def _pictures(found: Gap) -> str:
     joint = _suspect(found)
     cards = []
     if found.causes:
-        cards.append(figure("What explains the gap, on data that nothing was fitted to. Filled: named as a cause.", cause_chart(found.causes)))
-    cards.append(figure("Relations that hold whatever a policy does: how far the second set is off. At the dashed line it is not.", relation_chart(found.relations)))
+        cards.append(
+            figure("What explains the gap, on data that nothing was fitted to. Filled: named as a cause.", cause_chart(found.causes))
+        )
+    cards.append(
+        figure(
+            "Relations that hold whatever a policy does: how far the second set is off. At the dashed line it is not.",
+            relation_chart(found.relations),
+        )
+    )
     name = escape(joint)
     mode = found.first[0].log.mode
-    cards.append(figure(f"{name}: {'commands (steps) and ' if mode else ''}motion.", tracking_chart(found.first[0], found.second[0], joint)))
+    cards.append(
+        figure(f"{name}: {'commands (steps) and ' if mode else ''}motion.", tracking_chart(found.first[0], found.second[0], joint))
+    )
     cards.append(figure(f"{name}: spectrum of its position, (rad or m)²/Hz.", spectrum_chart(found.first, found.second, joint)))
     return section("At a glance", f'<div class="two">{"".join(cards)}</div>')
 
@@ -47,7 +56,10 @@ def _pictures(found: Gap) -> str:
 def _suspect(found: Gap) -> str:
     """The joint that differs most."""
     joints = found.first[0].log.joints
-    size = {joint: max((channel.mean for name, channel in found.relations.items() if name.endswith(f" {joint}")), default=0.0) for joint in joints}
+    size = {
+        joint: max((channel.mean for name, channel in found.relations.items() if name.endswith(f" {joint}")), default=0.0)
+        for joint in joints
+    }
     return max(size, key=lambda joint: size[joint])
 
 
@@ -55,9 +67,7 @@ def _causes(found: Gap, line: str) -> str:
     if not found.causes:
         return section("Causes", missing("Nothing is to be explained."))
     shown = table(words.CAUSES, words.cause_rows(found), numbers=[1])
-    speaks = [
-        (cause.cause, name, f"{before:.3g}", f"{after:.2g}") for cause in found.named for name, before, after in cause.evidence
-    ]
+    speaks = [(cause.cause, name, f"{before:.3g}", f"{after:.2g}") for cause in found.named for name, before, after in cause.evidence]
     heads = ("cause", "what speaks for it", "error, multiples of the usual", "with the cause")
     evidence = f'<div class="card scroll">{table(heads, speaks, numbers=(2, 3))}</div>' if speaks else ""
     told = f'<p>This calibrates the simulator:</p><pre class="card">{escape(line)}</pre>' if line else ""
@@ -73,7 +83,9 @@ def _outcome(found: Gap) -> str:
 def _signals(found: Gap) -> str:
     cadence = table(("", "period", "jitter", "longest", "repeated", "delay of tracking"), words.cadence_rows(found), numbers=range(1, 6))
     shown = table(words.SIGNALS, words.signal_rows(found), numbers=range(2, 7))
-    return section("Cadence, ms", f'<div class="card scroll">{cadence}</div>') + section("Signals", f'<div class="card scroll">{shown}</div>')
+    return section("Cadence, ms", f'<div class="card scroll">{cadence}</div>') + section(
+        "Signals", f'<div class="card scroll">{shown}</div>'
+    )
 
 
 def _made(found: Gap, made: Mapping[str, Any]) -> str:

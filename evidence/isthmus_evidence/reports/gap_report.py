@@ -21,7 +21,9 @@ def gap_report(found: Gap) -> Report:
     yield verdict(found)
     yield Table("causes", CAUSES, cause_rows(found))
     for cause in found.named:
-        yield f"{cause.cause}: " + "; ".join(f"{name} was {before:.3g} times the usual, then {after:.2g}" for name, before, after in cause.evidence)
+        yield f"{cause.cause}: " + "; ".join(
+            f"{name} was {before:.3g} times the usual, then {after:.2g}" for name, before, after in cause.evidence
+        )
     yield Table("outcome", ("", "recordings", "return", "success"), outcome_rows(found))
     if ranks := found.ranks:
         yield ranks_words(ranks)
@@ -43,7 +45,10 @@ def verdict(found: Gap) -> str:
 def cause_rows(found: Gap) -> list[tuple[str, str, str]]:
     """Named causes, then the best of the others."""
     shown = [cause for cause in found.causes if cause.named or cause.explained > 0.01]
-    return [(f"{cause.cause}{'' if cause.named else ' (not named)'}", f"{100 * cause.explained:.0f} %", cause.claim + _spread(cause)) for cause in shown[:10]]
+    return [
+        (f"{cause.cause}{'' if cause.named else ' (not named)'}", f"{100 * cause.explained:.0f} %", cause.claim + _spread(cause))
+        for cause in shown[:10]
+    ]
 
 
 def _spread(cause: Any) -> str:
@@ -61,18 +66,26 @@ def outcome_rows(found: Gap) -> list[tuple[str, ...]]:
                 name,
                 str(one["recordings"]),
                 f"{reward['mean']:.4g} ({reward['low']:.4g} … {reward['high']:.4g}, n = {reward['n']})" if reward else "not recorded",
-                f"{100 * success['rate']:.0f} % ({100 * success['low']:.0f} … {100 * success['high']:.0f} %, n = {success['n']})" if success else "not recorded",
+                f"{100 * success['rate']:.0f} % ({100 * success['low']:.0f} … {100 * success['high']:.0f} %, n = {success['n']})"
+                if success
+                else "not recorded",
             )
         )
     if apart := found.outcome.get("difference"):
-        rows.append(("second less first, equal seeds", str(apart["n"]), f"{apart['mean']:+.4g} ({apart['low']:+.4g} … {apart['high']:+.4g})", ""))
+        rows.append(
+            ("second less first, equal seeds", str(apart["n"]), f"{apart['mean']:+.4g} ({apart['low']:+.4g} … {apart['high']:+.4g})", "")
+        )
     return rows
 
 
 def ranks_words(ranks: Mapping[str, Any]) -> str:
     """Whether both sets rank policies alike, in a sentence."""
     person = ranks["pearson"]
-    told = f"Pearson {person['value']:.2f} ({person['low']:.2f} … {person['high']:.2f})" if person else "too few policies for a correlation (4 are needed)"
+    told = (
+        f"Pearson {person['value']:.2f} ({person['low']:.2f} … {person['high']:.2f})"
+        if person
+        else "too few policies for a correlation (4 are needed)"
+    )
     return f"ranks of {ranks['policies']} policies: {told}, mean maximum rank violation {ranks['mean_maximum_rank_violation']:.3g}"
 
 
@@ -81,7 +94,9 @@ def cadence_rows(found: Gap) -> list[tuple[str, ...]]:
     rows = []
     for name, times in found.cadence.items():
         shown = [f"{times[key]:.3g}" if key in times else "" for key in ("period", "jitter", "longest")]
-        rows.append((name, *shown, f"{100 * times['repeated']:.0f} %" if times else "", f"{times['delay']:.3g}" if "delay" in times else ""))
+        rows.append(
+            (name, *shown, f"{100 * times['repeated']:.0f} %" if times else "", f"{times['delay']:.3g}" if "delay" in times else "")
+        )
     return rows
 
 
@@ -108,7 +123,9 @@ def plain_gap(found: Gap) -> dict[str, Any]:
         "verdict": verdict(found),
         "causes": [asdict(cause) for cause in found.causes],
         "excess": found.excess,
-        "relations": {name: {"halves": [channel.of(0), channel.of(1)], "floor": channel.floor} for name, channel in found.relations.items()},
+        "relations": {
+            name: {"halves": [channel.of(0), channel.of(1)], "floor": channel.floor} for name, channel in found.relations.items()
+        },
         "signals": [asdict(signal) for signal in found.signals],
         "cadence": found.cadence,
         "outcome": found.outcome,

@@ -22,7 +22,15 @@ def replay_report(stages: Mapping[str, Sequence[Stage]]) -> Report:
         skipped = next((stage.skipped for stage in same if stage.skipped), "")
         compared, equal = sum(stage.compared for stage in same), sum(stage.equal for stage in same)
         largest = max(stage.largest for stage in same)
-        verdict = f"not compared: {skipped}" if skipped and not compared else "equal" if compared == equal else "passes" if all(s.passes for s in same) else "DIFFERS"
+        verdict = (
+            f"not compared: {skipped}"
+            if skipped and not compared
+            else "equal"
+            if compared == equal
+            else "passes"
+            if all(s.passes for s in same)
+            else "DIFFERS"
+        )
         rows.append((name, compared, equal, f"{largest:.3g}" if compared else "", verdict))
     yield Table("", ("stage", "values", "equal bit for bit", "largest difference", ""), rows)
     told: set[str] = set()

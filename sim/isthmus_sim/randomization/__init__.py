@@ -6,7 +6,7 @@ et al., "Sim-to-Real Transfer of Robotic Control with Dynamics Randomization" (a
 
 from isthmus_sim.randomization.distribution import Distribution
 from isthmus_sim.randomization.distributions import Curriculum, Discrete, LogUniform, Normal, Uniform
-from isthmus_sim.randomization.files import load_randomization, read_latency, save_randomization
+from isthmus_sim.randomization.files import load_randomization, read_latency, save_randomization, with_cadence
 from isthmus_sim.randomization.gaussian import Correlated
 from isthmus_sim.randomization.measured import Estimate, Latency
 from isthmus_sim.randomization.plant import randomized_plant
@@ -30,4 +30,5 @@ __all__ = [
     "randomized_plant",
     "read_latency",
     "save_randomization",
+    "with_cadence",
 ]

@@ -18,20 +18,23 @@ appearance: {lights: [1, 3], camera_position: 0.02}                  # what came
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from isthmus import strict
 from isthmus.files import write_whole
 from isthmus_sim.appearance import AppearanceRanges
+from isthmus_sim.parameters import Parameter
 from isthmus_sim.randomization.distributions import DISTRIBUTIONS
 from isthmus_sim.randomization.gaussian import Correlated
 from isthmus_sim.randomization.measured import Latency
 from isthmus_sim.randomization.randomization import Entry, Randomization
 
-__all__ = ["load_randomization", "read_latency", "save_randomization"]
+__all__ = ["load_randomization", "read_latency", "save_randomization", "with_cadence"]
 
 _PARTS = ("parameters", "correlated", "appearance")
+_DELAY = "action_delay"
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
 
@@ -103,6 +106,27 @@ def read_latency(path: Path, series: str) -> Latency:
         )
     except ValueError as error:
         raise ValueError(f"{path}: {series}: {error}") from None
+
+
+def with_cadence(randomization: Randomization | None, report: Path, parameters: Mapping[str, Parameter]) -> Randomization:
+    """The delay that a loop was measured to have, from wake-up until its command was written, drawn for each episode on top of the robot's own.
+
+    Args:
+        randomization: what else is drawn; what it says of the delay itself is left out.
+        report: cadence report, see `read_latency`.
+        parameters: of the task.
+
+    Raises:
+        ValueError: not a cadence report, or the task has no delay of commands.
+        OSError: the report cannot be read.
+    """
+    if _DELAY not in parameters:
+        raise ValueError(f"a cadence becomes parameter {_DELAY!r}, which this task does not have")
+    measured = read_latency(report, "work_ms")
+    own = parameters[_DELAY].nominal
+    entry = Entry(_DELAY, Latency(measured.probabilities, tuple(own + time for time in measured.times)), "s")
+    known = randomization or Randomization()
+    return replace(known, entries=(*(other for other in known.entries if other.pattern != _DELAY), entry))
 
 
 def _entry(name: str, content: Any, where: str, folder: Path) -> Entry:

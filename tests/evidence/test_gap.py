@@ -1,0 +1,152 @@
+"""Whether the gap between two sets of recordings is found, and its cause; recordings are of a scripted policy in MuJoCo."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isthmus_cli.console import write_json
+from isthmus_controllers.scripted import scripted_artifact
+from isthmus_evidence import gap
+from isthmus_evidence.gap.calibrate import unknown_parameters
+from isthmus_evidence.gap.decisions import decision_causes, recorded_decisions
+from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, rank_agreement, tracking_delay
+from isthmus_evidence.gap.observations import compare_observations, observation_causes
+from isthmus_evidence.gap.planted import FAULTS, record_episodes
+from isthmus_evidence.gap.recordings import check_comparable, read_recordings, resampled
+from isthmus_evidence.reports.gap_page import gap_page
+from isthmus_evidence.reports.gap_report import gap_report, plain_gap
+from isthmus_sim.tasks import get_task
+
+TASK = replace(get_task("reach"), episode_steps=50)
+SEEDS = range(4)
+
+
+@pytest.fixture(scope="module")
+def artifact():
+    return scripted_artifact(TASK.contract)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory, artifact):
+    """Records episodes behind a fault, once each."""
+    root = tmp_path_factory.mktemp("recorded")
+
+    def record(fault="", seeds=SEEDS, **options):
+        folder = root / f"{fault.replace(' ', '-')}-{seeds[0]}-{len(options)}"
+        if not folder.exists():
+            record_episodes(TASK, artifact.policy(), "mujoco", seeds, folder, fault, **options)
+        return folder
+
+    return record
+
+
+@pytest.fixture(scope="module")
+def payload(recorded):
+    """What is found of a payload."""
+    return gap.compare(recorded(), recorded("payload"))
+
+
+def test_sets_of_one_robot_name_no_cause(recorded):
+    found = gap.compare(recorded(), recorded(seeds=range(50, 54)))
+    assert found.named == []
+    assert found.excess == 0
+    assert any("no cause is named" in str(part) for part in gap_report(found))
+
+
+def test_two_joints_that_are_exchanged_are_named_first(recorded):
+    found = gap.compare(recorded(), recorded("joint swap"))
+    assert found.causes[0].cause == FAULTS["joint swap"].cause
+    assert found.causes[0].named
+    assert "shoulder_lift_joint and elbow_joint" in found.causes[0].claim
+    assert found.causes[0].explained > 0.5
+
+
+def test_a_payload_is_weighed_and_becomes_a_line_that_calibrates(payload, tmp_path):
+    cause = payload.causes[0]
+    assert (cause.cause, cause.named) == ("payload", True)
+    assert cause.value == pytest.approx(1.0, abs=0.1)
+    assert cause.spread < 0.05
+    assert all(np.isfinite([before, after]).all() and after < before for _, before, after in cause.evidence)
+    (name, (low, high)) = next(iter(unknown_parameters(payload.named).items()))
+    assert (name, low) == ("payload", 0.0)
+    assert high == pytest.approx(2.0, abs=0.3)
+    page = gap_page(payload, {"command": "isthmus gap", "commit": "", "date": "today"}, "isthmus identify")
+    assert page.count("<svg") == 4
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert page.index("<svg") < page.index("Outcome")
+    write_json(plain_gap(payload), tmp_path / "gap.json")
+
+
+@pytest.mark.parametrize("fault", ["stale history", "wrong normalisation", "wrong frame"])
+def test_what_was_done_to_recorded_observations_is_told_without_the_policy(recorded, fault):
+    traces = [recording.trace for recording in read_recordings([recorded(fault)])]
+    compared = compare_observations(traces, _robot())
+    causes, size = observation_causes(compared)
+    assert causes[0].cause == FAULTS[fault].cause
+    assert causes[0].explained > 0.9
+    assert size > 1
+    assert any(signal.first_difference() is not None for signal in compared)
+
+
+@pytest.mark.parametrize("fault", ["stale history", "wrong frame"])
+def test_what_a_policy_saw_is_told_by_its_actions_where_it_was_not_recorded(recorded, artifact, fault):
+    traces = [recording.trace for recording in read_recordings([recorded(fault, hidden=True)])]
+    assert all(signal.equal for signal in compare_observations(traces, _robot()))
+    policy = artifact.policy()
+    causes, _ = decision_causes(recorded_decisions(traces, policy), policy)
+    assert causes[0].cause == FAULTS[fault].cause
+    assert causes[0].explained > 0.9
+
+
+def test_clean_recordings_have_no_cause_on_the_side_of_the_policy(recorded, artifact):
+    traces = [recording.trace for recording in read_recordings([recorded()])]
+    assert observation_causes(compare_observations(traces, _robot())) == ([], 0.0)
+    policy = artifact.policy()
+    assert decision_causes(recorded_decisions(traces, policy), policy) == ([], 0.0)
+
+
+def test_recordings_of_another_contract_are_refused_with_the_difference(recorded, tmp_path):
+    other = get_task("reach-position")
+    record_episodes(replace(other, episode_steps=10), scripted_artifact(other.contract).policy(), "mujoco", range(1), tmp_path / "other")
+    with pytest.raises(ValueError, match=r"have other contracts: .*joint_velocity"):
+        gap.compare(recorded(), tmp_path / "other")
+
+
+def test_bags_of_other_rates_are_refused_or_resampled(recorded):
+    one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
+    slow = resampled(one, 0.1)
+    with pytest.raises(ValueError, match=r"every 0\.05 s, .* every 0\.1 s; --resample"):
+        check_comparable(one, slow)
+    check_comparable(resampled(one, 0.1), slow)
+    assert tracking_delay(one[0]) > 0
+
+
+def test_a_place_without_recordings_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no recording \(\*\.mcap\) in"):
+        read_recordings([tmp_path])
+    with pytest.raises(FileNotFoundError, match="there is no recording"):
+        read_recordings([tmp_path / "nowhere"])
+
+
+def test_ranks_of_policies():
+    assert mean_maximum_rank_violation([0.1, 0.5, 0.9], [0.2, 0.4, 0.8]) == 0
+    # The first two are exchanged: each of them is violated by 0.3, the third by nothing.
+    assert mean_maximum_rank_violation([0.5, 0.1, 0.9], [0.1, 0.4, 0.8]) == pytest.approx(0.2)
+    found = rank_agreement({"a": (0.1, 0.2), "b": (0.4, 0.3), "c": (0.6, 0.7), "d": (0.9, 0.8)})
+    assert found["pearson"]["low"] < found["pearson"]["value"] < found["pearson"]["high"]
+    assert rank_agreement({"a": (0.1, 0.2), "b": (0.4, 0.3)})["pearson"] is None
+    with pytest.raises(ValueError, match="at least two policies, got 1"):
+        rank_agreement({"a": (0.1, 0.2)})
+
+
+def test_unknown_faults_are_refused(tmp_path, artifact):
+    with pytest.raises(ValueError, match=r"unknown fault 'sing'; did you mean 'sign'"):
+        record_episodes(TASK, artifact.policy(), "mujoco", range(1), Path(tmp_path), "sing")
+
+
+def _robot():
+    from isthmus.robot import load_robot
+
+    return load_robot(TASK.contract.robot)

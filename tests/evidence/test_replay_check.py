@@ -1,0 +1,89 @@
+"""Recordings once more, through observation, policy and guard, and open loop."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from isthmus.robot import load_robot
+from isthmus_controllers.scripted import scripted_artifact
+from isthmus_evidence.gap.planted import record_episodes
+from isthmus_evidence.gap.recordings import read_recordings
+from isthmus_evidence.pictures.divergence import save_divergence
+from isthmus_evidence.replay import open_loop, replay
+from isthmus_evidence.reports.replay_report import divergence_report, replay_report
+from isthmus_sim.tasks import get_task
+
+TASK = replace(get_task("reach"), episode_steps=20)
+ROBOT = load_robot("ur5e")
+
+
+@pytest.fixture(scope="module")
+def policy():
+    return scripted_artifact(TASK.contract).policy()
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory, policy):
+    folder = tmp_path_factory.mktemp("recorded")
+    record_episodes(TASK, policy, "mujoco", range(2), folder / "clean")
+    record_episodes(TASK, policy, "mujoco", range(2), folder / "hidden", "stale history", hidden=True)
+    return {name: [recording.trace for recording in read_recordings([folder / name])] for name in ("clean", "hidden")}
+
+
+def test_an_episode_is_what_comes_of_it_again(traces, policy):
+    stages = replay(traces["clean"][0], policy, ROBOT)
+    assert [stage.name for stage in stages][-2:] == ["policy", "guard"]
+    assert all(stage.equal == stage.compared > 0 and stage.passes for stage in stages)
+    assert any("1 of 1 recordings" in str(part) for part in replay_report({"clean": stages}))
+
+
+def test_the_stage_and_the_period_of_the_first_difference_are_named(traces, policy):
+    stages = {stage.name: stage for stage in replay(traces["hidden"][0], policy, ROBOT)}
+    assert stages["observation joint_position"].passes
+    assert not stages["policy"].passes
+    assert stages["policy"].first[0] == 1  # the first period in which an older observation is another one
+    assert stages["guard"].passes
+
+
+def test_a_changed_command_differs_in_the_guard_alone(traces, policy):
+    trace = traces["clean"][0]
+    executed = trace.executed.copy()
+    executed[7, 2] += 1e-12
+    stages = {stage.name: stage for stage in replay(replace(trace, executed=executed), policy, ROBOT)}
+    assert stages["guard"].first[:2] == (7, "elbow_joint")
+    assert not stages["guard"].passes
+    assert stages["policy"].passes
+
+
+def test_a_guard_in_another_process_is_left_out(traces, policy):
+    trace = traces["clean"][0]
+    guard = replay(replace(trace, metadata={"plant": "ros"}), policy, ROBOT)[-1]
+    assert guard.skipped
+    assert guard.passes
+
+
+def test_a_solver_has_a_tolerance(traces, policy):
+    trace = traces["clean"][0]
+    near = replace(trace, actions=trace.actions + 1e-4)
+    assert not replay(near, policy, ROBOT)[-2].passes
+    assert replay(near, policy, ROBOT, tolerance=1e-2)[-2].passes
+
+
+def test_commands_in_the_simulator_that_they_come_from_give_the_same_motion(traces, tmp_path):
+    found = open_loop(traces["clean"][1], TASK, "mujoco", ROBOT)
+    np.testing.assert_allclose(found.position, 0, atol=1e-9)
+    other = open_loop(traces["clean"][1], TASK, "pybullet", ROBOT)
+    assert 0 < np.abs(other.position).max() < 0.1
+    assert other.tool.max() > 0
+    save_divergence({"here": found, "there": other}, tmp_path / "apart.svg")
+    assert (tmp_path / "apart.svg").stat().st_size > 1000
+    assert len(list(divergence_report({"there": other}, "reach", "pybullet"))) == 2
+
+
+def test_another_policy_is_refused_with_the_difference(traces):
+    other = scripted_artifact(get_task("reach-position").contract).policy()
+    with pytest.raises(ValueError, match="another contract than the recording"):
+        replay(traces["clean"][0], other, ROBOT)
+    with pytest.raises(ValueError, match=r"the recording has velocity commands .*; task 'reach-position' takes position"):
+        open_loop(traces["clean"][0], get_task("reach-position"), "mujoco", ROBOT)
