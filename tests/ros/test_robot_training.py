@@ -18,7 +18,9 @@ from isthmus.robot import load_robot
 from isthmus.runner import Tick
 from isthmus_policies.environment import LostError
 from isthmus_ros.common import wire
-from isthmus_ros.evaluation.processes import RosError
+from isthmus_ros.evaluation.graph import robot_nodes
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 from isthmus_ros.training.asked_policy import AskedPolicy
 from isthmus_ros.training.exchange import arrays_of, measured, packed, unpacked
 from isthmus_ros.training.robot_env import RobotEnv
@@ -257,6 +259,45 @@ def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_i
         if any(words in str(error) for words in ("stale", "did not run", "s old")):
             raise Late from None
         raise
+
+
+@pytest.mark.ros
+def test_where_no_simulator_resets_the_robot_a_person_arms_it_also_after_a_stop(tmp_path, monkeypatch):
+    """Nodes that already run; the person is what the training says it waits for."""
+    task, policy, domain, said = get_task("pendulum"), tmp_path / "policy.isthmus", free_domain(), []
+    still(task.contract).save(policy)
+    monkeypatch.setattr(Link, "offers", lambda link, service: False)
+
+    def person(line):
+        said.append(line)
+        link = env._link
+        for call in (lambda: link.trigger("guard/reset"), link.arm):
+            link.insist(call, 5.0)
+
+    with isolated(domain) as environment:
+        running = [NodeProcess(*node, environment) for node in robot_nodes(task, policy, clock="stepped", plant="mujoco").items()]
+        env = RobotEnv(task, still(task.contract), attach=True, domain_id=domain, say=person)
+        try:
+            env.reset(seed=1)
+            assert len(said) == 1
+            assert said[0].startswith("the training waits: policy/start refused: the guard is not armed")
+            *_, info = env.step(np.zeros((1, 1)))
+            assert info["rung"][0] == PASS
+            env._link.trigger("guard/stop")
+            for _ in range(3):
+                *_, truncated, info = env.step(np.zeros((1, 1)))
+                if truncated[0]:
+                    break
+            assert info["rung"][0] == STOP
+            assert len(said) == 2
+            assert "the guard is stopped (guard/stop was called)" in said[1]
+            *_, info = env.step(np.zeros((1, 1)))
+            assert info["rung"][0] == PASS
+        finally:
+            env.close()
+            assert [node.end() for node in running] == [0, 0]
+            for node in running:
+                node.clean_up()
 
 
 @pytest.mark.ros
