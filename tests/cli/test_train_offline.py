@@ -13,11 +13,13 @@ from isthmus.artifact import Artifact
 from isthmus.records import ActionChunk
 from isthmus.sequence import sequence_contract
 from isthmus.trace import TraceStep, TraceWriter, read_trace
+from isthmus_cli.train.demonstrations import SCRIPTED_SEED, scripted_episodes
 from isthmus_cli.train.offline import find_recordings, load_recordings
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_policies.actions import ActionScale
 from isthmus_policies.checkpoint import load_checkpoint, newest_checkpoint
+from isthmus_policies.offline import recorded_replay
 from isthmus_policies.replay import Replay
 from isthmus_sim.recordings import recorded_episodes
 from isthmus_sim.tasks import get_task
@@ -266,3 +268,29 @@ def test_a_training_with_recordings_is_resumed_exactly_and_only_with_the_same_on
     one = recorded / "pendulum" / "mujoco-000007.mcap"
     assert "cannot be resumed with offline '0.5 of each batch from 1 recordings" in refuse(*without, "--offline", one)
     assert json.loads((tmp_path / "whole" / "config.json").read_bytes())["notes"]["offline"].startswith("0.5 of each batch")
+
+
+def test_a_script_demonstrates_from_pictures_what_its_variant_does_from_numbers():
+    """The reward needs the hole's pose, which no recording tells: the simulation does."""
+    task, numbers = get_task("peg"), get_task("peg-state")
+    (episode,) = scripted_episodes(task, task.contract, "mujoco", 1)
+    policy, env = scripted_artifact(numbers.contract).policy(), isthmus_sim.make_vec("peg-state", 1)
+    observation, _ = env.reset(seed=SCRIPTED_SEED)
+    total = 0.0
+    for step in range(numbers.episode_steps):
+        np.testing.assert_array_equal(episode.observation["joint_position"][step], observation["joint_position"][0])
+        action = policy.act(observation).actions[:, 0]
+        np.testing.assert_array_equal(episode.action[step], action[0])
+        observation, reward, *_ = env.step(action)
+        total += float(reward[0])
+    assert len(episode.reward) == numbers.episode_steps
+    assert episode.reward.sum() == pytest.approx(total)
+    assert set(episode.observation) == {signal.name for signal in task.contract.observation}
+    pictures = episode.observation["wrist"]
+    assert pictures.shape == (numbers.episode_steps + 1, 3, 84, 84, 3)
+    stride = task.contract.signal("wrist").stride
+    np.testing.assert_array_equal(pictures[stride:, 1], pictures[:-stride, 2])
+    assert len(np.unique(pictures[:, -1].reshape(len(pictures), -1), axis=0)) > 50
+    replay = recorded_replay(task.contract, [episode])
+    batch = replay.sample(8, 0.99, 3, np.random.default_rng(0))
+    assert batch.observation["wrist"].shape[1:] == (3, 84, 84, 3)

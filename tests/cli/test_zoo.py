@@ -52,7 +52,7 @@ def test_a_script_is_cloned(isthmus, refuse, tmp_path):
     words = ("--steps", 40, "--hidden", 8, "--evaluate-every", 40, "--out", tmp_path / "run")
     code, out, error = isthmus("train", "bc", "reach", "--scripted", 1, *words)
     assert code == 0, error
-    assert "offline: 99 transitions of 1 recordings" in out
+    assert "offline: 100 transitions of 1 episodes of the script" in out
     assert Artifact.load(tmp_path / "run" / "policy.isthmus").training["offline"] == "0.5 of each batch from 1 scripted episodes"
     assert "--scripted must be >= 1 episodes, got 0" in refuse("train", "bc", "reach", "--scripted", 0)
     assert "task 'pendulum' has no scripted policy" in refuse("train", "bc", "pendulum", "--scripted", 1, "--out", tmp_path / "other")

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from ros_bench import Late, punctual
-from ros_policies import resolved_rate, still
+from ros_policies import still
 from sensor_msgs.msg import JointState
 
 from isthmus.guard import HOLD, PASS, STOP, Decision
@@ -18,7 +18,9 @@ from isthmus.robot import load_robot
 from isthmus.runner import Tick
 from isthmus_policies.environment import LostError
 from isthmus_ros.common import wire
-from isthmus_ros.evaluation.processes import RosError
+from isthmus_ros.evaluation.graph import robot_nodes
+from isthmus_ros.evaluation.link import Link
+from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 from isthmus_ros.training.asked_policy import AskedPolicy
 from isthmus_ros.training.exchange import arrays_of, measured, packed, unpacked
 from isthmus_ros.training.robot_env import RobotEnv
@@ -213,45 +215,89 @@ def test_in_stepped_time_the_episodes_are_those_in_process():
 @pytest.mark.ros
 @punctual
 def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_is_survived():
-    env = RobotEnv(TASK, resolved_rate(CONTRACT))
+    task = get_task("navigate")
+    elements, action = task.contract.action.elements, 0.5 * np.array([task.contract.action.high])
     try:
-        env.reset(seed=1)
-        publisher = env._link._node.create_publisher(JointState, "policy/correction", wire.COMMAND)
-        full, executed, busy, ended = np.full((1, 6), 0.6), [], [], False
-        assert not env.busy
-        env._link.spin(1.0)  # an update
-        for step in range(30):
-            if step >= 20:
-                message = JointState(name=list(CONTRACT.action.elements), velocity=[-0.1] * 6)
-                message.header.stamp = env._link._node.get_clock().now().to_msg()
-                publisher.publish(message)
-            observation, _, _, truncated, info = env.step(full)
-            ended |= bool(truncated[0])
-            busy.append(env.busy)
-            executed.append(info.get("executed"))
-            shown = observation["previous_action"][0, -1]
-            if step == 2 and not ended:
-                assert np.abs(shown).max() < 0.3  # a quarter of the acceleration
-        if ended:
-            raise Late
-        assert all(busy)
-        assert executed[:20] == [None] * 20
-        np.testing.assert_allclose(executed[-1], np.full((1, 6), -0.1), atol=0.2)
-        env._link.trigger("guard/stop")
-        for _ in range(20):
-            *_, truncated, info = env.step(full)
-            if truncated[0]:
-                break
-        assert truncated[0]
-        assert not env.busy
-        *_, truncated, info = env.step(full)  # another episode, of a robot that was reset and armed
-        assert env.busy or truncated[0]
+        env = RobotEnv(task, still(task.contract))
+        try:
+            env.reset(seed=1)
+            publisher = env._link._node.create_publisher(JointState, "policy/correction", wire.COMMAND)
+            assert not env.busy
+            env._link.spin(1.0)  # as long as an update may take
+            shown, executed, rungs = [], [], []
+            for step in range(20):
+                if step >= 12:
+                    message = JointState(name=list(elements), velocity=[0.05] * len(elements))
+                    message.header.stamp = env._link._node.get_clock().now().to_msg()
+                    publisher.publish(message)
+                observation, _, _, truncated, info = env.step(action)
+                if truncated[0]:
+                    raise Late
+                assert env.busy
+                shown.append(np.abs(observation["previous_action"][0, -1] / action[0]).max())
+                executed.append(info.get("executed"))
+                rungs.append(info["rung"][0])
+            if max(rungs) >= HOLD:
+                raise Late
+            assert max(np.diff([0.0, *shown[:3]])) < 0.3  # the guard alone would let it begin with three quarters of it
+            assert max(shown) == pytest.approx(1.0)
+            assert executed[:12] == [None] * 12
+            np.testing.assert_allclose(executed[-1], [[0.05] * len(elements)])
+            env._link.trigger("guard/stop")
+            for _ in range(3):
+                *_, truncated, info = env.step(action)
+                if truncated[0]:
+                    break
+            assert (info["rung"][0], info["cause"]) == (STOP, ("guard/stop was called",))
+            assert not env.busy
+            assert [stopped for _, _, stopped in env.episodes] == [True]
+            *_, info = env.step(action)  # of another episode: the robot was reset and armed
+            assert info["rung"][0] == PASS
+        finally:
+            env.close()
     except (LostError, RosError) as error:
-        if "stale" in str(error) or "did not run" in str(error):
+        if any(words in str(error) for words in ("stale", "did not run", "s old")):
             raise Late from None
         raise
-    finally:
-        env.close()
+
+
+@pytest.mark.ros
+def test_where_no_simulator_resets_the_robot_a_person_arms_it_also_after_a_stop(tmp_path, monkeypatch):
+    """Nodes that already run; the person is what the training says it waits for."""
+    task, policy, domain, said = get_task("pendulum"), tmp_path / "policy.isthmus", free_domain(), []
+    still(task.contract).save(policy)
+    monkeypatch.setattr(Link, "offers", lambda link, service: False)
+
+    def person(line):
+        said.append(line)
+        link = env._link
+        for call in (lambda: link.trigger("guard/reset"), link.arm):
+            link.insist(call, 5.0)
+
+    with isolated(domain) as environment:
+        running = [NodeProcess(*node, environment) for node in robot_nodes(task, policy, clock="stepped", plant="mujoco").items()]
+        env = RobotEnv(task, still(task.contract), attach=True, domain_id=domain, say=person)
+        try:
+            env.reset(seed=1)
+            assert len(said) == 1
+            assert said[0].startswith("the training waits: policy/start refused: the guard is not armed")
+            *_, info = env.step(np.zeros((1, 1)))
+            assert info["rung"][0] == PASS
+            env._link.trigger("guard/stop")
+            for _ in range(3):
+                *_, truncated, info = env.step(np.zeros((1, 1)))
+                if truncated[0]:
+                    break
+            assert info["rung"][0] == STOP
+            assert len(said) == 2
+            assert "the guard is stopped (guard/stop was called)" in said[1]
+            *_, info = env.step(np.zeros((1, 1)))
+            assert info["rung"][0] == PASS
+        finally:
+            env.close()
+            assert [node.end() for node in running] == [0, 0]
+            for node in running:
+                node.clean_up()
 
 
 @pytest.mark.ros

@@ -464,7 +464,25 @@ def test_the_start_of_an_episode_does_not_depend_on_what_is_drawn_after_it():
     assert "gravity" in scored.parameters
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "examples" / "randomize").glob("*.yaml")), ids=lambda path: path.stem)
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "randomize").glob("*.yaml"))
+SEEN = [path for path in EXAMPLES if path.stem.startswith("peg")]  # what cameras see, which MuJoCo alone draws
+
+
+@pytest.mark.parametrize("path", SEEN, ids=lambda path: path.stem)
+def test_examples_of_appearances_change_what_a_policy_sees(path):
+    randomization = load_randomization(path)
+    assert randomization.appearance.held_out == path.stem.endswith("held-out")
+    plant, _ = randomized_plant("mujoco", get_task("peg"), 1, randomization)
+    pictures = []
+    for seed in (1, 2, 1):
+        plant.reset(seeds=[seed])
+        pictures.append(plant.read().images["wrist"].astype(float))
+    plant.close()
+    assert np.abs(pictures[0] - pictures[1]).mean() > 5
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+
+
+@pytest.mark.parametrize("path", [path for path in EXAMPLES if path not in SEEN], ids=lambda path: path.stem)
 def test_examples_fit_their_task_in_every_engine(path):
     task = get_task(path.stem)
     for engine in task.plants:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,13 @@ from pathlib import Path
 from isthmus.contract import Contract
 from isthmus.trace import read_trace
 from isthmus_cli.console import say
-from isthmus_controllers.scripted import scripted_artifact
-from isthmus_evidence.task_evaluation import evaluate_task
+from isthmus_cli.train.demonstrations import scripted_episodes
 from isthmus_policies.offline import Offline, recorded_replay
 from isthmus_sim.recordings import RecordedEpisode, no_transition, recorded_episodes
 from isthmus_sim.suites import SuiteTask
 from isthmus_sim.task import Task
-from isthmus_sim.tasks import get_task
 
 __all__ = ["Recordings", "find_recordings", "load_recordings", "scripted_recordings"]
-
-SCRIPTED_SEED = 10**7  # far from those that policies are chosen and checked by
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,31 +90,22 @@ def load_recordings(
     """
     if isinstance(task, SuiteTask):
         raise ValueError(f"recordings of {task.name!r} cannot be rewarded: only the suite's own simulation knows its reward")
-    with tempfile.TemporaryDirectory() as folder:
-        files = _scripted(task.name, plant, recordings.scripted, Path(folder)) if recordings.scripted else recordings.files
-        episodes, periods = _episodes(files, task, contract, quiet)
+    if recordings.scripted:
+        episodes = scripted_episodes(task, contract, plant, recordings.scripted)
+        origin = f"{len(episodes)} episodes of the script"
+    else:
+        episodes, periods = _episodes(recordings.files, task, contract, quiet)
+        origin = f"{len(recordings.files)} recordings with {periods} control periods"
     replay = recorded_replay(contract, episodes)
     if not quiet:
         used = sum(len(episode.reward) for episode in episodes)
-        say(f"offline: {used} transitions of {len(files)} recordings with {periods} control periods; {recordings.identity}")
+        say(f"offline: {used} transitions of {origin}; {recordings.identity}")
     return Offline(replay, recordings.share, recordings.identity)
 
 
 def _check_share(share: float) -> None:
     if not 0 < share < 1:
         raise ValueError(f"--offline-share must be in (0, 1), got {share}")
-
-
-def _scripted(name: str, plant: str, episodes: int, folder: Path) -> list[Path]:
-    """Run the scripted solution of a task; its recordings.
-
-    Raises:
-        ValueError: it has none.
-    """
-    task = get_task(name)
-    policy = scripted_artifact(task.contract).policy()
-    evaluate_task(task, policy, plant, episodes=episodes, seed=SCRIPTED_SEED, record=folder)
-    return sorted(folder.glob("*.mcap"))
 
 
 def _episodes(files: Sequence[Path], task: Task, contract: Contract, quiet: bool) -> tuple[list[RecordedEpisode], int]:

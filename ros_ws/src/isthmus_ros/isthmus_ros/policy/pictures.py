@@ -74,8 +74,9 @@ class PictureForm:
             picture, encoding = picture[..., :3], "bgr8"
         told = message.format.partition(";")[0].strip() if stored else self.encoding
         seen = told if encoding == self.pixels else encoding
-        if (picture.shape[:2], seen) != (self.size, self.encoding):
-            return None, self._differs(*picture.shape[:2], seen)
+        rows, columns = picture.shape[:2]
+        if ((rows, columns), seen) != (self.size, self.encoding):
+            return None, self._differs(rows, columns, seen)
         return picture, ""
 
     def _differs(self, rows: int, columns: int, encoding: str) -> str:

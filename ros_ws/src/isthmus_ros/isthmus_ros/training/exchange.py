@@ -48,9 +48,18 @@ def arrays_of(measurement: Measurement) -> dict[str, Array]:
 
 def measured(arrays: Mapping[str, Array], joints: tuple[str, ...]) -> Measurement:
     """The measurement that `arrays_of` took apart; its joints have these names."""
-    fields = {name: arrays[f"measured/{name}"] for name in _FIELDS if f"measured/{name}" in arrays}
-    groups = {
-        group: {name.removeprefix(f"measured/{group}/"): values for name, values in arrays.items() if name.startswith(f"measured/{group}/")}
-        for group in _GROUPS
-    }
-    return Measurement(joints=joints, **fields, **groups)
+
+    def group(name: str) -> dict[str, Array]:
+        prefix = f"measured/{name}/"
+        return {key.removeprefix(prefix): values for key, values in arrays.items() if key.startswith(prefix)}
+
+    return Measurement(
+        stamp=arrays["measured/stamp"],
+        joints=joints,
+        position=arrays["measured/position"],
+        velocity=arrays["measured/velocity"],
+        effort=arrays.get("measured/effort"),
+        poses=group("poses"),
+        twists=group("twists"),
+        wrenches=group("wrenches"),
+    )

@@ -238,7 +238,7 @@ class RobotEnv:
             if stopped:
                 self._returns.charge(_ONLY)
                 info["cause"] = (told["cause"],)
-            if not invalid:
+            if stopped or not invalid:
                 self.episodes.append((float(self._returns.total[0]), bool(info["success"][0]), stopped))
             self._finish()
             observation = self._begin()
