@@ -136,7 +136,7 @@ class Stopping(Runner):
 
     def tick(self, **how):
         tick = super().tick(**how)
-        stopped = replace(tick.decision, rung=np.array([STOP]), cause=("too fast",))
+        stopped = replace(tick.decision, rung=np.array([STOP]), kept=("too fast",))
         return replace(tick, decision=stopped) if tick.index == 20 else tick
 
 
