@@ -29,6 +29,7 @@ _COMMANDS = (
     "mpc",
     "script",
     "eval",
+    "asid",
     "identify",
     "identify design",
     "calibrations",
