@@ -129,8 +129,8 @@ class Stages:
         unknown, table = self.asked.unknown, self.asked.task.parameters
         if arm == "nominal":
             return nominal_belief(unknown, [table[one.name].nominal for one in unknown])
-        told = _read(self.out / "identified" / arm / "learned.json") if arm in EXPLORING else {"identified": False}
-        if not told["identified"]:
+        told = _read(self.out / "identified" / arm / "learned.json") if arm in EXPLORING else {}
+        if not told.get("identified"):
             return prior_belief(unknown)
         mean = np.array([told["parameters"][one.name]["value"] for one in unknown])
         return replace(prior_belief(unknown), mean=mean, covariance=np.array(told["covariance"]))
