@@ -57,8 +57,8 @@ def loop(task: str, truths: int, folder: Path, results: Results, *, engine: str 
     arms = ARMS if solving else EXPLORING
     what = f"loop on {task}" if solving else f"explorations of {task}"
     asked = asked_of(task, engine, arms, **how)
-    shared = Stages(asked, folder / "shared")
     try:
+        shared = Stages(asked, folder / "shared")
         shared.explored("asid", quiet)
     except ValueError as error:
         results.add(f"{what} in {engine}", {"what": what, "refused": str(error)}, CONCERNS)

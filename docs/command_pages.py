@@ -33,6 +33,7 @@ _COMMANDS = (
     "certify",
     "climb",
     "card",
+    "asid",
     "identify",
     "identify design",
     "calibrations",

@@ -26,6 +26,28 @@ def chosen(rows: list[Row], **wanted: object) -> list[Row]:
     return [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
 
 
+def explored(rows: list[Row]) -> list[str]:
+    """What the loop of ASID came to, over truths; rows of single truths are left out."""
+    lines: list[tuple[str, str, str]] = []
+    for row in rows:
+        if "refused" in row:
+            lines.append((row["what"], "refused", row["refused"]))
+        for arm, errors in row.get("mean_error_percent_of_range", {}).items():
+            lines += [
+                (row["what"], f"mean error of `{name}`, {arm}, {row['truths']} truths", f"{value:g} %") for name, value in errors.items()
+            ]
+        for arm, rate in row.get("rates", {}).items():
+            less = row.get(f"asid_less_{arm}")
+            apart = f"; asid less this {span(less['difference'], less['low'], less['high'])}" if less else ""
+            lines.append((row["what"], f"success, {arm}, {row['truths']} truths", f"{number(rate, 2)}{apart}"))
+        if "bound_N" in row:
+            for name in ("without", "with"):
+                told = f"kept in {row[f'{name}_kept']} of {row['draws']}, at most {row[f'{name}_largest_N']:g} N"
+                promise = f"{told}, promised {row[f'{name}_promised_sd_percent_of_range']:g} % of the range"
+                lines.append((row["what"], f"{name} a bound of {row['bound_N']:g} N", promise))
+    return table(("what", "", ""), lines)
+
+
 def distinct(rows: list[Row], *names: str) -> list[tuple[Any, ...]]:
     """Values that rows have, in their order."""
     return list(dict.fromkeys(tuple(row.get(name) for name in names) for row in rows))
@@ -308,6 +330,7 @@ TABLES = {
     "planners": Table("stl", f"{_PUBLISHED} stl", planners),
     "logic": Table("logic", "python benchmarks/stl.py --record docs/results/logic.json", races),
     "identification": Table("identification", "python benchmarks/identify.py --record docs/results/identification.json", identified),
+    "asid": Table("asid", "python benchmarks/asid.py --rod 20 --record docs/results/asid.json, and --loop and --force", explored),
     "environments": Table("environments", "python benchmarks/sim.py --record docs/results/environments.json", races),
     "collectors": Table("collectors", "python benchmarks/collect.py --record docs/results/collectors.json", collectors),
     "learner-speed": Table("learner_speed", "python benchmarks/learn.py --record docs/results/learner_speed.json", races),

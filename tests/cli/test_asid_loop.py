@@ -136,7 +136,7 @@ class Stopping(Runner):
 
     def tick(self, **how):
         tick = super().tick(**how)
-        stopped = replace(tick.decision, rung=np.array([STOP]), cause=("too fast",))
+        stopped = replace(tick.decision, rung=np.array([STOP]), kept=("too fast",))
         return replace(tick, decision=stopped) if tick.index == 20 else tick
 
 
@@ -161,6 +161,10 @@ def test_wrong_words_are_refused_before_anything_is_searched(tmp_path, refuse):
         (("slide", "--real", "mujoco"), "--real mujoco needs a file of parameters"),
         (("slide", "--real", f"mujoco:{tmp_path / 'p.yaml'}"), "plant 'mujoco' cannot express parameter 'puck.colour'"),
         (("slide", "--real", f"mujoco:{tmp_path / 'q.yaml'}"), "parameter 'puck.friction' must be in 0 … 10 1, got 30"),
+        (
+            ("door", "--real", "ros", "--unknown", "door.damping"),
+            "door.damping: NOT IDENTIFIABLE, because isthmus identify compares bodies",
+        ),
         (("pendulum", "--real", "ros"), "task 'pendulum' has no scripted policy"),
         (("slide", "--real", "ros", "--unknown", "puck.colour"), "unknown parameter 'puck.colour' of task 'slide'"),
         (("slide", "--real", "ros", "--specification", "always[0,1] (nowhere >= 0)"), "nowhere"),

@@ -8,7 +8,10 @@ from isthmus.kinds.excitation import MultiSine, excitation_artifact
 from isthmus_policies.asid.motion import excitation_contract
 from isthmus_sim.tasks import get_task
 
-SMALL = [f"--{word}" for word in ["motion=sines", "population=6", "samples=2", "rounds=2", "finalists=1", "harmonics=2", "duration=1.5", "draws=3"]]
+SMALL = [
+    f"--{word}"
+    for word in ["motion=sines", "population=6", "samples=2", "rounds=2", "finalists=1", "harmonics=2", "duration=1.5", "draws=3"]
+]
 
 
 @pytest.fixture(scope="module")

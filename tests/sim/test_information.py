@@ -166,6 +166,29 @@ def test_of_two_parameters_the_loud_one_contents_t_alone():
     assert error["a"] <= error["d"]
 
 
+def test_the_errors_of_500_fits_have_the_covariance_that_the_information_promises():
+    """Of x' = a x + b u + w, whose states are seen: I⁻¹ is the covariance of least squares."""
+    generator, noise, steps, fits = np.random.default_rng(0), 0.1, 300, 500
+    a, b = 0.7, 0.5
+    commands = np.sin(np.arange(steps) / 3)
+    found, information = [], np.zeros((2, 2))
+    for _ in range(fits):
+        x, seen = 0.0, np.zeros((steps + 1, 1))
+        for number in range(steps):
+            x = a * x + b * commands[number] + noise * generator.standard_normal()
+            seen[number + 1] = x
+        before, after = seen[:-1, 0], seen[1:, 0]
+        above = 0.01 * np.stack([before, commands]) / noise  # more of a, and of b, in multiples of the noise
+        slopes, doubtful = sensitivity(above, -above, np.full(2, 0.01), np.full(2, 0.01))
+        assert not doubtful.any()
+        information += slopes @ slopes.T / fits
+        found.append(np.linalg.lstsq(np.stack([before, commands], axis=1), after, rcond=None)[0])
+    covariance = np.cov(np.array(found), rowvar=False)
+    promised = np.linalg.inv(information)
+    assert np.diag(covariance) == pytest.approx(np.diag(promised), rel=0.15)
+    assert covariance[0, 1] == pytest.approx(promised[0, 1], rel=0.3)
+
+
 def test_what_is_unknown_is_refused_in_one_sentence():
     slide = get_task("slide")
     for task, names, bounds, words in (

@@ -22,7 +22,7 @@ from isthmus_sim.task import Task
 __all__ = ["Checked", "Exploration", "check_best", "check_told", "facts_of", "information_env", "played", "player"]
 
 _COMPARED = 16  # draws for which finalists are compared
-SEEDS = 10**6  # apart: rounds of the search, finalists and the last word have draws of their own
+SEEDS = 10**6  # apart: rounds of searches, finalists, the last word, and episodes of the task have draws of their own
 
 Act = Callable[[dict[str, Array], int], Array]
 

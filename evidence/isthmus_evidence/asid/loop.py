@@ -42,8 +42,8 @@ def run_loop(asked: Asked, out: Path, progress: Progress, tell: Callable[[str], 
         WaitingError: it is a person's turn.
         ValueError: the pre-flight refuses every exploration, or the folder holds a loop that was asked for something else.
     """
-    _check(asked, out)
     stages = Stages(asked, out)
+    _check(asked, out)
     facts: dict[str, Any] = {"asked": asked.plain(), "explored": {}, "run": {}, "learned": {}, "solved": {}, "episodes": {}}
     for arm in [arm for arm in asked.arms if arm in EXPLORING]:
         facts["explored"][arm] = stages.explored(arm, progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -48,8 +48,8 @@ def search_space(asked: Exploration, motion: str, seconds: float, harmonics: int
         ValueError: strikes of something that cannot be struck, or the task's commands are efforts.
     """
     task, contract = asked.task, asked.task.contract
-    if motion != "sines" and (strikes := strike_space(task, asked.unknown, seconds, strikes)):
-        return strikes
+    if motion != "sines" and (space := strike_space(task, asked.unknown, seconds, strikes)):
+        return space
     if motion == "strike":
         names = ", ".join(one.name for one in asked.unknown)
         raise ValueError(f"a strike tells of one body that moves freely and whose place task {task.name!r} observes; unknown is {names}")
@@ -135,7 +135,7 @@ class _Together:
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
         """Nothing to forget."""
 
-    def act(self, observation: dict[str, Array]) -> ActionChunk:
+    def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """See `Policy.act`."""
         clock = observation["time"].reshape(len(self._policies), self._each, 1, 1)
         return ActionChunk(np.concatenate([policy.act({"time": time}).actions for policy, time in zip(self._policies, clock, strict=True)]))

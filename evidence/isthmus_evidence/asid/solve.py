@@ -37,9 +37,9 @@ class SolveConfig:
         passes: rounds of that search.
     """
 
-    tries: int = 12
+    tries: int = 16
     worlds: int = 6
-    passes: int = 5
+    passes: int = 8
 
     def __post_init__(self) -> None:
         for name, least in (("tries", 4), ("worlds", 1), ("passes", 1)):

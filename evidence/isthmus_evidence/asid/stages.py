@@ -13,8 +13,8 @@ from isthmus import strict
 from isthmus.artifact import Artifact
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence.asid.asked import EXPLORING, Asked, WaitingError
-from isthmus_evidence.asid.exploration import Exploration, check_best, check_told, facts_of
-from isthmus_evidence.asid.learned import Belief, learn, nominal_belief, prior_belief
+from isthmus_evidence.asid.exploration import SEEDS, Exploration, check_best, check_told, facts_of
+from isthmus_evidence.asid.learned import Belief, check_recordable, learn, nominal_belief, prior_belief
 from isthmus_evidence.asid.motions import Space, find_explorations, random_exploration, search_space
 from isthmus_evidence.asid.real import explore
 from isthmus_evidence.asid.solve import solve
@@ -35,6 +35,16 @@ class Stages:
     """Each returns what it found, from its file if that is there."""
 
     def __init__(self, asked: Asked, out: Path) -> None:
+        """Bind.
+
+        Args:
+            asked: what is asked for.
+            out: folder.
+
+        Raises:
+            ValueError: something of it cannot be explored or identified.
+        """
+        check_recordable(asked.task, asked.unknown)
         self.asked, self.out = asked, out
         exploration = Exploration.of(asked.task, asked.unknown, "a", None, asked.seed, asked.seconds)
         self._space: Space = search_space(exploration, asked.motion, asked.seconds, asked.harmonics, asked.strikes)
@@ -119,8 +129,8 @@ class Stages:
         unknown, table = self.asked.unknown, self.asked.task.parameters
         if arm == "nominal":
             return nominal_belief(unknown, [table[one.name].nominal for one in unknown])
-        told = _read(self.out / "identified" / arm / "learned.json") if arm in EXPLORING else {"identified": False}
-        if not told["identified"]:
+        told = _read(self.out / "identified" / arm / "learned.json") if arm in EXPLORING else {}
+        if not told.get("identified"):
             return prior_belief(unknown)
         mean = np.array([told["parameters"][one.name]["value"] for one in unknown])
         return replace(prior_belief(unknown), mean=mean, covariance=np.array(told["covariance"]))
@@ -159,7 +169,7 @@ class Stages:
             Artifact.load(policy).policy(),
             real.engine,
             episodes=self.asked.episodes,
-            seed=10_000 + self.asked.seed,
+            seed=3 * SEEDS + self.asked.seed,
             parameters=real.values,
         )
         write_json(found, file)
