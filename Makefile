@@ -15,7 +15,7 @@ help:
 	@echo "make lint   ruff, mypy, import direction"
 	@echo "make bench  speed against named peers"
 	@echo "make bench-ros   the ROS nodes against bare rclpy; wants an idle computer"
-	@echo "make mutation   mutation testing of the guard, half an hour"
+	@echo "make mutation   mutation testing of the guard, two hours on one core"
 	@echo "make docs   the documentation site, in site/"
 
 .venv/installed: pyproject.toml constraints.txt tools/setup.sh

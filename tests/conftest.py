@@ -13,6 +13,9 @@ import pytest
 from isthmus import installed
 
 hypothesis.settings.register_profile("isthmus", deadline=None)  # a busy machine is no failure
+hypothesis.settings.register_profile(  # for `make mutation`: every mutant meets the same examples, and none is made smaller
+    "mutation", deadline=None, derandomize=True, database=None, phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
+)
 hypothesis.settings.load_profile("isthmus")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -261,14 +261,6 @@ class LimitGuard:
         """Rows `[B]` whose command has reached rest, so that it may end; never in effort mode, where a joint that is no longer held falls."""
         return np.zeros_like(state.armed) if self.mode == "effort" else np.asarray((state.rate == 0).all(axis=1))
 
-    def strayed(self, state: GuardState, measurement: Measurement) -> Array:
-        """How far each joint has moved since it last moved along with its command, `[B, J]`, rad or m; NaN where that is not known.
-
-        For a robot that is told to rest: how far it has moved since, with the last bit of its braking. In effort mode nothing is known of that.
-        """
-        seen = reorder(measurement.position, measurement.joints, self.joints) - state.monitors.position
-        return np.asarray(state.monitors.away + seen)
-
     def _asked(self, command: Command | None, findings: Findings) -> Array:
         """The asked values in the guard's joint order; NaN where nothing usable was asked for."""
         shape = findings.state.executed.shape

@@ -25,9 +25,7 @@ class Box:
 
     def contains(self, other: Box) -> bool:
         """Whether `other` lies within this box."""
-        return all(a <= b for a, b in zip(self.low, other.low, strict=True)) and all(
-            a >= b for a, b in zip(self.high, other.high, strict=True)
-        )
+        return bool(np.less_equal(self.low, other.low).all() and np.greater_equal(self.high, other.high).all())
 
     def intersection(self, other: Box) -> Box:
         """The box that both contain.
@@ -35,10 +33,10 @@ class Box:
         Raises:
             ValueError: they do not overlap.
         """
-        low, high = np.maximum(self.low, other.low).tolist(), np.minimum(self.high, other.high).tolist()
-        if not all(a < b for a, b in zip(low, high, strict=True)):
+        low, high = np.maximum(self.low, other.low), np.minimum(self.high, other.high)
+        if not (low < high).all():
             raise ValueError(f"workspaces do not overlap: {_interval(self)} and {_interval(other)}")
-        return Box(tuple(low), tuple(high))
+        return Box(tuple(low.tolist()), tuple(high.tolist()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -319,7 +319,7 @@ class GuardedStream:
         self._calm()
         if self.phase is not Phase.IDLE and due:
             dropped = f"; what came is {self.gate.reason}" if self.streaming and self.gate.reason else ""
-            self.state = self.guard.hold(self.state, f"no command came within {self._allowed:.3f} s{dropped}", self.state.rung == 0)
+            self.state = self.guard.hold(self.state, f"no command came within {self._allowed:.3f} s{dropped}")
             self._judge(None)
 
     def _calm(self) -> None:

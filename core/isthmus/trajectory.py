@@ -229,7 +229,10 @@ class _Joint:
 
 
 def _points(phases: Array, apart: float) -> Spline:
-    """Points of a plan at the beginnings of its phases, `[J, 5, 5]`; of those nearer to each other than `apart` s the last."""
+    """Points of a plan at the beginnings of its phases, `[J, 5, 5]`; of those nearer to each other than `apart` s the last.
+
+    A phase that began so shortly before its point has the acceleration of its beginning there, so that the one before ends as it was meant to.
+    """
     begins, columns = phases[:, :, 0], np.arange(len(phases))
     moments: list[float] = []
     for moment in sorted(set(begins.ravel().tolist()), reverse=True):
@@ -243,5 +246,5 @@ def _points(phases: Array, apart: float) -> Spline:
         times,
         position + h * (velocity + h * (acceleration / 2 + h * jerk / 6)),
         velocity + h * (acceleration + h * jerk / 2),
-        acceleration + h * jerk,
+        acceleration + np.where(h < apart, 0.0, h) * jerk,
     )

@@ -234,23 +234,6 @@ def test_a_frozen_sensor_is_found_between_commands_but_an_answer_has_a_period_of
     assert 0.03 / 0.75 + PERIOD - 0.005 < moment < 0.15  # 0.03 rad at 0.75 rad/s, and one period
 
 
-def test_strayed_is_how_far_an_idle_robot_is_from_where_it_last_moved_by_command():
-    guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", PERIOD, lag=0.06)
-    state = guard.initial(1, armed=True)
-    assert np.isnan(guard.strayed(state, plant.read())).all()
-    for tick in range(40):
-        decision, state = guard.check(state, asked(1.0 if tick < 10 else 0.0), plant.read(), PERIOD)
-        plant.write(decision.command)
-        plant.advance()
-    assert (np.abs(guard.strayed(state, plant.read())) < 15 * 0.06**2).all()  # the last bit of its braking
-    rest = plant.read()
-    before = guard.strayed(state, rest)
-    for tick in range(1, 21):
-        pushed = sample(rest.position + 0.01 * tick * np.arange(6), stamp=rest.stamp[0] + 0.01 * tick)
-        state = guard.watch(state, pushed, Timing(PERIOD, PERIOD, 0.01))
-    np.testing.assert_allclose(guard.strayed(state, pushed) - before, [0.2 * np.arange(6)], atol=1e-9)
-
-
 class Late:
     """Samples of a plant as they were some time ago, for each row another time."""
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.records import Command
-from isthmus.senders import Asked, Gate, Verdict
+from isthmus.senders import Asked, Gate, Inbox, Verdict
 
 PERIOD = 0.05
 COMMAND = Command("velocity", ("a",), np.zeros((1, 1)))
@@ -111,6 +111,26 @@ def test_jitter_of_half_a_period_lets_every_command_in(jitter):
 
 def test_twice_the_rate_is_halved_and_stops_after_a_second():
     found = gate()
-    verdicts = [found.judge(asked(number), number * PERIOD / 2) for number in range(60)]
+    verdicts = [found.judge(asked(number), 100.0 + number * PERIOD / 2) for number in range(60)]
     assert sum(verdict.dropped == "surplus" for verdict in verdicts) in range(28, 31)
     assert [bool(verdict.stop) for verdict in verdicts].index(True) * PERIOD / 2 == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("lull", "stops"), [(5, True), (6, False)])
+def test_more_than_five_periods_without_a_surplus_command_begin_the_second_anew(lull, stops):
+    period, number = 1 / 16, 0
+    found, verdict = Gate(period, realtime=True), Verdict()
+    for beat in (*range(10), *range(9 + lull, 20 + lull)):
+        for _ in range(3):
+            verdict, number = found.judge(asked(number), 64 + beat * period), number + 1
+    assert verdict == Verdict("surplus", "commands come faster than every 0.0625 s" if stops else "")
+
+
+def test_messages_count_as_a_stream_for_a_time_out_and_those_to_a_guard_that_is_not_armed_for_a_second():
+    for armed, lasting in ((True, 0.085), (False, 1.0)):
+        inbox = Inbox(PERIOD, realtime=True)
+        assert not inbox.streaming(0.0)
+        inbox.ignore("not a command", 0.0, armed=armed)
+        assert inbox.streaming(lasting)
+        assert not inbox.streaming(lasting + 1e-9)
+        assert inbox.gate.counts["not a command"] == 1

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from trajectory_bench import TICK, Follower, Samples
@@ -265,6 +265,17 @@ def test_a_slow_joint_that_brakes_hard_keeps_its_velocity(velocity):
     commands=beats,
     bounds=st.sampled_from([(3.0, 15.0, 15.0), (1.0, 2.0, 15.0), (3.0, 40.0, 5.0), (1.0, np.inf, 2.0)]),
     urgent=st.floats(0.0, 0.05),
+)
+@example(  # 18 µrad beyond: two joints began their tapers within 10 µs, so that both had one point
+    commands=[
+        (0.0, 0.0, None),
+        (0.4419265410155072, 0.010812958083110903, np.array([1.20253045, 3.0, -3.0, -3.0, -3.0, -3.0])),
+        (-0.0648276155478858, 0.0, None),
+        (-0.3823425257880948, 0.0743834715927672, np.full(6, -3.0)),
+        (0.0, 0.03125, None),
+    ],
+    bounds=(3.0, 15.0, 15.0),
+    urgent=0.0,
 )
 def test_velocities_rest_before_position_limits_whatever_is_asked_and_whenever(commands, bounds, urgent):
     """The guard behind it knows no limit: 22 mrad beyond on the beat, more with jitter."""
