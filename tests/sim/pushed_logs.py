@@ -30,7 +30,10 @@ def model_text(values):
 
 
 def strikes(path, values=TRUTH, *, way=0.3, count=2, noise=5e-4, seconds=1.0, seed=0):
-    """Write a CSV at 50 Hz: the slider goes to and fro by `way` in some seconds, further each time; poses have noise (m; twice in rad), and every ninth is lost."""
+    """Write a CSV at 50 Hz: the slider goes to and fro by `way` in some seconds, further each time.
+
+    Poses have noise (m; twice in rad), and every ninth is lost.
+    """
     generator = np.random.default_rng(seed)
     model = mujoco.MjModel.from_xml_string(model_text(values))
     data = mujoco.MjData(model)
