@@ -22,18 +22,18 @@ import mujoco
 import numpy as np
 import payload
 import pushed
+from identify_plain import plain_fit
+from identify_real import go2, tx40
 from mujoco.batch import Batch
 
 from isthmus_evidence.results import Results
 from isthmus_sim.identification.fit import FitOptions
 from isthmus_sim.identification.held_out import split
 from isthmus_sim.identification.identify import Identification, identify
-from isthmus_sim.identification.inverse import effort_left, inverse_dynamics
 from isthmus_sim.identification.logs import Log, quality
-from isthmus_sim.identification.mechanism import Servo, find_target
-from isthmus_sim.identification.problem import ParameterFile, Problem, Unknown, make_problem, open_logs
+from isthmus_sim.identification.mechanism import find_target
+from isthmus_sim.identification.problem import ParameterFile, Problem, Unknown, make_problem
 from isthmus_sim.identification.rollouts import Rollouts
-from isthmus_sim.identification.signals import Channel, Signals
 from isthmus_sim.identification.windows import cut_windows, signal_noise
 
 MODEL = """<mujoco><option timestep="{dt}" integrator="implicitfast"/><worldbody>
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--tx40", type=Path, help="folder with tx40.urdf and log.csv")
     parser.add_argument("--starts", type=int, default=4)
     parser.add_argument("--coverage", type=int, metavar="SEEDS", help="how often the intervals hold the truth, over seeds of the noise")
+    parser.add_argument("--plain", action="store_true", help="the arm against scipy's least squares over a loop of mj_step")
     parser.add_argument("--payload", type=int, metavar="SEEDS", help="a payload from a run without and one with it, over seeds")
     parser.add_argument("--pushed", type=int, metavar="SEEDS", help="the friction of a puck from one strike, over seeds")
     arguments = parser.parse_args()
@@ -104,11 +105,13 @@ def main() -> None:
         tell("Stäubli TX40, closed form", tx40(arguments.tx40))
     if arguments.coverage:
         coverage(arguments.coverage, lambda row: tell("arm, seeds of noise", row))
+    if arguments.plain:
+        tell("arm, against scipy.optimize.least_squares and mj_step", against_plain())
     if arguments.payload:
         tell(f"UR5e in PyBullet, payload from a pair of runs, {arguments.payload} seeds", payload.main(arguments.payload))
     if arguments.pushed:
         tell(f"puck struck in PyBullet, {arguments.pushed} seeds", pushed.main(arguments.pushed))
-    if not (arguments.go2 or arguments.tx40 or arguments.coverage or arguments.payload or arguments.pushed):
+    if not (arguments.go2 or arguments.tx40 or arguments.coverage or arguments.plain or arguments.payload or arguments.pushed):
         tell("arm, 13 parameters", arm(arguments.starts))
         tell("arm, delay frozen at 0", frozen_delay())
 
@@ -203,6 +206,25 @@ def coverage(seeds: int, tell: Callable[[dict[str, object]], None]) -> None:
         )
 
 
+def against_plain() -> dict[str, object]:
+    """CPU seconds of one start, intervals and held-out prediction with it, and of the plain search; both per simulated set of parameters too."""
+    problem, truth = arm_problem()
+    began = time.process_time()
+    found = identify(problem, FitOptions(1), threads=1)
+    seconds = time.process_time() - began
+    logs, low, high, nominal = split(problem.logs)[0], problem.low, problem.high, problem.nominal
+    plain = plain_fit(logs, low, high, nominal, lambda values: text(dict(zip(NOMINAL, values.tolist(), strict=True)), 0.001))
+    worst = [100 * float((np.abs(values - truth) / (high - low)).max()) for values in (found.known.values, plain["values"])]
+    each = [seconds / found.sets, plain["cpu_seconds"] / plain["sets"]]
+    return {
+        "cpu_seconds": [round(seconds, 1), round(plain["cpu_seconds"], 1)],
+        "sets": [found.sets, plain["sets"]],
+        "worst_error_percent_of_range": [round(error, 2) for error in worst],
+        "times_as_fast": round(plain["cpu_seconds"] / seconds, 2),
+        "times_as_fast_per_set": round(each[1] / each[0], 2),
+    }
+
+
 def held_out_problem(problem: Problem) -> Problem:
     """With the last fifths of the logs, which are not fitted."""
     return replace(problem, logs=tuple(split(problem.logs)[1]))
@@ -247,86 +269,6 @@ def against_bare(problem: Problem) -> float:
         batch.rollout(span, control=control, record=("qpos", "qvel"))
         bare.append(time.process_time() - began)
     return min(bare) / min(ours)
-
-
-def go2(folder: Path) -> dict[str, object]:
-    """First half fitted, second half predicted over 8 s from the measured start."""
-    joints = [f"{leg}_{part}" for leg in ("FL", "FR", "RL", "RR") for part in ("hip", "thigh", "calf")]
-    names = [f"{joint}_joint" for joint in joints]
-    columns = {
-        kind: {name: Channel(f"{prefix}_{joint}") for name, joint in zip(names, joints, strict=True)}
-        for kind, prefix in (("position", "q"), ("position_command", "target"))
-    }
-    bounds = {"damping": (0.0, 3.0), "frictionloss": (0.0, 3.0), "gain": (0.5, 2.0), "armature": (0.0, 0.2)}
-    unknown = [Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in bounds.items()]
-    file = ParameterFile(
-        (*unknown, Unknown("action_delay", 0.0, 0.05)), signals=Signals(Channel("time"), columns), servo={"": Servo(20.0, 1.5)}
-    )
-    target = find_target(str(folder / "go2.xml"))
-    (whole,) = open_logs([folder / "log.csv"], file, target)
-    half = whole.time[len(whole.time) // 2]
-    first, second = whole.part(-np.inf, half), whole.part(half, np.inf)
-    problem = make_problem(target, file, [first])
-    began = time.process_time()
-    found = identify(problem, FitOptions(1), holdout=[second], window=3.5, threads=1)
-    seconds = time.process_time() - began
-    later = Rollouts(make_problem(target, file, [second]), threads=1)
-    windows = cut_windows([second], {"position": np.ones(len(names))}, 8.0, stride=1.8)
-    errors = later.residual(windows, np.stack([problem.nominal, found.known.values]), later.starts(windows))
-    nominal, fitted = np.sqrt((errors**2).mean(axis=(1, 2)))
-    words = dict(zip(problem.names, found.known.verdicts, strict=True))
-    return {
-        "nominal_mean_over_joints_rad": round(float(nominal.mean()), 5),
-        "fitted_mean_over_joints_rad": round(float(fitted.mean()), 5),
-        "fitted_worst_joint_rad": round(float(fitted.max()), 5),
-        "joints_within_0.008_rad": f"{int((fitted <= 0.008).sum())} of {len(fitted)}",
-        "verdict_of_action_delay": words["action_delay"],
-        "chi2_dof": round(found.linear.chi2, 1),
-        "cpu_seconds": round(seconds, 1),
-        "calibration_written": not found.objections,
-        "objections": list(found.objections),
-        "named_first": found.suspects[0].effect if found.suspects else "",
-    }
-
-
-def tx40(folder: Path) -> dict[str, object]:
-    """Frictions, rotor inertias and offsets of the four joints that are not coupled, in closed form; efforts of the unseen last fifth."""
-    names = [f"joint_{number}" for number in range(1, 7)]
-    columns = {
-        kind: {name: Channel(f"{prefix}{number}") for number, name in enumerate(names, 1)}
-        for kind, prefix in (("position", "q"), ("effort", "tau"))
-    }
-    bounds = {"damping": (0.0, 20.0), "frictionloss": (0.0, 20.0), "armature": (0.0, 1.0)}
-    law = {"stiction": (0.0, 20.0), "load_friction": (0.0, 0.9)}
-    target = find_target(str(folder / "tx40.urdf"))
-    solved = []
-    for unknown in (bounds, bounds | law):
-        file = ParameterFile(
-            tuple(Unknown(f"{name}.{quantity}", *between) for name in names for quantity, between in unknown.items()),
-            signals=Signals(Channel("t"), columns),
-        )
-        ((first,), (last,)) = split(open_logs([folder / "log.csv"], file, target))
-        problem = make_problem(target, file, [first])
-        found = inverse_dynamics(problem)
-        assert found is not None
-        solved.append((problem, found, *effort_left(replace(problem, logs=(last,)), found)))
-    (problem, found, left, whole), (*_, richer, _) = solved
-    rows = {
-        name: f"{value:.3g} ± {sd:.2g}"
-        for name, value, sd in zip(problem.names, found.values, found.sd, strict=True)
-        if name.split(".")[0] in names[:4]
-    }
-    rows |= {
-        f"{name}, effort offset": f"{value:.3g} ± {sd:.2g}"
-        for name, value, sd in zip(names[:4], found.offsets[:4], found.offset_sd[:4], strict=True)
-    }
-    return {
-        "found": rows,
-        "unseen_effort_left_rms": {name: f"{one:.3g} of {all_:.3g}" for name, one, all_ in zip(names, left, whole, strict=True)},
-        "unseen_effort_left_rms_with_stiction_and_load_friction": {
-            name: f"{one:.3g} of {all_:.3g}" for name, one, all_ in zip(names, richer, whole, strict=True)
-        },
-    }
 
 
 if __name__ == "__main__":

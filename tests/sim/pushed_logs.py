@@ -3,6 +3,7 @@
 import mujoco
 import numpy as np
 
+SOFT, STIFF = {"kp": 60, "kv": 6}, {"kp": 2000, "kv": 80}  # servos of the slider
 NOMINAL = {"mass": 0.4, "friction": 0.3, "com": 0.0}
 TRUTH = {"mass": 0.6, "friction": 0.2, "com": 0.008}
 
@@ -12,7 +13,7 @@ MODEL = """<mujoco><option timestep="0.005" integrator="implicitfast" cone="elli
 <geom type="capsule" size="0.01" fromto="0 0 -0.01 0 0 0.01" mass="1" friction="0.01 0 0"/></body>
 <body name="puck" pos="0.2 0 0.02"><freejoint/><inertial pos="0 {com} 0" mass="{mass}" diaginertia="{i} {i} {i}"/>
 <geom type="box" size="0.05 0.05 0.02" friction="{friction} 0 0"/></body>
-</worldbody><actuator><position name="drive" joint="slider" kp="60" kv="6"/></actuator></mujoco>"""
+</worldbody><actuator><position name="drive" joint="slider" kp="{kp}" kv="{kv}"/></actuator></mujoco>"""
 
 PARAMETERS = """signals:
   time: t
@@ -25,11 +26,14 @@ BOUNDS = {"mass": "  puck.mass: [0.2, 1.2]\n", "friction": "  puck.friction: [0.
 
 
 def model_text(values):
-    return MODEL.format(**values, i=0.001 * values["mass"] / NOMINAL["mass"])
+    return MODEL.format(**{**SOFT, **values}, i=0.001 * values["mass"] / NOMINAL["mass"])
 
 
 def strikes(path, values=TRUTH, *, way=0.3, count=2, noise=5e-4, seconds=1.0, seed=0):
-    """Write a CSV at 50 Hz: the slider goes to and fro by `way` in some seconds, further each time; poses have noise (m; twice in rad), and every ninth is lost."""
+    """Write a CSV at 50 Hz: the slider goes to and fro by `way` in some seconds, further each time.
+
+    Poses have noise (m; twice in rad), and every ninth is lost.
+    """
     generator = np.random.default_rng(seed)
     model = mujoco.MjModel.from_xml_string(model_text(values))
     data = mujoco.MjData(model)

@@ -8,7 +8,7 @@ import pytest
 from mcap_ros2.writer import Writer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pushed_logs import BOUNDS, NOMINAL, PARAMETERS, TRUTH, model_text, strikes
+from pushed_logs import BOUNDS, NOMINAL, PARAMETERS, STIFF, TRUTH, model_text, strikes
 
 from isthmus import messages
 from isthmus.records import Command, Measurement
@@ -55,16 +55,15 @@ def test_a_strike_tells_friction_and_centre_of_mass(tmp_path):
     assert "puck, rotation" in page(found, written=True)
 
 
-def test_mass_and_friction_of_a_puck_that_is_pushed_slowly_trade(tmp_path):
-    log = strikes(tmp_path / "log.csv", count=1, seconds=4.0)
-    problem = problem_of(tmp_path, log, "friction", "mass", nominal={**NOMINAL, "com": TRUTH["com"]})
+def test_mass_is_not_identified_from_a_slow_push_by_a_stiff_servo(tmp_path):
+    true = {**TRUTH, **STIFF}
+    log = strikes(tmp_path / "log.csv", true, count=1, seconds=4.0)
+    problem = problem_of(tmp_path, log, "mass", "friction", nominal={**true, "mass": 0.4, "friction": 0.3})
     found = identify(problem, FitOptions(starts=1), threads=1)
-    known = found.known
-    true = np.array([TRUTH["friction"], TRUTH["mass"]])
-    assert ((known.low <= true) & (true <= known.high)).all()
-    assert "IDENTIFIED" not in known.verdicts
-    assert known.correlation[0, 1] < -0.8  # what is known is about their product
-    assert any("puck.friction and puck.mass trade" in sentence for sentence in found.weak)
+    known, asked = found.known, np.array([TRUTH["mass"], TRUTH["friction"]])
+    assert ((known.low <= asked) & (asked <= known.high)).all()
+    assert known.verdicts[0] != "IDENTIFIED"
+    assert any("puck.mass" in sentence for sentence in found.weak)
 
 
 def test_windows_of_objects_begin_where_nothing_touches_them(tmp_path):

@@ -4,7 +4,8 @@ The covariance of least squares assumes that the model is right and that residua
 replacement, and the larger of both is told. In directions that the data do not determine, all that is known is the range: a uniform prior.
 
 Of objects there are few windows, often one for each push. While what is left of them is noise, the noise tells how sure the fit is. Otherwise half
-seconds are drawn again, and there are only as many degrees of freedom as there are more of them than parameters.
+seconds are drawn again, and there are only as many degrees of freedom as there are more of them than parameters. And as few windows hardly contradict
+each other, all widths are those of Student's t with as many degrees of freedom as there are more windows than parameters, 1 at least.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def estimates(
         sd = sd * stretch
         if len(found.minima) > 3 * size:
             covariance = np.atleast_2d(np.cov((found.minima - problem.low) / span, rowvar=False)) + np.diag(moved**2 + 1e-12)
+        sd, low, high = (_alone(found.trust, len(linear.jacobian), size) * width for width in (sd, low, high))
         shape = sd / np.sqrt(np.diag(covariance))
         covariance = covariance * shape[:, None] * shape
         low, high = (np.maximum(side, (sign * (found.minima - found.values) / span).max(0)) for side, sign in ((low, -1), (high, 1)))
@@ -152,6 +154,12 @@ def estimates(
         covariance=covariance * span[:, None] * span,
         step_change=moved * span,
     )
+
+
+def _alone(trust: Array | None, count: int, size: int) -> float:
+    """By how much intervals of so many parameters grow because few windows are there that could contradict each other."""
+    windows = count if trust is None else float(trust.sum() ** 2 / (trust**2).sum())
+    return float(student.ppf(0.975, max(windows - size, 1)) / student.ppf(0.975, 1e6))
 
 
 def weak_directions(problem: Problem, known: Estimates) -> list[str]:

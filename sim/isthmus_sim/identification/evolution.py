@@ -6,9 +6,9 @@ counts: a puck that slides alone is believed more than one that is struck.
 
 How sure the answer is, is told by the region of all sets that are as likely as the best (profile likelihood: each set has the initial states that fit
 it best; with those of the best set all others would look far worse than they are). The region is followed from its members outwards until it does not
-grow any more; no curvature of a rough loss would find a valley in which mass and friction trade. As likely is what is less than 2 above the least
-loss (95 %) after twice the roughness, which is how far losses are from a paraboloid around the best; and where another start ended with a loss that
-is up to a fifth higher.
+grow any more, first with the best set's initial states, then from those at its border too; no curvature of a rough loss would find a valley in which
+mass and friction trade. As likely is what is less than 2 above the least loss (95 %) after twice the roughness, which is how far losses are from a
+paraboloid around the best; and where another start ended with a loss that is up to a fifth higher.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ _AS_GOOD = 1.2  # times the least loss of a start: ends of others that contacts 
 _ROUNDS, _ROUND = 12, 16  # in which the likely region is followed, at most, and sets of each
 _WIDER = 1.5  # times the deviation of its members: how far from one of them the next are drawn
 _GROWN = 0.03  # of its extent: growth over two rounds below which it is known
-_SAME = 0.01  # of the range: a better set that is nearer is the same
 _CHORDS = 3  # steps to the initial states that fit a set best
 _BELIEVED = 2.0  # times the χ² of the best quarter, above which a window counts less and less
 
@@ -74,12 +73,11 @@ def evolve(
         best, cost = _search(loss, best, _FINE, generator, ended)
         tell(options.starts + done + 1, total, f"all windows: loss {cost:.4g}")
     profile = _Profile(rollouts, windows, starts, best)
-    tried, costs, likely = _region(profile, np.stack([best, *(end for end, _ in ends)]), np.concatenate(loss.tried), generator, ended)
-    if np.abs(tried[likely[0]] - best).max() > _SAME:  # seen from a better set once more, with its initial states
-        best = tried[likely[0]]
-        starts = refine_starts(rollouts, windows, best, starts)
-        profile = _Profile(rollouts, windows, starts, best)
-        tried, costs, likely = _region(profile, tried[likely], tried[likely], generator, ended)
+    places = np.concatenate([best[None], [end for end, _ in ends], loss.tried[-1]])
+    tried, costs, likely = _region(profile, places, generator, ended)
+    for other in (tried[likely[0]], tried[likely[np.abs(tried[likely] - tried[likely[0]]).max(axis=1).argmax()]]):
+        profile.look_from(other)
+    tried, costs, likely = _region(profile, tried[likely], generator, ended)
     best, cost = tried[likely[0]], float(costs[likely[0]])
     starts = refine_starts(rollouts, windows, best, starts)
     tell(total, total, "")
@@ -129,24 +127,34 @@ class _Loss:
 
 
 class _Profile(_Loss):
-    """The same with the initial states that fit each set best, found by steps along the slopes of the first place."""
+    """The same with the initial states that fit each set best, found by steps along slopes; from wherever they get best of several places."""
 
     def __init__(self, rollouts: Rollouts, windows: Windows, starts: Starts, around: Array) -> None:
-        _, self._slopes = start_slopes(rollouts, windows, rollouts.problem.values_of(around), starts)
         self._known = 1 / start_doubt(windows, starts)
         self._known[:, : starts.of_joints] = 1.0  # joints are not compared here, so that their slopes are 0
-        matrices = np.einsum("wmn,wmk->wnk", self._slopes, self._slopes) + np.stack([np.diag(row**2) for row in self._known])
-        self._gain = np.linalg.inv(matrices)
+        self._places: list[tuple[Starts, Array, Array]] = []
+        self._rollouts, self._windows, self._starts = rollouts, windows, starts
+        self.look_from(around)
         super().__init__(rollouts, windows, starts, around)
 
+    def look_from(self, shares: Array) -> None:
+        """Look for initial states from those that fit a set `[p]` too."""
+        starts = refine_starts(self._rollouts, self._windows, shares, self._starts)
+        _, slopes = start_slopes(self._rollouts, self._windows, self._rollouts.problem.values_of(shares), starts)
+        matrices = np.einsum("wmn,wmk->wnk", slopes, slopes) + np.stack([np.diag(row**2) for row in self._known])
+        self._places.append((starts, slopes, np.linalg.inv(matrices)))
+
     def _squares(self, shares: Array) -> Array:
-        values, each = self._rollouts.problem.values_of(shares), [self._starts] * len(shares)
+        return np.min([self._from(shares, *place) for place in self._places], axis=0)
+
+    def _from(self, shares: Array, starts: Starts, slopes: Array, gain: Array) -> Array:
+        values, each = self._rollouts.problem.values_of(shares), [starts] * len(shares)
         least, residual = self._left(values, each)
         step = np.ones_like(least)
         for _ in range(_CHORDS):
             away = np.stack([start_away(one) for one in each])
-            slope = np.einsum("wmn,cwm->cwn", self._slopes, residual) + self._known**2 * away
-            change = -step[..., None] * np.einsum("wnk,cwk->cwn", self._gain, slope)
+            downhill = np.einsum("wmn,cwm->cwn", slopes, residual) + self._known**2 * away
+            change = -step[..., None] * np.einsum("wnk,cwk->cwn", gain, downhill)
             found, left = self._left(values, [one.moved(row) for one, row in zip(each, change, strict=True)])
             better = found < least
             each = [one.moved(row) for one, row in zip(each, change * better[..., None], strict=True)]
@@ -161,21 +169,18 @@ class _Profile(_Loss):
         return (residual**2).sum(axis=2) + ((self._known * away) ** 2).sum(axis=2), residual
 
 
-def _region(
-    profile: _Profile, first: Array, searched: Array, generator: np.random.Generator, stop: Callable[[], bool]
-) -> tuple[Array, Array, Array]:
+def _region(profile: _Profile, first: Array, generator: np.random.Generator, stop: Callable[[], bool]) -> tuple[Array, Array, Array]:
     """Sets that were tried, `[n, p]`, their losses, and which of them are as likely as the best, the best one first.
 
     Args:
         profile: the loss.
-        first: the best set, and ends of searches.
-        searched: sets that the search tried, the last of which were near the best.
+        first: sets to begin with, the best one among them.
         generator: of draws.
         stop: True ends it.
     """
     size = first.shape[1]
-    profile(np.concatenate([first, searched[-_ROUND:]]))
-    extents = [np.zeros(size)]
+    profile.tried, profile.costs, extents = [], [], [np.zeros(size)]
+    profile(first)
     while True:
         tried, costs = np.concatenate(profile.tried), np.concatenate(profile.costs)
         order = np.argsort(costs)

@@ -85,7 +85,7 @@ class PoseStart:
         pose: `[7]`.
         twist: m/s along the axes of the world, rad/s along those of the body, `[6]`.
         sd: standard deviations of changes of both, `[12]`.
-        misfit: mean square of what is left along the worst axis, in multiples of the noise; far above 1 where the motion is not smooth, as at a strike.
+        misfit: mean square of what is left along the worst axis, in multiples of the noise; far above 1 where the motion is not smooth.
     """
 
     pose: Array
