@@ -3,9 +3,10 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 
-from isthmus.trajectory import _Joint
+from isthmus.trajectory import _Joint, _points
 
 PERIOD = 0.05
 BOUNDS = [(3.0, 15.0, 15.0), (1.0, 2.0, 15.0), (3.0, 40.0, 5.0), (0.003, 15.0, 15.0), (1.0, math.inf, 2.0), (1.5, 0.01, 15.0)]
@@ -134,3 +135,17 @@ def test_a_plan_that_is_over_at_once_is_rest():
     length = ONE.phases(0.3, 1e-9, (1e-9, 15.0, False), 0.0)[-1][0]
     assert 0 < length < 1e-5
     assert ONE.phases(0.3, 1e-9, (1e-9, 15.0, False), length * (1 - 1e-9))[0][2] == 1e-9
+
+
+def test_a_point_of_one_joint_within_the_taper_of_another_lies_on_its_motion():
+    speeds, apart = (0.5, 0.503), 1e-5
+    plans = np.array([ONE.phases(0.0, speed, (speed, 15.0, True), 0.0) for speed in speeds])
+    spline, jerk = _points(plans, apart), 15.0 / ONE.turn
+    begins, ends = plans[:, 3, 0], plans[:, 4, 0]
+    later = int(np.argmin(np.abs(spline.times - begins[1])))
+    left = ends[0] - begins[1]
+    assert apart < begins[1] - begins[0] < ONE.turn
+    assert spline.accelerations[later, 0] == pytest.approx(-jerk * left, rel=1e-4)
+    assert spline.velocities[later, 0] == pytest.approx(jerk * left**2 / 2, rel=1e-4)
+    assert spline.positions[-1, 0] - spline.positions[later, 0] == pytest.approx(jerk * left**3 / 6, rel=1e-3)
+    np.testing.assert_allclose([spline.accelerations[later, 1], spline.velocities[later, 1]], [-15.0, 15.0 * ONE.turn / 2], rtol=1e-3)

@@ -8,6 +8,7 @@ from stream_bench import COUNT, ELBOW, JOINTS, PERIOD, ROBOT, Bench
 
 from isthmus.guard import STOP
 from isthmus.phases import Phase
+from isthmus.timing import Timing
 
 MODES = ["velocity", "position"]
 
@@ -184,6 +185,35 @@ def test_a_joint_that_runs_away_in_motion_is_found_within_its_bound(mode):
     assert abs(bench.arm.position[0, ELBOW] - began) < 0.61
     assert bench.stream.rung == STOP
     assert JOINTS[ELBOW] in bench.stream.cause
+
+
+def test_a_joint_that_runs_away_after_a_stop_is_told_with_the_cause_of_the_stop():
+    bench = Bench().armed().cruise()
+    bench.stream.stop("told to")
+    bench.arm.driven = elbow(2.0)
+    bench.run(0.4)
+    assert bench.helped == ["told to, and a joint runs away from its command"]
+
+
+def test_an_idle_robot_that_is_not_where_its_motion_has_ended_is_stopped():
+    bench = Bench()
+    bench.arm.place = lambda joints, ago=0.0: bench.arm.position
+    bench.armed().run(0.2)
+    assert bench.phase is Phase.IDLE
+    bench.arm.place = lambda joints, ago=0.0: bench.arm.position + 1.0
+    bench.run(0.005)
+    assert "does not follow its command" in bench.stream.cause
+
+
+def test_a_sample_is_as_old_as_its_delay_and_what_has_passed_since():
+    bench = Bench().armed().run(0.2)
+    bench.arm.delay = 0.06
+    bench.run(0.005)
+    assert (bench.phase, bench.stream._lookout.glance(0.03)) == (Phase.IDLE, Timing(PERIOD, 0.03, 0.0, 0.06))
+    bench.arm.silent = True
+    bench.run(0.03)
+    assert bench.stream._lookout.glance(0.03).delay == pytest.approx(0.09)
+    assert bench.stream.cause == "the joint state on /joint_states is 0.090 s old, 0.085 s are allowed"
 
 
 def test_an_arm_that_was_let_go_and_stands_is_watched_no_longer():

@@ -195,3 +195,18 @@ def test_where_time_passes_by_itself_nothing_is_stepped():
         bench.arm.pass_time()
         bench.stream.step()
     assert (bench.phase, bench.stream.rung, len(bench.arm.sent)) == (Phase.FOLLOWING, PASS, sent)
+
+
+def test_standstill_takes_two_states_in_a_row_at_rest():
+    bench = stepped()
+    bench.stream.arm()
+    for _ in range(3):
+        bench.ask(np.full(COUNT, 0.5))
+        bench.arm.pass_time(PERIOD)
+    bench.stream.stop("told to")
+    sent = len(bench.arm.sent)
+    for _ in range(6):
+        bench.stream.step()
+        bench.arm.pass_time(PERIOD)
+    assert bench.phase is Phase.STOPPED
+    np.testing.assert_array_equal(bench.arm.values[sent:], np.zeros((3, COUNT)))  # the first is answered while it still moves

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from stream_bench import COUNT, EPOCH, JOINTS, PERIOD, ROBOT, TICK, Bench
+from stream_bench import COUNT, ELBOW, EPOCH, JOINTS, PERIOD, ROBOT, TICK, Bench
 
-from isthmus.guard import HOLD, PASS, STOP
+from isthmus.guard import CLAMP, HOLD, PASS, STOP
 from isthmus.phases import Phase
 from isthmus.records import Command
 from isthmus.senders import Asked
@@ -202,6 +202,45 @@ def test_a_second_sender_is_noticed_whoever_is_read_at_once_with_it(epochs, late
     assert bench.phase is Phase.BRAKING
 
 
+@pytest.mark.parametrize("rung", ["", "stopped"])
+def test_commands_to_a_stopped_guard_are_counted_as_such(rung):
+    bench = Bench().armed().cruise()
+    if rung:
+        bench.stream.stop("told to")
+    bench.ask(np.full(COUNT, 0.5))
+    assert bench.stream.gate.counts["stopped"] == bool(rung)
+
+
+def test_a_robot_that_is_told_to_stand_is_moved_all_the_same_until_nobody_tells_it_any_more():
+    bench = Bench().armed().cruise(0.0, 0.5)
+    assert bench.stream.moving
+    bench.stream.disarm()
+    assert bench.phase is Phase.FOLLOWING
+    bench.run(0.1)
+    assert (bench.phase, bench.stream.moving) == (Phase.IDLE, False)
+
+
+def test_a_velocity_that_is_judged_again_becomes_the_decision():
+    """Towards a limit, with the next command late."""
+    bench = Bench()
+    bench.arm.position[0, ELBOW] = ROBOT.limits().position_high[ELBOW] - 0.2
+    bench.run(0.05).armed()
+    asked, again = np.zeros(COUNT), 0
+    asked[ELBOW] = 1.5
+    for tick in range(60):
+        if tick % 10 == 0:
+            bench.ask(asked)
+        sent = len(bench.arm.sent)
+        bench.run(TICK)
+        again += len(bench.arm.sent) > sent
+        np.testing.assert_array_equal(bench.stream.decision.command.values[0], bench.arm.values[-1])
+        if len(bench.arm.sent) > sent:
+            assert bench.stream.rung == CLAMP
+            assert bench.stream.decision.rung.dtype == np.int8
+    assert again > 5
+    assert bench.arm.position[0, ELBOW] <= ROBOT.limits().position_high[ELBOW] + 1e-9
+
+
 def test_a_second_sender_in_motion_stops():
     bench = Bench().armed().cruise()
     bench.ask(np.full(COUNT, -0.5), epoch="ffffffff")
@@ -236,7 +275,7 @@ def test_effort_holds_after_a_stop_until_a_person_resets_it():
     bench = Bench("effort").armed().run(0.3)
     bench.stream.stop("told to")
     bench.run(3.0)
-    assert bench.phase is Phase.HELD
+    assert (bench.phase, bench.helped) == (Phase.HELD, [])
     sent = len(bench.arm.sent)
     bench.stream.disarm()
     bench.run(0.5)
