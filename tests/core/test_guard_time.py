@@ -406,7 +406,7 @@ def test_an_effort_is_not_watched_for_tracking_but_for_speed():
 
 @pytest.mark.parametrize("delay", [0.0, 0.03])
 def test_a_velocity_that_is_judged_again_is_remembered_as_long_as_samples_are_late(delay):
-    limits = dataclasses.replace(UR5E.limits(), position_high=tuple(UR5E.home + 0.06))
+    limits = dataclasses.replace(UR5E.limits(), position_high=tuple(UR5E.home + 0.03))
     guard = LimitGuard(UR5E, limits, "velocity")
     one, fast = sample(np.vstack([HOME, HOME])), np.full((2, 6), 0.6)
     state = guard.watch(guard.initial(2, armed=True), one, PERIOD)

@@ -149,3 +149,54 @@ def test_a_point_of_one_joint_within_the_taper_of_another_lies_on_its_motion():
     assert spline.velocities[later, 0] == pytest.approx(jerk * left**2 / 2, rel=1e-4)
     assert spline.positions[-1, 0] - spline.positions[later, 0] == pytest.approx(jerk * left**3 / 6, rel=1e-3)
     np.testing.assert_allclose([spline.accelerations[later, 1], spline.velocities[later, 1]], [-15.0, 15.0 * ONE.turn / 2], rtol=1e-3)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+class TestApproach:
+    """To a set-point, from 0 at a velocity; the guard moves it at a rate."""
+
+    def approach(self, sign, velocity, gap, rate=0.0):
+        aim, deceleration, moves = ONE.approach(0.0, sign * velocity, sign * gap, sign * rate)
+        return sign * aim, deceleration, moves
+
+    @pytest.mark.parametrize(("velocity", "gap"), [(0.0, 0.01), (0.2, 0.0075), (0.2, 0.01), (0.3, 0.03), (0.1, 0.02)])
+    def test_a_set_point_that_is_due_is_where_the_plan_rests(self, sign, velocity, gap):
+        way = ONE.approach(0.0, sign * velocity, sign * gap, sign * gap / PERIOD)
+        assert way[2]
+        assert sign * way[0] == pytest.approx(gap / PERIOD - velocity / 2, abs=1e-12)
+        assert rest(ONE, sign * velocity, way) == pytest.approx(sign * gap, abs=1e-4)  # what the turn adds
+        assert way[1] == pytest.approx(abs(way[0]) / PERIOD, rel=1e-5)
+
+    def test_one_that_is_near_is_braked_for_at_once(self, sign):
+        way = ONE.approach(0.0, sign * 0.5, sign * 0.01, 0.0)
+        assert (sign * way[0], way[2]) == (0.5, False)
+        assert rest(ONE, sign * 0.5, way) == pytest.approx(sign * 0.01, abs=1e-12)
+        for gap in (0.005, 0.0, 1e-10):  # nearer than the joint can brake
+            assert self.approach(sign, 0.5, gap) == (0.5, 15.0, False)
+
+    def test_a_joint_that_is_there_rests(self, sign):
+        assert self.approach(sign, 0.0, 0.9e-9) == (0.0, 15.0, False)
+        assert self.approach(sign, 0.0, 1e-9)[2]
+
+    def test_one_that_was_passed_is_turned_back_to(self, sign):
+        aim, deceleration, moves = self.approach(sign, 0.5, -0.02)
+        assert (aim, moves) == (pytest.approx(ONE.within(0.5, -9.0)), True)
+        assert deceleration == pytest.approx(max(ONE._stopping(-aim, 0.02 + (0.5 + aim) * PERIOD / 2), -aim / PERIOD))
+
+    @pytest.mark.parametrize(("rate", "further"), [(1.0, 1 / 30 - 0.025), (0.5, 0.0), (0.0, 0.0), (-1.0, 0.0)])
+    def test_a_joint_is_no_faster_than_what_stops_where_the_guard_would(self, sign, rate, further):
+        aim, deceleration, moves = self.approach(sign, 1.0, 0.1, rate)
+        assert aim == pytest.approx(ONE._stoppable(0.1 - 0.025 + further), rel=1e-12)
+        assert (deceleration, moves) == (15.0, True)
+
+    def test_far_away_it_speeds_up_and_could_rest_a_period_later(self, sign):
+        aim, deceleration, moves = self.approach(sign, 0.0, 1.0)
+        assert (aim, moves) == (pytest.approx(ONE.within(0.0, 9.0)), True)
+        assert deceleration == pytest.approx(aim / PERIOD, rel=1e-12)
+        assert self.approach(sign, 2.9, 9.0)[0] == ONE.fastest
+
+    def test_a_tail_that_has_less_room_brakes_harder(self, sign):
+        aim, deceleration, moves = self.approach(sign, 0.9, 0.0275)
+        assert (aim, moves) == (pytest.approx(0.15), True)  # as slow as the period can become
+        assert deceleration == pytest.approx(ONE._stopping(0.15, 0.0275 - 1.05 * PERIOD / 2), rel=1e-9)
+        assert 2 * aim / PERIOD < deceleration < 15.0

@@ -288,7 +288,7 @@ def test_velocities_rest_before_position_limits_whatever_is_asked_and_whenever(c
 
 
 def test_nothing_is_followed_before_it_begins():
-    with pytest.raises(ValueError, match="^a reference must begin at a position before it follows commands$"):
+    with pytest.raises(ValueError, match=r"^a reference must begin at a position before it follows commands$"):
         Reference(LIMITS, 0.05).follow("velocity", FULL, 0.0, braking=False)
 
 
