@@ -276,7 +276,6 @@ class GuardedStream:
         self._hurry |= seen.hurry
         if seen.helpless and not self._helpless:
             self._helpless = True
-            self.state = self.guard.stop(self.state, seen.helpless)
             self._last_resort(seen.helpless)
         self._settle()
         if seen.stray:

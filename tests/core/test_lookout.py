@@ -116,6 +116,17 @@ def test_a_wrong_time_of_the_sample_holds_first_and_stops_a_period_later():
     assert "stamped ahead" in bench.stream.cause
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_hold_for_a_sample_does_not_wait_until_a_command_is_missed(mode):
+    bench = Bench(mode).armed().cruise()
+    bench.run(0.04)
+    sent = len(bench.arm.sent)
+    bench.arm.trouble = "stamped ahead"
+    bench.run(0.03)
+    assert (bench.phase, bench.stream.cause) == (Phase.HOLDING, "stamped ahead")
+    assert len(bench.arm.sent) > sent
+
+
 def test_what_the_robot_must_be_stopped_for_is_no_hold_however_short_it_lasts():
     """On df66aab an oscillation near its bound, seen at every other state, was a hold, and a stop half a second later."""
     bench = Bench().armed().cruise()
@@ -212,7 +223,7 @@ def test_a_sample_is_as_old_as_its_delay_and_what_has_passed_since():
     assert (bench.phase, bench.stream._lookout.glance(0.03)) == (Phase.IDLE, Timing(PERIOD, 0.03, 0.0, 0.06))
     bench.arm.silent = True
     bench.run(0.03)
-    assert bench.stream._lookout.glance(0.03).delay == pytest.approx(0.09)
+    assert bench.stream._lookout.glance(0.03).delay == bench.stream._lookout.timing(0.03, bench.arm.now).delay == pytest.approx(0.09)
     assert bench.stream.cause == "the joint state on /joint_states is 0.090 s old, 0.085 s are allowed"
 
 

@@ -164,6 +164,16 @@ def test_three_states_may_come_without_a_command_and_the_fourth_is_of_a_time_tha
     bench.stream.watch()
     words = "states come though nothing was sent: this robot's time passes by itself, so the clock must be wall, not stepped"
     assert (bench.phase, bench.stream.cause) == (Phase.BRAKING, words)
+    bench = stepped()
+    bench.stream.arm()
+    bench.ask(np.zeros(COUNT))
+    for _ in range(3):
+        bench.arm.pass_time(PERIOD)
+        bench.stream.watch()
+    assert bench.stream.rung == PASS
+    bench.arm.pass_time(PERIOD)
+    bench.stream.watch()
+    assert bench.stream.rung == STOP
 
 
 def test_a_simulation_that_takes_its_time_between_two_commands_needs_no_help():

@@ -25,6 +25,15 @@ def test_an_armed_guard_sends_the_robots_rest_until_a_command_comes(mode):
     assert len(bench.arm.sent) >= 9
     rest = np.zeros(COUNT) if mode == "velocity" else ROBOT.home
     np.testing.assert_allclose(bench.arm.values, np.tile(rest, (len(bench.arm.sent), 1)))
+    np.testing.assert_allclose(np.diff(bench.arm.moments), PERIOD)
+    assert bench.arm.braked
+
+
+def test_the_effort_of_an_idle_robot_follows_it():
+    bench = Bench("effort").armed().run(0.5)
+    bench.arm.position = bench.arm.position + 0.01
+    bench.run(0.1)
+    assert (bench.arm.values[-1] != bench.arm.values[-4]).any()
 
 
 def test_every_command_is_sent_once_under_its_number():
@@ -289,10 +298,13 @@ def test_effort_holds_after_a_stop_until_a_person_resets_it():
 def test_a_hold_that_is_asked_for_brakes_without_waiting_for_the_next_command_to_be_missed(mode):
     bench = Bench(mode).armed().cruise()
     bench.stream.hold("guard/hold was called")
-    assert (bench.phase, bench.stream.cause) == (Phase.HOLDING, "guard/hold was called")
+    assert (bench.phase, bench.stream.cause, bench.arm.braked) == (Phase.HOLDING, "guard/hold was called", False)
     began, sent = bench.arm.now, len(bench.arm.sent)
-    bench.run(0.08)
+    bench.run(PERIOD)
+    assert mode == "velocity" or len(bench.arm.sent) == sent  # the next command has its time
+    bench.run(0.03)
     assert len(bench.arm.sent) > sent
+    assert bench.arm.braked
     assert bench.arm.moments[-1] - began <= PERIOD + 0.015
     speed = bench.arm.values[-1] if mode == "velocity" else (bench.arm.values[-1] - bench.arm.values[-2]) / PERIOD
     assert speed.max() < 0.4
