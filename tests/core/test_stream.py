@@ -41,6 +41,14 @@ def test_every_command_is_sent_once_under_its_number():
     numbers = [number for _, number, _ in bench.arm.sent if number >= 0]
     assert numbers == list(range(1, 21))
     assert (bench.phase, bench.stream.rung) == (Phase.FOLLOWING, PASS)
+    assert (bench.arm.epoch, bench.arm.braked) == (EPOCH, False)
+
+
+def test_the_first_command_in_place_of_a_missing_one_is_one_of_braking():
+    bench = Bench("position").armed().cruise()
+    sent = len(bench.arm.sent)
+    bench.run(0.09)
+    assert (len(bench.arm.sent), bench.arm.braked) == (sent + 1, True)
 
 
 @pytest.mark.parametrize("mode", MODES)
