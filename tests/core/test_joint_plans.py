@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from isthmus.trajectory import _Joint, _points
+from isthmus.limits import Limits
+from isthmus.trajectory import Reference, _Joint, _points
 
 PERIOD = 0.05
 BOUNDS = [(3.0, 15.0, 15.0), (1.0, 2.0, 15.0), (3.0, 40.0, 5.0), (0.003, 15.0, 15.0), (1.0, math.inf, 2.0), (1.5, 0.01, 15.0)]
@@ -200,3 +201,29 @@ class TestApproach:
         assert (aim, moves) == (pytest.approx(0.15), True)  # as slow as the period can become
         assert deceleration == pytest.approx(ONE._stopping(0.15, 0.0275 - 1.05 * PERIOD / 2), rel=1e-9)
         assert 2 * aim / PERIOD < deceleration < 15.0
+
+
+def reference(start):
+    names = ("a", "b")
+    two = Limits(names, (-9.0, -9.0), (9.0, 9.0), (3.0, 3.0), (15.0, 15.0), (15.0, 15.0), (1.0, 1.0))
+    found = Reference(two, PERIOD)
+    found.begin(np.array(start), 0.0)
+    return found
+
+
+def test_set_points_that_move_evenly_are_followed_as_fast():
+    found = reference([0.0, 0.0])
+    for count in range(1, 30):
+        found.follow("position", np.array([1.0, -0.5]) * count * PERIOD, count * PERIOD, braking=False)
+    np.testing.assert_allclose(found.spline.sample(PERIOD)[1], [1.0, -0.5], atol=5e-3)
+
+
+def test_a_set_point_that_stays_far_away_is_reached_and_not_passed():
+    start, goal = np.array([0.2, 0.2]), np.array([0.7, -0.3])
+    found = reference(start)
+    for count in range(40):
+        spline = found.follow("position", goal, count * PERIOD, braking=False)
+        for share in (0.0, 0.5, 1.0, 2.0, 99.0):
+            way = (spline.sample(share * PERIOD)[0] - start) / (goal - start)
+            assert (way < 1 + 1e-3).all()
+    np.testing.assert_allclose(spline.positions, [goal], atol=2e-9)
