@@ -227,6 +227,22 @@ def test_a_sample_is_as_old_as_its_delay_and_what_has_passed_since():
     assert bench.stream.cause == "the joint state on /joint_states is 0.090 s old, 0.085 s are allowed"
 
 
+@pytest.mark.parametrize(("realtime", "ago"), [(True, 0.09), (False, 0.0)])
+def test_where_a_robot_was_told_to_be_is_asked_for_the_moment_of_its_sample(realtime, ago):
+    def place(joints, ago=0.0):
+        assert joints == JOINTS
+        return np.full((1, COUNT), ago)
+
+    bench = Bench()
+    bench.arm.realtime, bench.arm.place, bench.arm.delay, bench.arm.silent = realtime, place, 0.06, True
+    bench.arm.pass_time(0.03)
+    told = bench.stream._lookout.told()
+    np.testing.assert_array_equal(told.now, 0.0)
+    np.testing.assert_allclose(told.then, ago)
+    bench.arm.place = lambda joints, ago=0.0: None
+    assert bench.stream._lookout.told() is None
+
+
 def test_an_arm_that_was_let_go_and_stands_is_watched_no_longer():
     bench = Bench().armed().run(0.5)
     bench.arm.driven = elbow(0.2)
