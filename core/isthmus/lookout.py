@@ -143,9 +143,8 @@ class Lookout:
         self._faulty = min(self._faulty, now) if cause else math.inf
         if not cause:
             return state, False
-        if now - self._faulty >= self._period:
-            return self._guard.stop(state, cause), True
-        return self._guard.hold(state, cause), True
+        lasts = now - self._faulty >= self._period
+        return (self._guard.stop if lasts else self._guard.hold)(state, cause), True
 
     def _found_again(self, state: GuardState, sample: Measurement, told: Told | None) -> str:
         """After a gap of states: why the robot is not where it was told to be; of velocities and efforts alone nobody can tell."""

@@ -276,7 +276,6 @@ class GuardedStream:
         self._hurry |= seen.hurry
         if seen.helpless and not self._helpless:
             self._helpless = True
-            self.state = self.guard.stop(self.state, seen.helpless)
             self._last_resort(seen.helpless)
         self._settle()
         if seen.stray:
@@ -309,7 +308,7 @@ class GuardedStream:
             command, self.state = self.guard.again(self.state, self._robot.read(), self._lookout.glance(self._since(now)))
             if command is not None and self.decision is not None:
                 self._decided = now
-                rung = np.maximum(self.decision.rung, CLAMP).astype(np.int8)
+                rung = np.maximum(self.decision.rung, CLAMP)
                 self.decision = dataclasses.replace(self.decision, command=command, rung=rung)
                 self._send(command)
 
@@ -330,7 +329,7 @@ class GuardedStream:
     def _quiet(self) -> bool:
         """Whether nothing is asked for any more, at rest."""
         silent = not self._robot.realtime or self._clock() - self._accepted > self._allowed
-        return silent and bool(self.state.rung[0] < HOLD) and self._at_rest()
+        return silent and self._at_rest()
 
     def _brake(self) -> None:
         self._urgent = False

@@ -68,8 +68,8 @@ class Reference:
         self._past: deque[tuple[float, Spline]] = deque()
         self.spline: Spline | None = None
         self.began = -math.inf
-        self._asked = [math.nan] * len(self._joints)
-        self._latched = [False] * len(self._joints)
+        self._asked: list[float]
+        self._latched: list[bool]
 
     def begin(self, position: Array, now: float) -> None:
         """Rest at a position, `[J]`, rad or m."""

@@ -25,6 +25,7 @@ class Arm:
         self.position, self.velocity = ROBOT.home[None].copy(), np.zeros((1, COUNT))
         self.said = (self.position.copy(), self.velocity.copy())
         self.sent, self.trouble, self.alarming = [], "", ""
+        self.epoch = self.braked = None  # of the last command: who asked for it, and whether the guard brakes by itself
         self.silent, self.frozen, self.delay = False, False, 0.0
         self.driven = None  # joint velocities `[J]`, rad/s, whatever is commanded
         self.tell = lambda measurement: measurement
@@ -54,7 +55,9 @@ class Arm:
         return None
 
     def send(self, command, sequence, epoch, *, braking):
+        assert (command.mode, command.joints) == (self.mode, JOINTS)
         self.sent.append((self.now, sequence, command.values[0].copy()))
+        self.epoch, self.braked = epoch, braking
         if self.mode == "velocity":
             self.velocity = command.values.copy()
         elif self.mode == "position":

@@ -512,7 +512,9 @@ def test_a_state_without_its_hold_keeps_its_set_point_and_its_arming():
     guard, plant = LimitGuard(UR5E, UR5E.limits(), "velocity"), FakePlant(UR5E, "velocity", DT)
     _, state = drive(guard, plant, command(UR5E, "velocity", np.full(6, 0.5)), 3)
     _, held = drive(guard, plant, None, 2, guard.hold(state, "test"))
+    _, held = drive(guard, plant, command(UR5E, "velocity", np.zeros(6)), 3, held)
     free = passing(held)
+    assert (held.good[0], free.good[0]) == (3, 0)
     assert (free.rung[0], free.cause[0], free.held[0], free.armed[0]) == (PASS, "", 0, True)
     np.testing.assert_array_equal(free.executed, held.executed)
 

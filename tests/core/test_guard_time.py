@@ -402,3 +402,20 @@ def test_an_effort_is_not_watched_for_tracking_but_for_speed():
         state = guard.watch(state, one, Timing(0.05, 0.05, 0.01))
     assert (state.rung[0], state.runaway[0]) == (STOP, True)
     assert state.cause == ("hinge runs away from its command",)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.03])
+def test_a_velocity_that_is_judged_again_is_remembered_as_long_as_samples_are_late(delay):
+    limits = dataclasses.replace(UR5E.limits(), position_high=tuple(UR5E.home + 0.03))
+    guard = LimitGuard(UR5E, limits, "velocity")
+    one, fast = sample(np.vstack([HOME, HOME])), np.full((2, 6), 0.6)
+    state = guard.watch(guard.initial(2, armed=True), one, PERIOD)
+    state = dataclasses.replace(state, executed=fast, rate=fast, armed=np.array([True, False]))
+    timing = Timing(PERIOD, 0.02, 0.0, delay)
+    command, after = guard.again(state, one, timing)
+    assert (command.mode, command.joints) == ("velocity", NAMES)
+    assert (command.values[0] < 0.6).all()
+    assert np.isnan(command.values[1]).all()
+    np.testing.assert_array_equal(after.executed, [command.values[0], np.full(6, 0.6)])
+    np.testing.assert_array_equal(after.rate, after.executed)
+    assert [(lasted, rates.tolist()) for lasted, rates in after.trail] == ([(0.02, state.rate.tolist())] if delay else [])

@@ -3,9 +3,11 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 
-from isthmus.trajectory import _Joint
+from isthmus.limits import Limits
+from isthmus.trajectory import Reference, _Joint, _points
 
 PERIOD = 0.05
 BOUNDS = [(3.0, 15.0, 15.0), (1.0, 2.0, 15.0), (3.0, 40.0, 5.0), (0.003, 15.0, 15.0), (1.0, math.inf, 2.0), (1.5, 0.01, 15.0)]
@@ -134,3 +136,94 @@ def test_a_plan_that_is_over_at_once_is_rest():
     length = ONE.phases(0.3, 1e-9, (1e-9, 15.0, False), 0.0)[-1][0]
     assert 0 < length < 1e-5
     assert ONE.phases(0.3, 1e-9, (1e-9, 15.0, False), length * (1 - 1e-9))[0][2] == 1e-9
+
+
+def test_a_point_of_one_joint_within_the_taper_of_another_lies_on_its_motion():
+    speeds, apart = (0.5, 0.503), 1e-5
+    plans = np.array([ONE.phases(0.0, speed, (speed, 15.0, True), 0.0) for speed in speeds])
+    spline, jerk = _points(plans, apart), 15.0 / ONE.turn
+    begins, ends = plans[:, 3, 0], plans[:, 4, 0]
+    later = int(np.argmin(np.abs(spline.times - begins[1])))
+    left = ends[0] - begins[1]
+    assert apart < begins[1] - begins[0] < ONE.turn
+    assert spline.accelerations[later, 0] == pytest.approx(-jerk * left, rel=1e-4)
+    assert spline.velocities[later, 0] == pytest.approx(jerk * left**2 / 2, rel=1e-4)
+    assert spline.positions[-1, 0] - spline.positions[later, 0] == pytest.approx(jerk * left**3 / 6, rel=1e-3)
+    np.testing.assert_allclose([spline.accelerations[later, 1], spline.velocities[later, 1]], [-15.0, 15.0 * ONE.turn / 2], rtol=1e-3)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+class TestApproach:
+    """To a set-point, from 0 at a velocity; the guard moves it at a rate."""
+
+    def approach(self, sign, velocity, gap, rate=0.0):
+        aim, deceleration, moves = ONE.approach(0.0, sign * velocity, sign * gap, sign * rate)
+        return sign * aim, deceleration, moves
+
+    @pytest.mark.parametrize(("velocity", "gap"), [(0.0, 0.01), (0.2, 0.0075), (0.2, 0.01), (0.3, 0.03), (0.1, 0.02)])
+    def test_a_set_point_that_is_due_is_where_the_plan_rests(self, sign, velocity, gap):
+        way = ONE.approach(0.0, sign * velocity, sign * gap, sign * gap / PERIOD)
+        assert way[2]
+        assert sign * way[0] == pytest.approx(gap / PERIOD - velocity / 2, abs=1e-12)
+        assert rest(ONE, sign * velocity, way) == pytest.approx(sign * gap, abs=1e-4)  # what the turn adds
+        assert way[1] == pytest.approx(abs(way[0]) / PERIOD, rel=1e-5)
+
+    def test_one_that_is_near_is_braked_for_at_once(self, sign):
+        way = ONE.approach(0.0, sign * 0.5, sign * 0.01, 0.0)
+        assert (sign * way[0], way[2]) == (0.5, False)
+        assert rest(ONE, sign * 0.5, way) == pytest.approx(sign * 0.01, abs=1e-12)
+        for gap in (0.005, 0.0, 1e-10):  # nearer than the joint can brake
+            assert self.approach(sign, 0.5, gap) == (0.5, 15.0, False)
+
+    def test_a_joint_that_is_there_rests(self, sign):
+        assert self.approach(sign, 0.0, 0.9e-9) == (0.0, 15.0, False)
+        assert self.approach(sign, 0.0, 1e-9)[2]
+
+    def test_one_that_was_passed_is_turned_back_to(self, sign):
+        aim, deceleration, moves = self.approach(sign, 0.5, -0.02)
+        assert (aim, moves) == (pytest.approx(ONE.within(0.5, -9.0)), True)
+        assert deceleration == pytest.approx(max(ONE._stopping(-aim, 0.02 + (0.5 + aim) * PERIOD / 2), -aim / PERIOD))
+
+    @pytest.mark.parametrize(("rate", "further"), [(1.0, 1 / 30 - 0.025), (0.5, 0.0), (0.0, 0.0), (-1.0, 0.0)])
+    def test_a_joint_is_no_faster_than_what_stops_where_the_guard_would(self, sign, rate, further):
+        aim, deceleration, moves = self.approach(sign, 1.0, 0.1, rate)
+        assert aim == pytest.approx(ONE._stoppable(0.1 - 0.025 + further), rel=1e-12)
+        assert (deceleration, moves) == (15.0, True)
+
+    def test_far_away_it_speeds_up_and_could_rest_a_period_later(self, sign):
+        aim, deceleration, moves = self.approach(sign, 0.0, 1.0)
+        assert (aim, moves) == (pytest.approx(ONE.within(0.0, 9.0)), True)
+        assert deceleration == pytest.approx(aim / PERIOD, rel=1e-12)
+        assert self.approach(sign, 2.9, 9.0)[0] == ONE.fastest
+
+    def test_a_tail_that_has_less_room_brakes_harder(self, sign):
+        aim, deceleration, moves = self.approach(sign, 0.9, 0.0275)
+        assert (aim, moves) == (pytest.approx(0.15), True)  # as slow as the period can become
+        assert deceleration == pytest.approx(ONE._stopping(0.15, 0.0275 - 1.05 * PERIOD / 2), rel=1e-9)
+        assert 2 * aim / PERIOD < deceleration < 15.0
+
+
+def reference(start):
+    names = ("a", "b")
+    two = Limits(names, (-9.0, -9.0), (9.0, 9.0), (3.0, 3.0), (15.0, 15.0), (15.0, 15.0), (1.0, 1.0))
+    found = Reference(two, PERIOD)
+    found.begin(np.array(start), 0.0)
+    return found
+
+
+def test_set_points_that_move_evenly_are_followed_as_fast():
+    found = reference([0.0, 0.0])
+    for count in range(1, 30):
+        found.follow("position", np.array([1.0, -0.5]) * count * PERIOD, count * PERIOD, braking=False)
+    np.testing.assert_allclose(found.spline.sample(PERIOD)[1], [1.0, -0.5], atol=5e-3)
+
+
+def test_a_set_point_that_stays_far_away_is_reached_and_not_passed():
+    start, goal = np.array([0.2, 0.2]), np.array([0.7, -0.3])
+    found = reference(start)
+    for count in range(40):
+        spline = found.follow("position", goal, count * PERIOD, braking=False)
+        for share in (0.0, 0.5, 1.0, 2.0, 99.0):
+            way = (spline.sample(share * PERIOD)[0] - start) / (goal - start)
+            assert (way < 1 + 1e-3).all()
+    np.testing.assert_allclose(spline.positions, [goal], atol=2e-9)

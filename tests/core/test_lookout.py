@@ -8,6 +8,7 @@ from stream_bench import COUNT, ELBOW, JOINTS, PERIOD, ROBOT, Bench
 
 from isthmus.guard import STOP
 from isthmus.phases import Phase
+from isthmus.timing import Timing
 
 MODES = ["velocity", "position"]
 
@@ -115,6 +116,17 @@ def test_a_wrong_time_of_the_sample_holds_first_and_stops_a_period_later():
     assert "stamped ahead" in bench.stream.cause
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_hold_for_a_sample_does_not_wait_until_a_command_is_missed(mode):
+    bench = Bench(mode).armed().cruise()
+    bench.run(0.04)
+    sent = len(bench.arm.sent)
+    bench.arm.trouble = "stamped ahead"
+    bench.run(0.03)
+    assert (bench.phase, bench.stream.cause) == (Phase.HOLDING, "stamped ahead")
+    assert len(bench.arm.sent) > sent
+
+
 def test_what_the_robot_must_be_stopped_for_is_no_hold_however_short_it_lasts():
     """On df66aab an oscillation near its bound, seen at every other state, was a hold, and a stop half a second later."""
     bench = Bench().armed().cruise()
@@ -184,6 +196,51 @@ def test_a_joint_that_runs_away_in_motion_is_found_within_its_bound(mode):
     assert abs(bench.arm.position[0, ELBOW] - began) < 0.61
     assert bench.stream.rung == STOP
     assert JOINTS[ELBOW] in bench.stream.cause
+
+
+def test_a_joint_that_runs_away_after_a_stop_is_told_with_the_cause_of_the_stop():
+    bench = Bench().armed().cruise()
+    bench.stream.stop("told to")
+    bench.arm.driven = elbow(2.0)
+    bench.run(0.4)
+    assert bench.helped == ["told to, and a joint runs away from its command"]
+
+
+def test_an_idle_robot_that_is_not_where_its_motion_has_ended_is_stopped():
+    bench = Bench()
+    bench.arm.place = lambda joints, ago=0.0: bench.arm.position
+    bench.armed().run(0.2)
+    assert bench.phase is Phase.IDLE
+    bench.arm.place = lambda joints, ago=0.0: bench.arm.position + 1.0
+    bench.run(0.005)
+    assert "does not follow its command" in bench.stream.cause
+
+
+def test_a_sample_is_as_old_as_its_delay_and_what_has_passed_since():
+    bench = Bench().armed().run(0.2)
+    bench.arm.delay = 0.06
+    bench.run(0.005)
+    assert (bench.phase, bench.stream._lookout.glance(0.03)) == (Phase.IDLE, Timing(PERIOD, 0.03, 0.0, 0.06))
+    bench.arm.silent = True
+    bench.run(0.03)
+    assert bench.stream._lookout.glance(0.03).delay == bench.stream._lookout.timing(0.03, bench.arm.now).delay == pytest.approx(0.09)
+    assert bench.stream.cause == "the joint state on /joint_states is 0.090 s old, 0.085 s are allowed"
+
+
+@pytest.mark.parametrize(("realtime", "ago"), [(True, 0.09), (False, 0.0)])
+def test_where_a_robot_was_told_to_be_is_asked_for_the_moment_of_its_sample(realtime, ago):
+    def place(joints, ago=0.0):
+        assert joints == JOINTS
+        return np.full((1, COUNT), ago)
+
+    bench = Bench()
+    bench.arm.realtime, bench.arm.place, bench.arm.delay, bench.arm.silent = realtime, place, 0.06, True
+    bench.arm.pass_time(0.03)
+    told = bench.stream._lookout.told()
+    np.testing.assert_array_equal(told.now, 0.0)
+    np.testing.assert_allclose(told.then, ago)
+    bench.arm.place = lambda joints, ago=0.0: None
+    assert bench.stream._lookout.told() is None
 
 
 def test_an_arm_that_was_let_go_and_stands_is_watched_no_longer():

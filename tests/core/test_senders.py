@@ -158,3 +158,15 @@ def test_messages_count_as_a_stream_for_a_time_out_and_those_to_a_guard_that_is_
         assert inbox.streaming(lasting)
         assert not inbox.streaming(lasting + 1e-9)
         assert inbox.gate.counts["not a command"] == 1
+
+
+def test_what_has_come_by_and_by_is_taken_together():
+    inbox = Inbox(PERIOD, realtime=True)
+    first, second = asked(3), asked(4)
+    inbox.put((first,), 0.0, armed=True)
+    inbox.put((second,), 0.01, armed=True)
+    assert inbox.take() == [(first, True), (second, False)]
+    assert inbox.take() == []
+    inbox.put((first,), 0.0, armed=True)
+    inbox.open()
+    assert inbox.take() == []

@@ -164,6 +164,16 @@ def test_three_states_may_come_without_a_command_and_the_fourth_is_of_a_time_tha
     bench.stream.watch()
     words = "states come though nothing was sent: this robot's time passes by itself, so the clock must be wall, not stepped"
     assert (bench.phase, bench.stream.cause) == (Phase.BRAKING, words)
+    bench = stepped()
+    bench.stream.arm()
+    bench.ask(np.zeros(COUNT))
+    for _ in range(3):
+        bench.arm.pass_time(PERIOD)
+        bench.stream.watch()
+    assert bench.stream.rung == PASS
+    bench.arm.pass_time(PERIOD)
+    bench.stream.watch()
+    assert bench.stream.rung == STOP
 
 
 def test_a_simulation_that_takes_its_time_between_two_commands_needs_no_help():
@@ -195,3 +205,18 @@ def test_where_time_passes_by_itself_nothing_is_stepped():
         bench.arm.pass_time()
         bench.stream.step()
     assert (bench.phase, bench.stream.rung, len(bench.arm.sent)) == (Phase.FOLLOWING, PASS, sent)
+
+
+def test_standstill_takes_two_states_in_a_row_at_rest():
+    bench = stepped()
+    bench.stream.arm()
+    for _ in range(3):
+        bench.ask(np.full(COUNT, 0.5))
+        bench.arm.pass_time(PERIOD)
+    bench.stream.stop("told to")
+    sent = len(bench.arm.sent)
+    for _ in range(6):
+        bench.stream.step()
+        bench.arm.pass_time(PERIOD)
+    assert bench.phase is Phase.STOPPED
+    np.testing.assert_array_equal(bench.arm.values[sent:], np.zeros((3, COUNT)))  # the first is answered while it still moves

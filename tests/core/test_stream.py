@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from stream_bench import COUNT, EPOCH, JOINTS, PERIOD, ROBOT, TICK, Bench
+from stream_bench import COUNT, ELBOW, EPOCH, JOINTS, PERIOD, ROBOT, TICK, Bench
 
-from isthmus.guard import HOLD, PASS, STOP
+from isthmus.guard import CLAMP, HOLD, PASS, STOP
 from isthmus.phases import Phase
 from isthmus.records import Command
 from isthmus.senders import Asked
@@ -25,6 +25,15 @@ def test_an_armed_guard_sends_the_robots_rest_until_a_command_comes(mode):
     assert len(bench.arm.sent) >= 9
     rest = np.zeros(COUNT) if mode == "velocity" else ROBOT.home
     np.testing.assert_allclose(bench.arm.values, np.tile(rest, (len(bench.arm.sent), 1)))
+    np.testing.assert_allclose(np.diff(bench.arm.moments), PERIOD)
+    assert bench.arm.braked
+
+
+def test_the_effort_of_an_idle_robot_follows_it():
+    bench = Bench("effort").armed().run(0.5)
+    bench.arm.position = bench.arm.position + 0.01
+    bench.run(0.1)
+    assert (bench.arm.values[-1] != bench.arm.values[-4]).any()
 
 
 def test_every_command_is_sent_once_under_its_number():
@@ -32,6 +41,14 @@ def test_every_command_is_sent_once_under_its_number():
     numbers = [number for _, number, _ in bench.arm.sent if number >= 0]
     assert numbers == list(range(1, 21))
     assert (bench.phase, bench.stream.rung) == (Phase.FOLLOWING, PASS)
+    assert (bench.arm.epoch, bench.arm.braked) == (EPOCH, False)
+
+
+def test_the_first_command_in_place_of_a_missing_one_is_one_of_braking():
+    bench = Bench("position").armed().cruise()
+    sent = len(bench.arm.sent)
+    bench.run(0.09)
+    assert (len(bench.arm.sent), bench.arm.braked) == (sent + 1, True)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -202,6 +219,45 @@ def test_a_second_sender_is_noticed_whoever_is_read_at_once_with_it(epochs, late
     assert bench.phase is Phase.BRAKING
 
 
+@pytest.mark.parametrize("rung", ["", "stopped"])
+def test_commands_to_a_stopped_guard_are_counted_as_such(rung):
+    bench = Bench().armed().cruise()
+    if rung:
+        bench.stream.stop("told to")
+    bench.ask(np.full(COUNT, 0.5))
+    assert bench.stream.gate.counts["stopped"] == bool(rung)
+
+
+def test_a_robot_that_is_told_to_stand_is_moved_all_the_same_until_nobody_tells_it_any_more():
+    bench = Bench().armed().cruise(0.0, 0.5)
+    assert bench.stream.moving
+    bench.stream.disarm()
+    assert bench.phase is Phase.FOLLOWING
+    bench.run(0.1)
+    assert (bench.phase, bench.stream.moving) == (Phase.IDLE, False)
+
+
+def test_a_velocity_that_is_judged_again_becomes_the_decision():
+    """Towards a limit, with the next command late."""
+    bench = Bench()
+    bench.arm.position[0, ELBOW] = ROBOT.limits().position_high[ELBOW] - 0.2
+    bench.run(0.05).armed()
+    asked, again = np.zeros(COUNT), 0
+    asked[ELBOW] = 1.5
+    for tick in range(60):
+        if tick % 10 == 0:
+            bench.ask(asked)
+        sent = len(bench.arm.sent)
+        bench.run(TICK)
+        again += len(bench.arm.sent) > sent
+        np.testing.assert_array_equal(bench.stream.decision.command.values[0], bench.arm.values[-1])
+        if len(bench.arm.sent) > sent:
+            assert bench.stream.rung == CLAMP
+            assert bench.stream.decision.rung.dtype == np.int8
+    assert again > 5
+    assert bench.arm.position[0, ELBOW] <= ROBOT.limits().position_high[ELBOW] + 1e-9
+
+
 def test_a_second_sender_in_motion_stops():
     bench = Bench().armed().cruise()
     bench.ask(np.full(COUNT, -0.5), epoch="ffffffff")
@@ -236,7 +292,7 @@ def test_effort_holds_after_a_stop_until_a_person_resets_it():
     bench = Bench("effort").armed().run(0.3)
     bench.stream.stop("told to")
     bench.run(3.0)
-    assert bench.phase is Phase.HELD
+    assert (bench.phase, bench.helped) == (Phase.HELD, [])
     sent = len(bench.arm.sent)
     bench.stream.disarm()
     bench.run(0.5)
@@ -250,10 +306,13 @@ def test_effort_holds_after_a_stop_until_a_person_resets_it():
 def test_a_hold_that_is_asked_for_brakes_without_waiting_for_the_next_command_to_be_missed(mode):
     bench = Bench(mode).armed().cruise()
     bench.stream.hold("guard/hold was called")
-    assert (bench.phase, bench.stream.cause) == (Phase.HOLDING, "guard/hold was called")
+    assert (bench.phase, bench.stream.cause, bench.arm.braked) == (Phase.HOLDING, "guard/hold was called", False)
     began, sent = bench.arm.now, len(bench.arm.sent)
-    bench.run(0.08)
+    bench.run(PERIOD)
+    assert mode == "velocity" or len(bench.arm.sent) == sent  # the next command has its time
+    bench.run(0.03)
     assert len(bench.arm.sent) > sent
+    assert bench.arm.braked
     assert bench.arm.moments[-1] - began <= PERIOD + 0.015
     speed = bench.arm.values[-1] if mode == "velocity" else (bench.arm.values[-1] - bench.arm.values[-2]) / PERIOD
     assert speed.max() < 0.4
