@@ -118,7 +118,18 @@ class Eval:
         name = self.task or artifact.contract.task
         task = find_task(name)
         if isinstance(task, System):
-            options = ("--against", "--cadence", "--calibration", "--fas", "--plant", "--parameters", "--randomize", "--record", "--until", "--video")
+            options = (
+                "--against",
+                "--cadence",
+                "--calibration",
+                "--fas",
+                "--plant",
+                "--parameters",
+                "--randomize",
+                "--record",
+                "--until",
+                "--video",
+            )
             self._refuse(f"{name!r} is an analytic model", *options)
         elif isinstance(task, SuiteTask):
             self._refuse(
