@@ -175,7 +175,7 @@ def test_positions_and_efforts_change_slowly_too():
 def test_a_person_takes_over_through_the_guard_and_what_was_executed_is_experience(tmp_path):
     policy, prefix = tmp_path / "policy.isthmus", tmp_path / "trace"
     resolved_rate(CONTRACT).save(policy)
-    with bench(policy, clock="wall", simulator={}, record=str(prefix)) as nodes:
+    with bench(policy, clock="wall", simulator={}, record=str(prefix), correction_timeout=0.2) as nodes:
         publisher = nodes.link._node.create_publisher(JointState, "policy/correction", wire.COMMAND)
         said = [0.0, 0.0, 0.0, 0.0, 0.0, 0.4]
 

@@ -41,7 +41,8 @@ ONLOOKERS = ["ros_gz_bridge", "rosbridge_websocket", "foxglove_bridge", "rviz2",
 
 @pytest.mark.parametrize("name", ONLOOKERS)
 def test_others_do_not(name):
-    assert problem(CONTROLLER, endpoint(name)) == f"{NOBODY} {CONTROLLER} running? (/{name}: listening, but does not count)"
+    cure = "if it is the controller, name it in the profile, ros: controllers:"
+    assert problem(CONTROLLER, endpoint(name)) == f"{NOBODY} {CONTROLLER} running? (/{name}: listening, but does not count; {cure})"
 
 
 def test_any_controller_counts_where_none_is_named_but_no_onlooker():

@@ -35,7 +35,7 @@ _OWN = (
     Argument("replan", 0, "", low=0, high=10_000),
     Argument("max_steps", 0, "", low=0, high=_LARGEST),
     Argument("camera_timeout", 0.3, "", low=0.02, high=5),
-    Argument("correction_timeout", 0.2, "", low=0, high=1),
+    Argument("correction_timeout", 0.0, "", low=0, high=1),
     Argument("watched", False, ""),
     Argument("record", "", ""),  # path of traces; the argument of that name is another thing
     Argument("estop_required", (), ""),

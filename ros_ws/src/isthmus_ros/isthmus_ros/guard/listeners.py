@@ -62,7 +62,8 @@ class Listeners:
         if obeys:
             return ""
         controller = "" if self.controller == ANY else f" {self.controller}"
-        rest = f" ({', '.join(sorted(set(others)))}: listening, but does not count)" if others else ""
+        cure = "; if it is the controller, name it in the profile, ros: controllers:" if controller else ""
+        rest = f" ({', '.join(sorted(set(others)))}: listening, but does not count{cure})" if others else ""
         return f"nobody subscribes {self._publisher.topic_name} with a matching QoS; is the robot's controller{controller} running?{rest}"
 
     def _sort(self) -> tuple[list[str], list[str]]:

@@ -40,6 +40,7 @@ _REST = 20.0  # s for standstill
 _ANSWER = 15.0  # s for the next decision: in stepped time the robot waits, in passing time it comes in one period
 _ASK = 1.0  # s between two trials to start
 _TRIALS = 5  # to begin an episode of a simulated robot
+_CORRECTION = 0.2  # s that a person's correction counts: who trains a robot stands beside it
 _RECENT = 20  # episodes by which a policy is judged
 _ONLY = np.array([True])  # of the rows of a batch of one
 
@@ -140,7 +141,8 @@ class RobotEnv:
         self._link, self._robot, self._realtime = graph.link, graph.robot, graph.clock == "wall"
         told = {"policy": str(policy), "clock": graph.clock, "joint_prefix": graph.prefix, "learner": socket}
         traces = str(record.resolve()) if record else ""
-        graph.start(NAME, {**told, "episode": self._task.episode_steps, "record": traces}, "isthmus_ros.training.train_node")
+        told |= {"episode": self._task.episode_steps, "record": traces, "correction_timeout": _CORRECTION}
+        graph.start(NAME, told, "isthmus_ros.training.train_node")
         for name in ("guard_node", NAME):
             graph.bring_up(name)
         self._simulated = self._link.offers("sim_node/reset")
