@@ -155,9 +155,7 @@ def decode(kind: type[T], data: Any, where: str) -> T:
 
 
 def check_fields(value: Any, where: str) -> None:
-    """Check a dataclass that code has built as `decode` checks one that a file describes: called by its `__post_init__`.
-
-    Numbers of numpy become plain ones, arrays and lists become tuples.
+    """What `decode` does for a file, for a dataclass built by code, in its `__post_init__`: numbers of numpy become plain ones, lists tuples.
 
     Raises:
         ValueError: a field has a wrong type; the message begins with `where` and the name of the field.
@@ -229,38 +227,25 @@ def require(what: str, value: float, *, above: float | None = None, least: float
 
 
 def instance(what: str, value: object, kind: type) -> None:
-    """Refuse an argument that is something else.
-
-    Raises:
-        ValueError: it is no `kind`.
-    """
+    """Raise ValueError for an argument that is no `kind`."""
     if not isinstance(value, kind):
         raise ValueError(f"{what} must be of type {kind.__name__}, got {value!r}")
 
 
 def path(what: str, value: object) -> Path:
-    """A path.
-
-    Raises:
-        ValueError: it is neither text nor a path, or empty.
-    """
+    """A path; what is neither text nor a path, or empty, is a ValueError."""
     if not isinstance(value, str | os.PathLike) or not isinstance(text := os.fspath(value), str) or not text:
         raise ValueError(f"{what} must be a path, got {value!r}")
     return Path(text)
 
 
 def whole(what: str, value: object, least: int | None = None, most: int | None = None) -> int:
-    """A whole number, of numpy too.
-
-    Raises:
-        ValueError: it is none, less than `least` or more than `most`.
-    """
+    """A whole number, of numpy too; what is none, less than `least` or more than `most` is a ValueError."""
     low, high = -math.inf if least is None else least, math.inf if most is None else most
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        if least is not None and most is not None:
-            wanted = f" from {least} to {most}"
-        else:
-            wanted = f" >= {least}" if least is not None else f" of at most {most}" if most is not None else ""
+        wanted = "" if most is None else f" of at most {most}"
+        if least is not None:
+            wanted = f" >= {least}" if most is None else f" from {least} to {most}"
         raise ValueError(f"{what} must be a whole number{wanted}, got {value!r}")
     return int(value)
 
