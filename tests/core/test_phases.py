@@ -61,4 +61,7 @@ def test_the_drawing_has_every_phase_and_every_change():
             assert event.value in line
     assert all(phase.name in drawn for phase in Phase)
     assert drawn.splitlines()[:3] == ["stateDiagram-v2", "    [*] --> DISARMED", "    DISARMED --> IDLE: guard/arm"]
-    assert "    BRAKING --> STOPPED: standstill confirmed / at rest for 1 s without a fresh state / the robot is not where it was left" in drawn
+    assert (
+        "    BRAKING --> STOPPED: standstill confirmed / at rest for 1 s without a fresh state / the robot is not where it was left"
+        in drawn
+    )
