@@ -91,7 +91,12 @@ def run_training(
         ValueError: unknown task or plant, options that do not go together, or the folder holds something else; the message says what to do.
     """
     task = find_task(task_name)
-    simulation: dict[str, Any] = {"engine": engine == "sb3", "collectors": collectors, "seeds": seeds is not None, "video-every": video_every}
+    simulation: dict[str, Any] = {
+        "engine": engine == "sb3",
+        "collectors": collectors,
+        "seeds": seeds is not None,
+        "video-every": video_every,
+    }
     simulation |= {"randomize": randomize not in (None, NONE), "calibration": calibration}
     trained_on = chosen_robot(algorithm, plant, robot or Robot(), **simulation)
     if trained_on:
