@@ -1,0 +1,80 @@
+"""`isthmus gap`, `replay`, `motions`, `doctor --log` and `--cadence`, as they are typed."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from isthmus.trace import read_trace
+from isthmus_controllers.scripted import scripted_artifact
+from isthmus_evidence.gap.planted import record_episodes
+from isthmus_sim.tasks import get_task
+
+TASK = replace(get_task("reach"), episode_steps=15)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A policy file, and recordings of it with and without a fault of what it sees."""
+    root = tmp_path_factory.mktemp("gap")
+    artifact = scripted_artifact(TASK.contract)
+    artifact.save(root / "reach.isthmus")
+    record_episodes(TASK, artifact.policy(), "mujoco", range(2), root / "clean")
+    record_episodes(TASK, artifact.policy(), "mujoco", range(2), root / "stale", "stale history")
+    return root
+
+
+def test_gap_writes_a_page_and_names_what_was_done_to_observations(isthmus, files, tmp_path):
+    code, out, _ = isthmus("gap", files / "clean", files / "stale", "--policy", files / "reach.isthmus", "--out", tmp_path)
+    assert code == 0
+    assert "stale history" in out
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "stale history" in page
+    assert json.loads((tmp_path / "gap.json").read_text(encoding="utf-8"))["causes"][0]["cause"] == "stale history"
+
+
+def test_doctor_names_the_first_period_that_differs(isthmus, files):
+    code, out, _ = isthmus("doctor", files / "reach.isthmus", "--log", files / "stale")
+    assert code == 1
+    assert "observation joint_position: differs first in mujoco-000000, control period 1: " in out
+    assert "stale history" in out
+
+
+def test_doctor_wants_a_policy_for_a_log(isthmus, files):
+    code, _, err = isthmus("doctor", "--log", files / "clean")
+    assert (code, err) == (2, "isthmus: --log goes with a policy file, which it is compared with\n")
+
+
+def test_replay_has_the_exit_code_1_where_something_differs(isthmus, files, tmp_path):
+    assert isthmus("replay", files / "clean", files / "reach.isthmus")[0] == 0
+    code, out, _ = isthmus("replay", files / "stale", files / "reach.isthmus")
+    assert code == 1
+    assert "differs first in control period 1" in out
+    assert isthmus("replay", files / "clean", "--against", "reach", "--plot", tmp_path / "apart.png")[0] == 0
+    assert (tmp_path / "apart.png").is_file()
+    code, _, err = isthmus("replay", files / "clean")
+    assert (code, "name a policy file, or a task with --against" in err) == (2, True)
+
+
+def test_motions_are_played_within_the_limits_and_recorded(isthmus, tmp_path):
+    assert isthmus("motions", "pendulum", "--out", tmp_path / "none", "--duration", 4)[0] == 2  # it takes efforts, which would drift
+    code, _, _ = isthmus("motions", "ur5e", "--out", tmp_path, "--duration", 4, "--period", 0.05)
+    assert code == 0
+    names = {"step", "chirp", "prbs", "hold", "cruise", "backlash"}
+    assert {file.stem for file in tmp_path.glob("*.isthmus")} == names
+    traces = {file.stem: read_trace(file) for file in (tmp_path / "mujoco").glob("*.mcap")}
+    assert set(traces) == names
+    assert all(set(trace.rungs) == {"pass"} for trace in traces.values())
+    # At the beginning the servos give way to gravity.
+    assert abs(traces["hold"].velocity[20:]).max() < 0.01 < abs(traces["step"].velocity[20:]).max()
+
+
+def test_a_cadence_becomes_the_delay_of_commands(read_json, isthmus, files, tmp_path):
+    cadence = {"work_ms": {"min": 10.0, "p50": 10.0, "p99": 10.0, "p99.9": 10.0, "max": 10.0}}
+    (tmp_path / "robot.json").write_text(json.dumps({"cadence": cadence}), encoding="utf-8")
+    words = ("eval", files / "reach.isthmus", "--episodes", 1, "--json", "-")
+    found = read_json(*words, "--cadence", tmp_path / "robot.json")
+    assert found["per_episode"][0]["parameters"]["action_delay"] == pytest.approx(0.01)
+    (tmp_path / "other.json").write_text("{}", encoding="utf-8")
+    code, _, err = isthmus(*words, "--cadence", tmp_path / "other.json")
+    assert (code, "has no times 'work_ms'" in err) == (2, True)
