@@ -45,6 +45,7 @@ class Table:
         play: backlash, rad or m, `[J]`.
         frozen: joints that do not move at all, `[J]`.
         dead_time: of the other set's commands, s, `[J]`.
+        calm: accelerations up to which loads are looked at, `[J]`; empty for those of half of the samples.
         servo: of the other set's joints, see `isthmus_evidence.gap.servo`, `[J, 2]`; NaN where it is not needed.
         every: control periods between two messages that count.
         fresh: whether messages may be missing.
@@ -73,6 +74,7 @@ class Table:
     play: Array = field(default_factory=lambda: np.zeros(0))
     frozen: Array = field(default_factory=lambda: np.zeros(0))
     dead_time: Array = field(default_factory=lambda: np.zeros(0))
+    calm: Array = field(default_factory=lambda: np.zeros(0))
     servo: Array = field(default_factory=lambda: np.zeros(0))
     every: int = 1
     fresh: bool = False
