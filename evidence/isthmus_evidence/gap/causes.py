@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from isthmus_evidence.gap.hypotheses import Hypothesis, hypotheses
+from isthmus_evidence.gap.hypotheses import hypotheses
+from isthmus_evidence.gap.hypothesis import Hypothesis
 from isthmus_evidence.gap.score import Channel, Known, Reference, loss
 from isthmus_evidence.gap.table import Table
 
@@ -90,7 +91,7 @@ def find_causes(
 
 
 def _settles(cause: Cause, gap: float) -> bool:
-    """Whether a cause explains little of a large gap, but one relation that is far off wholly: what is left may be a robot at the end of its strength."""
+    """Whether it explains little of a large gap, but one relation that is far off wholly: a robot at the end of its strength does the rest."""
     return cause.explained * gap > _FAR and any(before > 100 and after < _NOTABLE for _, before, after in cause.evidence)
 
 
@@ -148,7 +149,7 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
     return value, hypothesis, cause
 
 
-def _fitted(objective: Callable[[float], float], grid: Sequence[float], enough: float) -> float:
+def _fitted(objective: Callable[..., float], grid: Sequence[float], enough: float) -> float:
     """The number that fits best: the best of the grid and, where it is good enough, a bounded search between its neighbours (Brent)."""
     from scipy.optimize import minimize_scalar
 

@@ -154,8 +154,10 @@ class Reference:
         loaded = np.zeros(len(table.joints), dtype=bool) if table.load is old.load else np.ones(len(table.joints), dtype=bool)
         heavy = loaded | told if table.mode == "effort" else loaded | _differs(old.effort, table.effort)
         heavy |= moved.any() or table.time is not old.time
-        wanted = {(name, joint) for name in ("servo", "slope") for joint in np.flatnonzero(told)}
-        wanted |= {("motion", joint) for joint in np.flatnonzero(told | loaded)} | {("load", joint) for joint in np.flatnonzero(heavy)}
+        wanted = {(name, joint) for name in ("servo", "slope") for joint in np.flatnonzero(told).tolist()}
+        wanted |= {("motion", joint) for joint in np.flatnonzero(told | loaded).tolist()} | {
+            ("load", joint) for joint in np.flatnonzero(heavy).tolist()
+        }
         channels = dict(known.channels)
         for relation in relations(table, self.loads, known.rows, wanted):
             key = f"{relation.name} {table.joints[relation.joint]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -140,7 +141,7 @@ def make_table(recordings: Sequence[Recording]) -> Table:
             rest = log.position[:1, order] if mode == "position" else np.zeros((1, len(joints)))
             parts["command_time"].append(np.concatenate([[begin - 0.4 * _BETWEEN], log.command_time + begin]))
             parts["command"].append(np.concatenate([rest, log.command[:, order]]))
-    arrays = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
+    arrays: dict[str, Any] = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
     effort = arrays.pop("effort")
     if not mode:
         arrays["command"] = np.zeros((0, len(joints)))
