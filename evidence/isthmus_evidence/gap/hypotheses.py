@@ -291,7 +291,7 @@ def _drives(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
 
 
 def _loads(table: Table, loads: Loads, suspects: Sequence[int]) -> Iterator[Hypothesis]:
-    def loaded(regressor: Callable[[Table], Array], shift: float = 0.0) -> Callable[[Table, float], Table]:
+    def loaded(regressor: Callable[..., Array], shift: float = 0.0) -> Callable[[Table, float], Table]:
         def apply(table: Table, size: float) -> Table:
             more = (size + shift) * regressor(table)
             return replace(table, load=more if table.load is None else table.load + more)
