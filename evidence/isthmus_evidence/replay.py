@@ -225,7 +225,8 @@ def open_loop(recording: Trace | Log, task: Task, engine: str, robot: Robot) -> 
     state = {**start.state, "position": log.position[:1, order], "velocity": velocity[:1, order]}
     times = np.arange(log.time[0], log.time[-1] + contract.control_period / 2, contract.control_period)
     measured = np.stack([np.interp(times, log.time, column) for column in log.position[:, order].T], axis=1)
-    simulated, places = np.empty_like(measured), {}
+    simulated = np.empty_like(measured)
+    places: dict[str, Array] = {}
     try:
         plant.reset(seeds=[int(seed) if seed.isdecimal() else 0], state=state, parameters=start.parameters)
         for row, moment in enumerate(times):

@@ -18,11 +18,12 @@ def unknown_parameters(causes: Sequence[Cause]) -> dict[str, tuple[float, float]
     """Parameters of `isthmus identify` and the ranges to search, around what was found, by name."""
     found: dict[str, tuple[float, float]] = {}
     for cause in causes:
-        for name in cause.calibrate if cause.value is not None else ():
+        if cause.value is None:
+            continue
+        for name in cause.calibrate:
             kind = name.rpartition(".")[2]
             nominal = _NOMINAL.get(kind, 0.0)
             value = cause.value * 9.81 if kind == "gravity" else cause.value
-            assert value is not None  # noqa: S101 - looked at above
             most = _MOST.get(kind, 50.0)
             if kind == "offset":
                 found[name] = (max(-2 * abs(value), -most), min(2 * abs(value), most))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from isthmus_evidence.gap.hypotheses import Hypothesis, hypotheses
+from isthmus_evidence.gap.hypotheses import hypotheses
+from isthmus_evidence.gap.hypothesis import Hypothesis
 from isthmus_evidence.gap.score import Channel, Known, Reference, loss
 from isthmus_evidence.gap.table import Table
 
@@ -17,6 +18,7 @@ _NOTABLE = 4.0  # multiples of the usual error from which a relation counts as d
 _GAIN = 0.8  # nats by which the loss falls at least before a cause is named
 _SHARE = 0.3  # of the gap that it explains at least
 _ROUNDS, _LEFT = 3, 0.25  # further causes are looked for while so much of the gap is left
+_FAR = 5.0  # nats
 _SUSPECTS = 5  # joints that are looked at one by one, those that differ most
 
 
@@ -78,7 +80,7 @@ def find_causes(
             others = [cause for _, _, cause in tried]
         value, hypothesis, best = tried[0]
         share = min(best.explained, 1.0) * gap / whole
-        if best.explained * gap < _GAIN or best.explained < _SHARE or (step and share < 0.1):
+        if best.explained * gap < _GAIN or not (best.explained >= _SHARE or _settles(best, gap)) or (step and share < 0.1):
             break
         named.append(replace(best, explained=share, named=True))
         present = hypothesis.apply(known.table, value)
@@ -86,6 +88,11 @@ def find_causes(
     kinds = {cause.cause for cause in named}
     rest = {cause.cause: replace(cause, explained=min(cause.explained, 1.0)) for cause in reversed(others) if cause.cause not in kinds}
     return [*named, *sorted(rest.values(), key=lambda cause: -cause.explained)], recorded.channels
+
+
+def _settles(cause: Cause, gap: float) -> bool:
+    """Whether it explains little of a large gap, but one relation that is far off wholly: a robot at the end of its strength does the rest."""
+    return cause.explained * gap > _FAR and any(before > 100 and after < _NOTABLE for _, before, after in cause.evidence)
 
 
 def _tried(
@@ -142,7 +149,7 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
     return value, hypothesis, cause
 
 
-def _fitted(objective: Callable[[float], float], grid: Sequence[float], enough: float) -> float:
+def _fitted(objective: Callable[..., float], grid: Sequence[float], enough: float) -> float:
     """The number that fits best: the best of the grid and, where it is good enough, a bounded search between its neighbours (Brent)."""
     from scipy.optimize import minimize_scalar
 

@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from isthmus.records import Array
 from isthmus_evidence.gap.corrections import clocked, held, lost, smoothed
+from isthmus_evidence.gap.hypothesis import Hypothesis
 from isthmus_evidence.gap.response import Loads
 from isthmus_evidence.gap.table import Table
 from isthmus_evidence.gap.units import FACTORS
 
-__all__ = ["Hypothesis", "hypotheses"]
+__all__ = ["hypotheses"]
 
 _SIDES = {"measurement": ("position", "velocity", "effort"), "motion": ("position", "velocity"), "position": ("position",), "velocity": ("velocity",),
           "command": ("command",)}  # fmt: skip
 _ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """One explanation.
-
-    Attributes:
-        cause: its kind, as `isthmus_evidence.gap.causes` lists them.
-        claim: a sentence; `{value}` stands for the number.
-        apply: the table under the hypothesis, given the number.
-        grid: values that are tried first; empty where there is no free number.
-        unit: of the number.
-        cost: how much less simple it is than others that explain as much, in shares of what is explained.
-        calibrate: parameters of `isthmus identify` that stand for it.
-        joint: index of the joint it is about; None for all.
-    """
-
-    cause: str
-    claim: str
-    apply: Callable[[Table, float], Table]
-    grid: tuple[float, ...] = ()
-    unit: str = ""
-    cost: float = 0.0
-    calibrate: tuple[str, ...] = ()
-    joint: int | None = None
 
 
 def hypotheses(table: Table, loads: Loads, suspects: Sequence[int], notable: Collection[str]) -> Iterator[Hypothesis]:
@@ -315,7 +291,7 @@ def _drives(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
 
 
 def _loads(table: Table, loads: Loads, suspects: Sequence[int]) -> Iterator[Hypothesis]:
-    def loaded(regressor: Callable[[Table], Array], shift: float = 0.0) -> Callable[[Table, float], Table]:
+    def loaded(regressor: Callable[..., Array], shift: float = 0.0) -> Callable[[Table, float], Table]:
         def apply(table: Table, size: float) -> Table:
             more = (size + shift) * regressor(table)
             return replace(table, load=more if table.load is None else table.load + more)

@@ -22,7 +22,7 @@ from isthmus.records import Array
 from isthmus_evidence.gap.servo import servo_change
 from isthmus_evidence.gap.table import Table
 
-__all__ = ["Loads", "Relation", "fit_weights", "predicted", "relations"]
+__all__ = ["Loads", "Relation", "calm_limit", "fit_weights", "predicted", "relations"]
 
 _LAGS, _SHORTEST, _LONGEST = 5, 0.3, 0.2  # time constants: how many beside none, from so many periods to so many seconds
 _MEMORY = 4.0  # of the longest of them: what was commanded before is one value
@@ -140,8 +140,8 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
     if effort is not None and (asked := chosen("load")):
         # Where acceleration is large, an effort of one instant and the change of velocity over a period are not the same.
         acceleration = (velocity - before) / steps
-        jerky = np.abs(acceleration / np.maximum(np.abs(acceleration).mean(axis=0), 1e-9)).max(axis=1)
-        calm = every & (jerky <= np.median(jerky)) if table.mode != "effort" and len(rows) else every
+        limit = table.calm if table.calm.size else calm_limit(acceleration)
+        calm = every & (np.abs(acceleration) <= limit).all(axis=1) if table.mode != "effort" else every
         for joint in asked:
             own = velocity[:, [joint]]
             regressors = np.concatenate([acceleration, own, np.tanh(own / _CREEP), ones], axis=1)
@@ -151,6 +151,12 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
         for joint in chosen("slope"):
             rise = (position[:, joint] - table.position[rows - 1, joint]) / steps[:, 0]
             yield Relation("slope", joint, (velocity[:, [joint]] + before[:, [joint]]) / 2, np.ones(1), rise, _LEAST["slope"], None, every)
+
+
+def calm_limit(acceleration: Array) -> Array:
+    """Accelerations that half of the samples keep in all joints, `[J]`."""
+    mean = np.maximum(np.abs(acceleration).mean(axis=0), 1e-9)
+    return np.asarray(mean * np.median((np.abs(acceleration) / mean).max(axis=1)) if len(acceleration) else mean)
 
 
 def fit_weights(relation: Relation, chosen: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus_evidence.gap.conditions import condition_errors, message_errors
-from isthmus_evidence.gap.response import Loads, Relation, fit_weights, predicted, relations
+from isthmus_evidence.gap.response import Loads, Relation, calm_limit, fit_weights, predicted, relations
 from isthmus_evidence.gap.servo import fit_servo
 from isthmus_evidence.gap.table import Table
 
@@ -88,7 +88,9 @@ class Reference:
     def __post_init__(self) -> None:
         rows = np.flatnonzero(self.table.inner)
         if len(rows):
-            self.table = replace(self.table, dead_time=self._dead_time(rows))
+            steps = np.maximum(self.table.time[rows] - self.table.time[rows - 1], 1e-9)[:, None]
+            calm = calm_limit((self.table.velocity[rows] - self.table.velocity[rows - 1]) / steps)
+            self.table = replace(self.table, dead_time=self._dead_time(rows), calm=calm)
         table = self.table
         number = table.recording[rows]
         for relation in relations(table, self.loads, rows):
@@ -121,7 +123,7 @@ class Reference:
 
     def known(self, table: Table) -> Known:
         """Errors of the recorded second set."""
-        table = replace(table, dead_time=self.table.dead_time)
+        table = replace(table, dead_time=self.table.dead_time, calm=self.table.calm)
         rows = np.flatnonzero(table.inner)
         if len(rows) > _MOST:
             rows = np.sort(np.random.default_rng(0).choice(rows, _MOST, replace=False))
@@ -152,8 +154,10 @@ class Reference:
         loaded = np.zeros(len(table.joints), dtype=bool) if table.load is old.load else np.ones(len(table.joints), dtype=bool)
         heavy = loaded | told if table.mode == "effort" else loaded | _differs(old.effort, table.effort)
         heavy |= moved.any() or table.time is not old.time
-        wanted = {(name, joint) for name in ("servo", "slope") for joint in np.flatnonzero(told)}
-        wanted |= {("motion", joint) for joint in np.flatnonzero(told | loaded)} | {("load", joint) for joint in np.flatnonzero(heavy)}
+        wanted = {(name, joint) for name in ("servo", "slope") for joint in np.flatnonzero(told).tolist()}
+        wanted |= {("motion", joint) for joint in np.flatnonzero(told | loaded).tolist()} | {
+            ("load", joint) for joint in np.flatnonzero(heavy).tolist()
+        }
         channels = dict(known.channels)
         for relation in relations(table, self.loads, known.rows, wanted):
             key = f"{relation.name} {table.joints[relation.joint]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,7 @@ class Table:
         play: backlash, rad or m, `[J]`.
         frozen: joints that do not move at all, `[J]`.
         dead_time: of the other set's commands, s, `[J]`.
+        calm: accelerations up to which loads are looked at, `[J]`; empty for those of half of the samples.
         servo: of the other set's joints, see `isthmus_evidence.gap.servo`, `[J, 2]`; NaN where it is not needed.
         every: control periods between two messages that count.
         fresh: whether messages may be missing.
@@ -73,6 +75,7 @@ class Table:
     play: Array = field(default_factory=lambda: np.zeros(0))
     frozen: Array = field(default_factory=lambda: np.zeros(0))
     dead_time: Array = field(default_factory=lambda: np.zeros(0))
+    calm: Array = field(default_factory=lambda: np.zeros(0))
     servo: Array = field(default_factory=lambda: np.zeros(0))
     every: int = 1
     fresh: bool = False
@@ -138,7 +141,7 @@ def make_table(recordings: Sequence[Recording]) -> Table:
             rest = log.position[:1, order] if mode == "position" else np.zeros((1, len(joints)))
             parts["command_time"].append(np.concatenate([[begin - 0.4 * _BETWEEN], log.command_time + begin]))
             parts["command"].append(np.concatenate([rest, log.command[:, order]]))
-    arrays = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
+    arrays: dict[str, Any] = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
     effort = arrays.pop("effort")
     if not mode:
         arrays["command"] = np.zeros((0, len(joints)))

@@ -57,7 +57,7 @@ def _spread(cause: Any) -> str:
 
 def outcome_rows(found: Gap) -> list[tuple[str, ...]]:
     """Returns and successes with 95 % intervals."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in ("first", "second"):
         one = found.outcome[name]
         reward, success = one.get("return"), one.get("success")
@@ -91,7 +91,7 @@ def ranks_words(ranks: Mapping[str, Any]) -> str:
 
 def cadence_rows(found: Gap) -> list[tuple[str, ...]]:
     """Times of both sets."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, times in found.cadence.items():
         shown = [f"{times[key]:.3g}" if key in times else "" for key in ("period", "jitter", "longest")]
         rows.append(
