@@ -199,10 +199,11 @@ def _clear_begins(
 ) -> list[tuple[int, int, list[PoseStart]]]:
     """The same where nothing touches the objects: what a touch does depends on tenths of a millimetre of where a simulation begins."""
     starts: dict[int, list[PoseStart]] = {}
-    for first in np.flatnonzero(clear[begin:end]) + begin:
-        seen = _seen(log, first, shown)
+    rows: list[int] = (np.flatnonzero(clear[begin:end]) + begin).tolist()
+    for row in rows:
+        seen = _seen(log, row, shown)
         if seen is not None and all(start.smooth for start in seen):
-            starts[int(first)] = seen
+            starts[row] = seen
     places: list[tuple[int, int, list[PoseStart]]] = []
     longest = round(_LONGEST / log.period)
     first = min(starts, default=end)
