@@ -56,7 +56,9 @@ class PolicyNode(CarefulNode):
         what = "actions of a chunk to execute before deciding again; 0 means what its training says, else all"
         declare(self, "replan", 0, what, low=0, high=10_000)
         declare(self, "camera_timeout", 0.3, "s in motion that a camera may be silent or show the same picture", low=0.02, high=5.0)
-        what = "s after which a person's correction on policy/correction does not count any more, such as 0.2; 0 means that nobody may correct"
+        what = (
+            "s after which a person's correction on policy/correction does not count any more, such as 0.2; 0 means that nobody may correct"
+        )
         declare(self, "correction_timeout", 0.0, what, low=0.0, high=1.0)
         declare(self, "max_steps", 0, "control periods after which a run ends by itself; 0 means never", low=0, high=2**31 - 1)
         declare(self, "record", "", "path prefix of MCAP traces, one file per run; empty means no recording")

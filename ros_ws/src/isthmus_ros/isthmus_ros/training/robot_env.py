@@ -139,7 +139,7 @@ class RobotEnv:
         nodes = {} if attach else robot_nodes(self._task, policy, clock=clock, plant=plant)
         graph = self._stack.enter_context(running(self._task, nodes, clock=clock, attach=attach, domain_id=domain_id))
         self._link, self._robot, self._realtime = graph.link, graph.robot, graph.clock == "wall"
-        told = {"policy": str(policy), "clock": graph.clock, "joint_prefix": graph.prefix, "learner": socket}
+        told: dict[str, Any] = {"policy": str(policy), "clock": graph.clock, "joint_prefix": graph.prefix, "learner": socket}
         traces = str(record.resolve()) if record else ""
         told |= {"episode": self._task.episode_steps, "record": traces, "correction_timeout": _CORRECTION}
         graph.start(NAME, told, "isthmus_ros.training.train_node")
