@@ -37,7 +37,7 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("tran", "unknown command 'tran'; did you mean 'train'? Known: calibrations, card, "),
+        ("tran", "unknown command 'tran'; did you mean 'train'? Known (7 of 26): calibrations, "),
         ("train reinforce reach", "unknown algorithm 'reinforce'; Known: asid, bc, drm, drqv2, dsac-t, mentor, npc, ppo, sac, srl"),
         ("train sac reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
         ("train sac --seed 1 reech", "unknown task 'reech'; did you mean 'reach'? Known: "),
