@@ -130,7 +130,7 @@ class GuardedStream:
     def arm(self) -> None:
         """Let the commands of the next sender that has not been heard yet through; in passing time, send the robot's rest."""
         self._calm()
-        if following(self.phase, Event.ARM, effort=self.guard.mode == "effort") is None:
+        if following(self.phase, Event.ARM) is None:
             return
         self._inbox.open()  # before anybody is told: whoever reads "armed" must not read the sender of the time before
         self.turns += 1

@@ -94,15 +94,22 @@ def test_a_period_speeds_up_at_the_limit_and_towards_rest_it_brakes(joint, veloc
 @pytest.mark.parametrize(("velocity", "room"), [(0.5, 0.06), (1.0, 0.12), (2.9, 0.4), (0.0, 0.008)])
 def test_a_joint_that_cruises_towards_a_limit_rests_at_it(sign, velocity, room):
     for low, high in ((-room, 9.0), (-9.0, room)):
-        joint = _Joint(3.0, 15.0, 15.0, low, high, PERIOD)
+        joint = _Joint(3.0, 15.0, 15.0, 0.7 + low, 0.7 + high, PERIOD)
         towards = (low < -room / 2 < 0 and high == 9.0) == (sign < 0)
-        way = joint.cruise(0.0, sign * velocity, sign * 3.0)
+        way = joint.cruise(0.7, sign * velocity, sign * 3.0)
         assert way[2]
         assert way[1] == 15.0
         if towards:
             assert rest(joint, sign * velocity, way) == pytest.approx(sign * room, abs=1e-12)
         else:
             assert abs(way[0]) > velocity or abs(way[0]) == 3.0
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_joint_cruises_no_faster_than_its_fastest(sign):
+    slow = JOINTS[3]
+    assert slow.fastest < slow.velocity
+    assert slow.cruise(0.0, 0.0, sign * slow.velocity)[0] == sign * slow.fastest
 
 
 def test_a_joint_that_cannot_rest_before_a_limit_any_more_brakes_at_once():
@@ -128,6 +135,11 @@ def test_the_phases_of_a_plan_belong_together(joint):
             tail = [row for row in rows if row[0] >= PERIOD - 1e-12]
             assert tail[0][2] == pytest.approx(aim, abs=1e-12)
             assert rows[1][0] == pytest.approx(PERIOD - joint.turn)
+
+
+def test_a_period_that_ends_at_rest_ends_without_acceleration():
+    _, turning, *_ = ONE.phases(0.0, 0.5, (0.0, 15.0, True), 0.0)
+    assert turning[3] + turning[4] * ONE.turn == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_plan_that_is_over_at_once_is_rest():

@@ -243,8 +243,8 @@ def test_a_velocity_that_is_judged_again_becomes_the_decision():
     bench.arm.position[0, ELBOW] = ROBOT.limits().position_high[ELBOW] - 0.2
     bench.run(0.05).armed()
     asked, again = np.zeros(COUNT), 0
-    asked[ELBOW] = 1.5
-    for tick in range(60):
+    asked[ELBOW] = 0.5
+    for tick in range(100):
         if tick % 10 == 0:
             bench.ask(asked)
         sent = len(bench.arm.sent)
