@@ -53,7 +53,7 @@ def test_inspect_shows_a_curve_over_decision_frequencies_as_a_table(isthmus, rea
     Artifact.load(policies / "pendulum.isthmus").with_evidence("fas-mujoco", stored).save(file)
     _, out, _ = isthmus("inspect", file)
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    rate = " 0.75 │" if success else ""
+    rate = " 0.75 (0.30 … 0.95) │" if success else ""
     for row in ("score │ 0.625", "range.low │ -20.0", "range.source │ given"):
         assert f"│ {row} │" in lines
     assert "curve of fas-mujoco" in lines
