@@ -125,7 +125,7 @@ def test_silence_is_a_problem_where_time_passes(timed, timeout, silent):
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, math.nan])
 def test_timeouts_are_positive(timeout):
-    with pytest.raises(ValueError, match=r"speed_scaling: timeout must be > 0 s, got"):
+    with pytest.raises(ValueError, match=r"speed_scaling: timeout must be (> 0 s|a number), got"):
         SpeedScaling("scaling", timeout=timeout)
 
 
