@@ -27,8 +27,8 @@ __all__ = ["Gap"]
 class Gap:
     """Compare two sets of recordings, of simulation or robot, and name what makes the second differ from the first.
 
-    Recordings are MCAP files: episodes of isthmus, recordings of `record_node`, or any rosbag2 file with joint states and commands. Folders with
-    equal names in both sets are taken for policies, whose ranks are compared.
+    Recordings are MCAP files: episodes of isthmus, recordings of `record_node`, or any rosbag2 file with joint states, whose commands
+    are known if they are on a topic …/guard/executed. Folders with equal names in both sets are taken for policies, whose ranks are compared.
 
     Attributes:
         first: file or folder with what is expected.

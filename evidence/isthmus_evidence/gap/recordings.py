@@ -1,4 +1,4 @@
-"""Sets of recordings: isthmus traces, bags of `record_node`, and any rosbag2 file with joint states and commands."""
+"""Sets of recordings: isthmus traces, bags of `record_node`, and any rosbag2 file with joint states."""
 
 from __future__ import annotations
 
