@@ -152,7 +152,7 @@ def test_refusals_name_the_bad_value(scene):
     renderer.close()
     with pytest.raises(RuntimeError, match="the renderer is closed"):
         renderer.picture(*scene, VIEWS["free"])
-    with pytest.raises(ValueError, match="camera 'front' looks at the point where it stands"):
+    with pytest.raises(ValueError, match="camera 'front': look_at must be another point than position"):
         camera_view(replace(CAMERA, look_at=CAMERA.position), np.zeros(3), np.eye(3))
     with pytest.raises(ValueError, match="camera 'front': a simulated camera with a crop needs intrinsics"):
         camera_view(replace(CAMERA, spec=CameraSpec(8, 8, crop=(0, 0, 8, 8))), np.zeros(3), np.eye(3))
