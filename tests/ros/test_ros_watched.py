@@ -26,6 +26,7 @@ from isthmus.specification import Specification
 from isthmus_ros.common import wire
 from isthmus_ros.common.spin import executor, leave
 from isthmus_ros.evaluation import coordinator
+from isthmus_ros.evaluation.graph import Condition
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 from isthmus_ros.policy.watcher import Watcher
@@ -220,7 +221,7 @@ def test_an_evaluation_ends_when_its_monitor_is_silent_or_a_joint_has_two_publis
         made[0].publishes(DiagnosticArray, "monitor/status", wire.LATCHED, lambda: spoken("monitor"))
         made[0].states(ARM)
         doubled = link.doubled(ARM)
-        watched += [coordinator._Condition(lambda: coordinator._unwatched(link)), coordinator._Condition(lambda: "; ".join(doubled.look()))]
+        watched += [Condition(lambda: coordinator._unwatched(link)), Condition(lambda: "; ".join(doubled.look()))]
         assert spun(made, lambda: link.spin(0.01) or link.unwatched >= 0)
         assert spun(made, lambda: link.check() or link.spin(0.01) or len(link.states) > 20)
         with pytest.raises(RosError, match=r"nobody watches any more: nothing was heard on monitor/status for 2 s"):

@@ -19,7 +19,7 @@ from isthmus_ros.evaluation.link import Link, Watched
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
 from isthmus_sim.task import Task
 
-__all__ = ["Graph", "robot_nodes", "running"]
+__all__ = ["Condition", "Graph", "robot_nodes", "running"]
 
 _PATIENCE = 20.0  # s for discovery
 
@@ -50,7 +50,7 @@ class Graph:
 
     def watch(self, problem: Callable[[], str]) -> None:
         """End every wait once there is a problem."""
-        self._watched.append(_Condition(problem))
+        self._watched.append(Condition(problem))
 
     def bring_up(self, name: str) -> None:
         """Configure and activate a node; activation needs a joint state, so it is tried until one has come.
@@ -142,7 +142,7 @@ def running(
 
 
 @dataclass(frozen=True, slots=True)
-class _Condition:
+class Condition:
     """Ends every wait once there is a problem."""
 
     problem: Callable[[], str]
