@@ -148,6 +148,7 @@ class Condition:
     problem: Callable[[], str]
 
     def check(self) -> None:
+        """Raise a RosError that says the problem, if there is one."""
         if problem := self.problem():
             raise RosError(problem)
 
