@@ -50,22 +50,25 @@ def demanding(tmp_path):
     return demand
 
 
-def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopped="-1", runs=3):
+def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopped="-1", runs=3, robot="ur5e", other=None):
     """What record_node writes, as far as a rung is told from it."""
     with path.open("wb") as stream:
         writer = Writer(stream)
-        known = {"robot": "ur5e", "policy_digest": digest, "simulated": simulated, "missing_evidence": "shadow"}
+        known = {"robot": "ur5e", "simulated": simulated, "missing_evidence": "shadow"}
         writer._writer.add_metadata("isthmus.recording", known)
         kind = writer.register_msgdef("diagnostic_msgs/msg/DiagnosticArray", messages.SCHEMAS["diagnostic_msgs/msg/DiagnosticArray"])
         head = {"stamp": {"sec": 0, "nanosec": 0}, "frame_id": ""}
 
         def say(topic, time, values):
-            writer.write_message(topic, kind, messages.diagnostics(head, 0, "", "", values), log_time=time, publish_time=time)
+            message = messages.diagnostics(head, 0, "", "", values)
+            message["status"][0]["hardware_id"] = robot
+            writer.write_message(topic, kind, message, log_time=time, publish_time=time)
 
         say("/guard/status", 10**9, {"rung": "pass", "rate_scale": scale})
         for number in range(1, runs + 1):
             end = stopped if number == 1 else "-1"
-            say("/policy/status", (2 * number) * 10**9, {"policy": "run", "motion": str(number), "stop_sequence": "-1"})
+            who = {} if digest is None else {"policy_digest": digest if other is None or number == 1 else other}
+            say("/policy/status", (2 * number) * 10**9, {"policy": "run", "motion": str(number), "stop_sequence": "-1", **who})
             say("/policy/status", (2 * number + 1) * 10**9, {"policy": "idle", "motion": str(number), "stop_sequence": end})
         if shadow:
             say("/policy/shadow", 10**10, {})
@@ -204,7 +207,7 @@ def test_a_recording_of_the_robot_is_a_rung(isthmus, artifact, rung, options, tm
     assert code == 0, error
     assert f"{rung}: 3 runs on ur5e" in out
     stored = Artifact.load(file).evidence[run_evidence(rung)]
-    assert (stored["runs"], stored["missing"], stored["recording"]) == (3, "shadow", "bag.mcap")
+    assert (stored["runs"], stored["robot"], stored["missing"], stored["recording"]) == (3, "ur5e", "shadow", "bag.mcap")
     assert stored["stopped"]["rate"] == pytest.approx(1 / 3 if "stopped" in options else 0)
     assert stored["stopped"]["low"] <= stored["stopped"]["rate"] <= stored["stopped"]["high"]
     assert len(stored["sha256"]) == 64
@@ -217,6 +220,9 @@ def test_recordings_that_show_nothing_are_refused(refuse, artifact, tmp_path):
     assert "is of the policy with digest 0000" in refuse("climb", file, recording(bag, "0000"))
     assert "was simulated; the rungs above simulation need the robot" in refuse("climb", file, recording(bag, digest, simulated="true"))
     assert "nothing ran in" in refuse("climb", file, recording(bag, digest, runs=0))
+    for silent in (recording(bag, None), recording(tmp_path / "nobody.mcap", digest, robot="")):
+        assert "does not say which policy ran on which robot" in refuse("climb", file, silent)
+    assert "has runs of more than one policy or robot" in refuse("climb", file, recording(bag, digest, other="0000"))
     with pytest.raises(ValueError, match=r"must hold one \.mcap file, it holds 0"):
         read_run(tmp_path / "robots" if (tmp_path / "robots").mkdir() is None else tmp_path)
 
