@@ -18,7 +18,8 @@ __all__ = ["cadence_report", "policy_status"]
 def policy_status(motion: Motion, bound: Binding, time: Any) -> Any:
     """Which policy it is, the state of its motion, sequence numbers and inputs, and whether a person corrects.
 
-    `withheld` is why no command is asked for at present. A shadow's also tells the guard's opinion of the newest decision, and how often it had each in this run (`opinions.…`).
+    `withheld` is why no command is asked for at present. A shadow's also tells the guard's opinion of the newest decision, and how often it had each
+    in this run (`opinions.…`).
     """
     plant, decision = bound.plant, motion.step.decision
     corrected = motion.moving and bound.corrections is not None and bound.corrections.active
