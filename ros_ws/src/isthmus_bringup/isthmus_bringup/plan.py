@@ -203,7 +203,8 @@ def _nodes(
     nodes = []
     simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
     if contract and (use == "record" or values.get("record") or shadow or values.get("allow_missing_evidence")):
-        # It comes up by itself and first, so that nothing of the control path waits for it; its end ends nothing. What lacks evidence waits.
+        # It comes up by itself and first, so that nothing of the control path waits for it, and its end ends nothing. Where evidence may be
+        # missing, the others wait for it and end with it.
         needed = bool(values.get("allow_missing_evidence"))
         recording: dict[str, Value] = {
             **({"folder": str(_folder(values))} if values["log_dir"] else {}),
