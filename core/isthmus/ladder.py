@@ -51,12 +51,13 @@ def check_rungs(where: str, names: Collection[str]) -> None:
             raise ValueError(f"{where}: unknown rung {name!r}; {strict.suggest(name, LADDER)}")
 
 
-def climbed(evidence: Mapping[str, Any], members: Collection[str]) -> dict[str, str]:
+def climbed(evidence: Mapping[str, Any], members: Collection[str], robot: str = "") -> dict[str, str]:
     """The rungs that a policy file shows, from the lowest on.
 
     Args:
         evidence: of the file.
         members: of the policy's kind; without a graph among them there is nothing of which export could make something else.
+        robot: on which a run must have been to count; "" means any.
 
     Returns:
         rung → name of the evidence that shows it, or why none is needed.
@@ -75,7 +76,8 @@ def climbed(evidence: Mapping[str, Any], members: Collection[str]) -> dict[str, 
     elif not any(name.endswith(".onnx") for name in members):
         found["export-parity"] = "no network was exported"
     for rung in _RUNS:
-        if (name := run_evidence(rung)) in evidence:
+        run = evidence.get(name := run_evidence(rung))
+        if isinstance(run, Mapping) and robot in ("", run.get("robot")):
             found[rung] = name
     return found
 

@@ -23,6 +23,7 @@ _RESTING = ("", "idle")
 class _Seen:
     """What the topics say, message by message."""
 
+    ran: set[tuple[str, str]] = field(default_factory=set)  # digest of the policy, robot
     started: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     scale: float = 1.0
@@ -30,13 +31,14 @@ class _Seen:
     first: int = 0
     last: int = 0
 
-    def take(self, topic: str, time: int, said: Mapping[str, str] | None) -> None:
+    def take(self, topic: str, time: int, said: Mapping[str, str] | None, robot: str) -> None:
         self.first, self.last = self.first or time, max(self.last, time)
         if topic.endswith("policy/shadow"):
             self.shadows += 1
         elif said is not None and topic.endswith("policy/status"):
             if said.get("policy", "") not in _RESTING:
                 self.started.add(said.get("motion", ""))
+                self.ran.add((said.get("policy_digest", ""), robot))
             if said.get("failure") or said.get("stop_sequence", "-1") != "-1":
                 self.failed.add(said.get("motion", ""))
         elif said is not None and topic.endswith("guard/status"):
@@ -50,11 +52,12 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
         recording: its folder, or the MCAP file in it.
 
     Returns:
-        the digest of the policy that ran, and plain data: `rung`, `robot`, `recording` and its `sha256`, how many `runs`, in `seconds`; `stopped`,
-        the share of runs that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was missing and allowed.
+        the digest of the policy that ran, as it said itself, and plain data: `rung`, `robot`, `recording` and its `sha256`, how many `runs`, in
+        `seconds`; `stopped`, the share of runs that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was
+        missing and allowed.
 
     Raises:
-        ValueError: isthmus did not record it, its robot was simulated, or nothing ran.
+        ValueError: isthmus did not record it, its robot was simulated, nothing ran, or it does not say of one policy and robot that they did.
         OSError: it cannot be read.
     """
     from mcap.records import Channel, Message, Metadata, Schema
@@ -73,22 +76,29 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
             channels[record.id] = record
         elif isinstance(record, Message):
             topic = channels[record.channel_id].topic
-            said = None
+            said, robot = None, ""
             if decode is not None and topic.endswith(("policy/status", "guard/status")):
-                said = {pair.key: pair.value for pair in decode(record.data).status[0].values}
-            seen.take(topic, record.log_time, said)
-    if "policy_digest" not in known:
-        raise ValueError(f"{path} does not say which policy ran; a recording of isthmus deploy --record does")
+                status = decode(record.data).status[0]
+                said, robot = {pair.key: pair.value for pair in status.values}, status.hardware_id
+            seen.take(topic, record.log_time, said, robot)
+    if "simulated" not in known:
+        raise ValueError(f"{path} does not say whether its robot was simulated; a recording of isthmus deploy --record does")
     if known.get("simulated") == "true":
         raise ValueError(f"the robot of {path} was simulated; the rungs above simulation need the robot")
     runs = len(seen.started)
     if not runs:
         raise ValueError(f"nothing ran in {path}: policy/status never says that the policy was at work")
+    if len(seen.ran) > 1:
+        told = "; ".join(f"policy {digest or 'unknown'} on {robot or 'unknown'}" for digest, robot in sorted(seen.ran))
+        raise ValueError(f"{path} has runs of more than one policy or robot: {told}; record each by itself")
+    ((digest, robot),) = seen.ran
+    if not digest or not robot:
+        raise ValueError(f"{path} does not say which policy ran on which robot; policy/status of isthmus deploy --record does")
     stopped = len(seen.failed & seen.started)
     low, high = success_interval(stopped, runs)
-    return known["policy_digest"], {
+    return digest, {
         "rung": rung_of(shadow=seen.shadows > 0, rate_scale=seen.scale),
-        "robot": known["robot"],
+        "robot": robot,
         "recording": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "runs": runs,

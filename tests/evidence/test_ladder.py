@@ -50,22 +50,25 @@ def demanding(tmp_path):
     return demand
 
 
-def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopped="-1", runs=3):
+def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopped="-1", runs=3, robot="ur5e", other=None):
     """What record_node writes, as far as a rung is told from it."""
     with path.open("wb") as stream:
         writer = Writer(stream)
-        known = {"robot": "ur5e", "policy_digest": digest, "simulated": simulated, "missing_evidence": "shadow"}
+        known = {"robot": "ur5e", "simulated": simulated, "missing_evidence": "shadow"}
         writer._writer.add_metadata("isthmus.recording", known)
         kind = writer.register_msgdef("diagnostic_msgs/msg/DiagnosticArray", messages.SCHEMAS["diagnostic_msgs/msg/DiagnosticArray"])
         head = {"stamp": {"sec": 0, "nanosec": 0}, "frame_id": ""}
 
         def say(topic, time, values):
-            writer.write_message(topic, kind, messages.diagnostics(head, 0, "", "", values), log_time=time, publish_time=time)
+            message = messages.diagnostics(head, 0, "", "", values)
+            message["status"][0]["hardware_id"] = robot
+            writer.write_message(topic, kind, message, log_time=time, publish_time=time)
 
         say("/guard/status", 10**9, {"rung": "pass", "rate_scale": scale})
         for number in range(1, runs + 1):
             end = stopped if number == 1 else "-1"
-            say("/policy/status", (2 * number) * 10**9, {"policy": "run", "motion": str(number), "stop_sequence": "-1"})
+            who = {} if digest is None else {"policy_digest": digest if other is None or number == 1 else other}
+            say("/policy/status", (2 * number) * 10**9, {"policy": "run", "motion": str(number), "stop_sequence": "-1", **who})
             say("/policy/status", (2 * number + 1) * 10**9, {"policy": "idle", "motion": str(number), "stop_sequence": end})
         if shadow:
             say("/policy/shadow", 10**10, {})
@@ -84,6 +87,8 @@ def test_rungs_are_told_from_evidence(artifact):
     assert set(climbed({CERTIFICATE: ENGINES}, ["policy.onnx"])) == {"simulation", "second-engine"}
     assert climbed({CERTIFICATE: 3}, ["policy.onnx"]) == {}
     assert list(climbed({run_evidence(rung): {} for rung in LADDER[3:]}, ["policy.onnx"])) == list(LADDER[3:])
+    runs = {run_evidence("shadow"): {"robot": "panda"}, run_evidence("full"): {"robot": "ur5e"}, run_evidence("reduced-rate"): 3}
+    assert list(climbed(runs, ["policy.onnx"], "ur5e")) == ["full"]
 
 
 def test_only_what_comes_before_a_run_is_demanded_of_it():
@@ -115,6 +120,57 @@ def test_deploy_names_what_is_missing_and_runs_with_it(artifact, demanding, tmp_
         plan("deploy", given)
     artifact.with_evidence(CERTIFICATE, certificate()).save(file)
     assert [process.name for process in plan("deploy", given).processes] == ["guard_node", "policy_node"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lacking"),
+    [
+        ("/**: {ros__parameters: {robots_dir: FOLDER}}", ["simulation", "shadow", "reduced-rate"]),
+        ("policy_node: {ros__parameters: {robots_dir: FOLDER}}", ["simulation", "shadow", "reduced-rate"]),
+        ("/**: {ros__parameters: {robots_dir: FOLDER, rate_scale: 0.25}}", ["simulation", "shadow"]),
+        ("/**: {ros__parameters: {robots_dir: FOLDER, shadow: true}}", ["simulation"]),
+    ],
+)
+def test_a_parameter_file_is_asked_what_will_run(text, lacking, artifact, demanding, tmp_path):
+    """On 75a79e1 the arguments alone were: a profile in the file demanded nothing, and a reduced rate in it did not count."""
+    folder = demanding("simulation", "shadow", "reduced-rate")
+    artifact.save(file := tmp_path / "policy.isthmus")
+    (own := tmp_path / "own.yaml").write_text(text.replace("FOLDER", str(folder)))
+    given = {"policy": str(file), "params_file": str(own)}
+    with pytest.raises(ValueError, match="robot 'ur5e' demands evidence"):
+        plan("deploy", given)
+    planned = plan("deploy", {**given, "allow_missing_evidence": "true"}).processes
+    assert planned[0].parameters["missing_evidence"] == ", ".join(lacking)
+
+
+def test_what_was_typed_wins_over_the_file_for_the_gate_too(artifact, demanding, tmp_path):
+    artifact.with_evidence(run_evidence("shadow"), {"robot": "ur5e"}).save(file := tmp_path / "policy.isthmus")
+    (own := tmp_path / "own.yaml").write_text("/**: {ros__parameters: {rate_scale: 1.0}}")
+    given = {"policy": str(file), "params_file": str(own), "robots_dir": str(demanding("shadow", "reduced-rate"))}
+    assert plan("deploy", {**given, "rate_scale": "0.25"})
+    with pytest.raises(ValueError, match="does not have: 'reduced-rate'"):
+        plan("deploy", given)
+
+
+def test_runs_on_another_robot_do_not_count(artifact, demanding, tmp_path):
+    artifact.with_evidence(run_evidence("shadow"), {"robot": "panda"}).save(file := tmp_path / "policy.isthmus")
+    given = {"policy": str(file), "robots_dir": str(demanding("shadow"))}
+    with pytest.raises(ValueError, match="does not have: 'shadow'"):
+        plan("deploy", given)
+    artifact.with_evidence(run_evidence("shadow"), {"robot": "ur5e"}).save(file)
+    assert plan("deploy", given)
+
+
+def test_who_allows_what_is_missing_is_recorded_or_does_not_begin(artifact, demanding, tmp_path):
+    artifact.save(file := tmp_path / "policy.isthmus")
+    (own := tmp_path / "own.yaml").write_text("record_node: {ros__parameters: {autostart: true, missing_evidence: nothing}}")
+    given = {"policy": str(file), "robots_dir": str(demanding("shadow")), "params_file": str(own), "allow_missing_evidence": "true"}
+    planned = plan("deploy", given)
+    recorder = planned.processes[0]
+    assert (recorder.name, recorder.lifecycle, recorder.required, planned.autostart) == ("record_node", True, True, True)
+    assert (recorder.parameters["autostart"], recorder.parameters["missing_evidence"]) == (False, "shadow")
+    with pytest.raises(ValueError, match="autostart:=false has no use with allow_missing_evidence:=true"):
+        plan("deploy", {**given, "autostart": "false"})
 
 
 def test_what_is_allowed_all_the_same_is_recorded(artifact, demanding, tmp_path):
@@ -151,7 +207,7 @@ def test_a_recording_of_the_robot_is_a_rung(isthmus, artifact, rung, options, tm
     assert code == 0, error
     assert f"{rung}: 3 runs on ur5e" in out
     stored = Artifact.load(file).evidence[run_evidence(rung)]
-    assert (stored["runs"], stored["missing"], stored["recording"]) == (3, "shadow", "bag.mcap")
+    assert (stored["runs"], stored["robot"], stored["missing"], stored["recording"]) == (3, "ur5e", "shadow", "bag.mcap")
     assert stored["stopped"]["rate"] == pytest.approx(1 / 3 if "stopped" in options else 0)
     assert stored["stopped"]["low"] <= stored["stopped"]["rate"] <= stored["stopped"]["high"]
     assert len(stored["sha256"]) == 64
@@ -164,6 +220,9 @@ def test_recordings_that_show_nothing_are_refused(refuse, artifact, tmp_path):
     assert "is of the policy with digest 0000" in refuse("climb", file, recording(bag, "0000"))
     assert "was simulated; the rungs above simulation need the robot" in refuse("climb", file, recording(bag, digest, simulated="true"))
     assert "nothing ran in" in refuse("climb", file, recording(bag, digest, runs=0))
+    for silent in (recording(bag, None), recording(tmp_path / "nobody.mcap", digest, robot="")):
+        assert "does not say which policy ran on which robot" in refuse("climb", file, silent)
+    assert "has runs of more than one policy or robot" in refuse("climb", file, recording(bag, digest, other="0000"))
     with pytest.raises(ValueError, match=r"must hold one \.mcap file, it holds 0"):
         read_run(tmp_path / "robots" if (tmp_path / "robots").mkdir() is None else tmp_path)
 

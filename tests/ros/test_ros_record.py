@@ -103,7 +103,7 @@ def test_a_bag_explains_itself_to_readers_without_ros(tmp_path):
 
 def test_a_bag_of_runs_is_a_rung_of_the_ladder(tmp_path):
     topics = [topic("/guard/status", DiagnosticArray, latched=True), topic("/policy/status", DiagnosticArray, latched=True)]
-    known = {"robot": "ur5e", "policy_digest": "abc", "simulated": "false", "missing_evidence": ""}
+    known = {"robot": "ur5e", "simulated": "false", "missing_evidence": ""}
     bag = Bag(tmp_path / "bag", topics, known)
 
     def say(index, second, **values):
@@ -111,7 +111,7 @@ def test_a_bag_of_runs_is_a_rung_of_the_ladder(tmp_path):
 
     say(0, 1, rung="pass", rate_scale="0.25")
     for number in ("1", "2"):
-        say(1, 2 * int(number), policy="run", motion=number, stop_sequence="-1")
+        say(1, 2 * int(number), policy="run", policy_digest="abc", motion=number, stop_sequence="-1")
         say(1, 2 * int(number) + 1, policy="idle", motion=number, stop_sequence="-1" if number == "1" else "40")
     bag.close()
     digest, found = read_run(tmp_path / "bag")

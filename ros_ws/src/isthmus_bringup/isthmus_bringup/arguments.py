@@ -119,7 +119,7 @@ ARGUMENTS = (
     Argument(
         "allow_missing_evidence",
         False,
-        "deploy a policy that lacks evidence which the robot's profile demands; it is recorded, and the recording says what was missing",
+        "deploy a policy that lacks evidence which the robot's profile demands: the recorder comes up first and its end ends all",
         uses=("deploy",),
     ),
     Argument("use_sim_time", False, "take the time from /clock"),

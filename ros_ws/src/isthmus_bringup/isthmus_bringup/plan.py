@@ -14,7 +14,7 @@ from typing import Any
 
 from isthmus.artifact import Artifact
 from isthmus.contract import Contract
-from isthmus.ladder import HOW, climbed, missing, rung_of
+from isthmus.ladder import HOW, LADDER, climbed, missing, rung_of
 from isthmus.robot import Robot, load_robot
 from isthmus_bringup.arguments import Value, defaults_of, read_arguments
 from isthmus_bringup.parameters import read_parameters
@@ -118,42 +118,39 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     if use != "sim" and path is None:
         raise ValueError(f"{use} needs a policy file: policy:=…/policy.isthmus")
     namespace = _namespace(str(values["robot_namespace"]), within)
-    _refuse_unsupported(values)
+    _refuse_unsupported(values, told)
     artifact = Artifact.load(path) if path else None
-    robot = _robot(values, artifact.contract if artifact else None)
-    lacking = _lacking(values, artifact, robot) if use == "deploy" and artifact and robot else []
-    nodes = _nodes(use, values, told, artifact.contract if artifact else None, robot, lacking)
+    contract = artifact.contract if artifact else None
+    nodes = _nodes(use, values, told, contract, _robot(values, contract))
     places = {node.name: f"{namespace.rstrip('/')}/{node.name}" for node in nodes}
     file = Path(str(values["params_file"])).expanduser().resolve() if values["params_file"] else None
     filed = read_parameters(file, places) if file else {node: {} for node in places}
     for said in filed.values():
         if "clock" not in values and said.get("clock", "wall") != "wall":
             raise ValueError(f"{file}: clock: {said['clock']} is for a simulated robot alone; the time of a real one passes by itself")
-        if own := {name: value for name, value in said.items() if name in _PROFILE and name not in told}:
-            try:
-                _robot(values | own, artifact.contract if artifact else None)
-            except ValueError as error:
-                raise ValueError(f"{file}: {error}") from None
     if artifact and "monitor_node" in filed and artifact.specification is None and not filed["monitor_node"].get("specification"):
         raise ValueError(f"monitor:={values['monitor']} has nothing to watch: {path} has no specification; a params_file can name one")
+    parameters: dict[str, dict[str, Any]] = {node.name: {**node.own, **filed[node.name], **node.given} for node in nodes}
+    robots = _robots(values, parameters, contract, file)
+    if use == "deploy" and artifact and (lacking := _lacking(values, parameters, artifact, robots)):
+        parameters["record_node"]["missing_evidence"] = ", ".join(lacking)
     environment = {"ROS_LOG_DIR": str(_folder(values))} if values["log_dir"] else {}
-    processes = []
-    for node in nodes:
-        asked = node.given | ({"policy": str(path)} if path and node.name != "sim_node" else {})
-        processes.append(
-            Process(
-                "isthmus_ros",
-                node.name,
-                node.name,
-                namespace,
-                (CONFIG / f"{node.name}.yaml",),
-                {**node.own, **filed[node.name], **asked},
-                environment=environment,
-                lifecycle=node.lifecycle,
-                required=node.required,
-            )
+    processes = [
+        Process(
+            "isthmus_ros",
+            node.name,
+            node.name,
+            namespace,
+            (CONFIG / f"{node.name}.yaml",),
+            parameters[node.name] | ({"policy": str(path)} if path and node.name != "sim_node" else {}),
+            environment=environment,
+            lifecycle=node.lifecycle,
+            required=node.required,
         )
-    return Plan(use, tuple(processes), bool(values.get("autostart", False)), namespace)
+        for node in nodes
+    ]
+    autostart = bool(values.get("autostart") or values.get("allow_missing_evidence"))  # the recorder comes up before all others
+    return Plan(use, tuple(processes), autostart, namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,21 +164,27 @@ class _Node:
     required: bool = True
 
 
-def _lacking(values: Mapping[str, Value], artifact: Artifact, robot: Robot) -> list[str]:
-    """Rungs that the robot demands and that are missing, which somebody has allowed.
+def _lacking(
+    values: Mapping[str, Value], parameters: Mapping[str, Mapping[str, Any]], artifact: Artifact, robots: Sequence[Robot]
+) -> list[str]:
+    """Rungs that a robot demands of the nodes as they will run, and that are missing, which somebody has allowed.
 
     Raises:
         ValueError: nobody has.
     """
-    rung = rung_of(shadow=bool(values["shadow"]), rate_scale=float(str(values["rate_scale"])))
-    lacking = missing(robot.evidence, climbed(artifact.evidence, artifact.members), rung)
-    if lacking and not values["allow_missing_evidence"]:
-        how = "; ".join(f"{name!r} ({HOW[name]})" for name in lacking)
-        raise ValueError(
-            f"robot {robot.name!r} demands evidence that the policy does not have: {how}; "
-            "allow_missing_evidence:=true deploys it all the same, and records that"
-        )
-    return lacking
+    scale = parameters.get("guard_node", {}).get("rate_scale", values["rate_scale"])
+    rung = rung_of(shadow=bool(parameters["policy_node"].get("shadow")), rate_scale=float(scale))
+    lacking: set[str] = set()
+    for robot in robots:
+        absent = missing(robot.evidence, climbed(artifact.evidence, artifact.members, robot.name), rung)
+        if absent and not values["allow_missing_evidence"]:
+            how = "; ".join(f"{name!r} ({HOW[name]})" for name in absent)
+            raise ValueError(
+                f"robot {robot.name!r} demands evidence that the policy does not have: {how}; "
+                "allow_missing_evidence:=true deploys it all the same, and records that"
+            )
+        lacking.update(absent)
+    return [name for name in LADDER if name in lacking]
 
 
 def _nodes(
@@ -190,9 +193,8 @@ def _nodes(
     told: Mapping[str, Value],
     contract: Contract | None,
     robot: Robot | None,
-    lacking: Sequence[str],
 ) -> list[_Node]:
-    """The nodes of a use in starting order; `lacking` is the evidence that is missing."""
+    """The nodes of a use in starting order."""
 
     def given(*names: str) -> dict[str, Value]:
         return {name: told[name] for name in names if name in told}
@@ -200,14 +202,16 @@ def _nodes(
     profile, shadow = ("robot", "robots_dir", "use_sim_time"), bool(values.get("shadow"))
     nodes = []
     simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
-    if contract and (use == "record" or values.get("record") or shadow or lacking):
-        # It comes up by itself and first, so that nothing of the control path waits for it; its end ends nothing.
-        folder: dict[str, Value] = {"folder": str(_folder(values))} if values["log_dir"] else {}
-        notes: dict[str, Value] = {
+    if contract and (use == "record" or values.get("record") or shadow or values.get("allow_missing_evidence")):
+        # It comes up by itself and first, so that nothing of the control path waits for it, and its end ends nothing. Where evidence may be
+        # missing, the others wait for it and end with it.
+        needed = bool(values.get("allow_missing_evidence"))
+        recording: dict[str, Value] = {
+            **({"folder": str(_folder(values))} if values["log_dir"] else {}),
             **({"simulated": True} if simulating else {}),
-            **({"missing_evidence": ", ".join(lacking)} if lacking else {}),
+            **({"autostart": False} if needed else {}),
         }
-        nodes.append(_Node("record_node", {"autostart": True}, {**given(*profile), **folder, **notes}, lifecycle=False, required=False))
+        nodes.append(_Node("record_node", {"autostart": True}, {**given(*profile), **recording}, lifecycle=needed, required=needed))
     if contract and values.get("monitor", "off") != "off":
         # Nothing waits for it either; a motion that it may end ends with it.
         watching = {**given(*profile, "joint_prefix"), "on_violation": values["monitor"]}
@@ -263,6 +267,22 @@ def _robot(values: Mapping[str, Value], contract: Contract | None) -> Robot | No
     return robot
 
 
+def _robots(
+    values: Mapping[str, Value], parameters: Mapping[str, Mapping[str, Any]], contract: Contract | None, file: Path | None
+) -> list[Robot]:
+    """The robots of the nodes as they will run: a file may name others than the arguments, and each node another.
+
+    Raises:
+        ValueError: the file names one that cannot be.
+    """
+    named = dict.fromkeys(tuple(str(said.get(name, values[name])) for name in _PROFILE) for said in parameters.values())
+    try:
+        robots = [_robot({**values, **dict(zip(_PROFILE, names, strict=True))}, contract) for names in named]
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    return [robot for robot in robots if robot is not None]
+
+
 def _namespace(name: str, within: str) -> str:
     """The namespace of the nodes, absolute: a relative name is below that of the launch file."""
     if name != "/" and not re.fullmatch(r"(/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?", name):
@@ -274,13 +294,15 @@ def _folder(values: Mapping[str, Value]) -> Path:
     return Path(str(values["log_dir"])).expanduser().resolve()
 
 
-def _refuse_unsupported(values: Mapping[str, Value]) -> None:
+def _refuse_unsupported(values: Mapping[str, Value], told: Mapping[str, Value]) -> None:
     """Refuse what no node does: a parameter that a node ignores silently would be worse."""
     if values.get("monitor", "off") != "off" and not values["policy"]:
         raise ValueError(f"monitor:={values['monitor']} needs a policy: policy:=…/policy.isthmus")
     for name in ("record", "shadow"):
         if values.get(name) and not values["policy"]:
             raise ValueError(f"{name}:=true needs a policy: policy:=…/policy.isthmus")
+    if values.get("allow_missing_evidence") and told.get("autostart") is False:
+        raise ValueError("autostart:=false has no use with allow_missing_evidence:=true: the recorder must be up before the other nodes")
     if values.get("task") and values.get("sim") is False:
         raise ValueError(f"task:={values['task']} has no use without sim:=true: the robot is not simulated")
     if values.get("shadow") and values.get("transport"):

@@ -16,15 +16,17 @@ __all__ = ["cadence_report", "policy_status"]
 
 
 def policy_status(motion: Motion, bound: Binding, time: Any) -> Any:
-    """The state of the motion, sequence numbers and inputs, whether a person corrects, and why no command is asked for at present (`withheld`).
+    """Which policy it is, the state of its motion, sequence numbers and inputs, and whether a person corrects.
 
-    A shadow's also tells the guard's opinion of the newest decision, and how often it had each in this run (`opinions.…`).
+    `withheld` is why no command is asked for at present. A shadow's also tells the guard's opinion of the newest decision, and how often it had each
+    in this run (`opinions.…`).
     """
     plant, decision = bound.plant, motion.step.decision
     corrected = motion.moving and bound.corrections is not None and bound.corrections.active
     withheld = decision.cause[0] if motion.moving and decision is not None and decision.rung[0] >= HOLD else ""
     values = {
         "policy": motion.state,
+        "policy_digest": bound.setup.policy_digest,
         "epoch": plant.epoch,
         "motion": str(motion.starts),
         "sequence": str(plant.sequence),

@@ -18,7 +18,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from isthmus.robot import load_robot
 from isthmus_ros.common import wire
-from isthmus_ros.common.contract_file import read_contract, read_policy_digest
+from isthmus_ros.common.contract_file import read_contract
 from isthmus_ros.common.definitions import definition_of, type_name
 from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.lifecycle import CarefulNode
@@ -85,7 +85,6 @@ class RecordNode(CarefulNode):
             "robot": robot.name,
             "contract": contract.to_json().decode(),
             "digest": contract.digest(),
-            "policy_digest": read_policy_digest(self.text("policy")),
             "simulated": str(bool(self.get_parameter("simulated").value)).lower(),
             "missing_evidence": self.text("missing_evidence"),
         }
