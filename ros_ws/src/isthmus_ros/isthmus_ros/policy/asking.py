@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 
@@ -124,15 +125,15 @@ class AskingDrive(Drive):
         """
         guard, cause = self.plant.guard, self.withheld() or ("no decision" if action is None else "")
         joints = self.contract.action.elements
-        action = None if action is None else self.soften(action, self.set_point())
         asked = Command(self.contract.mode, joints, np.zeros((1, len(joints))) if action is None else action)
         if refusal := guard.refusal():
             self._asked = False
             return self._told(asked, STOP, guard.cause or refusal)
         self._insist_on_answers(cause)
-        self._asked = not cause
+        going, self._asked = self._asked and guard.rung < HOLD, not cause
         if cause:
             return self._told(asked, HOLD, cause)
+        asked = dataclasses.replace(asked, values=self.soften(asked.values, self.set_point(), going))
         self.plant.write(asked)
         rung = guard.rung
         return self._told(asked, rung, guard.cause) if rung >= HOLD else self._told(asked, PASS, "")
