@@ -102,6 +102,35 @@ def test_a_correction_counts_until_its_time_is_out(monkeypatch):
     assert person.corrections.newest() is None
 
 
+def test_a_correction_ages_from_its_stamp(monkeypatch):
+    person = Person(monkeypatch)
+    person.passes(1.0)
+    person.says(age=0.8 * PATIENCE)
+    assert person.corrections.newest() is not None
+    person.passes(0.3 * PATIENCE)
+    assert person.corrections.newest() is None
+    person.says(age=-0.04)  # a clock that is ahead wins no time
+    person.passes(1.1 * PATIENCE)
+    assert person.corrections.newest() is None
+
+
+def test_a_correction_whose_stamp_does_not_advance_is_refused(monkeypatch):
+    person = Person(monkeypatch)
+    person.passes(1.0)
+    person.says(0.1)
+    person.says(0.2)  # the same stamp
+    person.says(0.3, age=0.5 * PATIENCE)
+    np.testing.assert_array_equal(person.corrections.newest(), np.full((1, 6), 0.1))
+    assert person.node.errors == ["correction refused: its stamp must be newer than the one before, and than the run"]
+    person.passes(0.1)
+    person.corrections.begin()
+    person.says(0.2, age=0.05)  # said before the run, and late
+    assert person.corrections.newest() is None
+    person.passes(0.1)
+    person.says(0.4)
+    np.testing.assert_array_equal(person.corrections.newest(), np.full((1, 6), 0.4))
+
+
 def test_values_go_by_name_and_stay_within_the_bounds_of_the_action(monkeypatch):
     person = Person(monkeypatch)
     wanted = dict(zip(JOINTS, [0.0, 0.1, -0.2, 0.3, 99.0, -99.0], strict=True))
