@@ -1,5 +1,6 @@
 """A learner that trains on the robot itself: what its process and the node tell each other, and whole episodes over topics."""
 
+import contextlib
 import json
 import multiprocessing
 
@@ -21,6 +22,7 @@ from isthmus_ros.common import wire
 from isthmus_ros.evaluation.graph import robot_nodes
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_ros.training import robot_env
 from isthmus_ros.training.asked_policy import AskedPolicy
 from isthmus_ros.training.exchange import arrays_of, measured, packed, unpacked
 from isthmus_ros.training.robot_env import RobotEnv
@@ -47,6 +49,25 @@ def test_what_is_told_comes_out_as_it_went_in():
     np.testing.assert_array_equal(again.position, sample(2).position)
     assert set(again.poses) == {"tool"}
     assert again.effort is None
+
+
+@pytest.mark.parametrize(("asked", "timeout"), [(False, 0.0), (True, 0.2)])
+def test_nobody_may_correct_a_training_unless_it_is_asked_for(asked, timeout, monkeypatch):
+    told = {}
+
+    class Graph:
+        link = robot = None
+        clock, prefix = "wall", ""
+
+        def start(self, name, parameters, module):
+            told.update(parameters)
+            raise RosError("this is all that is looked at")
+
+    monkeypatch.setattr(robot_env, "robot_nodes", lambda *arguments, **options: {})
+    monkeypatch.setattr(robot_env, "running", lambda *arguments, **options: contextlib.nullcontext(Graph()))
+    with pytest.raises(RosError, match="looked at"):
+        RobotEnv(TASK, still(CONTRACT), corrections=asked)
+    assert told["correction_timeout"] == timeout
 
 
 class Step:
@@ -218,7 +239,7 @@ def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_i
     task = get_task("navigate")
     elements, action = task.contract.action.elements, 0.5 * np.array([task.contract.action.high])
     try:
-        env = RobotEnv(task, still(task.contract))
+        env = RobotEnv(task, still(task.contract), corrections=True)
         try:
             env.reset(seed=1)
             publisher = env._link._node.create_publisher(JointState, "policy/correction", wire.COMMAND)

@@ -40,7 +40,7 @@ _REST = 20.0  # s for standstill
 _ANSWER = 15.0  # s for the next decision: in stepped time the robot waits, in passing time it comes in one period
 _ASK = 1.0  # s between two trials to start
 _TRIALS = 5  # to begin an episode of a simulated robot
-_CORRECTION = 0.2  # s that a person's correction counts: who trains a robot stands beside it
+_CORRECTION = 0.2  # s that a person's correction counts, where one may correct
 _RECENT = 20  # episodes by which a policy is judged
 _ONLY = np.array([True])  # of the rows of a batch of one
 
@@ -65,6 +65,7 @@ class RobotEnv:
         clock: str = "wall",
         plant: str = "mujoco",
         attach: bool = False,
+        corrections: bool = False,
         record: Path | None = None,
         say: Callable[[str], object] = lambda line: None,
         domain_id: int | None = None,
@@ -77,6 +78,7 @@ class RobotEnv:
             clock: "stepped" or "wall"; with `attach` that of the nodes.
             plant: engine behind the topics of a simulated robot.
             attach: a robot, or a `sim_node`, and an inactive or unconfigured `guard_node` run already.
+            corrections: a person may take over with commands on `policy/correction`.
             record: path prefix of MCAP traces, one per episode.
             say: told what the training waits for.
             domain_id: ROS domain; None means a free one, or the environment's with `attach`.
@@ -91,7 +93,7 @@ class RobotEnv:
         self._task, self._say, self._told = task, say, ""
         self._stack = contextlib.ExitStack()
         try:
-            self._connection = self._join(artifact, clock, plant, attach, record, domain_id)
+            self._connection = self._join(artifact, clock, plant, attach, corrections, record, domain_id)
         except BaseException:
             self._stack.close()
             raise
@@ -131,7 +133,9 @@ class RobotEnv:
         self._connection.close()
         self._stack.close()
 
-    def _join(self, artifact: Artifact, clock: str, plant: str, attach: bool, record: Path | None, domain_id: int | None) -> Connection:
+    def _join(
+        self, artifact: Artifact, clock: str, plant: str, attach: bool, corrections: bool, record: Path | None, domain_id: int | None
+    ) -> Connection:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="training-")))
         policy, socket = folder / "policy.isthmus", str(folder / "learner")
         artifact.save(policy)
@@ -141,7 +145,7 @@ class RobotEnv:
         self._link, self._robot, self._realtime = graph.link, graph.robot, graph.clock == "wall"
         told: dict[str, Any] = {"policy": str(policy), "clock": graph.clock, "joint_prefix": graph.prefix, "learner": socket}
         traces = str(record.resolve()) if record else ""
-        told |= {"episode": self._task.episode_steps, "record": traces, "correction_timeout": _CORRECTION}
+        told |= {"episode": self._task.episode_steps, "record": traces, "correction_timeout": _CORRECTION * corrections}
         graph.start(NAME, told, "isthmus_ros.training.train_node")
         for name in ("guard_node", NAME):
             graph.bring_up(name)
