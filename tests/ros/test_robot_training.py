@@ -3,6 +3,8 @@
 import contextlib
 import json
 import multiprocessing
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -177,6 +179,26 @@ def test_a_learner_that_wants_no_more_or_is_gone_ends_the_episode(gone):
         moved.answers(None, None)
     assert (moved.decides() == 0).all()
     assert moved.stopped == 1
+
+
+@pytest.mark.parametrize("realtime", [True, False])
+def test_a_learner_that_reads_nothing_blocks_nobody_and_counts_as_gone(realtime):
+    """A message larger than the socket's buffer, then a second thread that has something to say, as the executor of the node."""
+    moved = Moved(realtime=realtime)
+    large = {"picture": np.zeros((1, 8, 512, 512, 3), dtype=np.uint8)}
+    threads = [threading.Thread(target=moved.policy.act, args=(large,), daemon=True), threading.Thread(target=moved.policy.end, daemon=True)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join(2.0)
+        assert not thread.is_alive()
+    assert moved.stopped == 1
+    moved.policy.begin()  # of another run: it does not come back
+    began = time.monotonic()
+    assert (moved.decides() == 0).all()
+    assert moved.stopped == 2
+    assert time.monotonic() - began < 1.0
 
 
 def test_a_stop_of_the_guard_and_a_correction_are_told():

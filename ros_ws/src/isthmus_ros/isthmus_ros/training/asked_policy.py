@@ -6,6 +6,10 @@ wants. From then on it has one control period for each action. One that is later
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -23,6 +27,7 @@ from isthmus_ros.training.exchange import ASKED, ENDED, OVER, arrays_of, packed,
 
 __all__ = ["AskedPolicy"]
 
+_SENDING = 0.1  # s within which a learner must take a message; callbacks of the node wait for it
 _STEPPED = 600.0  # s that a learner may take where time waits for it
 
 
@@ -55,6 +60,9 @@ class AskedPolicy:
         self._told: dict[str, Any] = {}
         self._executed: Array | None = None
         self._sending = threading.Lock()
+        # A second handle of the connection's socket: a message that the learner does not read ends the connection instead of blocking the node.
+        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, round(1e6 * _SENDING)))
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
         """See `Policy`."""
@@ -107,11 +115,13 @@ class AskedPolicy:
     def _send(self, kind: str, arrays: Mapping[str, Array]) -> None:
         told = {"kind": kind, "run": self._run, "decided": self._number, **self._told}
         corrected = {} if self._executed is None else {"executed": self._executed}
-        try:
-            with self._sending:
+        with self._sending:
+            try:
                 self._connection.send_bytes(packed(told, {**arrays, **corrected}))
-        except OSError:
-            self._gone = True
+            except OSError:  # part of the message may have been sent, so nothing can follow it
+                self._gone = True
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, patience: float) -> Array | None:
         """The learner's action, `[1, A]`; None if it does not come within `patience`, s, or the learner wants to end the episode."""
