@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,10 +25,12 @@ from isthmus_ros.common import wire
 from isthmus_ros.evaluation.graph import robot_nodes
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_ros.policy.asking import patience
 from isthmus_ros.training import robot_env
 from isthmus_ros.training.asked_policy import AskedPolicy
 from isthmus_ros.training.exchange import arrays_of, measured, packed, unpacked
 from isthmus_ros.training.robot_env import RobotEnv
+from isthmus_ros.training.train_node import TrainNode
 from isthmus_sim import make_vec
 from isthmus_sim.tasks import get_task
 
@@ -102,8 +105,8 @@ class Moved:
         self.policy.motion = self
         self.policy.begin()
 
-    def stop(self):
-        self.stopped += 1
+    def stop(self, failure=""):
+        self.stopped, self.failure = self.stopped + 1, failure
 
     def take_over(self):
         self.took_over += 1
@@ -179,6 +182,58 @@ def test_a_learner_that_wants_no_more_or_is_gone_ends_the_episode(gone):
         moved.answers(None, None)
     assert (moved.decides() == 0).all()
     assert moved.stopped == 1
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_robot_that_has_stood_for_too_long_does_not_move_for_a_late_answer(answered, monkeypatch):
+    now = 20.0
+    monkeypatch.setattr("isthmus_ros.training.asked_policy.steady", lambda: now)
+    moved = Moved()
+    now += 0.9 * patience(CONTRACT.control_period)
+    assert (moved.decides() == 0).all()
+    assert (moved.stopped, moved.policy.standing) == (0, True)
+    now += 0.2 * patience(CONTRACT.control_period)
+    if answered:
+        moved.answers(0)
+    assert (moved.decides() == 0).all()
+    assert (moved.stopped, moved.took_over) == (1, 0)
+    assert moved.failure == "the learner decided nothing within 0.150 s of policy/start"
+    moved.policy.end()
+    assert [moved.told()[0]["kind"] for _ in range(2)] == ["asked", "ended"]
+    moved.policy.begin()  # a new start
+    moved.answers(0, run=2)
+    assert (moved.decides() == 0.5).all()
+    assert not moved.policy.standing
+
+
+def test_nobody_corrects_a_robot_that_stands_and_waits_for_the_learner():
+    moved, node = Moved(), object.__new__(TrainNode)
+    node._asked, node.bound = moved.policy, SimpleNamespace(corrections=SimpleNamespace(newest=lambda: "a correction"))
+    assert node.correction() is None
+    moved.answers(0)
+    moved.decides()
+    assert node.correction() == "a correction"
+    stepped = Moved(realtime=False)
+    node._asked = stepped.policy
+    assert node.correction() == "a correction"  # no time passes there
+
+
+@pytest.mark.parametrize("realtime", [True, False])
+def test_where_time_passes_an_episode_begins_when_the_learner_is_ready(realtime, monkeypatch):
+    env, starts = object.__new__(RobotEnv), []
+
+    def begin(env):
+        starts.append(1)
+        env._running, env._last = True, {"goal": len(starts)}
+        return env._last
+
+    monkeypatch.setattr(RobotEnv, "_begin", begin)
+    env._realtime, env._running, env._last = realtime, False, {"goal": 0}
+    observation, _ = env.reset(seed=1)
+    assert (observation, len(starts)) == ({"goal": 0 if realtime else 1}, not realtime)
+    for _ in range(2):
+        assert env.begin() == {"goal": 1}
+    assert len(starts) == 1
 
 
 @pytest.mark.parametrize("realtime", [True, False])
@@ -267,6 +322,8 @@ def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_i
             publisher = env._link._node.create_publisher(JointState, "policy/correction", wire.COMMAND)
             assert not env.busy
             env._link.spin(1.0)  # as long as an update may take
+            assert env._link.status["policy"] == "idle"
+            env.begin()
             shown, executed, rungs = [], [], []
             for step in range(20):
                 if step >= 12:
@@ -291,9 +348,12 @@ def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_i
                 *_, truncated, info = env.step(action)
                 if truncated[0]:
                     break
-            assert (info["rung"][0], info["cause"]) == (STOP, ("guard/stop was called",))
+            if info["rung"][0] < STOP:  # the call took longer than a control period, so the learner was late
+                raise Late
+            assert info["cause"] == ("guard/stop was called",)
             assert not env.busy
             assert [stopped for _, _, stopped in env.episodes] == [True]
+            env.begin()
             *_, info = env.step(action)  # of another episode: the robot was reset and armed
             assert info["rung"][0] == PASS
         finally:

@@ -1,7 +1,7 @@
 """A policy that asks another process, which learns, for each action. Nothing here knows ROS.
 
-Between `policy/start` and the learner's first action the robot stands still: there a learner may update, save or change itself for as long as it
-wants. From then on it has one control period for each action. One that is later ends the episode: the robot is braked as by `policy/stop`.
+In passing time the learner's first action must come as soon as any motion must begin (`isthmus_ros.policy.asking.patience`); until then the robot
+stands still. From then on it has one control period for each action. One that is later ends the episode: the robot is braked as by `policy/stop`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from isthmus.guard import PASS
 from isthmus.records import ActionChunk, Array, reorder
 from isthmus.runner import Tick
 from isthmus.timing import steady
+from isthmus_ros.policy.asking import patience
 from isthmus_ros.policy.motion import Motion
 from isthmus_ros.training.exchange import ASKED, ENDED, OVER, arrays_of, packed, unpacked
 
@@ -56,6 +57,7 @@ class AskedPolicy:
         self._connection, self._steps, self._realtime, self._take_over = connection, steps, realtime, take_over
         self._running = self._gone = False
         self._number = self._run = 0  # actions decided in this run, and which run it is
+        self._first = 0.0  # steady time, s, before which the first action must come
         self._pending = -1  # action that the learner was asked for last
         self._told: dict[str, Any] = {}
         self._executed: Array | None = None
@@ -63,6 +65,11 @@ class AskedPolicy:
         # A second handle of the connection's socket: a message that the learner does not read ends the connection instead of blocking the node.
         self._socket = socket.socket(fileno=os.dup(connection.fileno()))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, round(1e6 * _SENDING)))
+
+    @property
+    def standing(self) -> bool:
+        """Whether time passes and the learner has decided nothing in this run."""
+        return self._number == 0 and self._realtime
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
         """See `Policy`."""
@@ -72,6 +79,7 @@ class AskedPolicy:
         self._number, self._pending, self._run = 0, -1, self._run + 1
         self._told, self._executed = {"rung": PASS, "cause": ""}, None
         self._running, self._gone = True, False
+        self._first = steady() + patience(self.contract.control_period)
 
     def watch(self, tick: Tick) -> None:
         """What became of a control period."""
@@ -99,7 +107,10 @@ class AskedPolicy:
         if self._pending != self._number:
             self._pending = self._number
             self._send(ASKED, seen)
-        standing = self._number == 0 and self._realtime
+        standing = self.standing
+        if standing and steady() > self._first:
+            motion.stop(f"the learner decided nothing within {patience(self.contract.control_period):.3f} s of policy/start")
+            return self._chunk(self._rest(motion))
         action = self._answer(0.0 if standing else self.contract.control_period if self._realtime else _STEPPED)
         if action is None:
             if self._gone or not standing:
