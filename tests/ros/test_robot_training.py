@@ -241,7 +241,10 @@ def test_a_learner_that_reads_nothing_blocks_nobody_and_counts_as_gone(realtime)
     """A message larger than the socket's buffer, then a second thread that has something to say, as the executor of the node."""
     moved = Moved(realtime=realtime)
     large = {"picture": np.zeros((1, 8, 512, 512, 3), dtype=np.uint8)}
-    threads = [threading.Thread(target=moved.policy.act, args=(large,), daemon=True), threading.Thread(target=moved.policy.end, daemon=True)]
+    threads = [
+        threading.Thread(target=moved.policy.act, args=(large,), daemon=True),
+        threading.Thread(target=moved.policy.end, daemon=True),
+    ]
     for thread in threads:
         thread.start()
         time.sleep(0.02)

@@ -1,8 +1,8 @@
 """A robot on ROS 2 as the environment of a training: one row, whose episodes go through `train_node` and the guard.
 
 An episode begins as in an evaluation: reset, arming, inputs, `policy/start`. On a robot that is no simulation a person arms the guard, also again
-after each stop, and `policy/start` ramps to the start pose; until then this waits and says for what. Where time passes, an episode begins only when the
-learner has done all else and asks for it: its first action must follow at once.
+after each stop, and `policy/start` ramps to the start pose; until then this waits and says for what. Where time passes, an episode begins only when
+the learner has done all else and asks for it: its first action must follow at once.
 """
 
 from __future__ import annotations
