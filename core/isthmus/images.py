@@ -15,10 +15,13 @@ from isthmus import strict
 from isthmus.records import Array
 from isthmus.signals import CameraSpec
 
-__all__ = ["ENCODINGS", "ImagePipeline", "convert_color", "decoded", "raw_intrinsics", "rectified_intrinsics"]
+__all__ = ["ENCODINGS", "ImagePipeline", "compressed_size", "convert_color", "decoded", "raw_intrinsics", "rectified_intrinsics"]
 
 ENCODINGS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 """Encodings of raw pictures (sensor_msgs/image_encodings), with their channels."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class ImagePipeline:
@@ -105,6 +108,23 @@ def convert_color(image: Array, encoding: str, wanted: str) -> Array:
     return np.asarray(converted).reshape(*image.shape[:2], ENCODINGS[wanted])
 
 
+def compressed_size(data: bytes) -> tuple[int, int]:
+    """Rows and columns that the header of a PNG (ISO/IEC 15948) or JPEG (ITU-T T.81) tells, so that nothing larger need be decoded.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if data[:8] == _PNG and data[12:16] == b"IHDR" and len(data) >= 24:
+        return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+    place = 2 if data[:2] == b"\xff\xd8" else len(data)
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker in _JPEG_FRAMES:
+            return int.from_bytes(data[place + 5 : place + 7], "big"), int.from_bytes(data[place + 7 : place + 9], "big")
+        place += 1 if marker == 0xFF else 2 + length  # a marker may have fill bytes before it
+    raise ValueError(f"{len(data)} bytes are no picture: neither PNG nor JPEG")
+
+
 def decoded(data: bytes) -> tuple[Array, str]:
     """A compressed picture (JPEG, PNG): its pixels `[H, W, C]` uint8, and their encoding, bgr8, bgra8 or mono8.
 
@@ -113,7 +133,10 @@ def decoded(data: bytes) -> tuple[Array, str]:
     """
     import cv2
 
-    pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if len(data) else None
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if len(data) else None
+    except cv2.error as error:
+        raise ValueError(f"OpenCV cannot read it: {' '.join(str(error).split())}") from None
     if pixels is None:
         raise ValueError(f"{len(data)} bytes are no picture that OpenCV can read")
     if pixels.dtype != np.uint8:

@@ -16,7 +16,8 @@ class LostError(RuntimeError):
 class TrainingEnv(Protocol):
     """A vector environment with SI actions; rows reset themselves in the step in which they end.
 
-    One whose time passes by itself has an attribute `busy`: while it is true, nothing may be done that takes long, such as an update.
+    One whose time passes by itself has an attribute `busy`: while it is true, nothing may be done that takes long, such as an update. It has a method
+    `begin()` too, to be called right before each decision: it begins an episode, unless one goes on, and gives the newest observation.
 
     Attributes:
         num_envs: number of rows.

@@ -66,6 +66,8 @@ class Explorer:
             share: of the training that is done, 0 … 1.
             at_random: whether actions are uniform instead of the learner's.
         """
+        if begin := getattr(self._env, "begin", None):
+            self._observation = begin()
         observation, previous = self._observation, self._scale.executed(self._observation, self._previous)
         if at_random:
             action = self._generator.uniform(-1, 1, (self._rows, self._scale.size)).astype(np.float32)

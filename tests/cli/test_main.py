@@ -77,7 +77,7 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
         ("train ppo reach --plant ros", "--plant ros trains sac, dsac-t, drqv2, drm, mentor, got ppo"),
         ("train sac reach --plant ros --clock sundial", "--clock must be wall or stepped, got 'sundial'"),
         ("train sac reach --plant ros --seeds 0-1", "--plant ros is one robot as it is; leave --seeds out"),
-        ("train sac reach --attach", "--clock, --attach and --traces go with --plant ros, got --plant mujoco"),
+        ("train sac reach --attach", "--clock, --attach, --corrections and --traces go with --plant ros, got --plant mujoco"),
         ("train sac gym:Pendulum-v1 --plant ros", "runs in a suite's own simulation"),
         ("train npc navigate --plant ros", "--plant ros is no engine to train models in"),
         ("doctor ur5e", "'ur5e' is a robot, no policy file; what is known of it: isthmus robots ur5e, isthmus doctor --robot ur5e"),

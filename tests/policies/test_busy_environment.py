@@ -15,7 +15,7 @@ PERIODS = 25  # of an episode
 
 
 class Robot:
-    """The pendulum with short episodes; it is busy from an episode's first control period to its last."""
+    """The pendulum with short episodes; it is busy from the moment in which the learner begins an episode to its last control period."""
 
     num_envs, progress, diverged = 1, 0.0, 0
 
@@ -25,25 +25,36 @@ class Robot:
         self.resets = 0
 
     def reset(self, *, seed):
-        self.resets += 1
-        self.busy = False
-        return self.inside.reset(seed=seed)
+        self.resets, self.seed, self.busy = self.resets + 1, seed, False
+        self.observation = {name: 0 * values for name, values in self.inside.reset(seed=seed)[0].items()}
+        return self.observation, {}
+
+    def begin(self):
+        if not self.busy:
+            self.observation, _ = self.inside.reset(seed=self.seed + self.done)
+            self.busy = True
+        return self.observation
 
     def step(self, actions):
         if self.done == self.lost:
             raise LostError("the driver has ended")
+        assert self.busy
         self.done += 1
-        observation, reward, terminated, truncated, info = self.inside.step(actions)
+        self.observation, reward, terminated, truncated, info = self.inside.step(actions)
         self.busy = self.done % PERIODS != 0
         if not self.busy:
             truncated = truncated | True
-            info["final_obs"] = observation
-            observation, _ = self.inside.reset(seed=self.done)
-        return observation, reward, terminated, truncated, info
+            info["final_obs"] = self.observation
+        return self.observation, reward, terminated, truncated, info
 
 
 class Watched(Sac):
-    """Notes when it is updated."""
+    """Notes when it is updated; decides on what the robot shows now."""
+
+    def act(self, observation, previous, fresh):
+        assert observation is self.robot.observation
+        assert self.robot.busy
+        return super().act(observation, previous, fresh)
 
     def update(self, draw, rate):
         self.busy |= self.robot.busy

@@ -1,6 +1,8 @@
 """Which pictures a policy may see: their form, freshness, rate and calibration, without nodes."""
 
 import dataclasses
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -157,10 +159,15 @@ COMPRESSED = dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, camer
 
 def compressed(seen, pixels, format="rgb8; png compressed bgr8", kind=".png"):
     """A CompressedImage of BGR pixels, as OpenCV writes it."""
+    received(seen, cv2.imencode(kind, pixels)[1].tobytes(), format)
+
+
+def received(seen, content, format="rgb8; png compressed bgr8"):
+    """A CompressedImage with this content."""
     seen.stamp += 1
     message = CompressedImage(format=format)
     message.header.stamp.nanosec = seen.stamp
-    message.data.frombytes(cv2.imencode(kind, pixels)[1].tobytes())
+    message.data.frombytes(content)
     seen.node.received["/wrist/image_raw/compressed"](message)
 
 
@@ -208,12 +215,58 @@ def test_compressed_pictures_of_another_form_are_refused_and_never_seen(pixels, 
 def test_bytes_that_are_no_picture_are_refused(monkeypatch):
     seen = Seen(monkeypatch, COMPRESSED)
     for content in (b"", b"no picture"):
-        seen.stamp += 1
-        message = CompressedImage(format="jpeg")
-        message.header.stamp.nanosec = seen.stamp
-        message.data.frombytes(content)
-        seen.node.received["/wrist/image_raw/compressed"](message)
+        received(seen, content, "jpeg")
         assert f"cannot be read: {len(content)} bytes are no picture" in seen.inputs.problems()[0]
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(rows, columns, pixels=b""):
+    """A PNG with this size in its header, whatever is behind it."""
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+
+
+def jpeg(rows, columns):
+    """A JPEG whose header tells another size than its pixels have."""
+    content = bytearray(cv2.imencode(".jpg", blue())[1].tobytes())
+    frame = content.index(b"\xff\xc0")
+    content[frame + 5 : frame + 9] = struct.pack(">HH", rows, columns)
+    return bytes(content)
+
+
+def refuse(*arguments):
+    raise cv2.error("out of memory")
+
+
+def test_a_huge_picture_is_refused_by_its_header_alone_and_does_not_make_an_old_one_new(monkeypatch):
+    seen = Seen(monkeypatch, COMPRESSED)
+    compressed(seen, blue())
+    assert seen.inputs.problems() == []
+    monkeypatch.setattr(cv2, "imdecode", refuse)
+    for content in (png(60000, 60000), jpeg(60000, 60000)):
+        received(seen, content)
+        for _ in range(3):
+            assert seen.inputs.problems() == ["pictures on /wrist/image_raw/compressed are 60000 × 60000 rgb8, they must be 84 × 84 rgb8"]
+            assert "60000 × 60000" in seen.fault()
+
+
+@pytest.mark.parametrize("broken", ["decoder", "pipeline"])
+def test_whatever_a_picture_breaks_is_a_problem_at_every_look_until_a_better_one_comes(broken, monkeypatch):
+    seen = Seen(monkeypatch, COMPRESSED)
+    compressed(seen, blue())
+    assert seen.inputs.problems() == []
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, *{"decoder": ("imdecode", refuse), "pipeline": ("cvtColor", refuse)}[broken])
+        compressed(seen, blue() + 1)
+        for _ in range(3):
+            (problem,) = seen.inputs.problems()
+            assert "out of memory" in problem
+            assert seen.fault() == problem
+    compressed(seen, blue() + 2)
+    assert seen.inputs.problems() == []
 
 
 def test_a_recording_of_compressed_pictures_has_their_type_and_calibration():

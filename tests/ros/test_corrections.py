@@ -7,14 +7,17 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from guarded_plant import GuardedPlant, still_contract
 from ros_bench import Late, bench, punctual
 from ros_policies import resolved_rate
 from sensor_msgs.msg import JointState
 
+from isthmus.guard import HOLD, PASS, STOP
 from isthmus.robot import load_robot
 from isthmus.signals import Signal
 from isthmus.trace import read_trace
 from isthmus_ros.common import wire
+from isthmus_ros.policy.asking import AskingDrive
 from isthmus_ros.policy.corrections import Corrections
 from isthmus_ros.policy.hand_over import HandOver
 from isthmus_sim.recordings import recorded_episodes
@@ -99,6 +102,35 @@ def test_a_correction_counts_until_its_time_is_out(monkeypatch):
     assert person.corrections.newest() is None
 
 
+def test_a_correction_ages_from_its_stamp(monkeypatch):
+    person = Person(monkeypatch)
+    person.passes(1.0)
+    person.says(age=0.8 * PATIENCE)
+    assert person.corrections.newest() is not None
+    person.passes(0.3 * PATIENCE)
+    assert person.corrections.newest() is None
+    person.says(age=-0.04)  # a clock that is ahead wins no time
+    person.passes(1.1 * PATIENCE)
+    assert person.corrections.newest() is None
+
+
+def test_a_correction_whose_stamp_does_not_advance_is_refused(monkeypatch):
+    person = Person(monkeypatch)
+    person.passes(1.0)
+    person.says(0.1)
+    person.says(0.2)  # the same stamp
+    person.says(0.3, age=0.5 * PATIENCE)
+    np.testing.assert_array_equal(person.corrections.newest(), np.full((1, 6), 0.1))
+    assert person.node.errors == ["correction refused: its stamp must be newer than the one before, and than the run"]
+    person.passes(0.1)
+    person.corrections.begin()
+    person.says(0.2, age=0.05)  # said before the run, and late
+    assert person.corrections.newest() is None
+    person.passes(0.1)
+    person.says(0.4)
+    np.testing.assert_array_equal(person.corrections.newest(), np.full((1, 6), 0.4))
+
+
 def test_values_go_by_name_and_stay_within_the_bounds_of_the_action(monkeypatch):
     person = Person(monkeypatch)
     wanted = dict(zip(JOINTS, [0.0, 0.1, -0.2, 0.3, 99.0, -99.0], strict=True))
@@ -168,6 +200,59 @@ def test_positions_and_efforts_change_slowly_too():
     hand_over = HandOver(effort, LIMITS)
     hand_over.begin()
     np.testing.assert_allclose(hand_over.soften(np.full((1, 6), 20.0), np.zeros(6)), [0.5 * PERIOD * np.array(LIMITS.effort)])
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_what_is_not_finite_reaches_the_guard_as_it_is(mode, value):
+    hand_over = HandOver(CONTRACT if mode == "velocity" else still_contract(), LIMITS)
+    hand_over.begin()
+    asked = np.array([[0.1, value, 0.0, 0.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(hand_over.soften(asked, np.zeros(6)), asked)
+
+
+class Driven:
+    """A drive whose next commands are those of somebody who has taken over, on a guard that says what the test has it say."""
+
+    def __init__(self, mode="velocity"):
+        contract = CONTRACT if mode == "velocity" else still_contract()
+        self.plant = GuardedPlant(mode, realtime=False)
+        self.drive, self.hand_over = AskingDrive(self.plant, contract), HandOver(contract, LIMITS)
+        self.drive.soften = self.hand_over.soften
+        self.asks(0.0)
+        self.hand_over.begin()
+
+    def asks(self, value):
+        self.drive.decide(np.full((1, 6), value))
+        return self.plant.asked[-1].values[0, 0]
+
+
+@pytest.mark.parametrize("why", ["withheld", "held", "stopped"])
+def test_half_a_second_in_which_nothing_moves_does_not_count(why):
+    driven = Driven()
+    guard = driven.plant.guard
+    rest = guard.executed
+    for _ in range(20):
+        if why == "withheld":
+            driven.drive.hold("stale")
+        else:
+            guard.rung = {"held": HOLD, "stopped": STOP}[why]
+        driven.asks(0.8)
+        guard.executed = rest
+    guard.rung = PASS
+    assert driven.asks(0.8) == pytest.approx(STEP)  # not all of it
+    assert driven.asks(0.8) == pytest.approx(2 * STEP)
+
+
+def test_a_guard_whose_answers_are_late_does_not_make_positions_swing():
+    driven = Driven("position")
+    asked, step = [], 0.25 * PERIOD * LIMITS.velocity[0]
+    late = driven.plant.guard.executed
+    for _ in range(10):
+        driven.drive.set_point = lambda known=late: known.values[0]
+        late = driven.plant.guard.executed
+        asked.append(driven.asks(3.0))
+    np.testing.assert_allclose(np.diff(asked), step)
 
 
 @pytest.mark.ros

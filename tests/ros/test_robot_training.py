@@ -1,7 +1,11 @@
 """A learner that trains on the robot itself: what its process and the node tell each other, and whole episodes over topics."""
 
+import contextlib
 import json
 import multiprocessing
+import threading
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +25,12 @@ from isthmus_ros.common import wire
 from isthmus_ros.evaluation.graph import robot_nodes
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
+from isthmus_ros.policy.asking import patience
+from isthmus_ros.training import robot_env
 from isthmus_ros.training.asked_policy import AskedPolicy
 from isthmus_ros.training.exchange import arrays_of, measured, packed, unpacked
 from isthmus_ros.training.robot_env import RobotEnv
+from isthmus_ros.training.train_node import TrainNode
 from isthmus_sim import make_vec
 from isthmus_sim.tasks import get_task
 
@@ -47,6 +54,25 @@ def test_what_is_told_comes_out_as_it_went_in():
     np.testing.assert_array_equal(again.position, sample(2).position)
     assert set(again.poses) == {"tool"}
     assert again.effort is None
+
+
+@pytest.mark.parametrize(("asked", "timeout"), [(False, 0.0), (True, 0.2)])
+def test_nobody_may_correct_a_training_unless_it_is_asked_for(asked, timeout, monkeypatch):
+    told = {}
+
+    class Graph:
+        link = robot = None
+        clock, prefix = "wall", ""
+
+        def start(self, name, parameters, module):
+            told.update(parameters)
+            raise RosError("this is all that is looked at")
+
+    monkeypatch.setattr(robot_env, "robot_nodes", lambda *arguments, **options: {})
+    monkeypatch.setattr(robot_env, "running", lambda *arguments, **options: contextlib.nullcontext(Graph()))
+    with pytest.raises(RosError, match="looked at"):
+        RobotEnv(TASK, still(CONTRACT), corrections=asked)
+    assert told["correction_timeout"] == timeout
 
 
 class Step:
@@ -79,8 +105,8 @@ class Moved:
         self.policy.motion = self
         self.policy.begin()
 
-    def stop(self):
-        self.stopped += 1
+    def stop(self, failure=""):
+        self.stopped, self.failure = self.stopped + 1, failure
 
     def take_over(self):
         self.took_over += 1
@@ -158,6 +184,81 @@ def test_a_learner_that_wants_no_more_or_is_gone_ends_the_episode(gone):
     assert moved.stopped == 1
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_robot_that_has_stood_for_too_long_does_not_move_for_a_late_answer(answered, monkeypatch):
+    now = 20.0
+    monkeypatch.setattr("isthmus_ros.training.asked_policy.steady", lambda: now)
+    moved = Moved()
+    now += 0.9 * patience(CONTRACT.control_period)
+    assert (moved.decides() == 0).all()
+    assert (moved.stopped, moved.policy.standing) == (0, True)
+    now += 0.2 * patience(CONTRACT.control_period)
+    if answered:
+        moved.answers(0)
+    assert (moved.decides() == 0).all()
+    assert (moved.stopped, moved.took_over) == (1, 0)
+    assert moved.failure == "the learner decided nothing within 0.150 s of policy/start"
+    moved.policy.end()
+    assert [moved.told()[0]["kind"] for _ in range(2)] == ["asked", "ended"]
+    moved.policy.begin()  # a new start
+    moved.answers(0, run=2)
+    assert (moved.decides() == 0.5).all()
+    assert not moved.policy.standing
+
+
+def test_nobody_corrects_a_robot_that_stands_and_waits_for_the_learner():
+    moved, node = Moved(), object.__new__(TrainNode)
+    node._asked, node.bound = moved.policy, SimpleNamespace(corrections=SimpleNamespace(newest=lambda: "a correction"))
+    assert node.correction() is None
+    moved.answers(0)
+    moved.decides()
+    assert node.correction() == "a correction"
+    stepped = Moved(realtime=False)
+    node._asked = stepped.policy
+    assert node.correction() == "a correction"  # no time passes there
+
+
+@pytest.mark.parametrize("realtime", [True, False])
+def test_where_time_passes_an_episode_begins_when_the_learner_is_ready(realtime, monkeypatch):
+    env, starts = object.__new__(RobotEnv), []
+
+    def begin(env):
+        starts.append(1)
+        env._running, env._last = True, {"goal": len(starts)}
+        return env._last
+
+    monkeypatch.setattr(RobotEnv, "_begin", begin)
+    env._realtime, env._running, env._last = realtime, False, {"goal": 0}
+    observation, _ = env.reset(seed=1)
+    assert (observation, len(starts)) == ({"goal": 0 if realtime else 1}, not realtime)
+    for _ in range(2):
+        assert env.begin() == {"goal": 1}
+    assert len(starts) == 1
+
+
+@pytest.mark.parametrize("realtime", [True, False])
+def test_a_learner_that_reads_nothing_blocks_nobody_and_counts_as_gone(realtime):
+    """A message larger than the socket's buffer, then a second thread that has something to say, as the executor of the node."""
+    moved = Moved(realtime=realtime)
+    large = {"picture": np.zeros((1, 8, 512, 512, 3), dtype=np.uint8)}
+    threads = [
+        threading.Thread(target=moved.policy.act, args=(large,), daemon=True),
+        threading.Thread(target=moved.policy.end, daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join(2.0)
+        assert not thread.is_alive()
+    assert moved.stopped == 1
+    moved.policy.begin()  # of another run: it does not come back
+    began = time.monotonic()
+    assert (moved.decides() == 0).all()
+    assert moved.stopped == 2
+    assert time.monotonic() - began < 1.0
+
+
 def test_a_stop_of_the_guard_and_a_correction_are_told():
     moved = Moved(realtime=False)
     moved.answers(0)
@@ -218,12 +319,14 @@ def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_i
     task = get_task("navigate")
     elements, action = task.contract.action.elements, 0.5 * np.array([task.contract.action.high])
     try:
-        env = RobotEnv(task, still(task.contract))
+        env = RobotEnv(task, still(task.contract), corrections=True)
         try:
             env.reset(seed=1)
             publisher = env._link._node.create_publisher(JointState, "policy/correction", wire.COMMAND)
             assert not env.busy
             env._link.spin(1.0)  # as long as an update may take
+            assert env._link.status["policy"] == "idle"
+            env.begin()
             shown, executed, rungs = [], [], []
             for step in range(20):
                 if step >= 12:
@@ -248,9 +351,12 @@ def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_i
                 *_, truncated, info = env.step(action)
                 if truncated[0]:
                     break
-            assert (info["rung"][0], info["cause"]) == (STOP, ("guard/stop was called",))
+            if info["rung"][0] < STOP:  # the call took longer than a control period, so the learner was late
+                raise Late
+            assert info["cause"] == ("guard/stop was called",)
             assert not env.busy
             assert [stopped for _, _, stopped in env.episodes] == [True]
+            env.begin()
             *_, info = env.step(action)  # of another episode: the robot was reset and armed
             assert info["rung"][0] == PASS
         finally:

@@ -55,6 +55,7 @@ class TrainOptions:
         clock: with ros: wall (real time) or stepped (a simulated robot waits for the learner; not from pictures); with --attach that of the nodes
             counts.
         attach: with ros: train on the robot and the guard that already run, instead of starting a simulated robot. A person arms the guard.
+        corrections: with ros: a person may take over while the policy runs, with commands on policy/correction that count for 0.2 s.
         traces: with ros: path prefix of MCAP traces, one per episode.
         address: of a Ray cluster for the collectors, such as ray-head:6379, or auto; by default Ray is started on this machine.
     """
@@ -86,6 +87,7 @@ class TrainOptions:
     address: str | None = None
     clock: str = Robot().clock
     attach: bool = False
+    corrections: bool = False
     traces: Path | None = None
 
     @staticmethod
@@ -146,5 +148,5 @@ class TrainOptions:
             scripted=self.scripted,
             offline_share=self.offline_share,
             collectors=chosen_collectors(self.collectors, self.address),
-            robot=Robot(self.clock, self.attach, self.traces),
+            robot=Robot(self.clock, self.attach, self.corrections, self.traces),
         )

@@ -35,16 +35,18 @@ class Robot:
     Attributes:
         clock: "wall" (real time) or "stepped" (a simulated robot waits for the learner); with `attach` that of the nodes counts.
         attach: use the guard and the robot that already run, instead of starting simulated ones.
+        corrections: a person may take over with commands on `policy/correction`.
         traces: path prefix of MCAP traces, one per episode; None for none.
     """
 
     clock: str = "wall"
     attach: bool = False
+    corrections: bool = False
     traces: Path | None = None
 
 
 def chosen_robot(algorithm: str, plant: str, robot: Robot, **others: Any) -> Robot | None:
-    """What `--clock`, `--attach` and `--traces` say; None if `--plant` is no robot on ROS.
+    """What `--clock`, `--attach`, `--corrections` and `--traces` say; None if `--plant` is no robot on ROS.
 
     Args:
         algorithm: name of the learner.
@@ -57,7 +59,7 @@ def chosen_robot(algorithm: str, plant: str, robot: Robot, **others: Any) -> Rob
     """
     if plant != ROS:
         if robot != Robot():
-            raise ValueError(f"--clock, --attach and --traces go with --plant {ROS}, got --plant {plant}")
+            raise ValueError(f"--clock, --attach, --corrections and --traces go with --plant {ROS}, got --plant {plant}")
         return None
     if algorithm not in LEARNERS:
         raise ValueError(f"--plant {ROS} trains {', '.join(LEARNERS)}, got {algorithm}")
@@ -88,7 +90,16 @@ def robot_environment(task: Task | SuiteTask, learner: Learner, robot: Robot) ->
     nothing = {signal.name: np.zeros((2, signal.history, *signal.shape), dtype=signal.dtype) for signal in contract.observation}
     untrained = export_graph(contract, learner.policy(), nothing)
     try:
-        return RobotEnv(task, untrained, clock=robot.clock, plant=_ENGINE, attach=robot.attach, record=robot.traces, say=say)
+        return RobotEnv(
+            task,
+            untrained,
+            clock=robot.clock,
+            plant=_ENGINE,
+            attach=robot.attach,
+            corrections=robot.corrections,
+            record=robot.traces,
+            say=say,
+        )
     except RosError as error:
         raise ValueError(str(error)) from None
 

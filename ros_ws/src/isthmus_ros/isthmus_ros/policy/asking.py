@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 
@@ -15,12 +16,17 @@ from isthmus.timing import steady
 from isthmus_ros.policy.drive import Drive, MotionEnded
 from isthmus_ros.policy.remote import RemotePlant, answered
 
-__all__ = ["AskingDrive", "UnansweredError"]
+__all__ = ["AskingDrive", "UnansweredError", "patience"]
 
 _MISSED = 3  # commands in a row without an answer, after which the motion ends
 _PATIENCE = 0.050  # s that the first answer is given at least
 _SILENT = 0.05  # s, or one time-out: an armed guard says something in every control period
 _LULL = 1.0  # s beyond the time-out without an answer that end a motion at rest; one that moves has been stopped by the guard long before
+
+
+def patience(period: float) -> float:
+    """Seconds after `policy/start` within which a motion with control periods of `period` s begins, or not at all."""
+    return max(time_out(period), _MISSED * period, _PATIENCE)
 
 
 class UnansweredError(TimeoutError):
@@ -46,7 +52,7 @@ class AskingDrive(Drive):
         super().__init__(plant, contract)
         period = contract.control_period
         self._on_silence = on_silence
-        self._patience = max(time_out(period), _MISSED * period, _PATIENCE)
+        self._patience = patience(period)
         self._lull = time_out(period) + _LULL
         self._first = self._run = 0
         self._silent = max(time_out(period), _SILENT)
@@ -124,15 +130,15 @@ class AskingDrive(Drive):
         """
         guard, cause = self.plant.guard, self.withheld() or ("no decision" if action is None else "")
         joints = self.contract.action.elements
-        action = None if action is None else self.soften(action, self.set_point())
         asked = Command(self.contract.mode, joints, np.zeros((1, len(joints))) if action is None else action)
         if refusal := guard.refusal():
             self._asked = False
             return self._told(asked, STOP, guard.cause or refusal)
         self._insist_on_answers(cause)
-        self._asked = not cause
+        going, self._asked = self._asked and guard.rung < HOLD, not cause
         if cause:
             return self._told(asked, HOLD, cause)
+        asked = dataclasses.replace(asked, values=self.soften(asked.values, self.set_point(), going))
         self.plant.write(asked)
         rung = guard.rung
         return self._told(asked, rung, guard.cause) if rung >= HOLD else self._told(asked, PASS, "")

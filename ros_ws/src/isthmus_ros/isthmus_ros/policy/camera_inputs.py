@@ -199,11 +199,13 @@ def _slow(eye: _Eye) -> str:
 
 
 def _take_in(eye: _Eye, message: Any, arrival: float) -> None:
-    eye.seen = message
-    raw, eye.problem = eye.form.read(message)
-    if raw is None:
-        return
-    if eye.raw is None or not np.array_equal(raw, eye.raw):
-        eye.sample = eye.pipeline(raw)[None]
-        eye.fresh, eye.place = arrival, None
-    eye.raw = raw
+    """Look at a message; whatever is wrong with it is a problem, until a better one comes."""
+    try:
+        raw, problem = eye.form.read(message)
+        if raw is not None and (eye.raw is None or not np.array_equal(raw, eye.raw)):
+            eye.sample = eye.pipeline(raw)[None]
+            eye.fresh, eye.place = arrival, None
+            eye.raw = raw
+    except Exception as error:  # a message never ends the node
+        problem = f"a picture on {eye.topic} cannot be used: {type(error).__name__}: {error}"
+    eye.seen, eye.problem = message, problem

@@ -38,20 +38,24 @@ class Corrections:
             node: rclpy node that owns the subscription.
             contract: of the policy; commands are for its joints, in its mode.
             hand_over: told whenever somebody else takes over.
-            patience: seconds after which a correction does not count any more.
+            patience: seconds after its stamp from which a correction does not count any more.
         """
         self._node, self._log = node, node.get_logger()
         self._joints, self._mode = contract.action.elements, contract.mode
         self._field = wire.COMMANDED.get(contract.mode, contract.mode)
         self._low, self._high = np.array(contract.action.low), np.array(contract.action.high)
         self._hand_over, self._patience = hand_over, patience
-        self._newest: tuple[Array, float] | None = None  # `[1, A]`, and when it came; replaced as a whole by the thread that receives
+        self._newest: tuple[Array, float] | None = (
+            None  # `[1, A]`, and the steady time of its stamp; replaced as a whole by the thread that receives
+        )
+        self._stamp = 0  # ns, that the next one must be newer than
         self._refused = ""
         self.active = False
         self._subscription = node.create_subscription(JointState, TOPIC, self._receive, wire.COMMAND)
 
     def begin(self) -> None:
         """A run begins: what was said before it counts no more."""
+        self._stamp = self._clock() - 1
         self._newest, self.active = None, False
 
     def newest(self) -> Array | None:
@@ -68,15 +72,20 @@ class Corrections:
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: Any) -> None:
-        problem = self._problem(message)
+        age = (self._clock() - wire.nanoseconds_of(message.header.stamp)) / 1e9
+        problem = self._problem(message, age)
         before, self._refused = self._refused, problem
         if not problem:
             values = dict(zip(message.name, getattr(message, self._field), strict=True))
-            self._newest = (np.array([[values[joint] for joint in self._joints]]), steady())
+            self._stamp = wire.nanoseconds_of(message.header.stamp)
+            self._newest = (np.array([[values[joint] for joint in self._joints]]), steady() - max(age, 0.0))
         elif without_numbers(problem) != without_numbers(before):
             self._log.error(f"correction refused: {problem}")
 
-    def _problem(self, message: Any) -> str:
+    def _clock(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
+
+    def _problem(self, message: Any, age: float) -> str:
         if sorted(message.name) != sorted(self._joints):
             return f"it must name {', '.join(self._joints)}, got {', '.join(message.name) or 'nothing'}"
         counts = {field: len(getattr(message, field)) for field in ("position", "velocity", "effort")}
@@ -86,7 +95,8 @@ class Corrections:
             return f"its values must be finite, got {list(getattr(message, self._field))}"
         if (publishers := self._node.count_publishers(TOPIC)) > 1:
             return f"one node may publish {TOPIC}, not {publishers}"
-        age = (self._node.get_clock().now().nanoseconds - wire.nanoseconds_of(message.header.stamp)) / 1e9
         if not -_AHEAD <= age <= self._patience:
             return f"its stamp must be at most {self._patience:g} s old and {_AHEAD:g} s ahead, it is {age:.3f} s old"
+        if wire.nanoseconds_of(message.header.stamp) <= self._stamp:
+            return "its stamp must be newer than the one before, and than the run"
         return ""

@@ -35,7 +35,7 @@ class Drive(ControlStep):
     Attributes:
         decision: the last one; None before the first.
         acted: when it was made, on the steady clock, s.
-        soften: makes of an action `[1, A]`, and of what was executed last `[A]`, what is asked for instead: see `HandOver`.
+        soften: makes of an action, what was executed last, and whether commands are going through, what is asked for instead: see `HandOver`.
         sight: says why the policy may not be asked on a sample, as when a camera shows nothing new; "" if it may.
     """
 
@@ -44,7 +44,7 @@ class Drive(ControlStep):
         self.decision: Decision | None = None
         self.acted = self._began = -np.inf
         self.sight: Callable[[Measurement], str] = lambda measurement: ""
-        self.soften: Callable[[Array, Array | None], Array] = lambda action, executed: action
+        self.soften: Callable[[Array, Array | None, bool], Array] = lambda action, executed, going: action
         self._withheld = ""
         self._deadline = 0.0
         self._driver: threading.Thread | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from isthmus.images import ENCODINGS, decoded
+from isthmus.images import ENCODINGS, compressed_size, decoded
 from isthmus.records import Array
 
 __all__ = ["PictureForm"]
@@ -25,7 +25,7 @@ class PictureForm:
         topic: absolute.
         size: rows and columns.
         encoding: of the camera's own pictures, a key of `ENCODINGS`.
-        compressed: they come as sensor_msgs/CompressedImage, in a format that OpenCV reads; else as sensor_msgs/Image.
+        compressed: they come as sensor_msgs/CompressedImage, JPEG or PNG; else as sensor_msgs/Image.
     """
 
     topic: str
@@ -66,13 +66,16 @@ class PictureForm:
         stored = _STORED.search(message.format)
         if stored and stored[1] not in (self.pixels, f"{self.pixels[:-1]}a8"):
             return None, f"pictures on {self.topic} are stored as {stored[1]} ({message.format}), they must be stored as {self.pixels}"
+        told = message.format.partition(";")[0].strip() if stored else self.encoding
+        data = bytes(message.data)
         try:
-            picture, encoding = decoded(message.data)
+            if (size := compressed_size(data)) != self.size:
+                return None, self._differs(*size, told)
+            picture, encoding = decoded(data)
         except ValueError as error:
             return None, f"a picture on {self.topic} cannot be read: {error}"
         if (encoding, self.pixels) == ("bgra8", "bgr8"):
             picture, encoding = picture[..., :3], "bgr8"
-        told = message.format.partition(";")[0].strip() if stored else self.encoding
         seen = told if encoding == self.pixels else encoding
         rows, columns = picture.shape[:2]
         if ((rows, columns), seen) != (self.size, self.encoding):

@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
+from isthmus.records import Array
 from isthmus.runner import Tick
 from isthmus.sequence import default_replan
 from isthmus_ros.common import checks, wire
@@ -115,7 +116,6 @@ class PolicyNode(CarefulNode):
             on_input=self.published,
             on_silence=self._lose_guard,
         )
-        corrections = bound.corrections
         self._recorder = bound.recorder(self.text("record"), artifact, log)
         self.motion = self.motion_type(
             bound.drive,
@@ -124,7 +124,7 @@ class PolicyNode(CarefulNode):
             inputs=bound.inputs.values,
             replan=int(self.get_parameter("replan").value) or default_replan(artifact),
             longest=longest,
-            correction=corrections.newest if corrections else lambda: None,
+            correction=self.correction,
             on_begin=self.begun,
             on_change=self.published,
             on_tick=self.ticked,
@@ -142,8 +142,12 @@ class PolicyNode(CarefulNode):
         """What decides."""
         return artifact.policy()
 
+    def correction(self) -> Array | None:
+        """What a person asks for at present in place of the policy, `[1, A]`; called by the motion's thread, as are the three below."""
+        return self.bound.corrections.newest() if self.bound is not None and self.bound.corrections is not None else None
+
     def begun(self) -> None:
-        """A run begins; called by the motion's thread, as are the two below."""
+        """A run begins."""
         if self.bound is not None and self.bound.corrections is not None:
             self.bound.corrections.begin()
 

@@ -1,11 +1,15 @@
 """A policy that asks another process, which learns, for each action. Nothing here knows ROS.
 
-Between `policy/start` and the learner's first action the robot stands still: there a learner may update, save or change itself for as long as it
-wants. From then on it has one control period for each action. One that is later ends the episode: the robot is braked as by `policy/stop`.
+In passing time the learner's first action must come as soon as any motion must begin (`isthmus_ros.policy.asking.patience`); until then the robot
+stands still. From then on it has one control period for each action. One that is later ends the episode: the robot is braked as by `policy/stop`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -18,11 +22,13 @@ from isthmus.guard import PASS
 from isthmus.records import ActionChunk, Array, reorder
 from isthmus.runner import Tick
 from isthmus.timing import steady
+from isthmus_ros.policy.asking import patience
 from isthmus_ros.policy.motion import Motion
 from isthmus_ros.training.exchange import ASKED, ENDED, OVER, arrays_of, packed, unpacked
 
 __all__ = ["AskedPolicy"]
 
+_SENDING = 0.1  # s within which a learner must take a message; callbacks of the node wait for it
 _STEPPED = 600.0  # s that a learner may take where time waits for it
 
 
@@ -51,10 +57,19 @@ class AskedPolicy:
         self._connection, self._steps, self._realtime, self._take_over = connection, steps, realtime, take_over
         self._running = self._gone = False
         self._number = self._run = 0  # actions decided in this run, and which run it is
+        self._first = 0.0  # steady time, s, before which the first action must come
         self._pending = -1  # action that the learner was asked for last
         self._told: dict[str, Any] = {}
         self._executed: Array | None = None
         self._sending = threading.Lock()
+        # A second handle of the connection's socket: a message that the learner does not read ends the connection instead of blocking the node.
+        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, round(1e6 * _SENDING)))
+
+    @property
+    def standing(self) -> bool:
+        """Whether time passes and the learner has decided nothing in this run."""
+        return self._number == 0 and self._realtime
 
     def reset(self, rows: Array | None = None, seed: int | None = None) -> None:
         """See `Policy`."""
@@ -64,6 +79,7 @@ class AskedPolicy:
         self._number, self._pending, self._run = 0, -1, self._run + 1
         self._told, self._executed = {"rung": PASS, "cause": ""}, None
         self._running, self._gone = True, False
+        self._first = steady() + patience(self.contract.control_period)
 
     def watch(self, tick: Tick) -> None:
         """What became of a control period."""
@@ -91,7 +107,10 @@ class AskedPolicy:
         if self._pending != self._number:
             self._pending = self._number
             self._send(ASKED, seen)
-        standing = self._number == 0 and self._realtime
+        standing = self.standing
+        if standing and steady() > self._first:
+            motion.stop(f"the learner decided nothing within {patience(self.contract.control_period):.3f} s of policy/start")
+            return self._chunk(self._rest(motion))
         action = self._answer(0.0 if standing else self.contract.control_period if self._realtime else _STEPPED)
         if action is None:
             if self._gone or not standing:
@@ -107,11 +126,13 @@ class AskedPolicy:
     def _send(self, kind: str, arrays: Mapping[str, Array]) -> None:
         told = {"kind": kind, "run": self._run, "decided": self._number, **self._told}
         corrected = {} if self._executed is None else {"executed": self._executed}
-        try:
-            with self._sending:
+        with self._sending:
+            try:
                 self._connection.send_bytes(packed(told, {**arrays, **corrected}))
-        except OSError:
-            self._gone = True
+            except OSError:  # part of the message may have been sent, so nothing can follow it
+                self._gone = True
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, patience: float) -> Array | None:
         """The learner's action, `[1, A]`; None if it does not come within `patience`, s, or the learner wants to end the episode."""

@@ -1,7 +1,8 @@
 """A robot on ROS 2 as the environment of a training: one row, whose episodes go through `train_node` and the guard.
 
 An episode begins as in an evaluation: reset, arming, inputs, `policy/start`. On a robot that is no simulation a person arms the guard, also again
-after each stop, and `policy/start` ramps to the start pose; until then this waits and says for what.
+after each stop, and `policy/start` ramps to the start pose; until then this waits and says for what. Where time passes, an episode begins only when
+the learner has done all else and asks for it: its first action must follow at once.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _REST = 20.0  # s for standstill
 _ANSWER = 15.0  # s for the next decision: in stepped time the robot waits, in passing time it comes in one period
 _ASK = 1.0  # s between two trials to start
 _TRIALS = 5  # to begin an episode of a simulated robot
-_CORRECTION = 0.2  # s that a person's correction counts: who trains a robot stands beside it
+_CORRECTION = 0.2  # s that a person's correction counts, where one may correct
 _RECENT = 20  # episodes by which a policy is judged
 _ONLY = np.array([True])  # of the rows of a batch of one
 
@@ -53,7 +54,7 @@ class RobotEnv:
         progress: see `TrainingEnv`; nothing depends on it.
         hidden: nothing is drawn, `[1, 0]`.
         diverged: 0; a robot does not explode.
-        busy: time passes in an episode that has begun: what takes longer than a control period would end it.
+        busy: time passes in an episode that has begun, so what takes longer than a control period would end it.
         episodes: returns, and whether they succeeded and were stopped by the guard, of the newest episodes.
     """
 
@@ -65,6 +66,7 @@ class RobotEnv:
         clock: str = "wall",
         plant: str = "mujoco",
         attach: bool = False,
+        corrections: bool = False,
         record: Path | None = None,
         say: Callable[[str], object] = lambda line: None,
         domain_id: int | None = None,
@@ -77,6 +79,7 @@ class RobotEnv:
             clock: "stepped" or "wall"; with `attach` that of the nodes.
             plant: engine behind the topics of a simulated robot.
             attach: a robot, or a `sim_node`, and an inactive or unconfigured `guard_node` run already.
+            corrections: a person may take over with commands on `policy/correction`.
             record: path prefix of MCAP traces, one per episode.
             say: told what the training waits for.
             domain_id: ROS domain; None means a free one, or the environment's with `attach`.
@@ -91,17 +94,20 @@ class RobotEnv:
         self._task, self._say, self._told = task, say, ""
         self._stack = contextlib.ExitStack()
         try:
-            self._connection = self._join(artifact, clock, plant, attach, record, domain_id)
+            self._connection = self._join(artifact, clock, plant, attach, corrections, record, domain_id)
         except BaseException:
             self._stack.close()
             raise
         self._kinematics = Kinematics(self._robot.urdf_path) if self._robot.base.kind == "fixed" else None
         self._scorer, self._returns = Scorer(task, 1), Returns(task, 1)
         self._generator = np.random.default_rng(0)
-        self._running, self._run, self._sent = False, 0, 0
+        self._last = {
+            signal.name: np.zeros((1, signal.history, *signal.shape), dtype=signal.dtype) for signal in self._task.contract.observation
+        }
+        self._running, self._run, self._sent, self._motion = False, 0, 0, -1
 
     def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
-        """See `TrainingEnv`."""
+        """See `TrainingEnv`; where time passes, nothing is observed before `begin`."""
         self._generator = np.random.default_rng(seed)
         try:
             if self._running:
@@ -109,12 +115,19 @@ class RobotEnv:
                 while self._running:
                     self._running = self._hear(_REST)[0]["kind"] != ENDED
                 self._finish()
-            return self._begin(), {}
+            return self._following(), {}
+        except RosError as error:
+            raise LostError(str(error)) from None
+
+    def begin(self) -> dict[str, Array]:
+        """See `TrainingEnv`."""
+        try:
+            return self._last if self._running else self._begin()
         except RosError as error:
             raise LostError(str(error)) from None
 
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
-        """See `TrainingEnv`; info has `executed`, `[1, A]`, SI, where a person corrected the action.
+        """See `TrainingEnv`; an episode has begun, and info has `executed`, `[1, A]`, SI, where a person corrected the action.
 
         Raises:
             LostError: the nodes do not answer, or one has ended.
@@ -131,7 +144,9 @@ class RobotEnv:
         self._connection.close()
         self._stack.close()
 
-    def _join(self, artifact: Artifact, clock: str, plant: str, attach: bool, record: Path | None, domain_id: int | None) -> Connection:
+    def _join(
+        self, artifact: Artifact, clock: str, plant: str, attach: bool, corrections: bool, record: Path | None, domain_id: int | None
+    ) -> Connection:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="training-")))
         policy, socket = folder / "policy.isthmus", str(folder / "learner")
         artifact.save(policy)
@@ -141,13 +156,17 @@ class RobotEnv:
         self._link, self._robot, self._realtime = graph.link, graph.robot, graph.clock == "wall"
         told: dict[str, Any] = {"policy": str(policy), "clock": graph.clock, "joint_prefix": graph.prefix, "learner": socket}
         traces = str(record.resolve()) if record else ""
-        told |= {"episode": self._task.episode_steps, "record": traces, "correction_timeout": _CORRECTION}
+        told |= {"episode": self._task.episode_steps, "record": traces, "correction_timeout": _CORRECTION * corrections}
         graph.start(NAME, told, "isthmus_ros.training.train_node")
         for name in ("guard_node", NAME):
             graph.bring_up(name)
         self._simulated = self._link.offers("sim_node/reset")
         self._course = Course(self._link, self._task, self._robot, wall=self._realtime, prefix=graph.prefix, simulated=self._simulated)
         return listener.accept()
+
+    def _following(self) -> dict[str, Array]:
+        """What is observed after an episode: where time passes nothing new, until the learner begins the next."""
+        return self._last if self._realtime else self._begin()
 
     def _begin(self) -> dict[str, Array]:
         """Begin an episode; what the learner decides on first.
@@ -166,7 +185,7 @@ class RobotEnv:
                 if self._simulated and trials == _TRIALS:
                     raise RosError(str(error)) from None
                 self._wait_for(str(error))
-        self._told, self._running = "", True
+        self._told, self._running, self.busy = "", True, self._realtime
         self._run, self._sent = told["run"], 0
         self._scorer.reset(np.array([0]))
         self._returns = Returns(self._task, 1)
@@ -179,18 +198,17 @@ class RobotEnv:
         Raises:
             _NotBegunError: it is refused, or the motion has ended before.
         """
-        link, before = self._link, self._link.number("motion")
+        link, self._motion = self._link, self._link.number("motion")
         try:
             link.insist(lambda: link.trigger("policy/start"), _START if self._simulated else 0.0)
         except RosError as error:
             link.check()
             raise _NotBegunError(str(error)) from None
-        link.until(lambda: link.number("motion") > before, _REST, f"{NAME} does not say that it has begun")
         end = steady() + _RAMP
-        while not self._connection.poll(0.02):
-            link.spin(0.02)
+        while not self._connection.poll(0.01):
+            link.spin(0.01)
             link.check()
-            if (link.status.get("policy") == "idle" and not self._connection.poll(0.2)) or steady() > end:
+            if (self._idle() and not self._connection.poll(0.2)) or steady() > end:
                 raise _NotBegunError(link.status.get("failure") or link.status.get("cause") or "the policy did not begin to run")
         told, arrays = self._hear(_ANSWER)
         if told["kind"] == ENDED:
@@ -207,7 +225,6 @@ class RobotEnv:
 
     def _step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
         self._send(np.asarray(actions, dtype=np.float64))
-        self.busy = self._realtime
         told, arrays = self._hear(_ANSWER)
         after = self._measurement(arrays)
         stopped = told["rung"] == STOP
@@ -243,13 +260,17 @@ class RobotEnv:
             if stopped or not invalid:
                 self.episodes.append((float(self._returns.total[0]), bool(info["success"][0]), stopped))
             self._finish()
-            observation = self._begin()
+            observation = self._following()
         return observation, outcome.reward, np.array([terminated]), np.array([truncated]), info
 
     def _finish(self) -> None:
         """Wait for standstill."""
         self._running = self.busy = False
-        self._link.until(lambda: self._link.status.get("policy") == "idle", _REST, "the robot did not come to rest after an episode")
+        self._link.until(self._idle, _REST, "the robot did not come to rest after an episode")
+
+    def _idle(self) -> bool:
+        """Whether the newest motion is over."""
+        return self._link.number("motion") > self._motion and self._link.status.get("policy") == "idle"
 
     def _send(self, action: Array | None) -> None:
         number = None if action is None else self._sent

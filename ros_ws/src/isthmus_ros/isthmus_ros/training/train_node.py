@@ -10,6 +10,7 @@ from multiprocessing.connection import Client
 
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
+from isthmus.records import Array
 from isthmus.runner import Tick
 from isthmus_ros.common.parameters import declare
 from isthmus_ros.common.spin import run_node
@@ -52,6 +53,10 @@ class TrainNode(PolicyNode):
         steps = int(self.get_parameter("episode").value)
         self._asked = AskedPolicy(contract, connection, steps, realtime=realtime, take_over=self._take_over)
         return self._asked
+
+    def correction(self) -> Array | None:
+        """See `PolicyNode.correction`; while the robot stands and waits for the learner, nobody moves it."""
+        return None if self._asked is not None and self._asked.standing else super().correction()
 
     def begun(self) -> None:
         """See `PolicyNode.begun`."""
