@@ -11,7 +11,7 @@ from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence import gap
 from isthmus_evidence.gap.calibrate import unknown_parameters
 from isthmus_evidence.gap.decisions import decision_causes, recorded_decisions
-from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, rank_agreement, tracking_delay
+from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, outcome_gap, rank_agreement, tracking_delay
 from isthmus_evidence.gap.observations import compare_observations, observation_causes
 from isthmus_evidence.gap.planted import FAULTS, record_episodes
 from isthmus_evidence.gap.recordings import check_comparable, read_recordings, resampled
@@ -139,6 +139,21 @@ def test_ranks_of_policies():
     assert rank_agreement({"a": (0.1, 0.2), "b": (0.4, 0.3)})["pearson"] is None
     with pytest.raises(ValueError, match="at least two policies, got 1"):
         rank_agreement({"a": (0.1, 0.2)})
+
+
+def test_policies_with_the_same_seeds_are_paired_each_with_itself(recorded):
+    one = read_recordings([recorded()])[:2]
+    returns = {"good": "50", "bad": "-50"}
+    both = [
+        replace(recording, group=name, trace=replace(recording.trace, metadata={**recording.trace.metadata, "return": returns[name]}))
+        for name in returns
+        for recording in one
+    ]
+    found = outcome_gap(both, both[::-1])["difference"]
+    assert (found["mean"], found["n"]) == (0.0, 4)
+    assert "difference" not in outcome_gap(both, [replace(recording, group="third") for recording in both[:2]])
+    # A folder around all recordings of one set is no policy among several.
+    assert outcome_gap(both[:2], one)["difference"]["n"] == 2
 
 
 def test_unknown_faults_are_refused(tmp_path, artifact):

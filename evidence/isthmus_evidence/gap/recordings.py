@@ -27,11 +27,13 @@ class Recording:
         log: joints and commands over time.
         trace: everything else that isthmus wrote down; None for a bag of others.
         group: name of the folder below that of the set, "" if there is none: recordings of one policy among several.
+        name: path below the folder of the set, without suffix: no two recordings of a folder share it, as they may the name of a file.
     """
 
     log: Log
     trace: Trace | None = None
     group: str = ""
+    name: str = ""
 
     @property
     def seed(self) -> int | None:
@@ -59,7 +61,7 @@ def read_recordings(places: Sequence[Path]) -> list[Recording]:
         ValueError: a file is no recording, or there is none.
         OSError: a file cannot be read.
     """
-    found = [replace(_read(file), group=_group(place, file)) for place in places for file in _files(place)]
+    found = [replace(_read(file), group=_group(place, file), name=_name(place, file)) for place in places for file in _files(place)]
     if not found:
         raise ValueError(f"there is no recording (*.mcap) in {', '.join(map(str, places))}")
     return found
@@ -74,6 +76,10 @@ def _files(place: Path) -> Iterator[Path]:
 def _group(place: Path, file: Path) -> str:
     parts = file.parent.relative_to(place).parts if place.is_dir() else ()
     return parts[0] if parts and not (place / parts[0] / "metadata.yaml").exists() else ""
+
+
+def _name(place: Path, file: Path) -> str:
+    return (file.relative_to(place) if place.is_dir() else Path(file.name)).with_suffix("").as_posix()
 
 
 def _read(file: Path) -> Recording:
