@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isthmus.robot import load_robot
 from isthmus_cli.console import write_json
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence import gap
+from isthmus_evidence.gap import comparison
 from isthmus_evidence.gap.calibrate import unknown_parameters
 from isthmus_evidence.gap.decisions import decision_causes, recorded_decisions
+from isthmus_evidence.gap.measured import measured
 from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, outcome_gap, rank_agreement, tracking_delay
 from isthmus_evidence.gap.observations import compare_observations, observation_causes
 from isthmus_evidence.gap.planted import FAULTS, record_episodes
@@ -123,6 +126,58 @@ def test_bags_of_other_rates_are_refused_or_resampled(recorded):
     assert tracking_delay(one[0]) > 0
 
 
+def test_resampling_changes_what_differs_in_rate_and_nothing_else(recorded, artifact):
+    one = read_recordings([recorded()])
+    assert resampled(one, one[0].period) == one
+    with pytest.raises(ValueError, match=r"have other contracts: horizon is 1 here, 2 there"):
+        check_comparable(one, [_contracted(recording, horizon=2, control_period=0.1) for recording in one], rates=False)
+    slow = [_contracted(recording, control_period=0.1) for recording in one]
+    check_comparable(one, slow, rates=False)
+    same = gap.compare(recorded(), recorded("stale history"), policy=artifact.policy(), resample=True)
+    assert same.named[0].cause == "stale history"
+    assert not any("do not name their robot" in remark for remark in same.remarks)
+
+
+def test_what_is_lost_by_resampling_is_said(recorded, artifact, monkeypatch):
+    one = read_recordings([recorded()])[:2]
+    bags = [replace(recording, trace=None) for recording in one]
+    slow = [_contracted(replace(half, trace=recording.trace), control_period=0.1) for half, recording in zip(resampled(bags, 0.1), one, strict=True)]
+    sets = iter([slow, one])
+    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    found = gap.compare(Path("a"), Path("b"), policy=artifact.policy(), resample=True)
+    said = " ".join(found.remarks)
+    assert "2 of 2 recordings of the second set were brought to a period of 0.1 s: their observations, decisions" in said
+    assert "the policy was not asked" in said
+    assert "do not name their robot" not in said
+
+
+def test_a_joint_that_is_no_number_is_a_difference(recorded, monkeypatch):
+    one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
+    sets = iter([one, [_masked(recording, slice(None)) for recording in one]])
+    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    found = gap.compare(Path("a"), Path("b"), robot=_robot())
+    assert [cause.claim for cause in found.named] == ["elbow_joint is not measured in the second set"]
+    assert found.excess > 0
+    sets = iter([one, [_masked(recording, slice(10, 12)) for recording in one]])
+    found = gap.compare(Path("a"), Path("b"), robot=_robot())
+    assert any("of the samples of elbow_joint in the second set are no numbers" in remark for remark in found.remarks)
+    with pytest.raises(ValueError, match="no joint is measured in both sets"):
+        measured(one, [replace(recording, log=replace(recording.log, position=recording.log.position * np.nan)) for recording in one], [])
+
+
+def test_observations_that_are_no_numbers_are_a_difference(recorded):
+    (trace, *_) = (recording.trace for recording in read_recordings([recorded()]))
+    values = {name: value.copy() for name, value in trace.observations.items()}
+    values["joint_position"][..., 2] = np.nan
+    _, size = observation_causes(compare_observations([replace(trace, observations=values)], _robot()))
+    assert size > 1
+
+
+def test_another_robot_is_refused_with_the_missing_joints(recorded):
+    with pytest.raises(ValueError, match=r"robot 'pendulum' has no joint shoulder_pan_joint, .*wrist_3_joint, of which there are recordings"):
+        gap.compare(recorded(), recorded(), robot=load_robot("pendulum"))
+
+
 def test_a_place_without_recordings_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"there is no recording \(\*\.mcap\) in"):
         read_recordings([tmp_path])
@@ -161,7 +216,16 @@ def test_unknown_faults_are_refused(tmp_path, artifact):
         record_episodes(TASK, artifact.policy(), "mujoco", range(1), Path(tmp_path), "sing")
 
 
-def _robot():
-    from isthmus.robot import load_robot
+def _contracted(recording, **changes):
+    return replace(recording, trace=replace(recording.trace, contract=replace(recording.trace.contract, **changes)))
 
+
+def _masked(recording, rows):
+    """A recording whose third joint is no number in some samples."""
+    position, velocity = recording.log.position.copy(), recording.log.velocity.copy()
+    position[rows, 2] = velocity[rows, 2] = np.nan
+    return replace(recording, log=replace(recording.log, position=position, velocity=velocity))
+
+
+def _robot():
     return load_robot(TASK.contract.robot)

@@ -117,16 +117,20 @@ def _base_log(trace: Trace, name: str) -> Log:
     )  # fmt: skip
 
 
-def check_comparable(first: Sequence[Recording], second: Sequence[Recording]) -> None:
+def check_comparable(first: Sequence[Recording], second: Sequence[Recording], *, rates: bool = True) -> None:
     """Refuse sets of which one cannot be told from the other for trivial reasons.
+
+    Args:
+        first: a set.
+        second: the other.
+        rates: whether they must have one rate, too.
 
     Raises:
         ValueError: they are of other robots, joints, commands, contracts or rates; the message has the differences.
     """
     one, *others = [*first, *second]
     for other in others:
-        if one.trace and other.trace and one.trace.contract.digest() != other.trace.contract.digest():
-            differences = "; ".join(one.trace.contract.diff(other.trace.contract)[:4])
+        if one.trace and other.trace and (differences := _contract_differences(one.trace, other.trace, rates)):
             raise ValueError(f"{one.log.name} (here) and {other.log.name} (there) have other contracts: {differences}")
         if set(one.log.joints) != set(other.log.joints):
             mine, theirs = (", ".join(sorted(log.joints)) for log in (one.log, other.log))
@@ -135,20 +139,28 @@ def check_comparable(first: Sequence[Recording], second: Sequence[Recording]) ->
             raise ValueError(
                 f"{one.log.name} and {other.log.name} have other commands: {one.log.mode or 'none'} here, {other.log.mode or 'none'} there"
             )
-        if abs(other.period / one.period - 1) > _OTHER_RATE:
+        if rates and abs(other.period / one.period - 1) > _OTHER_RATE:
             raise ValueError(
                 f"{one.log.name} is sampled every {one.period:.4g} s, {other.log.name} every {other.period:.4g} s; --resample brings both to one rate"
             )
 
 
+def _contract_differences(one: Trace, other: Trace, rates: bool) -> str:
+    there = other.contract if rates else replace(other.contract, control_period=one.contract.control_period)
+    return "" if there.digest() == one.contract.digest() else "; ".join(one.contract.diff(there)[:4])
+
+
 def resampled(recordings: Sequence[Recording], period: float) -> list[Recording]:
-    """The same at another rate, linear in between; what isthmus alone wrote down is left out.
+    """Those of another rate at this one, linear in between; what isthmus alone wrote down of them is left out.
 
     Args:
         recordings: a set.
         period: s.
     """
-    return [Recording(_resampled(recording.log, period)) for recording in recordings]
+    return [
+        recording if abs(recording.period / period - 1) <= _OTHER_RATE else replace(recording, log=_resampled(recording.log, period), trace=None)
+        for recording in recordings
+    ]
 
 
 def _resampled(log: Log, period: float) -> Log:
