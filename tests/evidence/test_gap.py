@@ -13,11 +13,15 @@ from isthmus_evidence import gap
 from isthmus_evidence.gap import comparison
 from isthmus_evidence.gap.calibrate import unknown_parameters
 from isthmus_evidence.gap.decisions import decision_causes, recorded_decisions
+from isthmus_evidence.gap.hypotheses import hypotheses
+from isthmus_evidence.gap.hypothesis import Hypothesis
 from isthmus_evidence.gap.measured import measured
 from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, outcome_gap, rank_agreement, tracking_delay
 from isthmus_evidence.gap.observations import compare_observations, observation_causes
 from isthmus_evidence.gap.planted import FAULTS, record_episodes
 from isthmus_evidence.gap.recordings import check_comparable, read_recordings, resampled
+from isthmus_evidence.gap.response import Loads
+from isthmus_evidence.gap.table import make_table
 from isthmus_evidence.reports.gap_page import gap_page
 from isthmus_evidence.reports.gap_report import gap_report, plain_gap
 from isthmus_sim.tasks import get_task
@@ -173,6 +177,43 @@ def test_observations_that_are_no_numbers_are_a_difference(recorded):
     assert size > 1
 
 
+def test_an_encoder_that_stands_still_is_a_frozen_joint_and_no_unit(recorded, monkeypatch):
+    one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
+    sets = iter([one, [replace(recording, log=_still(recording.log, 3)) for recording in one]])
+    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    found = gap.compare(Path("a"), Path("b"), robot=_robot())
+    assert found.named[0].claim == "wrist_1_joint does not move, or its measurement stands still"
+    assert sum(cause.explained for cause in found.named) <= 1 + 1e-9
+
+
+def test_units_are_those_of_the_kind_of_joint(recorded):
+    table = make_table(read_recordings([recorded()]))
+    kinds = dict.fromkeys(table.joints, "revolute") | {"elbow_joint": "prismatic"}
+    told = [one.claim for one in hypotheses(table, Loads(None, kinds=kinds), range(6), ()) if one.cause == "unit"]
+    assert "commands of elbow_joint are in millimetres" in told
+    assert "commands of wrist_1_joint are in degrees" in told
+    assert not any("wrist_1_joint are in millimetres" in claim or "elbow_joint are in degrees" in claim for claim in told)
+    everywhere = [one.claim for one in hypotheses(table, Loads(None), range(6), ()) if one.cause == "unit"]
+    assert "commands of all joints are in degrees" in everywhere
+    assert "commands of elbow_joint are in degrees" in everywhere
+
+
+def test_late_measurements_of_others_are_no_delay_of_commands_alone(recorded):
+    recordings = read_recordings([recorded()])
+    for kept, known in ((recordings, ("action_delay",)), ([replace(one, trace=None) for one in recordings], ())):
+        delays = [one for one in hypotheses(make_table(kept), Loads(None), (), ()) if one.cause == "delay"]
+        assert all("later, or measurements come so much later" in one.claim and one.calibrate == known for one in delays)
+        assert len(delays) == 2
+
+
+def test_numbers_that_are_next_to_nothing_are_no_cause():
+    offset = Hypothesis("offset", "{value}", lambda table, _: table, (-0.03, 0.03), "rad")
+    assert (offset.counts(-0.000256), offset.counts(0.02)) == (False, True)
+    gain = Hypothesis("servo gain", "{value}", lambda table, _: table, (0.85, 1.2), "1")
+    assert (gain.counts(1.01), gain.counts(0.9)) == (False, True)
+    assert Hypothesis("sign", "", lambda table, _: table).counts(0.0)
+
+
 def test_another_robot_is_refused_with_the_missing_joints(recorded):
     with pytest.raises(ValueError, match=r"robot 'pendulum' has no joint shoulder_pan_joint, .*wrist_3_joint, of which there are recordings"):
         gap.compare(recorded(), recorded(), robot=load_robot("pendulum"))
@@ -225,6 +266,13 @@ def _masked(recording, rows):
     position, velocity = recording.log.position.copy(), recording.log.velocity.copy()
     position[rows, 2] = velocity[rows, 2] = np.nan
     return replace(recording, log=replace(recording.log, position=position, velocity=velocity))
+
+
+def _still(log, joint):
+    """A log in which one joint is measured where it began."""
+    position, velocity = log.position.copy(), log.velocity.copy()
+    position[:, joint], velocity[:, joint] = position[0, joint], 0.0
+    return replace(log, position=position, velocity=velocity)
 
 
 def _robot():

@@ -93,8 +93,9 @@ def compare(
     if resample:
         sets = _one_rate(sets, remarks)
     mine, theirs, unmeasured = measured(*sets, remarks)
-    known = robot is not None and robot.base.kind == "fixed" and not unmeasured
-    loads = Loads(Kinematics(robot.urdf_path), robot.tool_frame) if robot is not None and known else Loads(None)
+    kinds = {} if robot is None else {joint.name: joint.type for joint in robot.joints}
+    known = robot is not None and robot.base.kind == "fixed" and mine[0].log.joints == sets[0][0].log.joints
+    loads = Loads(Kinematics(robot.urdf_path), robot.tool_frame, kinds) if robot is not None and known else Loads(None, kinds=kinds)
     one, two = make_table(mine), make_table(theirs)
     if not one.mode:
         remarks.append("no commands were recorded, so that it cannot be told how they were followed")
