@@ -79,7 +79,7 @@ def check_log(log: Path, policy: Policy, robot: Robot, visited: Mapping[str, Arr
     if traces[0].contract.digest() != policy.contract.digest():
         yield Check("log", WRONG, "; ".join(policy.contract.diff(traces[0].contract)[:3]), "this recording is of another policy")
         return
-    names = [recording.log.name for recording in recordings if recording.trace is not None]
+    names = [recording.name for recording in recordings if recording.trace is not None]
     yield from _observations(traces, names, robot)
     yield from _decisions(traces, names, policy)
     yield from _recorded(traces, policy, visited)

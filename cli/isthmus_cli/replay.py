@@ -82,11 +82,11 @@ class Replay:
         for recording in recordings:
             if recording.trace is None:
                 raise ValueError(
-                    f"{recording.log.name} holds no observations and decisions: isthmus records them with `isthmus eval --record`, or the "
+                    f"{recording.name} holds no observations and decisions: isthmus records them with `isthmus eval --record`, or the "
                     "parameter `record` of policy_node; with --against TASK its commands can be simulated"
                 )
             robot = load_robot(recording.trace.contract.robot, robot_folders(self.robots))
-            stages[recording.log.name] = replay(recording.trace, policy, robot, tolerance)
+            stages[recording.name] = replay(recording.trace, policy, robot, tolerance)
         if self.json != Path("-"):
             show(replay_report(stages))
         passed = all(stage.passes for found in stages.values() for stage in found)
@@ -96,7 +96,7 @@ class Replay:
         task = get_task(name)
         robot = load_robot(task.contract.robot, robot_folders(self.robots))
         found = {
-            recording.log.name: open_loop(recording.log if recording.trace is None else recording.trace, task, self.plant, robot)
+            recording.name: open_loop(recording.log if recording.trace is None else recording.trace, task, self.plant, robot)
             for recording in recordings
         }
         if self.json != Path("-"):

@@ -1,6 +1,7 @@
 """`isthmus gap`, `replay`, `motions`, `doctor --log` and `--cadence`, as they are typed."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -54,6 +55,18 @@ def test_replay_has_the_exit_code_1_where_something_differs(isthmus, files, tmp_
     assert (tmp_path / "apart.png").is_file()
     code, _, err = isthmus("replay", files / "clean")
     assert (code, "name a policy file, or a task with --against" in err) == (2, True)
+
+
+def test_recordings_of_one_file_name_are_told_apart(isthmus, files, tmp_path):
+    for name, place in (("stale", "a"), ("clean", "b")):
+        (tmp_path / place).mkdir()
+        shutil.copy(files / name / "mujoco-000000.mcap", tmp_path / place)
+    code, out, _ = isthmus("replay", tmp_path, files / "reach.isthmus")
+    assert code == 1
+    assert "a/mujoco-000000: observation" in out
+    assert "1 of 2 recordings are what comes of them again" in out
+    isthmus("replay", tmp_path, "--against", "reach", "--json", tmp_path / "apart.json")
+    assert set(json.loads((tmp_path / "apart.json").read_text())["divergence"]) == {"a/mujoco-000000", "b/mujoco-000000"}
 
 
 def test_motions_are_played_within_the_limits_and_recorded(isthmus, tmp_path):

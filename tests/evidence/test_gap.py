@@ -6,15 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isthmus.robot import load_robot
 from isthmus_cli.console import write_json
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence import gap
+from isthmus_evidence.gap import comparison
 from isthmus_evidence.gap.calibrate import unknown_parameters
 from isthmus_evidence.gap.decisions import decision_causes, recorded_decisions
-from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, rank_agreement, tracking_delay
+from isthmus_evidence.gap.hypotheses import hypotheses
+from isthmus_evidence.gap.hypothesis import Hypothesis
+from isthmus_evidence.gap.measured import measured
+from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, outcome_gap, rank_agreement, tracking_delay
 from isthmus_evidence.gap.observations import compare_observations, observation_causes
 from isthmus_evidence.gap.planted import FAULTS, record_episodes
 from isthmus_evidence.gap.recordings import check_comparable, read_recordings, resampled
+from isthmus_evidence.gap.response import Loads
+from isthmus_evidence.gap.table import make_table
 from isthmus_evidence.reports.gap_page import gap_page
 from isthmus_evidence.reports.gap_report import gap_report, plain_gap
 from isthmus_sim.tasks import get_task
@@ -123,6 +130,95 @@ def test_bags_of_other_rates_are_refused_or_resampled(recorded):
     assert tracking_delay(one[0]) > 0
 
 
+def test_resampling_changes_what_differs_in_rate_and_nothing_else(recorded, artifact):
+    one = read_recordings([recorded()])
+    assert resampled(one, one[0].period) == one
+    with pytest.raises(ValueError, match=r"have other contracts: horizon is 1 here, 2 there"):
+        check_comparable(one, [_contracted(recording, horizon=2, control_period=0.1) for recording in one], rates=False)
+    slow = [_contracted(recording, control_period=0.1) for recording in one]
+    check_comparable(one, slow, rates=False)
+    same = gap.compare(recorded(), recorded("stale history"), policy=artifact.policy(), resample=True)
+    assert same.named[0].cause == "stale history"
+    assert not any("do not name their robot" in remark for remark in same.remarks)
+
+
+def test_what_is_lost_by_resampling_is_said(recorded, artifact, monkeypatch):
+    one = read_recordings([recorded()])[:2]
+    bags = [replace(recording, trace=None) for recording in one]
+    slow = [_contracted(replace(half, trace=recording.trace), control_period=0.1) for half, recording in zip(resampled(bags, 0.1), one, strict=True)]
+    sets = iter([slow, one])
+    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    found = gap.compare(Path("a"), Path("b"), policy=artifact.policy(), resample=True)
+    said = " ".join(found.remarks)
+    assert "2 of 2 recordings of the second set were brought to a period of 0.1 s: their observations, decisions" in said
+    assert "the policy was not asked" in said
+    assert "do not name their robot" not in said
+
+
+def test_a_joint_that_is_no_number_is_a_difference(recorded, monkeypatch):
+    one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
+    sets = iter([one, [_masked(recording, slice(None)) for recording in one]])
+    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    found = gap.compare(Path("a"), Path("b"), robot=_robot())
+    assert [cause.claim for cause in found.named] == ["elbow_joint is not measured in the second set"]
+    assert found.excess > 0
+    sets = iter([one, [_masked(recording, slice(10, 12)) for recording in one]])
+    found = gap.compare(Path("a"), Path("b"), robot=_robot())
+    assert any("of the samples of elbow_joint in the second set are no numbers" in remark for remark in found.remarks)
+    with pytest.raises(ValueError, match="no joint is measured in both sets"):
+        measured(one, [replace(recording, log=replace(recording.log, position=recording.log.position * np.nan)) for recording in one], [])
+
+
+def test_observations_that_are_no_numbers_are_a_difference(recorded):
+    (trace, *_) = (recording.trace for recording in read_recordings([recorded()]))
+    values = {name: value.copy() for name, value in trace.observations.items()}
+    values["joint_position"][..., 2] = np.nan
+    _, size = observation_causes(compare_observations([replace(trace, observations=values)], _robot()))
+    assert size > 1
+
+
+def test_an_encoder_that_stands_still_is_a_frozen_joint_and_no_unit(recorded, monkeypatch):
+    one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
+    sets = iter([one, [replace(recording, log=_still(recording.log, 3)) for recording in one]])
+    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    found = gap.compare(Path("a"), Path("b"), robot=_robot())
+    assert found.named[0].claim == "wrist_1_joint does not move, or its measurement stands still"
+    assert sum(cause.explained for cause in found.named) <= 1 + 1e-9
+
+
+def test_units_are_those_of_the_kind_of_joint(recorded):
+    table = make_table(read_recordings([recorded()]))
+    kinds = dict.fromkeys(table.joints, "revolute") | {"elbow_joint": "prismatic"}
+    told = [one.claim for one in hypotheses(table, Loads(None, kinds=kinds), range(6), ()) if one.cause == "unit"]
+    assert "commands of elbow_joint are in millimetres" in told
+    assert "commands of wrist_1_joint are in degrees" in told
+    assert not any("wrist_1_joint are in millimetres" in claim or "elbow_joint are in degrees" in claim for claim in told)
+    everywhere = [one.claim for one in hypotheses(table, Loads(None), range(6), ()) if one.cause == "unit"]
+    assert "commands of all joints are in degrees" in everywhere
+    assert "commands of elbow_joint are in degrees" in everywhere
+
+
+def test_late_measurements_of_others_are_no_delay_of_commands_alone(recorded):
+    recordings = read_recordings([recorded()])
+    for kept, known in ((recordings, ("action_delay",)), ([replace(one, trace=None) for one in recordings], ())):
+        delays = [one for one in hypotheses(make_table(kept), Loads(None), (), ()) if one.cause == "delay"]
+        assert all("later, or measurements come so much later" in one.claim and one.calibrate == known for one in delays)
+        assert len(delays) == 2
+
+
+def test_numbers_that_are_next_to_nothing_are_no_cause():
+    offset = Hypothesis("offset", "{value}", lambda table, _: table, (-0.03, 0.03), "rad")
+    assert (offset.counts(-0.000256), offset.counts(0.02)) == (False, True)
+    gain = Hypothesis("servo gain", "{value}", lambda table, _: table, (0.85, 1.2), "1")
+    assert (gain.counts(1.01), gain.counts(0.9)) == (False, True)
+    assert Hypothesis("sign", "", lambda table, _: table).counts(0.0)
+
+
+def test_another_robot_is_refused_with_the_missing_joints(recorded):
+    with pytest.raises(ValueError, match=r"robot 'pendulum' has no joint shoulder_pan_joint, .*wrist_3_joint, of which there are recordings"):
+        gap.compare(recorded(), recorded(), robot=load_robot("pendulum"))
+
+
 def test_a_place_without_recordings_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"there is no recording \(\*\.mcap\) in"):
         read_recordings([tmp_path])
@@ -141,12 +237,43 @@ def test_ranks_of_policies():
         rank_agreement({"a": (0.1, 0.2)})
 
 
+def test_policies_with_the_same_seeds_are_paired_each_with_itself(recorded):
+    one = read_recordings([recorded()])[:2]
+    returns = {"good": "50", "bad": "-50"}
+    both = [
+        replace(recording, group=name, trace=replace(recording.trace, metadata={**recording.trace.metadata, "return": returns[name]}))
+        for name in returns
+        for recording in one
+    ]
+    found = outcome_gap(both, both[::-1])["difference"]
+    assert (found["mean"], found["n"]) == (0.0, 4)
+    assert "difference" not in outcome_gap(both, [replace(recording, group="third") for recording in both[:2]])
+    # A folder around all recordings of one set is no policy among several.
+    assert outcome_gap(both[:2], one)["difference"]["n"] == 2
+
+
 def test_unknown_faults_are_refused(tmp_path, artifact):
     with pytest.raises(ValueError, match=r"unknown fault 'sing'; did you mean 'sign'"):
         record_episodes(TASK, artifact.policy(), "mujoco", range(1), Path(tmp_path), "sing")
 
 
-def _robot():
-    from isthmus.robot import load_robot
+def _contracted(recording, **changes):
+    return replace(recording, trace=replace(recording.trace, contract=replace(recording.trace.contract, **changes)))
 
+
+def _masked(recording, rows):
+    """A recording whose third joint is no number in some samples."""
+    position, velocity = recording.log.position.copy(), recording.log.velocity.copy()
+    position[rows, 2] = velocity[rows, 2] = np.nan
+    return replace(recording, log=replace(recording.log, position=position, velocity=velocity))
+
+
+def _still(log, joint):
+    """A log in which one joint is measured where it began."""
+    position, velocity = log.position.copy(), log.velocity.copy()
+    position[:, joint], velocity[:, joint] = position[0, joint], 0.0
+    return replace(log, position=position, velocity=velocity)
+
+
+def _robot():
     return load_robot(TASK.contract.robot)

@@ -79,7 +79,7 @@ def find_causes(
         if step == 0:
             others = [cause for _, _, cause in tried]
         value, hypothesis, best = tried[0]
-        share = min(best.explained, 1.0) * gap / whole
+        share = min(best.explained * gap / whole, 1 - sum(cause.explained for cause in named))
         if best.explained * gap < _GAIN or not (best.explained >= _SHARE or _settles(best, gap)) or (step and share < 0.1):
             break
         named.append(replace(best, explained=share, named=True))
@@ -138,7 +138,7 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
     cause = Cause(
         hypothesis.cause,
         hypothesis.claim.format(value=number),
-        float(np.mean(gains)) / max(gap, 1e-9),
+        float(np.mean(gains)) / max(gap, 1e-9) if hypothesis.counts(value) else 0.0,
         False,
         value if hypothesis.grid else None,
         abs(values[0] - values[1]) if hypothesis.grid else None,

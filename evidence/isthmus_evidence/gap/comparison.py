@@ -13,6 +13,7 @@ from isthmus.recording import Trace
 from isthmus.robot import Robot, load_robot
 from isthmus_evidence.gap.causes import Cause, find_causes, total_excess
 from isthmus_evidence.gap.decisions import decision_causes, recorded_decisions
+from isthmus_evidence.gap.measured import measured
 from isthmus_evidence.gap.metrics import SignalGap, cadence_gap, mean_return, outcome_gap, rank_agreement, signal_gaps
 from isthmus_evidence.gap.observations import compare_observations, observation_causes
 from isthmus_evidence.gap.recordings import Recording, check_comparable, read_recordings, resampled
@@ -83,30 +84,33 @@ def compare(
         OSError: a file cannot be read.
     """
     sets = [read_recordings([place] if isinstance(place, Path) else place) for place in (first, second)]
-    if resample:
-        period = max(recording.period for recordings in sets for recording in recordings)
-        sets = [resampled(recordings, period) for recordings in sets]
-    check_comparable(*sets)
-    mine, theirs = sets
+    check_comparable(*sets, rates=not resample)
     remarks: list[str] = []
-    robot = robot or _profile(mine, remarks)
-    loads = Loads(None) if robot is None or robot.base.kind != "fixed" else Loads(Kinematics(robot.urdf_path), robot.tool_frame)
+    if robot is None:
+        robot = _profile([*sets[0], *sets[1]], remarks)
+    else:
+        _check_robot(robot, sets[0][0])
+    if resample:
+        sets = _one_rate(sets, remarks)
+    mine, theirs, unmeasured = measured(*sets, remarks)
+    kinds = {} if robot is None else {joint.name: joint.type for joint in robot.joints}
+    known = robot is not None and robot.base.kind == "fixed" and mine[0].log.joints == sets[0][0].log.joints
+    loads = Loads(Kinematics(robot.urdf_path), robot.tool_frame, kinds) if robot is not None and known else Loads(None, kinds=kinds)
     one, two = make_table(mine), make_table(theirs)
     if not one.mode:
         remarks.append("no commands were recorded, so that it cannot be told how they were followed")
     if one.effort is None or two.effort is None:
         remarks.append("no efforts were recorded, so that loads show only where the servos give way")
         one, two = replace(one, effort=None), replace(two, effort=None)
-    if two.joints != one.joints:
-        order = [two.joints.index(joint) for joint in one.joints]
-        two = make_table([replace(r, log=replace(r.log, joints=one.joints, **_ordered(r, order))) for r in theirs])
     found, relations = find_causes(Reference(one, loads), two, progress)
-    stages = [(found, total_excess(relations))]
+    stages = [(found, total_excess(relations)), *unmeasured]
     traces = [recording.trace for recording in theirs if recording.trace is not None]
     if robot is not None and traces:
         stages += policy_side_causes(traces, robot, policy, remarks)
     if policy is None and traces:
         remarks.append("no policy was given (--policy), so that recorded actions were not compared with those that it takes")
+    if policy is not None and not traces:
+        remarks.append("the policy was not asked, since no recording of the second set holds observations and decisions at its own rate")
     return Gap(
         mine, theirs, _ranked(stages), relations, sum(size for _, size in stages),
         signal_gaps(mine, theirs), cadence_gap(mine, theirs), outcome_gap(mine, theirs), _ranks(mine, theirs), remarks,
@@ -156,8 +160,29 @@ def _ranks(first: Sequence[Recording], second: Sequence[Recording]) -> Mapping[s
     return rank_agreement(scores) if len(scores) > 1 else None
 
 
+def _one_rate(sets: Sequence[list[Recording]], remarks: list[str]) -> list[list[Recording]]:
+    """Both sets at the largest period, and what is lost by that in the remarks."""
+    period = max(recording.period for recordings in sets for recording in recordings)
+    found = [resampled(recordings, period) for recordings in sets]
+    for which, before, after in zip(("first", "second"), sets, found, strict=True):
+        lost = sum(one.trace is not None and other.trace is None for one, other in zip(before, after, strict=True))
+        if lost:
+            remarks.append(
+                f"{lost} of {len(before)} recordings of the {which} set were brought to a period of {period:.4g} s: their observations, decisions, "
+                "seeds and outcomes were left out"
+            )
+    return found
+
+
+def _check_robot(robot: Robot, recording: Recording) -> None:
+    """Refuse a robot that the recordings are not of; the twist of a base has components in place of joints."""
+    missing = [joint for joint in recording.log.joints if joint not in (*robot.joint_names, *robot.base.wheels)]
+    if missing and not (recording.trace and recording.trace.contract.mode == "twist"):
+        raise ValueError(f"robot {robot.name!r} has no joint {', '.join(missing)}, of which there are recordings; it has {', '.join(robot.joint_names)}")
+
+
 def _profile(recordings: Sequence[Recording], remarks: list[str]) -> Robot | None:
-    trace = recordings[0].trace
+    trace = next((recording.trace for recording in recordings if recording.trace is not None), None)
     if trace is None:
         remarks.append("the recordings do not name their robot (--robot), so that loads and frames were not looked at")
         return None
@@ -166,9 +191,3 @@ def _profile(recordings: Sequence[Recording], remarks: list[str]) -> Robot | Non
     except ValueError as error:
         remarks.append(f"loads and frames were not looked at: {error}")
         return None
-
-
-def _ordered(recording: Recording, order: list[int]) -> dict[str, Any]:
-    log = recording.log
-    named = {"position": log.position, "velocity": log.velocity, "effort": log.effort, "command": log.command}
-    return {name: values if values is None or not values.size else values[:, order] for name, values in named.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from isthmus_evidence.gap.corrections import clocked, held, lost, smoothed
 from isthmus_evidence.gap.hypothesis import Hypothesis
 from isthmus_evidence.gap.response import Loads
 from isthmus_evidence.gap.table import Table
-from isthmus_evidence.gap.units import FACTORS
+from isthmus_evidence.gap.units import FACTORS, unit_factors
 
 __all__ = ["hypotheses"]
 
@@ -40,14 +40,15 @@ def hypotheses(table: Table, loads: Loads, suspects: Sequence[int], notable: Col
         and (side != "command" or len(table.command))
         and (torn or side not in ("position", "velocity"))
     ]
-    yield from _wiring(table, suspects, sides)
-    yield from _scales(table, suspects, sides)
-    yield from _offsets(table, suspects)
+    moving = [joint for joint in suspects if not table.standing[joint]]  # of a measurement that stands still, no factor and no servo is told
+    yield from _wiring(table, suspects, moving, sides)
+    yield from _scales(table, moving, sides, loads.kinds)
+    yield from _offsets(table, moving)
     if {"input", "pose"} & set(notable):
         yield from _frames(table)
     yield from _timing(table, notable)
-    yield from _drives(table, suspects)
-    yield from _loads(table, loads, suspects)
+    yield from _drives(table, moving)
+    yield from _loads(table, loads, moving)
 
 
 def _columns(table: Table, side: str, change: Callable[[Array], Array]) -> Table:
@@ -64,7 +65,7 @@ def _set(table: Table, name: str, joint: int | None, value: float) -> Table:
     return replace(table, **{name: values})
 
 
-def _wiring(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iterator[Hypothesis]:
+def _wiring(table: Table, suspects: Sequence[int], moving: Sequence[int], sides: Sequence[str]) -> Iterator[Hypothesis]:
     for side in sides:
         for one, two in itertools.combinations(suspects, 2):
             names = f"{table.joints[one]} and {table.joints[two]}"
@@ -83,7 +84,7 @@ def _wiring(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iter
                 lambda t, _, s=side, o=order: _columns(t, s, lambda values: values[:, o if s == "command" else np.argsort(o)]),
                 cost=0.02,
             )
-        for joint in suspects:
+        for joint in moving:
 
             def flip(values: Array, joint: int = joint) -> Array:
                 sign = np.ones(values.shape[1])
@@ -95,7 +96,7 @@ def _wiring(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iter
             )
     for joint in suspects:
         yield Hypothesis(
-            "frozen joint", f"{table.joints[joint]} does not move", lambda t, _, j=joint: _set(t, "frozen", j, 1.0), joint=joint
+            "frozen joint", f"{table.joints[joint]} does not move, or its measurement stands still", lambda t, _, j=joint: _set(t, "frozen", j, 1.0), joint=joint
         )
 
 
@@ -115,7 +116,7 @@ def _assigned(table: Table, suspects: Sequence[int]) -> Array | None:
     return np.asarray(order) if (order != np.arange(len(order))).sum() > 2 else None
 
 
-def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iterator[Hypothesis]:
+def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str], kinds: Mapping[str, str]) -> Iterator[Hypothesis]:
     for side in sides:
         for joint in (None, *suspects):
             who = "all joints" if joint is None else table.joints[joint]
@@ -130,16 +131,26 @@ def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str]) -> Iter
                 return _columns(table, side, change)
 
             for word, factor in FACTORS.items():
+                own = [index for index, name in enumerate(table.joints) if word in unit_factors(kinds.get(name, "")) and joint in (None, index)]
+                if not own:
+                    continue
                 yield Hypothesis(
                     "unit",
-                    f"{side}s of {who} are in {word}",
-                    lambda t, _, f=scaled, x=factor: f(t, x),
+                    f"{side}s of {_those(table, joint, own)} are in {word}",
+                    lambda t, _, f=scaled, x=factor, c=own: f(t, x, column=c),
                     cost=0.0 if word == "degrees" else 0.02,
                 )
             # A motion that is smaller than what was commanded by one factor: of what is measured, or of what is commanded.
             yield Hypothesis(
                 "scale", f"{side}s of {who} are scaled by {{value}}", scaled, (0.2, 0.35, 0.5, 0.65, 0.8, 1.25, 1.6, 2.0, 3.0), "1", 0.03
             )
+
+
+def _those(table: Table, joint: int | None, own: Sequence[int]) -> str:
+    """One joint, or all of a kind."""
+    if joint is not None:
+        return table.joints[joint]
+    return "all joints" if len(own) == len(table.joints) else ", ".join(table.joints[index] for index in own)
 
 
 def _offsets(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
@@ -219,13 +230,10 @@ def _timing(table: Table, notable: Collection[str]) -> Iterator[Hypothesis]:
     period = table.period
     if len(table.command):
         steps = tuple(share * period for share in (0.15, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0))
-        yield Hypothesis(
-            "delay", "commands take effect {value} later", lambda t, d: _set(t, "delay", None, d), steps, "s", 0.01, ("action_delay",)
-        )
-        earlier = tuple(-step for step in steps[:5])
-        yield Hypothesis(
-            "delay", "commands take effect {value} later", lambda t, d: _set(t, "delay", None, d), earlier, "s", 0.02, ("action_delay",)
-        )
+        # Of both, joints look the same; a simulator's delay is that of the loop, whose times isthmus alone records.
+        claim, known = "commands take effect {value} later, or measurements come so much later", ("action_delay",) if table.traced else ()
+        for sizes, cost in ((steps, 0.01), (tuple(-step for step in steps[:5]), 0.02)):
+            yield Hypothesis("delay", claim, lambda t, d: _set(t, "delay", None, d), sizes, "s", cost, known)
         yield Hypothesis(
             "filter", "commands pass a filter with a time constant of {value}", lambda t, d: _set(t, "lag", None, d),
             tuple(share * period for share in (0.2, 0.5, 1.0, 2.0, 4.0)), "s", 0.02, ("action_lag",),

@@ -33,3 +33,8 @@ class Hypothesis:
     cost: float = 0.0
     calibrate: tuple[str, ...] = ()
     joint: int | None = None
+
+    def counts(self, value: float) -> bool:
+        """Whether its number is one: at least a tenth of the smallest that is tried first, from 0, or of a factor from 1."""
+        none = 1.0 if self.unit == "1" else 0.0
+        return not self.grid or abs(value - none) >= 0.1 * min(abs(tried - none) for tried in self.grid)

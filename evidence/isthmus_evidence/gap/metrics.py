@@ -202,9 +202,17 @@ def rank_agreement(scores: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
 
 
 def _pairs(first: Sequence[Recording], second: Sequence[Recording]) -> list[tuple[int, int]]:
-    """Indices of recordings with equal seeds."""
-    known = {recording.seed: index for index, recording in enumerate(first) if recording.seed is not None}
-    return [(known[recording.seed], index) for index, recording in enumerate(second) if recording.seed in known]
+    """Indices of recordings with equal seeds of one policy; of several with the same seed, in their order."""
+    several = any(len({recording.group for recording in recordings}) > 1 for recordings in (first, second))
+    known: dict[tuple[str, int], list[int]] = {}
+    for index, recording in enumerate(first):
+        if recording.seed is not None:
+            known.setdefault((recording.group * several, recording.seed), []).append(index)
+    pairs = []
+    for index, recording in enumerate(second):
+        if recording.seed is not None and (left := known.get((recording.group * several, recording.seed))):
+            pairs.append((left.pop(0), index))
+    return pairs
 
 
 def _signal(recording: Recording, name: str, joint: str) -> Array | None:

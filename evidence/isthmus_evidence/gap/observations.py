@@ -117,7 +117,9 @@ def _excess(signal: Compared, value: Array) -> Array:
     """Mean squared error of each element, in multiples of what does not matter, over the half that nothing is fitted to, `[elements]`."""
     test = _test(signal)
     size = np.sqrt(np.nanmean(signal.rebuilt**2, axis=(0, 1))) * _LEAST + 1e-6
-    errors = np.nan_to_num((signal.recorded - value).astype(np.float64))[test]
+    errors = (signal.recorded - value).astype(np.float64)[test]
+    one_alone = (np.isnan(signal.recorded) != np.isnan(value))[test]
+    errors = np.where(one_alone, size / _LEAST, np.nan_to_num(errors))  # no number where there should be one is wrong by all of it
     return np.asarray(np.mean(errors**2, axis=(0, 1)) / size**2)
 
 
@@ -127,10 +129,11 @@ def _test(signal: Compared) -> Array:
 
 
 def _fitted(signal: Compared) -> tuple[Array, Array]:
-    """Recorded and rebuilt values to fit to, `[m, elements]`."""
+    """Recorded and rebuilt values to fit to, `[m, elements]`; 0 where they are no numbers."""
     chosen = ~_test(signal) if len(signal.recorded) > 1 else np.ones(len(signal.recorded), dtype=bool)
     width = signal.recorded.shape[2]
-    return signal.recorded[chosen].reshape(-1, width).astype(np.float64), signal.rebuilt[chosen].reshape(-1, width).astype(np.float64)
+    said, made = (np.nan_to_num(values[chosen].reshape(-1, width).astype(np.float64)) for values in (signal.recorded, signal.rebuilt))
+    return said, made
 
 
 Found = Iterator[tuple[str, Array]]

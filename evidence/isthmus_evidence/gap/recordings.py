@@ -27,11 +27,13 @@ class Recording:
         log: joints and commands over time.
         trace: everything else that isthmus wrote down; None for a bag of others.
         group: name of the folder below that of the set, "" if there is none: recordings of one policy among several.
+        name: path below the folder of the set, without suffix: no two recordings of a folder share it, as they may the name of a file.
     """
 
     log: Log
     trace: Trace | None = None
     group: str = ""
+    name: str = ""
 
     @property
     def seed(self) -> int | None:
@@ -59,7 +61,7 @@ def read_recordings(places: Sequence[Path]) -> list[Recording]:
         ValueError: a file is no recording, or there is none.
         OSError: a file cannot be read.
     """
-    found = [replace(_read(file), group=_group(place, file)) for place in places for file in _files(place)]
+    found = [replace(_read(file), group=_group(place, file), name=_name(place, file)) for place in places for file in _files(place)]
     if not found:
         raise ValueError(f"there is no recording (*.mcap) in {', '.join(map(str, places))}")
     return found
@@ -74,6 +76,10 @@ def _files(place: Path) -> Iterator[Path]:
 def _group(place: Path, file: Path) -> str:
     parts = file.parent.relative_to(place).parts if place.is_dir() else ()
     return parts[0] if parts and not (place / parts[0] / "metadata.yaml").exists() else ""
+
+
+def _name(place: Path, file: Path) -> str:
+    return (file.relative_to(place) if place.is_dir() else Path(file.name)).with_suffix("").as_posix()
 
 
 def _read(file: Path) -> Recording:
@@ -111,16 +117,20 @@ def _base_log(trace: Trace, name: str) -> Log:
     )  # fmt: skip
 
 
-def check_comparable(first: Sequence[Recording], second: Sequence[Recording]) -> None:
+def check_comparable(first: Sequence[Recording], second: Sequence[Recording], *, rates: bool = True) -> None:
     """Refuse sets of which one cannot be told from the other for trivial reasons.
+
+    Args:
+        first: a set.
+        second: the other.
+        rates: whether they must have one rate, too.
 
     Raises:
         ValueError: they are of other robots, joints, commands, contracts or rates; the message has the differences.
     """
     one, *others = [*first, *second]
     for other in others:
-        if one.trace and other.trace and one.trace.contract.digest() != other.trace.contract.digest():
-            differences = "; ".join(one.trace.contract.diff(other.trace.contract)[:4])
+        if one.trace and other.trace and (differences := _contract_differences(one.trace, other.trace, rates)):
             raise ValueError(f"{one.log.name} (here) and {other.log.name} (there) have other contracts: {differences}")
         if set(one.log.joints) != set(other.log.joints):
             mine, theirs = (", ".join(sorted(log.joints)) for log in (one.log, other.log))
@@ -129,20 +139,28 @@ def check_comparable(first: Sequence[Recording], second: Sequence[Recording]) ->
             raise ValueError(
                 f"{one.log.name} and {other.log.name} have other commands: {one.log.mode or 'none'} here, {other.log.mode or 'none'} there"
             )
-        if abs(other.period / one.period - 1) > _OTHER_RATE:
+        if rates and abs(other.period / one.period - 1) > _OTHER_RATE:
             raise ValueError(
                 f"{one.log.name} is sampled every {one.period:.4g} s, {other.log.name} every {other.period:.4g} s; --resample brings both to one rate"
             )
 
 
+def _contract_differences(one: Trace, other: Trace, rates: bool) -> str:
+    there = other.contract if rates else replace(other.contract, control_period=one.contract.control_period)
+    return "" if there.digest() == one.contract.digest() else "; ".join(one.contract.diff(there)[:4])
+
+
 def resampled(recordings: Sequence[Recording], period: float) -> list[Recording]:
-    """The same at another rate, linear in between; what isthmus alone wrote down is left out.
+    """Those of another rate at this one, linear in between; what isthmus alone wrote down of them is left out.
 
     Args:
         recordings: a set.
         period: s.
     """
-    return [Recording(_resampled(recording.log, period)) for recording in recordings]
+    return [
+        recording if abs(recording.period / period - 1) <= _OTHER_RATE else replace(recording, log=_resampled(recording.log, period), trace=None)
+        for recording in recordings
+    ]
 
 
 def _resampled(log: Log, period: float) -> Log:

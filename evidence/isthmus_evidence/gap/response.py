@@ -12,7 +12,7 @@ Each is linear, fitted by least squares with a ridge around what it would be for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +37,11 @@ class Loads:
     Attributes:
         kinematics: None where the robot is not described.
         tool: link that carries a payload.
+        kinds: joint → "revolute", "continuous" or "prismatic"; empty where they are not known.
     """
 
-    def __init__(self, kinematics: Kinematics | None, tool: str = "") -> None:
-        self.kinematics, self.tool = kinematics, tool
+    def __init__(self, kinematics: Kinematics | None, tool: str = "", kinds: Mapping[str, str] | None = None) -> None:
+        self.kinematics, self.tool, self.kinds = kinematics, tool, kinds or {}
         self._known: tuple[Array, Array, Array] | None = None
 
     def gravity(self, table: Table, rows: Array) -> Array:
@@ -177,6 +178,8 @@ def predicted(relation: Relation, weights: Array, table: Table, rows: Array) -> 
     """What a fitted relation says under the table's hypothesis, `[n]`."""
     joint, value = relation.joint, relation.regressors @ weights
     gain, extra = table.gain[joint], None if table.load is None else table.load[rows, joint]
+    if table.frozen[joint] and relation.name in ("servo", "load"):
+        return relation.target  # it may be the measurement that stands still, of which efforts tell nothing
     if relation.name == "load":
         return np.asarray(value if extra is None else value + extra)
     if relation.name == "servo":
@@ -211,7 +214,7 @@ def _played(relation: Relation, value: Array, table: Table, rows: Array) -> Arra
     moves = table.mode == "velocity"
     number, time = table.recording[rows], table.time[rows]
     fresh = np.concatenate([[True], number[1:] != number[:-1]])
-    steps = np.where(fresh, table.period, np.diff(time, prepend=time[0]))
+    steps = np.maximum(np.where(fresh, table.period, np.diff(time, prepend=time[0])), 1e-9)  # a lost message repeats its stamp
     newest = 0.0 if moves else table.position[rows, joint] - relation.target
     driven = np.cumsum(value * steps) if moves else value + newest
     out, place = np.empty_like(driven), 0.0

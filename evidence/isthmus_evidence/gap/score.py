@@ -154,6 +154,7 @@ class Reference:
         loaded = np.zeros(len(table.joints), dtype=bool) if table.load is old.load else np.ones(len(table.joints), dtype=bool)
         heavy = loaded | told if table.mode == "effort" else loaded | _differs(old.effort, table.effort)
         heavy |= moved.any() or table.time is not old.time
+        heavy |= old.frozen != table.frozen
         wanted = {(name, joint) for name in ("servo", "slope") for joint in np.flatnonzero(told).tolist()}
         wanted |= {("motion", joint) for joint in np.flatnonzero(told | loaded).tolist()} | {
             ("load", joint) for joint in np.flatnonzero(heavy).tolist()

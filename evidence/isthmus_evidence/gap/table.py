@@ -51,6 +51,7 @@ class Table:
         every: control periods between two messages that count.
         fresh: whether messages may be missing.
         skipping: whether samples that repeat the one before are left out of what is compared.
+        traced: whether all recordings are of isthmus, whose times are those of the loop.
     """
 
     joints: tuple[str, ...]
@@ -80,6 +81,7 @@ class Table:
     every: int = 1
     fresh: bool = False
     skipping: bool = False
+    traced: bool = False
 
     def __post_init__(self) -> None:
         count = len(self.joints)
@@ -103,6 +105,11 @@ class Table:
         state = np.concatenate([self.position, self.velocity], axis=1)
         same = np.concatenate([[False], (np.diff(state, axis=0) == 0).all(axis=1)])
         return np.asarray(same & self.inner & (np.abs(self.velocity).max(axis=1) > _MOVING))
+
+    @property
+    def standing(self) -> Array:
+        """Joints whose measurements never change within a recording, `[J]`."""
+        return np.asarray(~(np.diff(self.position, axis=0) != 0)[self.inner[1:]].any(axis=0))
 
     @property
     def inner(self) -> Array:
@@ -149,6 +156,7 @@ def make_table(recordings: Sequence[Recording]) -> Table:
         joints=joints,
         mode=mode,
         period=kept[0].period,
+        traced=all(recording.trace is not None for recording in kept),
         measured_velocity=all(recording.log.velocity is not None for recording in kept),
         effort=effort if np.isfinite(effort).all() and effort.any() else None,
         conditions=_conditions(kept, joints),

@@ -130,6 +130,6 @@ def plain_gap(found: Gap) -> dict[str, Any]:
         "cadence": found.cadence,
         "outcome": found.outcome,
         "ranks": found.ranks,
-        "recordings": {"first": [r.log.name for r in found.first], "second": [r.log.name for r in found.second]},
+        "recordings": {"first": [r.name for r in found.first], "second": [r.name for r in found.second]},
         "remarks": list(found.remarks),
     }
