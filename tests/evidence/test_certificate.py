@@ -71,6 +71,18 @@ def test_what_is_never_reached_is_none_and_too_few_episodes_know_nothing():
     assert (found["margin"], found["low"]) == (None, 0.0)
 
 
+def test_where_nothing_succeeds_nothing_is_searched():
+    """Of 100 episodes 0 and 9 succeed: neither can lose ten points; 10 can."""
+    for successes, words in ((0, "0.00 (0.00 … 0.04)"), (9, "0.09 (0.05 … 0.16)")):
+        nominal, asked = episodes([True] * (100 - successes) + [False] * successes), []
+        row = find_margin(DELAY, nominal, lambda parameters: asked.append(parameters))
+        assert row["refused"] == f"no margin: nominal success is {words}, which cannot fall by 0.10"
+        assert not asked
+        assert "margin" not in row
+    row = find_margin(DELAY, episodes([True] * 90 + [False] * 10), lambda parameters: episodes([True] * 100))
+    assert row["margin"] is not None
+
+
 def test_a_factor_goes_down_from_one():
     weak = Disturbance("weak-servos", "", "1", 0.1, True, {"elbow_joint.gain": (1.0, 1.0)})
     found = find_margin(weak, episodes([False] * 60), lambda parameters: episodes([parameters["elbow_joint.gain"] < 0.5] * 60))
