@@ -160,7 +160,8 @@ def test_the_command_names_the_hash_and_writes_the_page(isthmus, refuse, script,
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["protocol"]["digest"] == digest
     assert len(report["differences"]) == 2
-    assert "fixes what is compared, so --seed and --metric cannot be given" in refuse(*words, "--seed", 5, "--metric", "return")
+    usual = ("--plants", "mujoco", "--episodes", 50, "--seed", 0, "--metric", "success", "--threshold", 0)
+    assert f"fixes what is compared, so {' and '.join(usual[::2])} cannot be given" in refuse(*words, *usual)
     assert "one policy in one world is nothing to compare" in refuse("compare", script, "--out", tmp_path)
     assert "metric 'robustness' is not known of all episodes of 'reach'; valid here: success, return" in refuse(
         "compare", script, script, "--metric", "robustness", "--episodes", 2, "--out", tmp_path
