@@ -19,6 +19,7 @@ from isthmus_evidence.provenance import provenance
 from isthmus_evidence.reports.certificate_page import certificate_page
 from isthmus_evidence.reports.certificate_report import certificate_report
 from isthmus_sim.identification.calibration import load_calibration
+from isthmus_sim.randomization import with_cadence
 
 __all__ = ["Certify"]
 
@@ -35,6 +36,8 @@ class Certify:
         seed: of the first episode; the following ones count up.
         randomize: YAML file of what the randomised cells draw, or none; by default what a training draws in both engines.
         calibration: file that `isthmus identify` wrote, which holds in the calibrated cells; without it there are none.
+        cadence: cadence report of a robot's loop, as `isthmus eval --plant ros --json` writes it: its times from wake-up to command are drawn as the
+            delay of commands in the randomised cells, on top of the robot's own, in place of what else would be drawn for it.
         margins: which margins to search, such as delay noise, or none; by default all that the task has a word for.
         out: folder for report.html and report.json.
         json: write the certificate as JSON to this file, too; - is stdout.
@@ -48,6 +51,7 @@ class Certify:
     seed: int = SEED
     randomize: Path | None = None
     calibration: Path | None = None
+    cadence: Path | None = None
     margins: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = ()
     out: Path = Path("runs/certify")
     json: Path | None = None
@@ -63,6 +67,8 @@ class Certify:
         artifact = load_artifact(self.policy)
         task = certified_task(artifact, self.task)
         randomization = chosen_randomization(task, "pybullet", self.randomize)  # what both engines can express
+        if self.cadence is not None:
+            randomization = with_cadence(randomization, self.cadence, task.parameters)
         if self.calibration is not None:
             load_calibration(self.calibration)
         margins = None if not self.margins else () if self.margins == (str(NONE),) else self.margins

@@ -25,7 +25,8 @@ from isthmus_sim.task import Task
 
 __all__ = ["Compare"]
 
-_FIXED = Protocol("")
+_JUDGED = ("episodes", "seed", "metric", "threshold")
+_FIXED = ("task", "plants", "parameters", "randomize", "calibration", *_JUDGED)  # by a protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,14 @@ class Compare:
         policies: policy files.
         protocol: YAML file with task, worlds, seed, episodes, metric and threshold, in place of the options below.
         task: name of the task; by default the one that the first policy was made for.
-        plants: where episodes run: mujoco, pybullet or ros.
+        plants: where episodes run: mujoco, pybullet or ros; by default mujoco.
         parameters: physical parameters that differ from the task's own, in SI units, such as payload=1.5 (kg).
         randomize: YAML file of physical parameters to draw for each episode.
         calibration: file that `isthmus identify` wrote: its values hold for all that --parameters and --randomize do not say.
-        episodes: of each policy in each world.
-        seed: of the first episode; the following ones count up.
-        metric: what the verdict is about: success, return or robustness.
-        threshold: differences of the metric up to it do not count, in its unit.
+        episodes: of each policy in each world; by default 50.
+        seed: of the first episode, by default 0; the following ones count up.
+        metric: what the verdict is about: success, return or robustness; by default success.
+        threshold: differences of the metric up to it do not count, in its unit; by default 0.
         out: folder for report.html and report.json.
         json: write the result as JSON to this file, too; - is stdout.
     """
@@ -53,14 +54,14 @@ class Compare:
     policies: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="POLICY …")]
     protocol: Path | None = None
     task: str | None = None
-    plants: tuple[str, ...] = ("mujoco",)
+    plants: tuple[str, ...] = ()
     parameters: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE …")] = ()
     randomize: Path | None = None
     calibration: Path | None = None
-    episodes: int = _FIXED.episodes
-    seed: int = _FIXED.seed
-    metric: str = _FIXED.metric
-    threshold: float = _FIXED.threshold
+    episodes: int | None = None
+    seed: int | None = None
+    metric: str | None = None
+    threshold: float | None = None
     out: Path = Path("runs/compare")
     json: Path | None = None
 
@@ -77,7 +78,7 @@ class Compare:
         protocol = load_protocol(self.protocol) if self.protocol else None
         if protocol is None:
             protocol = self._typed(self.task or artifacts[0].contract.task)
-        elif fixed := [f"--{name}" for name, value in self._fixed.items() if value]:
+        elif fixed := [f"--{name}" for name in _FIXED if getattr(self, name) not in (None, ())]:
             raise ValueError(f"{self.protocol} fixes what is compared, so {' and '.join(fixed)} cannot be given")
         check_folder(self.out)
         if self.json is not None and not quiet:
@@ -96,17 +97,11 @@ class Compare:
             say(f"report: {self.out / 'report.html'}")
         return 0
 
-    @property
-    def _fixed(self) -> dict[str, bool]:
-        """Which of the options are given that a protocol fixes."""
-        names = ("task", "plants", "parameters", "randomize", "calibration", "episodes", "seed", "metric", "threshold")
-        usual = {name: field.default for name, field in type(self).__dataclass_fields__.items()}
-        return {name: getattr(self, name) != usual[name] for name in names}
-
     def _typed(self, name: str) -> Protocol:
         """The protocol that the options say."""
         task = find_task(name)
         parameters = parse_parameters(self.parameters, task.parameters if isinstance(task, Task) else {})
         drawn = calibrated(load_randomization(self.randomize) if self.randomize else None, self.calibration)
-        worlds = tuple(World(plant, parameters, drawn) for plant in self.plants)
-        return Protocol(name, worlds, self.seed, self.episodes, self.metric, self.threshold)
+        worlds = tuple(World(plant, parameters, drawn) for plant in self.plants or ("mujoco",))
+        given = {option: value for option in _JUDGED if (value := getattr(self, option)) is not None}
+        return Protocol(name, worlds, **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from isthmus_evidence.motions import MOTION_FIGURES
 from isthmus_evidence.paired import paired_difference
 from isthmus_evidence.profiles import performance_profile, probability_of_improvement
 from isthmus_evidence.protocol import METRICS, Protocol
-from isthmus_evidence.statistics import episodes_needed, interquartile_mean, mean_interval
+from isthmus_evidence.statistics import CONFIDENCE, episodes_needed, interquartile_mean, mean_interval, sign_test
 
-__all__ = ["BETTER", "UNDECIDED", "WORSE", "compare"]
+__all__ = ["BETTER", "UNDECIDED", "WORSE", "compare", "verdict_of"]
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 _GRID = 101  # values of a performance profile
+_FEWEST = 6  # pairs that must differ: of five, all on one side, an exact test says p = 0.0625
 
 
 def compare(
@@ -145,7 +147,7 @@ def _difference(here: Mapping[str, Any], there: Mapping[str, Any], protocol: Pro
         "iqm": {"difference": float(middle[0]), "low": float(low[0]), "high": float(high[0])},
         "motion": _motions(here, there),
         "improvement": probability_of_improvement(_values(here, protocol.metric), _values(there, protocol.metric)),
-        "verdict": _verdict(apart, ends["low"], ends["high"], protocol),
+        "verdict": verdict_of(apart, ends["low"], ends["high"], protocol),
     }
 
 
@@ -165,13 +167,32 @@ def _motions(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, Any
     return differences
 
 
-def _verdict(apart: Array, low: float, high: float, protocol: Protocol) -> dict[str, Any]:
-    """What the interval of the metric's difference says; if nothing, about how many more pairs would, None if no number would."""
+def verdict_of(apart: Array, low: float, high: float, protocol: Protocol) -> dict[str, Any]:
+    """What the interval of the metric's difference says; if nothing, about how many more pairs would, None if no number would.
+
+    Intervals of few pairs are too narrow, so an exact test must agree: of success the sign test; of means, whose signs may be flipped, the least
+    `p` that so many pairs could have.
+
+    Args:
+        apart: differences of the pairs, `[n]`.
+        low: end of the interval of their mean.
+        high: likewise.
+        protocol: says metric and threshold.
+
+    Returns:
+        plain data: `metric`, `threshold`, `difference`, `low`, `high`, `pairs`, `verdict`, `p`; `few`, whether only the test speaks against a
+        verdict; `more`.
+    """
     difference, limit = float(apart.mean()), protocol.threshold
+    first, second = int((apart > 0).sum()), int((apart < 0).sum())
+    p = sign_test(first, second) if protocol.metric == "success" else sign_test(first + second, 0)
     verdict = BETTER if low > limit else WORSE if high < -limit else UNDECIDED
+    few = verdict != UNDECIDED and p >= 1 - CONFIDENCE
     more = None
-    if verdict == UNDECIDED:
+    if few or verdict == UNDECIDED:
+        verdict = UNDECIDED
         needed = episodes_needed(max(abs(difference) - limit, 0.0), float(apart.std(ddof=1)))
-        more = None if needed is None else max(1, needed - len(apart))
+        if needed is not None:
+            more = max(1, needed - len(apart), math.ceil(_FEWEST * len(apart) / (first + second)) - len(apart))
     told = {"metric": protocol.metric, "threshold": limit, "difference": difference, "low": low, "high": high, "pairs": len(apart)}
-    return {**told, "verdict": verdict, "more": more}
+    return {**told, "verdict": verdict, "p": p, "few": few, "more": more}

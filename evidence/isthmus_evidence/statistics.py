@@ -20,6 +20,7 @@ __all__ = [
     "mean_interval",
     "paired_rate_interval",
     "rate_difference_interval",
+    "sign_test",
     "success_interval",
 ]
 
@@ -102,6 +103,18 @@ def paired_rate_interval(both: int, first: int, second: int, neither: int) -> tu
 
     difference = rates[0] - rates[1]
     return difference - reach(rates[0] - low, other_high - rates[1]), difference + reach(high - rates[0], rates[1] - other_low)
+
+
+def sign_test(first: int, second: int) -> float:
+    """How likely pairs that differ are as much on one side, or more, if either side is equally likely; exact, two-sided (McNemar 1947).
+
+    Args:
+        first: pairs in which the first is larger.
+        second: in which the second is.
+    """
+    from scipy.special import bdtr
+
+    return min(1.0, 2 * float(bdtr(min(first, second), first + second, 0.5)))
 
 
 def interquartile_mean(values: Array, *more: Array) -> tuple[Array, Array, Array]:

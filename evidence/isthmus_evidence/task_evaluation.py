@@ -57,7 +57,7 @@ def evaluate_task(
         replan: actions of a chunk to execute before deciding again; None means all.
         parameters: physical parameters that differ from the task's own, SI.
         randomization: parameters that are drawn from each episode's seed; in the result they are among those of the episode.
-        record: folder for one MCAP trace per episode, `PLANT-SEED.mcap`; created if missing.
+        record: folder for one MCAP trace per episode of the result, `PLANT-SEED.mcap`; created if missing.
         film: gets the pictures of the first episode.
         until: ends the evaluation once it is decided; episodes beyond are not told of.
         trajectories: gets the motion of every episode.
@@ -128,6 +128,8 @@ def evaluate_task(
         cadence.inference += times.inference
         cadence.steps += times.steps
         if until and (needed := until.stop([result.success for result in results])):
+            if traces:
+                traces.remove(len(done) - (len(results) - needed))
             results = results[:needed]
             break
     return summarize(

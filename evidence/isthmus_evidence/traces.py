@@ -81,10 +81,10 @@ class EpisodeTraces:
                 )
             )
 
-    def remove(self) -> None:
-        """Close and delete the files, of episodes that were not finished."""
+    def remove(self, first: int = 0) -> None:
+        """Close the files, and delete those of episodes that do not count, from row `first` on."""
         self._open.close()
-        for file in self._files:
+        for file in self._files[first:]:
             file.unlink(missing_ok=True)
 
     def conclude(self, results: Sequence[EpisodeResult]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from isthmus.artifact import Artifact, ArtifactError
+from isthmus.cadence import Cadence
 from isthmus.ladder import CERTIFICATE
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence import certify
@@ -69,6 +70,18 @@ def test_what_is_never_reached_is_none_and_too_few_episodes_know_nothing():
     assert (found["margin"], found["low"], found["high"], len(found["tried"])) == (None, None, None, 1)
     found = find_margin(DELAY, episodes([False] * 4), lambda parameters: episodes([False] * 4))
     assert (found["margin"], found["low"]) == (None, 0.0)
+
+
+def test_where_nothing_succeeds_nothing_is_searched():
+    """Of 100 episodes 0 and 9 succeed: neither can lose ten points; 10 can."""
+    for successes, words in ((0, "0.00 (0.00 … 0.04)"), (9, "0.09 (0.05 … 0.16)")):
+        nominal, asked = episodes([True] * (100 - successes) + [False] * successes), []
+        row = find_margin(DELAY, nominal, asked.append)
+        assert row["refused"] == f"no margin: nominal success is {words}, which cannot fall by 0.10"
+        assert not asked
+        assert "margin" not in row
+    row = find_margin(DELAY, episodes([True] * 90 + [False] * 10), lambda parameters: episodes([True] * 100))
+    assert row["margin"] is not None
 
 
 def test_a_factor_goes_down_from_one():
@@ -133,13 +146,19 @@ def test_the_command_stores_what_deploy_asks_for(isthmus, script, tmp_path):
     shutil.copy(script, file)
     calibration = tmp_path / "calibration.yaml"
     calibration.write_text(CALIBRATION)
-    words = ("certify", file, "--episodes", 2, "--margins", "jitter", "--randomize", "none", "--calibration", calibration)
+    loop = tmp_path / "robot.json"
+    cadence = Cadence(0.05, realtime=True, steps=100)
+    cadence.work.extend([0.01] * 100)
+    loop.write_text(json.dumps(cadence.summary()))
+    words = ("certify", file, "--episodes", 2, "--margins", "jitter", "--randomize", "none", "--calibration", calibration, "--cadence", loop)
     code, out, error = isthmus(*words, "--out", tmp_path / "out")
     assert code == 0, error
     assert "stored in" in out
     stored = Artifact.load(file).evidence[CERTIFICATE]
     assert stored["engines"] == ["mujoco", "pybullet"]
-    assert [cell["condition"] for cell in stored["cells"]] == ["nominal", "nominal", "calibrated", "calibrated"]
+    assert [cell["condition"] for cell in stored["cells"]] == [name for name in ("nominal", "randomised", "calibrated") for _ in range(2)]
+    delay = stored["conditions"]["randomised"]["content"]["parameters"]["action_delay"]
+    assert min(delay["latency"]["times"]) == pytest.approx(get_task("reach").parameters["action_delay"].nominal + 0.01)
     assert stored["made"]["command"] == provenance()["command"]
     page = (tmp_path / "out" / "report.html").read_text()
     ElementTree.fromstring(page.removeprefix("<!DOCTYPE html>"))

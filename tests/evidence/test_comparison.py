@@ -1,6 +1,7 @@
 """Comparisons on the same seeds: what they say, what they fix beforehand, and what they refuse."""
 
 import json
+import math
 import re
 from xml.etree import ElementTree
 
@@ -10,10 +11,12 @@ import pytest
 from isthmus.artifact import Artifact
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence import compare
+from isthmus_evidence.comparison import verdict_of
 from isthmus_evidence.motions import motion_summary
 from isthmus_evidence.profiles import performance_profile, probability_of_improvement
 from isthmus_evidence.protocol import Protocol, World, load_protocol
-from isthmus_evidence.statistics import mean_interval
+from isthmus_evidence.reports.comparison_report import verdict_words
+from isthmus_evidence.statistics import mean_interval, paired_rate_interval
 from isthmus_sim.tasks import get_task
 
 PROTOCOL = """
@@ -74,6 +77,44 @@ def test_what_is_undecided_says_how_many_more(script):
     assert (verdict["verdict"] == "undecided") == (verdict["more"] is not None)
 
 
+def judged(both, first, second, neither):
+    apart = np.repeat([0.0, 1.0, -1.0, 0.0], [both, first, second, neither])
+    return verdict_of(apart, *paired_rate_interval(both, first, second, neither), Protocol("reach"))
+
+
+def test_too_few_pairs_decide_nothing_and_say_how_many_more():
+    found = judged(0, 2, 0, 0)
+    assert (found["verdict"], found["p"], found["few"], found["more"]) == ("undecided", 0.5, True, 4)
+    ends = {"policy": "one", "world": "mujoco"}, {"policy": "two", "world": "mujoco"}
+    words = verdict_words({"here": ends[0], "there": ends[1], "verdict": found})
+    assert words.endswith(
+        "too few pairs differ to go by the interval (exact test, p = 0.5); about 4 more pairs would decide, if they go like these"
+    )
+    assert judged(0, 5, 0, 5)["verdict"] == "undecided"
+    assert (judged(0, 6, 0, 0)["verdict"], judged(0, 0, 6, 0)["verdict"]) == ("better", "worse")
+    for pairs, verdict in ((5, "undecided"), (6, "better")):
+        assert verdict_of(np.ones(pairs), 1.0, 1.0, Protocol("reach", metric="return"))["verdict"] == verdict
+
+
+def test_equal_policies_get_a_verdict_in_at_most_five_percent():
+    """Success, exactly, from every outcome of n pairs; and 1 000 times n normal returns."""
+    draw = np.random.default_rng(0)
+    for pairs in (2, 3, 4, 6, 8, 12, 20):
+        wrong = dict.fromkeys([(0.25, 0.25), (0.0, 0.5), (0.1, 0.4), (0.81, 0.09)], 0.0)  # chances of both, and of either alone
+        for both in range(pairs + 1):
+            for first in range(pairs + 1 - both):
+                for second in range(pairs + 1 - both - first):
+                    counts = (both, first, second, pairs - both - first - second)
+                    if judged(*counts)["verdict"] != "undecided":
+                        ways = math.factorial(pairs) / math.prod(map(math.factorial, counts))
+                        for one, other in wrong:
+                            wrong[one, other] += ways * one**both * other ** (first + second) * (1 - one - 2 * other) ** counts[3]
+        assert max(wrong.values()) <= 0.05, (pairs, wrong)
+        apart = draw.normal(0, 1, (1000, pairs))
+        verdicts = [verdict_of(row, *mean_interval(row), Protocol("reach", metric="return"))["verdict"] for row in apart]
+        assert verdicts.count("undecided") >= 930, pairs
+
+
 def test_a_protocol_fixes_and_names_everything(tmp_path):
     (tmp_path / "protocol.yaml").write_text(PROTOCOL)
     protocol = load_protocol(tmp_path / "protocol.yaml")
@@ -119,7 +160,8 @@ def test_the_command_names_the_hash_and_writes_the_page(isthmus, refuse, script,
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["protocol"]["digest"] == digest
     assert len(report["differences"]) == 2
-    assert "fixes what is compared, so --seed and --metric cannot be given" in refuse(*words, "--seed", 5, "--metric", "return")
+    usual = ("--plants", "mujoco", "--episodes", 50, "--seed", 0, "--metric", "success", "--threshold", 0)
+    assert f"fixes what is compared, so {' and '.join(usual[::2])} cannot be given" in refuse(*words, *usual)
     assert "one policy in one world is nothing to compare" in refuse("compare", script, "--out", tmp_path)
     assert "metric 'robustness' is not known of all episodes of 'reach'; valid here: success, return" in refuse(
         "compare", script, script, "--metric", "robustness", "--episodes", 2, "--out", tmp_path

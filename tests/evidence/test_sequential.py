@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from isthmus_evidence import evaluate
 from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.statistics import mean_interval, success_interval
 
@@ -80,3 +81,13 @@ def test_eval_ends_as_soon_as_it_is_decided(isthmus, read_json, refuse, policies
     found = read_json("eval", policies / "reach.isthmus", "--plant", "pybullet", "--episodes", 1, "--until", 0.9, "--json", "-")
     assert (found["until"]["verdict"], len(found["per_episode"])) == ("undecided", 1)
     assert "must be > 0 and < 1, got 1.5" in refuse("eval", policies / "reach.isthmus", "--until", 1.5)
+
+
+@pytest.mark.parametrize(("threshold", "count"), [(0.9, 2), (0.5, 10)])
+def test_recordings_are_those_of_the_episodes_that_count(policies, tmp_path, monkeypatch, threshold, count):
+    """Ten episodes run at once; the verdict may come within them, or with the last one."""
+    monkeypatch.setattr(SequentialTest, "stop", lambda self, successes: count)
+    found = evaluate(policies / "pendulum.isthmus", episodes=20, until=threshold, record=tmp_path, seed=7)
+    seeds = [episode["seed"] for episode in found["per_episode"]]
+    assert seeds == list(range(7, 7 + count))
+    assert sorted(file.name for file in tmp_path.iterdir()) == [f"mujoco-{seed:06d}.mcap" for seed in seeds]

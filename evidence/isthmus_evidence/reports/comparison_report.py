@@ -83,6 +83,8 @@ def verdict_words(row: Mapping[str, Any]) -> str:
     told += f", {interval_text(found['difference'], found, '{:+.3g}')} over {found['pairs']} pairs"
     if found["verdict"] != "undecided":
         return told
+    if found["few"]:
+        told += f"; too few pairs differ to go by the interval (exact test, p = {found['p']:.2g})"
     more = found["more"]
     return told + (
         "; more of the same would not decide" if more is None else f"; about {more} more pairs would decide, if they go like these"
