@@ -199,6 +199,7 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path], log: Pa
     if importlib.util.find_spec("scipy") is None:
         return
     from isthmus_cli.input_checks import check_inputs, check_log
+    from isthmus_evidence.replay import action_tolerance
 
     visited = None
     if task is not None and installed and not any(signal.source == "image" for signal in contract.observation):
@@ -207,7 +208,7 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path], log: Pa
         visited = visited_states(policy, task, installed[0])
     yield from check_inputs(policy, visited)
     if log is not None:
-        yield from check_log(log, policy, load_robot(robot_name or contract.robot, folders), visited)
+        yield from check_log(log, policy, load_robot(robot_name or contract.robot, folders), visited, action_tolerance(artifact.kind))
 
 
 def _task_of(contract: Contract) -> Task | None:

@@ -17,6 +17,7 @@ from isthmus_cli.robots import robot_folders
 from isthmus_evidence import gap
 from isthmus_evidence.gap.calibrate import calibration_line, unknown_parameters
 from isthmus_evidence.provenance import provenance
+from isthmus_evidence.replay import action_tolerance
 from isthmus_evidence.reports.gap_page import gap_page
 from isthmus_evidence.reports.gap_report import gap_report, plain_gap
 
@@ -37,7 +38,7 @@ class Gap:
         robot: robot, for loads and frames; by default the one that the recordings name.
         robots: folder with profiles of your own, NAME/robot.yaml; searched first.
         out: folder for report.html, gap.json and, where a cause is a parameter, unknown.yaml.
-        resample: bring recordings of other rates to one.
+        resample: bring recordings of other rates to the slowest; of those that change, observations, decisions, seeds and outcomes are left out.
         json: also write the result as JSON to this file; - is stdout.
     """
 
@@ -58,12 +59,15 @@ class Gap:
         """
         folders = robot_folders(self.robots)
         robot = load_robot(self.robot, folders) if self.robot is not None else None
-        policy = load_artifact(self.policy).policy() if self.policy is not None else None
+        artifact = load_artifact(self.policy) if self.policy is not None else None
+        policy, tolerance = (artifact.policy(), action_tolerance(artifact.kind)) if artifact is not None else (None, 0.0)
         if self.out is not None:
             check_folder(self.out)
         quiet = self.json == Path("-")
         with Progress("hypotheses", "tested", quiet) as progress:
-            found = gap.compare(self.first, self.second, robot=robot, policy=policy, resample=self.resample, progress=progress)
+            found = gap.compare(
+                self.first, self.second, robot=robot, policy=policy, tolerance=tolerance, resample=self.resample, progress=progress
+            )
         parameters = unknown_parameters(found.named)
         trace = found.second[0].trace
         target = trace.contract.robot if trace else self.robot or "TARGET"

@@ -62,8 +62,15 @@ def check_inputs(policy: Policy, visited: Mapping[str, Array] | None) -> Iterato
     )
 
 
-def check_log(log: Path, policy: Policy, robot: Robot, visited: Mapping[str, Array] | None) -> Iterator[Check]:
+def check_log(log: Path, policy: Policy, robot: Robot, visited: Mapping[str, Array] | None, tolerance: float = 0.0) -> Iterator[Check]:
     """With a recording: every observation rebuilt from raw signals and compared term by term, and every decision taken again.
+
+    Args:
+        log: file or folder.
+        policy: that acted.
+        robot: profile.
+        visited: observations that it comes to; None if they are not known.
+        tolerance: difference of actions that passes, as a share of their range; 0 for policies without a solver.
 
     Raises:
         ValueError: it is no recording.
@@ -81,10 +88,10 @@ def check_log(log: Path, policy: Policy, robot: Robot, visited: Mapping[str, Arr
         return
     names = [recording.name for recording in recordings if recording.trace is not None]
     yield from _observations(traces, names, robot)
-    yield from _decisions(traces, names, policy)
+    yield from _decisions(traces, names, policy, tolerance)
     yield from _recorded(traces, policy, visited)
     remarks: list[str] = []
-    for causes, _ in policy_side_causes(traces, robot, policy, remarks):
+    for causes, _ in policy_side_causes(traces, robot, policy, remarks, tolerance):
         for cause in causes[:1]:
             if cause.named:
                 yield Check(
@@ -111,7 +118,7 @@ def _observations(traces: Sequence[Trace], names: Sequence[str], robot: Robot) -
         yield Check(f"observation {signal.name}", WRONG, told, "whoever fed the policy did not build what its contract says")
 
 
-def _decisions(traces: Sequence[Trace], names: Sequence[str], policy: Policy) -> Iterator[Check]:
+def _decisions(traces: Sequence[Trace], names: Sequence[str], policy: Policy, tolerance: float) -> Iterator[Check]:
     decisions = recorded_decisions(traces, policy)
     if decisions is None:
         return
@@ -119,7 +126,7 @@ def _decisions(traces: Sequence[Trace], names: Sequence[str], policy: Policy) ->
     span = np.array(policy.contract.action.high) - np.array(policy.contract.action.low)
     apart = float((np.abs(decisions.actions - decisions.taken) / span).max())
     told = f"{int((~unequal).sum())} of {len(unequal)} equal bit for bit, largest difference {apart:.2g} of the range"
-    good = apart < 1e-5
+    good = apart < max(1e-5, tolerance)
     yield Check(
         "decisions",
         OK if good else WRONG,

@@ -17,13 +17,11 @@ from isthmus_cli.files import load_artifact
 from isthmus_cli.robots import robot_folders
 from isthmus_evidence.gap.recordings import Recording, read_recordings
 from isthmus_evidence.pictures.divergence import save_divergence
-from isthmus_evidence.replay import PLANNERS, open_loop, replay
+from isthmus_evidence.replay import action_tolerance, open_loop, replay
 from isthmus_evidence.reports.replay_report import divergence_report, replay_report
 from isthmus_sim.tasks import get_task
 
 __all__ = ["Replay"]
-
-_SOLVER = 1e-2  # of an action's range, for policies with a solver
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Replay:
         told, code = {}, 0
         if self.policy is not None:
             artifact = load_artifact(self.policy)
-            tolerance = self.tolerance if self.tolerance is not None else _SOLVER if artifact.kind in PLANNERS else 0.0
+            tolerance = self.tolerance if self.tolerance is not None else action_tolerance(artifact.kind)
             told["replay"], code = self._replayed(recordings, artifact.policy(), tolerance)
         if self.against is not None:
             told["divergence"] = self._diverged(recordings, self.against)

@@ -20,10 +20,10 @@ from isthmus_sim.identification.logs import Log
 from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Task
 
-__all__ = ["PLANNERS", "Divergence", "Stage", "open_loop", "replay"]
+__all__ = ["Divergence", "Stage", "action_tolerance", "open_loop", "replay"]
 
-PLANNERS = ("npc", "mpc")
-"""Kinds of policies whose solver keeps a warm start: equal within a tolerance."""
+_PLANNERS = ("npc", "mpc")  # kinds of policies whose solver keeps a warm start
+_SOLVER = 1e-2  # of an action's range
 
 ROUNDING = 1e-6  # of a signal's size: a network that decides for several rows at once rounds otherwise
 _SIMULATORS = ("mujoco", "pybullet", "isaacgym")
@@ -88,6 +88,11 @@ class Divergence:
         if self.tool is not None:
             found["tool"] = {"rms": float(np.sqrt(np.mean(self.tool**2))), "last": float(self.tool[-1])}
         return found
+
+
+def action_tolerance(kind: str) -> float:
+    """Difference of actions that passes where a policy decides again, as a share of their range: 0, for a policy with a solver 0.01."""
+    return _SOLVER if kind in _PLANNERS else 0.0
 
 
 def replay(trace: Trace, policy: Policy, robot: Robot, tolerance: float = 0.0) -> list[Stage]:

@@ -22,6 +22,7 @@ from isthmus_evidence.gap.planted import FAULTS, record_episodes
 from isthmus_evidence.gap.recordings import check_comparable, read_recordings, resampled
 from isthmus_evidence.gap.response import Loads
 from isthmus_evidence.gap.table import make_table
+from isthmus_evidence.replay import action_tolerance
 from isthmus_evidence.reports.gap_page import gap_page
 from isthmus_evidence.reports.gap_report import gap_report, plain_gap
 from isthmus_sim.tasks import get_task
@@ -114,6 +115,16 @@ def test_clean_recordings_have_no_cause_on_the_side_of_the_policy(recorded, arti
     assert decision_causes(recorded_decisions(traces, policy), policy) == ([], 0.0)
 
 
+def test_a_solver_has_the_tolerance_that_it_has_in_a_replay(recorded, artifact):
+    trace = read_recordings([recorded()])[0].trace
+    span = np.array(trace.contract.action.high) - np.array(trace.contract.action.low)
+    policy = artifact.policy()
+    decisions = recorded_decisions([replace(trace, actions=trace.actions + 5e-3 * span)], policy)
+    assert decision_causes(decisions, policy)[1] > 0
+    assert decision_causes(decisions, policy, action_tolerance("npc")) == ([], 0.0)
+    assert action_tolerance("onnx") == 0
+
+
 def test_recordings_of_another_contract_are_refused_with_the_difference(recorded, tmp_path):
     other = get_task("reach-position")
     record_episodes(replace(other, episode_steps=10), scripted_artifact(other.contract).policy(), "mujoco", range(1), tmp_path / "other")
@@ -145,7 +156,10 @@ def test_resampling_changes_what_differs_in_rate_and_nothing_else(recorded, arti
 def test_what_is_lost_by_resampling_is_said(recorded, artifact, monkeypatch):
     one = read_recordings([recorded()])[:2]
     bags = [replace(recording, trace=None) for recording in one]
-    slow = [_contracted(replace(half, trace=recording.trace), control_period=0.1) for half, recording in zip(resampled(bags, 0.1), one, strict=True)]
+    slow = [
+        _contracted(replace(half, trace=recording.trace), control_period=0.1)
+        for half, recording in zip(resampled(bags, 0.1), one, strict=True)
+    ]
     sets = iter([slow, one])
     monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
     found = gap.compare(Path("a"), Path("b"), policy=artifact.policy(), resample=True)
@@ -215,7 +229,9 @@ def test_numbers_that_are_next_to_nothing_are_no_cause():
 
 
 def test_another_robot_is_refused_with_the_missing_joints(recorded):
-    with pytest.raises(ValueError, match=r"robot 'pendulum' has no joint shoulder_pan_joint, .*wrist_3_joint, of which there are recordings"):
+    with pytest.raises(
+        ValueError, match=r"robot 'pendulum' has no joint shoulder_pan_joint, .*wrist_3_joint, of which there are recordings"
+    ):
         gap.compare(recorded(), recorded(), robot=load_robot("pendulum"))
 
 

@@ -66,6 +66,7 @@ def compare(
     *,
     robot: Robot | None = None,
     policy: Policy | None = None,
+    tolerance: float = 0.0,
     resample: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Gap:
@@ -76,6 +77,7 @@ def compare(
         second: what is asked about, such as runs of the robot.
         robot: profile; by default the one that the recordings name.
         policy: that acted, so that its decisions are compared, too.
+        tolerance: difference of its actions that says nothing, as a share of their range; 0 for policies without a solver.
         resample: bring recordings of other rates to the larger period.
         progress: called with hypotheses tested and in total.
 
@@ -106,7 +108,7 @@ def compare(
     stages = [(found, total_excess(relations)), *unmeasured]
     traces = [recording.trace for recording in theirs if recording.trace is not None]
     if robot is not None and traces:
-        stages += policy_side_causes(traces, robot, policy, remarks)
+        stages += policy_side_causes(traces, robot, policy, remarks, tolerance)
     if policy is None and traces:
         remarks.append("no policy was given (--policy), so that recorded actions were not compared with those that it takes")
     if policy is not None and not traces:
@@ -117,7 +119,9 @@ def compare(
     )  # fmt: skip
 
 
-def policy_side_causes(traces: Sequence[Trace], robot: Robot, policy: Policy | None, remarks: list[str]) -> list[tuple[list[Cause], float]]:
+def policy_side_causes(
+    traces: Sequence[Trace], robot: Robot, policy: Policy | None, remarks: list[str], tolerance: float = 0.0
+) -> list[tuple[list[Cause], float]]:
     """Causes between the raw signals and the actions: observations that are not what their contract says, and decisions that do not follow from them.
 
     Args:
@@ -125,6 +129,7 @@ def policy_side_causes(traces: Sequence[Trace], robot: Robot, policy: Policy | N
         robot: profile.
         policy: that acted; None if it is not at hand.
         remarks: gets what could not be looked at.
+        tolerance: see `decision_causes`.
 
     Returns:
         for both: causes, the first one named if it explains enough, and how much there is to be explained, in nats.
@@ -135,7 +140,7 @@ def policy_side_causes(traces: Sequence[Trace], robot: Robot, policy: Policy | N
     except (KeyError, ValueError) as error:
         remarks.append(f"observations were not rebuilt: {error.args[0]}")
     if policy is not None and (decisions := recorded_decisions(traces, policy)) is not None:
-        stages.append(decision_causes(decisions, policy))
+        stages.append(decision_causes(decisions, policy, tolerance))
     named = []
     for causes, size in stages:
         if causes and causes[0].explained >= _LEAST_SHARE:
@@ -178,7 +183,9 @@ def _check_robot(robot: Robot, recording: Recording) -> None:
     """Refuse a robot that the recordings are not of; the twist of a base has components in place of joints."""
     missing = [joint for joint in recording.log.joints if joint not in (*robot.joint_names, *robot.base.wheels)]
     if missing and not (recording.trace and recording.trace.contract.mode == "twist"):
-        raise ValueError(f"robot {robot.name!r} has no joint {', '.join(missing)}, of which there are recordings; it has {', '.join(robot.joint_names)}")
+        raise ValueError(
+            f"robot {robot.name!r} has no joint {', '.join(missing)}, of which there are recordings; it has {', '.join(robot.joint_names)}"
+        )
 
 
 def _profile(recordings: Sequence[Recording], remarks: list[str]) -> Robot | None:

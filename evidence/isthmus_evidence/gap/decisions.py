@@ -74,15 +74,20 @@ def recorded_decisions(traces: Sequence[Trace], policy: Policy) -> Decisions | N
     return Decisions(contract, observation, np.where(first, index, index - 1), actions, policy.act(observation).actions)
 
 
-def decision_causes(decisions: Decisions, policy: Policy) -> tuple[list[Cause], float]:
+def decision_causes(decisions: Decisions, policy: Policy, tolerance: float = 0.0) -> tuple[list[Cause], float]:
     """What was done to observations or actions that do not belong together.
+
+    Args:
+        decisions: as recorded, and taken again.
+        policy: that takes them.
+        tolerance: difference of actions that says nothing, as a share of their range; 0 for policies without a solver.
 
     Returns:
         causes, the best first; and how much there is to be explained, in nats.
     """
     action = decisions.contract.action
     span = np.array(action.high) - np.array(action.low)
-    floor = (_LEAST * span) ** 2
+    floor = (max(_LEAST, tolerance) * span) ** 2
     count = len(decisions.actions)
     rows = np.arange(count) if count <= _MOST else np.sort(np.random.default_rng(0).choice(count, _MOST, replace=False))
     said = decisions.actions[rows]

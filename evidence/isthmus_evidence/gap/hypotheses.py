@@ -40,7 +40,9 @@ def hypotheses(table: Table, loads: Loads, suspects: Sequence[int], notable: Col
         and (side != "command" or len(table.command))
         and (torn or side not in ("position", "velocity"))
     ]
-    moving = [joint for joint in suspects if not table.standing[joint]]  # of a measurement that stands still, no factor and no servo is told
+    moving = [
+        joint for joint in suspects if not table.standing[joint]
+    ]  # of a measurement that stands still, no factor and no servo is told
     yield from _wiring(table, suspects, moving, sides)
     yield from _scales(table, moving, sides, loads.kinds)
     yield from _offsets(table, moving)
@@ -96,7 +98,10 @@ def _wiring(table: Table, suspects: Sequence[int], moving: Sequence[int], sides:
             )
     for joint in suspects:
         yield Hypothesis(
-            "frozen joint", f"{table.joints[joint]} does not move, or its measurement stands still", lambda t, _, j=joint: _set(t, "frozen", j, 1.0), joint=joint
+            "frozen joint",
+            f"{table.joints[joint]} does not move, or its measurement stands still",
+            lambda t, _, j=joint: _set(t, "frozen", j, 1.0),
+            joint=joint,
         )
 
 
@@ -131,7 +136,9 @@ def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str], kinds: 
                 return _columns(table, side, change)
 
             for word, factor in FACTORS.items():
-                own = [index for index, name in enumerate(table.joints) if word in unit_factors(kinds.get(name, "")) and joint in (None, index)]
+                own = [
+                    index for index, name in enumerate(table.joints) if word in unit_factors(kinds.get(name, "")) and joint in (None, index)
+                ]
                 if not own:
                     continue
                 yield Hypothesis(

@@ -20,7 +20,9 @@ _SIZE = 5.0  # nats that a joint counts which one set alone measures, as much as
 Stage = tuple[list[Cause], float]
 
 
-def measured(first: Sequence[Recording], second: Sequence[Recording], remarks: list[str]) -> tuple[list[Recording], list[Recording], list[Stage]]:
+def measured(
+    first: Sequence[Recording], second: Sequence[Recording], remarks: list[str]
+) -> tuple[list[Recording], list[Recording], list[Stage]]:
     """Both sets in one order of joints and without what is no number: joints that are not measured in one of them, and of the others the samples.
 
     Args:

@@ -158,7 +158,9 @@ def resampled(recordings: Sequence[Recording], period: float) -> list[Recording]
         period: s.
     """
     return [
-        recording if abs(recording.period / period - 1) <= _OTHER_RATE else replace(recording, log=_resampled(recording.log, period), trace=None)
+        recording
+        if abs(recording.period / period - 1) <= _OTHER_RATE
+        else replace(recording, log=_resampled(recording.log, period), trace=None)
         for recording in recordings
     ]
 
