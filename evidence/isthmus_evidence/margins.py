@@ -32,13 +32,13 @@ def find_margin(
     Returns:
         plain data: `name`, `what`, `unit`, `factor`, `furthest`; `margin`, the amount at which the loss that was found reaches the drop, between
         `low`, up to which it is known to be less, and `high`, from which on it is known to be more, each None where it was not reached up to the
-        furthest; `tried`, amounts and losses with their intervals. Or `refused`: the engine cannot express it, or there is too little success to lose.
+        furthest; `tried`, amounts and losses with their intervals. Or `refused`: the engine cannot express it, or too little succeeds to lose that.
     """
     told = {"name": disturbance.name, "what": disturbance.what, "unit": disturbance.unit, "factor": disturbance.factor}
     success = nominal["success"]
     if success["rate"] < DROP:
-        ends = f"({success['low']:.2f} … {success['high']:.2f})"
-        return {**told, "refused": f"no margin: nominal success is {success['rate']:.2f} {ends}, which cannot fall by {DROP:.2f}"}
+        interval = f"({success['low']:.2f} … {success['high']:.2f})"
+        return {**told, "refused": f"no margin: nominal success is {success['rate']:.2f} {interval}, which cannot fall by {DROP:.2f}"}
     tried = {0.0: loss_of(nominal, nominal)}
 
     def loss(share: float) -> dict[str, float]:

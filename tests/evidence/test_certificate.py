@@ -150,7 +150,8 @@ def test_the_command_stores_what_deploy_asks_for(isthmus, script, tmp_path):
     cadence = Cadence(0.05, realtime=True, steps=100)
     cadence.work.extend([0.01] * 100)
     loop.write_text(json.dumps(cadence.summary()))
-    words = ("certify", file, "--episodes", 2, "--margins", "jitter", "--randomize", "none", "--calibration", calibration, "--cadence", loop)
+    files = ("--calibration", calibration, "--cadence", loop)
+    words = ("certify", file, "--episodes", 2, "--margins", "jitter", "--randomize", "none", *files)
     code, out, error = isthmus(*words, "--out", tmp_path / "out")
     assert code == 0, error
     assert "stored in" in out
