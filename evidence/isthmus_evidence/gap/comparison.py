@@ -94,7 +94,7 @@ def compare(
         _check_robot(robot, sets[0][0])
     if resample:
         sets = _one_rate(sets, remarks)
-    mine, theirs, unmeasured = measured(*sets, remarks)
+    mine, theirs, unmeasured = measured(sets[0], sets[1], remarks)
     kinds = {} if robot is None else {joint.name: joint.type for joint in robot.joints}
     known = robot is not None and robot.base.kind == "fixed" and mine[0].log.joints == sets[0][0].log.joints
     loads = Loads(Kinematics(robot.urdf_path), robot.tool_frame, kinds) if robot is not None and known else Loads(None, kinds=kinds)
