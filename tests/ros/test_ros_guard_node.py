@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import re
 import signal
 import subprocess
 import sys
@@ -269,7 +270,8 @@ def test_guard_that_was_frozen_stops_without_a_burst(policy_file, contract):
         nodes.link.spin(0.6)
         nodes.link.forget()
         nodes.guard.send(signal.SIGCONT)
-        assert "the guard itself did not run for" in stopped(nodes, punctually=False)
+        # whichever the executor hands over first: the clock, or a joint state that waited meanwhile
+        assert re.search("the guard itself did not run for|joint state on /joint_states is .* s old", stopped(nodes, punctually=False))
         speeds = [max(map(abs, message.velocity)) for message in nodes.link.executed.values()]
         assert max(speeds) <= SPEED
         commander.pause()

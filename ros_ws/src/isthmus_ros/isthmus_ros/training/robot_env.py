@@ -36,6 +36,7 @@ from isthmus_sim.task import Scorer, Task, Transition
 __all__ = ["RobotEnv"]
 
 _START = 8.0  # s within which a simulated robot must accept a start
+_HEARD = 2.0  # s after which a node that has just been started has heard of the guard
 _RAMP = 30.0  # s from a start to the first decision
 _REST = 20.0  # s for standstill
 _ANSWER = 15.0  # s for the next decision: in stepped time the robot waits, in passing time it comes in one period
@@ -200,7 +201,7 @@ class RobotEnv:
         """
         link, self._motion = self._link, self._link.number("motion")
         try:
-            link.insist(lambda: link.trigger("policy/start"), _START if self._simulated else 0.0)
+            link.insist(lambda: link.trigger("policy/start"), _START if self._simulated else _HEARD)
         except RosError as error:
             link.check()
             raise _NotBegunError(str(error)) from None
