@@ -15,7 +15,7 @@ from isthmus.files import write_whole
 from isthmus_cli.console import complain, say, write_json
 from isthmus_cli.progress import Progress
 from isthmus_controllers.scripted import scripted_policy
-from isthmus_evidence.asid.asked import ARMS, Asked, NotIdentifiableError, WaitingError
+from isthmus_evidence.asid.asked import ARMS, SEARCH, Asked, NotIdentifiableError, WaitingError
 from isthmus_evidence.asid.bounds import Bounds
 from isthmus_evidence.asid.loop import run_loop
 from isthmus_evidence.asid.real import find_real
@@ -77,7 +77,7 @@ class Asid:
     force: bool = False
     film: bool = True
     seed: int = 0
-    search: SearchConfig = field(default_factory=lambda: SearchConfig(16, 4, 6, 1))
+    search: SearchConfig = SEARCH
     solver: SolveConfig = field(default_factory=SolveConfig)
 
     def run(self) -> int:

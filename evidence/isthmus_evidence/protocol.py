@@ -116,14 +116,17 @@ class _World:
     name: str = ""
 
 
+_USUAL = Protocol("")
+
+
 @dataclass(frozen=True, slots=True)
 class _Protocol:
     task: str
     worlds: tuple[_World, ...] = (_World(),)
-    seed: int = 0
-    episodes: int = 50
-    metric: str = "success"
-    threshold: float = 0.0
+    seed: int = _USUAL.seed
+    episodes: int = _USUAL.episodes
+    metric: str = _USUAL.metric
+    threshold: float = _USUAL.threshold
 
 
 def load_protocol(path: Path) -> Protocol:

@@ -24,9 +24,9 @@ class _Seen:
     """What the topics say, message by message."""
 
     ran: set[tuple[str, str]] = field(default_factory=set)  # digest of the policy, robot
-    started: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    scale: float = 1.0
+    started: set[tuple[str, str]] = field(default_factory=set)  # epoch and number of a motion
+    failed: set[tuple[str, str]] = field(default_factory=set)
+    scale: float | None = None  # the slowest that a guard said; None before any did
     shadows: int = 0
     first: int = 0
     last: int = 0
@@ -36,13 +36,15 @@ class _Seen:
         if topic.endswith("policy/shadow"):
             self.shadows += 1
         elif said is not None and topic.endswith("policy/status"):
+            motion = said.get("epoch", ""), said.get("motion", "")
             if said.get("policy", "") not in _RESTING:
-                self.started.add(said.get("motion", ""))
+                self.started.add(motion)
                 self.ran.add((said.get("policy_digest", ""), robot))
             if said.get("failure") or said.get("stop_sequence", "-1") != "-1":
-                self.failed.add(said.get("motion", ""))
-        elif said is not None and topic.endswith("guard/status"):
-            self.scale = min(self.scale, float(said.get("rate_scale", "1")))
+                self.failed.add(motion)
+        elif said is not None and topic.endswith("guard/status") and "rate_scale" in said:
+            scale = float(said["rate_scale"])
+            self.scale = scale if self.scale is None else min(self.scale, scale)
 
 
 def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
@@ -57,7 +59,8 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
         missing and allowed.
 
     Raises:
-        ValueError: isthmus did not record it, its robot was simulated, nothing ran, or it does not say of one policy and robot that they did.
+        ValueError: isthmus did not record it, its robot was simulated, nothing ran, or it does not say of one policy and robot that they did,
+            or at which rate the guard let the robot move.
         OSError: it cannot be read.
     """
     from mcap.records import Channel, Message, Metadata, Schema
@@ -94,17 +97,20 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
     ((digest, robot),) = seen.ran
     if not digest or not robot:
         raise ValueError(f"{path} does not say which policy ran on which robot; policy/status of isthmus deploy --record does")
+    if seen.scale is None and not seen.shadows:
+        raise ValueError(f"{path} does not say at which rate the robot moved; guard/status of isthmus deploy --record does")
+    scale = 1.0 if seen.scale is None else seen.scale
     stopped = len(seen.failed & seen.started)
     low, high = success_interval(stopped, runs)
     return digest, {
-        "rung": rung_of(shadow=seen.shadows > 0, rate_scale=seen.scale),
+        "rung": rung_of(shadow=seen.shadows > 0, rate_scale=scale),
         "robot": robot,
         "recording": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "runs": runs,
         "seconds": (seen.last - seen.first) / 1e9,
         "stopped": {"rate": stopped / runs, "low": low, "high": high},
-        "rate_scale": seen.scale,
+        "rate_scale": scale,
         "missing": known.get("missing_evidence", ""),
     }
 

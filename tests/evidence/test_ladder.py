@@ -50,7 +50,7 @@ def demanding(tmp_path):
     return demand
 
 
-def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopped="-1", runs=3, robot="ur5e", other=None):
+def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopped="-1", runs=3, robot="ur5e", other=None, restarted=False):
     """What record_node writes, as far as a rung is told from it."""
     with path.open("wb") as stream:
         writer = Writer(stream)
@@ -64,12 +64,13 @@ def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopp
             message["status"][0]["hardware_id"] = robot
             writer.write_message(topic, kind, message, log_time=time, publish_time=time)
 
-        say("/guard/status", 10**9, {"rung": "pass", "rate_scale": scale})
+        say("/guard/status", 10**9, {"rung": "pass", "rate_scale": scale} if scale else {"rung": "pass"})
         for number in range(1, runs + 1):
             end = stopped if number == 1 else "-1"
             who = {} if digest is None else {"policy_digest": digest if other is None or number == 1 else other}
-            say("/policy/status", (2 * number) * 10**9, {"policy": "run", "motion": str(number), "stop_sequence": "-1", **who})
-            say("/policy/status", (2 * number + 1) * 10**9, {"policy": "idle", "motion": str(number), "stop_sequence": end})
+            motion = {"motion": "1", "epoch": f"{number:08d}"} if restarted else {"motion": str(number), "epoch": "00000001"}
+            say("/policy/status", (2 * number) * 10**9, {"policy": "run", "stop_sequence": "-1", **motion, **who})
+            say("/policy/status", (2 * number + 1) * 10**9, {"policy": "idle", "stop_sequence": end, **motion})
         if shadow:
             say("/policy/shadow", 10**10, {})
         writer.finish()
@@ -213,6 +214,11 @@ def test_a_recording_of_the_robot_is_a_rung(isthmus, artifact, rung, options, tm
     assert len(stored["sha256"]) == 64
 
 
+def test_runs_of_a_policy_that_was_started_anew_count_each(tmp_path):
+    _, run = read_run(recording(tmp_path / "bag.mcap", "0000", stopped="7", restarted=True))
+    assert (run["runs"], run["stopped"]["rate"]) == (3, pytest.approx(1 / 3))
+
+
 def test_recordings_that_show_nothing_are_refused(refuse, artifact, tmp_path):
     artifact.save(file := tmp_path / "policy.isthmus")
     bag = tmp_path / "bag.mcap"
@@ -222,6 +228,7 @@ def test_recordings_that_show_nothing_are_refused(refuse, artifact, tmp_path):
     assert "nothing ran in" in refuse("climb", file, recording(bag, digest, runs=0))
     for silent in (recording(bag, None), recording(tmp_path / "nobody.mcap", digest, robot="")):
         assert "does not say which policy ran on which robot" in refuse("climb", file, silent)
+    assert "does not say at which rate the robot moved" in refuse("climb", file, recording(bag, digest, scale=""))
     assert "has runs of more than one policy or robot" in refuse("climb", file, recording(bag, digest, other="0000"))
     with pytest.raises(ValueError, match=r"must hold one \.mcap file, it holds 0"):
         read_run(tmp_path / "robots" if (tmp_path / "robots").mkdir() is None else tmp_path)

@@ -13,10 +13,11 @@ from isthmus_policies.asid.search import SearchConfig
 from isthmus_sim.identification.problem import Unknown
 from isthmus_sim.task import Task
 
-__all__ = ["ARMS", "EXPLORING", "Asked", "NotIdentifiableError", "WaitingError"]
+__all__ = ["ARMS", "EXPLORING", "SEARCH", "Asked", "NotIdentifiableError", "WaitingError"]
 
 EXPLORING = ("asid", "random")
 ARMS = (*EXPLORING, "randomised", "nominal")
+SEARCH = SearchConfig(16, 4, 6, 1)
 
 
 class NotIdentifiableError(ValueError):
@@ -59,7 +60,7 @@ class Asked:
     seconds: float = 3.5
     strikes: int = 3
     harmonics: int = 3
-    search: SearchConfig = SearchConfig(16, 4, 6, 1)  # noqa: RUF009 - frozen
+    search: SearchConfig = SEARCH
     draws: int = 16
     starts: int = 2
     solver: SolveConfig = SolveConfig()  # noqa: RUF009 - frozen

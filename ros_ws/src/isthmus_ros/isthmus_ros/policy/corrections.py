@@ -45,9 +45,8 @@ class Corrections:
         self._field = wire.COMMANDED.get(contract.mode, contract.mode)
         self._low, self._high = np.array(contract.action.low), np.array(contract.action.high)
         self._hand_over, self._patience = hand_over, patience
-        self._newest: tuple[Array, float] | None = (
-            None  # `[1, A]`, and the steady time of its stamp; replaced as a whole by the thread that receives
-        )
+        # `[1, A]`, and the steady time of its stamp; replaced as a whole by the thread that receives
+        self._newest: tuple[Array, float] | None = None
         self._stamp = 0  # ns, that the next one must be newer than
         self._refused = ""
         self.active = False
