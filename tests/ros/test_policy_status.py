@@ -24,7 +24,9 @@ def test_it_says_which_policy_runs_on_which_robot(tmp_path):
     plant = SimpleNamespace(epoch="e", sequence=3, stamp=0, robot=setup.robot)
     step = SimpleNamespace(decision=None)
     motion = SimpleNamespace(step=step, moving=True, state="run", starts=1, first=0, stopped=-1, failure="")
-    bound = SimpleNamespace(setup=setup, plant=plant, corrections=None, inputs=SimpleNamespace(values=dict))
+    bound = SimpleNamespace(
+        setup=setup, policy_digest=artifact.policy_digest, plant=plant, corrections=None, inputs=SimpleNamespace(values=dict)
+    )
     (status,) = policy_status(motion, bound, wire.time_of(1)).status
     assert status.hardware_id == "ur5e"
     assert {pair.key: pair.value for pair in status.values}["policy_digest"] == artifact.policy_digest

@@ -11,7 +11,7 @@ from isthmus.archive import check_canonical, read_archive, read_archive_file
 from isthmus.contract import Contract
 from isthmus.specification import Specification
 
-__all__ = ["read_contract", "read_policy_digest", "read_specification"]
+__all__ = ["read_contract", "read_specification"]
 
 _Found = TypeVar("_Found")
 _CONTRACT, _MANIFEST, _SPECIFICATION = "contract.json", "manifest.json", "specification.json"
@@ -24,15 +24,6 @@ def read_contract(path: str) -> Contract:
         ValueError: the file cannot be read, is damaged, or its contract is not the one that its manifest lists; the message names the member.
     """
     return _read(path, lambda members: Contract.from_json(members[_CONTRACT], f"member {_CONTRACT!r}"))
-
-
-def read_policy_digest(path: str) -> str:
-    """What the manifest of a policy file says about which policy it is.
-
-    Raises:
-        ValueError: as `read_contract`.
-    """
-    return _read(path, lambda members: str(strict.load_json(members[_MANIFEST], f"member {_MANIFEST!r}").get("policy_digest", "")))
 
 
 def read_specification(path: str) -> Specification | None:

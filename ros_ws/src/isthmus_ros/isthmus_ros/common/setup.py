@@ -8,7 +8,6 @@ from typing import Any
 
 from isthmus.contract import Contract
 from isthmus.robot import Robot, RosProfile, load_robot
-from isthmus_ros.common.contract_file import read_policy_digest
 from isthmus_ros.common.parameters import choice, declare
 
 __all__ = ["Setup", "declare_setup", "policy_path", "read_setup"]
@@ -21,7 +20,6 @@ class Setup:
     Attributes:
         contract: of the policy file.
         digest: of the contract; making it takes milliseconds.
-        policy_digest: of the policy in that file, as its manifest says.
         robot: its profile, which the contract fits.
         profile: the profile's ROS interface.
         namespace: of the node, absolute, in which the profile's topics are resolved.
@@ -32,7 +30,6 @@ class Setup:
 
     contract: Contract
     digest: str
-    policy_digest: str
     robot: Robot
     profile: RosProfile
     namespace: str
@@ -90,5 +87,4 @@ def read_setup(node: Any, contract: Contract) -> Setup:
     if robot.ros is None:
         raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
     prefix = str(node.get_parameter("joint_prefix").value)
-    digests = contract.digest(), read_policy_digest(policy_path(node))
-    return Setup(contract, *digests, robot, robot.ros, str(node.get_namespace()), prefix, realtime, stamp_check)
+    return Setup(contract, contract.digest(), robot, robot.ros, str(node.get_namespace()), prefix, realtime, stamp_check)

@@ -30,6 +30,7 @@ class Binding:
 
     Attributes:
         setup: contract and robot.
+        policy_digest: of the policy that was loaded.
         plant: the robot, as a policy sees it.
         drive: what a motion drives.
         inputs: external signals.
@@ -40,6 +41,7 @@ class Binding:
     """
 
     setup: Setup
+    policy_digest: str
     plant: RemotePlant | ShadowPlant
     drive: Drive
     inputs: InputTopics
@@ -92,6 +94,7 @@ class Binding:
 def bind(
     node: Any,
     setup: Setup,
+    policy_digest: str,
     *,
     shadow: bool,
     camera_patience: float,
@@ -104,6 +107,7 @@ def bind(
     Args:
         node: rclpy node that owns them.
         setup: contract and robot.
+        policy_digest: of the policy that was loaded.
         shadow: nothing is commanded.
         camera_patience: see `CameraInputs`, s.
         correction_patience: see `Corrections`, s; 0 means that nobody may correct.
@@ -135,4 +139,4 @@ def bind(
     if cameras is not None:
         plant.images, drive.sight = cameras.images, cameras.fault
     owned: list[Callable[[], object]] = [topics.close for topics in (plant, inputs, stops, cameras, corrections) if topics is not None]
-    return Binding(setup, plant, drive, inputs, cameras, corrections, hand_over, stops, owned)
+    return Binding(setup, policy_digest, plant, drive, inputs, cameras, corrections, hand_over, stops, owned)

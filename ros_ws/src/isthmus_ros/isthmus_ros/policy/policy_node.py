@@ -110,6 +110,7 @@ class PolicyNode(CarefulNode):
         self.bound = bound = bind(
             self,
             setup,
+            artifact.policy_digest,
             shadow=self.shadow,
             camera_patience=float(self.get_parameter("camera_timeout").value),
             correction_patience=float(self.get_parameter("correction_timeout").value),

@@ -26,7 +26,7 @@ def policy_status(motion: Motion, bound: Binding, time: Any) -> Any:
     withheld = decision.cause[0] if motion.moving and decision is not None and decision.rung[0] >= HOLD else ""
     values = {
         "policy": motion.state,
-        "policy_digest": bound.setup.policy_digest,
+        "policy_digest": bound.policy_digest,
         "epoch": plant.epoch,
         "motion": str(motion.starts),
         "sequence": str(plant.sequence),
