@@ -159,13 +159,18 @@ class MotionEnvelope:
 
 
 class EffortEnvelope:
-    """Effort limits, and no effort that speeds up a joint beyond its velocity limit. Positions and the workspace are not bounded in this mode."""
+    """Effort limits, and no effort that speeds up a joint beyond its velocity limit. Positions and the workspace are not bounded in this mode.
+
+    Attributes:
+        springs: joints `[J]` that a hold pulls back to where they are held.
+    """
 
     def __init__(self, robot: Robot, limits: Limits, rate_scale: float) -> None:
         if robot.hold is None:
             raise ValueError(f"robot {robot.name!r} is commanded by effort, so its profile needs hold: {{kp, kd, gravity}}")
         columns = [robot.joint_names.index(joint) for joint in limits.joints]
         self._kp, self._kd = np.array(robot.hold.kp)[columns], np.array(robot.hold.kd)[columns]
+        self.springs: Array = self._kp > 0
         self._velocity = np.array(limits.velocity) * rate_scale
         self._effort = np.array(limits.effort)
         self._joints = limits.joints
@@ -178,13 +183,14 @@ class EffortEnvelope:
         return np.asarray(np.minimum(np.maximum(asked, low), high))
 
     def brake(self, now: Situation) -> Array:
-        """See `Envelope.brake`: kp (anchor − q) − kd q̇ plus gravity; nothing where no position is known.
+        """See `Envelope.brake`: kp (anchor − q) − kd q̇ plus gravity; nothing where no position is known, and gravity alone without an anchor.
 
         A joint that has not been seen for longer than the time-out is given its gravity at the last known positions alone, which fades to zero within
         a second: gains on a position of long ago would push for ever.
         """
         unseen = now.age - time_out(now.timing.period)  # s
-        effort = np.where(unseen > 0, 0.0, self._kp * (now.anchor - now.position) - self._kd * now.velocity)
+        held = self._kp * (now.anchor - now.position) - self._kd * now.velocity
+        effort = np.where((unseen > 0) | np.isnan(now.anchor), 0.0, held)
         if self._kinematics is not None:
             left = np.minimum(np.maximum(1 - unseen / FADE, 0.0), 1.0)
             effort = effort + left * self._kinematics.gravity(self._joints, now.position)

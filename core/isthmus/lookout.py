@@ -49,9 +49,14 @@ class Sight:
 
 @dataclass(slots=True)
 class _Chase:
-    """A robot that was let go, watched until it stands: `place`, where it was seen last that it moves, `[1, J]`, and since when, s."""
+    """A robot that was let go at the `stamp` of a sample, watched until it stands, `[1, J]`.
 
-    origin: Array
+    `origin` is where it was before; None until a newer sample tells, if that one has jumped or was never seen. `place` is where it was seen last that
+    it moves, and `since` since when, s.
+    """
+
+    stamp: float
+    origin: Array | None
     place: Array
     since: float
 
@@ -77,6 +82,11 @@ class Lookout:
         self._gap = False
         self._origin: Array | None = None
         self._chase: _Chase | None = None
+
+    def let_go(self, now: float) -> None:
+        """Nothing is commanded from `now` on, s, though perhaps the robot moves."""
+        sample = self._robot.read()
+        self._chase = self._chase or _Chase(float(sample.stamp[0]), None, sample.position, now)
 
     def leave(self) -> None:
         """Nothing is commanded from now on: where the robot is at the next look is where it has to stay."""
@@ -104,29 +114,44 @@ class Lookout:
         robot, guard = self._robot, self._guard
         sample, age, stray, told = robot.read(), robot.age + robot.delay, "", self.told()
         if age > self._allowed:
-            self._gap = True
             state = guard.stop(state, f"the joint state on {robot.state_topic} is {age:.3f} s old, {self._allowed:.3f} s are allowed")
-        elif self._gap:
-            stray = self._found_again(state, sample, told)
         state, hurry = self._judge_time(guard.watch(state, sample, timing, told), now)
         if alarm := robot.alarm():
             state = guard.stop(state, alarm)
+        if self.blind(state):
+            self._gap = True
+        elif self._gap or (phase is Phase.BRAKING and bool(guard.resting(state).all())):
+            stray = self._found_again(state, sample, told)
         helpless = ""
         if state.runaway[0]:
             helpless = state.cause[0] if _RUNS in state.cause[0] else f"{state.cause[0]}, and a joint {_RUNS} from its command"
-        elif self._gap and guard.mode == "effort":
+        elif self._stale(state) and guard.mode == "effort":
             helpless = state.cause[0]
         if phase is Phase.IDLE and state.rung[0] == HOLD:
             state = guard.stop(state, state.cause[0])  # there is no motion to hold for
-        if phase is Phase.IDLE and state.rung[0] < STOP:
-            stray = stray or self._moved(sample, now)
+        if phase is Phase.IDLE and not stray and not self.blind(state):
+            stray = self._moved(sample, now)
         return Sight(state, stray, self._silent(state, now), helpless, hurry)
+
+    def blind(self, state: GuardState) -> bool:
+        """Whether nobody knows where the robot is: its newest sample is old, by its arrival or its stamp, or cannot be believed."""
+        return self._stale(state) or not state.monitors.believed(self._period)[0]
+
+    def _stale(self, state: GuardState) -> bool:
+        return bool(max(self._robot.age + self._robot.delay, state.monitors.age[0]) > self._allowed)
 
     def after(self, now: float) -> str:
         """Why a robot that strayed, and was let go, is a runaway; "" if it is not."""
         if self._chase is None:
             return ""
+        if self._robot.age + self._robot.delay > self._allowed and self._chase.origin is not None:
+            self._chase = None
+            return f"the robot moved though nothing was commanded when {self._robot.state_topic} fell silent"
         sample = self._robot.read()
+        if self._chase.origin is None:
+            if sample.stamp[0] > self._chase.stamp:
+                self._chase.origin = self._chase.place = sample.position
+            return ""
         away = np.nan_to_num(np.abs(sample.position - self._chase.origin)[0])
         allowed = self._travels(sample, self._guard.thresholds.runaway_travel, RUNAWAY_SHARE)
         far = int((away - allowed).argmax())
@@ -147,7 +172,7 @@ class Lookout:
         return (self._guard.stop if lasts else self._guard.hold)(state, cause), True
 
     def _found_again(self, state: GuardState, sample: Measurement, told: Told | None) -> str:
-        """After a gap of states: why the robot is not where it was told to be; of velocities and efforts alone nobody can tell."""
+        """Why the robot is not where it was told to be, after a gap or at rest; of velocities alone nobody can tell, and an effort forgets."""
         joints = self._guard.joints
         if told is None and not (self._guard.mode == "position" and state.started[0]):
             self._gap = False
@@ -161,7 +186,7 @@ class Lookout:
         if away[far] <= self._guard.thresholds.tracking_tolerance:
             return ""
         unit = self._guard.profile[joints[far]].unit("position")
-        return f"{joints[far]} came back {away[far]:.3g} {unit} from where it was told to be"
+        return f"{joints[far]} is {away[far]:.3g} {unit} from where it was told to be"
 
     def _moved(self, sample: Measurement, now: float) -> str:
         """An idle robot that somebody moves is let go, and never pulled back."""
@@ -174,7 +199,7 @@ class Lookout:
         far = int((away - allowed).argmax())
         if away[far] <= allowed[far]:
             return ""
-        self._chase = _Chase(self._origin, sample.position, now)
+        self._chase = _Chase(float(sample.stamp[0]), self._origin, sample.position, now)
         unit = self._guard.profile[sample.joints[far]].unit("position")
         return f"{sample.joints[far]} was moved by {away[far]:.2g} {unit} while nothing was commanded"
 
@@ -185,7 +210,7 @@ class Lookout:
     def _silent(self, state: GuardState, now: float) -> bool:
         """A robot that comes back later must not find a command waiting."""
         over = self._guard.mode == "effort" or bool(self._guard.resting(state).all())  # an effort fades by itself
-        if state.rung[0] < STOP or self._robot.age <= self._allowed or not over:
+        if state.rung[0] < STOP or not self.blind(state) or not over:
             self._resting = math.inf
             return False
         self._resting = min(self._resting, now)

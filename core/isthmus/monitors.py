@@ -69,6 +69,7 @@ class MonitorState:
         waited: `[B, J]`, seconds for which the measured position has not answered to more travel than a joint may have without.
         swing: `[B, J]`, last velocity that was fast enough to count as a swing, rad/s.
         reversals: `[B, J]`, changes of direction, forgotten over a second.
+        jumped: `[B, J]` bool, measured positions of the newest sample that are jumps.
     """
 
     stamp: Array
@@ -82,6 +83,12 @@ class MonitorState:
     waited: Array
     swing: Array
     reversals: Array
+    jumped: Array
+
+    def believed(self, period: float) -> Array:
+        """Rows `[B]` whose newest sample tells where the robot is: it is not old, and no position is missing, frozen or has jumped."""
+        doubted = self.jumped | (self.unseen > time_out(period)) | (self.waited > _JUST_UNDER * period)
+        return np.asarray((self.age <= time_out(period)) & ~doubted.any(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ class Monitors:
     def initial(self, batch: int) -> MonitorState:
         """Memory of `batch` rows that have seen nothing."""
         zeros = np.zeros((batch, len(self._joints)))
-        return MonitorState(np.full(batch, -np.inf), np.zeros(batch), np.full_like(zeros, np.nan), *(zeros,) * 8)
+        return MonitorState(np.full(batch, -np.inf), np.zeros(batch), np.full_like(zeros, np.nan), *(zeros,) * 8, zeros > 0)
 
     def update(
         self,
@@ -159,7 +166,8 @@ class Monitors:
         found: list[Alarm] = []
         period, looked = timing.period, timing.looked
         zeros = np.zeros(position.shape)
-        age = np.where(stamp > state.stamp, 0.0, state.age + looked)
+        newer = stamp > state.stamp
+        age = np.where(newer, 0.0, state.age + looked)
         stale = bool(np.count_nonzero(age))
         if stale or timing.late:
             self._add_rows(found, stamp < state.stamp, False, "stamps of the joint state go backwards")
@@ -176,10 +184,12 @@ class Monitors:
         distance = np.abs(moved)
         # A sample that follows lost ones may have moved further than one period allows, and stamps of one that follows at once may be rounded.
         elapsed = np.maximum(stamp - state.stamp, looked)
-        fast, jumped = distance > self._overspeed * elapsed[:, None], None
-        if np.count_nonzero(fast):
+        fast = jumped = distance > self._overspeed * elapsed[:, None]
+        if leaps := np.count_nonzero(fast):
             jumped = distance > self._twice_fastest * np.maximum(elapsed, period)[:, None]
             self._add_joints(found, jumped, "measured position of {} jumped")
+        if np.count_nonzero(state.jumped):
+            jumped = jumped | (state.jumped & ~newer[:, None])
         lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
         if self._mode != "effort":
             commanded = rate * (self._on_its_way(timing) if self._mode == "position" else looked)
@@ -205,7 +215,7 @@ class Monitors:
             if np.count_nonzero(state.age):  # the last look saw nothing new
                 ordered = commanded + np.where((state.age > 0)[:, None], state.ordered, 0.0)
         away = self._away(state, moved, ordered)
-        if jumped is not None:
+        if leaps:
             away = np.where(fast, self._too_far(state, moved, ordered, away, elapsed), away)
             away = np.where(jumped, 0.0, away)  # what jumps has not moved there
         if not _within(away, self._least_runaway):
@@ -214,7 +224,7 @@ class Monitors:
         reversals = state.reversals * math.exp(-looked) + (swing * state.swing < 0)  # those of about a second
         if not _within(reversals, self._thresholds.oscillation):
             self._add_joints(found, reversals > self._thresholds.oscillation, "{} oscillates")
-        return MonitorState(stamp, age, position, unseen, ordered, away, lead, travel, waited, swing, reversals), found
+        return MonitorState(stamp, age, position, unseen, ordered, away, lead, travel, waited, swing, reversals, jumped), found
 
     def _on_its_way(self, timing: Timing) -> float:
         """Seconds since the last look in which a set-point of positions moved on; once it has been reached it rests until the next one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-__all__ = ["ARMED", "TRANSITIONS", "Event", "Phase", "diagram", "following"]
+__all__ = ["ARMED", "EFFORT", "TRANSITIONS", "Event", "Phase", "diagram", "following"]
 
 
 class Phase(Enum):
@@ -51,7 +51,7 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = {
     (Phase.IDLE, Event.COMMAND): Phase.FOLLOWING,
     (Phase.IDLE, Event.DISARM): Phase.DISARMED,
     (Phase.IDLE, Event.RESET): Phase.DISARMED,
-    (Phase.IDLE, Event.STOP): Phase.BRAKING,
+    (Phase.IDLE, Event.STOP): Phase.STOPPED,
     (Phase.IDLE, Event.STRAY): Phase.DISARMED,
     (Phase.FOLLOWING, Event.QUIET): Phase.IDLE,
     (Phase.FOLLOWING, Event.HOLD): Phase.HOLDING,
@@ -68,6 +68,12 @@ TRANSITIONS: Mapping[tuple[Phase, Event], Phase] = {
 }
 """Everything that leads somewhere; what is not here changes nothing, or is refused."""
 
+EFFORT: Mapping[tuple[Phase, Event], Phase] = {
+    (Phase.IDLE, Event.STOP): Phase.BRAKING,
+    (Phase.BRAKING, Event.STANDSTILL): Phase.HELD,
+}
+"""What leads elsewhere on a robot that is commanded by effort."""
+
 
 def following(phase: Phase, event: Event, *, effort: bool = False) -> Phase | None:
     """The phase that an event leads to; None if it leads nowhere.
@@ -75,10 +81,10 @@ def following(phase: Phase, event: Event, *, effort: bool = False) -> Phase | No
     Args:
         phase: of now.
         event: what happens.
-        effort: the robot is commanded by effort, so that standstill is no end: without an effort it would fall.
+        effort: the robot is commanded by effort, so that rest is no end: without an effort it would fall.
     """
-    if effort and (phase, event) == (Phase.BRAKING, Event.STANDSTILL):
-        return Phase.HELD
+    if effort and (phase, event) in EFFORT:
+        return EFFORT[phase, event]
     return TRANSITIONS.get((phase, event))
 
 
@@ -88,7 +94,8 @@ def diagram() -> str:
     for (phase, event), goal in TRANSITIONS.items():
         if phase is not goal:
             arrows.setdefault((phase.name, goal.name), []).append(event.value)
-    arrows[Phase.BRAKING.name, Phase.HELD.name] = [f"{Event.STANDSTILL.value}, effort"]
+    for (phase, event), goal in EFFORT.items():
+        arrows.setdefault((phase.name, goal.name), []).append(f"{event.value}, effort")
     lines = ["stateDiagram-v2", f"    [*] --> {Phase.DISARMED.name}"]
     lines += [f"    {start} --> {goal}: {' / '.join(events)}" for (start, goal), events in arrows.items()]
     return "\n".join(lines)

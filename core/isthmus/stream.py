@@ -14,15 +14,16 @@ from collections.abc import Callable
 import numpy as np
 
 from isthmus.envelope import FADE
-from isthmus.guard import CLAMP, HOLD, NOTHING, STOP, Decision, LimitGuard
+from isthmus.guard import CLAMP, HOLD, NOTHING, STOP, Decision, GuardState, LimitGuard
 from isthmus.lookout import Lookout
 from isthmus.monitors import time_out
 from isthmus.phases import ARMED, Event, Phase, following
-from isthmus.records import Command, Told
+from isthmus.records import Array, Command, Told, reorder
 from isthmus.robotic import Robotic
 from isthmus.rungs import passing
 from isthmus.senders import Asked, Gate, Inbox
 from isthmus.timing import Timing, steady
+from isthmus.trajectory import resting_place
 
 __all__ = ["GuardedStream"]
 
@@ -33,7 +34,7 @@ _STILL = 2  # control periods at rest in a row that confirm standstill
 _ABORT = 5.0  # s on the steady clock without a command in stepped time
 _STALLED = 1.0  # s on the steady clock without a new state, after which a stop in stepped time is carried out without one
 _UNASKED = 3  # states that may come in stepped time though nothing was sent: a simulated robot may be put elsewhere
-_ON_TIME = 0.95  # of a period between two commands, as small a jitter as the limits of what goes over the wire forgive
+_ON_TIME = 0.96  # of a period between two commands, as small a jitter as the limits of what goes over the wire forgive
 _GRAIN = 0.4  # of the watch's own period, by which a braking command may come early rather than late
 
 
@@ -135,7 +136,9 @@ class GuardedStream:
         self._inbox.open()  # before anybody is told: whoever reads "armed" must not read the sender of the time before
         self.turns += 1
         self._go(Event.ARM)
-        self.state = self.guard.arm(self.guard.reset(self.state))
+        before, self.state = self.state, self.guard.arm(self.guard.reset(self.state))
+        if self._robot.realtime and self.guard.mode == "position" and before.started[0]:
+            self.state = self._resting_from(before.executed)
         self.decision, self.sequence = None, -1
         self._clear()
         self._watched = self._clock()
@@ -144,6 +147,15 @@ class GuardedStream:
         if self._robot.realtime:
             self._rest()
         self._tell()
+
+    def _resting_from(self, told: Array) -> GuardState:
+        """The state of a robot that goes on from where it was told to be."""
+        sample = self._robot.read()
+        measured = reorder(sample.position, sample.joints, self.guard.joints)
+        if not np.isfinite(measured).all():
+            return self.state
+        place = resting_place(measured, told, self.guard.wire_limits)
+        return dataclasses.replace(self.state, executed=place, started=np.ones_like(self.state.started))
 
     def disarm(self) -> None:
         """Send nothing any more; only from the phases that `isthmus.phases` allows."""
@@ -334,8 +346,8 @@ class GuardedStream:
     def _brake(self) -> None:
         self._urgent = False
         self._judge(None)
-        fresh = not self._robot.realtime or self._robot.age <= self._allowed
-        self._still = self._still + 1 if fresh and self._at_rest() else 0
+        seen = not self._robot.realtime or not self._lookout.blind(self.state)
+        self._still = self._still + 1 if seen and self._at_rest() else 0
         if self._still >= _STILL:
             self._leave(Event.STANDSTILL)
 
@@ -399,8 +411,10 @@ class GuardedStream:
         rung = self.state.rung[0]
         if rung == STOP and self.phase not in (Phase.BRAKING, Phase.HELD, Phase.STOPPED):
             self.turns += 1
-            self._go(Event.STOP)
             self._pending, self._still, self._urgent, self._stopped = None, 0, True, self._clock()
+            if self.phase is Phase.IDLE:
+                self._lookout.let_go(self._stopped)
+            self._leave(Event.STOP)
         elif rung == HOLD:
             self._go(Event.HOLD)
         elif rung < HOLD:

@@ -32,8 +32,7 @@ from isthmus.monitors import time_out
 from isthmus.records import Array
 from isthmus.spline import Spline
 
-__all__ = ["Reference"]
-
+__all__ = ["Reference", "resting_place"]
 _TURN = 0.01  # of a period, in which the acceleration changes
 _SHORT = 0.1  # of such a turn, that the turn of a joint which brakes much harder than it speeds up has at least
 _LOST = 0.05  # of the speed that a period may gain, twice what a turn may take of it
@@ -41,9 +40,25 @@ _APART = 0.02  # of a turn, that two points are apart at least
 _PEAK = 1.005  # of the velocity limit, that the turn before the tail may reach
 _THERE = 1e-9  # rad or m to a set-point that are none
 _GRAIN = 1e-9  # s, of times on the wire
+_SAG = 0.02  # rad or m by which a servo at rest may measure another place than its set-point
+_SAG_SHARE = 0.05  # likewise, of the range of a joint
+_SAG_TIME = 0.25  # s, likewise, at the velocity limit
 
 _Tail = tuple[float, float, bool]
 """Velocity at the end of the period, deceleration of the tail, and whether the joint takes the period there instead of the tail at once."""
+
+
+def resting_place(measured: Array, told: Array, limits: Limits) -> Array:
+    """Where a robot at rest goes on from, `[…, J]`: where it was told to be, for joints that only sag from there, else where it is measured.
+
+    A servo holds its set-point and measures a little less: begun at what is measured, each arming would lower the arm by that.
+    """
+    return np.where(np.abs(told - measured) <= _sags(limits), told, measured)
+
+
+def _sags(limits: Limits) -> Array:
+    ranges = np.subtract(limits.position_high, limits.position_low)
+    return np.minimum(np.minimum(_SAG, _SAG_SHARE * ranges), _SAG_TIME * np.array(limits.velocity))
 
 
 class Reference:
@@ -51,7 +66,7 @@ class Reference:
 
     Attributes:
         spline: the last plan; None until something begins. Its time 0 is `began`.
-        began: s.
+        began: s; ahead of now while the robot is still given time to come to where the first plan begins.
     """
 
     def __init__(self, limits: Limits, period: float) -> None:
@@ -62,23 +77,30 @@ class Reference:
             period: that a command is meant for, s.
         """
         bounds = (limits.velocity, limits.acceleration, limits.stop_acceleration, limits.position_low, limits.position_high)
+        self._limits = limits
         self._joints = [_Joint(*bound, period) for bound in zip(*bounds, strict=True)]
+        velocity, acceleration = np.array(limits.velocity), np.array(limits.acceleration)
+        ways = np.maximum(1.875 * _sags(limits) / velocity, np.sqrt(10 / math.sqrt(3) * _sags(limits) / acceleration))
+        self._patience = float(ways.max())  # s that a quintic from rest to rest takes for what a joint sags
         self._apart = _APART * _TURN * period
         self._memory = time_out(period)
         self._past: deque[tuple[float, Spline]] = deque()
         self.spline: Spline | None = None
-        self.began = -math.inf
+        self.began = self._ready = -math.inf
         self._asked: list[float]
         self._latched: list[bool]
 
-    def begin(self, position: Array, now: float) -> None:
-        """Rest at a position, `[J]`, rad or m."""
+    def begin(self, measured: Array, now: float) -> None:
+        """Rest where the robot is measured, `[J]`, rad or m, or see `resting_place`; a set-point that is not there yet is given the time to come."""
+        told = self.place(now)
+        position = measured if told is None else resting_place(measured, told, self._limits)
         self._past.clear()
-        self.spline, self.began = Spline(np.zeros(1), position[None].copy()), now
+        self._ready = now + self._patience
+        self.spline, self.began = Spline(np.zeros(1), position[None].copy(), *np.zeros((2, 1, position.size))), self._ready
         self._asked, self._latched = position.tolist(), [False] * position.size
 
     def follow(self, mode: str, values: Array, now: float, *, braking: bool) -> Spline:
-        """Plan from now on, which is time 0 of the plan.
+        """Plan from now on, which is time 0 of the plan; rest until the robot has had the time to come to where the first plan begins.
 
         Args:
             mode: "position" or "velocity".
@@ -91,6 +113,9 @@ class Reference:
         """
         if self.spline is None:
             raise ValueError("a reference must begin at a position before it follows commands")
+        if now < self._ready:
+            self._asked = values.tolist()
+            return self.spline
         position, velocity, _ = self.spline.sample(now - self.began)
         asked, phases = values.tolist(), []
         for column, (joint, x, v) in enumerate(zip(self._joints, position.tolist(), velocity.tolist(), strict=True)):

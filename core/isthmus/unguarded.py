@@ -30,7 +30,7 @@ class Unguarded(LimitGuard):
     def initial(self, batch: int, *, armed: bool = True) -> GuardState:
         """State of `batch` rows, always armed."""
         zeros, no, none = np.zeros((batch, len(self.joints))), np.zeros(batch, dtype=bool), np.zeros(batch)
-        monitors = MonitorState(none, none, *(zeros,) * 9)
+        monitors = MonitorState(none, none, *(zeros,) * 9, zeros > 0)
         rung = np.full(batch, PASS, dtype=np.int8)
         return GuardState(~no, rung, zeros, zeros, zeros, no, no, none, none, no, ("",) * batch, monitors)
 

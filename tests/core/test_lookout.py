@@ -279,7 +279,7 @@ def test_a_robot_that_is_sent_motions_of_velocities_comes_back_where_it_was_told
     bench.arm.silent = False
     bench.run(0.005)
     assert bench.phase is (Phase.STOPPED if elsewhere else Phase.BRAKING)
-    assert bench.stream._ended == (f"disarmed: {JOINTS[0]} came back 0.5 rad from where it was told to be" if elsewhere else "")
+    assert bench.stream._ended == (f"disarmed: {JOINTS[0]} is 0.5 rad from where it was told to be" if elsewhere else "")
 
 
 def test_of_velocities_alone_nobody_can_tell_where_a_robot_should_come_back():

@@ -37,7 +37,8 @@ def test_a_motion_begins_with_a_command_of_an_idle_guard_alone():
 @pytest.mark.parametrize("phase", sorted(ARMED, key=lambda phase: phase.name))
 def test_every_phase_in_which_commands_leave_stops_when_it_must(phase):
     stopping = {Phase.BRAKING, Phase.HELD}
-    assert phase in stopping or following(phase, Event.STOP) is Phase.BRAKING
+    assert phase in stopping or following(phase, Event.STOP, effort=True) is Phase.BRAKING
+    assert phase in stopping or following(phase, Event.STOP) is (Phase.STOPPED if phase is Phase.IDLE else Phase.BRAKING)
 
 
 def test_an_effort_goes_on_holding_after_a_stop_until_a_person_resets_it():

@@ -163,7 +163,7 @@ def test_three_states_may_come_without_a_command_and_the_fourth_is_of_a_time_tha
     bench.arm.pass_time(PERIOD)
     bench.stream.watch()
     words = "states come though nothing was sent: this robot's time passes by itself, so the clock must be wall, not stepped"
-    assert (bench.phase, bench.stream.cause) == (Phase.BRAKING, words)
+    assert (bench.phase, bench.stream.cause) == (Phase.STOPPED, words)
     bench = stepped()
     bench.stream.arm()
     bench.ask(np.zeros(COUNT))

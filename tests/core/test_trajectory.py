@@ -35,7 +35,7 @@ class Course:
         self.now, self._delays = 0.0, itertools.chain(delays, itertools.repeat(latency))
         self.guard = Samples(mode, period, *bounds, START, high)
         self.reference, self.robot = Reference(limits, period), Follower(START)
-        self.reference.begin(START, 0.0)
+        self.reference.begin(START, -9.0)
         self.braked = []
 
     def send(self, values, *, braking=False):
@@ -231,7 +231,7 @@ def test_a_message_that_takes_longer_or_shorter_than_the_last_one_is_a_step_of_n
 @given(speed=arrays(np.float64, 6, elements=st.sampled_from([0.0, 1e-17, -1e-12, 3e-9, 2e-6, 1e-4, -0.5, 3.0])))
 def test_points_are_whole_nanoseconds_apart_however_slow_a_joint_is(speed):
     reference = Reference(bounded(3.0, np.inf, 15.0), 0.05)
-    reference.begin(START, 7.0)
+    reference.begin(START, -2.0)
     for now in (7.0, 7.031, 7.05):
         spline = reference.follow("velocity", speed, now, braking=False)
         nanoseconds = spline.times * 1e9
@@ -295,7 +295,7 @@ def test_nothing_is_followed_before_it_begins():
 def test_where_the_arm_was_told_to_be_is_known_for_a_time_out():
     reference = Reference(LIMITS, 0.05)
     assert reference.place(0.0) is None
-    reference.begin(START, 0.0)
+    reference.begin(START, -9.0)
     plans = []
     for count in range(8):
         now = 0.05 * count

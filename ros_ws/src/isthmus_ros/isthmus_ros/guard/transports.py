@@ -150,15 +150,14 @@ class _Trajectory:
     so that a held arm does not sag.
 
     The first point is at time 0, where the motion is as the message leaves. The controller then begins there at once, and never asks where it was
-    itself: with `interpolate_from_desired_state` that is the same place, without it a measured one, which lags in motion. Only the first message
-    after arming, of an arm at rest, gives the controller one period to come from wherever it stands. Messages with stamp 0 begin when they arrive: a
-    delay that changes by d s between two messages is a step of speed times d in what is interpolated.
+    itself: with `interpolate_from_desired_state` that is the same place, without it a measured one, which lags in motion. Only what is sent in the
+    first moments after arming gives the controller the time to come from its own set-point, from which an arm at rest sags. Messages with stamp 0
+    begin when they arrive: a delay that changes by d s between two messages is a step of speed times d in what is interpolated.
     """
 
     def __init__(self, node: Any, topic: str, limits: Limits, period: float, prefix: str) -> None:
         self._joints = limits.joints
         self._names = [prefix + joint for joint in limits.joints]
-        self._period = period
         self._reference = Reference(limits, period)
         self._begins = True
         self._node = node
@@ -177,7 +176,7 @@ class _Trajectory:
             self._reference.begin(measured, now)
         values = reorder(command.values, command.joints, self._joints)[0]
         spline = self._reference.follow(command.mode, values, now, braking=braking)
-        late = self._period if self._begins and len(spline.times) == 1 else 0.0
+        late = max(self._reference.began - now, 0.0)
         self._begins = False
         message = JointTrajectory(joint_names=self._names)
         fields = (spline.times + late, spline.positions, spline.velocities, spline.accelerations)

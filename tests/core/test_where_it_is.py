@@ -1,0 +1,149 @@
+"""Nothing is sent to a robot that is not where it was told to be, and nothing is believed that cannot be. All of it failed on 273b4e7."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from stream_bench import COUNT, ELBOW, JOINTS, PERIOD, ROBOT, Bench
+
+from isthmus.guard import STOP
+from isthmus.phases import Phase
+from isthmus.trajectory import Reference
+
+JOINT = np.eye(COUNT)[ELBOW]
+
+
+def shifted(position, velocity=0.0):
+    return lambda sample: dataclasses.replace(sample, position=sample.position + position, velocity=sample.velocity + velocity)
+
+
+def stuck(sample, *, stamps):
+    """A driver that says again what it said once."""
+    return lambda newer: sample if stamps else dataclasses.replace(sample, stamp=newer.stamp)
+
+
+@pytest.mark.parametrize("speed", [0.0, 5.0, 100.0])
+def test_an_effort_is_held_where_the_arm_is_and_not_where_one_wrong_sample_says(speed):
+    """The elbow was pushed with all it had, for ever, towards a place 335 rad away."""
+    bench = Bench("effort").armed().run(0.3)
+    bench.arm.tell = shifted(0.5 * JOINT, speed * JOINT)
+    bench.run(0.005)
+    bench.arm.tell = lambda sample: sample
+    bench.run(0.5)
+    still = bench.stream.guard._envelope._kinematics.gravity(JOINTS, bench.arm.position)[0]
+    assert (bench.phase, bench.stream.cause, bench.helped) == (Phase.HELD, "measured position of elbow_joint jumped", [])
+    np.testing.assert_allclose(bench.arm.values[-1], still, atol=1e-6)
+    assert np.abs(bench.arm.values - still).max() < 5  # N·m, the gravity of another place for a moment
+
+
+@pytest.mark.parametrize("kind", ["silent", "frozen"])
+@pytest.mark.parametrize("lasting", [0.3, 0.7])
+def test_an_effort_finds_an_arm_elsewhere_and_holds_it_there(kind, lasting):
+    bench = Bench("effort").armed().run(0.3)
+    setattr(bench.arm, kind, True)
+    bench.run(lasting)
+    setattr(bench.arm, kind, False)
+    bench.arm.position = bench.arm.position + 0.8
+    sent = len(bench.arm.sent)
+    bench.run(0.5)
+    still = bench.stream.guard._envelope._kinematics.gravity(JOINTS, bench.arm.position)[0]
+    assert bench.phase is Phase.HELD
+    assert np.abs(bench.arm.values[sent:]).max() <= np.abs(still).max() + 1e-6
+
+
+def test_a_held_arm_that_is_torn_away_is_a_runaway():
+    bench = Bench("effort").armed().run(0.3)
+    bench.stream.stop("told to")
+    bench.run(0.3)
+    bench.arm.driven = 0.5 * JOINT
+    bench.run(0.5)
+    assert bench.helped == []
+    bench.run(0.3)
+    assert bench.helped == ["told to, and a joint runs away from its command"]
+
+
+@pytest.mark.parametrize("stamps", [False, True], ids=["fresh stamps", "old stamps"])
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+@pytest.mark.parametrize("away", [0.3, 0.9])
+def test_a_driver_that_repeats_old_values_ends_in_silence_and_finds_no_command_waiting(mode, stamps, away):
+    bench = Bench(mode).armed().cruise(0.5, 1.0)
+    bench.arm.tell = stuck(bench.arm.read(), stamps=stamps)
+    bench.cruise(0.5, 1.0)
+    assert bench.stream.rung == STOP
+    bench.run(2.0)
+    sent = len(bench.arm.sent)
+    bench.run(3.0)
+    assert (bench.phase, len(bench.arm.sent)) == (Phase.STOPPED, sent)
+    bench.arm.position, bench.arm.tell = bench.arm.position - away, lambda sample: sample
+    bench.run(1.0)
+    assert len(bench.arm.sent) == sent
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_a_driver_that_comes_back_elsewhere_within_the_second_finds_no_command_either(mode):
+    bench = Bench(mode).armed().cruise(0.5, 1.0)
+    bench.arm.tell = stuck(bench.arm.read(), stamps=False)
+    for _ in range(100):
+        if bench.stream.rung < STOP:
+            bench.cruise(0.5, PERIOD)
+    bench.run(0.3)
+    assert bench.phase is Phase.BRAKING
+    if mode == "position":  # of velocities alone nobody can tell, and rest pulls nobody
+        bench.arm.position, bench.arm.tell = bench.arm.position - 0.9, lambda sample: sample
+        sent = len(bench.arm.sent)
+        bench.run(0.5)
+        assert (bench.phase, len(bench.arm.sent)) == (Phase.STOPPED, sent)
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_an_idle_arm_that_must_stop_is_sent_nothing_more(mode):
+    bench = Bench(mode).armed().run(0.5)
+    sent = len(bench.arm.sent)
+    bench.arm.position = bench.arm.position + 0.9 * JOINT
+    bench.run(1.0)
+    assert (bench.phase, bench.helped) == (Phase.STOPPED, [])
+    assert bench.stream.cause.startswith("measured position of elbow_joint jumped")
+    assert len(bench.arm.sent) == sent
+
+
+def test_a_runaway_whose_states_fall_silent_calls_for_help():
+    bench = Bench().armed().run(0.5)
+    bench.arm.driven = -JOINT
+    bench.run(0.1)
+    assert bench.phase is Phase.DISARMED
+    bench.arm.silent = True
+    bench.run(0.2)
+    assert bench.helped == ["the robot moved though nothing was commanded when /joint_states fell silent"]
+
+
+def test_arming_again_and_again_does_not_lower_an_arm_that_sags():
+    bench = Bench("position").armed().run(0.3)
+    home = bench.arm.position[0].copy()
+    for _ in range(8):
+        bench.arm.tell = shifted(-0.014)
+        bench.stream.arm()
+        bench.run(0.2)
+    np.testing.assert_array_equal(bench.arm.values[-1], home)
+    bench.arm.tell = shifted(-0.03)  # that is no sag
+    bench.stream.arm()
+    np.testing.assert_allclose(bench.arm.values[-1], home - 0.03)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_a_set_point_that_is_not_there_yet_is_given_the_time_that_the_limits_need(scale):
+    limits = ROBOT.limits().scaled(scale)
+    reference, home = Reference(limits, PERIOD), ROBOT.home
+    reference.begin(home, 7.0)
+    spline = reference.follow("velocity", np.full(COUNT, 0.1), 7.0, braking=False)
+    np.testing.assert_array_equal(spline.positions, home[None])
+    time = reference.began - 7.0
+    s = np.linspace(0, 1, 1001)
+    position = 0.02 * (10 * s**3 - 15 * s**4 + 6 * s**5)
+    velocity = np.gradient(position, s * time)
+    assert velocity.max() <= 1.001 * min(limits.velocity)
+    assert np.abs(np.gradient(velocity, s * time)[2:-2]).max() == pytest.approx(min(limits.acceleration), rel=0.01)
+    reference.follow("velocity", np.full(COUNT, 0.1), reference.began, braking=False)
+    assert (reference.place(reference.began + PERIOD) > home).all()
+    reference.begin(home - 0.01, 9.0)
+    np.testing.assert_allclose(reference.place(9.0), home, atol=0.02)
+    assert (reference.place(9.0) > home).all()  # where it was told to rest
