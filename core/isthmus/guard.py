@@ -89,7 +89,7 @@ class LimitGuard:
         else:
             self._envelope = MotionEnvelope(robot, limits, mode, rate_scale)
         self._runaway = np.array([self.profile[joint].within(robot.monitors.runaway_travel, RUNAWAY_SHARE) for joint in self.joints])
-        self._monitors = Monitors(robot.monitors, mode, self.joints, self._fastest, self._runaway)
+        self._monitors = Monitors(robot.monitors, mode, self.joints, self._fastest, self._runaway.tolist())
         self._fresh = {armed: self.initial(1, armed=armed) for armed in (False, True)}
 
     def initial(self, batch: int, *, armed: bool = False) -> GuardState:
