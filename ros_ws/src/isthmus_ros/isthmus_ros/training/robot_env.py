@@ -11,7 +11,7 @@ import contextlib
 import socket
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -235,9 +235,9 @@ class RobotEnv:
         return told, arrays
 
     def _tell(self, reason: str) -> None:
-        """Say something, unless it was said last."""
-        if without_numbers(reason) != self._told:
-            self._told = without_numbers(reason)
+        """Say something, unless it was said last; "" is never said."""
+        before, self._told = self._told, without_numbers(reason)
+        if self._told not in ("", before):
             self._say(reason)
 
     def _step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
@@ -278,15 +278,10 @@ class RobotEnv:
             if stopped or not invalid:
                 self.episodes.append((float(self._returns.total[0]), bool(info["success"][0]), stopped))
             self._finish()
-            if invalid:
-                self._tell(f"an episode ended, and nothing is learned from its last period: {self._reason(told, known)}")
-            else:
-                self._told = ""
+            why = self._link.status.get("failure") or told["cause"] or "policy/stop was called"
+            why = why if known else "what was measured, or its reward, is not finite"
+            self._tell(f"an episode ended, and nothing is learned from its last period: {why}" if invalid else "")
         return observation, outcome.reward, np.array([terminated]), np.array([truncated]), info
-
-    def _reason(self, told: Mapping[str, Any], known: bool) -> str:
-        failure = self._link.status.get("failure") or told["cause"] or "policy/stop was called"
-        return failure if known else "what was measured, or its reward, is not finite"
 
     def _finish(self) -> None:
         """Wait for standstill."""
