@@ -97,8 +97,8 @@ def evaluate_frequencies(
         progress: called with units done and in total; may raise `EnoughError`, which leaves the lengths that are finished then.
 
     Returns:
-        plain data: `task`, `plant`, `seed`, `episodes`, `score` (None without bounds or all lengths), `range` (with `low`, `high` and `source`, or None) and
-        `curve`, one entry per length with `length`, `decision_period` in s, `return` and `success` with 95 % intervals.
+        plain data: `task`, `plant`, `seed`, `episodes`, `score` (None without bounds, or of fewer lengths), `range` (with `low`, `high` and
+        `source`, or None) and `curve`, one entry per length with `length`, `decision_period` in s, `return` and `success` with 95 % intervals.
 
     Raises:
         ValueError: as `isthmus_evidence.task_evaluation.evaluate_task`.

@@ -62,8 +62,8 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
         that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was missing and allowed.
 
     Raises:
-        ValueError: isthmus did not record it, its robot was simulated, nothing ran without a person's corrections, or it does not say of one policy and robot that they did,
-            or at which rate the guard let the robot move.
+        ValueError: isthmus did not record it, its robot was simulated, nothing ran without a person's corrections, or it does not say of one
+            policy and robot that they did, or at which rate the guard let the robot move.
         OSError: it cannot be read.
     """
     from mcap.records import Channel, Message, Metadata, Schema

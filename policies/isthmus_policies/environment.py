@@ -17,8 +17,8 @@ class TrainingEnv(Protocol):
     """A vector environment with SI actions; rows reset themselves in the step in which they end.
 
     One whose time passes by itself has an attribute `busy`: while it is true, nothing may be done that takes long, such as an update. It has a method
-    `begin(enough)` too, to be called right before each decision: it begins an episode, unless one goes on, and gives the newest observation, or None if
-    `enough()` says that nothing may begin any more: it may wait for a person, and looks again and again.
+    `begin(enough)` too, to be called right before each decision: it begins an episode, unless one goes on, and gives the newest observation, or
+    None if `enough()` says that nothing may begin any more: it may wait for a person, and asks again and again.
 
     Attributes:
         num_envs: number of rows.

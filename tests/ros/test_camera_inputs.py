@@ -279,7 +279,9 @@ def test_a_recording_of_compressed_pictures_has_their_type_and_calibration():
 def test_a_calibration_that_nothing_can_be_compared_with_ends_nothing(monkeypatch):
     """On 8ed61cf the first camera_info ended policy_node."""
     camera = dataclasses.replace(ROBOT.cameras[0], spec=dataclasses.replace(ROBOT.cameras[0].spec, crop=(10, 10, 64, 64), intrinsics=None))
-    robot = dataclasses.replace(ROBOT, cameras=(camera,), ros=dataclasses.replace(ROBOT.ros, cameras={camera.name: RosCamera(height=84, width=84)}))
+    robot = dataclasses.replace(
+        ROBOT, cameras=(camera,), ros=dataclasses.replace(ROBOT.ros, cameras={camera.name: RosCamera(height=84, width=84)})
+    )
     seen = Seen(monkeypatch, robot)
     seen.picture(7)
     seen.node.received["/wrist/camera_info"](camera_information(ROBOT.cameras[0], 1))

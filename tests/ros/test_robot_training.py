@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import importlib
 import json
 import socket
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -17,12 +19,13 @@ from ros_bench import Late, punctual
 from ros_policies import still
 from sensor_msgs.msg import JointState
 
+import isthmus_ros.__main__
 from isthmus.guard import HOLD, PASS, STOP, Decision
 from isthmus.records import Command, Measurement
 from isthmus.robot import load_robot
 from isthmus.runner import Tick
 from isthmus_policies.environment import LostError
-from isthmus_ros.common import wire
+from isthmus_ros.common import signals, wire
 from isthmus_ros.evaluation.graph import robot_nodes
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
@@ -66,15 +69,26 @@ def test_nobody_may_correct_a_training_unless_it_is_asked_for(asked, timeout, mo
         link = robot = None
         clock, prefix = "wall", ""
 
-        def start(self, name, parameters, module):
+        def start(self, name, parameters):
             told.update(parameters)
             raise RosError("this is all that is looked at")
 
     monkeypatch.setattr(robot_env, "robot_nodes", lambda *arguments, **options: {})
-    monkeypatch.setattr(robot_env, "running", lambda *arguments, **options: contextlib.nullcontext(Graph()))
+    seen = []
+
+    @contextlib.contextmanager
+    def running(*arguments, **options):
+        try:
+            yield Graph()
+        except RosError:
+            seen.append("an error")
+            raise
+
+    monkeypatch.setattr(robot_env, "running", running)
     with pytest.raises(RosError, match="looked at"):
         RobotEnv(TASK, still(CONTRACT), corrections=asked)
     assert told["correction_timeout"] == timeout
+    assert seen == ["an error"]  # else how the nodes end then would hide it
 
 
 class Step:
@@ -310,6 +324,17 @@ def test_what_a_run_told_that_somebody_else_started_is_not_taken_for_the_next_on
     assert (told["kind"], told["run"]) == ("asked", 2)
 
 
+def test_the_node_listens_to_signals_before_it_imports_anything_heavy(monkeypatch):
+    """On 8ed61cf a Ctrl-C while it started ended it with a traceback."""
+    done = []
+    monkeypatch.setattr(sys, "argv", ["isthmus_ros", "train_node"])
+    monkeypatch.setattr(signals, "listen", lambda: done.append("listens"))
+    imported = SimpleNamespace(main=lambda: 0)
+    monkeypatch.setattr(importlib, "import_module", lambda name: done.append(name) or imported)
+    assert isthmus_ros.__main__.main() == 0
+    assert done == ["listens", "isthmus_ros.training.train_node"]
+
+
 def test_a_guard_that_goes_on_is_disarmed_at_the_end(monkeypatch):
     node = Node(monkeypatch)
     node.env.close()
@@ -371,10 +396,10 @@ def test_a_learner_that_reads_a_trickle_counts_as_gone_in_time():
     reader = threading.Thread(target=drip, daemon=True)
     reader.start()
     began = time.monotonic()
-    with pytest.raises(OSError):  # noqa: PT011: that is all it says
+    with pytest.raises(TimeoutError, match="the other end takes too long"):
         sender.send(bytes(20_000_000), 0.1)
     assert time.monotonic() - began < 2.0  # not the 10 s that all of it takes
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(BrokenPipeError):
         sender.send(b"another", 0.1)
     over.set()
     reader.join()
@@ -465,6 +490,7 @@ def test_in_stepped_time_the_episodes_are_those_in_process():
         assert "final_obs" in info
         assert len(env.episodes) == 1
         assert not env.busy
+        assert env._link.status["policy_digest"] == ""
         inside.close()
         env.reset(seed=6)
         env.begin()
@@ -573,6 +599,7 @@ def test_where_no_simulator_resets_the_robot_a_person_arms_it_also_after_a_stop(
             assert info["rung"][0] == PASS
         finally:
             env.close()
+            assert "guard/arm: false" in running[1].log
             assert [node.end() for node in running] == [0, 0]
             for node in running:
                 node.clean_up()

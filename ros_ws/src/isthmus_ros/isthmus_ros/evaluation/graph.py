@@ -43,9 +43,9 @@ class Graph:
     _processes: list[NodeProcess]
     _watched: list[Watched]
 
-    def start(self, name: str, parameters: Mapping[str, Any], module: str = "") -> None:
+    def start(self, name: str, parameters: Mapping[str, Any]) -> None:
         """Start one more node; its death ends every wait."""
-        self._processes.append(NodeProcess(name, parameters, self._environment, module=module))
+        self._processes.append(NodeProcess(name, parameters, self._environment))
         self._watched.append(self._processes[-1])
 
     def watch(self, watched: Watched) -> None:

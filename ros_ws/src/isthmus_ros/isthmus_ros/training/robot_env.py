@@ -96,12 +96,9 @@ class RobotEnv:
         self.busy = False
         self.episodes: deque[tuple[float, bool, bool]] = deque(maxlen=_RECENT)
         self._task, self._say, self._told = task, say, ""
-        self._stack = contextlib.ExitStack()
-        try:
+        with contextlib.ExitStack() as self._stack:
             self._node = self._join(artifact, clock, plant, attach, corrections, record, domain_id)
-        except BaseException:
-            self._stack.close()
-            raise
+            self._stack = self._stack.pop_all()
         self._kinematics = Kinematics(self._robot.urdf_path) if self._robot.base.kind == "fixed" else None
         self._scorer, self._returns = Scorer(task, 1), Returns(task, 1)
         self._generator = np.random.default_rng(0)
@@ -168,7 +165,7 @@ class RobotEnv:
         told: dict[str, Any] = {"policy": str(policy), "clock": graph.clock, "joint_prefix": graph.prefix, "learner": place}
         traces = str(record.resolve()) if record else ""
         told |= {"episode": self._task.episode_steps, "record": traces, "correction_timeout": _CORRECTION * corrections}
-        graph.start(NAME, told, "isthmus_ros.training.train_node")
+        graph.start(NAME, told)
         for name in ("guard_node", NAME):
             graph.bring_up(name)
         self._simulated = self._link.offers("sim_node/reset")

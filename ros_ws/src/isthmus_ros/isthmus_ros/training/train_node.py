@@ -90,7 +90,3 @@ class TrainNode(PolicyNode):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run_node(TrainNode, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
