@@ -573,7 +573,7 @@ def test_where_no_simulator_resets_the_robot_a_person_arms_it_also_after_a_stop(
         said.append(line)
         link = env._link
         for call in (lambda: link.trigger("guard/reset"), link.arm):
-            link.insist(call, 5.0)
+            link.insist(call, 20.0)
 
     with isolated(domain) as environment:
         running = [NodeProcess(*node, environment) for node in robot_nodes(task, policy, clock="stepped", plant="mujoco").items()]

@@ -163,9 +163,9 @@ class Link:
             while True:
                 self.check()
                 self.spin(_PAUSE)
-                asleep = self._sleep.problem
+                asleep = bool(self._sleep.problem)
                 if steady() > patience:
-                    raise RosError(f"{refusal}; {asleep}" if asleep else refusal)
+                    raise RosError(f"{refusal}; who asks was asleep itself" if asleep else refusal)
                 if not asleep:
                     break
 
