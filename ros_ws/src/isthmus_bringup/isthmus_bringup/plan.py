@@ -206,6 +206,7 @@ def _nodes(
     profile, shadow = ("robot", "robots_dir", "use_sim_time"), bool(values.get("shadow"))
     nodes = []
     simulating = _simulates(use, values)
+    own: dict[str, Value]
     if contract and (use == "record" or values.get("record") or shadow or values.get("allow_missing_evidence")):
         # It comes up by itself and first, so that nothing of the control path waits for it, and its end ends nothing. Where evidence may be
         # missing, the others wait for it and end with it.

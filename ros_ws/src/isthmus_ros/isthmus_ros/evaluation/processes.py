@@ -92,6 +92,7 @@ class NodeProcess:
         parameters: Mapping[str, Any],
         environment: Mapping[str, str],
         remappings: Mapping[str, str] | None = None,
+        module: str = "",
     ) -> None:
         """Start `python -m isthmus_ros <name>`.
 
@@ -100,6 +101,7 @@ class NodeProcess:
             parameters: ROS parameters.
             environment: of the process.
             remappings: topic → topic.
+            module: another one to run under this name.
         """
         self.name = name
         self._folder = tempfile.TemporaryDirectory(prefix=f"{name}-")
@@ -107,7 +109,7 @@ class NodeProcess:
         settings = folder / "parameters.yaml"
         settings.write_text(json.dumps({"/**": {"ros__parameters": parameters}}), encoding="utf-8")  # JSON is YAML
         self._log = folder / "log"
-        command = [sys.executable, "-m", "isthmus_ros", name, "--ros-args", "--params-file", str(settings)]
+        command = [sys.executable, "-m", *([module] if module else ["isthmus_ros", name]), "--ros-args", "--params-file", str(settings)]
         for topic, other in (remappings or {}).items():
             command += ["-r", f"{topic}:={other}"]
         with self._log.open("wb") as log:

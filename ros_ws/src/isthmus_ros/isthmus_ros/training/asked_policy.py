@@ -53,6 +53,8 @@ class AskedPolicy:
         self._number = self._run = 0  # actions decided in this run, and which run it is
         self._first = 0.0  # steady time, s, before which the first action must come
         self._pending = -1  # action that the learner was asked for last
+        self._told: dict[str, Any] = {}
+        self._executed: Array | None = None
         self._forget()
 
     @property
@@ -120,8 +122,7 @@ class AskedPolicy:
 
     def _forget(self) -> None:
         """An action follows, or a run: what became of the one before has been told."""
-        self._told: dict[str, Any] = {"rung": PASS, "cause": ""}
-        self._executed: Array | None = None
+        self._told, self._executed = {"rung": PASS, "cause": ""}, None
 
     def _send(self, kind: str, arrays: Mapping[str, Array]) -> None:
         told = {"kind": kind, "run": self._run, "decided": self._number, **self._told}
