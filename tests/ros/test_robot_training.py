@@ -608,14 +608,14 @@ def test_where_no_simulator_resets_the_robot_a_person_arms_it_also_after_a_stop(
 @pytest.mark.ros
 def test_the_command_trains_on_the_robot_and_goes_on(isthmus, tmp_path):
     words = ("train", "sac", "pendulum", "--plant", "ros", "--clock", "stepped", "--learning-starts", 40, "--evaluate-every", 200)
-    code, out, _ = isthmus(*words, "--steps", 210, "--out", tmp_path / "run", "--traces", tmp_path / "trace")
-    assert code == 0, out
+    code, out, error = isthmus(*words, "--steps", 210, "--out", tmp_path / "run", "--traces", tmp_path / "trace")
+    assert code == 0, out + error
     assert len(list(tmp_path.glob("trace-*.mcap"))) >= 1
     (evaluation, *_), wanted = (
         [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()],
         {"return", "success"},
     )
     assert wanted <= set(evaluation)
-    code, out, _ = isthmus(*words, "--steps", 230, "--out", tmp_path / "run", "--resume")
-    assert code == 0, out
+    code, out, error = isthmus(*words, "--steps", 230, "--out", tmp_path / "run", "--resume")
+    assert code == 0, out + error
     assert "goes on at 210 of 230" in out
