@@ -67,5 +67,5 @@ class Progress:
         now = time.monotonic()
         if not self._quiet and (news or now - self._said > _PAUSE):
             self._said = now
-            left = (now - self._began) * (total - done) / max(done, 1)
-            say(f"{self._name}: {done} of {total} {self._unit}, {left:.0f} s left{', ' if self._news else ''}{self._news}")
+            left = f"{(now - self._began) * (total - done) / done:.0f} s left" if done else ""
+            say(", ".join(filter(None, (f"{self._name}: {done} of {total} {self._unit}", left, self._news))))

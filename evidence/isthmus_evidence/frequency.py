@@ -17,6 +17,7 @@ from isthmus.chunks import act_on
 from isthmus.policy import Policy
 from isthmus.records import ActionChunk, Array
 from isthmus_evidence.contracts import check_contract
+from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.frequency_score import LENGTHS, ReturnRange, frequency_averaged_score
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.task_evaluation import evaluate_task
@@ -93,41 +94,59 @@ def evaluate_frequencies(
         seed: of the first episode; the following ones count up.
         parameters: physical parameters that differ from the task's own, SI.
         randomization: parameters that are drawn from each episode's seed.
-        progress: called with units done and in total.
+        progress: called with units done and in total; may raise `EnoughError`, which leaves the lengths that are finished then.
 
     Returns:
-        plain data: `task`, `plant`, `seed`, `episodes`, `score` (None without bounds), `range` (with `low`, `high` and `source`, or None) and
-        `curve`, one entry per length with `length`, `decision_period` in s, `return` and `success` with 95 % intervals.
+        plain data: `task`, `plant`, `seed`, `episodes`, `score` (None without bounds, or of fewer lengths), `range` (with `low`, `high` and
+        `source`, or None) and `curve`, one entry per length with `length`, `decision_period` in s, `return` and `success` with 95 % intervals.
 
     Raises:
         ValueError: as `isthmus_evidence.task_evaluation.evaluate_task`.
     """
     check_contract(policy.contract, task)
-    curve = []
+    curve: list[dict[str, Any]] = []
+    enough: list[int] = []  # lengths in which who watches wanted no more
     for number, length in enumerate(LENGTHS):
         longer = FixedLength(policy, length)
         settings: dict[str, Any] = {"episodes": episodes, "seed": seed}
         if progress:
-            settings["progress"] = _part(progress, number)
-        if isinstance(task, SuiteTask):
-            summary = evaluate_suite(replace(task, contract=longer.contract), longer, **settings)
-        else:
-            chosen = replace(task, contract=longer.contract)
-            summary = evaluate_task(chosen, longer, plant, parameters=parameters, randomization=randomization, **settings)
+            settings["progress"] = _part(progress, number, enough)
+        try:
+            if isinstance(task, SuiteTask):
+                summary = evaluate_suite(replace(task, contract=longer.contract), longer, **settings)
+            else:
+                chosen = replace(task, contract=longer.contract)
+                summary = evaluate_task(chosen, longer, plant, parameters=parameters, randomization=randomization, **settings)
+        except EnoughError:
+            break
+        if summary["episodes"] < episodes:
+            break
         period = round(length * task.contract.control_period, 9)
         curve.append({"length": length, "decision_period": period, "return": summary["return"], "success": summary["success"]})
+        if enough:
+            break
+    if not curve:
+        raise EnoughError
     returns = np.array([point["return"]["mean"] for point in curve])
     return {
         "task": task.name,
         "plant": task.suite if isinstance(task, SuiteTask) else plant,
         "seed": seed,
         "episodes": episodes,
-        "score": frequency_averaged_score(returns, bounds) if bounds else None,
+        "score": frequency_averaged_score(returns, bounds) if bounds and len(curve) == len(LENGTHS) else None,
         "range": {"low": bounds.low, "high": bounds.high, "source": bounds.source} if bounds else None,
         "curve": curve,
     }
 
 
-def _part(progress: Callable[[int, int], None], number: int) -> Callable[[int, int], None]:
-    """What tells the progress of one length as a part of all."""
-    return lambda done, total: progress(number * total + done, len(LENGTHS) * total)
+def _part(progress: Callable[[int, int], None], number: int, enough: list[int]) -> Callable[[int, int], None]:
+    """What tells the progress of one length as a part of all, and notes if that was enough."""
+
+    def tell(done: int, total: int) -> None:
+        try:
+            progress(number * total + done, len(LENGTHS) * total)
+        except EnoughError:
+            enough.append(number)
+            raise
+
+    return tell

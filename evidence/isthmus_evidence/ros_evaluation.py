@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isthmus import strict
+from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.sequential import SequentialTest
 from isthmus_evidence.summary import summarize
 from isthmus_sim.task import Task
@@ -62,7 +63,8 @@ def evaluate_ros(
         parameters: physical parameters that differ from the task's own, SI.
         record: folder for one MCAP trace per episode, `ros-000.mcap` and so on.
         until: ends the evaluation once it is decided.
-        progress: called with episodes done and in total, and the return of the newest in words.
+        progress: called with episodes done and in total, and the return of the newest in words, and again and again without; may raise
+            `EnoughError`, which ends the motion and leaves the episodes that are finished then.
 
     Returns:
         as `isthmus_evidence.task_evaluation.evaluate_task`; with a monitor, `specification` also says on how many episodes it agreed.
@@ -78,11 +80,17 @@ def evaluate_ros(
 
     successes: list[bool] = []
 
+    def interrupted(news: str = "") -> bool:
+        try:
+            if progress:
+                progress(len(successes), episodes, news)
+        except EnoughError:
+            return True
+        return False
+
     def enough(episode: Any) -> bool:
         successes.append(episode.success)
-        if progress:
-            progress(len(successes), episodes, f"return {episode.total_reward:.1f}")
-        return until is not None and until.stop(successes) is not None
+        return interrupted(f"return {episode.total_reward:.1f}") or (until is not None and until.stop(successes) is not None)
 
     try:
         result = evaluate_over_ros(
@@ -97,9 +105,12 @@ def evaluate_ros(
             monitor=nodes.monitor,
             attach=nodes.attach,
             enough=enough,
+            interrupted=interrupted,
         )
     except RosError as error:
         raise ValueError(str(error)) from None
+    if not result.episodes:
+        raise EnoughError
     cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
     summary = summarize_ros(task, seed, result.episodes, cadence, until)
     if nodes.monitor:

@@ -26,6 +26,7 @@ class _Seen:
     ran: set[tuple[str, str]] = field(default_factory=set)  # digest of the policy, robot
     started: set[tuple[str, str]] = field(default_factory=set)  # epoch and number of a motion
     failed: set[tuple[str, str]] = field(default_factory=set)
+    corrected: set[tuple[str, str]] = field(default_factory=set)  # motions in which a person took over
     scale: float | None = None  # the slowest that a guard said; None before any did
     shadows: int = 0
     first: int = 0
@@ -40,6 +41,8 @@ class _Seen:
             if said.get("policy", "") not in _RESTING:
                 self.started.add(motion)
                 self.ran.add((said.get("policy_digest", ""), robot))
+            if said.get("corrected") == "true":
+                self.corrected.add(motion)
             if said.get("failure") or said.get("stop_sequence", "-1") != "-1":
                 self.failed.add(motion)
         elif said is not None and topic.endswith("guard/status") and "rate_scale" in said:
@@ -55,12 +58,12 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
 
     Returns:
         the digest of the policy that ran, as it said itself, and plain data: `rung`, `robot`, `recording` and its `sha256`, how many `runs`, in
-        `seconds`; `stopped`, the share of runs that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was
-        missing and allowed.
+        `seconds`; `corrected`, how many more there were in which a person took over, which show nothing of the policy; `stopped`, the share of runs
+        that ended by a stop or failure, with its interval; `rate_scale`; `missing`, the evidence that was missing and allowed.
 
     Raises:
-        ValueError: isthmus did not record it, its robot was simulated, nothing ran, or it does not say of one policy and robot that they did,
-            or at which rate the guard let the robot move.
+        ValueError: isthmus did not record it, its robot was simulated, nothing ran without a person's corrections, or it does not say of one
+            policy and robot that they did, or at which rate the guard let the robot move.
         OSError: it cannot be read.
     """
     from mcap.records import Channel, Message, Metadata, Schema
@@ -88,9 +91,11 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"{path} does not say whether its robot was simulated; a recording of isthmus deploy --record does")
     if known.get("simulated") == "true":
         raise ValueError(f"the robot of {path} was simulated; the rungs above simulation need the robot")
-    runs = len(seen.started)
-    if not runs:
+    if not seen.started:
         raise ValueError(f"nothing ran in {path}: policy/status never says that the policy was at work")
+    runs = len(seen.started - seen.corrected)
+    if not runs:
+        raise ValueError(f"in every run of {path} a person took over, which shows nothing of the policy")
     if len(seen.ran) > 1:
         told = "; ".join(f"policy {digest or 'unknown'} on {robot or 'unknown'}" for digest, robot in sorted(seen.ran))
         raise ValueError(f"{path} has runs of more than one policy or robot: {told}; record each by itself")
@@ -100,7 +105,7 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
     if seen.scale is None and not seen.shadows:
         raise ValueError(f"{path} does not say at which rate the robot moved; guard/status of isthmus deploy --record does")
     scale = 1.0 if seen.scale is None else seen.scale
-    stopped = len(seen.failed & seen.started)
+    stopped = len(seen.failed & seen.started - seen.corrected)
     low, high = success_interval(stopped, runs)
     return digest, {
         "rung": rung_of(shadow=seen.shadows > 0, rate_scale=scale),
@@ -108,6 +113,7 @@ def read_run(recording: Path) -> tuple[str, dict[str, Any]]:
         "recording": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "runs": runs,
+        "corrected": len(seen.started & seen.corrected),
         "seconds": (seen.last - seen.first) / 1e9,
         "stopped": {"rate": stopped / runs, "low": low, "high": high},
         "rate_scale": scale,

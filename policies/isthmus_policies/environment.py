@@ -17,7 +17,8 @@ class TrainingEnv(Protocol):
     """A vector environment with SI actions; rows reset themselves in the step in which they end.
 
     One whose time passes by itself has an attribute `busy`: while it is true, nothing may be done that takes long, such as an update. It has a method
-    `begin()` too, to be called right before each decision: it begins an episode, unless one goes on, and gives the newest observation.
+    `begin(enough)` too, to be called right before each decision: it begins an episode, unless one goes on, and gives the newest observation, or
+    None if `enough()` says that nothing may begin any more: it may wait for a person, and asks again and again.
 
     Attributes:
         num_envs: number of rows.
@@ -36,7 +37,7 @@ class TrainingEnv(Protocol):
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Any]]:
         """Observation, reward, terminated, truncated and info, which has `final_obs` where rows ended, and `rung` where a guard is.
 
-        Where a person corrected an action, info has `executed`, `[num_envs, A]`: what was done in place of the actions.
+        Where something else was asked of the guard, as by a person who corrects, info has `executed`, `[num_envs, A]`, in place of the actions.
 
         Rows `[num_envs]` that `diverged` or `invalid` of info mark have ended, and their period is no experience of the task.
         """

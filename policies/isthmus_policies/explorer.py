@@ -8,6 +8,7 @@ at best as nothing; in training, where time limits are bootstrapped, all that ar
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -59,15 +60,18 @@ class Explorer:
         self._fresh = np.ones(self._rows, dtype=bool)
         self._return, self._worst = np.zeros(self._rows), np.zeros(self._rows)
 
-    def advance(self, share: float, at_random: bool) -> None:
-        """One control period of all rows.
+    def advance(self, share: float, at_random: bool, enough: Callable[[], bool] = lambda: False) -> bool:
+        """One control period of all rows; False if nothing was done, as nothing may begin any more.
 
         Args:
             share: of the training that is done, 0 … 1.
             at_random: whether actions are uniform instead of the learner's.
+            enough: whether nothing may begin any more.
         """
         if begin := getattr(self._env, "begin", None):
-            self._observation = begin()
+            if (begun := begin(enough)) is None:
+                return False
+            self._observation = begun
         observation, previous = self._observation, self._scale.executed(self._observation, self._previous)
         if at_random:
             action = self._generator.uniform(-1, 1, (self._rows, self._scale.size)).astype(np.float32)
@@ -97,3 +101,4 @@ class Explorer:
         self._return += reward
         self._returns.extend(self._return[ended].tolist())
         self._return[ended] = self._worst[ended] = 0.0
+        return True

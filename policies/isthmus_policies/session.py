@@ -99,11 +99,14 @@ class Session:
         """Whether there is nothing left to do."""
         return self.step >= self._config.steps or self.selection.reached
 
-    def advance(self) -> None:
-        """One control period of all rows, and what is due after it, unless the environment is busy: then it is due later."""
+    def advance(self, enough: Callable[[], bool] = lambda: False) -> None:
+        """One control period of all rows, and what is due after it, unless the environment is busy: then it is due later.
+
+        An environment that waits for a person asks whether it is `enough`, and nothing is done then.
+        """
         config = self._config
-        if self._acts:
-            self._explorer.advance(self._share, at_random=self.step < self._random_periods)
+        if self._acts and not self._explorer.advance(self._share, self.step < self._random_periods, enough):
+            return
         self.step += self._rows
         if getattr(self._env, "busy", False) and not self.finished:
             if self._progress:

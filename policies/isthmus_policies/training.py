@@ -76,7 +76,7 @@ def train(
         resumed = session.begin(resume)
         try:
             while not session.finished and not heard.asked:
-                session.advance()
+                session.advance(lambda: heard.asked)
                 if film and session.due(film_every):
                     film(session.export().policy(), session.step)
             session.keep()

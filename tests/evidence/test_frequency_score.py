@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from isthmus.artifact import Artifact
 from isthmus.records import ActionChunk
+from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.frequency import FixedLength, evaluate_frequencies, frequency_seed
 from isthmus_evidence.frequency_score import LENGTHS, ReturnRange, frequency_averaged_score, published_range
+from isthmus_evidence.reports.frequency_report import frequency_report
 from isthmus_evidence.suite_evaluation import evaluate_suite
 from isthmus_evidence.task_evaluation import evaluate_task
 from isthmus_sim.suites import get_suite_task
@@ -207,6 +209,37 @@ def test_suite_tasks_have_a_score():
     )
     assert summary["curve"][0]["return"] == evaluate_suite(task, policy, episodes=1, seed=5)["return"]
     assert len({point["return"]["mean"] for point in summary["curve"]}) > 8
+
+
+class Impatient:
+    """A progress that has had enough of it from some moment on."""
+
+    def __init__(self, after):
+        self.calls, self.after = 0, after
+
+    def __call__(self, done, total, news=""):
+        self.calls += 1
+        if self.calls > self.after:
+            raise EnoughError
+
+
+@pytest.mark.parametrize(("name", "after", "finished"), [("pendulum", 500, 2), ("gym:Pendulum-v1", 2, 3)])
+def test_who_has_had_enough_keeps_the_lengths_that_are_finished(name, after, finished):
+    """On 8ed61cf they were lost; a suite went on to the end."""
+    task = get_suite_task(name) if ":" in name else get_task(name)
+    policy = Brake(task.contract) if ":" in name else Damping(task.contract)
+    impatient = Impatient(after)
+    summary = evaluate_frequencies(task, policy, bounds=published_range(name), episodes=2, seed=5, progress=impatient)
+    assert impatient.calls == after + 1
+    assert [point["length"] for point in summary["curve"]] == list(LENGTHS[:finished])
+    assert summary["score"] is None
+    *_, said = frequency_report(summary)
+    assert said == f"no score: it is of 16 lengths, and {finished} are known"
+
+
+def test_who_has_had_enough_before_anything_is_finished_gets_nothing():
+    with pytest.raises(EnoughError):
+        evaluate_frequencies(get_task("pendulum"), Damping(get_task("pendulum").contract), bounds=None, episodes=2, progress=Impatient(100))
 
 
 def test_an_analytic_system_has_no_score(refuse, tmp_path, isthmus):

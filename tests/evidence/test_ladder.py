@@ -50,7 +50,20 @@ def demanding(tmp_path):
     return demand
 
 
-def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopped="-1", runs=3, robot="ur5e", other=None, restarted=False):
+def recording(
+    path,
+    digest,
+    *,
+    shadow=False,
+    scale="1",
+    simulated="false",
+    stopped="-1",
+    runs=3,
+    robot="ur5e",
+    other=None,
+    restarted=False,
+    corrected=0,
+):
     """What record_node writes, as far as a rung is told from it."""
     with path.open("wb") as stream:
         writer = Writer(stream)
@@ -69,7 +82,9 @@ def recording(path, digest, *, shadow=False, scale="1", simulated="false", stopp
             end = stopped if number == 1 else "-1"
             who = {} if digest is None else {"policy_digest": digest if other is None or number == 1 else other}
             motion = {"motion": "1", "epoch": f"{number:08d}"} if restarted else {"motion": str(number), "epoch": "00000001"}
-            say("/policy/status", (2 * number) * 10**9, {"policy": "run", "stop_sequence": "-1", **motion, **who})
+            say("/policy/status", (2 * number) * 10**9, {"policy": "run", "stop_sequence": "-1", "corrected": "false", **motion, **who})
+            if number <= corrected:
+                say("/policy/status", (2 * number) * 10**9, {"policy": "run", "stop_sequence": "-1", "corrected": "true", **motion, **who})
             say("/policy/status", (2 * number + 1) * 10**9, {"policy": "idle", "stop_sequence": end, **motion})
         if shadow:
             say("/policy/shadow", 10**10, {})
@@ -144,6 +159,28 @@ def test_a_parameter_file_is_asked_what_will_run(text, lacking, artifact, demand
     assert planned[0].parameters["missing_evidence"] == ", ".join(lacking)
 
 
+def test_a_robot_whose_profile_only_a_parameter_file_tells_is_known(artifact, demanding, tmp_path, monkeypatch):
+    """On 8ed61cf it was refused as unknown."""
+    folder = demanding()
+    (folder / "ur5e").rename(folder / "mine")
+    profile = (folder / "mine" / "robot.yaml").read_text()
+    assert "\nname: ur5e\n" in f"\n{profile}"
+    (folder / "mine" / "robot.yaml").write_text(f"\n{profile}".replace("\nname: ur5e\n", "\nname: mine\n"))
+    replace(artifact, contract=replace(artifact.contract, robot="mine")).save(file := tmp_path / "policy.isthmus")
+    (own := tmp_path / "own.yaml").write_text("/**: {ros__parameters: {robots_dir: robots}}")
+    monkeypatch.chdir(tmp_path)
+    planned = plan("deploy", {"policy": str(file), "params_file": str(own)})
+    assert planned.robot.name == "mine"
+    assert {process.parameters["robots_dir"] for process in planned.processes} == {str(folder)}
+    simulated = {process.name: process.parameters for process in plan("sim", {"policy": str(file), "params_file": str(own)}).processes}
+    assert simulated["sim_node"]["transport"] == simulated["guard_node"]["transport"] == load_robot("mine", [folder]).ros.transport
+    with pytest.raises(ValueError, match="unknown robot 'mine'"):
+        plan("deploy", {"policy": str(file)})
+    own.write_text("/**: {ros__parameters: {robots_dir: nowhere}}")
+    with pytest.raises(ValueError, match=re.escape("own.yaml: robots_dir: there is no folder nowhere")):
+        plan("deploy", {"policy": str(file), "params_file": str(own)})
+
+
 def test_what_was_typed_wins_over_the_file_for_the_gate_too(artifact, demanding, tmp_path):
     artifact.with_evidence(run_evidence("shadow"), {"robot": "ur5e"}).save(file := tmp_path / "policy.isthmus")
     (own := tmp_path / "own.yaml").write_text("/**: {ros__parameters: {rate_scale: 1.0}}")
@@ -212,6 +249,13 @@ def test_a_recording_of_the_robot_is_a_rung(isthmus, artifact, rung, options, tm
     assert stored["stopped"]["rate"] == pytest.approx(1 / 3 if "stopped" in options else 0)
     assert stored["stopped"]["low"] <= stored["stopped"]["rate"] <= stored["stopped"]["high"]
     assert len(stored["sha256"]) == 64
+
+
+def test_runs_in_which_a_person_took_over_show_nothing_of_the_policy(tmp_path):
+    _, run = read_run(recording(tmp_path / "bag.mcap", "0000", stopped="7", corrected=1))
+    assert (run["runs"], run["corrected"], run["stopped"]["rate"]) == (2, 1, 0.0)
+    with pytest.raises(ValueError, match=r"in every run of .* a person took over"):
+        read_run(recording(tmp_path / "all.mcap", "0000", corrected=3))
 
 
 def test_runs_of_a_policy_that_was_started_anew_count_each(tmp_path):

@@ -1,6 +1,7 @@
 """A training whose environment does not wait: what takes long is done between episodes."""
 
 import json
+import signal
 
 import pytest
 
@@ -19,8 +20,8 @@ class Robot:
 
     num_envs, progress, diverged = 1, 0.0, 0
 
-    def __init__(self, lost=None):
-        self.inside = isthmus_sim.make_vec("pendulum", 1)
+    def __init__(self, lost=None, waits=None):
+        self.inside, self.waits = isthmus_sim.make_vec("pendulum", 1), waits
         self.hidden, self.busy, self.done, self.lost = self.inside.hidden, False, 0, lost
         self.resets = 0
 
@@ -29,7 +30,12 @@ class Robot:
         self.observation = {name: 0 * values for name, values in self.inside.reset(seed=seed)[0].items()}
         return self.observation, {}
 
-    def begin(self):
+    def begin(self, enough):
+        if self.done == self.waits:  # for a person, who does not come
+            signal.raise_signal(signal.SIGINT)
+            assert enough()
+            return None
+        assert not enough()
         if not self.busy:
             self.observation, _ = self.inside.reset(seed=self.seed + self.done)
             self.busy = True
@@ -86,6 +92,16 @@ def test_updates_evaluations_and_checkpoints_wait_for_the_end_of_an_episode(tmp_
     assert result.steps == 100
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [50, 75, 100]
+
+
+def test_ctrl_c_while_the_environment_waits_for_a_person_begins_nothing_and_keeps_what_was_learned(tmp_path):
+    """On 8ed61cf it went on waiting, and began an episode as soon as somebody armed the guard."""
+    robot = Robot(waits=50)
+    _, _, result = training(tmp_path, robot)
+    assert (result.interrupted, result.steps, robot.done) == (True, 50, 50)
+    assert result.checkpoint.stem.endswith("50")
+    _, _, result = training(tmp_path, Robot(), CONFIG, resume=True)
+    assert result.steps == 100
 
 
 def test_what_was_learned_is_kept_when_the_environment_is_lost_and_goes_on(tmp_path):

@@ -276,6 +276,18 @@ def test_a_recording_of_compressed_pictures_has_their_type_and_calibration():
     assert "/wrist/image_raw" not in topics
 
 
+def test_a_calibration_that_nothing_can_be_compared_with_ends_nothing(monkeypatch):
+    """On 8ed61cf the first camera_info ended policy_node."""
+    camera = dataclasses.replace(ROBOT.cameras[0], spec=dataclasses.replace(ROBOT.cameras[0].spec, crop=(10, 10, 64, 64), intrinsics=None))
+    robot = dataclasses.replace(
+        ROBOT, cameras=(camera,), ros=dataclasses.replace(ROBOT.ros, cameras={camera.name: RosCamera(height=84, width=84)})
+    )
+    seen = Seen(monkeypatch, robot)
+    seen.picture(7)
+    seen.node.received["/wrist/camera_info"](camera_information(ROBOT.cameras[0], 1))
+    assert seen.inputs.problems() == []
+
+
 def test_a_camera_with_another_calibration_than_in_training_is_refused(monkeypatch):
     seen = Seen(monkeypatch)
     seen.picture(7)

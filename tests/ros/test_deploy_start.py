@@ -108,3 +108,24 @@ def test_who_was_suspended_asks_no_more(monkeypatch, slept):
     with pytest.raises(RosError, match="guard/arm refused"):
         _start(SimpleNamespace(link=link, shadow=False), ["goal"])
     assert link.done == []
+
+
+def test_a_pause_of_a_busy_computer_ends_nothing_but_what_happened_in_it_is_heard_first(monkeypatch):
+    """On 8ed61cf a pause of 0.6 s gave up, with a refusal that had passed."""
+    now, asked = [100.0], []
+    monkeypatch.setattr("isthmus_ros.evaluation.link.steady", lambda: now[0])
+    link = Guarded("guard/arm", lambda link: None)
+    pauses = iter([0.7])
+
+    def spin(seconds):
+        now[0] += next(pauses, seconds)
+
+    def arm():
+        asked.append(now[0])
+        Guarded.arm(link)
+
+    link.spin, link.arm = spin, arm
+    _start(SimpleNamespace(link=link, shadow=False), ["goal"])
+    assert link.done == ["guard/arm", "policy/start"]
+    assert len(asked) == 2
+    assert 4.0 < asked[1] - asked[0] < 5.0

@@ -270,7 +270,7 @@ def test_if_one_process_cannot_be_started_none_is_left(policy, monkeypatch):
     def start(command, **_):
         if len(started) == 1:
             raise OSError("no more processes")
-        started.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        started.append(popen(["sleep", "60"]))
         return started[-1]
 
     monkeypatch.setattr(node_graph, "Link", Alone)
@@ -284,7 +284,7 @@ def test_whatever_fails_on_the_way_down_no_process_is_left(policy, monkeypatch):
     started, popen = [], subprocess.Popen
 
     def start(command, **_):
-        started.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        started.append(popen(["sleep", "60"]))
         return started[-1]
 
     monkeypatch.setattr(node_graph, "Link", Alone)

@@ -18,7 +18,7 @@ import tyro
 
 from isthmus import strict
 from isthmus.contract import Contract
-from isthmus.robot import Robot, load_robot
+from isthmus.robot import Robot
 from isthmus.strict import number_text
 from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
 from isthmus_bringup.plan import Plan, plan
@@ -76,12 +76,11 @@ def _run(command: Any) -> int:
     if command.calibration:
         planned = calibrated_plan(planned, command.calibration, command.sim)
     artifact = load_artifact(command.policy)
-    folder = Path(command.robots_dir) if command.robots_dir else None
-    robot = load_robot(command.robot or artifact.contract.robot, [folder] if folder else [])
+    robot = planned.robot
     inputs = read_inputs(command.inputs, artifact.contract)
     if command.start and (missing := [found.name for found in artifact.contract.inputs if found.name not in inputs]):
         raise ValueError(f"--start needs a value of input {missing[0]!r}: --inputs {missing[0]}=…")
-    assert robot.ros is not None, "the plan has seen to it"  # noqa: S101
+    assert robot is not None and robot.ros is not None, "the plan has seen to it"  # noqa: S101, PT018
     from isthmus_cli.deploy.node_graph import NodeGraph
     from isthmus_ros.common import wire
     from isthmus_ros.common.output import never_waiting

@@ -22,7 +22,7 @@ from isthmus_evidence.enough import EnoughError
 from isthmus_evidence.evaluation import evaluate, find_task
 from isthmus_evidence.frequency import EPISODES as EPISODES_PER_LENGTH
 from isthmus_evidence.frequency import evaluate_frequencies, frequency_seed
-from isthmus_evidence.frequency_score import ReturnRange, published_range
+from isthmus_evidence.frequency_score import LENGTHS, ReturnRange, published_range
 from isthmus_evidence.paired import check_pairs, load_evaluation, paired_difference
 from isthmus_evidence.pictures.chart import save_chart
 from isthmus_evidence.pictures.curves import save_frequency_chart
@@ -213,7 +213,7 @@ class Eval:
         where = task.suite if isinstance(task, SuiteTask) else self.plant
         title = name if isinstance(task, System) else f"{name} in {where}"
         unit = "control periods" if where in plant_names() else "episodes"
-        with _ending(Progress(title, unit, self._outputs.quiet), self.plant) as progress:
+        with _ending(Progress(title, unit, self._outputs.quiet)) as progress:
             summary = evaluate(
                 self.policy,
                 task,
@@ -236,8 +236,7 @@ class Eval:
         code = self._show(summary)
         if summary["episodes"] == self._chosen["episodes"] or summary.get("until", {}).get("verdict", UNDECIDED) != UNDECIDED:
             return code
-        complain(f"isthmus: interrupted after {summary['episodes']} of {self._chosen['episodes']} episodes, which are all that is told")
-        return INTERRUPTED
+        return _interrupted(summary["episodes"], self._chosen["episodes"], "episodes")
 
     def _other(self, task: str) -> Mapping[str, Any] | None:
         """The evaluation to compare with, once it is known that it can be."""
@@ -254,7 +253,7 @@ class Eval:
         """Evaluate at many decision frequencies, report and return the exit code."""
         bounds = ReturnRange(*self.fas_range) if self.fas_range else published_range(task.name)
         unit = "episodes" if isinstance(task, SuiteTask) else "control periods"
-        with _ending(Progress(f"{task.name} at 16 lengths", unit, self._outputs.quiet), self.plant) as progress:
+        with _ending(Progress(f"{task.name} at {len(LENGTHS)} lengths", unit, self._outputs.quiet)) as progress:
             summary = evaluate_frequencies(
                 task,
                 artifact.policy(),
@@ -268,7 +267,8 @@ class Eval:
             )
         known = Evidence.under("fas", summary["plant"], parameters, randomization)
         self._outputs.save(summary, save_frequency_chart, artifact, known)
-        return self._show(summary)
+        code, found = self._show(summary), len(summary["curve"])
+        return code if found == len(LENGTHS) else _interrupted(found, len(LENGTHS), "lengths")
 
     def _show(self, summary: Mapping[str, Any]) -> int:
         """Print what was found and where it is; returns the exit code."""
@@ -278,17 +278,19 @@ class Eval:
         return 0
 
 
+def _interrupted(finished: int, of: int, what: str) -> int:
+    """Say how much was finished; returns the exit code."""
+    complain(f"isthmus: interrupted after {finished} of {of} {what}, which are all that is told")
+    return INTERRUPTED
+
+
 @contextlib.contextmanager
-def _ending(shown: Progress, plant: str) -> Iterator[Callable[..., None]]:
-    """Shows the progress, and ends the evaluation after Ctrl-C, with what is finished; over ROS 2, Ctrl-C ends it at once.
+def _ending(shown: Progress) -> Iterator[Callable[..., None]]:
+    """Shows the progress, and ends the evaluation after Ctrl-C, with what is finished.
 
     Raises:
         KeyboardInterrupt: nothing is finished.
     """
-    if plant == ROS:
-        with shown as progress:
-            yield progress
-        return
     with interruption() as heard, shown as progress:
 
         def tell(done: int, total: int, news: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from isthmus_evidence.frequency_score import LENGTHS
 from isthmus_evidence.reports.table import Report, Table
 
 __all__ = ["curve_table", "frequency_report", "is_curve"]
@@ -14,7 +15,9 @@ def frequency_report(summary: Mapping[str, Any]) -> Report:
     """The curve and the score of `isthmus_evidence.frequency.evaluate_frequencies`."""
     yield f"{summary['episodes']} episodes of {summary['task']} in {summary['plant']} at each length, seeds from {summary['seed']}"
     yield curve_table(summary["curve"])
-    if bounds := summary["range"]:
+    if len(summary["curve"]) < len(LENGTHS):
+        yield f"no score: it is of {len(LENGTHS)} lengths, and {len(summary['curve'])} are known"
+    elif bounds := summary["range"]:
         of = "as given" if bounds["source"] == "given" else f"as published for {bounds['source']}"
         yield f"frequency-averaged score: {summary['score']:.3f}, with returns from {bounds['low']:g} to {bounds['high']:g} {of}"
     else:

@@ -90,12 +90,14 @@ class Plan:
         processes: in starting order.
         autostart: whether lifecycle nodes are configured and activated, one after the other.
         namespace: in which its nodes live, absolute.
+        robot: profile of the guard, or of what runs without one; None for a simulated robot alone.
     """
 
     use: str
     processes: tuple[Process, ...]
     autostart: bool
     namespace: str = "/"
+    robot: Robot | None = None
 
 
 def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
@@ -121,7 +123,7 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     _refuse_unsupported(values, told)
     artifact = Artifact.load(path) if path else None
     contract = artifact.contract if artifact else None
-    nodes = _nodes(use, values, told, contract, _robot(values, contract))
+    nodes = _nodes(use, values, told, contract)
     places = {node.name: f"{namespace.rstrip('/')}/{node.name}" for node in nodes}
     file = Path(str(values["params_file"])).expanduser().resolve() if values["params_file"] else None
     filed = read_parameters(file, places) if file else {node: {} for node in places}
@@ -132,7 +134,10 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
         raise ValueError(f"monitor:={values['monitor']} has nothing to watch: {path} has no specification; a params_file can name one")
     parameters: dict[str, dict[str, Any]] = {node.name: {**node.own, **filed[node.name], **node.given} for node in nodes}
     robots = _robots(values, parameters, contract, file)
-    if use == "deploy" and artifact and (lacking := _lacking(values, parameters, artifact, robots)):
+    robot = robots.get("guard_node") or next(iter(robots.values()), None)
+    for name in {"sim_node", "guard_node"} & parameters.keys() if _simulates(use, values) else ():
+        parameters[name] = _transport(use, values, contract, robot) | parameters[name]
+    if use == "deploy" and artifact and (lacking := _lacking(values, parameters, artifact, list(robots.values()))):
         parameters["record_node"]["missing_evidence"] = ", ".join(lacking)
     environment = {"ROS_LOG_DIR": str(_folder(values))} if values["log_dir"] else {}
     processes = [
@@ -150,7 +155,7 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
         for node in nodes
     ]
     autostart = bool(values.get("autostart") or values.get("allow_missing_evidence"))  # the recorder comes up before all others
-    return Plan(use, tuple(processes), autostart, namespace)
+    return Plan(use, tuple(processes), autostart, namespace, robot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +197,6 @@ def _nodes(
     values: Mapping[str, Value],
     told: Mapping[str, Value],
     contract: Contract | None,
-    robot: Robot | None,
 ) -> list[_Node]:
     """The nodes of a use in starting order."""
 
@@ -201,7 +205,8 @@ def _nodes(
 
     profile, shadow = ("robot", "robots_dir", "use_sim_time"), bool(values.get("shadow"))
     nodes = []
-    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
+    simulating = _simulates(use, values)
+    own: dict[str, Value]
     if contract and (use == "record" or values.get("record") or shadow or values.get("allow_missing_evidence")):
         # It comes up by itself and first, so that nothing of the control path waits for it, and its end ends nothing. Where evidence may be
         # missing, the others wait for it and end with it.
@@ -216,23 +221,27 @@ def _nodes(
         # Nothing waits for it either; a motion that it may end ends with it.
         watching = {**given(*profile, "joint_prefix"), "on_violation": values["monitor"]}
         nodes.append(_Node("monitor_node", {"autostart": True}, watching, lifecycle=False, required=values["monitor"] in _ENDING))
-    agreed = _transport(use, values, contract, robot) if simulating else {}
     if simulating:
         task = str(values["task"]) or (contract.task if contract else "")
         if not task:
             raise ValueError("without a policy the simulated robot needs a task: task:=reach")
         # The coordinator of an evaluation brings up the policy alone.
-        own = {**agreed, "task": task, "autostart": use == "evaluate"}
+        own = {"task": task, "autostart": use == "evaluate"}
         nodes.append(_Node("sim_node", own, given("plant", "task", "transport", "joint_prefix", "clock")))
     if contract and use != "record":
         asked = given(*profile, "joint_prefix", "clock")
         if not shadow:
-            own = {**agreed, "accept_no_deadman": True} if simulating else {}  # sim_node has one
+            own = {"accept_no_deadman": True} if simulating else {}  # sim_node has one
             nodes.append(_Node("guard_node", own, {**asked, **given("transport", "rate_scale", "accept_no_deadman")}))
         traces = {"record": told["traces"]} if "traces" in told else {}
         own = {"watched": True} if values.get("monitor") in _ENDING and not shadow else {}
         nodes.append(_Node("explore_node" if use == "identify" else "policy_node", own, {**asked, **given("shadow"), **traces}))
     return nodes
+
+
+def _simulates(use: str, values: Mapping[str, Value]) -> bool:
+    """Whether the robot is simulated here, too."""
+    return use in ("sim", "evaluate") or bool(values.get("sim"))
 
 
 def _transport(use: str, values: Mapping[str, Value], contract: Contract | None, robot: Robot | None) -> dict[str, Value]:
@@ -250,7 +259,7 @@ def _transport(use: str, values: Mapping[str, Value], contract: Contract | None,
 
 
 def _robot(values: Mapping[str, Value], contract: Contract | None) -> Robot | None:
-    """The robot that was named, else the policy's; None for a simulated robot alone."""
+    """The robot that is named, else the policy's; None for a simulated robot alone."""
     if contract and contract.no_robot:
         raise ValueError(contract.no_robot)
     folders = [Path(str(values["robots_dir"])).expanduser()] if values["robots_dir"] else []
@@ -268,19 +277,29 @@ def _robot(values: Mapping[str, Value], contract: Contract | None) -> Robot | No
 
 
 def _robots(
-    values: Mapping[str, Value], parameters: Mapping[str, Mapping[str, Any]], contract: Contract | None, file: Path | None
-) -> list[Robot]:
-    """The robots of the nodes as they will run: a file may name others than the arguments, and each node another.
+    values: Mapping[str, Value], parameters: Mapping[str, dict[str, Any]], contract: Contract | None, file: Path | None
+) -> dict[str, Robot]:
+    """The robots of the nodes as they will run, by node: a file may name others than the arguments, and each node another.
+
+    The folder of profiles that a node is given is made absolute: it is the one that was looked at here.
 
     Raises:
-        ValueError: the file names one that cannot be.
+        ValueError: one that cannot be is named.
     """
-    named = dict.fromkeys(tuple(str(said.get(name, values[name])) for name in _PROFILE) for said in parameters.values())
-    try:
-        robots = [_robot({**values, **dict(zip(_PROFILE, names, strict=True))}, contract) for names in named]
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
-    return [robot for robot in robots if robot is not None]
+    typed, found = tuple(str(values[name]) for name in _PROFILE), {}
+    for node, said in parameters.items():
+        if contract and node == "sim_node":  # it has the profile of its task
+            continue
+        named = tuple(str(said.get(name, values[name])) for name in _PROFILE)
+        try:
+            robot = _robot({**values, **dict(zip(_PROFILE, named, strict=True))}, contract)
+        except ValueError as error:
+            raise ValueError(str(error) if named == typed else f"{file}: {error}") from None
+        if said.get("robots_dir"):
+            said["robots_dir"] = str(Path(said["robots_dir"]).expanduser().resolve())
+        if robot is not None:
+            found[node] = robot
+    return found
 
 
 def _namespace(name: str, within: str) -> str:

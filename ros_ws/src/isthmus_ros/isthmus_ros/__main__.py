@@ -17,19 +17,20 @@ NODES = {
     "sim_node": "isthmus_ros.robot_sim.sim_node",
 }
 """Executable → module with its `main`."""
+_STARTED = {"train_node": "isthmus_ros.training.train_node"}  # by commands alone
 
 
 def main() -> int:
     """Run the node that the first argument names; its own arguments follow."""
     signals.listen()
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name not in NODES:
+    if (module := (NODES | _STARTED).get(name)) is None:
         from isthmus import strict
 
         sys.stderr.write(f"isthmus_ros: unknown node {name!r}; {strict.suggest(name, NODES)}\n")
         return 2
     del sys.argv[1]
-    return int(importlib.import_module(NODES[name]).main())
+    return int(importlib.import_module(module).main())
 
 
 def script() -> int:

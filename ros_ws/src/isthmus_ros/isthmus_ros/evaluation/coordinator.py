@@ -15,7 +15,7 @@ from typing import Any
 
 from isthmus import strict
 from isthmus_ros.evaluation.course import Course, RosEpisode
-from isthmus_ros.evaluation.graph import robot_nodes, running
+from isthmus_ros.evaluation.graph import Condition, robot_nodes, running
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.task import Task
@@ -23,6 +23,7 @@ from isthmus_sim.task import Task
 __all__ = ["RosEpisode", "RosError", "RosEvaluation", "evaluate_over_ros"]
 
 _SILENCE = 2.0  # s without a word of a monitor, which speaks ten times a second
+_REST = 20.0  # s for standstill
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ def evaluate_over_ros(
     monitor: bool = False,
     attach: bool = False,
     domain_id: int | None = None,
-    enough: Callable[[RosEpisode], bool] | None = None,
+    enough: Callable[[RosEpisode], bool] = lambda episode: False,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> RosEvaluation:
     """Run one episode per seed over real topics.
 
@@ -73,6 +75,7 @@ def evaluate_over_ros(
             `parameters`, `clock` and `record` are theirs.
         domain_id: ROS domain; None means a free one, or the environment's with `attach`.
         enough: called after each episode; whether that was the last one.
+        interrupted: asked again and again; then the motion is ended, and its episode does not count.
 
     Raises:
         RosError: a node refused, failed or ended; the message is its own complaint.
@@ -101,20 +104,52 @@ def evaluate_over_ros(
         graph = stack.enter_context(running(task, nodes, clock=clock, attach=attach, domain_id=domain_id))
         link, clock = graph.link, graph.clock
         if monitor:
-            graph.watch(lambda: _unwatched(link))
-        for name in ("guard_node", "policy_node"):
-            graph.bring_up(name)
+            graph.watch(Condition(lambda: _unwatched(link)))
+        graph.watch(interruption := _Interruption(interrupted))
         course = Course(link, task, graph.robot, wall=clock == "wall", monitored=monitor, prefix=graph.prefix)
-        episodes = []
-        for seed in seeds:
-            episodes.append(course.run(seed))
-            if enough and enough(episodes[-1]):
-                break
+        episodes: list[RosEpisode] = []
+        try:
+            for name in ("guard_node", "policy_node"):
+                graph.bring_up(name)
+            for seed in seeds:
+                episodes.append(course.run(seed))
+                if enough(episodes[-1]):
+                    break
+        except BaseException as error:
+            interruption.heard = True
+            _bring_to_rest(link)
+            if not isinstance(error, _InterruptedError):
+                raise
         steps = course.steps
         with contextlib.suppress(RosError):  # diagnostics come once a second
             link.until(lambda: int(link.cadence.get("steps", "0")) >= steps, 2.5, "no cadence")
         cadence = json.loads(link.cadence.get("cadence", "{}"))
         return RosEvaluation(tuple(episodes), cadence, clock, steps / course.seconds if course.seconds else 0.0)
+
+
+class _InterruptedError(Exception):
+    """Somebody wants no more episodes."""
+
+
+@dataclass(slots=True)
+class _Interruption:
+    """Ends the wait that goes on, and no other."""
+
+    asked: Callable[[], bool]
+    heard: bool = False
+
+    def check(self) -> None:
+        if not self.heard and self.asked():
+            self.heard = True
+            raise _InterruptedError
+
+
+def _bring_to_rest(link: Link) -> None:
+    """End a motion that goes on: nodes that were not started here would not end it."""
+    with contextlib.suppress(RosError):
+        if link.status.get("policy", "idle") != "idle":
+            link.trigger("policy/stop")
+            link.until(lambda: link.status["policy"] == "idle", _REST, "no standstill")
 
 
 def _unwatched(link: Link) -> str:

@@ -43,14 +43,14 @@ class Graph:
     _processes: list[NodeProcess]
     _watched: list[Watched]
 
-    def start(self, name: str, parameters: Mapping[str, Any], module: str = "") -> None:
+    def start(self, name: str, parameters: Mapping[str, Any]) -> None:
         """Start one more node; its death ends every wait."""
-        self._processes.append(NodeProcess(name, parameters, self._environment, module=module))
+        self._processes.append(NodeProcess(name, parameters, self._environment))
         self._watched.append(self._processes[-1])
 
-    def watch(self, problem: Callable[[], str]) -> None:
-        """End every wait once there is a problem."""
-        self._watched.append(Condition(problem))
+    def watch(self, watched: Watched) -> None:
+        """Let it end every wait."""
+        self._watched.append(watched)
 
     def bring_up(self, name: str) -> None:
         """Configure and activate a node; activation needs a joint state, so it is tried until one has come.
@@ -137,7 +137,7 @@ def running(
         graph = Graph(link, robot, clock, prefix, environment, processes, watched)
         doubled = link.doubled(named_joints(robot, prefix))
         stack.callback(doubled.close)
-        graph.watch(lambda: "; ".join(doubled.look()))
+        graph.watch(Condition(lambda: "; ".join(doubled.look())))
         yield graph
 
 

@@ -25,6 +25,7 @@ from isthmus_ros.common import wire
 from isthmus_ros.common.doubled import DoubledJoints, doubled_joints
 from isthmus_ros.common.inputs import input_message, input_topic
 from isthmus_ros.common.network import require_domain
+from isthmus_ros.common.sleep import Sleep
 from isthmus_ros.common.spin import executor, leave
 from isthmus_ros.evaluation.processes import RosError
 
@@ -34,7 +35,6 @@ _EVERY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.RELIABLE)  # a sco
 _ANY = QoSProfile(depth=5000, reliability=ReliabilityPolicy.BEST_EFFORT)  # of whoever publishes
 _ANSWER = 10.0  # s
 _PAUSE = 0.1  # s between two trials
-_SUSPENDED = 0.5  # s more than such a pause, which only a process that did not run needs
 _DISCOVERY = 20.0  # s until a service of a node that has just been started must be there
 
 
@@ -100,6 +100,7 @@ class Link:
         self.status: dict[str, str] = {}
         self.heard = self.unwatched = -float("inf")
         self.cadence: dict[str, str] = {}
+        self._sleep = Sleep()
         self._clients: dict[str, Any] = {}
         self._publishers: dict[str, Any] = {}
         node = self._node
@@ -143,13 +144,14 @@ class Link:
 
         Args:
             call: raises a RosError if it is refused.
-            seconds: to go on for; a process that was suspended meanwhile asks no more, as it does not know what was done without it.
+            seconds: to go on for; a process that was asleep between two trials first hears what was done without it.
             unless: why the call may not be made, or no more; "" while it may. Asked before each call.
 
         Raises:
             RosError: it may not be made, or it is still refused; the message is the node's. Or a child process ended.
         """
-        patience, refusal = steady() + seconds, ""
+        patience, refusal, self._sleep = steady() + seconds, "", Sleep(steady)
+        self._sleep.look()
         while True:
             if why := unless():
                 raise RosError(f"{refusal}; {why}" if refusal else why)
@@ -158,11 +160,14 @@ class Link:
                 return
             except RosError as error:
                 refusal = str(error)
-            self.check()
-            before = steady()
-            self.spin(_PAUSE)
-            if steady() > min(patience, before + _PAUSE + _SUSPENDED):
-                raise RosError(refusal)
+            while True:
+                self.check()
+                self.spin(_PAUSE)
+                asleep = bool(self._sleep.problem)
+                if steady() > patience:
+                    raise RosError(f"{refusal}; who asks was asleep itself" if asleep else refusal)
+                if not asleep:
+                    break
 
     def check(self) -> None:
         """Raise, if there is nothing to wait for any more."""
@@ -178,6 +183,7 @@ class Link:
     def _listen(self, seconds: float) -> None:
         began = steady()
         self._executor.spin_once(timeout_sec=seconds)
+        self._sleep.look()
         self.unwatched += min(steady() - began, seconds)  # no more if this process itself was suspended
 
     def find(self, kind: Any, name: str) -> Any:

@@ -80,6 +80,8 @@ def isolated(domain: int) -> Iterator[dict[str, str]]:
 class NodeProcess:
     """One node in its own process, which ends with this one (with the thread that started it, to be exact).
 
+    A signal to the terminal's processes does not reach it: the one that started it brings it down.
+
     Attributes:
         name: of the node.
     """
@@ -111,7 +113,9 @@ class NodeProcess:
         for topic, other in (remappings or {}).items():
             command += ["-r", f"{topic}:={other}"]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**environment, PARENT: str(os.getpid())})
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**environment, PARENT: str(os.getpid())}, start_new_session=True
+            )
 
     @property
     def exit_code(self) -> int | None:

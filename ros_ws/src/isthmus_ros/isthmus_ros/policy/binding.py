@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isthmus.artifact import Artifact
 from isthmus_ros.common import checks
 from isthmus_ros.common.inputs import InputTopics
 from isthmus_ros.common.setup import Setup
@@ -30,7 +29,7 @@ class Binding:
 
     Attributes:
         setup: contract and robot.
-        policy_digest: of the policy that was loaded.
+        policy_digest: of the policy that decides; "" if it is in no file.
         plant: the robot, as a policy sees it.
         drive: what a motion drives.
         inputs: external signals.
@@ -71,14 +70,14 @@ class Binding:
             return None, problems
         return (None, []) if guarded is None else ramp_goal(contract, self.plant.read())
 
-    def recorder(self, prefix: str, artifact: Artifact, log: Any) -> Recorder:
+    def recorder(self, prefix: str, log: Any) -> Recorder:
         """Writes the runs; what a guard in passing time executes is known a period later."""
         setup, guarded = self.setup, self.guarded
         metadata = {
             "plant": "ros",
             "robot": setup.robot.name,
             "clock": "wall" if setup.realtime else "stepped",
-            "policy_digest": artifact.policy_digest,
+            "policy_digest": self.policy_digest,
             "shadow": str(guarded is None).lower(),
         }
         answer = guarded.guard.answer if guarded is not None and setup.realtime else None
@@ -107,7 +106,7 @@ def bind(
     Args:
         node: rclpy node that owns them.
         setup: contract and robot.
-        policy_digest: of the policy that was loaded.
+        policy_digest: of the policy that decides; "" if it is in no file.
         shadow: nothing is commanded.
         camera_patience: see `CameraInputs`, s.
         correction_patience: see `Corrections`, s; 0 means that nobody may correct.

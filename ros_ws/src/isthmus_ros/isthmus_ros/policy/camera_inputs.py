@@ -190,6 +190,8 @@ def _receive(eye: _Eye, message: Any) -> None:
 def _learn(eye: _Eye, message: Any) -> None:
     """Compare the calibration that the camera's driver tells with that of the profile."""
     spec, size = eye.camera.spec, eye.form.size
+    if spec.crop is not None and spec.intrinsics is None:  # nobody knows those of the whole picture
+        return
     wanted = raw_intrinsics(spec, eye.camera.field_of_view, size)
     eye.told = calibration_problem(message, eye.information, size, wanted, None if spec.intrinsics is None else spec.distortion)
 

@@ -47,20 +47,22 @@ class Corrections:
         self._hand_over, self._patience = hand_over, patience
         # `[1, A]`, and the steady time of its stamp; replaced as a whole by the thread that receives
         self._newest: tuple[Array, float] | None = None
+        self._began = -np.inf  # the run, steady time
         self._stamp = 0  # ns, that the next one must be newer than
         self._refused = ""
         self.active = False
+        self._topic = str(node.resolve_topic_name(TOPIC))  # as it is remapped: the graph knows no other
         self._subscription = node.create_subscription(JointState, TOPIC, self._receive, wire.COMMAND)
 
     def begin(self) -> None:
         """A run begins: what was said before it counts no more."""
-        self._stamp = self._clock() - 1
+        self._stamp, self._began = 0, steady()
         self._newest, self.active = None, False
 
     def newest(self) -> Array | None:
         """What a person asks for at present, `[1, A]` in the contract's order and within its bounds; None if nobody does. Once in each period."""
         newest = self._newest
-        fresh = newest is not None and steady() - newest[1] <= self._patience
+        fresh = newest is not None and self._began <= newest[1] and steady() - newest[1] <= self._patience
         if fresh != self.active:
             self.active = fresh
             self._hand_over.begin()
@@ -71,18 +73,16 @@ class Corrections:
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: Any) -> None:
-        age = (self._clock() - wire.nanoseconds_of(message.header.stamp)) / 1e9
+        now = steady()
+        age = (self._node.get_clock().now().nanoseconds - wire.nanoseconds_of(message.header.stamp)) / 1e9
         problem = self._problem(message, age)
         before, self._refused = self._refused, problem
         if not problem:
             values = dict(zip(message.name, getattr(message, self._field), strict=True))
             self._stamp = wire.nanoseconds_of(message.header.stamp)
-            self._newest = (np.array([[values[joint] for joint in self._joints]]), steady() - max(age, 0.0))
+            self._newest = (np.array([[values[joint] for joint in self._joints]]), now - max(age, 0.0))
         elif without_numbers(problem) != without_numbers(before):
             self._log.error(f"correction refused: {problem}")
-
-    def _clock(self) -> int:
-        return int(self._node.get_clock().now().nanoseconds)
 
     def _problem(self, message: Any, age: float) -> str:
         if sorted(message.name) != sorted(self._joints):
@@ -92,10 +92,10 @@ class Corrections:
             return f"it must have {len(self._joints)} values of {self._field} and nothing else, got {counts}"
         if not np.isfinite(getattr(message, self._field)).all():
             return f"its values must be finite, got {list(getattr(message, self._field))}"
-        if (publishers := self._node.count_publishers(TOPIC)) > 1:
-            return f"one node may publish {TOPIC}, not {publishers}"
+        if (publishers := self._node.count_publishers(self._topic)) > 1:
+            return f"one node may publish {self._topic}, not {publishers}"
         if not -_AHEAD <= age <= self._patience:
             return f"its stamp must be at most {self._patience:g} s old and {_AHEAD:g} s ahead, it is {age:.3f} s old"
         if wire.nanoseconds_of(message.header.stamp) <= self._stamp:
-            return "its stamp must be newer than the one before, and than the run"
+            return "its stamp must be newer than the one before"
         return ""

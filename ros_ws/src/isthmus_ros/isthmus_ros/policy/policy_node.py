@@ -110,14 +110,14 @@ class PolicyNode(CarefulNode):
         self.bound = bound = bind(
             self,
             setup,
-            artifact.policy_digest,
+            self.deciding(artifact),
             shadow=self.shadow,
             camera_patience=float(self.get_parameter("camera_timeout").value),
             correction_patience=float(self.get_parameter("correction_timeout").value),
             on_input=self.published,
             on_silence=self._lose_guard,
         )
-        self._recorder = bound.recorder(self.text("record"), artifact, log)
+        self._recorder = bound.recorder(self.text("record"), log)
         self.motion = self.motion_type(
             bound.drive,
             policy,
@@ -142,6 +142,10 @@ class PolicyNode(CarefulNode):
     def decider(self, artifact: Artifact) -> Policy:
         """What decides."""
         return artifact.policy()
+
+    def deciding(self, artifact: Artifact) -> str:
+        """Digest of the policy that decides; "" if it is in no file."""
+        return artifact.policy_digest
 
     def correction(self) -> Array | None:
         """What a person asks for at present in place of the policy, `[1, A]`; called by the motion's thread, as are the three below."""

@@ -6,25 +6,19 @@ stands still. From then on it has one control period for each action. One that i
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import struct
-import threading
 from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
 from isthmus.contract import Contract
-from isthmus.guard import PASS
+from isthmus.guard import HOLD, PASS
 from isthmus.records import ActionChunk, Array, reorder
 from isthmus.runner import Tick
 from isthmus.timing import steady
 from isthmus_ros.policy.asking import patience
 from isthmus_ros.policy.motion import Motion
-from isthmus_ros.training.exchange import ASKED, ENDED, OVER, arrays_of, packed, unpacked
+from isthmus_ros.training.exchange import ASKED, ENDED, OVER, Channel, arrays_of, packed, unpacked
 
 __all__ = ["AskedPolicy"]
 
@@ -41,30 +35,27 @@ class AskedPolicy:
     """
 
     def __init__(
-        self, contract: Contract, connection: Connection, steps: int, *, realtime: bool, take_over: Callable[[], None] = lambda: None
+        self, contract: Contract, learner: Channel, steps: int, *, realtime: bool, take_over: Callable[[], None] = lambda: None
     ) -> None:
         """Nothing is asked yet.
 
         Args:
             contract: of the learner's policy; decides one action at a time.
-            connection: to the learner's process.
+            learner: the way to its process.
             steps: control periods of an episode.
             realtime: whether time passes while the learner thinks.
             take_over: called with the learner's first action of an episode, which begins slowly.
         """
         self.contract = contract
         self.motion: Motion | None = None
-        self._connection, self._steps, self._realtime, self._take_over = connection, steps, realtime, take_over
+        self._learner, self._steps, self._realtime, self._take_over = learner, steps, realtime, take_over
         self._running = self._gone = False
         self._number = self._run = 0  # actions decided in this run, and which run it is
         self._first = 0.0  # steady time, s, before which the first action must come
         self._pending = -1  # action that the learner was asked for last
         self._told: dict[str, Any] = {}
         self._executed: Array | None = None
-        self._sending = threading.Lock()
-        # A second handle of the connection's socket: a message that the learner does not read ends the connection instead of blocking the node.
-        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, round(1e6 * _SENDING)))
+        self._forget()
 
     @property
     def standing(self) -> bool:
@@ -77,15 +68,20 @@ class AskedPolicy:
     def begin(self) -> None:
         """A run begins."""
         self._number, self._pending, self._run = 0, -1, self._run + 1
-        self._told, self._executed = {"rung": PASS, "cause": ""}, None
+        self._forget()
         self._running, self._gone = True, False
         self._first = steady() + patience(self.contract.control_period)
 
     def watch(self, tick: Tick) -> None:
-        """What became of a control period."""
-        decision = tick.decision
-        self._told = {"rung": int(decision.rung[0]), "cause": decision.cause[0]}
-        self._executed = decision.command.values if tick.corrected and decision.command is not None else None
+        """What became of a control period; there may be several since the learner's last action, as when a camera showed nothing meanwhile."""
+        decision, rung = tick.decision, int(tick.decision.rung[0])
+        if rung >= self._told["rung"]:
+            self._told = {"rung": rung, "cause": decision.cause[0]}
+        if decision.command is None or tick.asked is None:
+            return
+        softened = self._realtime and rung < HOLD and not np.array_equal(decision.command.values, tick.asked, equal_nan=True)
+        if tick.corrected or softened:
+            self._executed = decision.command.values
 
     def end(self) -> None:
         """The run has ended; the learner is told, unless it knows. Any thread may call this, more than once."""
@@ -114,36 +110,38 @@ class AskedPolicy:
         action = self._answer(0.0 if standing else self.contract.control_period if self._realtime else _STEPPED)
         if action is None:
             if self._gone or not standing:
-                motion.stop()
+                motion.stop("" if self._gone else "the learner's action took longer than a control period")
             return self._chunk(self._rest(motion))
         if standing:  # the episode begins with this sample
             self._take_over()
             motion.step.begin()
             motion.step.sense()
+        self._forget()
         self._number += 1
         return self._chunk(action)
 
+    def _forget(self) -> None:
+        """An action follows, or a run: what became of the one before has been told."""
+        self._told, self._executed = {"rung": PASS, "cause": ""}, None
+
     def _send(self, kind: str, arrays: Mapping[str, Array]) -> None:
         told = {"kind": kind, "run": self._run, "decided": self._number, **self._told}
-        corrected = {} if self._executed is None else {"executed": self._executed}
-        with self._sending:
-            try:
-                self._connection.send_bytes(packed(told, {**arrays, **corrected}))
-            except OSError:  # part of the message may have been sent, so nothing can follow it
-                self._gone = True
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+        executed = {} if self._executed is None else {"executed": self._executed}
+        try:
+            self._learner.send(packed(told, {**arrays, **executed}), _SENDING)
+        except OSError:
+            self._gone = True
 
     def _answer(self, patience: float) -> Array | None:
         """The learner's action, `[1, A]`; None if it does not come within `patience`, s, or the learner wants to end the episode."""
         end = steady() + patience
         try:
-            while self._connection.poll(max(end - steady(), 0.0)):
-                told, arrays = unpacked(self._connection.recv_bytes())
+            while (message := self._learner.receive(max(end - steady(), 0.0))) is not None:
+                told, arrays = unpacked(message)
                 if told["run"] == self._run and told["number"] in (self._number, None):
                     self._gone = told["number"] is None
                     return arrays.get("action")
-        except (OSError, EOFError):
+        except OSError:
             self._gone = True
         return None
 

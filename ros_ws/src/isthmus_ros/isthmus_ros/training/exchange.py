@@ -1,24 +1,98 @@
-"""What the robot's node and the learner's process tell each other: words as JSON and arrays as bytes. Nothing here knows ROS."""
+"""What the robot's node and the learner's process tell each other, and the way it goes. Nothing here knows ROS."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import select
+import socket
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from isthmus.records import Array, Measurement
+from isthmus.timing import steady
 
-__all__ = ["ASKED", "ENDED", "OVER", "arrays_of", "measured", "packed", "unpacked"]
+__all__ = ["ASKED", "ENDED", "OVER", "Channel", "arrays_of", "measured", "packed", "unpacked"]
 
 ASKED, OVER, ENDED = "asked", "over", "ended"
 """Kinds of messages of the node: a decision is due; the episode is over, and what came of its last decision; something else ended it."""
 
-_SIZE = 4  # bytes of the header's length
+_SIZE = 4  # bytes of a length
+_PART = 1 << 20  # bytes that are received at once
 _FIELDS = ("stamp", "position", "velocity", "effort")
 _GROUPS = ("poses", "twists", "wrenches")
+
+
+class Channel:
+    """One end of a stream of messages. Nobody waits longer for the other end than is said here."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """Take over one end of a connected stream socket."""
+        self._socket, self._received = end, bytearray()
+        self._sending = threading.Lock()
+
+    def send(self, message: bytes, patience: float) -> None:
+        """Send a message; any thread may.
+
+        Raises:
+            OSError: the other end is gone, or has not taken all of it within `patience`, s. Then nothing can follow it: the stream is over.
+        """
+        end = steady() + patience
+        with self._sending:
+            left = memoryview(len(message).to_bytes(_SIZE, "big") + message)
+            try:
+                while left:
+                    self._wait(select.POLLOUT, end)
+                    with contextlib.suppress(BlockingIOError):
+                        left = left[self._socket.send(left, socket.MSG_DONTWAIT) :]
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                raise
+
+    def receive(self, patience: float) -> bytes | None:
+        """The next message, once all of it is there; None if it is not within `patience`, s.
+
+        Raises:
+            OSError: the other end is gone.
+        """
+        end = steady() + patience
+        while len(self._received) < (length := self._length):
+            try:
+                self._wait(select.POLLIN, end)
+            except TimeoutError:
+                return None
+            with contextlib.suppress(BlockingIOError):
+                if not (part := self._socket.recv(_PART, socket.MSG_DONTWAIT)):
+                    raise ConnectionResetError("the other end is gone")
+                self._received += part
+        message = bytes(self._received[_SIZE:length])
+        del self._received[:length]
+        return message
+
+    def close(self) -> None:
+        """Leave the stream."""
+        self._socket.close()
+
+    @property
+    def _length(self) -> int:
+        """Bytes of the next message and of its length, as far as they are known."""
+        return _SIZE + int.from_bytes(self._received[:_SIZE], "big") if len(self._received) >= _SIZE else _SIZE
+
+    def _wait(self, what: int, end: float) -> None:
+        """Wait until something can be sent or received, until `end` on the steady clock at most.
+
+        Raises:
+            TimeoutError: it cannot.
+        """
+        ready = select.poll()
+        ready.register(self._socket, what)
+        if not ready.poll(1000 * max(end - steady(), 0.0)):
+            raise TimeoutError("the other end takes too long")
 
 
 def packed(told: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:

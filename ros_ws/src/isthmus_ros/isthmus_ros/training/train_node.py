@@ -5,8 +5,8 @@ Services, topics, cameras, corrections, recordings and the way through the guard
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
-from multiprocessing.connection import Client
 
 from isthmus.artifact import Artifact
 from isthmus.policy import Policy
@@ -16,6 +16,7 @@ from isthmus_ros.common.parameters import declare
 from isthmus_ros.common.spin import run_node
 from isthmus_ros.policy.policy_node import PolicyNode
 from isthmus_ros.training.asked_policy import AskedPolicy
+from isthmus_ros.training.exchange import Channel
 
 __all__ = ["NAME", "TrainNode", "main"]
 
@@ -46,13 +47,18 @@ class TrainNode(PolicyNode):
         contract, realtime = artifact.contract, self.text("clock") == "wall"
         if contract.mode == "effort" and realtime:
             raise ValueError("a robot that is commanded by efforts cannot wait for a learner between two episodes: nothing would hold it")
+        end = socket.socket(socket.AF_UNIX)
         try:
-            connection = Client(self.text("learner"), family="AF_UNIX")
+            end.connect(self.text("learner"))
         except OSError as error:
             raise ValueError(f"no learner listens on {self.text('learner')!r}: {error}") from None
         steps = int(self.get_parameter("episode").value)
-        self._asked = AskedPolicy(contract, connection, steps, realtime=realtime, take_over=self._take_over)
+        self._asked = AskedPolicy(contract, Channel(end), steps, realtime=realtime, take_over=self._take_over)
         return self._asked
+
+    def deciding(self, artifact: Artifact) -> str:
+        """No policy file says how the learner decides, least of all that of its contract, from which a training may have begun."""
+        return ""
 
     def correction(self) -> Array | None:
         """See `PolicyNode.correction`; while the robot stands and waits for the learner, nobody moves it."""
@@ -60,21 +66,21 @@ class TrainNode(PolicyNode):
 
     def begun(self) -> None:
         """See `PolicyNode.begun`."""
-        super().begun()
         if self._asked is not None:
             self._asked.begin()
+        super().begun()
 
     def ticked(self, tick: Tick) -> None:
         """See `PolicyNode.ticked`."""
-        super().ticked(tick)
-        if self._asked is not None:
+        if self._asked is not None:  # first: whatever becomes of a recording, the learner is told
             self._asked.watch(tick)
+        super().ticked(tick)
 
     def ended(self) -> None:
         """See `PolicyNode.ended`."""
-        super().ended()
         if self._asked is not None:
             self._asked.end()
+        super().ended()
 
     def _take_over(self) -> None:
         if self.bound is not None and self.bound.hand_over is not None:
@@ -84,7 +90,3 @@ class TrainNode(PolicyNode):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run_node(TrainNode, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
