@@ -225,3 +225,26 @@ def test_from_its_first_import_on_a_command_ends_in_a_sentence(number):
         if process.returncode != 0:  # else it was over before
             left -= 1
             assert (process.returncode, error) == (130, "isthmus: interrupted\n")
+
+
+HALF_MADE = """
+import signal, sys
+from isthmus_cli import dispatch, main
+
+class Half:
+    def __del__(self):
+        raise ValueError("it was freed before")
+
+def perform(words):
+    own = Half()
+    kept.append(Half())
+    signal.raise_signal(signal.SIGTERM)
+
+kept, dispatch.perform = [], perform
+sys.exit(main.main())
+"""
+
+
+def test_nothing_is_said_of_what_was_interrupted_while_it_was_made():
+    made = subprocess.run([sys.executable, "-c", HALF_MADE, "tasks"], capture_output=True, text=True, timeout=300)
+    assert (made.returncode, made.stderr) == (130, "isthmus: interrupted\n")

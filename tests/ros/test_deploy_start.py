@@ -1,5 +1,7 @@
 """`isthmus deploy --start` arms and starts what it was told to, and nothing that somebody has stopped or armed meanwhile."""
 
+import math
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from isthmus_cli.deploy.command import _start
+from isthmus_cli.deploy.node_graph import NodeGraph
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import RosError
 
@@ -108,3 +111,21 @@ def test_who_was_suspended_asks_no_more(monkeypatch, slept):
     with pytest.raises(RosError, match="guard/arm refused"):
         _start(SimpleNamespace(link=link, shadow=False), ["goal"])
     assert link.done == []
+
+
+@pytest.mark.parametrize(
+    ("active", "code", "failures"),
+    [
+        ([], -signal.SIGINT, []),  # interrupted before it listened
+        ([], 0, []),
+        ([], 1, ["sim_node ended with exit code 1"]),
+        (["sim_node"], -signal.SIGINT, ["sim_node ended with exit code -2"]),
+    ],
+)
+def test_a_node_that_was_interrupted_while_it_started_has_not_failed(active, code, failures):
+    graph = object.__new__(NodeGraph)
+    process = SimpleNamespace(name="sim_node", exit_code=None, interrupt=lambda: None, end=lambda: code)
+    graph.processes, graph.failures, graph._active, graph._watched = [process], [], active, []
+    graph.link, graph._state_topic = SimpleNamespace(heard=-math.inf), "/joint_states"
+    graph.down()
+    assert graph.failures == failures
