@@ -1,7 +1,9 @@
 """`isthmus deploy --start` arms and starts what it was told to, and nothing that somebody has stopped or armed meanwhile."""
 
-import math
 import signal
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from isthmus_cli.deploy.command import _start
-from isthmus_cli.deploy.node_graph import NodeGraph
+from isthmus_ros.common.signals import held_back
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import RosError
 
@@ -113,19 +115,21 @@ def test_who_was_suspended_asks_no_more(monkeypatch, slept):
     assert link.done == []
 
 
-@pytest.mark.parametrize(
-    ("active", "code", "failures"),
-    [
-        ([], -signal.SIGINT, []),  # interrupted before it listened
-        ([], 0, []),
-        ([], 1, ["sim_node ended with exit code 1"]),
-        (["sim_node"], -signal.SIGINT, ["sim_node ended with exit code -2"]),
-    ],
-)
-def test_a_node_that_was_interrupted_while_it_started_has_not_failed(active, code, failures):
-    graph = object.__new__(NodeGraph)
-    process = SimpleNamespace(name="sim_node", exit_code=None, interrupt=lambda: None, end=lambda: code)
-    graph.processes, graph.failures, graph._active, graph._watched = [process], [], active, []
-    graph.link, graph._state_topic = SimpleNamespace(heard=-math.inf), "/joint_states"
-    graph.down()
-    assert graph.failures == failures
+STARTING = """
+import time
+time.sleep(0.5)  # as long as imports take
+from isthmus_ros.common import signals
+signals.listen()
+raise SystemExit(0 if signals.ENDED.wait(60) else 1)
+"""
+
+
+def test_a_node_that_is_interrupted_while_it_starts_ends_as_soon_as_it_listens():
+    with held_back():
+        process = subprocess.Popen([sys.executable, "-c", STARTING], stderr=subprocess.PIPE, text=True)
+    for _ in range(20):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    _, error = process.communicate(timeout=120)
+    assert (process.returncode, error) == (0, "")
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -18,6 +18,7 @@ from lifecycle_msgs.msg import Transition
 
 from isthmus.timing import steady
 from isthmus_bringup.plan import STOP_PATIENCE, Plan, Process
+from isthmus_ros.common.signals import held_back
 from isthmus_ros.evaluation.link import Link, Watched
 from isthmus_ros.evaluation.processes import RosError
 
@@ -47,7 +48,8 @@ class PlannedProcess:
         file.write_text(process.parameters_yaml(), encoding="utf-8")
         arguments = [*process.ros_arguments(file), "--log-file-name", process.name]  # else the file is named python_…, after the executable
         self.command = [sys.executable, "-m", process.package, process.executable, *arguments]
-        self._process = subprocess.Popen(self.command, env={**os.environ, **process.environment}, start_new_session=True)
+        with held_back():
+            self._process = subprocess.Popen(self.command, env={**os.environ, **process.environment}, start_new_session=True)
 
     @property
     def exit_code(self) -> int | None:
@@ -202,8 +204,7 @@ class NodeGraph:
             if process.name in self._active and process.exit_code is None and not unknown:
                 with contextlib.suppress(RosError):
                     self.link.transition(process.plan.full_name, Transition.TRANSITION_DEACTIVATE)
-            expected = (0,) if process.name in self._active else (0, -signal.SIGINT)  # a node that still starts may not listen yet
-            if (code := process.end()) not in expected and process.name in running:
+            if (code := process.end()) != 0 and process.name in running:
                 self.failures.append(f"{process.name} ended with exit code {code}")
 
     def _end(self) -> None:
