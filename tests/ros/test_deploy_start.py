@@ -116,11 +116,14 @@ def test_who_was_suspended_asks_no_more(monkeypatch, slept):
 
 
 STARTING = """
-import time
+import signal, time
 time.sleep(0.5)  # as long as imports take
 from isthmus_ros.common import signals
 signals.listen()
-raise SystemExit(0 if signals.ENDED.wait(60) else 1)
+signals.ENDED.wait(60)
+from isthmus_ros.common.spin import run_node
+code = run_node(lambda: 1 / 0, [])
+raise SystemExit(code or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN)  # another one would hit the interpreter's exit
 """
 
 
