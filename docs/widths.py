@@ -1,6 +1,6 @@
-"""Look at the built site as a phone shows it: whether a page is wider than the screen.
+"""Look at the built site as a phone shows it: whether a page is wider than the screen, or a column so narrow that a command breaks within its words.
 
-`python docs/widths.py site` opens each page 360 px wide in headless Chromium, names what is wider, and fails if there is anything. Where there is no
+`python docs/widths.py site` opens each page 360 px wide in headless Chromium, names what is wrong, and fails if there is anything. Where there is no
 Chromium it says so.
 """
 
@@ -30,11 +30,17 @@ function wide(page) {
   return [...page.body.querySelectorAll("*")].filter((node) => node.getBoundingClientRect().right > WIDTH + 1 && !scrolls(node.parentElement))
     .map((node) => `${node.tagName.toLowerCase()} of ${Math.round(node.getBoundingClientRect().right)} px: ${node.textContent.trim().slice(0, 60)}`);
 }
+function broken(page) {
+  const lines = (node) => Math.floor(node.getBoundingClientRect().height / parseFloat(getComputedStyle(node).lineHeight));
+  return [...page.body.querySelectorAll(":is(td, th) code")].filter((node) => lines(node) > node.textContent.trim().split(/[\\s-]+/).length)
+    .map((node) => `${node.textContent} on ${lines(node)} lines`);
+}
 async function look() {
   for (const page of pages) {
     await new Promise((loaded) => { frame.onload = loaded; frame.src = page; });
     const root = frame.contentDocument.documentElement;
-    if (root.scrollWidth > WIDTH) found.push([page, root.scrollWidth, wide(frame.contentDocument).slice(0, 3)]);
+    const parts = [...(root.scrollWidth > WIDTH ? wide(frame.contentDocument) : []), ...broken(frame.contentDocument)];
+    if (root.scrollWidth > WIDTH || parts.length) found.push([page, root.scrollWidth, parts.slice(0, 3)]);
   }
   document.getElementById("found").textContent = JSON.stringify({pages: pages.length, found});
 }
@@ -60,8 +66,8 @@ class _Site(SimpleHTTPRequestHandler):
         """Nothing is said of a request."""
 
 
-def wider(site: Path, browser: str) -> list[str]:
-    """Pages that are wider than the screen, a line each."""
+def unfit(site: Path, browser: str) -> list[str]:
+    """Pages that do not fit the screen, a line each."""
     pages = [f"/{page.relative_to(site)}" for page in sorted(site.rglob("*.html")) if page.name != "404.html"]
     if not pages:
         raise SystemExit(f"{site} holds no pages; build them with: mkdocs build")
@@ -84,7 +90,7 @@ def main() -> int:
     if browser is None:
         print("no Chromium here: how wide the pages are was not looked at")
         return 0
-    found = wider(Path(sys.argv[1]), browser)
+    found = unfit(Path(sys.argv[1]), browser)
     print(*found, sep="\n", end="\n" if found else "")
     return int(bool(found))
 

@@ -29,6 +29,8 @@ from isthmus_sim.tasks import get_task
 
 __all__ = ["Asid"]
 
+INTERRUPTED = 130
+
 
 @dataclass(frozen=True, slots=True)
 class Asid:
@@ -80,6 +82,15 @@ class Asid:
     search: SearchConfig = SEARCH
     solver: SolveConfig = field(default_factory=SolveConfig)
 
+    @property
+    def folder(self) -> Path:
+        """Folder for everything."""
+        return self.out or Path("runs") / f"asid-{self.task}-loop-{self.seed}"
+
+    def goes_on(self) -> str | None:
+        """What to add to the command after Ctrl-C, which is nothing; None if there is nothing to go on with."""
+        return "" if (self.folder / "loop.json").is_file() else None
+
     def run(self) -> int:
         """Run the command.
 
@@ -97,7 +108,7 @@ class Asid:
         ranges = {one.name: (one.low, one.high) for one in read_parameter_file(self.parameters).unknown} if self.parameters else None
         unknown = find_unknown(task, self.unknown, ranges)
         real = find_real(self.real, task)
-        out = self.out or Path("runs") / f"asid-{self.task}-loop-{self.seed}"
+        out = self.folder
         if out.is_file():
             raise ValueError(f"{out} is a file; --out is a folder")
         arms = ARMS[:1] if self.alone or not real.simulated else ARMS
@@ -112,6 +123,9 @@ class Asid:
         except WaitingError as error:
             complain(f"isthmus: {error}")
             return 1
+        except KeyboardInterrupt:
+            complain("isthmus: interrupted; the stages that are finished are kept")
+            return INTERRUPTED
         self._write(facts, out)
         return 0
 

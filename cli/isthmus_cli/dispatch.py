@@ -168,9 +168,9 @@ def _perform(command: Any, prog: str, words: list[str]) -> int:
     except KeyboardInterrupt:
         complain("isthmus: interrupted")
         return INTERRUPTED
-    if code == INTERRUPTED and hasattr(command, "goes_on") and (option := command.goes_on()):
+    if code == INTERRUPTED and hasattr(command, "goes_on") and (option := command.goes_on()) is not None:
         kept = [word for word in words if word not in ("--overwrite", option)]
-        say(f"go on with: {prog} {shlex.join([*kept, option])}")
+        say(f"go on with: {prog} {shlex.join([*kept, option] if option else kept)}")
     return code
 
 

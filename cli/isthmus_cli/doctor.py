@@ -25,6 +25,7 @@ from isthmus_cli.files import check_policy_file, load_artifact
 from isthmus_cli.robots import NOT_RUN, robot_folders
 from isthmus_evidence.provenance import installed_version
 from isthmus_sim.graphics import NO_DRIVER, drawing_problem
+from isthmus_sim.plants.loadable_urdf import loadable_urdf
 from isthmus_sim.plants.servo_stability import unstable_servos
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Doctor:
         robot = load_robot(self.robot, folders) if self.robot is not None else None
         checks = [*_packages(), *_rendering(), *_ros()]
         if robot is not None and self.policy is None:
-            checks += [_servos(robot), _interface(robot), _hardware(robot)]
+            checks += [_servos(robot), _meshes(robot), _interface(robot), _hardware(robot)]
         if self.policy is not None:
             checks += _policy(self.policy, self.robot, folders, self.log)
         wrong = [check for check in checks if check.status == WRONG]
@@ -184,6 +185,7 @@ def _policy(path: Path, robot_name: str | None, folders: Sequence[Path], log: Pa
             for line in contract.limits.looser_than(robot.limits()):
                 yield Check("limits", OK, f"tighter than in training: {line}")
         yield _servos(robot)
+        yield _meshes(robot)
         yield _interface(robot)
         yield _hardware(robot)
     slowest = _inference_time(policy, contract)
@@ -243,6 +245,14 @@ def _servos(robot: Robot) -> Check:
     if unstable := unstable_servos(robot):
         return Check("servos", WRONG, unstable, f"choose smaller gains in {Path(robot.folder) / 'robot.yaml'}")
     return Check("servos", OK, "gains go with the inertias at home and the steps of the physics")
+
+
+def _meshes(robot: Robot) -> Check:
+    try:
+        loadable_urdf(robot)
+    except ValueError as error:
+        return Check("meshes", WRONG, str(error), "no engine simulates it before")
+    return Check("meshes", OK, "engines load those for contacts")
 
 
 def _interface(robot: Robot) -> Check:

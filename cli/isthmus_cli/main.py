@@ -21,6 +21,7 @@ __all__ = ["main"]
 INTERRUPTED = 130  # what shells report for Ctrl-C
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MOMENT = 0.05  # s
+_interrupted = threading.Event()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +55,7 @@ def _interruptible(process: bool) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _interrupted.clear()
     hook = sys.unraisablehook
     sys.unraisablehook = functools.partial(_again, hook)
     before = {number: signal.getsignal(number) for number in (*_SIGNALS, signal.SIGALRM)}
@@ -63,7 +65,8 @@ def _interruptible(process: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.unraisablehook = hook
+        if not (process and _interrupted.is_set()):
+            sys.unraisablehook = hook
         for number in heard:
             signal.signal(number, signal.SIG_IGN if process else before[number])
 
@@ -78,12 +81,16 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
             signal.setitimer(signal.ITIMER_REAL, _MOMENT)
             return
         frame = frame.f_back
+    _interrupted.set()
     raise KeyboardInterrupt
 
 
 def _again(otherwise: Callable[[Any], Any], ignored: Any) -> None:
-    """Interrupt once more where Python had to ignore that: in what runs around a fork, or where an object is freed."""
+    """Interrupt once more where Python had to ignore that: in what runs around a fork, or where an object is freed.
+
+    After an interrupt nothing is said of what cannot be freed: it was interrupted while it was made, or freed.
+    """
     if issubclass(ignored.exc_type, (KeyboardInterrupt, SystemExit)):
         signal.setitimer(signal.ITIMER_REAL, _MOMENT)
-    else:
+    elif not _interrupted.is_set():
         otherwise(ignored)

@@ -101,8 +101,11 @@ def _parsed(path: Path, text: str) -> Any:
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", number)
     try:
         return yaml.load(text, Loader=Loader)  # noqa: S506 - the loader above is a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if (mark := error.problem_mark) else ""
+        raise ValueError(f"{path} is not valid YAML: {where}{error.problem or error.context}") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from None
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise ValueError(f"{path} is not valid YAML: it is nested too deeply") from None
 

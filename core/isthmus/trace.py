@@ -94,7 +94,7 @@ def row_of(record: Measurement | Command | Mapping[str, Array], row: int) -> Mea
 class TraceWriter:
     """Writes one episode; a context manager, so that the file gets its footer even when the episode ends in an exception.
 
-    One that cannot be written (a full disk) is removed by the context manager.
+    One that cannot be written (a full disk), or whose footer is interrupted, is removed by the context manager.
 
     A process that is killed loses what is in the open chunk (64 KiB before compression). `read_trace` reads such a file as far as it goes; other
     readers need `mcap recover` first.
@@ -118,7 +118,7 @@ class TraceWriter:
         self._inputs: dict[str, bytes] = {}
         self._status: tuple[int, str] | None = None
         self._period = 0
-        self._path = path
+        self._path, self._whole = path, False
         self._file = path.open("wb")
         self._writer = Writer(self._file, chunk_size=_CHUNK)
         self._schemas = {name: self._writer.register_msgdef(name, text) for name, text in messages.SCHEMAS.items()}
@@ -129,12 +129,14 @@ class TraceWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if isinstance(error, OSError):  # it cannot be finished
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._path.unlink(missing_ok=True)
-        else:
-            self.close()
+        try:
+            if not isinstance(error, OSError):  # else it cannot be finished
+                self.close()
+        finally:
+            if not self._whole:
+                with contextlib.suppress(OSError):
+                    self._file.close()
+                self._path.unlink(missing_ok=True)
 
     def record(self, step: TraceStep) -> None:
         """Append one control period.
@@ -164,6 +166,7 @@ class TraceWriter:
             with named(self._path):
                 self._writer.finish()
                 self._file.close()
+                self._whole = True
 
     def _write(self, topic: str, kind: str, message: messages.Message, time: int) -> None:
         self._writer.write_message(topic, self._schemas[kind], message, log_time=time, publish_time=time, sequence=self._period)

@@ -67,6 +67,8 @@ def asked_actions(actions: Any, shape: tuple[int, ...]) -> Array:
         ValueError: another shape, or no numbers.
     """
     try:
+        if np.iscomplexobj(actions):
+            raise ValueError("they are complex")
         asked = np.asarray(actions, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"an action must be numbers of shape {list(shape)}: {error}") from None

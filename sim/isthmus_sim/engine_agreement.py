@@ -184,11 +184,14 @@ class _Mujoco:
     def __init__(self, robot: Robot) -> None:
         import mujoco
 
-        from isthmus_sim.plants.mujoco_model import compile_model
+        from isthmus_sim.plants.mujoco_model import build_spec, compiled
 
         self._mujoco, self._robot = mujoco, robot
-        self._model = compile_model(robot, robot.command_modes[0], STEP)
-        self._model.dof_armature[:] = self._model.dof_damping[:] = self._model.dof_frictionloss[:] = 0.0
+        spec = build_spec(robot, robot.command_modes[0], STEP)
+        for joint in spec.joints:
+            joint.armature = 0.0  # in the model it would be too late: the inertia of a body that turns alone is computed once
+        self._model = compiled(spec, robot)
+        self._model.dof_damping[:] = self._model.dof_frictionloss[:] = 0.0
         self._model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ACTUATION
         self._data = mujoco.MjData(self._model)
         joints = [self._model.joint(name) for name in robot.joint_names]

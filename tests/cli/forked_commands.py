@@ -75,6 +75,7 @@ def _serve():
 
     for name in ("isthmus_cli.dispatch", "isthmus_cli.train.sac", "isthmus_cli.eval.command", "isthmus_cli.view.command", "tyro", "torch"):
         importlib.import_module(name)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in its background has it ignored
     for line in sys.stdin:
         sys.stdout.flush()
         told = json.loads(line)

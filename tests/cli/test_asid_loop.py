@@ -1,6 +1,7 @@
 """`isthmus asid`: each stage leaves its files, is not done twice, and what cannot be identified ends the loop with one sentence."""
 
 import json
+import shlex
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -86,9 +87,11 @@ def test_a_loop_leaves_one_folder_with_a_report_and_goes_on_where_it_was(tmp_pat
     words = ("asid", "slide", "--real", truth, *FRICTION, "--strikes", "1", "--duration", "1.0", "--out", tmp_path / "loop")
     whole = stages.evaluate_task
     monkeypatch.setattr(stages, "evaluate_task", lambda *given, **how: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert isthmus(*words)[0] == 130
-    monkeypatch.setattr(stages, "evaluate_task", whole)
     code, shown, error = isthmus(*words)
+    assert (code, error) == (130, "isthmus: interrupted; the stages that are finished are kept\n")
+    monkeypatch.setattr(stages, "evaluate_task", whole)
+    said = next(line for line in shown.splitlines() if line.startswith("go on with: isthmus "))
+    code, shown, error = isthmus(*shlex.split(said.removeprefix("go on with: isthmus ")))
     assert code == 0, error
     assert quick.count("search") == 1
     assert [one for one in quick if one.startswith("identify")] == ["identify asid", "identify random"]

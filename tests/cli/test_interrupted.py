@@ -7,6 +7,7 @@ came of each.
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from arm_logs import EFFORTS, NOMINAL, model_text, simulate, unknown, write_csv
 
 EXAMPLES = int(os.environ.get("ISTHMUS_EXAMPLES", "0"))
 SMALL = ("--learning-starts", 60, "--batch-size", 8, "--hidden", 8, "--evaluate-every", 100, "--checkpoint-every", 50)
+FEW = ("--strikes", 1, "--duration", 1.0, "--draws", 2, "--force")
 # Command → s within which it is interrupted. Those of the processor, where the command does its work itself.
 QUICK = {
     "train sac pendulum --steps 200 --out run {small}": 3.0,
@@ -36,6 +38,9 @@ QUICK = {
     "robots ur5e --copy mine": 0.06,
     "new my_lab --robot {urdf}": 0.6,
     "script reach --out s.isthmus": 0.25,
+    "compare {policy} {policy} --episodes 20 --json r.json --out compared": 2.0,
+    "gap {traces} {others} --policy {policy} --out gap": 3.0,
+    "replay {traces} {policy} --against pendulum --plot p.png --json r.json": 2.0,
 }
 SLOW = {
     "train bc reach --scripted 2 --steps 200 --out run --hidden 8 --evaluate-every 100": 5.0,
@@ -51,6 +56,13 @@ SLOW = {
     "mpc navigate --out m.isthmus": 2.0,
     "train npc stl:ship-safe --out run": 5.0,
     "doctor": 3.0,
+    "certify mine.isthmus --episodes 4 --margins delay --out certified --json r.json": 8.0,
+    "asid slide --real mujoco:{truth} --alone --no-film --starts 1 --episodes 2 --out loop {few}": 20.0,
+    "train asid slide --unknown puck.friction --out explored {few}": 15.0,
+    "identify design ur5e --duration 4 --out designed": 6.0,
+    "motions ur5e --out motions": 1.0,
+    "card {policy} --out card.md": 1.0,
+    "view {film} --video film.mp4": 6.0,
 }
 WITH_PROCESSES = {
     "train sac pendulum --seeds 0-1 --steps 300 --out run {small}": 40.0,
@@ -68,7 +80,7 @@ def commands():
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory, policies):
+def there(tmp_path_factory, policies, commands):
     """What commands are given: name → path or words."""
     folder = tmp_path_factory.mktemp("there")
     (folder / "arm.xml").write_text(model_text(NOMINAL))
@@ -78,6 +90,11 @@ def there(tmp_path_factory, policies):
     space = {"learning_rate": {"choice": [0.001, 0.002]}}
     plan = {"algorithm": "sac", "task": "pendulum", "settings": settings, "search": "grid", "space": space}
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False))
+    (folder / "truth.yaml").write_text("puck.friction: 0.2\n")
+    for name, seed in (("traces", 0), ("others", 9)):
+        (work := folder / f"{name}.made").mkdir()
+        words = ("eval", policies / "pendulum.isthmus", "--episodes", 2, "--seed", seed, "--record", folder / name)
+        assert commands.run(words, work)[0] == 0
     robot = load_robot("fr3")
     return {
         "policy": policies / "pendulum.isthmus",
@@ -85,7 +102,12 @@ def there(tmp_path_factory, policies):
         "urdf": robot.urdf_path,
         "log": folder,
         "plan": folder / "plan.yaml",
+        "traces": folder / "traces",
+        "others": folder / "others",
+        "film": min((folder / "traces").glob("*.mcap")),
+        "truth": folder / "truth.yaml",
         "small": " ".join(map(str, SMALL)),
+        "few": " ".join(map(str, FEW)),
     }
 
 
@@ -137,12 +159,14 @@ def _whole(path):
 def interrupt(commands, there, folder, line, within, draws, busy=True):
     """One command, interrupted once; what is wrong with what it left, and what happened in a line."""
     folder.mkdir()
+    shutil.copy(there["policy"], folder / "mine.isthmus")
     moment, number = draws.uniform(0.0, within), draws.choice((signal.SIGINT, signal.SIGTERM))
     again = draws.choice((None, None, None, 0.02, 0.3))
     words = " ".join(line.split()).format(**there).split()
     code, out, error, sent, left = commands.run(words, folder, moment, number, again, busy)
     happened = f"{number.name} at {moment:.2f} s{f', again {again} s later' if again else ''}: code {code}{'' if sent else ', before'}"
-    ended = code in (0, -signal.SIGVTALRM, -signal.SIGALRM, *((130,) if sent else ()))  # negative: Python itself was ending
+    whole = 1 if line.startswith("asid") else 0  # a single short strike tells nothing
+    ended = code in (whole, -signal.SIGVTALRM, -signal.SIGALRM, *((130,) if sent else ()))  # negative: Python itself was ending
     half = half_files(folder)
     wrong = [] if ended or "the motion was ended" in error else [f"exit code {code}", out]
     wrong += [f"stderr: {error}"] if any(words in error for words in ("Traceback", "Exception ignored", "*** ")) else []
@@ -201,3 +225,26 @@ def test_from_its_first_import_on_a_command_ends_in_a_sentence(number):
         if process.returncode != 0:  # else it was over before
             left -= 1
             assert (process.returncode, error) == (130, "isthmus: interrupted\n")
+
+
+HALF_MADE = """
+import signal, sys
+from isthmus_cli import dispatch, main
+
+class Half:
+    def __del__(self):
+        raise ValueError("it was freed before")
+
+def perform(words):
+    own = Half()
+    kept.append(Half())
+    signal.raise_signal(signal.SIGTERM)
+
+kept, dispatch.perform = [], perform
+sys.exit(main.main())
+"""
+
+
+def test_nothing_is_said_of_what_was_interrupted_while_it_was_made():
+    made = subprocess.run([sys.executable, "-c", HALF_MADE, "tasks"], capture_output=True, text=True, timeout=300)
+    assert (made.returncode, made.stderr) == (130, "isthmus: interrupted\n")

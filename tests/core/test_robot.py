@@ -134,6 +134,8 @@ def test_a_wrong_profile_is_refused_with_its_place(tmp_path, before, after, mess
             "ros: {command_topics: {velocity: a topic}}\njoints:",
             r"command_topics.velocity must be a relative name .* got 'a topic'",
         ),
+        ("joints:", "ros: {state_topic: gelenk_ä, command_topics: {velocity: c}}\njoints:", r"state_topic must be a relative name"),
+        ("command_modes: [velocity]", "command_modes: [velocity, velocity]", r"command_modes must be unique, got velocity, velocity"),
         ("joints:", "ros: {state_topic: /states, command_topics: {velocity: c}}\njoints:", r"state_topic must be a relative name"),
     ],
 )

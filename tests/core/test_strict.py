@@ -52,7 +52,9 @@ def test_wrong_data_is_refused_with_its_place(data, message):
     [
         (b"a: 1\nb:\n  c: 1\n  c: 2\n", r"file.yaml:4: key 'c' appears twice"),
         (b"a: !!python/object/apply:os.system [ls]\n", r"is not valid YAML"),
-        (b"a: [1\n", r"is not valid YAML"),
+        (b"a: [1\n", r"file.yaml is not valid YAML: line 2, column 1: expected ',' or ']', but got '<stream end>'"),
+        (b"a:\n\tb: 1\n", r"file.yaml is not valid YAML: line 2, column 1: found character '.t' that cannot start any token"),
+        (b"a: \x07\n", r"file.yaml is not valid YAML: .*special characters are not allowed"),
         (b"? [1, 2]\n: 3\n", r"file.yaml:1: a key must be a plain word or number"),
         (b"\xff\xfe\x00", r"file.yaml is not"),
         (b"a: &a [1]\nb: *a\n", r"file.yaml:2: alias \*a is not read; write out what it stands for"),
@@ -64,8 +66,9 @@ def test_wrong_data_is_refused_with_its_place(data, message):
     ],
 )
 def test_bad_yaml_is_refused_with_file_and_line(tmp_path, text, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as refusal:
         strict.load_yaml(yaml_file(tmp_path, text))
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_file_of_ten_lines_does_not_stand_for_millions_of_values(tmp_path):

@@ -347,3 +347,18 @@ def test_what_a_person_asked_for_is_marked(tmp_path):
     assert trace.corrected.tolist() == [False, True, True, False]
     np.testing.assert_array_equal(trace.command, np.concatenate([one.command.values for one in steps]))
     assert set(trace.observations) == {"angles", "speeds"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_file_whose_footer_is_interrupted_is_removed(tmp_path, monkeypatch, error):
+    path = tmp_path / "half.mcap"
+    writer = TraceWriter(path, CONTRACT, {})
+
+    def finish():
+        raise error
+
+    writer.record(step(0))
+    monkeypatch.setattr(writer._writer, "finish", finish)
+    with pytest.raises(error), writer:
+        pass
+    assert not list(tmp_path.iterdir())

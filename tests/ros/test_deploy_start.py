@@ -1,5 +1,9 @@
 """`isthmus deploy --start` arms and starts what it was told to, and nothing that somebody has stopped or armed meanwhile."""
 
+import signal
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +11,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from isthmus_cli.deploy.command import _start
+from isthmus_ros.common.signals import held_back
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import RosError
 
@@ -129,3 +134,26 @@ def test_a_pause_of_a_busy_computer_ends_nothing_but_what_happened_in_it_is_hear
     assert link.done == ["guard/arm", "policy/start"]
     assert len(asked) == 2
     assert 4.0 < asked[1] - asked[0] < 5.0
+
+
+STARTING = """
+import signal, time
+time.sleep(0.5)  # as long as imports take
+from isthmus_ros.common import signals
+signals.listen()
+signals.ENDED.wait(60)
+from isthmus_ros.common.spin import run_node
+code = run_node(lambda: 1 / 0, [])
+raise SystemExit(code or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN)  # another one would hit the interpreter's exit
+"""
+
+
+def test_a_node_that_is_interrupted_while_it_starts_ends_as_soon_as_it_listens():
+    with held_back():
+        process = subprocess.Popen([sys.executable, "-c", STARTING], stderr=subprocess.PIPE, text=True)
+    for _ in range(20):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    _, error = process.communicate(timeout=120)
+    assert (process.returncode, error) == (0, "")
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

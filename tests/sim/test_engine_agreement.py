@@ -36,6 +36,18 @@ def test_plants_correct_what_pybullet_misreads_in_a_profile_by_hand(tmp_path):
     assert report.broken == ()
 
 
+def test_a_rotor_on_a_body_that_turns_alone_is_no_difference(tmp_path):
+    """MuJoCo computes the inertia of such a body once, with the rotor: it was reported as another mass."""
+    geometry = '<geom type="capsule" size="0.03 0.1" mass="1"/>'
+    (tmp_path / "one.xml").write_text(
+        f'<mujoco><worldbody><body name="arm"><joint name="turn" axis="0 1 0" armature="0.1"/>{geometry}</body></worldbody>'
+        '<actuator><position joint="turn" kp="20" kv="1"/></actuator></mujoco>'
+    )
+    report = compare_engines(import_mjcf("mine", tmp_path / "one.xml", tmp_path / "robots").robot)
+    assert report.lines == ()
+    assert report.apart["mujoco"][1] < 1e-9
+
+
 def test_a_continuous_joint_turns_whatever_its_limits_say(tmp_path):
     found = imported(tmp_path, *arm(kind="continuous", limit='lower="0" upper="0" effort="30" velocity="10"'))
     assert any("turn is continuous: its position limits 0 … 0 are left out" in note for note in found.notes)

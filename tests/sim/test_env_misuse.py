@@ -207,6 +207,8 @@ def test_actions_of_another_shape_are_refused(vector, single):
         single.step(np.zeros(2))
     with pytest.raises(ValueError, match=r"an action must be numbers of shape \[1\]"):
         single.step(["left"])
+    with pytest.raises(ValueError, match=r"an action must be numbers of shape \[1\]: they are complex"):
+        single.step(np.zeros(1, dtype=complex))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

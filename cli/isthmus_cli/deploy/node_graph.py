@@ -18,6 +18,7 @@ from lifecycle_msgs.msg import Transition
 
 from isthmus.timing import steady
 from isthmus_bringup.plan import STOP_PATIENCE, Plan, Process
+from isthmus_ros.common.signals import held_back
 from isthmus_ros.evaluation.link import Link, Watched
 from isthmus_ros.evaluation.processes import RosError
 
@@ -47,7 +48,8 @@ class PlannedProcess:
         file.write_text(process.parameters_yaml(), encoding="utf-8")
         arguments = [*process.ros_arguments(file), "--log-file-name", process.name]  # else the file is named python_…, after the executable
         self.command = [sys.executable, "-m", process.package, process.executable, *arguments]
-        self._process = subprocess.Popen(self.command, env={**os.environ, **process.environment}, start_new_session=True)
+        with held_back():
+            self._process = subprocess.Popen(self.command, env={**os.environ, **process.environment}, start_new_session=True)
 
     @property
     def exit_code(self) -> int | None:

@@ -49,9 +49,9 @@ class Sweep:
     workers: int | None = None
     resume: bool = False
 
-    def goes_on(self) -> str:
-        """What to add to the command after Ctrl-C; "" if there is nothing to go on with."""
-        return "--resume" if _holds_sweep(self.folder) else ""
+    def goes_on(self) -> str | None:
+        """What to add to the command after Ctrl-C; None if there is nothing to go on with."""
+        return "--resume" if _holds_sweep(self.folder) else None
 
     @property
     def folder(self) -> Path:

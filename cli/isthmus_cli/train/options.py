@@ -110,12 +110,12 @@ class TrainOptions:
             raise ValueError(f"unknown robot {self.robot!r}; {suggest(self.robot, known)}")
         return f"reach-{self.robot}"
 
-    def goes_on(self) -> str:
-        """What to add to the command after Ctrl-C; "" if there is nothing to go on with."""
+    def goes_on(self) -> str | None:
+        """What to add to the command after Ctrl-C; None if there is nothing to go on with."""
         if getattr(self, "engine", "isthmus") != "isthmus":
-            return ""
+            return None
         folders = [self.folder] if self.seeds is None else [seed_folder(self.folder, seed) for seed in parse_seeds(self.seeds)]
-        return "--resume" if any(map(holds_checkpoint, folders)) else ""
+        return "--resume" if any(map(holds_checkpoint, folders)) else None
 
     @property
     def folder(self) -> Path:

@@ -17,7 +17,7 @@ TRANSPORTS = ("forward_position", "forward_velocity", "forward_effort", "cmd_vel
 COMPRESSED = "/compressed"
 """How topics of compressed pictures end."""
 
-_NAME = r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*"
+_NAME = r"(?a)[A-Za-z_]\w*(/[A-Za-z_]\w*)*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class RosProfile:
             optional = what in ("odometry_topic", "program_running") or what.startswith("cameras.")
             if not (re.fullmatch(_NAME, topic) or (optional and not topic)):
                 raise ValueError(
-                    f"ros: {what} must be a relative name of letters, digits and _, with / between its parts, none of which begins with a digit, "
+                    f"ros: {what} must be a relative name of letters a to z, digits and _, with / between its parts, none beginning with a digit, "
                     f"got {topic!r}"
                 )
         for transport in self.controllers:

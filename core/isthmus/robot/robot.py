@@ -101,6 +101,8 @@ class Robot:
                 f"robot {self.name!r}: monitors: standstill must be below the velocity limit of each joint, got {self.monitors.standstill}, "
                 f"which is not below that of {too_slow[0]!r}"
             )
+        if len(set(self.command_modes)) < len(self.command_modes):
+            raise ValueError(f"robot {self.name!r}: command_modes must be unique, got {', '.join(self.command_modes)}")
         for mode in self.command_modes:
             if mode not in MODES:
                 raise ValueError(f"robot {self.name!r}: unknown command mode {mode!r}; {strict.suggest(mode, MODES)}")

@@ -13,7 +13,7 @@ from isthmus.records import Array
 from isthmus.robot_import.elements import vector, vector_text
 from isthmus.robot_import.mesh_files import FORMATS, MeshFile, read_mesh
 
-__all__ = ["copy_meshes", "why_not_loaded"]
+__all__ = ["copy_meshes", "loaded_mesh"]
 
 MOST_FACES = 200_000  # that MuJoCo reads of an STL file
 SMALLEST_VOLUME = 1e-14  # m³; MuJoCo takes less for nothing
@@ -76,23 +76,28 @@ def copy_meshes(root: Element, urdf: Path, folder: Path, notes: list[str]) -> No
     root.insert(0, mujoco)
 
 
-def why_not_loaded(file: Path, scale: Array) -> str:
-    """Why MuJoCo does not load a mesh file, "" if it does.
+def loaded_mesh(mesh: Element, urdf: Path, *, copied: bool) -> Path:
+    """The file of a mesh that every engine loads as it is.
 
     Args:
-        file: it may be missing.
-        scale: factors along x, y and z, `[3]`.
+        mesh: the `<mesh>` element.
+        urdf: the file that it was read from.
+        copied: whether `copy_meshes` wrote it, so that what is in it need not be looked at again.
+
+    Raises:
+        ValueError: an engine does not load it; the message says why.
     """
-    if file.suffix.lower() not in FORMATS or not file.is_file():
-        return "it is not there, or in another format"
-    try:
-        found = read_mesh(file)
-        _check(found.points * scale)
-    except ValueError as error:
-        return str(error)
-    if found.ascii:
-        return "it is an ASCII STL file"
-    return "some corners of its faces name no normal" if found.unlit else ""
+    source, guess = _found(mesh.get("filename", ""), urdf)
+    if guess:
+        raise ValueError("not found")
+    if not copied:
+        found = read_mesh(source)
+        _check(found.points * _scale(mesh))
+        if found.ascii:
+            raise ValueError("it is an ASCII STL file, engines read binary ones")
+        if found.unlit:
+            raise ValueError("some corners of its faces name no normal")
+    return source
 
 
 def _copy(source: Path, found: MeshFile, folder: Path, taken: list[str]) -> str:

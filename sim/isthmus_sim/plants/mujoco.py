@@ -31,7 +31,7 @@ from isthmus_sim.plants.base import (
 )
 from isthmus_sim.plants.command_path import CommandPaths
 from isthmus_sim.plants.mujoco_bodies import Bodies
-from isthmus_sim.plants.mujoco_model import build_spec, compile_model
+from isthmus_sim.plants.mujoco_model import build_spec, compile_model, compiled
 from isthmus_sim.plants.mujoco_parameters import RowParameters
 from isthmus_sim.plants.sensors import Sensors
 from isthmus_sim.scene import Scene
@@ -95,7 +95,7 @@ class MujocoPlant:
         spec = build_spec(robot, mode, period / self.substeps, self.scene)
         if appearance is not None:
             add_pool(spec)
-        self.model = spec.compile()
+        self.model = compiled(spec, robot)
         self._xml = spec.to_xml
         self._batch = Batch(self.model, nsim=batch, nthread=self.threads)
         # Live arrays, bound once: asking the batch for them again costs more than reading them.

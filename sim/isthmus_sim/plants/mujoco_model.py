@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,12 +13,11 @@ import numpy as np
 from isthmus.kinematics import Kinematics
 from isthmus.records import Array
 from isthmus.robot import Joint, Robot
-from isthmus.robot_import.elements import vector
-from isthmus.robot_import.meshes import why_not_loaded
 from isthmus_sim.plants.base import sliding
+from isthmus_sim.plants.loadable_urdf import loadable_urdf
 from isthmus_sim.scene import Body, Hinge, Scene, Shape
 
-__all__ = ["build_spec", "compile_model", "pair_friction"]
+__all__ = ["build_spec", "compile_model", "compiled", "pair_friction"]
 
 _GEOMS = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
@@ -40,7 +41,8 @@ def build_spec(robot: Robot, mode: str, timestep: float, scene: Scene | None = N
         scene: what stands around it.
     """
     scene = scene or Scene()
-    spec = mujoco.MjSpec.from_string(_with_shapes_for_the_eye(robot))
+    with _told(robot):
+        spec = mujoco.MjSpec.from_string(_with_shapes_for_the_eye(robot))
     spec.compiler.fusestatic = False
     spec.option.timestep = timestep
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -76,7 +78,28 @@ def build_spec(robot: Robot, mode: str, timestep: float, scene: Scene | None = N
 
 def compile_model(robot: Robot, mode: str, timestep: float, scene: Scene | None = None) -> Any:
     """`build_spec`, compiled."""
-    return build_spec(robot, mode, timestep, scene).compile()
+    return compiled(build_spec(robot, mode, timestep, scene), robot)
+
+
+def compiled(spec: Any, robot: Robot) -> Any:
+    """The model of a spec of `build_spec`.
+
+    Raises:
+        ValueError: MuJoCo does not take it.
+    """
+    with _told(robot):
+        return spec.compile()
+
+
+@contextlib.contextmanager
+def _told(robot: Robot) -> Iterator[None]:
+    """What MuJoCo says of a robot, which is several lines, in one sentence."""
+    try:
+        yield
+    except ValueError as error:
+        if str(robot.urdf_path) in str(error):
+            raise
+        raise ValueError(f"MuJoCo cannot load robot {robot.name!r}: {' '.join(str(error).split())}") from None
 
 
 def pair_friction(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
@@ -90,17 +113,7 @@ def pair_friction(first: tuple[Array, Array], second: tuple[Array, Array]) -> Ar
 
 def _with_shapes_for_the_eye(robot: Robot) -> str:
     """The URDF as MuJoCo reads it with the shapes that do not collide, which it drops while it parses unless the file itself says otherwise."""
-    root = ElementTree.parse(robot.urdf_path).getroot()  # noqa: S314 - profiles are installed data
-    told = any(compiler.get("discardvisual") == "false" for compiler in root.findall("mujoco/compiler"))  # as in imported profiles
-    for link in root.findall("link"):
-        for shape in [*link.findall("visual"), *link.findall("collision")]:
-            mesh = shape.find("geometry/mesh")
-            if mesh is None or "://" in mesh.get("filename", ""):
-                continue
-            file = (robot.urdf_path.parent / mesh.get("filename", "")).resolve()
-            if shape.tag == "visual" and not told and why_not_loaded(file, vector(mesh, "scale", "1 1 1")):
-                link.remove(shape)  # a mesh for other readers of the file
-            mesh.set("filename", str(file))
+    root = loadable_urdf(robot)
     for element in root.findall("mujoco"):
         root.remove(element)
     ElementTree.SubElement(ElementTree.SubElement(root, "mujoco"), "compiler", strippath="false", discardvisual="false", fusestatic="false")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
@@ -12,6 +11,7 @@ import pybullet
 from isthmus.robot import Robot
 from isthmus.robot_import.elements import MOVING, vector, vector_text
 from isthmus.urdf import unit
+from isthmus_sim.plants.loadable_urdf import loadable_urdf
 from isthmus_sim.scene import Scene
 
 __all__ = ["robot_urdf"]
@@ -29,7 +29,7 @@ def robot_urdf(robot: Robot, scene: Scene) -> str:
 
     PyBullet moves further along an axis that is longer than 1, and locks continuous joints that have limits: both are corrected.
     """
-    root = copy.deepcopy(ElementTree.parse(robot.urdf_path).getroot())  # noqa: S314 - profiles are installed data
+    root = loadable_urdf(robot)
     for joint in root.findall("joint"):
         axis, limit = joint.find("axis"), joint.find("limit")
         if axis is not None and joint.get("type") in MOVING:
@@ -37,9 +37,6 @@ def robot_urdf(robot: Robot, scene: Scene) -> str:
         if limit is not None and joint.get("type") == "continuous":
             for end in ("lower", "upper"):
                 limit.attrib.pop(end, None)
-    for mesh in root.iter("mesh"):
-        if "://" not in mesh.get("filename", ""):
-            mesh.set("filename", str((robot.urdf_path.parent / mesh.get("filename", "")).resolve()))
     for body in scene.bodies:
         if not body.parent:
             continue

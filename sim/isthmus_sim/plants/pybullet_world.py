@@ -89,7 +89,10 @@ class World:
         pybullet.setTimeStep(self._timestep, **c)
         fixed = self._profile.base.kind == "fixed"
         flags = pybullet.URDF_USE_INERTIA_FROM_FILE
-        self.robot = pybullet.loadURDF(str(self._urdf), [0, 0, height], useFixedBase=fixed, flags=flags, **c)
+        try:
+            self.robot = pybullet.loadURDF(str(self._urdf), [0, 0, height], useFixedBase=fixed, flags=flags, **c)
+        except pybullet.error as error:
+            raise ValueError(f"PyBullet cannot load robot {self._profile.name!r}: {error}") from None
         if not self.joints:
             self._learn_names(client)
         for link in range(-1, len(self.joints)):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
-__all__ = ["ENDED", "PARENT", "PAUSED", "PAUSING", "end_with_parent", "ending", "ignore", "listen"]
+__all__ = ["ENDED", "PARENT", "PAUSED", "PAUSING", "end_with_parent", "ending", "held_back", "ignore", "listen"]
 
 PARENT = "ISTHMUS_PARENT"
 """Environment variable with the number of the process without which a node must not go on."""
 _DEADLY = "USR1 USR2 ALRM VTALRM PROF XCPU POLL PWR STKFLT"
 PAUSING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _heard: list[int] = []  # signals that this process listens to
+_HELD_BACK = (signal.SIGINT,)
 _SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 
 ENDED = threading.Event()
@@ -44,6 +47,17 @@ def listen() -> None:
     for number in PAUSING:
         _heard.append(number)
         signal.signal(number, lambda *_: PAUSED.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Keep SIGINT from processes that are started meanwhile until they `listen`: a Python that still starts would end in a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent() -> None:

@@ -76,7 +76,10 @@ def run_node(create: Callable[[], Any], arguments: Sequence[str] | None = None) 
     signals.listen()
     signals.end_with_parent()
     with never_waiting():
-        return 0 if signals.ENDED.is_set() else _run(create, arguments)
+        try:
+            return 0 if signals.ENDED.is_set() else _run(create, arguments)
+        finally:
+            signals.ignore()
 
 
 def _run(create: Callable[[], Any], arguments: Sequence[str] | None) -> int:

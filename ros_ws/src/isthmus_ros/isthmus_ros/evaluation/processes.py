@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus_ros.common.network import LOOPBACK
-from isthmus_ros.common.signals import PARENT
+from isthmus_ros.common.signals import PARENT, held_back
 
 __all__ = ["NodeProcess", "RosError", "free_domain", "isolated"]
 
@@ -112,7 +112,7 @@ class NodeProcess:
         command = [sys.executable, "-m", *([module] if module else ["isthmus_ros", name]), "--ros-args", "--params-file", str(settings)]
         for topic, other in (remappings or {}).items():
             command += ["-r", f"{topic}:={other}"]
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as log, contextlib.nullcontext() if module else held_back():  # a module of another may not listen
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env={**environment, PARENT: str(os.getpid())}, start_new_session=True
             )
