@@ -174,7 +174,7 @@ def open_logs(paths: Sequence[Path], file: ParameterFile, target: Target) -> lis
     logs = []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".mcap":
-            logs.append(read_bag(path))
+            logs.append(read_bag(path, _joints_of(target)))
             continue
         if not path.is_file():
             raise ValueError(f"{path} cannot be read: No such file or directory")

@@ -126,7 +126,7 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     file = Path(str(values["params_file"])).expanduser().resolve() if values["params_file"] else None
     filed = read_parameters(file, places) if file else {node: {} for node in places}
     for said in filed.values():
-        if "clock" not in values and said.get("clock", "wall") != "wall":
+        if not _simulates(use, values) and said.get("clock", "wall") != "wall":
             raise ValueError(f"{file}: clock: {said['clock']} is for a simulated robot alone; the time of a real one passes by itself")
     if artifact and "monitor_node" in filed and artifact.specification is None and not filed["monitor_node"].get("specification"):
         raise ValueError(f"monitor:={values['monitor']} has nothing to watch: {path} has no specification; a params_file can name one")
@@ -201,7 +201,7 @@ def _nodes(
 
     profile, shadow = ("robot", "robots_dir", "use_sim_time"), bool(values.get("shadow"))
     nodes = []
-    simulating = use in ("sim", "evaluate") or bool(values.get("sim"))
+    simulating = _simulates(use, values)
     if contract and (use == "record" or values.get("record") or shadow or values.get("allow_missing_evidence")):
         # It comes up by itself and first, so that nothing of the control path waits for it, and its end ends nothing. Where evidence may be
         # missing, the others wait for it and end with it.
@@ -233,6 +233,10 @@ def _nodes(
         own = {"watched": True} if values.get("monitor") in _ENDING and not shadow else {}
         nodes.append(_Node("explore_node" if use == "identify" else "policy_node", own, {**asked, **given("shadow"), **traces}))
     return nodes
+
+
+def _simulates(use: str, values: Mapping[str, Value]) -> bool:
+    return use in ("sim", "evaluate") or bool(values.get("sim"))
 
 
 def _transport(use: str, values: Mapping[str, Value], contract: Contract | None, robot: Robot | None) -> dict[str, Value]:
@@ -305,6 +309,8 @@ def _refuse_unsupported(values: Mapping[str, Value], told: Mapping[str, Value]) 
         raise ValueError("autostart:=false has no use with allow_missing_evidence:=true: the recorder must be up before the other nodes")
     if values.get("task") and values.get("sim") is False:
         raise ValueError(f"task:={values['task']} has no use without sim:=true: the robot is not simulated")
+    if values.get("sim") is False and values.get("clock") == "stepped":
+        raise ValueError("clock:=stepped has no use without sim:=true: the time of a real robot passes by itself")
     if values.get("shadow") and values.get("transport"):
         raise ValueError(f"transport:={values['transport']} has no use with shadow:=true, which commands nothing")
     if values.get("shadow") and values.get("clock") == "stepped":
