@@ -42,7 +42,7 @@ def quick(monkeypatch):
     def checked(asked, policies, draws, progress):
         nothing = np.zeros(1)
         run = Run(nothing.astype(bool), nothing, nothing + 0.5, nothing + 0.5, nothing + 3.5)
-        return Checked(0, np.full(1, 0.01), Expected(np.full(1, 0.03), np.zeros((1, 1)), run), 1.0, 2.0)
+        return Checked(0, np.full(1, 0.01), Expected(np.full(1, 0.03), np.zeros((1, 1)), run), 1.0, 2.0, 1.5)
 
     def learned(task, unknown, recording, folder, options, progress):
         called.append(f"identify {folder.name}")

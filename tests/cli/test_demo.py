@@ -15,16 +15,18 @@ from isthmus_sim.tasks import get_task
 
 def test_the_commands_of_the_report_are_commands(monkeypatch):
     from isthmus_cli.eval.command import Eval
+    from isthmus_cli.identify.command import Identify
     from isthmus_cli.main import main
     from isthmus_cli.train.sac import TrainSac
 
     ran = []
-    for command in (Eval, TrainSac):
+    for command in (Eval, TrainSac, Identify):
         monkeypatch.setattr(command, "run", lambda self: ran.append(self) or 0)
-    commands = demo_facts(get_task("reach"), 200, 7, Path("runs/a b"), 3, 2)["commands"]
+    commands = demo_facts(get_task("reach"), 200, 7, Path("runs/a b"), 3, 2, identified=True)["commands"]
     for command in commands.values():
         assert main(shlex.split(command)[1:]) == 0
-    train, *evaluations = ran
+    train, *evaluations, identify = ran
+    assert (identify.target, identify.log) == ("reach", ((Path("runs/a b/traces/excitation-000.mcap"),),))
     assert (train.task, train.config.steps, train.seed, train.out) == ("reach", 200, 7, Path("runs/a b/train"))
     assert [(found.plant, found.episodes) for found in evaluations] == [
         ("mujoco", 3),
@@ -74,7 +76,7 @@ def test_a_failed_run_over_ros_still_leaves_a_report(untrained, isthmus, tmp_pat
     code, out, error = isthmus("demo", "--out", tmp_path, "--episodes", "1", "--ros-episodes", "1")
     assert code == 2
     assert error == "isthmus: the run over ROS 2 failed: sim_node ended with exit code 1: no joint states\n"
-    assert [line[:3] for line in out.splitlines() if line[1:2] == "/"] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+    assert [line[:3] for line in out.splitlines() if line[1:2] == "/"] == ["1/6", "2/6", "3/6", "4/6", "5/6"]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Not evaluated: ROS 2." in page
     assert page.count("<img ") == 12
