@@ -8,8 +8,12 @@ import pytest
 
 pytest.importorskip("pybullet")  # says when it was built as it is imported
 
+from isthmus.artifact import Artifact
 from isthmus_cli.demo import command as module
+from isthmus_cli.demo import identified as stage
 from isthmus_cli.demo.facts import EPISODE_SEED, demo_facts
+from isthmus_evidence.asid.real import Real, explore
+from isthmus_evidence.reports.report import write_report
 from isthmus_sim.tasks import get_task
 
 
@@ -81,3 +85,33 @@ def test_a_failed_run_over_ros_still_leaves_a_report(untrained, isthmus, tmp_pat
     assert "Not evaluated: ROS 2." in page
     assert page.count("<img ") == 12
     assert not (tmp_path / "hero.png").exists()
+
+
+def test_a_robot_is_identified_from_its_excitation(tmp_path, monkeypatch):
+    played = {}
+
+    def play(task, excitation, recordings, seeds, *, seconds, clock, parameters):
+        played.update(clock=clock, parameters=parameters)
+        recordings.parent.mkdir()
+        file = recordings.with_name("excitation-000.mcap")
+        explore(
+            Real("pybullet", parameters), task, Artifact.load(excitation), file, seeds[0], round(seconds / task.contract.control_period)
+        )
+        return [file]
+
+    monkeypatch.setattr(stage, "play_over_ros", play)
+    assert stage.can_be_identified(get_task("reach"))
+    assert not stage.can_be_identified(get_task("push"))  # the puck would be in the way
+    facts = stage.identify_robot(get_task("reach"), tmp_path)
+    assert played == {"clock": "wall", "parameters": {"payload": 1.0, "joint_damping": 2.0}}
+    payload = facts["parameters"]["payload"]
+    assert payload["value"] == pytest.approx(payload["true"], abs=0.05)
+    assert payload["interval"][0] <= 1.0 <= payload["interval"][1]
+    before, after = facts["prediction"]["0.5 s"]["tool_mm"]
+    assert after < before
+    assert "true 1" in stage.identified_text(facts)
+    assert (tmp_path / "calibration.yaml").exists()
+    write_report(tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "What the robot carries" in page
+    assert "<td>payload</td>" in page

@@ -29,9 +29,10 @@ def identified_section(found: Mapping[str, Any]) -> str:
     ]
     text = """<p>One excitation was played on the robot behind the ROS 2 topics and recorded. <code>isthmus identify</code> fitted
 MuJoCo's model to the first four fifths of it. What that model then predicts of the last fifth, from commands alone, is compared with what the
-nominal model predicts.</p>"""
+nominal model predicts. How its joints are damped is not asked: PyBullet's motors hold any commanded speed, and neither the motion nor the effort
+that they report shows what brakes a joint.</p>"""
     shown = table(("parameter", "found", "95 % interval", "true", "unit", "verdict"), rows, numbers=(1, 2, 3))
     heads = ("after", "joints, mrad: nominal", "identified", "tool, mm: nominal", "identified")
     said = "".join(missing(f"No calibration was written: {sentence}.") for sentence in found["objections"])
     cards = "".join(f'<div class="card scroll">{one}</div>' for one in (shown, table(heads, errors, numbers=range(1, 5))))
-    return section("What the robot is", f"{text}{cards}{said}")
+    return section("What the robot carries", f"{text}{cards}{said}")
