@@ -162,8 +162,6 @@ def test_wrong_words_are_refused_before_anything_is_searched(tmp_path, refuse):
         (("slide", "--real", f"mujoco:{tmp_path / 'p.yaml'}"), "plant 'mujoco' cannot express parameter 'puck.colour'"),
         (("slide", "--real", f"mujoco:{tmp_path / 'q.yaml'}"), "parameter 'puck.friction' must be in 0 … 10 1, got 30"),
         (
-            ("door", "--real", "ros", "--unknown", "door.damping"),
-            "door.damping: NOT IDENTIFIABLE, because isthmus identify compares bodies",
         ),
         (("pendulum", "--real", "ros"), "task 'pendulum' has no scripted policy"),
         (("slide", "--real", "ros", "--unknown", "puck.colour"), "unknown parameter 'puck.colour' of task 'slide'"),

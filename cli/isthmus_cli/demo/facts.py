@@ -16,7 +16,9 @@ __all__ = ["EPISODE_SEED", "EXCITATION", "PLANTS", "ROBOT", "UNKNOWN", "demo_fac
 
 PLANTS = ("mujoco", "pybullet")
 ROBOT = {"payload": 1.0, "joint_damping": 2.0}  # kg, N·m·s/rad: what training never saw
-UNKNOWN = {"payload": (0.0, 3.0)}  # kg, what is searched of it: efforts of PyBullet's motors, which hold any speed, do not show what damps a joint
+UNKNOWN = {
+    "payload": (0.0, 3.0)
+}  # kg, what is searched of it: efforts of PyBullet's motors, which hold any speed, do not show what damps a joint
 EXCITATION = 10.0  # s
 EPISODE_SEED = 20_000  # of the first evaluated episode, 0.3 m from its goal in reach; the others count up; none is seen in training
 

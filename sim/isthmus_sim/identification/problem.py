@@ -111,7 +111,7 @@ class Problem:
     @property
     def objects_alone(self) -> bool:
         """Whether all that is unknown is of recorded objects; then these alone are compared, so that no fault of the robot's model counts."""
-        return all(name.rpartition(".")[0] in self.mechanism.objects for name in self.names)
+        return all(self.mechanism.owner(name) in self.mechanism.objects for name in self.names)
 
     @property
     def low(self) -> Array:
@@ -209,14 +209,16 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
     bodies = tuple(name for name in first.poses if all(name in log.poses for log in logs))
     mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies, period=_command_period(first))
     if file.signals and (wrong := [name for name in file.signals.poses if name not in mechanism.objects]):
-        raise ValueError(f"signals.pose.{wrong[0]}: {target.name} has no body of that name that moves freely")
+        raise ValueError(
+            f"signals.pose.{wrong[0]}: {target.name} has no body of that name that moves freely, or by one joint that nothing drives"
+        )
     logs = [replace(log, poses={name: log.poses[name] for name in mechanism.objects}) for log in logs]
     _check_reach(mechanism, logs)
     unknown = file.unknown or _usual(mechanism)
     if first.current is not None and not first.mode:
         mechanism = replace(mechanism, table={**mechanism.table, **_drive_gains(mechanism, unknown)})
     table = mechanism.table
-    hidden = {body.name for body in target.scene.bodies if body.joint == "free"} - set(mechanism.objects)
+    hidden = {body.name for body in target.scene.moving} - set(mechanism.objects)
     for entry in unknown:
         if (body := entry.name.rpartition(".")[0]) in hidden:
             raise ValueError(f"{entry.name!r} is NOT IDENTIFIABLE: not every log has poses of {body!r}")
