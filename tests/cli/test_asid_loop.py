@@ -161,8 +161,6 @@ def test_wrong_words_are_refused_before_anything_is_searched(tmp_path, refuse):
         (("slide", "--real", "mujoco"), "--real mujoco needs a file of parameters"),
         (("slide", "--real", f"mujoco:{tmp_path / 'p.yaml'}"), "plant 'mujoco' cannot express parameter 'puck.colour'"),
         (("slide", "--real", f"mujoco:{tmp_path / 'q.yaml'}"), "parameter 'puck.friction' must be in 0 … 10 1, got 30"),
-        (
-        ),
         (("pendulum", "--real", "ros"), "task 'pendulum' has no scripted policy"),
         (("slide", "--real", "ros", "--unknown", "puck.colour"), "unknown parameter 'puck.colour' of task 'slide'"),
         (("slide", "--real", "ros", "--specification", "always[0,1] (nowhere >= 0)"), "nowhere"),

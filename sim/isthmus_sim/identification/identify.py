@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from isthmus.records import Array
+from isthmus_sim.explosions import quiet_explosions
 from isthmus_sim.identification.calibration import Calibration, Found
 from isthmus_sim.identification.estimate import Estimates, estimates, plain_estimates, weak_directions
 from isthmus_sim.identification.evolution import evolve
@@ -116,6 +117,7 @@ class Identification:
         )
 
 
+@quiet_explosions()
 def identify(
     problem: Problem,
     options: FitOptions,
@@ -143,8 +145,9 @@ def identify(
         ValueError: a log that cannot be used, a parameter that changes nothing, or a delay that is longer than a window.
     """
     remarks = [*problem.mechanism.notes]
+    used = () if problem.objects_alone else ("velocity", "effort", "current")
     for log in (*problem.logs, *holdout):
-        remarks += [*check_log(log), *(f"{log.name}: {remark}" for remark in log.remarks)]
+        remarks += [*check_log(log, used), *(f"{log.name}: {remark}" for remark in log.remarks)]
     fitted, tested = (list(problem.logs), list(holdout)) if holdout else split(problem.logs)
     qualities = tuple(quality(log) for log in problem.logs)
     noise = {kind: signal_noise(problem.logs, qualities, kind) for kind in _measured(problem)}
