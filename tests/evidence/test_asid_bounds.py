@@ -46,10 +46,10 @@ def test_a_force_is_the_change_of_momentum_over_a_period_and_ended_rows_do_not_c
 
 def test_a_search_leaves_a_margin_of_force():
     bounds = Bounds("always[0,0.1] (puck.x >= 0.2)", force=2.0)
-    speeds = [(0.0, 0.0), (0.3, 0.26)]  # 1.8 N and 1.56 N
+    speeds = [(0.0, 0.0), (0.3, 0.26), (0.3, 0.26)]  # 1.8 N and 1.56 N
     assert bounds.searched.formula == bounds.formula
-    assert run(bounds, [(0.3, 0.3)] * 2, speeds).kept().tolist() == [True, True]
-    assert run(bounds.searched, [(0.3, 0.3)] * 2, speeds).kept().tolist() == [False, True]
+    assert run(bounds, [(0.3, 0.3)] * 3, speeds).kept().tolist() == [True, True]
+    assert run(bounds.searched, [(0.3, 0.3)] * 3, speeds).kept().tolist() == [False, True]
 
 
 def test_of_explorations_the_one_that_keeps_to_its_force_is_best_whatever_others_tell(monkeypatch):
