@@ -24,6 +24,7 @@ import payload
 import pushed
 from identify_plain import plain_fit
 from identify_real import go2, tx40
+from identify_sysid import has_sysid, sysid_fit
 from mujoco.batch import Batch
 
 from isthmus_evidence.results import Results
@@ -90,6 +91,8 @@ def main() -> None:
     parser.add_argument("--coverage", type=int, metavar="SEEDS", help="how often the intervals hold the truth, over seeds of the noise")
     parser.add_argument("--plain", action="store_true", help="the arm against scipy's least squares over a loop of mj_step")
     parser.add_argument("--payload", type=int, metavar="SEEDS", help="a payload from a run without and one with it, over seeds")
+    parser.add_argument("--payload-ros", type=int, metavar="SEEDS", help="the same over ROS 2")
+    parser.add_argument("--sysid", action="store_true", help="the arm by mujoco.sysid too; needs mujoco[sysid]")
     parser.add_argument("--pushed", type=int, metavar="SEEDS", help="the friction of a puck from one strike, over seeds")
     arguments = parser.parse_args()
     record = Results(arguments.record) if arguments.record else None
@@ -109,9 +112,15 @@ def main() -> None:
         tell("arm, against scipy.optimize.least_squares and mj_step", against_plain())
     if arguments.payload:
         tell(f"UR5e in PyBullet, payload from a pair of runs, {arguments.payload} seeds", payload.main(arguments.payload))
+    if arguments.payload_ros:
+        key = f"UR5e in PyBullet behind ROS 2, payload from a pair of recordings, {arguments.payload_ros} seeds"
+        tell(key, payload.over_ros(arguments.payload_ros))
+    if arguments.sysid:
+        tell("arm, against mujoco.sysid", against_sysid())
     if arguments.pushed:
         tell(f"puck struck in PyBullet, {arguments.pushed} seeds", pushed.main(arguments.pushed))
-    if not (arguments.go2 or arguments.tx40 or arguments.coverage or arguments.plain or arguments.payload or arguments.pushed):
+    asked = ("go2", "tx40", "coverage", "plain", "payload", "payload_ros", "sysid", "pushed")
+    if not any(getattr(arguments, name) for name in asked):
         tell("arm, 13 parameters", arm(arguments.starts))
         tell("arm, delay frozen at 0", frozen_delay())
 
@@ -222,6 +231,30 @@ def against_plain() -> dict[str, object]:
         "worst_error_percent_of_range": [round(error, 2) for error in worst],
         "times_as_fast": round(plain["cpu_seconds"] / seconds, 2),
         "times_as_fast_per_set": round(each[1] / each[0], 2),
+    }
+
+
+def against_sysid() -> dict[str, object]:
+    """CPU seconds and errors of one start of ours, and of `mujoco.sysid` where it is installed."""
+    if not has_sysid():
+        return {"not_measured": "mujoco.sysid is empty: pip install 'mujoco[sysid]'"}
+    problem, truth = arm_problem()
+    began = time.process_time()
+    found = identify(problem, FitOptions(1), threads=1)
+    seconds = time.process_time() - began
+    theirs = sysid_fit(
+        split(problem.logs)[0],
+        problem.low,
+        problem.high,
+        problem.nominal,
+        problem.names,
+        lambda values: text(dict(zip(NOMINAL, values.tolist(), strict=True)), 0.001),
+    )
+    shares = [100 * np.abs(values - truth) / (problem.high - problem.low) for values in (found.known.values, theirs["values"])]
+    return {
+        "cpu_seconds": [round(seconds, 1), round(theirs["cpu_seconds"], 1)],
+        "mean_error_percent_of_range": [round(float(share.mean()), 2) for share in shares],
+        "worst_error_percent_of_range": [round(float(share.max()), 2) for share in shares],
     }
 
 

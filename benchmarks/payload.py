@@ -3,16 +3,20 @@
     python benchmarks/identify.py --payload 10 --record docs/results/identification.json
 
 The robot is a UR5e in PyBullet, which the identification does not simulate with, in steps of its control period. It plays sines that are others for
-each seed; its encoders have 0.1 mrad and its velocities 10 mrad/s of noise. Its efforts are those of Bullet's motors, which are constraints. Over
-ROS 2 it is the same with `--log` of two recordings (docs/how-to/identify-payload.md); loaded.yaml tells `/sim_node` the parameters ["payload:=1.0"]:
+each seed; its encoders have 0.1 mrad and its velocities 10 mrad/s of noise. Its efforts are those of Bullet's motors, which are constraints.
 
-    ros2 launch isthmus_bringup identify.launch.py sim:=true task:=reach policy:=excitation.isthmus log_dir:=free
-    ros2 launch isthmus_bringup identify.launch.py sim:=true task:=reach policy:=excitation.isthmus log_dir:=loaded params_file:=loaded.yaml
+    python benchmarks/identify.py --payload-ros 10 --record docs/results/identification.json
+
+is the same over ROS 2: `sim_node` behind the robot's own topics, policy node and guard, in stepped time; both runs are recorded there, and only these
+files are read. The motion is one for the runs without the payload and another for those with it; each seed has its own start and noise.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -21,11 +25,12 @@ from isthmus.kinds.excitation import ExcitationPolicy, MultiSine
 from isthmus.robot import load_robot
 from isthmus.runner import Runner, Tick
 from isthmus.signals import Signal
+from isthmus_evidence.ros_exploration import gentle_excitation, play_over_ros
 from isthmus_sim.identification.fit import FitOptions
 from isthmus_sim.identification.identify import Identification, identify
 from isthmus_sim.identification.logs import Log
 from isthmus_sim.identification.mechanism import find_target
-from isthmus_sim.identification.problem import ParameterFile, Unknown, make_problem
+from isthmus_sim.identification.problem import ParameterFile, Unknown, make_problem, open_logs
 from isthmus_sim.plants import make_plant
 from isthmus_sim.tasks import get_task
 
@@ -36,9 +41,34 @@ SECONDS = 10.0
 
 def main(seeds: int, plant: str = "pybullet") -> dict[str, object]:
     """Identify for each seed."""
+    return told(seeds, lambda seed: pair(seed, plant))
+
+
+def over_ros(seeds: int) -> dict[str, object]:
+    """The same from recordings that were made over ROS 2."""
+    task, target = get_task("reach"), find_target("reach")
+    with tempfile.TemporaryDirectory() as name:
+        runs, folder = [], Path(name)
+        for number, (kind, payload) in enumerate((("free", 0.0), ("loaded", PAYLOAD))):
+            excitation = folder / f"{kind}.isthmus"
+            gentle_excitation(task, SECONDS, number).save(excitation)
+            parameters = {**NOISE, "payload": payload}
+            starts = range(number * seeds, (number + 1) * seeds)
+            runs.append(play_over_ros(task, excitation, folder / kind, starts, seconds=SECONDS, parameters=parameters))
+
+        def identified(seed: int) -> Identification:
+            free, loaded = (files[seed] for files in runs)
+            file = ParameterFile((Unknown("payload", 0.0, 3.0, (loaded.name,)),))
+            return identify(make_problem(target, file, open_logs([free, loaded], file, target)), FitOptions(1, seed), threads=1)
+
+        return told(seeds, identified)
+
+
+def told(seeds: int, identified: Callable[[int], Identification]) -> dict[str, object]:
+    """How near the estimates are."""
     estimates, inside, widths = [], 0, []
     for seed in range(seeds):
-        found = pair(seed, plant)
+        found = identified(seed)
         row = found.problem.names.index("payload")
         known = found.known
         estimates.append(float(known.values[row]))

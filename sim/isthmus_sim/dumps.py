@@ -7,7 +7,6 @@ The file is a plain `.npz` without pickled objects: `model` (MJCF text as bytes)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from isthmus import strict
 from isthmus.files import whole_file
 from isthmus.records import Array
+from isthmus_sim.explosions import quiet_explosions
 
 __all__ = ["Dump", "diagnose", "finite_steps", "load_dump", "save_dump"]
 
@@ -115,7 +115,7 @@ def finite_steps(dump: Dump, seconds: float) -> Iterator[None]:
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     for _ in range(round(seconds / model.opt.timestep)):
         yield
-        with _no_warnings():
+        with quiet_explosions():
             mujoco.mj_step(model, data)
         if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
             return
@@ -130,17 +130,6 @@ def _future(model: Any, data: Any) -> str:
         return f"stays finite for {_SECONDS:g} s under this control"
     where = ", ".join(dict.fromkeys(_joint_of(model, int(dof))[0] for dof in bad[:3]))
     return f"not finite after {steps} steps of {1000 * model.opt.timestep:g} ms, at {where}{' …' if bad.size > 3 else ''}"
-
-
-@contextmanager
-def _no_warnings() -> Iterator[None]:
-    """MuJoCo reports instability on stderr and in a file of the working directory; here it is expected."""
-    before = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(lambda message: None)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(before)
 
 
 def _deepest(model: Any, data: Any) -> str:

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from isthmus.monitors import finite
 from isthmus.records import Array, Measurement
 
-__all__ = ["exploded", "kept_finite"]
+__all__ = ["exploded", "kept_finite", "quiet_explosions"]
+
+
+@contextmanager
+def quiet_explosions() -> Iterator[None]:
+    """MuJoCo reports instability on stderr and in a file of the working directory; here it is expected."""
+    import mujoco
+
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def exploded(truth: Measurement) -> Array:

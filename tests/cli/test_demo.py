@@ -8,23 +8,29 @@ import pytest
 
 pytest.importorskip("pybullet")  # says when it was built as it is imported
 
+from isthmus.artifact import Artifact
 from isthmus_cli.demo import command as module
+from isthmus_cli.demo import identified as stage
 from isthmus_cli.demo.facts import EPISODE_SEED, demo_facts
+from isthmus_evidence.asid.real import Real, explore
+from isthmus_evidence.reports.report import write_report
 from isthmus_sim.tasks import get_task
 
 
 def test_the_commands_of_the_report_are_commands(monkeypatch):
     from isthmus_cli.eval.command import Eval
+    from isthmus_cli.identify.command import Identify
     from isthmus_cli.main import main
     from isthmus_cli.train.sac import TrainSac
 
     ran = []
-    for command in (Eval, TrainSac):
+    for command in (Eval, TrainSac, Identify):
         monkeypatch.setattr(command, "run", lambda self: ran.append(self) or 0)
-    commands = demo_facts(get_task("reach"), 200, 7, Path("runs/a b"), 3, 2)["commands"]
+    commands = demo_facts(get_task("reach"), 200, 7, Path("runs/a b"), 3, 2, identified=True)["commands"]
     for command in commands.values():
         assert main(shlex.split(command)[1:]) == 0
-    train, *evaluations = ran
+    train, *evaluations, identify = ran
+    assert (identify.target, identify.log) == ("reach", ((Path("runs/a b/traces/excitation-000.mcap"),),))
     assert (train.task, train.config.steps, train.seed, train.out) == ("reach", 200, 7, Path("runs/a b/train"))
     assert [(found.plant, found.episodes) for found in evaluations] == [
         ("mujoco", 3),
@@ -74,8 +80,38 @@ def test_a_failed_run_over_ros_still_leaves_a_report(untrained, isthmus, tmp_pat
     code, out, error = isthmus("demo", "--out", tmp_path, "--episodes", "1", "--ros-episodes", "1")
     assert code == 2
     assert error == "isthmus: the run over ROS 2 failed: sim_node ended with exit code 1: no joint states\n"
-    assert [line[:3] for line in out.splitlines() if line[1:2] == "/"] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+    assert [line[:3] for line in out.splitlines() if line[1:2] == "/"] == ["1/6", "2/6", "3/6", "4/6", "5/6"]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Not evaluated: ROS 2." in page
     assert page.count("<img ") == 12
     assert not (tmp_path / "hero.png").exists()
+
+
+def test_a_robot_is_identified_from_its_excitation(tmp_path, monkeypatch):
+    played = {}
+
+    def play(task, excitation, recordings, seeds, *, seconds, clock, parameters):
+        played.update(clock=clock, parameters=parameters)
+        recordings.parent.mkdir()
+        file = recordings.with_name("excitation-000.mcap")
+        explore(
+            Real("pybullet", parameters), task, Artifact.load(excitation), file, seeds[0], round(seconds / task.contract.control_period)
+        )
+        return [file]
+
+    monkeypatch.setattr(stage, "play_over_ros", play)
+    assert stage.can_be_identified(get_task("reach"))
+    assert not stage.can_be_identified(get_task("push"))  # the puck would be in the way
+    facts = stage.identify_robot(get_task("reach"), tmp_path)
+    assert played == {"clock": "wall", "parameters": {"payload": 1.0, "joint_damping": 2.0}}
+    payload = facts["parameters"]["payload"]
+    assert payload["value"] == pytest.approx(payload["true"], abs=0.05)
+    assert payload["interval"][0] <= 1.0 <= payload["interval"][1]
+    before, after = facts["prediction"]["0.5 s"]["tool_mm"]
+    assert after < before
+    assert "true 1" in stage.identified_text(facts)
+    assert (tmp_path / "calibration.yaml").exists() == (not facts["objections"])
+    write_report(tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "What the robot carries" in page
+    assert "<td>payload</td>" in page

@@ -1,11 +1,15 @@
 """What an exploration must keep to: a force is the change of momentum, a formula is judged on what was observed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from isthmus.records import Measurement
-from isthmus_evidence.asid.bounds import Bounds, Watch
-from isthmus_sim.identification.information_preflight import with_length
+from isthmus_evidence.asid.bounds import SAFETY, Bounds, Watch
+from isthmus_evidence.asid.exploration import Exploration, check_best, player
+from isthmus_evidence.asid.strikes import strike_space
+from isthmus_sim.identification.information_preflight import Expected, with_length
 from isthmus_sim.identification.information_task import find_unknown
 from isthmus_sim.tasks import get_task
 
@@ -38,6 +42,42 @@ def test_a_force_is_the_change_of_momentum_over_a_period_and_ended_rows_do_not_c
     assert watch.excess() == pytest.approx([0.5, 0.0])
     assert run(Bounds(), [(0.2, 0.2)] * 3, speeds).kept().all()
     assert run(Bounds(force=2.0), [(0.2, 0.2)] * 3, speeds, alive=(False, True)).force == pytest.approx([0.0, 0.6])
+
+
+def test_a_search_leaves_a_margin_of_force():
+    bounds = Bounds("always[0,0.1] (puck.x >= 0.2)", force=2.0)
+    speeds = [(0.0, 0.0), (0.3, 0.26), (0.3, 0.26)]  # 1.8 N and 1.56 N
+    assert bounds.searched.formula == bounds.formula
+    assert run(bounds, [(0.3, 0.3)] * 3, speeds).kept().tolist() == [True, True]
+    assert run(bounds.searched, [(0.3, 0.3)] * 3, speeds).kept().tolist() == [False, True]
+
+
+def test_of_explorations_the_one_that_keeps_to_its_force_is_best_whatever_others_tell(monkeypatch):
+    task = with_length(get_task("slide"), 2.5)
+    asked = Exploration(task, find_unknown(task, ["puck.friction"]), "a", None, 0)
+    space = strike_space(task, asked.unknown, 2.5)
+    hard, soft = (space.artifact(np.array([0.0, 0.0, speed, 0.0])).policy() for speed in (2.0, -1.5))
+    free = check_best(asked, [hard], 3, lambda *_: None)  # of one there is no contest
+    assert free.force > 2.0
+    assert free.force >= free.usual_force > 0
+    run, known = free.expected.run, {id(hard): 0.01, id(soft): 0.2}
+    latest = []
+    monkeypatch.setattr("isthmus_evidence.asid.exploration.player", lambda policy: latest.append(policy) or player(policy))
+
+    class Simulated:
+        def __init__(self, *_, **__): ...
+        def passes(self, _):
+            return 1
+
+        def close(self): ...
+        def run(self, *_, **__):
+            return Expected(np.array([known[id(latest[-1])]]), np.zeros((3, 1)), run)
+
+    monkeypatch.setattr("isthmus_evidence.asid.exploration.SimulatedIdentification", Simulated)
+    assert check_best(asked, [soft, hard], 3, lambda *_: None).best == 1
+    bounded = check_best(replace(asked, bounds=Bounds(force=0.9 * free.force)), [soft, hard], 3, lambda *_: None)
+    assert (bounded.best, bounded.kept) == (0, 1.0)
+    assert bounded.force < 0.9 * free.force / SAFETY
 
 
 def test_a_formula_holds_or_does_not_and_its_robustness_is_told():

@@ -88,6 +88,7 @@ def test_numbers_out_of_range_are_refused(value):
         ("record", {}, "record needs a policy file"),
         ("identify", {"sim": "true"}, "identify needs a policy file"),
         ("identify", {"policy": "x", "task": "reach"}, "task:=reach has no use without sim:=true"),
+        ("identify", {"policy": "x", "clock": "stepped"}, "clock:=stepped has no use without sim:=true"),
         ("sim", {"task": "reach", "record": "true"}, "record:=true needs a policy"),
         ("sim", {"task": "reach", "shadow": "true"}, "shadow:=true needs a policy"),
         ("sim", {"task": "reach", "monitor": "hold"}, "monitor:=hold needs a policy"),
@@ -126,6 +127,8 @@ def test_a_shadow_runs_without_a_guard_and_is_recorded(policy):
 def test_an_exploration_is_recorded_and_may_be_rehearsed(policy):
     assert list(processes_of("identify", policy=policy)) == ["record_node", "guard_node", "explore_node"]
     assert not plan("identify", {"policy": policy}).autostart
+    stepped = processes_of("identify", policy=policy, sim="true", clock="stepped")
+    assert [stepped[name].parameters["clock"] for name in ("sim_node", "guard_node", "explore_node")] == ["stepped"] * 3
     rehearsed = processes_of("identify", policy=policy, sim="true", record="false")
     assert list(rehearsed) == ["sim_node", "guard_node", "explore_node"]
     assert rehearsed["sim_node"].parameters["transport"] == rehearsed["guard_node"].parameters["transport"] == "trajectory"

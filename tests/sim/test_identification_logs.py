@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from arm_logs import EFFORTS, simulate, write_csv
+from arm_logs import EFFORTS, NOMINAL, model_text, simulate, write_csv
 
 from isthmus_sim.identification.commands import Commands
 from isthmus_sim.identification.logs import Log, check_log, quality
+from isthmus_sim.identification.mechanism import find_target
+from isthmus_sim.identification.problem import ParameterFile, Unknown, make_problem, open_logs
 from isthmus_sim.identification.signals import bind_columns, guess_signals, read_signals
 from isthmus_sim.identification.tables import read_columns
 from isthmus_sim.plants.command_path import CommandPath
@@ -43,6 +45,42 @@ def test_any_separator_and_unit(tmp_path, separator):
     np.testing.assert_allclose(log.position[:, 1], -position[:, 1], atol=1e-9)
     np.testing.assert_allclose(log.time, time, atol=2e-6)
     assert log.mode == "effort"
+
+
+@pytest.mark.parametrize("header", ["t;q1, deg;q2;u1;u2\n", ""])
+def test_decimal_commas_and_quotes(tmp_path, header):
+    time, position, command = simulate(seconds=2.0)
+    plain = "\n".join(";".join(f'"{value:.9f}"' for value in row) for row in np.column_stack([time, position, command]))
+    (tmp_path / "log.csv").write_text(header + plain.replace(".", ","))
+    columns = ["t", "q1, deg", "q2", "u1", "u2"] if header else list(range(5))
+    signals = {
+        "time": columns[0],
+        "position": {"j1": {"column": columns[1], "unit": "deg"}, "j2": columns[2]},
+        "effort_command": {"j1": columns[3], "j2": columns[4]},
+    }
+    log = log_of(tmp_path / "log.csv", signals)
+    np.testing.assert_allclose(log.position, position * [np.pi / 180, 1], atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("t,q1,q2,u1,u2\n", "has no row of numbers"), ("t,q1,q2,u1,u2\n0,1,2,3,4\n", "has 1 samples; at least")]
+)
+def test_a_log_of_nothing_is_refused(tmp_path, text, message):
+    (tmp_path / "log.csv").write_text(text)
+    (tmp_path / "arm.xml").write_text(model_text(NOMINAL))
+    with pytest.raises(ValueError, match=message):
+        open_logs([tmp_path / "log.csv"], ParameterFile(signals=read_signals(PLAIN, "signals")), find_target(str(tmp_path / "arm.xml")))
+
+
+def test_many_turns_are_told(tmp_path):
+    (tmp_path / "arm.xml").write_text(model_text(NOMINAL))
+    time, position, command = simulate(seconds=2.0)
+    file = ParameterFile((Unknown("j1.damping", 0.0, 2.0),), signals=read_signals(PLAIN, "signals"))
+    target = find_target(str(tmp_path / "arm.xml"))
+    path = write_csv(tmp_path / "log.csv", time, np.degrees(position), command)
+    (log,) = make_problem(target, file, open_logs([path], file, target)).logs
+    assert "j1 goes through" in log.remarks[0]
+    assert "if its unit is not rad" in log.remarks[0]
 
 
 def test_npz_and_names_that_bind_by_themselves(tmp_path):

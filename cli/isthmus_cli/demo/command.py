@@ -17,6 +17,7 @@ from typing import Any
 from isthmus.artifact import Artifact
 from isthmus_cli.console import OUT, say, write_json
 from isthmus_cli.demo.facts import EPISODE_SEED, PLANTS, ROBOT, demo_facts
+from isthmus_cli.demo.identified import can_be_identified, identified_text, identify_robot
 from isthmus_cli.progress import Progress
 from isthmus_evidence.pictures.stills import Stills, save_stills
 from isthmus_evidence.reports.demo_files import WORLDS, load_demo
@@ -34,7 +35,7 @@ _NEEDED = ("matplotlib", "scipy", "PIL", "mujoco", "pybullet", "torch", "safeten
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Train, run the same file in a second engine and over ROS 2, and write report.html, report.json and hero.png.
+    """Train, run the same file in a second engine and over ROS 2, identify that robot, and write report.html, report.json and hero.png.
 
     The robot behind the ROS 2 topics is a second simulator with other physical parameters; no hardware is involved.
 
@@ -86,9 +87,10 @@ def run_demo(task: str, *, steps: int, seed: int, out: Path, episodes: int, ros_
             )
     out.mkdir(parents=True, exist_ok=True)
     _clear(out)
-    stages = _Stages(5)
+    identified = can_be_identified(chosen)
+    stages = _Stages(5 + identified)
     file = out / "train" / "policy.isthmus"
-    facts = demo_facts(chosen, steps, seed, out, episodes, ros_episodes)
+    facts = demo_facts(chosen, steps, seed, out, episodes, ros_episodes, identified=identified)
 
     with stages.stage(f"train SAC on {task} in MuJoCo") as result:
         result(_train(chosen, steps, seed, out / "train"))
@@ -111,6 +113,13 @@ def run_demo(task: str, *, steps: int, seed: int, out: Path, episodes: int, ros_
         except RuntimeError as error:
             failure = str(error)
             result(f"failed: {failure}")
+    if identified and not failure:
+        with stages.stage("excite that robot over ROS 2 and identify it") as result:
+            try:
+                result(identified_text(identify_robot(chosen, out)))
+            except (RuntimeError, ValueError) as error:
+                failure = str(error)
+                result(f"failed: {failure}")
     with stages.stage("write the report") as result:
         pictures = save_stills(out / "frames", films)
         write_json({**facts, "stages": stages.done, "load_after": os.getloadavg()[0]}, out / "demo.json")
@@ -208,6 +217,14 @@ def _score(summary: Mapping[str, Any]) -> str:
 
 def _clear(out: Path) -> None:
     """Remove what an earlier demo left, so that nothing old is shown as new."""
-    names = [*(f"{world}.json" for world in WORLDS), "demo.json", "report.json", "report.html", "hero.png"]
+    names = [
+        *(f"{world}.json" for world in WORLDS),
+        "demo.json",
+        "report.json",
+        "report.html",
+        "hero.png",
+        "identified.json",
+        "calibration.yaml",
+    ]
     for file in [*(out / name for name in names), *(out / "traces").glob("*.mcap"), *(out / "frames").glob("*.png")]:
         file.unlink(missing_ok=True)

@@ -12,15 +12,24 @@ from isthmus_evidence.provenance import commit, machine
 from isthmus_evidence.reports.demo_files import WORLDS
 from isthmus_sim.task import Task
 
-__all__ = ["EPISODE_SEED", "PLANTS", "ROBOT", "demo_facts"]
+__all__ = ["EPISODE_SEED", "EXCITATION", "PLANTS", "ROBOT", "UNKNOWN", "demo_facts"]
 
 PLANTS = ("mujoco", "pybullet")
 ROBOT = {"payload": 1.0, "joint_damping": 2.0}  # kg, N·m·s/rad: what training never saw
+UNKNOWN = {
+    "payload": (0.0, 3.0)
+}  # kg, what is searched of it: efforts of PyBullet's motors, which hold any speed, do not show what damps a joint
+EXCITATION = 10.0  # s
 EPISODE_SEED = 20_000  # of the first evaluated episode, 0.3 m from its goal in reach; the others count up; none is seen in training
 
 
-def demo_facts(task: Task, steps: int, seed: int, out: Path, episodes: int, ros_episodes: int) -> dict[str, Any]:
-    """Everything that is known before the first stage, as plain data; see `isthmus_cli.demo.command.Demo` for the arguments."""
+def demo_facts(
+    task: Task, steps: int, seed: int, out: Path, episodes: int, ros_episodes: int, *, identified: bool = False
+) -> dict[str, Any]:
+    """Everything that is known before the first stage, as plain data.
+
+    See `isthmus_cli.demo.command.Demo` for the arguments; `identified` says whether the robot is identified, too.
+    """
     file = str(out / "train" / "policy.isthmus")
     from_seed = ["--seed", str(EPISODE_SEED)]
     robot = ["--clock", "wall", "--engine", "pybullet", "--parameters", *(f"{name}={value}" for name, value in ROBOT.items())]
@@ -63,6 +72,20 @@ def demo_facts(task: Task, steps: int, seed: int, out: Path, episodes: int, ros_
             *from_seed,
             "--record",
             str(out / "traces"),
+        ]
+    if identified:
+        commands["what the robot carries"] = [
+            "isthmus",
+            "identify",
+            task.name,
+            "--log",
+            str(out / "traces" / "excitation-000.mcap"),
+            "--parameters",
+            str(out / "unknown.yaml"),
+            "--starts",
+            "1",
+            "--out",
+            str(out / "identified"),
         ]
     return {
         "task": task.name,

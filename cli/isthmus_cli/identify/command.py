@@ -167,8 +167,9 @@ def _show(found: Identification, out: Path) -> None:
     made = found.prediction
     if problem.objects_alone:
         for row, horizon in enumerate(made.horizons):
-            ways = zip(made.joints, made.nominal[row], made.fitted[row], ("m", "rad") * len(made.joints), strict=False)
-            say(f"held out, {horizon:g} s: " + "; ".join(f"{name} {old:.3g} → {new:.3g} {unit}" for name, old, new, unit in ways))
+            ways = zip(made.joints, made.nominal[row], made.fitted[row], strict=True)
+            told = (f"{name} {old:.3g} → {new:.3g} {'rad' if name.endswith(', rotation') else 'm'}" for name, old, new in ways)
+            say(f"held out, {horizon:g} s: {'; '.join(told)}")
     for row, horizon in enumerate(() if problem.objects_alone else made.horizons):
         old, new = (float(np.sqrt((table[row] ** 2).mean())) for table in (made.nominal, made.fitted))
         say(

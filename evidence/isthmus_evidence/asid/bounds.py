@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,10 @@ from isthmus_sim.identification.information_task import exploration_contract
 from isthmus_sim.identification.problem import Unknown
 from isthmus_sim.task import Task
 
-__all__ = ["Bounds", "Watch"]
+__all__ = ["SAFETY", "Bounds", "Watch"]
+
+SAFETY = 1.25
+"""Times as much force as a search may find in its draws is allowed: few draws of the prior do not hold the hardest push of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Bounds:
     def __post_init__(self) -> None:
         if not self.force > 0:
             raise ValueError(f"bound of a force must be > 0 N, got {self.force:g} N")
+
+    @property
+    def searched(self) -> Bounds:
+        """What a search keeps to: a force that leaves a margin."""
+        return replace(self, force=self.force / SAFETY)
 
     @property
     def specification(self) -> Specification | None:

@@ -22,6 +22,7 @@ from isthmus_sim.task import Task
 __all__ = ["Checked", "Exploration", "check_best", "check_told", "facts_of", "information_env", "played", "player"]
 
 _COMPARED = 16  # draws for which finalists are compared
+_USUAL = 0.95  # quantile of forces that is told beside the largest
 SEEDS = 10**6  # apart: rounds of searches, finalists, the last word, and episodes of the task have draws of their own
 
 Act = Callable[[dict[str, Array], int], Array]
@@ -63,6 +64,7 @@ class Checked:
         expected: by simulated identification.
         kept: share of draws in which it keeps to its bounds.
         force: largest of all draws, N.
+        usual_force: their 95 % quantile, N.
     """
 
     best: int
@@ -70,6 +72,7 @@ class Checked:
     expected: Expected
     kept: float
     force: float
+    usual_force: float
 
 
 def information_env(asked: Exploration, rows: int, *, autoreset: bool = False) -> InformationVectorEnv:
@@ -107,30 +110,40 @@ def played(
 
 
 def check_best(asked: Exploration, policies: Sequence[Policy], draws: int, progress: Callable[[int, int], None]) -> Checked:
-    """The exploration after which simulated identification knows most, and what it knows then.
+    """The exploration after which simulated identification knows most, of those that keep to their bounds most often, and what it knows then.
 
     Args:
         asked: what is searched for.
-        policies: that explore; compared on draws of their own.
+        policies: that explore; compared on draws of their own, with the margin of the search.
         draws: that nothing was chosen by.
         progress: told of the passes.
     """
     some = min(draws, _COMPARED)
     simulated = SimulatedIdentification(asked.task, asked.unknown, some, every=asked.every)
+    env = information_env(asked, some)
     contest = len(policies) > 1
     count, total = itertools.count(1), contest * len(policies) * simulated.passes(some) + simulated.passes(draws)
 
     def expected(policy: Policy, draws: int, apart: int) -> Expected:
         return simulated.run(player(policy), draws, asked.seed + apart * SEEDS, tell=lambda: progress(next(count), total))
 
-    best = int(np.argmin([(expected(policy, some, 1).sd ** 2).sum() for policy in policies])) if contest else 0
+    def watched(policy: Policy, bounds: Bounds, first: int) -> tuple[Array, Watch]:
+        watch = Watch(asked.task, asked.unknown, bounds, some)
+        return played(env, player(policy), [first + row for row in range(some)], bounds=watch)[0], watch
+
+    def rank(policy: Policy) -> tuple[float, float]:
+        _, watch = watched(policy, asked.bounds.searched, asked.seed + SEEDS)
+        return -float(watch.kept().mean()), float((expected(policy, some, 1).sd ** 2).sum())
+
+    best = min(range(len(policies)), key=lambda number: rank(policies[number])) if contest else 0
     last = expected(policies[best], draws, 2)
     simulated.close()
-    env = information_env(asked, some)
-    watched = Watch(asked.task, asked.unknown, asked.bounds, some)
-    told, _ = played(env, player(policies[best]), [asked.seed + 2 * SEEDS + row for row in range(some)], bounds=watched)
+    parts = [watched(policies[best], asked.bounds, asked.seed + 2 * SEEDS + first) for first in range(0, draws, some)]
     env.close()
-    return Checked(best, np.sqrt((expected_sd(told) ** 2).mean(0)), last, float(watched.kept().mean()), float(watched.force.max()))
+    told = np.concatenate([part for part, _ in parts])[:draws]
+    kept, force = (np.concatenate(values)[:draws] for values in ([watch.kept() for _, watch in parts], [watch.force for _, watch in parts]))
+    promised = np.sqrt((expected_sd(told) ** 2).mean(0))
+    return Checked(best, promised, last, float(kept.mean()), float(force.max()), float(np.quantile(force, _USUAL)))
 
 
 def check_told(asked: Exploration, found: Checked) -> None:
@@ -170,7 +183,9 @@ def facts_of(asked: Exploration, found: Checked, draws: int, *, forced: bool) ->
         "ended_early": int(run.bad.sum()),
         "specification": asked.bounds.formula,
         "force_bound_N": asked.bounds.force if np.isfinite(asked.bounds.force) else None,
+        "searched_force_N": asked.bounds.searched.force if np.isfinite(asked.bounds.force) else None,
         "peak_force_N": found.force,
+        "peak_force_95_percent_N": found.usual_force,
         "kept_its_bounds": found.kept,
         "duration_s": asked.task.episode_steps * asked.task.contract.control_period,
         "peak_speed_share_of_limit": float(run.speed.max()),

@@ -19,10 +19,8 @@ from isthmus_sim.identification.information_preflight import UNSURE
 from isthmus_sim.identification.mechanism import find_target
 from isthmus_sim.identification.problem import ParameterFile, Unknown, make_problem
 from isthmus_sim.randomization import save_randomization
-from isthmus_sim.scene import Hinge
-from isthmus_sim.task import Task
 
-__all__ = ["Belief", "check_recordable", "learn", "nominal_belief", "prior_belief"]
+__all__ = ["Belief", "learn", "nominal_belief", "prior_belief"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +61,6 @@ def nominal_belief(unknown: Sequence[Unknown], nominal: Sequence[float]) -> Beli
     """The model as it is."""
     known = np.array(nominal, dtype=float)
     return replace(prior_belief(unknown), mean=known, covariance=np.zeros((len(known), len(known))))
-
-
-def check_recordable(task: Task, unknown: Sequence[Unknown]) -> None:
-    """Refuse what `isthmus identify` cannot find in a recording, before anything is searched.
-
-    Raises:
-        ValueError: a parameter is of a hinged body; the message names it.
-    """
-    hinged = {body.name for body in task.scene.bodies if isinstance(body.joint, Hinge)} if task.scene else set()
-    if wrong := [one.name for one in unknown if one.name.partition(".")[0] in hinged]:
-        raise ValueError(
-            f"{', '.join(wrong)}: NOT IDENTIFIABLE, because isthmus identify compares bodies that move freely, and not hinged ones"
-        )
 
 
 def learn(

@@ -96,10 +96,11 @@ class _Searched:
         """The objective at the end of explorations `[P, n]`, mean over the draws of round `number`, `[P]`.
 
         A draw in which the guard stops the robot, something falls, a drive gives all it has, or bounds are left, counts as one that tells nothing.
+        Of a bound of force there is a margin, see `bounds.SAFETY`.
         """
         samples = self._config.samples
         seeds = [self._asked.seed + number * samples + sample for sample in range(samples)] * len(points)
-        watched = Watch(self._asked.task, self._asked.unknown, self._asked.bounds, self.env.num_envs)
+        watched = Watch(self._asked.task, self._asked.unknown, self._asked.bounds.searched, self.env.num_envs)
         told, run = played(self.env, player(self._space.policy(points, samples)), seeds, self._near, watched)
         useless = run.bad | (run.effort > _STRONGEST) | ~watched.kept()
         reached = np.where(useless, self._nothing, value(self._asked.objective, told)) - _PULL * (

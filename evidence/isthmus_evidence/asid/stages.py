@@ -14,7 +14,7 @@ from isthmus.artifact import Artifact
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence.asid.asked import EXPLORING, Asked, WaitingError
 from isthmus_evidence.asid.exploration import SEEDS, Exploration, check_best, check_told, facts_of
-from isthmus_evidence.asid.learned import Belief, check_recordable, learn, nominal_belief, prior_belief
+from isthmus_evidence.asid.learned import Belief, learn, nominal_belief, prior_belief
 from isthmus_evidence.asid.motions import Space, find_explorations, random_exploration, search_space
 from isthmus_evidence.asid.real import explore
 from isthmus_evidence.asid.solve import solve
@@ -44,7 +44,6 @@ class Stages:
         Raises:
             ValueError: something of it cannot be explored or identified.
         """
-        check_recordable(asked.task, asked.unknown)
         self.asked, self.out = asked, out
         exploration = Exploration.of(asked.task, asked.unknown, "a", None, asked.seed, asked.seconds)
         self._space: Space = search_space(exploration, asked.motion, asked.seconds, asked.harmonics, asked.strikes)

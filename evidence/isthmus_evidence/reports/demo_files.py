@@ -6,6 +6,7 @@ Everything is read from files, so a report can be made again, and made of a demo
     train/metrics.jsonl             evaluations during training
     train/policy.isthmus            the one policy file
     mujoco.json pybullet.json ros.json   evaluations, as `isthmus eval --json` writes them
+    identified.json                 what an excitation over ROS 2 told of the robot
     traces/WORLD-*.mcap             recorded episodes; the first one of each world is shown
     frames/PLANT-STEP.png           pictures of that episode
 """
@@ -51,6 +52,7 @@ class DemoFiles:
         frames: picture files of that episode per plant, with their time in s.
         guard: control periods per rung and world.
         intervals: seconds between the samples that the policy acted on over ROS 2, `[n]`.
+        identified: content of `identified.json`; empty if there is none.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class DemoFiles:
     frames: Mapping[str, Sequence[tuple[float, Path]]]
     guard: Mapping[str, Mapping[str, int]]
     intervals: Array
+    identified: Mapping[str, Any]
 
     def pairs(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Each other world, the first one that was evaluated, and their difference on the seeds that both have; see `paired_difference`."""
@@ -83,6 +86,7 @@ class DemoFiles:
             "worlds": worlds,
             "paired": {f"{world} less {base}": difference for world, base, difference in self.pairs()},
             "sample_period_ms": percentiles(self.intervals * 1e3),
+            "identified": dict(self.identified),
         }
 
 
@@ -112,6 +116,7 @@ def load_demo(folder: Path) -> DemoFiles:
         frames={plant: _frames(folder / "frames", plant, period) for plant in ("mujoco", "pybullet")},
         guard={world: _rungs(found, over_ros if world == "ros" else []) for world, found in evaluations.items()},
         intervals=np.concatenate([np.diff(trace.stamps) for trace in over_ros]) if over_ros else np.zeros(0),
+        identified=_json(folder / "identified.json") if (folder / "identified.json").exists() else {},
     )
 
 

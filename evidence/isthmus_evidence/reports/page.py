@@ -16,6 +16,7 @@ from isthmus.limits import Limits
 from isthmus.signals import Signal
 from isthmus_evidence.pictures import plots
 from isthmus_evidence.reports.demo_files import WORLDS, DemoFiles
+from isthmus_evidence.reports.identified import identified_section
 from isthmus_evidence.reports.markup import document, figure, missing, section, table
 
 __all__ = ["page"]
@@ -30,7 +31,7 @@ _TIMES = {
 
 def page(demo: DemoFiles) -> str:
     """The whole page; what is missing is said in its place."""
-    sections = (_opening, _success, _learning, _episode, _timing, _guard, _motion, _contract, _reproduce, _machine)
+    sections = (_opening, _success, _learning, _episode, _timing, _guard, _motion, _robot, _contract, _reproduce, _machine)
     return document(f"isthmus demo: {_task(demo)}", "\n".join(part(demo) for part in sections))
 
 
@@ -210,6 +211,10 @@ def _motion(demo: DemoFiles) -> str:
 joints; <b>reversals</b>: how often a joint's command turns round; <b>peaks</b>: of all episodes, as a share of the joint's limit.</p>"""
     heads = ("world", "change of command", "reversals per second", "peak speed", "peak acceleration", "episodes ended by")
     return section("How it moved", f'{text}<div class="card scroll">{table(heads, rows, numbers=range(1, 5))}</div>')
+
+
+def _robot(demo: DemoFiles) -> str:
+    return identified_section(demo.identified) if demo.identified else ""
 
 
 def _contract(demo: DemoFiles) -> str:

@@ -127,7 +127,7 @@ def held_out(rollouts: Rollouts, values: Array, noise: Array, objects: Mapping[s
     windows = windows.subset(np.unique(np.linspace(0, len(windows) - 1, min(_MOST, len(windows))).astype(int)))
     both = np.stack([problem.nominal, values])
     joints = len(noise)
-    scale = np.concatenate([noise, *(np.repeat(of_pose, 3) for of_pose in seen.values())])
+    scale = np.concatenate([noise, *(np.repeat(np.where(np.isfinite(of_pose), of_pose, 0.0), 3) for of_pose in seen.values())])
     errors = rollouts.residual(windows, both, rollouts.starts(windows)) * scale
     tool = _tool_errors(problem.mechanism, windows, errors[..., :joints], horizons)
     names = [*problem.mechanism.joints, *(label for name in seen for label in (name, f"{name}, rotation"))]
@@ -138,8 +138,8 @@ def held_out(rollouts: Rollouts, values: Array, noise: Array, objects: Mapping[s
         np.concatenate([windows.measured[0] + error[..., :joints], _lengths(_way(windows.poses[0]) + error[..., joints:])], axis=1)
         for error in errors[:, 0]
     ]
-    told = slice(joints if problem.objects_alone else 0, None)
-    names, noise, sizes = names[told], noise[told], sizes[..., told]
+    told = np.flatnonzero(np.isfinite(noise) & ~(problem.objects_alone & (np.arange(len(noise)) < joints)))
+    names, noise, sizes = [names[column] for column in told], noise[told], sizes[..., told]
     table = np.array([[np.sqrt((size[windows.moments <= horizon + 1e-6] ** 2).mean(0)) for size in sizes] for horizon in horizons])
     curves = np.sqrt(((sizes / noise) ** 2).mean(axis=(1, 3)))
     example = (windows.moments[0], measured[:, told], shown[0][:, told], shown[1][:, told])

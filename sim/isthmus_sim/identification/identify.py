@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from isthmus.records import Array
+from isthmus_sim.explosions import quiet_explosions
 from isthmus_sim.identification.calibration import Calibration, Found
 from isthmus_sim.identification.estimate import Estimates, estimates, plain_estimates, weak_directions
 from isthmus_sim.identification.evolution import evolve
@@ -19,7 +20,8 @@ from isthmus_sim.identification.held_out import HeldOut, complaints, held_out, s
 from isthmus_sim.identification.inverse import InverseDynamics, inverse_dynamics
 from isthmus_sim.identification.linear import Linear, linearise
 from isthmus_sim.identification.logs import Log, Quality, check_log, quality
-from isthmus_sim.identification.poses import check_moved, pose_noise
+from isthmus_sim.identification.objects import object_noise
+from isthmus_sim.identification.poses import check_moved
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.residuals import Suspect, suspects
 from isthmus_sim.identification.rollouts import Rollouts
@@ -115,6 +117,7 @@ class Identification:
         )
 
 
+@quiet_explosions()
 def identify(
     problem: Problem,
     options: FitOptions,
@@ -142,13 +145,14 @@ def identify(
         ValueError: a log that cannot be used, a parameter that changes nothing, or a delay that is longer than a window.
     """
     remarks = [*problem.mechanism.notes]
+    used = () if problem.objects_alone else ("velocity", "effort", "current")
     for log in (*problem.logs, *holdout):
-        remarks += [*check_log(log), *(f"{log.name}: {remark}" for remark in log.remarks)]
+        remarks += [*check_log(log, used), *(f"{log.name}: {remark}" for remark in log.remarks)]
     fitted, tested = (list(problem.logs), list(holdout)) if holdout else split(problem.logs)
     qualities = tuple(quality(log) for log in problem.logs)
     noise = {kind: signal_noise(problem.logs, qualities, kind) for kind in _measured(problem)}
-    objects = {name: pose_noise(problem.logs, name) for name in problem.mechanism.objects}
-    check_moved(fitted, objects, problem.names)
+    objects = object_noise(problem.mechanism, problem.logs)
+    check_moved(fitted, objects, {name: problem.mechanism.owner(name) for name in problem.names})
     mine = replace(problem, logs=tuple(fitted))
     length = window or (OBJECT_WINDOW if problem.objects_alone else WINDOW[problem.mechanism.mode])
     for unknown in problem.unknown:
@@ -157,7 +161,7 @@ def identify(
                 f"{unknown.name!r} may be {unknown.high:g} s, which is longer than a window of {length:g} s; narrow its bounds"
             )
     if problem.objects_alone:
-        clear = [clear_samples(problem.mechanism, log) for log in fitted]
+        clear = [clear_samples(problem.mechanism, log, _unsure(problem)) for log in fitted]
         windows = moving(cut_windows(fitted, noise, length, objects=objects, compared=(), clear=clear), fitted, objects)
     else:
         windows = cut_windows(fitted, noise, length, objects=objects)
@@ -202,6 +206,13 @@ def identify(
         sets=rollouts.sets,
         timestep=rollouts.timestep,
     )
+
+
+def _unsure(problem: Problem) -> float:
+    """How far from where the model has it an object may be, m."""
+    away = np.maximum(problem.high - problem.nominal, problem.nominal - problem.low)
+    places = [value for name, value in zip(problem.names, away, strict=True) if name.rpartition(".")[2] in ("x", "y", "z")]
+    return float(np.linalg.norm(places))
 
 
 def _measured(problem: Problem) -> list[str]:

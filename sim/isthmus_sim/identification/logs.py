@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.records import Array
 
-__all__ = ["MODES", "Log", "Quality", "check_log", "quality", "signal_scatter"]
+__all__ = ["MODES", "Log", "Quality", "check_log", "check_samples", "quality", "signal_scatter"]
 
 MODES = ("position", "velocity", "effort")
 FEWEST, FEWEST_POSES = 100, 20  # samples of a log; of one that shows an object
@@ -122,15 +122,28 @@ def quality(log: Log) -> Quality:
     return Quality(len(log.time), duration, log.period, float(regular.std()), int((steps > _GAP * log.period).sum()), noise, quantum)
 
 
-def check_log(log: Log) -> list[str]:
-    """Refuse what cannot be fitted; what is only remarkable is returned in sentences.
+def check_samples(log: Log) -> None:
+    """Refuse a recording that is too short for anything.
 
     Raises:
-        ValueError: too few samples, a wrong unit of time, signals that are constant or saturated, or columns that are swapped.
+        ValueError: it has too few samples.
     """
     fewest = FEWEST_POSES if log.poses else FEWEST
     if len(log.time) < fewest:
         raise ValueError(f"{log.name} has {len(log.time)} samples; at least {fewest} are needed")
+
+
+def check_log(log: Log, used: Sequence[str] = ("velocity", "effort", "current")) -> list[str]:
+    """Refuse what cannot be fitted; what is only remarkable is returned in sentences.
+
+    Args:
+        log: recording.
+        used: signals that are fitted beside positions.
+
+    Raises:
+        ValueError: too few samples, a wrong unit of time, signals that are constant or saturated, or columns that are swapped.
+    """
+    check_samples(log)
     if not 1e-5 <= log.period <= 0.2:
         raise ValueError(
             f"{log.name}: samples are {log.period:g} s apart, where 0.00001 … 0.2 s are expected; is the unit of time another one?"
@@ -138,11 +151,11 @@ def check_log(log: Log) -> list[str]:
     still = [joint for joint, column in zip(log.joints, log.position.T, strict=True) if np.ptp(column) == 0]
     if len(still) == len(log.joints):
         raise ValueError(f"{log.name}: the position of every joint is constant, so nothing can be learnt from it")
-    signals = {"position": log.position, "velocity": log.velocity, "effort": log.effort, "current": log.current}
-    for name, values in signals.items():
+    for name in used:
+        values = getattr(log, name)
         for joint, column in zip(log.joints, () if values is None else values.T, strict=False):
             known = column[np.isfinite(column)]
-            if known.size and np.ptp(known) > 0 and name != "position" and _share_at_limit(known) > _SATURATED:
+            if known.size and np.ptp(known) > 0 and _share_at_limit(known) > _SATURATED:
                 share = 100 * _share_at_limit(known)
                 raise ValueError(
                     f"{log.name}: {name} of {joint} is saturated: {share:.0f} % of its samples lie at ±{np.abs(known).max():g}"

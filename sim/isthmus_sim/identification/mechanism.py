@@ -16,11 +16,11 @@ import numpy as np
 
 from isthmus import strict
 from isthmus.robot import Robot, load_robot, robot_names
-from isthmus_sim.identification.table import SENSORS, model_table
+from isthmus_sim.identification.table import SENSORS, SINGLE, model_table
 from isthmus_sim.parameters import Parameter, parameter_table
 from isthmus_sim.plants.base import substeps
 from isthmus_sim.plants.mujoco_model import build_spec
-from isthmus_sim.scene import Scene
+from isthmus_sim.scene import Hinge, Scene
 from isthmus_sim.tasks import get_task, task_names
 
 __all__ = ["Mechanism", "Servo", "Target", "build_mechanism", "find_target", "load_spec"]
@@ -76,7 +76,8 @@ class Mechanism:
         mode: what drives them: "position", "velocity" or "effort".
         tool: body at the end of the arm.
         notes: what was done to the model, in sentences.
-        objects: bodies that move freely and whose poses were recorded.
+        objects: bodies whose poses were recorded and that move freely, or by one joint that nothing drives.
+        hinged: of these the ones with such a joint → its name.
     """
 
     target: Target
@@ -87,6 +88,12 @@ class Mechanism:
     tool: str
     notes: tuple[str, ...]
     objects: tuple[str, ...] = ()
+    hinged: Mapping[str, str] = field(default_factory=dict)
+
+    def owner(self, parameter: str) -> str:
+        """What a parameter is of; those of the joint of an object are of the object."""
+        name = parameter.rpartition(".")[0]
+        return next((body for body, joint in self.hinged.items() if joint == name), name)
 
 
 def find_target(name: str, folders: Sequence[Path] = ()) -> Target:
@@ -151,7 +158,8 @@ def build_mechanism(
         if name not in known:
             raise ValueError(f"{target.name} has no joint {name!r}, which the log names; {strict.suggest(name, known)}")
     free = [joint.parent.name for joint in spec.joints if joint.type == mujoco.mjtJoint.mjJNT_FREE]
-    objects = tuple(name for name in bodies if name in free)
+    hinged = {joint.parent.name: joint.name for joint in spec.joints if joint.parent.name in bodies and _passive(spec, joint, joints)}
+    objects = tuple(name for name in bodies if name in free or name in hinged)
     still = [joint for joint in spec.joints if joint.name not in joints and joint.parent.name not in objects]
     if still:
         notes.append(f"not in the log, so held still: {', '.join(joint.name or joint.parent.name for joint in still)}")
@@ -163,7 +171,7 @@ def build_mechanism(
         spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
     model = _compile(spec, target.name)
     place = _tool(model, joints[-1], tool, target.name)
-    return Mechanism(target, model, model_table(model), tuple(joints), mode, place, tuple(notes), objects)
+    return Mechanism(target, model, model_table(model), tuple(joints), mode, place, tuple(notes), objects, hinged)
 
 
 def _robot(
@@ -183,8 +191,9 @@ def _robot(
     model = _compile(spec, target.name)
     table = model_table(model, delay=robot.command_delay, lag=robot.command_lag)
     own = {name: row for name, row in parameter_table(robot, target.scene).items() if name not in SENSORS}
-    objects = tuple(body.name for body in target.scene.bodies if body.joint == "free" and body.name in bodies)
-    return Mechanism(target, model, {**table, **own}, joints, mode, tool or robot.tool_frame, (), objects)
+    objects = tuple(body.name for body in target.scene.moving if body.name in bodies)
+    hinged = {body.name: body.name for body in target.scene.moving if body.name in bodies and isinstance(body.joint, Hinge)}
+    return Mechanism(target, model, {**table, **own}, joints, mode, tool or robot.tool_frame, (), objects, hinged)
 
 
 def load_spec(path: Path | None) -> tuple[Any, list[str]]:
@@ -288,6 +297,18 @@ def _force_limit(actuators: Sequence[Any]) -> float:
         if _follows(actuator) == "effort" and actuator.ctrlrange[1] > 0:
             return float(actuator.ctrlrange[1] * gear)
     return 0.0
+
+
+def _passive(spec: Any, joint: Any, driven: Sequence[str]) -> bool:
+    """Whether a joint alone holds its body, on something that stands still, and nothing drives it."""
+    if joint.name in driven or int(joint.type) not in SINGLE or len(joint.parent.joints) > 1:
+        return False
+    body = joint.parent.parent
+    while body is not None and body.name != spec.worldbody.name:
+        if len(body.joints):
+            return False
+        body = body.parent
+    return not any(actuator.target == joint.name for actuator in spec.actuators)
 
 
 def _tool(model: Any, joint: str, asked: str, name: str) -> str:

@@ -14,7 +14,18 @@ import numpy as np
 from isthmus.records import Array
 from isthmus_sim.identification.logs import Log, signal_scatter
 
-__all__ = ["SMALLEST", "PoseStart", "check_moved", "moved", "moved_pose", "pose_difference", "pose_noise", "pose_start", "resampled_poses"]
+__all__ = [
+    "SMALLEST",
+    "PoseStart",
+    "check_moved",
+    "moved",
+    "moved_pose",
+    "pose_difference",
+    "pose_noise",
+    "pose_start",
+    "quaternion_product",
+    "resampled_poses",
+]
 
 SMALLEST = (2e-4, 2e-3)  # m, rad: least noise of a pose that is believed
 _AROUND = 0.1  # s on each side from which a start is told
@@ -35,7 +46,7 @@ def moved_pose(pose: Array, change: Array) -> Array:
     angle = np.linalg.norm(change[..., 3:], axis=-1, keepdims=True)
     axis = change[..., 3:] / np.maximum(angle, 1e-300)
     turn = np.concatenate([axis * np.sin(angle / 2), np.cos(angle / 2)], axis=-1)
-    return np.concatenate([pose[..., :3] + change[..., :3], _product(turn, pose[..., 3:])], axis=-1)
+    return np.concatenate([pose[..., :3] + change[..., :3], quaternion_product(turn, pose[..., 3:])], axis=-1)
 
 
 def pose_noise(logs: Sequence[Log], name: str) -> Array:
@@ -62,14 +73,19 @@ def moved(log: Log, noise: Mapping[str, Array]) -> Array:
     return result
 
 
-def check_moved(logs: Sequence[Log], noise: Mapping[str, Array], unknown: Sequence[str]) -> None:
+def check_moved(logs: Sequence[Log], noise: Mapping[str, Array], unknown: Mapping[str, str]) -> None:
     """Refuse recordings in which nothing happens to a body of which something is unknown.
+
+    Args:
+        logs: recordings.
+        noise: of the poses by body, m and rad.
+        unknown: parameter → what it is of.
 
     Raises:
         ValueError: the message names body and parameters.
     """
     for body in noise:
-        asked = [name for name in unknown if name.rpartition(".")[0] == body]
+        asked = [name for name, owner in unknown.items() if owner == body]
         if asked and not any(moved(log, {body: noise[body]}).any() for log in logs):
             raise ValueError(
                 f"{', '.join(asked)}: NOT IDENTIFIABLE, because {body!r} does not move in {', '.join(log.name for log in logs)}; "
@@ -117,7 +133,8 @@ def pose_start(log: Log, name: str, sample: int, noise: Array) -> PoseStart | No
     misfit = float((left**2).sum(axis=0).max()) / max(rows.size - order - 1, 1)
     powers = since[:, None] ** np.arange(max(order, 1) + 1)
     spread = np.sqrt(np.diag(np.linalg.pinv(powers.T @ powers))[:2])
-    sd = _DOUBT * np.concatenate([spread[0] * scale, spread[1] * scale])
+    known = np.where(np.isfinite(scale), scale, 1.0)  # what is not compared moves nothing
+    sd = _DOUBT * np.concatenate([spread[0] * known, spread[1] * known])
     pose = moved_pose(middle, found[0])
     if resting:
         return PoseStart(pose, np.zeros(6), sd, misfit)
@@ -153,7 +170,7 @@ def _turned(pose: Array) -> Array:
 
 def _turn(to: Array, start: Array) -> Array:
     """Rotation vectors from quaternions to others, `[…, 3]`; their lengths do not matter."""
-    found = _product(to, start * np.array([-1.0, -1.0, -1.0, 1.0]))
+    found = quaternion_product(to, start * np.array([-1.0, -1.0, -1.0, 1.0]))
     found = found * np.where(found[..., 3:] < 0, -1.0, 1.0)
     size = np.linalg.norm(found[..., :3], axis=-1, keepdims=True)
     return np.asarray(found[..., :3] * np.where(size > 1e-12, 2 * np.arctan2(size, found[..., 3:]) / np.maximum(size, 1e-300), 2.0))
@@ -162,10 +179,10 @@ def _turn(to: Array, start: Array) -> Array:
 def _into(rotation: Array, vector: Array) -> Array:
     """A vector of the world along the axes of a body, `[3]`."""
     back = rotation * np.array([-1.0, -1.0, -1.0, 1.0])
-    return _product(_product(back, np.append(vector, 0.0)), rotation)[:3]
+    return quaternion_product(quaternion_product(back, np.append(vector, 0.0)), rotation)[:3]
 
 
-def _product(one: Array, other: Array) -> Array:
+def quaternion_product(one: Array, other: Array) -> Array:
     """Hamilton product of quaternions qx, qy, qz, qw."""
     left, right = np.moveaxis(one, -1, 0), np.moveaxis(other, -1, 0)
     (a, b, c, w), (d, e, f, v) = left, right

@@ -19,13 +19,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import mujoco
 import numpy as np
 
 from isthmus import strict
 from isthmus.records import Array
 from isthmus_sim.identification.bags import read_bag
-from isthmus_sim.identification.logs import Log
-from isthmus_sim.identification.mechanism import Mechanism, Servo, Target, build_mechanism
+from isthmus_sim.identification.logs import Log, check_samples
+from isthmus_sim.identification.mechanism import Mechanism, Servo, Target, build_mechanism, load_spec
 from isthmus_sim.identification.signals import Signals, bind_columns, guess_signals, read_signals
 from isthmus_sim.identification.table import check_apart
 from isthmus_sim.identification.tables import read_columns
@@ -33,6 +34,7 @@ from isthmus_sim.parameters import Parameter
 
 __all__ = ["ParameterFile", "Prior", "Problem", "Unknown", "make_problem", "open_logs", "read_parameter_file"]
 
+_TURNS = 3  # of a joint without limits, from which on another unit is likelier
 _KEYS = ("signals", "servo", "tool", "unknown", "prior")
 
 
@@ -111,7 +113,7 @@ class Problem:
     @property
     def objects_alone(self) -> bool:
         """Whether all that is unknown is of recorded objects; then these alone are compared, so that no fault of the robot's model counts."""
-        return all(name.rpartition(".")[0] in self.mechanism.objects for name in self.names)
+        return all(self.mechanism.owner(name) in self.mechanism.objects for name in self.names)
 
     @property
     def low(self) -> Array:
@@ -174,13 +176,15 @@ def open_logs(paths: Sequence[Path], file: ParameterFile, target: Target) -> lis
     logs = []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".mcap":
-            logs.append(read_bag(path))
+            logs.append(read_bag(path, _joints_of(target)))
             continue
         if not path.is_file():
             raise ValueError(f"{path} cannot be read: No such file or directory")
         table = read_columns(path)
         signals = file.signals or guess_signals(table, _joints_of(target))
         logs.append(bind_columns(table, signals, path.read_bytes()))
+    for log in logs:
+        check_samples(log)
     first = logs[0]
     for log in logs[1:]:
         if set(log.joints) != set(first.joints):
@@ -209,14 +213,16 @@ def make_problem(target: Target, file: ParameterFile, logs: Sequence[Log]) -> Pr
     bodies = tuple(name for name in first.poses if all(name in log.poses for log in logs))
     mechanism = build_mechanism(target, first.joints, mode, servo=servo, tool=file.tool, bodies=bodies, period=_command_period(first))
     if file.signals and (wrong := [name for name in file.signals.poses if name not in mechanism.objects]):
-        raise ValueError(f"signals.pose.{wrong[0]}: {target.name} has no body of that name that moves freely")
+        raise ValueError(
+            f"signals.pose.{wrong[0]}: {target.name} has no body of that name that moves freely, or by one joint that nothing drives"
+        )
     logs = [replace(log, poses={name: log.poses[name] for name in mechanism.objects}) for log in logs]
-    _check_reach(mechanism, logs)
+    logs = [_checked_reach(mechanism, log) for log in logs]
     unknown = file.unknown or _usual(mechanism)
     if first.current is not None and not first.mode:
         mechanism = replace(mechanism, table={**mechanism.table, **_drive_gains(mechanism, unknown)})
     table = mechanism.table
-    hidden = {body.name for body in target.scene.bodies if body.joint == "free"} - set(mechanism.objects)
+    hidden = {body.name for body in target.scene.moving} - set(mechanism.objects)
     for entry in unknown:
         if (body := entry.name.rpartition(".")[0]) in hidden:
             raise ValueError(f"{entry.name!r} is NOT IDENTIFIABLE: not every log has poses of {body!r}")
@@ -273,13 +279,17 @@ def _usual(mechanism: Mechanism) -> tuple[Unknown, ...]:
     return (*found, Unknown("action_delay", 0.0, max(0.05, 2 * mechanism.table["action_delay"].nominal)))
 
 
-def _check_reach(mechanism: Mechanism, logs: Sequence[Log]) -> None:
-    """Refuse positions that the model's joints cannot have: a log of another robot, or another unit."""
-    for log in logs:
-        for index, joint in enumerate(log.joints):
-            row = mechanism.model.joint(joint)
-            if not mechanism.model.jnt_limited[row.id]:
-                continue
+def _checked_reach(mechanism: Mechanism, log: Log) -> Log:
+    """Refuse positions that the model's joints cannot have: a log of another robot, or another unit; of many turns there is a remark.
+
+    Raises:
+        ValueError: the message names the joint.
+    """
+    remarks = []
+    for index, joint in enumerate(log.joints):
+        row = mechanism.model.joint(joint)
+        turns = float(np.ptp(log.position[:, index])) / (2 * np.pi)
+        if mechanism.model.jnt_limited[row.id]:
             low, high = row.range
             found = log.position[:, index].min(), log.position[:, index].max()
             slack = 0.15 * (high - low) + 0.05
@@ -289,15 +299,14 @@ def _check_reach(mechanism: Mechanism, logs: Sequence[Log]) -> None:
                     f"{low:.3g} … {high:.3g}: "
                     "a log of another robot, or another unit?"
                 )
+        elif turns > _TURNS and row.type[0] == mujoco.mjtJoint.mjJNT_HINGE:
+            remarks.append(f"{joint} goes through {turns:.0f} turns; if its unit is not rad, say so under `signals:`")
+    return replace(log, remarks=(*log.remarks, *remarks))
 
 
 def _joints_of(target: Target) -> tuple[str, ...]:
     if target.robot is not None:
         return target.robot.joint_names
-    import mujoco
-
-    from isthmus_sim.identification.mechanism import load_spec
-
     spec, _ = load_spec(target.file)
     single = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
     return tuple(joint.name for joint in spec.joints if joint.type in single)

@@ -12,6 +12,7 @@ from mujoco.batch import Batch
 from isthmus.records import Array
 from isthmus_sim.identification.commands import Commands
 from isthmus_sim.identification.logs import Log
+from isthmus_sim.identification.objects import ObjectStates
 from isthmus_sim.identification.poses import moved_pose, pose_difference
 from isthmus_sim.identification.problem import Problem
 from isthmus_sim.identification.windows import Windows
@@ -23,7 +24,6 @@ _NUMBERS = 1.2e7  # recorded at once: 100 MB
 _CONTROL = int(mujoco.mjtState.mjSTATE_CTRL)
 _FORCE = int(mujoco.mjtState.mjSTATE_QFRC_APPLIED)
 _NO_STAGE = int(mujoco.mjtStage.mjSTAGE_NONE)
-_AS_POSE = np.array([0, 1, 2, 4, 5, 6, 3])  # of a free joint of MuJoCo, whose quaternion begins with w
 _FAR = 1e6  # what a simulation that exploded is taken to have shown, in multiples of the noise
 
 
@@ -105,9 +105,7 @@ class Rollouts:
         self._q = np.array([joint.qposadr[0] for joint in joints])
         self._v = np.array([joint.dofadr[0] for joint in joints])
         self._u = np.array([self._actuator(joint.id) for joint in joints])
-        free = [self._model.body(name).jntadr[0] for name in mechanism.objects]
-        self._pose = np.array([self._model.jnt_qposadr[joint] + _AS_POSE for joint in free], dtype=np.int64).reshape(-1, 7)
-        self._twist = np.array([self._model.jnt_dofadr[joint] + np.arange(6) for joint in free], dtype=np.int64).reshape(-1, 6)
+        self._objects = ObjectStates(self._model, mechanism.objects, mechanism.hinged) if mechanism.objects else None
         self._integrates = mechanism.mode == "velocity" and self._model.na > 0
         self.threads = threads or os.cpu_count() or 1
         self._batch: Batch | None = None
@@ -183,10 +181,10 @@ class Rollouts:
         position = np.concatenate([start.position for start in starts]) - offset
         batch.qpos[ids[:, None], self._q] = position
         batch.qvel[ids[:, None], self._v] = np.concatenate([start.velocity for start in starts])
-        if self._pose.size:
-            pose = np.concatenate([start.pose for start in starts])
-            batch.qpos[ids[:, None], self._pose.ravel()] = pose.reshape(rows, -1)
-            batch.qvel[ids[:, None], self._twist.ravel()] = np.concatenate([start.twist for start in starts]).reshape(rows, -1)
+        if self._objects:
+            pose, twist = (np.concatenate(parts) for parts in ([start.pose for start in starts], [start.twist for start in starts]))
+            self._objects.write(batch.qpos, batch.qvel, ids, pose, twist)
+            pose = self._objects.read(np.asarray(batch.qpos)[ids])
         control = np.zeros((rows, span, self._model.nu + (0 if force is None else self._model.nv)))
         specification = _CONTROL
         if force is not None:  # MuJoCo's order of inputs: controls, then applied forces
@@ -213,14 +211,14 @@ class Rollouts:
         if "effort" in kinds:
             force = found["qfrc_actuator"][:, :, self._v]
             shown.append(np.concatenate([force[:, :1], force], axis=1))
-        if self._pose.size:
-            later = found["qpos"][:, :, self._pose].reshape(rows, span, -1)
+        if self._objects:
+            later = self._objects.read(found["qpos"]).reshape(rows, span, -1)
             shown.append(np.concatenate([pose.reshape(rows, 1, -1), later], axis=1))
         signals = np.concatenate(shown, axis=2).reshape(count, per, span + 1, -1)
         with np.errstate(over="ignore", invalid="ignore"):
             sampled, own = self._sampled(signals, windows.moments), windows.measured.shape[2]
             away = [sampled[..., :own] - windows.measured]
-            if self._pose.size:
+            if self._objects:
                 simulated = sampled[..., own:].reshape(count, *windows.poses.shape)
                 away.append(pose_difference(simulated, windows.poses).reshape(*sampled.shape[:3], -1))
             residual = np.concatenate(away, axis=-1) * windows.weight

@@ -91,7 +91,7 @@ def read_signals(data: Any, where: str) -> Signals:
         if key not in known:
             raise ValueError(f"{where}: unknown key {key!r}; {strict.suggest(str(key), known)}")
     for key in ("time", "position"):
-        if not data.get(key):
+        if data.get(key) in (None, "", {}):  # and not 0, which is the first column
             raise ValueError(f"{where}: key {key!r} is missing")
     joints = {
         kind: {str(joint): _channel(value, _KINDS[kind], f"{where}.{kind}.{joint}") for joint, value in data[kind].items()}
@@ -152,6 +152,8 @@ def bind_columns(table: Columns, signals: Signals, content: bytes) -> Log:
     Raises:
         ValueError: a column is missing, or a number that is needed is not there; the message names file and row.
     """
+    if not len(table.lines):
+        raise ValueError(f"{table.name} has no row of numbers")
     time = _values(table, signals.time, "time")
     remarks = []
     good = np.concatenate([[True], time[1:] > np.maximum.accumulate(time)[:-1]])

@@ -14,7 +14,7 @@ from isthmus.records import Array
 
 __all__ = ["Columns", "read_columns"]
 
-_SEPARATORS = (",", ";", "\t")
+_SEPARATORS = (";", "\t", ",")
 _MOST = 2 * 10**9  # bytes of a file
 
 
@@ -81,17 +81,20 @@ def _read_text(path: Path) -> Columns:
     try:
         rows = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text: give a CSV, text, NPZ or MCAP file") from None
+        raise ValueError(f"{path} is no text in UTF-8: give a CSV, text, NPZ or MCAP file") from None
     lines = [(number, row.strip()) for number, row in enumerate(rows, start=1) if row.strip()]
     comments = [row for _, row in lines if row.startswith(("#", "%"))]
     lines = [(number, row) for number, row in lines if not row.startswith(("#", "%"))]
     if not lines:
         raise ValueError(f"{path} is empty")
     separator = next((mark for mark in _SEPARATORS if lines[0][1].count(mark)), None)
+    head = _cells(lines[0][1], separator)
+    if separator != "," and "," in lines[-1][1] and "." not in lines[-1][1]:  # decimal commas
+        lines = [(number, row.replace(",", ".")) for number, row in lines]
     first = _cells(lines[0][1], separator)
     names = [str(index) for index in range(len(first))]
     if any(_number(cell) is None for cell in first):
-        names, lines = [cell.strip("\"' ") for cell in first], lines[1:]
+        names, lines = [cell.strip("\"' ") for cell in head], lines[1:]
     elif comments and len(head := _cells(comments[-1].lstrip("#% "), separator)) == len(first):
         names = head
     if len(set(names)) != len(names):
@@ -121,6 +124,7 @@ def _numbers(path: Path, lines: list[tuple[int, str]], names: list[str], separat
 
 
 def _cells(line: str, separator: str | None) -> list[str]:
+    line = line.replace('"', "")
     return line.split(separator) if separator else re.split(r"\s+", line)
 
 

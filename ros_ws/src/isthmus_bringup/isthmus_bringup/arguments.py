@@ -129,7 +129,13 @@ ARGUMENTS = (
     Argument(
         "joint_prefix", "", "prefix of the joints' and frames' names on the robot's topics (ur_robot_driver: tf_prefix)", uses=_COMMANDING
     ),
-    Argument("clock", "wall", "wall: real time; stepped: one control period per joint state", ("wall", "stepped"), uses=_SIMULATED),
+    Argument(
+        "clock",
+        "wall",
+        "of a simulated robot; wall: real time; stepped: one control period per joint state",
+        ("wall", "stepped"),
+        uses=(*_SIMULATED, "identify"),
+    ),
     Argument("sim", False, "simulate the robot too", uses=("identify",)),
     Argument("task", "", "task that the robot is simulated for; empty means the policy's", uses=(*_SIMULATED, "identify")),
     Argument(

@@ -128,7 +128,7 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     file = Path(str(values["params_file"])).expanduser().resolve() if values["params_file"] else None
     filed = read_parameters(file, places) if file else {node: {} for node in places}
     for said in filed.values():
-        if "clock" not in values and said.get("clock", "wall") != "wall":
+        if not _simulates(use, values) and said.get("clock", "wall") != "wall":
             raise ValueError(f"{file}: clock: {said['clock']} is for a simulated robot alone; the time of a real one passes by itself")
     if artifact and "monitor_node" in filed and artifact.specification is None and not filed["monitor_node"].get("specification"):
         raise ValueError(f"monitor:={values['monitor']} has nothing to watch: {path} has no specification; a params_file can name one")
@@ -324,6 +324,8 @@ def _refuse_unsupported(values: Mapping[str, Value], told: Mapping[str, Value]) 
         raise ValueError("autostart:=false has no use with allow_missing_evidence:=true: the recorder must be up before the other nodes")
     if values.get("task") and values.get("sim") is False:
         raise ValueError(f"task:={values['task']} has no use without sim:=true: the robot is not simulated")
+    if values.get("sim") is False and values.get("clock") == "stepped":
+        raise ValueError("clock:=stepped has no use without sim:=true: the time of a real robot passes by itself")
     if values.get("shadow") and values.get("transport"):
         raise ValueError(f"transport:={values['transport']} has no use with shadow:=true, which commands nothing")
     if values.get("shadow") and values.get("clock") == "stepped":
