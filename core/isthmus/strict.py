@@ -86,7 +86,7 @@ def _parsed(path: Path, text: str) -> Any:
         if len(text) > _DIGITS:
             raise ValueError(f"{path}:{node.start_mark.line + 1}: a number has at most {_DIGITS} characters, got {len(text)}")
         if not plain(text):
-            raise ValueError(f"{path}:{node.start_mark.line + 1}: readers differ over {text}; write a number as 10 or 0.1, and a text in quotes")
+            raise ValueError(f"{path}:{node.start_mark.line + 1}: readers differ over {text}; write it as 10 or 0.1 are, or in quotes")
         return (loader.construct_yaml_int if node.tag.endswith("int") else loader.construct_yaml_float)(node)
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:

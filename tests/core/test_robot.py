@@ -91,7 +91,11 @@ def test_own_folders_are_searched_first(tmp_path):
         ("name: mine", "name: mine\nmonitors: {standstill: .inf}", r"monitors: standstill must be > 0 and finite, got inf"),
         ("name: mine", "name: mine\nmonitors: {standstill: 0.0}", r"monitors: standstill must be > 0 and finite, got 0.0"),
         ("name: mine", "name: mine\nmonitors: {standstill: 1.0}", r"standstill must be at most 0.2, a fifth .* \(1 of 'hinge'\), got 1$"),
-        ("name: mine", "name: mine\nmonitors: {standstill: 0.21}", r"standstill must be at most 0.2, a fifth of the smallest velocity limit"),
+        (
+            "name: mine",
+            "name: mine\nmonitors: {standstill: 0.21}",
+            r"standstill must be at most 0.2, a fifth of the smallest velocity limit",
+        ),
         (
             "name: mine",
             "name: mine\nros: {command_topics: {velocity: c}, speed_scaling: {topic: s, full: 100, tolerance: 99.9}}",
@@ -136,8 +140,16 @@ def test_a_wrong_profile_is_refused_with_its_place(tmp_path, before, after, mess
         ("velocity: 1", "velocity: 2", r"velocity 2.0 is above 1 of mine.urdf"),
         ("tool_frame: tip", "tool_frame: tap", r"tool_frame 'tap' is no link of mine.urdf; did you mean 'tip'\?"),
         ("base_frame: base", "base_frame: arm", r"base_frame must be the root link of mine.urdf, 'base', got 'arm'"),
-        ("tool_frame: tip", "tool_frame: finger\nros: {command_topics: {velocity: c}}", r"joint 'rail' of mine.urdf moves tool_frame 'finger' and is missing in the profile"),
-        ("joints:", "workspace_points: [tip, finger]\nworkspace: {low: [-1, -1, -1], high: [1, 1, 1]}\njoints:", r"joint 'rail' of mine.urdf moves workspace point 'finger' and is missing"),
+        (
+            "tool_frame: tip",
+            "tool_frame: finger\nros: {command_topics: {velocity: c}}",
+            r"joint 'rail' of mine.urdf moves tool_frame 'finger' and is missing in the profile",
+        ),
+        (
+            "joints:",
+            "workspace_points: [tip, finger]\nworkspace: {low: [-1, -1, -1], high: [1, 1, 1]}\njoints:",
+            r"joint 'rail' of mine.urdf moves workspace point 'finger' and is missing",
+        ),
         ("joints:", "workspace_points: [elbow]\njoints:", r"workspace point 'elbow' is no link"),
         (
             "joints:",
@@ -195,7 +207,9 @@ def test_a_joint_that_a_profile_forgets_is_named(tmp_path):
     place = own_robot(tmp_path, "ur5e") / "ur5e"
     (place / "ur5e.urdf").write_bytes(UR5E.urdf_path.read_bytes())
     for name in UR5E.joint_names:
-        forgetful = dataclasses.replace(UR5E, joints=tuple(joint for joint in UR5E.joints if joint.name != name), hold=None, folder=str(place))
+        forgetful = dataclasses.replace(
+            UR5E, joints=tuple(joint for joint in UR5E.joints if joint.name != name), hold=None, folder=str(place)
+        )
         moved = [problem for problem in profile_problems(forgetful) if f"joint {name!r} of ur5e.urdf moves" in problem]
         assert len(moved) == 1
         assert "tool_frame 'tool0'" in moved[0]

@@ -61,7 +61,7 @@ def test_wrong_data_is_refused_with_its_place(data, message):
         (b"a: !!binary aGk=\n", r"is not valid YAML"),
         (b"[" * 10_000, r"nested too deeply"),
         (b"a:\n  b: " + b"1" * 5000, r"file.yaml:2: a number has at most 100 characters, got 5000"),
-        (b"a: 1\nvelocity: 3_0 # rad/s\n", r"file.yaml:2: readers differ over 3_0; write a number as 10 or 0.1, and a text in quotes"),
+        (b"a: 1\nvelocity: 3_0 # rad/s\n", r"file.yaml:2: readers differ over 3_0; write it as 10 or 0.1 are, or in quotes"),
         (b"a: 0_1\n", r"differ over 0_1;"),
         (b"a: 1_0.5\n", r"differ over 1_0.5;"),
         (b"a: [0x1_0]\n", r"differ over 0x1_0;"),

@@ -169,7 +169,7 @@ def test_a_number_that_readers_take_differently_is_refused(use, text):
 
 
 def test_a_file_in_which_readers_take_a_number_differently_is_refused(written):
-    with pytest.raises(ValueError, match=r"own.yaml:3: readers differ over 0_1; write a number as 10 or 0.1"):
+    with pytest.raises(ValueError, match=r"own.yaml:3: readers differ over 0_1; write it as 10 or 0.1 are"):
         read_parameters(written("guard_node:\n  ros__parameters:\n    rate_scale: 0_1\n"), PLACES)
 
 

@@ -105,7 +105,11 @@ def test_what_is_not_offered_is_asked_as_soon_as_it_is(driver):
     driver.offered = True
     driver.passes(0.2)
     assert len(driver.asked) == 1
-    assert driver.log == ["a runaway: calling /halt", "nobody offers /halt; trying again until somebody does", "/halt is offered: calling it"]
+    assert driver.log == [
+        "a runaway: calling /halt",
+        "nobody offers /halt; trying again until somebody does",
+        "/halt is offered: calling it",
+    ]
 
 
 def test_calls_are_one_while_answers_are_pending(driver):

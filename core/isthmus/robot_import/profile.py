@@ -129,7 +129,9 @@ def _threshold_lines(joints: list[DescribedJoint]) -> list[str]:
             f"  runaway_travel: {number_text(tail)} # rad or m, FILL IN: more than the fastest joint moves after its command rests"
         )
     if (most := SLOW * min(speeds)) < usual.standstill:
-        lines.append(f"  standstill: {number_text(most / 2)} # rad/s or m/s, FILL IN: at most a fifth of the speed limit of the slowest joint")
+        lines.append(
+            f"  standstill: {number_text(most / 2)} # rad/s or m/s, FILL IN: at most a fifth of the speed limit of the slowest joint"
+        )
     return lines
 
 

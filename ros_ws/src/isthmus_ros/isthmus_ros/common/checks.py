@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from isthmus.kinematics import Kinematics
-from isthmus.limits import Limits
+from isthmus.limits import Box, Limits
 from isthmus.monitors import time_out
-from isthmus.records import Array, reorder
-from isthmus.robot import Robot
+from isthmus.records import Array, Measurement, reorder
 from isthmus_ros.common.states import StateTopic
 
 __all__ = [
@@ -76,16 +74,15 @@ def arming_problems(plant: StateTopic, limits: Limits, *, at_rest: bool = True) 
         for joint, value, low, high in zip(limits.joints, position, limits.position_low, limits.position_high, strict=True)
         if not low - _GRAIN <= value <= high + _GRAIN
     ]
-    return problems + _points_outside(plant.robot, limits, position)
+    return problems + _points_outside(plant, measurement, limits.workspace)
 
 
-def _points_outside(robot: Robot, limits: Limits, position: Array) -> list[str]:
-    """One sentence per checked point that is not in the workspace box, with joints at `position` `[J]`, rad or m, in the order of the limits."""
-    box = limits.workspace
+def _points_outside(plant: StateTopic, measurement: Measurement, box: Box | None) -> list[str]:
+    """One sentence per checked point that is not in the box."""
     if box is None:
         return []
-    points = robot.workspace_points or (robot.tool_frame,)
-    places = Kinematics(robot.urdf_path).positions(limits.joints, position[None], points)
+    robot = plant.robot
+    places = plant.kinematics.positions(measurement.joints, measurement.position, robot.workspace_points or (robot.tool_frame,))
     return [
         f"{point} is at {_place(place)} in {robot.base_frame}, outside the workspace box {_place(box.low)} … {_place(box.high)}"
         for point, (place,) in places.items()
