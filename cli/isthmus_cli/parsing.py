@@ -11,10 +11,13 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from isthmus.numerals import number, plain
+
 __all__ = ["parsed"]
 
 _GENERAL = "The defaults below are of a task without settings of its own; those of a task are shown by: {prog} TASK --help"
 _LARGEST = 10**18
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(_\d{3})+")
 _VALID = {"INT": "a whole number of at most 1e18, such as 100, 1e5 or 100_000", "FLOAT": "a number, such as 0.5 or 1e-3"}
 
 
@@ -65,7 +68,7 @@ def _numbers() -> Any:
     registry = ConstructorRegistry()
 
     @registry.primitive_rule
-    def number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    def typed_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         if info.type not in (int, float):
             return None
         read = _whole if info.type is int else _real
@@ -83,7 +86,7 @@ def _numbers() -> Any:
 
 def _whole(word: str) -> int:
     try:
-        value = Decimal(word)
+        value = Decimal(word.replace("_", "") if _THOUSANDS.fullmatch(word) else word if plain(word) else "")
         if value.is_finite() and abs(value) <= _LARGEST and value == int(value):
             return int(value)
     except InvalidOperation:
@@ -93,7 +96,7 @@ def _whole(word: str) -> int:
 
 def _real(word: str) -> float:
     try:
-        return float(word)
+        return number(word)
     except ValueError:
         raise ValueError(f"must be {_VALID['FLOAT']}, got {word!r}") from None
 

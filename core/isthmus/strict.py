@@ -21,6 +21,8 @@ from typing import Any, TypeVar, Union
 
 import numpy as np
 
+from isthmus.numerals import plain
+
 __all__ = [
     "canonical_json",
     "check_fields",
@@ -40,14 +42,14 @@ T = TypeVar("T")
 
 
 def load_yaml(path: str | os.PathLike[str]) -> Any:
-    """Read one YAML document made of plain data. Dates and times stay texts. What was read before, and has not changed, is not parsed again.
+    """Read one YAML document made of plain data; dates and times stay texts. A file that has not changed is not parsed again.
 
     Args:
         path: file to read; at most 1 MB.
 
     Raises:
-        ValueError: the file is not YAML, holds a tag or an alias (ten lines of them stand for any number of values), or repeats a key; the message
-            names file and line. Or it is no path.
+        ValueError: the file is not YAML, holds a tag, an alias (ten lines of them stand for any number of values) or a number that is not `plain`, or
+            repeats a key; the message names file and line. Or it is no path.
     """
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"a YAML file is named by its path, got {path!r}")
@@ -59,16 +61,16 @@ def _parsed(path: Path, text: str) -> Any:
     """What a file with this text holds."""
     import yaml
 
-    plain = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq")}
+    data = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq")}
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """SafeLoader of plain data that refuses duplicate keys and aliases."""
 
         yaml_implicit_resolvers = {  # noqa: RUF012 - overrides PyYAML's
-            first: [(tag, form) for tag, form in forms if tag in plain] for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+            first: [(tag, form) for tag, form in forms if tag in data] for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
         yaml_constructors = {  # noqa: RUF012
-            tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in plain
+            tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if tag is None or tag in data
         }
 
         def compose_node(self, parent: Any, index: Any) -> Any:
@@ -83,6 +85,8 @@ def _parsed(path: Path, text: str) -> Any:
             return text
         if len(text) > _DIGITS:
             raise ValueError(f"{path}:{node.start_mark.line + 1}: a number has at most {_DIGITS} characters, got {len(text)}")
+        if not plain(text):
+            raise ValueError(f"{path}:{node.start_mark.line + 1}: readers differ over {text}; write it as 10 or 0.1 are, or in quotes")
         return (loader.construct_yaml_int if node.tag.endswith("int") else loader.construct_yaml_float)(node)
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -212,8 +216,7 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-_DIGITS = 100  # of a number in a file
-_WHOLE = 1e15  # whole numbers below are written without a point
+_DIGITS, _WHOLE = 100, 1e15  # characters of a number in a file; whole numbers below are written without a point
 _MANY, _FEW = 24, 8  # so many names are listed completely; else the nearest few
 
 

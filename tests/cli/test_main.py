@@ -58,6 +58,7 @@ def test_without_a_command_the_overview_is_an_error(isthmus):
             "Unrecognized options: --learning_rat, 1e-3; did you mean --learning-rate? see isthmus train sac --help",
         ),
         ("train sac reach --steps 1.5", "--steps must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1.5'; see"),
+        ("train sac reach --steps 0_1", "--steps must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '0_1'; see"),
         ("train sac reach --seed 1e30", "--seed must be a whole number of at most 1e18, such as 100, 1e5 or 100_000, got '1e30'; see"),
         (
             "train sac reach --video-every 1e2x",

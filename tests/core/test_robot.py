@@ -34,8 +34,10 @@ URDF = """<robot name="mine">
   <joint name="hinge" type="revolute"><parent link="base"/><child link="arm"/><axis xyz="0 0 1"/>
     <limit lower="-1" upper="1" velocity="1" effort="3"/></joint>
   <link name="arm"/>
-  <joint name="rail" type="prismatic"><parent link="arm"/><child link="tip"/><limit lower="-1" upper="1" velocity="1" effort="3"/></joint>
+  <joint name="mount" type="fixed"><parent link="arm"/><child link="tip"/></joint>
   <link name="tip"/>
+  <joint name="rail" type="prismatic"><parent link="tip"/><child link="finger"/><limit lower="-1" upper="1" velocity="1" effort="3"/></joint>
+  <link name="finger"/>
 </robot>
 """
 
@@ -88,7 +90,22 @@ def test_own_folders_are_searched_first(tmp_path):
         ("name: mine", "name: mine\nmonitors: {tracking_lag: -1}", r"monitors: tracking_lag must be >= 0 and finite, got -1"),
         ("name: mine", "name: mine\nmonitors: {standstill: .inf}", r"monitors: standstill must be > 0 and finite, got inf"),
         ("name: mine", "name: mine\nmonitors: {standstill: 0.0}", r"monitors: standstill must be > 0 and finite, got 0.0"),
-        ("name: mine", "name: mine\nmonitors: {standstill: 1.0}", r"standstill must be below the velocity limit of each joint, got 1.0"),
+        ("name: mine", "name: mine\nmonitors: {standstill: 1.0}", r"standstill must be at most 0.2, a fifth .* \(1 of 'hinge'\), got 1$"),
+        (
+            "name: mine",
+            "name: mine\nmonitors: {standstill: 0.21}",
+            r"standstill must be at most 0.2, a fifth of the smallest velocity limit",
+        ),
+        (
+            "name: mine",
+            "name: mine\nros: {command_topics: {velocity: c}, speed_scaling: {topic: s, full: 100, tolerance: 99.9}}",
+            r"speed_scaling: tolerance must be 0 … 10, a tenth of full, got 99.9",
+        ),
+        (
+            "name: mine",
+            "name: mine\nros: {command_topics: {velocity: c}, speed_scaling: {topic: s, full: 1, tolerance: 0.2}}",
+            r"speed_scaling: tolerance must be 0 … 0.1, a tenth of full, got 0.2",
+        ),
         ("name: mine", "name: mine\nmonitors: {runaway_travel: -0.3}", r"monitors: runaway_travel must be > 0, got -0.3"),
         ("name: mine", "name: mine\ncommand_lag: -0.1", r"command_lag must be >= 0 and finite, got -0.1"),
         ("name: mine", "name: mine\nhold: {kp: [.inf], kd: [1.0], gravity: true}", r"hold: kp must be >= 0 and finite, got inf"),
@@ -123,6 +140,16 @@ def test_a_wrong_profile_is_refused_with_its_place(tmp_path, before, after, mess
         ("velocity: 1", "velocity: 2", r"velocity 2.0 is above 1 of mine.urdf"),
         ("tool_frame: tip", "tool_frame: tap", r"tool_frame 'tap' is no link of mine.urdf; did you mean 'tip'\?"),
         ("base_frame: base", "base_frame: arm", r"base_frame must be the root link of mine.urdf, 'base', got 'arm'"),
+        (
+            "tool_frame: tip",
+            "tool_frame: finger\nros: {command_topics: {velocity: c}}",
+            r"joint 'rail' of mine.urdf moves tool_frame 'finger' and is missing in the profile",
+        ),
+        (
+            "joints:",
+            "workspace_points: [tip, finger]\nworkspace: {low: [-1, -1, -1], high: [1, 1, 1]}\njoints:",
+            r"joint 'rail' of mine.urdf moves workspace point 'finger' and is missing",
+        ),
         ("joints:", "workspace_points: [elbow]\njoints:", r"workspace point 'elbow' is no link"),
         (
             "joints:",
@@ -153,7 +180,7 @@ def test_a_profile_that_is_unsafe_or_contradicts_its_urdf_is_refused(tmp_path, b
     [
         ("<robot", "robot", "is not XML"),
         ('child link="tip"', 'child link="arm"', "link 'arm' is the child of two joints"),
-        ('parent link="arm"', 'parent link="leg"', "the parent of joint 'rail' is no link"),
+        ('parent link="arm"', 'parent link="leg"', "the parent of joint 'mount' is no link"),
         ('xyz="0 0 1"', 'xyz="0 0 0"', "an axis must be three numbers that are not all 0"),
         ('xyz="0 0 1"', 'xyz="0 1"', "expected three numbers"),
     ],
@@ -175,6 +202,25 @@ def test_a_robot_has_joints_and_modes_and_its_cameras_see():
             dataclasses.replace(camera, field_of_view=angle)
     with pytest.raises(ValueError, match=r"camera 'eye': look_at must be another point than position"):
         dataclasses.replace(camera, look_at=camera.position)
+
+
+def test_a_joint_that_a_profile_forgets_is_named(tmp_path):
+    """Forward kinematics took the elbow as straight: the box was checked for a tool that was elsewhere."""
+    place = own_robot(tmp_path, "ur5e") / "ur5e"
+    (place / "ur5e.urdf").write_bytes(UR5E.urdf_path.read_bytes())
+    for name in UR5E.joint_names:
+        forgetful = dataclasses.replace(
+            UR5E, joints=tuple(joint for joint in UR5E.joints if joint.name != name), hold=None, folder=str(place)
+        )
+        moved = [problem for problem in profile_problems(forgetful) if f"joint {name!r} of ur5e.urdf moves" in problem]
+        assert len(moved) == 1
+        assert "tool_frame 'tool0'" in moved[0]
+
+
+def test_a_model_that_is_only_simulated_may_have_passive_joints(tmp_path):
+    own_robot(tmp_path, text=MINE.replace("tool_frame: tip", "tool_frame: finger"))
+    (tmp_path / "mine" / "mine.urdf").write_text(URDF)
+    assert load_robot("mine", [tmp_path]).ros is None
 
 
 def test_joint_names_are_unique():

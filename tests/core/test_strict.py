@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from isthmus import strict
+from isthmus.numerals import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,14 @@ def test_wrong_data_is_refused_with_its_place(data, message):
         (b"a: !!binary aGk=\n", r"is not valid YAML"),
         (b"[" * 10_000, r"nested too deeply"),
         (b"a:\n  b: " + b"1" * 5000, r"file.yaml:2: a number has at most 100 characters, got 5000"),
+        (b"a: 1\nvelocity: 3_0 # rad/s\n", r"file.yaml:2: readers differ over 3_0; write it as 10 or 0.1 are, or in quotes"),
+        (b"a: 0_1\n", r"differ over 0_1;"),
+        (b"a: 1_0.5\n", r"differ over 1_0.5;"),
+        (b"a: [0x1_0]\n", r"differ over 0x1_0;"),
+        (b"a: 010\n", r"differ over 010;"),  # 8 to YAML 1.1, 10 to a reader
+        (b"a: 0b11\n", r"differ over 0b11;"),
+        (b"1_0: a\n", r"differ over 1_0;"),
+        (b"a: !!float 0_1\n", r"differ over 0_1;"),
         (b"# " + b"x" * 1_000_001, r"at most 1000000"),
     ],
 )
@@ -107,6 +116,17 @@ def test_what_plain_data_cannot_hold_is_not_written():
         strict.encode({"a": float("nan")})
     with pytest.raises(ValueError, match="cannot write complex"):
         strict.encode([1j])
+
+
+@pytest.mark.parametrize("text", ["0_1", "1_0", "1_0e-1", "\u0660.\u0665", "01", " 010 ", "0b1", "1:30", "", "x", "0x10"])
+def test_a_number_that_readers_take_differently_is_none(text):
+    with pytest.raises(ValueError, match=r"digits alone|could not convert"):
+        number(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-0", "0.1", "00.1", " +1e-3 ", ".5", "2.", "100", "-0e0", "inf"])
+def test_a_number_that_all_take_alike_is_one(text):
+    assert number(text) == float(text)
 
 
 def test_suggestions_name_the_nearest_and_all():

@@ -1,6 +1,9 @@
 """Joint states of several publishers, and of any content, without DDS. On 0188891 a gripper's message hid the arm, and its joints were missing."""
 
+import dataclasses
+import itertools
 import math
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +18,8 @@ from nav_msgs.msg import Odometry
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
+from isthmus.kinematics import Kinematics
+from isthmus.limits import Box
 from isthmus.robot import load_robot
 from isthmus_ros.common import checks, states
 from isthmus_ros.common.attributed import Said
@@ -106,6 +111,27 @@ def test_a_robot_that_oscillated_until_just_now_is_neither_armed_nor_reset(bench
         bench.now += 0.005
         bench.says()
     assert bench.problems() == []
+
+
+def test_an_arm_outside_its_box_is_not_armed(bench):
+    """Joint limits alone were looked at."""
+    at = Kinematics(ROBOT.urdf_path).positions(ARM, ROBOT.home[None], ROBOT.workspace_points)
+    places = np.concatenate([*at.values()])
+    low, high = places.min(axis=0), places.max(axis=0)
+    bench.says(position=ROBOT.home.tolist())
+
+    def problems(low, high):
+        return checks.arming_problems(bench.topic, dataclasses.replace(ROBOT.limits(), workspace=Box(tuple(low), tuple(high))))
+
+    assert problems(low - 0.05, high + 0.05) == []
+    assert problems(low + 0.009, high + 0.05) == []  # the guard may leave it there
+    for axis, bound in itertools.product(range(3), ("low", "high")):
+        told = problems(low - 0.05 + 0.07 * np.eye(3)[axis] * (bound == "low"), high + 0.05 - 0.07 * np.eye(3)[axis] * (bound == "high"))
+        assert told
+        assert all(re.fullmatch(r"\w+ is at \(.*\) m in base_link, outside the workspace box \(.*\) m … \(.*\) m", line) for line in told)
+        name = told[0].partition(" ")[0]
+        x, y, z = at[name][0]
+        assert f"{name} is at ({x:.4g}, {y:.4g}, {z:.4g}) m" in told[0]
 
 
 def test_a_joint_that_is_named_twice_is_not_known(bench):

@@ -131,6 +131,10 @@ def test_what_would_be_ignored_is_refused(text, sentence, written):
     [
         ("rate_scale: fast", "rate_scale must be a number in 0.01 … 1, got 'fast'"),
         ("rate_scale: 2", "rate_scale must be a number in 0.01 … 1, got 2"),
+        ("rate_scale: '0_1'", "rate_scale must be a number in 0.01 … 1, got '0_1'"),
+        ("rate_scale: 0_9", "rate_scale must be a number in 0.01 … 1, got '0_9'"),
+        ("rate_scale: 1:30", "rate_scale must be a number in 0.01 … 1, got '1:30'"),
+        ("max_steps: '1_0'", "max_steps must be an integer in 0 … 2147483647, got '1_0'"),
         ("rate_scale: true", "rate_scale must be a number in 0.01 … 1, got True"),
         ("rate_scale: .nan", "rate_scale must be a number in 0.01 … 1, got nan"),
         ("rate_scale: [[1], [2]]", "rate_scale must be a number in 0.01 … 1, got [[1], [2]]"),
@@ -154,6 +158,19 @@ def test_a_value_in_the_file_is_checked_as_an_argument_is(value, sentence, writt
     with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
         read_parameters(written(f"/**: {{ros__parameters: {{{value}}}}}"), PLACES)
     assert "own.yaml: /**: " in str(refusal.value)
+
+
+@pytest.mark.parametrize("use", ["sim", "deploy", "identify", "evaluate"])
+@pytest.mark.parametrize("text", ["0_1", "1_0e-1", "01", "\u0660.\u0665"])
+def test_a_number_that_readers_take_differently_is_refused(use, text):
+    """`rate_scale:=0_1` was full speed."""
+    with pytest.raises(ValueError, match=re.escape(f"rate_scale must be a number in 0.01 … 1, got {text!r}")):
+        read_arguments(use, {"rate_scale": text})
+
+
+def test_a_file_in_which_readers_take_a_number_differently_is_refused(written):
+    with pytest.raises(ValueError, match=r"own.yaml:3: readers differ over 0_1; write it as 10 or 0.1 are"):
+        read_parameters(written("guard_node:\n  ros__parameters:\n    rate_scale: 0_1\n"), PLACES)
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", 1.0), ("'0.1'", 0.1), ("1e-1", 0.1), ("0.1", 0.1)])

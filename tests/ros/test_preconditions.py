@@ -146,8 +146,9 @@ def test_full_speed_is_within_a_hundredth_unless_the_profile_says_otherwise(full
         ({"full": 0.0}, "full must be a number > 0, got 0.0"),
         ({"full": -1.0}, "full must be a number > 0, got -1.0"),
         ({"full": float("inf")}, "full must be a number > 0, got inf"),
-        ({"full": 1.0, "tolerance": 1.0}, "tolerance must be >= 0 and less than full (1.0), got 1.0"),
-        ({"tolerance": -0.1}, "tolerance must be >= 0 and less than full (100.0), got -0.1"),
+        ({"full": 1.0, "tolerance": 1.0}, "tolerance must be 0 … 0.1, a tenth of full, got 1.0"),
+        ({"tolerance": -0.1}, "tolerance must be 0 … 10, a tenth of full, got -0.1"),
+        ({"tolerance": 99.9}, "tolerance must be 0 … 10, a tenth of full, got 99.9"),
     ],
 )
 def test_a_speed_scaling_that_lets_a_paused_robot_move_is_refused(numbers, sentence):

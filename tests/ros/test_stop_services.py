@@ -8,6 +8,7 @@ pytest.importorskip("rclpy")
 
 from isthmus.robot import RosProfile
 from isthmus_ros.guard.stop_services import StopServices
+from isthmus_ros.policy.policy_node import PolicyNode
 
 
 class Answer:
@@ -27,7 +28,7 @@ class Answer:
 class Driver:
     """Services of a driver that are offered, and answer, when they are told to."""
 
-    def __init__(self, *names):
+    def __init__(self, *names, guard=True):
         self.now, self.armed, self.offered, self.log, self.asked = 0.0, False, True, [], []
         self.said = self.log.append
         logger = SimpleNamespace(error=lambda line: self.said(line), warning=lambda line: self.said(line))
@@ -39,7 +40,8 @@ class Driver:
             get_logger=lambda: logger,
         )
         profile = RosProfile({}, stop_services=names or ("halt",))
-        self.services = StopServices(node, profile, "/", armed=lambda: self.armed, clock=lambda: self.now)
+        options = {"armed": lambda: self.armed} if guard else {}
+        self.services = StopServices(node, profile, "/", **options, clock=lambda: self.now)
 
     def service_is_ready(self):
         return self.offered
@@ -103,7 +105,11 @@ def test_what_is_not_offered_is_asked_as_soon_as_it_is(driver):
     driver.offered = True
     driver.passes(0.2)
     assert len(driver.asked) == 1
-    assert driver.log == ["a runaway: calling /halt", "nobody offers /halt; trying again until somebody does"]
+    assert driver.log == [
+        "a runaway: calling /halt",
+        "nobody offers /halt; trying again until somebody does",
+        "/halt is offered: calling it",
+    ]
 
 
 def test_calls_are_one_while_answers_are_pending(driver):
@@ -127,10 +133,70 @@ def test_nobody_gives_up_while_the_guard_is_armed(driver, armed):
     driver.services.call("a runaway")
     driver.passes(60.0)
     assert driver.services.answered != armed
-    assert ("/halt has not answered within 30 s; given up" in driver.log) != armed
+    assert ("/halt is not asked any more: it has not answered within 30 s" in driver.log) != armed
     driver.offered = True
     driver.passes(0.2)
     assert len(driver.asked) == armed  # else a driver that is started anew would be stopped
+
+
+def test_a_policy_asks_until_it_is_answered():
+    """It gave up after 30 s, as if the guard that it does not hear were disarmed."""
+    driver = Driver(guard=False)
+    driver.offered = False
+    driver.services.call("the guard is silent")
+    driver.passes(3600.0)
+    assert not driver.services.answered
+    driver.offered = True
+    driver.passes(60.0)
+    assert len(driver.asked) == 300  # five a second
+    driver.asked[-1].said = True
+    driver.passes(60.0)
+    assert driver.services.answered
+    assert len(driver.asked) == 300
+    absent, offered = "nobody offers /halt; trying again until somebody does", "/halt is offered: calling it"
+    assert driver.log == ["the guard is silent: calling /halt", absent, offered, "/halt has answered"]
+
+
+def test_every_change_is_a_line(driver):
+    """Only the first trouble was said."""
+    driver.services.call("a runaway")
+    for offered in (False, False, True, True, False, False):
+        driver.offered = offered
+        if driver.asked:
+            driver.asked[-1].said = False
+        driver.passes(0.2)
+    absent, offered = "nobody offers /halt; trying again until somebody does", "/halt is offered: calling it"
+    refused = "/halt has failed (busy); trying again until it succeeds"
+    assert driver.log == ["a runaway: calling /halt", absent, offered, refused, absent]
+
+
+@pytest.mark.parametrize("end", ["close", "give_up"])
+def test_asking_ends_with_the_node_or_when_its_owner_says_so(end):
+    driver = Driver(guard=False)
+    driver.offered = False
+    driver.services.call("the guard is silent")
+    cause = "the node lets go of the robot"
+    driver.services.close() if end == "close" else driver.services.give_up(cause)
+    driver.offered = True
+    driver.passes(2.0)
+    assert driver.asked == []
+    assert driver.services.answered
+    assert driver.log[1:] == [f"/halt is not asked any more: {cause}"]
+
+
+def test_a_motion_that_begins_ends_the_asking():
+    """A driver that wakes up in the next motion would stop it."""
+    driver, begun = Driver(guard=False), []
+    driver.services.call("the guard is silent")
+    motion = SimpleNamespace(moving=False, hung=False, start=begun.append)
+    ways = [(None, ["the guard is not armed; call guard/arm first"]), (None, [])]
+    bound = SimpleNamespace(way=lambda: ways.pop(0), stops=driver.services)
+    node = SimpleNamespace(_ready=lambda: (motion, bound), _refuse_motion=lambda motion: None, _watcher=None, say_change=lambda *said: None)
+    assert PolicyNode._start(node) == "the guard is not armed; call guard/arm first"
+    assert not driver.services.answered
+    assert PolicyNode._start(node) == ""
+    assert driver.services.answered
+    assert begun == [None]
 
 
 def test_each_service_is_asked_for_itself():

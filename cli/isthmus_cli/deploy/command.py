@@ -18,6 +18,7 @@ import tyro
 
 from isthmus import strict
 from isthmus.contract import Contract
+from isthmus.numerals import number
 from isthmus.robot import Robot
 from isthmus.strict import number_text
 from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
@@ -180,7 +181,7 @@ def read_inputs(texts: tuple[str, ...], contract: Contract) -> dict[str, list[fl
         if name not in known:
             raise ValueError(f"the policy has no input {name!r}; {strict.suggest(name, known)}")
         try:
-            inputs[name] = [float(value) for value in values.split(",")]
+            inputs[name] = [number(value) for value in values.split(",")]
         except ValueError:
             raise ValueError(f"an input is NAME=VALUE,… with numbers, got {text!r}") from None
         if problem := known[name].problem(inputs[name]):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from isthmus.numerals import number
 from isthmus_sim.parameters import Parameter, parameter_rows
 
 __all__ = ["parse_parameters"]
@@ -21,13 +22,13 @@ def parse_parameters(texts: tuple[str, ...], table: Mapping[str, Parameter]) -> 
     for text in texts:
         name, equals, value = text.partition("=")
         try:
-            number = float(value)
+            typed = number(value)
         except ValueError:
-            number = np.nan
-        if not equals or not np.isfinite(number):
+            typed = np.nan
+        if not equals or not np.isfinite(typed):
             raise ValueError(f"a parameter is NAME=VALUE with a finite number, such as payload=1.5, got {text!r}")
         if name in parameters:
             raise ValueError(f"parameter {name!r} is given twice")
-        parameters[name] = number
+        parameters[name] = typed
     parameter_rows(table, {name: np.array([value]) for name, value in parameters.items()}, 1)
     return parameters

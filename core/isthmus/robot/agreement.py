@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -34,6 +35,8 @@ def profile_problems(robot: Robot) -> list[str]:
         for what, link in _named_links(robot)
         if link not in kinematics.links
     ]
+    if robot.ros or robot.workspace:  # a model that is only simulated may have passive joints
+        problems += _forgotten_joints(robot, joints, kinematics.links)
     problems += [
         f"joint {joint.name!r}: {name} must be finite, got inf"
         for joint in robot.joints
@@ -67,11 +70,33 @@ def _tree_problem(root: Element) -> str:
 
 def _named_links(robot: Robot) -> list[tuple[str, str]]:
     """What names a link, and the link."""
-    named = [("tool_frame", robot.tool_frame)]
+    named = _checked_points(robot)
     named += [("base_frame", robot.base_frame)] if robot.base.kind == "fixed" else []
-    named += [("workspace point", link) for link in robot.workspace_points]
     named += [("caster", link) for link in robot.base.casters]
     return [*named, *((f"the link of camera {camera.name!r}", camera.link) for camera in robot.cameras)]
+
+
+def _checked_points(robot: Robot) -> list[tuple[str, str]]:
+    """What forward kinematics is asked for, and its link."""
+    return [("tool_frame", robot.tool_frame), *(("workspace point", link) for link in robot.workspace_points)]
+
+
+def _forgotten_joints(robot: Robot, elements: Mapping[str, Element], links: Sequence[str]) -> list[str]:
+    """Joints that move a checked point and have no place in the profile: forward kinematics would take them as 0."""
+    above = {child.get("link", ""): joint for joint in elements.values() if (child := joint.find("child")) is not None}
+    forgotten: dict[str, str] = {}
+    for what, point in _checked_points(robot):
+        link = point if point in links else ""
+        while link in above:
+            joint = above[link]
+            if joint.get("type") != "fixed" and joint.attrib["name"] not in robot.joint_names:
+                forgotten.setdefault(joint.attrib["name"], f"{what} {point!r}")
+            parent = joint.find("parent")
+            link = "" if parent is None else parent.get("link", "")
+    return [
+        f"joint {name!r} of {robot.urdf} moves {moved} and is missing in the profile: give it a place in joints, or fix it in {robot.urdf}"
+        for name, moved in forgotten.items()
+    ]
 
 
 def _joint_problems(robot: Robot, index: int, elements: dict[str, Element]) -> list[str]:

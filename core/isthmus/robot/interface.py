@@ -27,7 +27,7 @@ class SpeedScaling:
     Attributes:
         topic: relative, as those of `RosProfile`.
         full: what it says at full speed; > 0.
-        tolerance: anything that differs from full by more than this is not full speed; in its unit, and less; None is a hundredth of it.
+        tolerance: anything that differs from full by more than this is not full speed; in its unit, at most a tenth of it; None is a hundredth of it.
         timeout: silence after which it is not believed any more, s; "inf" for never.
     """
 
@@ -40,8 +40,8 @@ class SpeedScaling:
         strict.check_fields(self, "speed_scaling: ")
         if not 0 < self.full < math.inf:
             raise ValueError(f"speed_scaling: full must be a number > 0, got {self.full}")
-        if self.tolerance is not None and not 0 <= self.tolerance < self.full:
-            raise ValueError(f"speed_scaling: tolerance must be >= 0 and less than full ({self.full}), got {self.tolerance}")
+        if self.tolerance is not None and not 0 <= self.tolerance <= self.full / 10:
+            raise ValueError(f"speed_scaling: tolerance must be 0 … {self.full / 10:g}, a tenth of full, got {self.tolerance}")
         if not self.timeout > 0:
             raise ValueError(f"speed_scaling: timeout must be > 0 s, got {self.timeout} s")
 

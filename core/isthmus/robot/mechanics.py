@@ -12,6 +12,8 @@ __all__ = ["Base", "Camera", "Hold", "Joint", "Servo", "Thresholds"]
 
 _UNITS = {"position": ("rad", "m"), "velocity": ("rad/s", "m/s"), "effort": ("N*m", "N")}
 BASES = ("fixed", "floating", "differential")
+SLOW = 0.2
+"""Share of the smallest velocity limit that may count as rest at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Thresholds:
         frozen_travel: commanded motion during which a measured position stays the same number that counts as frozen, rad or m; "inf" for none.
         oscillation: sign changes of a joint's velocity per second that count as a limit cycle; "inf" for none.
         oscillation_speed: slower motion is not counted, rad/s.
-        standstill: speed below which the robot counts as at rest, rad/s.
+        standstill: speed below which the robot counts as at rest, rad/s; at most a fifth of the smallest velocity limit.
         runaway_travel: motion against its command or while it is told to rest, or in excess of its velocity limit, after which a joint counts as
             run away, rad or m: more than servo lag, sag under gravity and oscillation; "inf" for none. A joint that slides has run away after two
             fifths of its range at the latest.

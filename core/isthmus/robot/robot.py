@@ -14,7 +14,7 @@ from isthmus.ladder import check_rungs
 from isthmus.limits import Box, Limits
 from isthmus.records import Array
 from isthmus.robot.interface import RosProfile
-from isthmus.robot.mechanics import Base, Camera, Hold, Joint, Thresholds
+from isthmus.robot.mechanics import SLOW, Base, Camera, Hold, Joint, Thresholds
 from isthmus.signals import joined_units
 
 __all__ = ["Robot"]
@@ -96,10 +96,11 @@ class Robot:
         for name in ("command_delay", "command_lag"):
             strict.require(f"robot {self.name!r}: {name}", getattr(self, name), least=0)
         check_rungs(f"robot {self.name!r}: evidence", self.evidence)
-        if too_slow := [joint.name for joint in self.joints if joint.velocity <= self.monitors.standstill]:
+        slowest = min(self.joints, key=lambda joint: joint.velocity)
+        if (still := self.monitors.standstill) > (most := SLOW * slowest.velocity):
             raise ValueError(
-                f"robot {self.name!r}: monitors: standstill must be below the velocity limit of each joint, got {self.monitors.standstill}, "
-                f"which is not below that of {too_slow[0]!r}"
+                f"robot {self.name!r}: monitors: standstill must be at most {most:g}, a fifth of the smallest velocity limit "
+                f"({slowest.velocity:g} of {slowest.name!r}), got {still:g}"
             )
         if len(set(self.command_modes)) < len(self.command_modes):
             raise ValueError(f"robot {self.name!r}: command_modes must be unique, got {', '.join(self.command_modes)}")

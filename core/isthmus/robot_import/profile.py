@@ -12,6 +12,7 @@ import numpy as np
 from isthmus.files import write_whole
 from isthmus.kinematics import Kinematics
 from isthmus.robot import Servo, Thresholds
+from isthmus.robot.mechanics import SLOW
 from isthmus.robot_import.description import DescribedJoint, Description
 from isthmus.robot_import.hints import Hints
 from isthmus.robot_import.servos import LAG, guess_servos
@@ -127,9 +128,9 @@ def _threshold_lines(joints: list[DescribedJoint]) -> list[str]:
         lines.append(
             f"  runaway_travel: {number_text(tail)} # rad or m, FILL IN: more than the fastest joint moves after its command rests"
         )
-    if min(speeds) <= usual.standstill:
+    if (most := SLOW * min(speeds)) < usual.standstill:
         lines.append(
-            f"  standstill: {number_text(min(speeds) / 2)} # rad/s or m/s, FILL IN: less than the speed limit of the slowest joint"
+            f"  standstill: {number_text(most / 2)} # rad/s or m/s, FILL IN: at most a fifth of the speed limit of the slowest joint"
         )
     return lines
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from isthmus import strict
+from isthmus.numerals import plain
 
 __all__ = ["ARGUMENTS", "USES", "Argument", "Value", "arguments_of", "defaults_of", "read_arguments"]
 
@@ -82,9 +83,9 @@ class Argument:
 
     def _number(self, value: Value) -> Value:
         kind, noun = (int, "an integer") if isinstance(self.default, int) else (float, "a number")
-        whole = isinstance(value, int) or (isinstance(value, float) and kind is float)
+        fits = plain(value) if isinstance(value, str) else isinstance(value, (int, kind)) and not isinstance(value, bool)
         try:
-            number = kind(value) if not isinstance(value, bool) and (whole or isinstance(value, str)) else math.nan  # type: ignore[arg-type]
+            number = kind(value) if fits else math.nan  # type: ignore[arg-type]
         except (ValueError, OverflowError):
             number = math.nan
         if not self.low <= number <= self.high:

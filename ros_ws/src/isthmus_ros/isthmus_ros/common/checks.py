@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from isthmus.limits import Limits
+from isthmus.limits import Box, Limits
 from isthmus.monitors import time_out
-from isthmus.records import Array, reorder
+from isthmus.records import Array, Measurement, reorder
 from isthmus_ros.common.states import StateTopic
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 _GRAIN = 1e-4  # rad or m beyond a limit that measuring may add to a joint that rests at it
+_BESIDE = 0.01  # m beyond the workspace box where an arm may be that the guard has braked at it
 _STEPPED_AGE = 1.0  # s: a stepped robot repeats its state ten times a second
 
 
@@ -67,8 +69,26 @@ def arming_problems(plant: StateTopic, limits: Limits, *, at_rest: bool = True) 
         speed = f"{measurement.velocity[0, fastest]:.3f} {joints[name].unit('velocity')}"
         problems.append(f"{name} moves at {speed}; standstill is below {still:g}")
     position: Array = reorder(measurement.position, measurement.joints, limits.joints)[0]
-    return problems + [
+    problems += [
         f"{joint} is at {value:.6g} {joints[joint].unit('position')}, outside its limits {low:g} … {high:g}"
         for joint, value, low, high in zip(limits.joints, position, limits.position_low, limits.position_high, strict=True)
         if not low - _GRAIN <= value <= high + _GRAIN
     ]
+    return problems + _points_outside(plant, measurement, limits.workspace)
+
+
+def _points_outside(plant: StateTopic, measurement: Measurement, box: Box | None) -> list[str]:
+    """One sentence per checked point that is not in the box."""
+    if box is None:
+        return []
+    robot = plant.robot
+    places = plant.kinematics.positions(measurement.joints, measurement.position, robot.workspace_points or (robot.tool_frame,))
+    return [
+        f"{point} is at {_place(place)} in {robot.base_frame}, outside the workspace box {_place(box.low)} … {_place(box.high)}"
+        for point, (place,) in places.items()
+        if (np.maximum(np.array(box.low) - place, place - np.array(box.high)) > _BESIDE).any()
+    ]
+
+
+def _place(values: Iterable[float]) -> str:
+    return f"({', '.join(f'{value:.4g}' for value in values)}) m"

@@ -10,6 +10,7 @@ import numpy as np
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 
+from isthmus.kinematics import Kinematics
 from isthmus.monitors import time_out
 from isthmus.records import Array, Measurement
 from isthmus.robot import Robot, RosProfile
@@ -38,6 +39,7 @@ class StateTopic:
 
     Attributes:
         robot: the profile.
+        kinematics: of its URDF, read once.
         period: control period, s.
         batch: 1.
         realtime: whether time passes by itself.
@@ -70,11 +72,12 @@ class StateTopic:
             prefix: of the joints' names on topics.
 
         Raises:
-            ValueError: the robot has no ROS interface.
+            ValueError: the robot has no ROS interface, or no URDF that can be read.
         """
         if robot.ros is None:
             raise ValueError(f"robot {robot.name!r} has no ROS interface: its robot.yaml has no ros block")
         self.robot = robot
+        self.kinematics = Kinematics(robot.urdf_path)
         self.profile: RosProfile = robot.ros
         self.period = period
         self.batch = 1

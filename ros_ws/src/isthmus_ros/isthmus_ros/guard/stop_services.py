@@ -24,7 +24,8 @@ _PENDING = 5  # calls of one service that may be on their way
 class StopServices:
     """Clients of a profile's `stop_services`, made in advance so that they are discovered when they are needed.
 
-    A call is repeated by a timer until each service has answered that it succeeded. What is not offered yet is asked as soon as it is.
+    A call is repeated by a timer, five times a second, until each service has answered that it succeeded, its owner says that it is over, or its
+    node ends. What is not offered yet is asked as soon as it is. The log has a line per change.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class StopServices:
         profile: RosProfile,
         namespace: str,
         *,
-        armed: Callable[[], bool] = lambda: False,
+        armed: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = steady,
     ) -> None:
         """Create the clients and the timer; nothing is called yet.
@@ -42,7 +43,7 @@ class StopServices:
             node: rclpy node that owns them.
             profile: of the robot.
             namespace: in which the profile's services are resolved.
-            armed: whether the guard is armed; as long as it is, nobody gives up.
+            armed: whether the guard is armed; as long as it is, nobody gives up, nor does who cannot know because the guard is silent.
             clock: steady, s.
         """
         self._node, self._armed, self._clock = node, armed, clock
@@ -79,13 +80,20 @@ class StopServices:
                 if not service.pending:
                     continue
                 if now - self._called > _PATIENCE and not self._armed():
-                    service.give_up(_PATIENCE)
+                    service.give_up(f"it has not answered within {_PATIENCE:g} s")
                 else:
                     service.look(now)
+
+    def give_up(self, cause: str) -> None:
+        """Ask no more for what has not been answered; any thread may say so."""
+        with self._lock:
+            for service in self._services:
+                service.give_up(cause)
 
     def close(self) -> None:
         """Destroy the timer and the clients."""
         self._node.destroy_timer(self._timer)
+        self.give_up("the node lets go of the robot")
         for service in self._services:
             service.close()
 
@@ -104,10 +112,10 @@ class _Service:
         self._client = node.create_client(Trigger, name)
         self._answers: list[Any] = []
         self._sent = -float("inf")
-        self._complained = False
+        self._trouble = ""  # that was told last: "absent", "refused" or none
 
     def begin(self, now: float) -> None:
-        self.pending, self._sent, self._complained = True, -float("inf"), False
+        self.pending, self._sent, self._trouble = True, -float("inf"), ""
         self._forget()
         if self._client.service_is_ready():
             self._send(now)
@@ -122,20 +130,23 @@ class _Service:
         elif now - self._sent >= _AGAIN * 0.9:  # a timer may come early
             self._ask(now)
 
-    def give_up(self, patience: float) -> None:
-        self._node.get_logger().error(f"{self.name} has not answered within {patience:g} s; given up")
-        self._end()
+    def give_up(self, cause: str) -> None:
+        if self.pending:
+            self._node.get_logger().error(f"{self.name} is not asked any more: {cause}")
+            self._end()
 
     def close(self) -> None:
         self._node.destroy_client(self._client)
 
     def _ask(self, now: float) -> None:
         if not self._client.service_is_ready():
-            self._complain(f"nobody offers {self.name}; trying again until somebody does")
+            self._complain("absent", f"nobody offers {self.name}; trying again until somebody does")
             return
+        if self._trouble == "absent":
+            self._complain("", f"{self.name} is offered: calling it")
         for answer in [answer for answer in self._answers if answer.done()]:
             refusal = answer.exception() or answer.result().message
-            self._complain(f"{self.name} has failed ({refusal}); trying again until it succeeds")
+            self._complain("refused", f"{self.name} has failed ({refusal}); trying again until it succeeds")
             self._answers.remove(answer)
         if len(self._answers) >= _PENDING:
             self._client.remove_pending_request(self._answers.pop(0))
@@ -145,10 +156,10 @@ class _Service:
         self._answers.append(self._client.call_async(Trigger.Request()))
         self._sent = now
 
-    def _complain(self, sentence: str) -> None:
-        if not self._complained:
+    def _complain(self, trouble: str, sentence: str) -> None:
+        if trouble != self._trouble:
             self._node.get_logger().error(sentence)
-        self._complained = True
+        self._trouble = trouble
 
     def _end(self) -> None:
         self.pending = False

@@ -94,6 +94,8 @@ class PolicyNode(CarefulNode):
         """Release everything; a control loop that still waits for a stepped robot is interrupted."""
         if self.bound is not None:
             self.bound.plant.interrupt()
+            if self.bound.stops is not None:
+                self.bound.stops.give_up("the node ends")
         super().destroy_node()
 
     def configure(self) -> None:
@@ -249,6 +251,8 @@ class PolicyNode(CarefulNode):
         goal, problems = bound.way()
         if problems:
             return "; ".join(problems)
+        if bound.stops is not None:  # the robot rests, and its guard speaks: a driver that wakes up now must not be told to stop
+            bound.stops.give_up("the guard has been armed, and the policy starts")
         motion.start(goal)
         return ""
 

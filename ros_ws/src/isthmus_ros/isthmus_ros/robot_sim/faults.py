@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from isthmus import strict
+from isthmus.numerals import number
 
 __all__ = ["FAULTS", "MOTION", "FaultKind", "Faults", "parse_faults"]
 
@@ -160,25 +161,25 @@ def parse_faults(entries: Sequence[str], joints: Sequence[str], reported: Sequen
 
 def _number(name: str, text: str, kind: FaultKind) -> float:
     try:
-        number = float(text)
+        level = number(text)
     except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and kind.low <= number <= kind.high):
+        level = math.nan
+    if not (math.isfinite(level) and kind.low <= level <= kind.high):
         bounds = "" if math.isinf(kind.low) else f" from {kind.low:g} to {kind.high:g}"
         raise ValueError(f"fault {name} must be a number{bounds}, got {text!r}")
-    return number
+    return level
 
 
 def _levels(name: str, text: str, kind: FaultKind, joints: Sequence[str]) -> Mapping[str, float]:
     found = {}
     for part in text.split(","):
-        joint, separator, number = part.strip().partition("=")
+        joint, separator, typed = part.strip().partition("=")
         if kind.form == "levels" and not separator:
-            joint, number = ALL, joint
+            joint, typed = ALL, joint
         if kind.form == "joints" and separator:
             raise ValueError(f"fault {name} takes joints without a number, got {part!r}")
         if joint != ALL and joint not in joints:
             raise ValueError(f"fault {name}: unknown joint {joint!r}; {strict.suggest(joint, [*joints, ALL])}")
-        level = _number(name, number, kind) if kind.form == "levels" else 1.0
+        level = _number(name, typed, kind) if kind.form == "levels" else 1.0
         found.update(dict.fromkeys(joints if joint == ALL else [joint], level))
     return found

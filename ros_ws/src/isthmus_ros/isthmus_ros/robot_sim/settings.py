@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from isthmus.numerals import number
 from isthmus_ros.common.parameters import choice, declare
 from isthmus_ros.guard.transports import TRANSPORTS
 from isthmus_ros.robot_sim.faults import FAULTS
@@ -105,7 +106,7 @@ def parse_physical(entries: Sequence[str]) -> dict[str, float]:
         if not entry:
             continue
         try:
-            physical[name] = float(value)
+            physical[name] = number(value)
         except ValueError:
             separator = ""
         if not separator:

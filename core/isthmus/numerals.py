@@ -1,0 +1,29 @@
+"""Numbers as they are typed, in arguments and files: those that every reader takes alike."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["number", "plain"]
+
+_OTHER_BASE = re.compile(r"\s*[-+]?0[0-9bB][0-9]*\s*")
+
+
+def plain(text: str) -> bool:
+    """Whether a text, if it is a number, is the same one for every reader.
+
+    It is not with underscores, which Python and YAML 1.1 leave out (0_1 is 1), with digits of other scripts, or as a whole number that begins with 0,
+    which is octal to YAML 1.1 and not to Python.
+    """
+    return text.isascii() and "_" not in text and not _OTHER_BASE.fullmatch(text)
+
+
+def number(text: str) -> float:
+    """The number that a text is.
+
+    Raises:
+        ValueError: it is none, or not the same one for every reader.
+    """
+    if not plain(text):
+        raise ValueError(f"{text!r} is not written in digits alone, as 10 or 0.1 are")
+    return float(text)
