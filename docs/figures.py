@@ -4,7 +4,8 @@
     …
     <!-- end of figures -->
 
-`docs/tables.py` says once what each of them shows.
+`docs/tables.py` says once what each of them shows. A table that was not measured leaves its place empty, and a sentence in the place `unmeasured` of
+its page names it with the command that measures it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ Row = Mapping[str, Any]
 _BEGIN = "<!-- figures: "
 _BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _CHANGED = "+changes"
-UNMEASURED = "*Not measured yet:*"
-"""Stands in the place of a table that has no file, whatever stood there."""
+_OPTIONS = re.compile(r" --| \S+\.isthmus")
+_UNMEASURED = "unmeasured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +37,64 @@ class Table:
     Attributes:
         file: in `docs/results`, without its ending.
         command: that measures it.
+        what: what it shows, in the middle of a sentence.
         lines: Markdown of the table, from the rows of the file; none where they have nothing for it.
+        introduction: Markdown that stands above it.
     """
 
     file: str
     command: str
+    what: str
     lines: Callable[[list[Row]], list[str]]
+    introduction: str = ""
+
+    def markdown(self, results: Results, link: str) -> str:
+        """With introduction and source; "" where nothing was measured."""
+        lines = self.lines(list(results.rows.values())) if results.rows else []
+        if not lines:
+            return ""
+        above = [self.introduction] if self.introduction else []
+        return "\n".join([*above, *lines, "", _source(results, self.command, link)])
 
 
 def filled(page: Path, tables: Mapping[str, Table], folder: Path) -> tuple[str, list[str]]:
     """The text of a page with its tables made anew, and what is wrong with them."""
-    text, problems = page.read_text(encoding="utf-8"), []
+    text = page.read_text(encoding="utf-8")
+    names, problems = [found[2] for found in _BLOCK.finditer(text)], []
+    made: dict[str, str] = {}
+    for name in names:
+        if name in tables:
+            results = Results(folder / f"{tables[name].file}.json")
+            made[name] = tables[name].markdown(results, os.path.relpath(results.file, page.parent))
+        elif name != _UNMEASURED:
+            problems.append(f"{page.name}: unknown table {name!r}")
+    missing = [tables[name] for name, lines in made.items() if not lines]
+    made[_UNMEASURED] = _unmeasured(missing)
 
     def block(found: re.Match[str]) -> str:
-        name = found[2]
         if _BEGIN in found[0][len(_BEGIN) :]:
-            problems.append(f"{page.name}: the end of table {name!r} is missing")
+            problems.append(f"{page.name}: the end of table {found[2]!r} is missing")
             return found[0]
-        if name not in tables:
-            problems.append(f"{page.name}: unknown table {name!r}")
+        lines = made.get(found[2])
+        if lines is None:
             return found[0]
-        table = tables[name]
-        results = Results(folder / f"{table.file}.json")
-        lines = table.lines(list(results.rows.values())) if results.rows else []
-        if not lines:
-            lines = [f"{UNMEASURED} `{table.command}`"]
-        else:
-            lines = [*lines, "", _source(results, table.command, os.path.relpath(results.file, page.parent))]
-        return f"{found[1]}\n" + "\n".join(lines) + f"\n\n{found[3]}"
+        return found[1] + (f"\n{lines}\n\n" if lines else "") + found[3]
 
     fresh = _BLOCK.sub(block, text)
-    if text.count(_BEGIN) > len(_BLOCK.findall(text)):
+    if text.count(_BEGIN) > len(names):
         problems.append(f"{page.name}: the end of a table is missing")
+    if missing and _UNMEASURED not in names:
+        problems.append(f"{page.name}: not measured, and no place {_UNMEASURED!r} says so: {missing[0].what}")
     return fresh, list(dict.fromkeys(problems))
+
+
+def _unmeasured(missing: Sequence[Table]) -> str:
+    """One sentence with each command once, without its options; "" where nothing is missing."""
+    by_command: dict[str, list[str]] = {}
+    for table in missing:
+        by_command.setdefault(_OPTIONS.split(table.command)[0], []).append(table.what)
+    told = "; ".join(f"{' and '.join(what)} (`{command}`)" for command, what in by_command.items())
+    return f"Not measured with today's code: {told}." if told else ""
 
 
 def _source(results: Results, command: str, link: str) -> str:

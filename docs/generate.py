@@ -52,8 +52,6 @@ def main() -> int:
     stale = [path for path, text in fresh.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for line in wrong:
         print(line)
-    if unmeasured := sum(text.count(figures.UNMEASURED) for text in fresh.values()):
-        print(f"{unmeasured} tables are not measured yet, and their places say how")
     if "--check" in sys.argv:
         if stale:
             print(f"out of date: {', '.join(path.name for path in stale)}; run: python docs/generate.py")

@@ -21,6 +21,7 @@ from isthmus_sim.tasks import get_task
 __all__ = ["KEPT", "Zoo", "ZooRow", "zoo_rows"]
 
 WORLDS = ("mujoco", "pybullet", "ros")
+EPISODES = 100
 KEPT = ("task", "plant", "episodes", "return", "success", "ends", "motion", "specification", "score", "range", "curve", "policy")
 """What a row of figures takes from the result of `isthmus eval`."""
 
@@ -64,7 +65,8 @@ class Zoo:
         episodes: of each check.
         out: folder for the trainings.
         record: file of figures; by default zoo.json in the folder.
-        steps: control periods of each training; by default those of the task. For trying: such a row says `trial`.
+        steps: control periods of each training; by default those of the task. For trying, as fewer episodes are: such rows say `trial` and stand for
+            no figure, and their trainings for no other.
         list: only say what there is, and what of it is done.
     """
 
@@ -72,7 +74,7 @@ class Zoo:
     learner: str | None = None
     seeds: str = "0"
     worlds: tuple[str, ...] = ("mujoco", "pybullet")
-    episodes: int = 100
+    episodes: int = EPISODES
     out: Path = Path("runs/zoo")
     record: Path | None = None
     steps: int | None = None
@@ -82,19 +84,27 @@ class Zoo:
         """Run the command.
 
         Raises:
-            ValueError: no such row, unknown world, or a training or check failed.
+            ValueError: no such row, a number below 1, unknown worlds or only some that the tasks do not run in, or a training or check failed.
         """
         if unknown := [world for world in self.worlds if world not in WORLDS]:
             raise ValueError(f"unknown world {unknown[0]!r}; {strict.suggest(unknown[0], WORLDS)}")
+        strict.whole("--episodes", self.episodes, least=1)
+        if self.steps is not None:
+            strict.whole("--steps", self.steps, least=1)
         results = Results(self.record or self.out / "zoo.json", "torch", "gymnasium")
         items = [(row, seed, world) for row in self._chosen() for seed in parse_seeds(self.seeds) for world in self._worlds(row)]
+        if not items:
+            raise ValueError(
+                f"nothing to measure: worlds must be some of {', '.join(WORLDS)} that the tasks run in, got {', '.join(self.worlds) or 'none'}"
+            )
         if self.list:
-            lines = [(row.task, row.learner, str(seed), world, _done(results, row, seed, world)) for row, seed, world in items]
+            done = ["done" if self._key(*item) in results.rows else "" for item in items]
+            lines = [(row.task, row.learner, str(seed), world, told) for (row, seed, world), told in zip(items, done, strict=True)]
             show_table("", ("task", "learner", "seed", "world", ""), lines)
             return 0
         check_output(results.file)
         for row, seed, world in items:
-            if not _done(results, row, seed, world):
+            if self._key(row, seed, world) not in results.rows:
                 self._measure(results, row, seed, world)
         say(f"figures: {results.file}")
         return 0
@@ -111,6 +121,15 @@ class Zoo:
         """Those that the task runs in; over ROS 2 PyBullet is behind the topics."""
         there = get_task(row.task).plants
         return (world for world in self.worlds if ("pybullet" if world == "ros" else world) in there)
+
+    @property
+    def _trial(self) -> str:
+        """What is less than in a figure, in words; "" if nothing is."""
+        steps = [] if self.steps is None else [f"{self.steps} control periods"]
+        return ", ".join(steps + ([f"{self.episodes} episodes"] if self.episodes < EPISODES else []))
+
+    def _key(self, row: ZooRow, seed: int, world: str) -> str:
+        return f"{row.task} | {row.learner} | seed {seed} | {world}" + (f" | trial: {self._trial}" if self._trial else "")
 
     def _measure(self, results: Results, row: ZooRow, seed: int, world: str) -> None:
         policy = self._trained(row, seed)
@@ -130,27 +149,19 @@ class Zoo:
         }
         kept = {name: found[name] for name in KEPT if name in found}
         concerns = {row.learner, "eval"} | ({"ros"} if world == "ros" else set())
-        results.add(_key(row, seed, world), {**about, **kept, **({"trial": True} if self.steps else {})}, concerns, found["made"])
+        results.add(self._key(row, seed, world), {**about, **kept, **({"trial": True} if self._trial else {})}, concerns, found["made"])
 
     def _trained(self, row: ZooRow, seed: int) -> Path:
         """The policy file of a training, which is made or finished if it is not there; a folder has its name when it is finished."""
-        folder = self.out / f"{row.learner}-{row.task}-{seed}"
+        folder = self.out / (f"{row.learner}-{row.task}-{seed}" + ("" if self.steps is None else f"-of-{self.steps}"))
         if not folder.exists():
             unfinished = folder.with_name(f"{folder.name}.part")
             words: list[object] = [*row.words, "--seed", seed, "--out", unfinished]
-            if self.steps:
+            if self.steps is not None:
                 words += ["--steps", self.steps]
             _command(*words, *(["--resume"] if holds_training(unfinished) else []))
             unfinished.rename(folder)
         return folder / "policy.isthmus"
-
-
-def _key(row: ZooRow, seed: int, world: str) -> str:
-    return f"{row.task} | {row.learner} | seed {seed} | {world}"
-
-
-def _done(results: Results, row: ZooRow, seed: int, world: str) -> str:
-    return "done" if _key(row, seed, world) in results.rows else ""
 
 
 def _command(*words: object) -> None:

@@ -34,8 +34,8 @@ _TRIMMED = 0.25  # share of seeds that an interquartile mean leaves out at eithe
 def mean_interval(values: Array) -> tuple[float, float]:
     """Interval of a mean (Student's t), from no random numbers.
 
-    Of 10 normal returns it holds the mean in 95 of 100 cases, where percentiles of a bootstrap do in 91; both are too narrow for returns of which few
-    are far below the others.
+    Of few normal returns it holds the mean as often as it says, where percentiles of a bootstrap do less often; both are too narrow for returns of
+    which few are far below the others.
 
     Equal values, and a single one, have no spread to tell from: both ends are that value.
 

@@ -59,7 +59,7 @@ def evaluate_system(
     replan: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Run one execution per seed, all of them at once.
+    """Run one execution per seed, all of them at once. Controls beyond the system's bounds are cut off at them, planned and executed.
 
     Args:
         system: what is controlled.
@@ -107,7 +107,7 @@ def evaluate_system(
                 planned.append(np.full(episodes, np.nan))
                 valid = np.isfinite(decision.actions).all(axis=(1, 2))
                 rows = np.flatnonzero(asked)[valid]
-                planned[-1][rows] = judged(formula, system.rollout(state[rows], decision.actions[valid]))
+                planned[-1][rows] = judged(formula, system.rollout(state[rows], np.clip(decision.actions[valid], system.low, system.high)))
             backup[asked] += np.asarray(decision.info.get("backup", np.zeros(asked.sum())) != 0)
         action = chunks.next()
         action = np.full((episodes, len(system.controls)), np.nan) if action is None else action
@@ -115,6 +115,7 @@ def evaluate_system(
         for row in np.flatnonzero(bad & ~chunks.ended).tolist():
             invalid[row] = f"command of {system.controls[int(np.argmin(np.isfinite(action[row])))]} is not finite"
         chunks.end(bad)
+        action = np.clip(action, system.low, system.high)
         state = system.step(state, np.where(bad[:, None], system.fail_safe, action))
         states.append(state)
         commands.append(np.where(bad[:, None], np.nan, action))

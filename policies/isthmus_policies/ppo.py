@@ -89,7 +89,9 @@ class PpoConfig(LearnerConfig):
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if not 0 <= self.trace <= 1:
             raise ValueError(f"trace must be in [0, 1], got {self.trace}")
-        if self.minibatches > (most := self.periods * self.num_envs):
+        if (most := self.periods * self.num_envs) < 2:
+            raise ValueError("periods × num_envs must be >= 2, because the advantages of a rollout are compared with each other, got 1")
+        if self.minibatches > most:
             raise ValueError(f"minibatches must be <= the {most} control periods of a rollout, got {self.minibatches}")
 
 
@@ -188,7 +190,7 @@ class Ppo:
             return (mean + self._spread().exp() * noise).numpy(force=True)
 
     def learn(self, rollout: Rollout, generator: np.random.Generator, share: float) -> Iterator[Mapping[str, float]]:
-        """Learn from a full rollout.
+        """Learn from a full rollout; nothing where all but one of its control periods were lost.
 
         Args:
             rollout: what happened.
@@ -201,10 +203,13 @@ class Ppo:
         Raises:
             DivergedError: a loss or a gradient is not finite; nothing was learned from that minibatch.
         """
-        config, known = self._config, self._known(rollout)
+        config, kept = self._config, np.flatnonzero(~rollout.lost.reshape(-1))
+        if kept.size < 2:
+            return
+        known = self._known(rollout)
         decay = config.learning_rate_decay + (1 - config.learning_rate_decay) * (1 - share)
         for _ in range(config.epochs):
-            for part in np.array_split(generator.permutation(np.flatnonzero(~rollout.lost.reshape(-1))), config.minibatches):
+            for part in np.array_split(generator.permutation(kept), min(config.minibatches, kept.size)):
                 chosen = torch.from_numpy(part).to(self._device)
                 loss, losses = self._loss(known, chosen)
                 gradients = torch.autograd.grad(loss, self._adam.parameters)

@@ -135,9 +135,8 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
 
         Returns:
             observation, reward `[num_envs]`, always finite, terminated (the task says that the robot has fallen), truncated (time limit, the guard
-            stopped the row, its physics exploded, or it is invalid: a learner bootstraps there, so that a stop is neither punished nor a way out of
-            punishment), and info with `success`, `rung`, `diverged`, `invalid` `[num_envs]`, reward terms, `final_obs` where rows ended and
-            `cause` where the guard stopped one.
+            stopped the row, its physics exploded, or it is invalid; what a stop costs is the learner's to say, see its `rung`), and info with
+            `success`, `rung`, `diverged`, `invalid` `[num_envs]`, reward terms, `final_obs` where rows ended and `cause` where the guard stopped one.
 
         Raises:
             ResetNeeded: no episode has begun.

@@ -20,19 +20,27 @@ def test_a_row_is_trained_checked_in_each_world_and_left_alone_when_it_is_done(i
     code, _, error = isthmus(*words)
     assert code == 0, error
     rows = json.loads((tmp_path / "zoo.json").read_text())["rows"]
-    assert sorted(rows) == ["pendulum | sac | seed 0 | mujoco", "pendulum | sac | seed 0 | pybullet"]
-    row = rows["pendulum | sac | seed 0 | pybullet"]
+    trial = "trial: 300 control periods, 2 episodes"
+    assert sorted(rows) == [f"pendulum | sac | seed 0 | mujoco | {trial}", f"pendulum | sac | seed 0 | pybullet | {trial}"]
+    row = rows[f"pendulum | sac | seed 0 | pybullet | {trial}"]
     assert (row["training"], row["plant"], row["episodes"], row["steps"]) == ("isthmus train sac pendulum --seed 0", "pybullet", 2, 300)
     assert row["trial"]
     assert row["concerns"] == ["eval", "sac"]
     before = (tmp_path / "zoo.json").read_bytes()
     assert isthmus(*words)[0] == 0
     assert (tmp_path / "zoo.json").read_bytes() == before
+    _, out, _ = isthmus("zoo", "pendulum", "--learner", "sac", "--out", tmp_path, "--list")
+    assert "done" not in out  # a trial stands for no figure, and its training for no other
+    assert [folder.name for folder in tmp_path.iterdir() if folder.is_dir()] == ["sac-pendulum-0-of-300"]
 
 
 def test_what_the_zoo_does_not_have_is_refused(refuse):
     assert "the zoo has no row for 'sac slide'; it has sac pendulum, ppo pendulum, " in refuse("zoo", "slide", "--learner", "sac")
+    assert "--episodes must be a whole number >= 1, got 0" in refuse("zoo", "--episodes", 0)
+    assert "--steps must be a whole number >= 1, got 0" in refuse("zoo", "--steps", 0)
     assert "unknown world 'gazebo'" in refuse("zoo", "--worlds", "gazebo")
+    assert "worlds must be some of mujoco, pybullet, ros that the tasks run in, got none" in refuse("zoo", "pendulum", "--worlds")
+    assert "nothing to measure: " in refuse("zoo", "reach-effort", "--worlds", "pybullet")
 
 
 def test_servos_are_drawn_unless_somebody_says_otherwise(isthmus, tmp_path):

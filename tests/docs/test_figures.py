@@ -10,7 +10,16 @@ from tables import TABLES
 from isthmus_evidence.results import Results
 
 MADE = {"command": "isthmus eval", "commit": "", "date": "2026-11-30 10:00 UTC", "machine": {"processors": "2 × some"}}
-ONE = {"rates": Table("rates", "measure them", lambda rows: table(("task", "rate"), [(row["task"], row["rate"]) for row in rows]))}
+
+
+def rates(introduction=""):
+    return Table(
+        "rates", "measure them", "rates", lambda rows: table(("task", "rate"), [(row["task"], row["rate"]) for row in rows]), introduction
+    )
+
+
+ONE = {"rates": rates()}
+MISSING = "<!-- figures: unmeasured -->\nold\n<!-- end of figures -->\n"
 
 
 def page(tmp_path, body="old"):
@@ -47,11 +56,31 @@ def test_a_table_is_that_of_its_file_and_says_where_it_comes_from(tmp_path):
     assert filled(tmp_path / "page.md", ONE, tmp_path / "results") == (text, [])
 
 
-def test_a_table_without_its_file_says_how_to_measure_it_and_keeps_no_figure(tmp_path):
-    text, problems = filled(page(tmp_path, "| 0.99 |"), ONE, tmp_path / "results")
+def test_what_was_not_measured_leaves_no_table_and_is_named_in_one_sentence_with_its_command(tmp_path):
+    file = page(tmp_path, "| 0.99 |")
+    file.write_text(file.read_text() + MISSING + "<!-- figures: more -->\n<!-- end of figures -->\n")
+    tables = {"rates": rates("### Rates\n"), "more": Table("rates", "measure them", "more of them", lambda rows: [])}
+    text, problems = filled(file, tables, tmp_path / "results")
     assert problems == []
-    assert "*Not measured yet:* `measure them`" in text
-    assert "0.99" not in text
+    assert "<!-- figures: rates -->\n<!-- end of figures -->" in text
+    assert "\n\nNot measured with today's code: rates and more of them (`measure them`).\n\n<!-- end" in text
+    assert not [gone for gone in ("0.99", "### Rates", "old") if gone in text]
+    file.write_text(text)
+    assert filled(file, tables, tmp_path / "results") == (text, [])
+
+    recorded(tmp_path)
+    text, problems = filled(file, tables, tmp_path / "results")
+    assert problems == []
+    assert "\n\n### Rates\n\n| task | rate |" in text
+    assert "Not measured with today's code: more of them (`measure them`)." in text
+
+
+def test_a_page_that_does_not_say_what_was_not_measured_is_a_problem(tmp_path):
+    assert filled(page(tmp_path), ONE, tmp_path / "results")[1] == ["page.md: not measured, and no place 'unmeasured' says so: rates"]
+    file = page(tmp_path)
+    file.write_text(file.read_text() + MISSING)
+    recorded(tmp_path)
+    assert filled(file, ONE, tmp_path / "results")[0].endswith("<!-- figures: unmeasured -->\n<!-- end of figures -->\n")
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,25 @@ def test_a_plan_that_is_not_finite_makes_its_own_execution_a_failure():
     assert [episode["motion"]["periods"] for episode in summary["per_episode"]] == [system.horizon, 0, system.horizon]
     assert not summary["per_episode"][1]["success"]
     assert [summary["per_episode"][row] for row in (0, 2)] == [whole[row] for row in (0, 2)]
+
+
+class Steady(Failing):
+    """Plans the same control for ever."""
+
+    def __init__(self, contract, control):
+        super().__init__(contract)
+        self.control = control
+
+    def act(self, observation):
+        return ActionChunk(np.full((len(observation["state"]), self.contract.horizon, 1), self.control))
+
+
+@pytest.mark.parametrize("asked", [41.0, 1e6, 1e300])
+def test_a_control_beyond_the_bounds_of_a_system_is_cut_off_and_told_as_it_was_executed(asked):
+    system = get_system("stl:maze")
+    contract = system_contract(system, system.horizon)
+    assert system.high == (40.0,)
+    beyond, bound = (evaluate_system(system, Steady(contract, control), episodes=2, seed=3) for control in (asked, 40.0))
+    for summary in (beyond, bound):
+        summary.pop("cadence")
+    assert beyond == bound

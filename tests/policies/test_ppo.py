@@ -262,6 +262,14 @@ def test_what_is_not_finite_is_caught_before_the_step():
     assert all(torch.equal(tensor, learner.state()[name]) for name, tensor in before.items())
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2, 3])
+def test_lost_control_periods_are_left_out_however_few_remain(kept):
+    learner, rollout = Ppo(CONTRACT, dataclasses.replace(SMALL, minibatches=4)), filled()
+    rollout.lost.reshape(-1)[kept:] = True
+    told = list(learner.learn(rollout, np.random.default_rng(0), 0.0))
+    assert len(told) == (0 if kept < 2 else SMALL.epochs * kept)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -269,6 +277,7 @@ def test_what_is_not_finite_is_caught_before_the_step():
         ({"trace": 1.1}, r"trace must be in \[0, 1\], got 1.1"),
         ({"entropy": -1.0}, "entropy must be >= 0, got -1.0"),
         ({"num_envs": 1, "periods": 2}, "minibatches must be <= the 2 control periods of a rollout, got 4"),
+        ({"num_envs": 1, "periods": 1, "minibatches": 1}, "periods × num_envs must be >= 2, .*, got 1"),
         ({"hidden": ()}, r"hidden must be widths >= 1, got \(\)"),
     ],
 )

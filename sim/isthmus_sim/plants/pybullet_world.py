@@ -72,7 +72,7 @@ class World:
         """Put a client's world back to its beginning, with the bodies' parameters as in `values`; a mobile robot's root link is at `height` m.
 
         Bullet's solver remembers its last impulses, so that placing bodies is not enough. The saved state of a fresh world leads to the same bits
-        as making the world anew, and is a hundred times faster; but not for mobile robots, whose motors remember more.
+        as making the world anew, in much less time; but not for mobile robots, whose motors remember more.
         """
         # The rest is told to the world after it has begun, or is none of its business, as noise and delays.
         built_in = {name: value for name, value in values.items() if name == "payload" or name.rpartition(".")[0] in self._names}

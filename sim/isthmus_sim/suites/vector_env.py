@@ -106,7 +106,7 @@ class SuiteVectorEnv(gymnasium.vector.VectorEnv):
         terminated, truncated = np.zeros(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool)
         diverged, invalid = np.zeros(self.num_envs, dtype=bool), np.asarray(~np.isfinite(actions).all(axis=1))
         space = self.single_action_space
-        for row, action in enumerate(np.clip(np.asarray(actions, dtype=np.float32), space.low, space.high)):
+        for row, action in enumerate(np.clip(actions, space.low, space.high).astype(np.float32)):
             if invalid[row]:
                 continue
             try:

@@ -11,10 +11,10 @@ step. Their action is a displacement and a turn of a tool that cannot tilt; here
 commands. Their three frames per camera are from the start, the middle and the end of the previous action; here they are two control periods apart,
 which is the same for chunks of five actions.
 
-Two engines. Commands of the scripted policy replayed open loop in MuJoCo and PyBullet (20 episodes per shape) keep the tips of the pegs within
-10 mm of each other for the first second, before anything touches: MuJoCo's servos give way under the arm's weight, PyBullet's do not. This is more
-than the 3 mm of the hole. What follows differs by the depth of the hole: in MuJoCo the peg goes in, in PyBullet it mostly comes down on the block,
-and the tips stay within 50 mm of each other. Closed loop, the policy inserts in both.
+Two engines. Commands of the scripted policy replayed open loop in MuJoCo and PyBullet keep the tips of the pegs within 10 mm of each other for the
+first second, before anything touches (`tests/sim/test_peg.py` holds them to it): MuJoCo's servos give way under the arm's weight, PyBullet's do not.
+This is more than the 3 mm of the hole. What follows differs by the depth of the hole: in MuJoCo the peg goes in, in PyBullet it mostly comes down on
+the block, and the tips stay within 50 mm of each other. Closed loop, the policy inserts in both.
 """
 
 from __future__ import annotations

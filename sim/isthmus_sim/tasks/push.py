@@ -4,7 +4,7 @@ The puck's mass, friction and centre of mass are what a robot does not know. A p
 puck with its mass far off the middle is what defeats the scripted one.
 
 The same commands, replayed open loop in MuJoCo and PyBullet, keep the pucks within 3 cm for the first 2 s and within 15 cm to the end (tool: 2 cm;
-over 20 episodes of the scripted policy, `tests/sim/test_arm_tasks.py`). MuJoCo's arm sags by a centimetre under its weight, PyBullet's does not;
+`tests/sim/test_arm_tasks.py` holds them to it). MuJoCo's arm sags by a centimetre under its weight, PyBullet's does not;
 and pushing at one point without looking is unstable, so that a millimetre beside the middle grows with the way.
 """
 

@@ -1,7 +1,7 @@
 """Bring the tool of a UR5e, or of any other arm, to a goal: with joint velocities or positions at 20 Hz, or with joint efforts at 50 Hz.
 
-The same commands, replayed open loop in MuJoCo and PyBullet, leave the tool within 2 cm (measured over 20 episodes of the scripted policy,
-`tests/sim/test_arm_tasks.py`): MuJoCo's servo sags under the weight of the arm, PyBullet's does not. Efforts run on MuJoCo only: with them the
+The same commands, replayed open loop in MuJoCo and PyBullet, leave the tool within 2 cm (`tests/sim/test_arm_tasks.py` holds them to it):
+MuJoCo's servo sags under the weight of the arm, PyBullet's does not. Efforts run on MuJoCo only: with them the
 rotors' inertia is most of what a wrist joint feels, and PyBullet has no rotor inertia.
 """
 

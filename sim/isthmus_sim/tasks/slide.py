@@ -4,9 +4,9 @@ One decision decides: the whole strike is one chunk of actions, as long as the e
 puck released at speed v slides v² / (2 μ g). This is the shuffleboard of ASID (Memmel et al., "ASID: Active Exploration for System Identification in
 Robotic Manipulation", 2024), with a head that centres the puck. Above a friction of about 0.2 the furthest lines need more speed than the arm has.
 
-The same commands, replayed open loop in MuJoCo and PyBullet, keep the pucks within 4 cm (tool: 2 cm; over 20 episodes of the scripted policy,
-`tests/sim/test_arm_tasks.py`): 1 cm because the head of MuJoCo's arm, which sags under its weight, is elsewhere when it lets go, the rest because a
-percent of speed is two percent of the way.
+The same commands, replayed open loop in MuJoCo and PyBullet, keep the pucks within 4 cm (tool: 2 cm; `tests/sim/test_arm_tasks.py` holds
+them to it): partly because the head of MuJoCo's arm, which sags under its weight, is elsewhere when it lets go, and because a percent of speed is
+two percent of the way.
 """
 
 from __future__ import annotations

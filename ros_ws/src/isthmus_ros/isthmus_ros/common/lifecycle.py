@@ -93,7 +93,7 @@ class CarefulNode(LifecycleNode):
         raise NotImplementedError
 
     def on_configure(self, state: Any) -> Any:
-        """See `configure`. What was made so far is left to live: a full garbage collection over it would take 40 ms, in motion."""
+        """See `configure`. What was made so far is left to live: a full garbage collection over it takes long, in motion."""
         done = self._transition("configure", self.configure)
         self._early = time.monotonic() + _EARLY
         gc.collect()
