@@ -270,11 +270,12 @@ def test_a_training_with_recordings_is_resumed_exactly_and_only_with_the_same_on
     assert json.loads((tmp_path / "whole" / "config.json").read_bytes())["notes"]["offline"].startswith("0.5 of each batch")
 
 
-def test_a_script_demonstrates_from_pictures_what_its_variant_does_from_numbers():
-    """The reward needs the hole's pose, which no recording tells: the simulation does."""
-    task, numbers = get_task("peg"), get_task("peg-state")
+@pytest.mark.parametrize(("name", "variant"), [("peg", "peg-state"), ("reach-pixels-two", "reach-pixels-state")])
+def test_a_script_demonstrates_from_pictures_what_its_variant_does_from_numbers(name, variant):
+    """The reward needs the pose of the hole or ball, which no recording tells: the simulation does."""
+    task, numbers = get_task(name), get_task(variant)
     (episode,) = scripted_episodes(task, task.contract, "mujoco", 1)
-    policy, env = scripted_artifact(numbers.contract).policy(), isthmus_sim.make_vec("peg-state", 1)
+    policy, env = scripted_artifact(numbers.contract).policy(), isthmus_sim.make_vec(variant, 1)
     observation, _ = env.reset(seed=SCRIPTED_SEED)
     total = 0.0
     for step in range(numbers.episode_steps):
