@@ -104,7 +104,8 @@ def evaluate_over_ros(
             graph.watch(lambda: _unwatched(link))
         for name in ("guard_node", "policy_node"):
             graph.bring_up(name)
-        course = Course(link, task, graph.robot, wall=clock == "wall", monitored=monitor, prefix=graph.prefix)
+        own_parameters = None if attach else parameters
+        course = Course(link, task, graph.robot, wall=clock == "wall", monitored=monitor, prefix=graph.prefix, parameters=own_parameters)
         episodes = []
         for seed in seeds:
             episodes.append(course.run(seed))

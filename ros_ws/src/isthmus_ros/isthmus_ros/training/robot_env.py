@@ -106,6 +106,11 @@ class RobotEnv:
             signal.name: np.zeros((1, signal.history, *signal.shape), dtype=signal.dtype) for signal in self._task.contract.observation
         }
         self._running, self._run, self._sent, self._motion = False, 0, 0, -1
+        try:
+            self._check_rewarded()
+        except BaseException:
+            self.close()
+            raise
 
     def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
         """See `TrainingEnv`; where time passes, nothing is observed before `begin`."""
@@ -297,17 +302,28 @@ class RobotEnv:
             raise RosError(f"{NAME} has closed its connection") from None
 
     def _measurement(self, arrays: dict[str, Array]) -> Measurement:
-        return with_tool(measured(arrays, self._robot.joint_names), self._robot, self._kinematics)
+        return self._course.complete(with_tool(measured(arrays, self._robot.joint_names), self._robot, self._kinematics))
 
     def _passed(self) -> Array:
         return np.array([self._sent * self._task.contract.control_period])
+
+    def _check_rewarded(self) -> None:
+        """Refuse a task whose reward needs more than the robot tells, before anything moves.
+
+        Raises:
+            RosError: the message names what is missing.
+        """
+        inputs, state = self._course.draw(0), self._course.newest()
+        rest = np.zeros((1, len(self._task.contract.action.elements)))
+        self._score(Transition(state, state, rest, inputs, np.array([self._task.contract.control_period])))
+        self._scorer.reset()
 
     def _score(self, transition: Transition) -> Any:
         try:
             return self._scorer.score(transition)
         except (KeyError, AssertionError) as error:
-            missing = error.args[0] if isinstance(error, KeyError) else "joint efforts"
-            raise RosError(f"task {self._task.name!r} cannot be rewarded on a robot: {missing!r} is not measured") from None
+            missing = repr(error.args[0]) if isinstance(error, KeyError) else "joint efforts"
+            raise RosError(f"task {self._task.name!r} cannot be rewarded on this robot: no topic tells {missing}") from None
 
 
 class _NotBegunError(RosError):
