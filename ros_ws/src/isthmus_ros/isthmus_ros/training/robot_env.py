@@ -93,24 +93,17 @@ class RobotEnv:
         self.busy = False
         self.episodes: deque[tuple[float, bool, bool]] = deque(maxlen=_RECENT)
         self._task, self._say, self._told = task, say, ""
-        self._stack = contextlib.ExitStack()
-        try:
-            self._connection = self._join(artifact, clock, plant, attach, corrections, record, domain_id)
-        except BaseException:
-            self._stack.close()
-            raise
-        self._kinematics = Kinematics(self._robot.urdf_path) if self._robot.base.kind == "fixed" else None
-        self._scorer, self._returns = Scorer(task, 1), Returns(task, 1)
+        with contextlib.ExitStack() as stack:
+            self._connection = self._join(stack, artifact, clock, plant, attach, corrections, record, domain_id)
+            self._kinematics = Kinematics(self._robot.urdf_path) if self._robot.base.kind == "fixed" else None
+            self._scorer, self._returns = Scorer(task, 1), Returns(task, 1)
+            self._check_rewarded()
+            self._stack = stack.pop_all()
         self._generator = np.random.default_rng(0)
         self._last = {
             signal.name: np.zeros((1, signal.history, *signal.shape), dtype=signal.dtype) for signal in self._task.contract.observation
         }
         self._running, self._run, self._sent, self._motion = False, 0, 0, -1
-        try:
-            self._check_rewarded()
-        except BaseException:
-            self.close()
-            raise
 
     def reset(self, *, seed: int) -> tuple[dict[str, Array], dict[str, Any]]:
         """See `TrainingEnv`; where time passes, nothing is observed before `begin`."""
@@ -147,18 +140,25 @@ class RobotEnv:
         """Bring the robot to rest and end the nodes that were started."""
         if self._running:
             self._send(None)
-        self._connection.close()
         self._stack.close()
 
     def _join(
-        self, artifact: Artifact, clock: str, plant: str, attach: bool, corrections: bool, record: Path | None, domain_id: int | None
+        self,
+        stack: contextlib.ExitStack,
+        artifact: Artifact,
+        clock: str,
+        plant: str,
+        attach: bool,
+        corrections: bool,
+        record: Path | None,
+        domain_id: int | None,
     ) -> Connection:
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="training-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="training-")))
         policy, socket = folder / "policy.isthmus", str(folder / "learner")
         artifact.save(policy)
-        listener = self._stack.enter_context(Listener(socket, family="AF_UNIX"))
+        listener = stack.enter_context(Listener(socket, family="AF_UNIX"))
         nodes = {} if attach else robot_nodes(self._task, policy, clock=clock, plant=plant)
-        graph = self._stack.enter_context(running(self._task, nodes, clock=clock, attach=attach, domain_id=domain_id))
+        graph = stack.enter_context(running(self._task, nodes, clock=clock, attach=attach, domain_id=domain_id))
         self._link, self._robot, self._realtime = graph.link, graph.robot, graph.clock == "wall"
         told: dict[str, Any] = {"policy": str(policy), "clock": graph.clock, "joint_prefix": graph.prefix, "learner": socket}
         traces = str(record.resolve()) if record else ""
@@ -168,7 +168,7 @@ class RobotEnv:
             graph.bring_up(name)
         self._simulated = self._link.offers("sim_node/reset")
         self._course = Course(self._link, self._task, self._robot, wall=self._realtime, prefix=graph.prefix, simulated=self._simulated)
-        return listener.accept()
+        return stack.enter_context(listener.accept())
 
     def _following(self) -> dict[str, Array]:
         """What is observed after an episode: where time passes nothing new, until the learner begins the next."""
