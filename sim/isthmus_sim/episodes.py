@@ -62,13 +62,16 @@ def episode_start(task: Task, seeds: Sequence[int]) -> EpisodeStart:
     return task.start([np.random.default_rng(seed) for seed in seeds])
 
 
-def standing_poses(task: Task, start: EpisodeStart) -> dict[str, Array]:
-    """Where the bodies that never move are in these episodes, `[n, 7]` per name; what a simulation is told, and no sensor of a robot says."""
-    count, given = len(start.state["position"]), start.parameters
+def standing_poses(task: Task, parameters: Mapping[str, Array]) -> dict[str, Array]:
+    """Where the bodies that never move are, `[n, 7]` per name, by the physical parameters of episodes, `[n]` each.
+
+    A simulation is told so; no sensor of a robot says it.
+    """
+    count = max((len(values) for values in parameters.values()), default=1)
     poses = {}
     for body in task.scene.standing if task.scene else ():
-        place = [given.get(f"{body.name}.{axis}", np.full(count, value)) for axis, value in zip("xyz", body.position, strict=True)]
-        half, (x, y, z, w) = given.get(f"{body.name}.yaw", np.zeros(count)) / 2, body.rotation
+        place = [parameters.get(f"{body.name}.{axis}", np.full(count, value)) for axis, value in zip("xyz", body.position, strict=True)]
+        half, (x, y, z, w) = parameters.get(f"{body.name}.yaw", np.zeros(count)) / 2, body.rotation
         cos, sin = np.cos(half), np.sin(half)
         poses[body.name] = np.stack([*place, cos * x - sin * y, cos * y + sin * x, cos * z + sin * w, cos * w - sin * z], axis=1)
     return poses

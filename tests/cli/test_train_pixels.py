@@ -28,10 +28,8 @@ def test_a_small_training_leaves_a_policy_that_sees(algorithm, isthmus, tmp_path
 @pytest.mark.parametrize("algorithm", ["drqv2", "mentor"])
 def test_a_task_without_pictures_is_refused_with_those_that_have_some(algorithm, refuse):
     told = refuse("train", algorithm, "reach")
-    assert (
-        f"{algorithm} learns from pictures, and task 'reach' shows none; peg, peg-cross, peg-square, reach-pixels, reach-pixels-two do, and tasks of an outside suite"
-        in told
-    )
+    seeing = "peg, peg-cross, peg-square, reach-pixels, reach-pixels-two do, and tasks of an outside suite"
+    assert f"{algorithm} learns from pictures, and task 'reach' shows none; {seeing}" in told
     assert "--small" in refuse("train", algorithm, "peg", "--smal")
 
 

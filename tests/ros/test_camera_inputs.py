@@ -185,7 +185,9 @@ def test_a_robot_whose_camera_gives_other_pictures_than_in_training_is_refused(m
 
 def test_a_grey_camera_is_refused_by_a_policy_that_saw_colours(monkeypatch):
     robot = dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wrist": RosCamera(encoding="mono8")}))
-    with pytest.raises(ValueError, match=r"^camera 'wrist' of the robot sends mono8, which has no colours; the policy was trained with rgb8$"):
+    with pytest.raises(
+        ValueError, match=r"^camera 'wrist' of the robot sends mono8, which has no colours; the policy was trained with rgb8$"
+    ):
         Seen(monkeypatch, robot)
 
 

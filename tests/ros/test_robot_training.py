@@ -95,7 +95,7 @@ def test_what_kept_a_training_from_beginning_is_told_and_not_how_its_nodes_were_
 
     monkeypatch.setattr(robot_env, "robot_nodes", lambda *arguments, **options: {})
     monkeypatch.setattr(robot_env, "running", running)
-    with pytest.raises(RosError, match="^train_node: cannot configure$"):
+    with pytest.raises(RosError, match=r"^train_node: cannot configure$"):
         RobotEnv(TASK, still(CONTRACT))
 
 
@@ -109,7 +109,7 @@ def test_a_reward_that_needs_what_no_topic_tells_is_known_in_a_simulation_and_el
     if simulated:
         env._check_rewarded()
         return
-    with pytest.raises(RosError, match="^task 'peg' cannot be rewarded on this robot: no topic tells 'hole'$"):
+    with pytest.raises(RosError, match=r"^task 'peg' cannot be rewarded on this robot: no topic tells 'hole'$"):
         env._check_rewarded()
 
 

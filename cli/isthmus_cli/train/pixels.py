@@ -9,7 +9,7 @@ from typing import ClassVar
 import tyro
 
 from isthmus_cli.train.options import TrainOptions
-from isthmus_cli.train.tasks import check_sees, find_task
+from isthmus_cli.train.tasks import check_sees, find_task, named_suite_task
 from isthmus_policies.mentor.config import MentorConfig, mentor_config
 
 __all__ = ["COMMANDS", "TrainDrm", "TrainDrqv2", "TrainMentor", "TrainPixels"]
@@ -34,7 +34,8 @@ class TrainPixels(TrainOptions):
         Raises:
             ValueError: the first word is no task; the message lists the known ones.
         """
-        return cls(task=tyro.MISSING, config=mentor_config(cls.algorithm, cls.named(words) or "", small="--small" in words))
+        name = cls.named(words) or named_suite_task(words) or ""
+        return cls(task=tyro.MISSING, config=mentor_config(cls.algorithm, name, small="--small" in words))
 
     def run(self) -> int:
         """Run the command.

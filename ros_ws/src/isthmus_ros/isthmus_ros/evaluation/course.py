@@ -157,7 +157,7 @@ class Course:
         """The inputs of an episode, `[1, elements]` per name; what is measured from now on is in it."""
         start = episode_start(self._task, [seed])
         if self._simulated:
-            self._standing = standing_poses(self._task, replace(start, parameters={**start.parameters, **self._parameters}))
+            self._standing = standing_poses(self._task, {**start.parameters, **self._parameters})
         return start.inputs
 
     def complete(self, measured: Measurement) -> Measurement:
