@@ -1,6 +1,7 @@
 """Which pictures a policy may see: their form, freshness, rate and calibration, without nodes."""
 
 import dataclasses
+import json
 import struct
 import zlib
 from types import SimpleNamespace
@@ -12,13 +13,16 @@ pytest.importorskip("rclpy")
 pytest.importorskip("cv2")
 
 import cv2
+from builtin_interfaces.msg import Time
 from ros_policies import seeing
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from isthmus.cadence import Cadence
 from isthmus.records import Measurement
 from isthmus.robot import Camera, RosCamera, load_robot
 from isthmus.signals import CameraSpec
 from isthmus_ros.policy.camera_inputs import CameraInputs
+from isthmus_ros.policy.reports import cadence_report
 from isthmus_ros.recording.recorded import recorded_topics
 from isthmus_ros.robot_sim.cameras import camera_information, compressed_message, image_message
 from isthmus_sim.tasks import get_task
@@ -135,6 +139,23 @@ def test_a_picture_that_is_older_than_the_camera_takes_to_send_it_is_refused(lat
     seen.picture(10)
     assert seen.fault() == ""
     assert list(seen.inputs.ages) == pytest.approx([0.9 * (PATIENCE + latency), 1.1 * (PATIENCE + latency), -1.0, 0.0])
+
+
+def test_the_cadence_report_tells_how_old_pictures_were_at_the_decisions(monkeypatch):
+    seen = Seen(monkeypatch)
+    seen.late = 0.02
+    seen.picture(7)
+    seen.now += 0.03  # until the decision
+    seen.fault()
+    motion = SimpleNamespace(state="run", runner=SimpleNamespace(cadence=Cadence(PERIOD, realtime=True)))
+    bound = SimpleNamespace(cameras=seen.inputs, setup=SimpleNamespace(digest="0123", robot=ROBOT))
+    (status,) = cadence_report(motion, bound, "policy_node", Time()).status
+    told = {pair.key: pair.value for pair in status.values}
+    assert json.loads(told["cadence"])["picture_age_ms"]["p50"] == pytest.approx(50.0)
+    assert float(told["picture_age_ms.p99"]) == pytest.approx(50.0)
+    bound.cameras = None
+    (status,) = cadence_report(motion, bound, "policy_node", Time()).status
+    assert not any("picture_age_ms" in pair.key + pair.value for pair in status.values)
 
 
 def test_the_stamps_of_a_camera_with_a_clock_of_its_own_are_not_judged(monkeypatch):
