@@ -8,6 +8,7 @@ out; `BEAUTIFUL` adds a ground, soft light and a sky that the model lacks.
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 import weakref
 from collections.abc import Sequence
@@ -172,11 +173,10 @@ def drawn_by() -> str:
     Raises:
         OSError: there is nothing; the message says what to do.
     """
-    from OpenGL import GL
-
     renderer = Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 16, 16)
+    gl = importlib.import_module("OpenGL.GL")  # for the platform that mujoco has chosen now
     try:
-        return bytes(GL.glGetString(GL.GL_RENDERER) or b"").decode(errors="replace")
+        return bytes(gl.glGetString(gl.GL_RENDERER) or b"").decode(errors="replace")
     finally:
         renderer.close()
 
