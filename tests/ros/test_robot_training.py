@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import threading
 import time
+from collections import deque
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,7 +23,9 @@ from isthmus.kinematics import Kinematics
 from isthmus.records import Command, Measurement
 from isthmus.robot import load_robot
 from isthmus.runner import Tick
+from isthmus_cli.train.robot import judge
 from isthmus_policies.environment import LostError
+from isthmus_policies.outcome import Evaluation
 from isthmus_ros.common import wire
 from isthmus_ros.evaluation.course import Course
 from isthmus_ros.evaluation.graph import robot_nodes
@@ -111,6 +114,14 @@ def test_a_reward_that_needs_what_no_topic_tells_is_known_in_a_simulation_and_el
         return
     with pytest.raises(RosError, match=r"^task 'peg' cannot be rewarded on this robot: no topic tells 'hole'$"):
         env._check_rewarded()
+
+
+def test_before_the_first_episode_has_ended_a_policy_is_judged_by_what_the_present_one_has_earned():
+    env = object.__new__(RobotEnv)
+    env.episodes, env._returns = deque(), SimpleNamespace(total=np.array([1.5]))
+    assert judge(env)(None) == Evaluation(1.5, 0.0, None, 0.0)
+    env.episodes.extend([(2.0, True, False), (4.0, False, True)])
+    assert judge(env)(None) == Evaluation(3.0, 0.5, None, 0.5)
 
 
 class Step:

@@ -70,7 +70,7 @@ def test_the_command_trains_from_pictures_on_the_robot_and_goes_on(isthmus, tmp_
         raise Late
     assert code == 0, told
     (evaluation,) = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert {"return", "success"} <= set(evaluation)
+    assert np.isfinite([evaluation["return"], evaluation["success"]]).all()
     policy = Artifact.load(tmp_path / "run" / "policy.isthmus")
     assert policy.training["algorithm"] == "mentor"
     memory = load_checkpoint(newest_checkpoint(tmp_path / "run" / "checkpoints"))[0]

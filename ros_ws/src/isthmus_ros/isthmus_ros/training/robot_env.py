@@ -136,6 +136,11 @@ class RobotEnv:
         except RosError as error:
             raise LostError(str(error)) from None
 
+    @property
+    def newest(self) -> list[tuple[float, bool, bool]]:
+        """`episodes`; before the first has ended, what the present one has earned."""
+        return list(self.episodes) or [(float(self._returns.total[0]), False, False)]
+
     def close(self) -> None:
         """Bring the robot to rest and end the nodes that were started."""
         if self._running:
