@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Cadence"]
+__all__ = ["REMEMBERED", "Cadence", "percentiles"]
 
 REMEMBERED = 10_000  # newest times that percentiles are taken of: a report every second must not take a control period of its own
 
@@ -46,11 +46,12 @@ class Cadence:
         """Counts and percentiles as plain data; times in milliseconds."""
         result: dict[str, Any] = {"period_ms": self.period * 1e3, "steps": self.steps, "realtime": self.realtime}
         if self.realtime:
-            result |= {"missed": self.missed, "skipped": self.skipped, "lateness_ms": _percentiles(self.lateness)}
-        return result | {"inference_ms": _percentiles(self.inference), "work_ms": _percentiles(self.work)}
+            result |= {"missed": self.missed, "skipped": self.skipped, "lateness_ms": percentiles(self.lateness)}
+        return result | {"inference_ms": percentiles(self.inference), "work_ms": percentiles(self.work)}
 
 
-def _percentiles(times: Collection[float]) -> dict[str, float] | None:
+def percentiles(times: Collection[float]) -> dict[str, float] | None:
+    """Of times in seconds, in milliseconds; None of none."""
     if not times:
         return None
     values = np.percentile(np.fromiter(times, dtype=np.float64) * 1e3, [0, 50, 99, 99.9, 100])

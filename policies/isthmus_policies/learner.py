@@ -148,6 +148,8 @@ class OffPolicyConfig(LearnerConfig):
 def task_config(kind: type[Config], task: str, algorithm: str, *variants: str) -> Config:
     """The tuned settings of a task, from the data file beside this module, or the defaults if there are none.
 
+    A key with a colon holds for all tasks of outside suites whose names begin with it; later ones in the file replace earlier ones.
+
     Args:
         kind: of the settings.
         task: name.
@@ -155,9 +157,9 @@ def task_config(kind: type[Config], task: str, algorithm: str, *variants: str) -
         variants: keys of the file whose settings replace those of any task, and of the variants before.
     """
     settings = strict.load_yaml(Path(__file__).with_name(f"{algorithm}.yaml")) or {}
-    chosen = dict(settings.get(task, {}))
-    for variant in variants:
-        chosen |= settings[variant]
+    chosen: dict[str, Any] = {}
+    for name in [name for name in settings if name == task or (":" in name and task.startswith(name))] + list(variants):
+        chosen |= settings[name]
     return strict.decode(kind, chosen, f"{algorithm}.yaml: {task}")
 
 

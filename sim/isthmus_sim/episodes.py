@@ -23,7 +23,7 @@ from isthmus_sim.explosions import exploded, kept_finite
 from isthmus_sim.returns import Returns
 from isthmus_sim.task import EpisodeStart, Scorer, Task, Transition
 
-__all__ = ["EpisodeResult", "episode_start", "run_episodes"]
+__all__ = ["EpisodeResult", "episode_start", "run_episodes", "standing_poses"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,21 @@ class EpisodeResult:
 def episode_start(task: Task, seeds: Sequence[int]) -> EpisodeStart:
     """Draw the beginnings of episodes; equal seeds give equal episodes, whatever the batch, the engine or the transport."""
     return task.start([np.random.default_rng(seed) for seed in seeds])
+
+
+def standing_poses(task: Task, parameters: Mapping[str, Array]) -> dict[str, Array]:
+    """Where the bodies that never move are, `[n, 7]` per name, by the physical parameters of episodes, `[n]` each.
+
+    A simulation is told so; no sensor of a robot says it.
+    """
+    count = max((len(values) for values in parameters.values()), default=1)
+    poses = {}
+    for body in task.scene.standing if task.scene else ():
+        place = [parameters.get(f"{body.name}.{axis}", np.full(count, value)) for axis, value in zip("xyz", body.position, strict=True)]
+        half, (x, y, z, w) = parameters.get(f"{body.name}.yaw", np.zeros(count)) / 2, body.rotation
+        cos, sin = np.cos(half), np.sin(half)
+        poses[body.name] = np.stack([*place, cos * x - sin * y, cos * y + sin * x, cos * z + sin * w, cos * w - sin * z], axis=1)
+    return poses
 
 
 def run_episodes(

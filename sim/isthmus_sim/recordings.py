@@ -1,7 +1,8 @@
 """Recordings as experience: the transitions of a trace, with the rewards of a task.
 
 A recording has what sensors said. It is rewarded as a robot is: by its measurements, and by the pose of a fixed robot's tool, which joints tell. So
-with noise or delay the rewards are those of what was measured, and a reward that needs what no sensor said cannot be given: that is an error.
+with noise or delay the rewards are those of what was measured. A recording of a simulation also says where it put what never moves. A reward that
+needs more cannot be given: that is an error.
 
 A period is left out, and cuts the episode, if nothing was asked in it, if the robot did not get it, if the next measurement came at another time than
 one control period later, or if a number is not finite. The last period of a recording has no measurement after it, so it is no transition either.
@@ -22,6 +23,7 @@ from isthmus.recording import Trace
 from isthmus.records import Array
 from isthmus.robot import Robot, load_robot
 from isthmus.sequence import sequence_contract
+from isthmus_sim.episodes import standing_poses
 from isthmus_sim.task import Scorer, Task, Transition
 
 __all__ = ["RecordedEpisode", "check_recorded", "no_transition", "recorded_episodes"]
@@ -125,7 +127,7 @@ def _periods(trace: Trace, task: Task, contract: Contract) -> Iterator[_Period]:
         count = min(count, trace.rungs.index("stop", first) + 2)  # with the measurement after the stop, if there is one
     steps = np.arange(first, count - 1)
     robot = load_robot(contract.robot)
-    told = _with_tool(trace, robot)
+    told = _with_standing(_with_tool(trace, robot), task)
     measured = [told.measurement(step) for step in range(first, count)]
     observations, times = _observations(trace, contract, robot, first, count)
     late = np.abs(np.diff(trace.stamps[first:count]) - contract.control_period) > contract.control_period / 2
@@ -167,8 +169,8 @@ def _observations(trace: Trace, contract: Contract, robot: Robot, first: int, co
     previous = {signal.name for signal in contract.observation if heard and signal.source == "previous_action"}
     observations, times = [], []
     for step in range(first, count):
-        builder.push(trace.measurement(step), trace.executed_command(step - 1) if step > first else None)
         try:
+            builder.push(trace.measurement(step), trace.executed_command(step - 1) if step > first else None)
             built = builder.build({name: values[step : step + 1] for name, values in trace.inputs.items()})
         except KeyError as error:
             raise ValueError(f"the observation cannot be rebuilt: {error.args[0]}") from None
@@ -193,3 +195,13 @@ def _with_tool(trace: Trace, robot: Robot) -> Trace:
         return trace
     pose = Kinematics(robot.urdf_path).poses(trace.joints, trace.position, [tool])[tool]
     return replace(trace, poses={**trace.poses, tool: pose.vector()})
+
+
+def _with_standing(trace: Trace, task: Task) -> Trace:
+    """Also with the poses of the bodies that never move, where a simulation was recorded: it says where it put them."""
+    if "plant" not in trace.metadata or trace.metadata["plant"] == "ros":
+        return trace
+    prefix = "parameter."
+    given = {name.removeprefix(prefix): np.array([float(value)]) for name, value in trace.metadata.items() if name.startswith(prefix)}
+    poses = {name: np.repeat(pose, len(trace), axis=0) for name, pose in standing_poses(task, given).items()}
+    return replace(trace, poses={**poses, **trace.poses})

@@ -8,6 +8,7 @@ out; `BEAUTIFUL` adds a ground, soft light and a sky that the model lacks.
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 import weakref
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from isthmus.records import Array
 from isthmus_sim.cameras import View
 from isthmus_sim.graphics import NO_DRIVER, check_drawing, has_screen
 
-__all__ = ["BEAUTIFUL", "FAST", "PLAIN", "Profile", "Renderer", "ground_below", "look"]
+__all__ = ["BEAUTIFUL", "FAST", "PLAIN", "Profile", "Renderer", "drawn_by", "ground_below", "look"]
 
 _MARKER_RADIUS = 0.011  # of the camera's distance
 _MARKER_COLOR = (0.15, 0.65, 0.25, 1.0)
@@ -164,6 +165,20 @@ class Renderer:
             if self._ground is not None:
                 slab = np.array([_GROUND_SIZE, _GROUND_SIZE, 0.01])  # a plane that is not in the model is not drawn
                 _add_geom(self._scene, mujoco.mjtGeom.mjGEOM_BOX, slab, np.array([0, 0, self._ground - 0.011]), _GROUND_COLOR)
+
+
+def drawn_by() -> str:
+    """What draws pictures here, as OpenGL calls it: a card, or "llvmpipe …" for the processor.
+
+    Raises:
+        OSError: there is nothing; the message says what to do.
+    """
+    renderer = Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 16, 16)
+    gl = importlib.import_module("OpenGL.GL")  # for the platform that mujoco has chosen now
+    try:
+        return bytes(gl.glGetString(gl.GL_RENDERER) or b"").decode(errors="replace")
+    finally:
+        renderer.close()
 
 
 def look(model: Any, data: Any) -> None:

@@ -269,7 +269,10 @@ def test_what_every_training_would_meet_ends_the_sweep(plan, tmp_path, monkeypat
     [
         ({"trails": 3}, "unknown key 'trails'; did you mean 'trials'? Known: algorithm, cpus"),
         ({"algorithm": "sak"}, "unknown algorithm 'sak'; did you mean 'sac'? Known: drm, drqv2, dsac-t, mentor, ppo, sac, srl"),
-        ({"algorithm": "mentor"}, "mentor learns from pictures, and task 'pendulum' shows none; peg, peg-cross, peg-square do"),
+        (
+            {"algorithm": "mentor"},
+            "mentor learns from pictures, and task 'pendulum' shows none; peg, peg-cross, peg-square, reach-pixels, reach-pixels-two do",
+        ),
         ({"task": "pendulun"}, "unknown task 'pendulun'; did you mean 'pendulum'?"),
         ({"search": "bayes"}, "unknown search 'bayes'; Known: grid, random, tpe"),
         ({"objective": "loss"}, "unknown objective 'loss'; Known: return, success"),

@@ -227,9 +227,22 @@ def test_what_a_learner_of_sequences_observes_is_rebuilt_from_any_recording(reco
     np.testing.assert_array_equal(episode.observation["previous_action"][1:, 0], trace.executed[:-1].astype(np.float32))
 
 
-def test_a_reward_that_needs_what_no_sensor_said_is_refused(recorded):
+def test_a_simulation_says_where_it_put_what_never_moves_and_a_robot_does_not(recorded):
+    path = recorded / "peg-state" / "mujoco-000007.mcap"
+    trace, task = read_trace(path), get_task("peg-state")
+    (episode,) = recorded_episodes(trace, task, task.contract)
+    assert 0 < float(trace.metadata["return"]) - episode.reward.sum() < 1  # what the last period earned, which is left out
     with pytest.raises(ValueError, match="task 'peg-state' cannot be rewarded from this recording: 'hole' was not measured"):
-        episodes(recorded / "peg-state" / "mujoco-000007.mcap", "peg-state")
+        recorded_episodes(dataclasses.replace(trace, metadata={**trace.metadata, "plant": "ros"}), task, task.contract)
+
+
+def test_a_recording_without_the_pictures_that_a_learner_sees_is_refused(recorded):
+    trace, task = read_trace(recorded / "peg-state" / "mujoco-000007.mcap"), get_task("peg")
+    blind = dataclasses.replace(trace, contract=task.contract, observations={})
+    with pytest.raises(
+        ValueError, match="the observation cannot be rebuilt: image 'wrist' is missing from the measurement; there are: none"
+    ):
+        recorded_episodes(blind, task, task.contract)
 
 
 def test_recordings_of_something_else_are_refused(recorded, tmp_path, refuse):
@@ -270,11 +283,11 @@ def test_a_training_with_recordings_is_resumed_exactly_and_only_with_the_same_on
     assert json.loads((tmp_path / "whole" / "config.json").read_bytes())["notes"]["offline"].startswith("0.5 of each batch")
 
 
-def test_a_script_demonstrates_from_pictures_what_its_variant_does_from_numbers():
-    """The reward needs the hole's pose, which no recording tells: the simulation does."""
-    task, numbers = get_task("peg"), get_task("peg-state")
+@pytest.mark.parametrize(("name", "variant"), [("peg", "peg-state"), ("reach-pixels-two", "reach-pixels-state")])
+def test_a_script_demonstrates_from_pictures_what_its_variant_does_from_numbers(name, variant):
+    task, numbers = get_task(name), get_task(variant)
     (episode,) = scripted_episodes(task, task.contract, "mujoco", 1)
-    policy, env = scripted_artifact(numbers.contract).policy(), isthmus_sim.make_vec("peg-state", 1)
+    policy, env = scripted_artifact(numbers.contract).policy(), isthmus_sim.make_vec(variant, 1)
     observation, _ = env.reset(seed=SCRIPTED_SEED)
     total = 0.0
     for step in range(numbers.episode_steps):

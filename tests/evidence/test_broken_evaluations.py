@@ -49,6 +49,8 @@ def test_an_evaluation_is_not_lost_by_one_command(capsys):
     assert np.isfinite(summary["motion"]["peak_acceleration"])
     show(evaluation_report(summary))
     assert f"episode 5 is a failure after 3 steps: command of {task.contract.action.elements[0]} is not finite" in capsys.readouterr().out
+    seen = {**summary, "cadence": {**summary["cadence"], "picture_age_ms": {"p50": 21.3, "p99": 38.7}}}
+    assert "age of the pictures at the decisions: median 21 ms, 99th percentile 39 ms" in list(evaluation_report(seen))
 
 
 def test_a_plan_that_is_not_finite_makes_its_own_execution_a_failure():

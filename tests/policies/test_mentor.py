@@ -50,6 +50,30 @@ def test_the_commands_are_one_learner_with_parts_switched_off():
     assert (mentor_config("mentor", "", small=True).shrink, found["mentor"].shrink) == (2, 1)
 
 
+def test_small_trainings_have_noise_that_falls_within_them():
+    for name in ("drqv2", "drm", "mentor"):
+        assert mentor_config(name, "", small=True).noise_steps <= 50_000 < mentor_config(name, "").noise_steps
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("dmc:dog-run@84x2", {"learning_rate": 8e-5, "features": 100, "perturb_most": 0.6}),
+        ("dmc:dog-trot@84x2", {"learning_rate": 8e-5, "features": 100, "perturb_most": 0.9}),
+        ("dmc:acrobot-swingup@84x2", {"perturb_most": 1.0}),
+        ("dmc:acrobot-swingup_sparse@84x2", {"perturb_most": 0.9}),
+        ("metaworld:soccer-v3@84x2", {"learning_rate": 1e-4, "perturb_most": 0.6, "noise_steps": 3_000_000}),
+        ("gym:AdroitHandDoor-v1@84x2", {"expectile": 0.6, "noise_steps": 3_000_000}),
+        ("gym:HalfCheetah-v5@84x2", {"learning_rate": 1e-4, "expectile": 0.9}),
+    ],
+)
+def test_suites_have_the_papers_settings(task, expected):
+    config = mentor_config("mentor", task)
+    assert {name: getattr(config, name) for name in expected} == expected
+    assert mentor_config("drqv2", task) == mentor_config("drqv2", "")
+    assert mentor_config("mentor", task, small=True).learning_rate == 1e-3
+
+
 def test_perturbations_come_with_the_end_of_the_episode_in_which_they_are_due(tmp_path, monkeypatch):
     steps = []
     monkeypatch.setattr(Mentor, "perturb", lambda self: steps.append(int(self._updates)))

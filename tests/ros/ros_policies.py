@@ -53,7 +53,10 @@ def still(contract):
     graph = helper.make_graph(
         [helper.make_node("MatMul", [signals[0].name, "zeros"], ["actions"])],
         "still",
-        [helper.make_tensor_value_info(s.name, TensorProto.FLOAT, ["B", s.history, *s.shape]) for s in signals],
+        [
+            helper.make_tensor_value_info(s.name, TensorProto.UINT8 if s.camera else TensorProto.FLOAT, ["B", s.history, *s.shape])
+            for s in signals
+        ],
         [helper.make_tensor_value_info("actions", TensorProto.FLOAT, ["B", 1, count])],
         [numpy_helper.from_array(np.zeros((size, count), dtype=np.float32), "zeros")],
     )

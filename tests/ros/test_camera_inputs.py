@@ -1,8 +1,10 @@
 """Which pictures a policy may see: their form, freshness, rate and calibration, without nodes."""
 
 import dataclasses
+import json
 import struct
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +13,16 @@ pytest.importorskip("rclpy")
 pytest.importorskip("cv2")
 
 import cv2
+from builtin_interfaces.msg import Time
 from ros_policies import seeing
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from isthmus.cadence import Cadence
 from isthmus.records import Measurement
 from isthmus.robot import Camera, RosCamera, load_robot
 from isthmus.signals import CameraSpec
 from isthmus_ros.policy.camera_inputs import CameraInputs
+from isthmus_ros.policy.reports import cadence_report
 from isthmus_ros.recording.recorded import recorded_topics
 from isthmus_ros.robot_sim.cameras import camera_information, compressed_message, image_message
 from isthmus_sim.tasks import get_task
@@ -30,10 +35,13 @@ PATIENCE = 0.5
 
 
 class FakeNode:
-    """Keeps what subscribes."""
+    """Keeps what subscribes; its clock is that of the cameras."""
 
-    def __init__(self):
-        self.received = {}
+    def __init__(self, clock):
+        self.received, self.clock = {}, clock
+
+    def get_clock(self):
+        return SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=self.clock()))
 
     def create_subscription(self, kind, topic, callback, quality):
         assert kind is (CameraInfo if topic.endswith("/camera_info") else CompressedImage if topic.endswith("/compressed") else Image)
@@ -47,11 +55,11 @@ class FakeNode:
 class Seen:
     """CameraInputs with a clock that the test turns."""
 
-    def __init__(self, monkeypatch, robot=ROBOT, contract=CONTRACT, namespace="/"):
-        self.now, self.stamp, self.camera = 100.0, 0, robot.cameras[0]
+    def __init__(self, monkeypatch, robot=ROBOT, contract=CONTRACT, namespace="/", **options):
+        self.now, self.stamp, self.late, self.camera = 100.0, 0, 0.0, robot.cameras[0]
         monkeypatch.setattr("isthmus_ros.policy.camera_inputs.steady", lambda: self.now)
-        self.node = FakeNode()
-        self.inputs = CameraInputs(self.node, contract, robot, namespace, PATIENCE)
+        self.node = FakeNode(lambda: self.stamp + round(1e9 * self.late))
+        self.inputs = CameraInputs(self.node, contract, robot, namespace, PATIENCE, **options)
 
     def picture(self, value, encoding="rgb8", shape=(84, 84), *, new=True, topic="/wrist/image_raw"):
         self.stamp += new
@@ -76,7 +84,13 @@ def test_a_picture_is_what_the_camera_took(monkeypatch):
 
 @pytest.mark.parametrize(
     ("encoding", "shape", "sentence"),
-    [("bgr8", (84, 84), "84 × 84 bgr8"), ("mono8", (84, 84), "84 × 84 mono8"), ("rgb8", (42, 84), "42 × 84 rgb8")],
+    [
+        ("bgr8", (84, 84), "84 × 84 bgr8"),
+        ("rgba8", (84, 84), "84 × 84 rgba8"),
+        ("mono8", (84, 84), "84 × 84 mono8"),
+        ("mono16", (84, 84), "84 × 84 mono16"),
+        ("rgb8", (42, 84), "42 × 84 rgb8"),
+    ],
 )
 def test_pictures_of_another_form_are_refused_and_never_seen(encoding, shape, sentence, monkeypatch):
     seen = Seen(monkeypatch)
@@ -101,6 +115,54 @@ def test_a_camera_may_be_silent_for_a_while(monkeypatch):
     seen.picture(9, new=False)  # the stamp has not advanced
     assert "came 0.55 s ago" in seen.fault()
     seen.picture(9)
+    assert seen.fault() == ""
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.2])
+def test_a_picture_that_is_older_than_the_camera_takes_to_send_it_is_refused(latency, monkeypatch):
+    spec = dataclasses.replace(ROBOT.cameras[0].spec, latency=latency)
+    robot = dataclasses.replace(ROBOT, cameras=(dataclasses.replace(ROBOT.cameras[0], spec=spec), *ROBOT.cameras[1:]))
+    seen = Seen(monkeypatch, robot)
+    seen.late = 0.9 * (PATIENCE + latency)
+    seen.picture(7)
+    assert seen.inputs.problems() == []
+    assert seen.fault() == ""
+    seen.late = 1.1 * (PATIENCE + latency)
+    seen.picture(8)
+    old = f"the picture on /wrist/image_raw was {seen.late:.3f} s old when it arrived, {PATIENCE + latency:.3f} s are allowed"
+    assert seen.inputs.problems() == [old]
+    assert seen.fault() == old
+    seen.late = -1.0
+    seen.picture(9)
+    assert "is stamped 1.000 s ahead of this node's clock" in seen.fault()
+    seen.late = 0.0
+    seen.picture(10)
+    assert seen.fault() == ""
+    assert list(seen.inputs.ages) == pytest.approx([0.9 * (PATIENCE + latency), 1.1 * (PATIENCE + latency), -1.0, 0.0])
+
+
+def test_the_cadence_report_tells_how_old_pictures_were_at_the_decisions(monkeypatch):
+    seen = Seen(monkeypatch)
+    seen.late = 0.02
+    seen.picture(7)
+    seen.now += 0.03  # until the decision
+    seen.fault()
+    motion = SimpleNamespace(state="run", runner=SimpleNamespace(cadence=Cadence(PERIOD, realtime=True)))
+    bound = SimpleNamespace(cameras=seen.inputs, setup=SimpleNamespace(digest="0123", robot=ROBOT))
+    (status,) = cadence_report(motion, bound, "policy_node", Time()).status
+    told = {pair.key: pair.value for pair in status.values}
+    assert json.loads(told["cadence"])["picture_age_ms"]["p50"] == pytest.approx(50.0)
+    assert float(told["picture_age_ms.p99"]) == pytest.approx(50.0)
+    bound.cameras = None
+    (status,) = cadence_report(motion, bound, "policy_node", Time()).status
+    assert not any("picture_age_ms" in pair.key + pair.value for pair in status.values)
+
+
+def test_the_stamps_of_a_camera_with_a_clock_of_its_own_are_not_judged(monkeypatch):
+    seen = Seen(monkeypatch, stamp_check="relative")
+    seen.late = 3600.0
+    seen.picture(7)
+    assert seen.inputs.problems() == []
     assert seen.fault() == ""
 
 
@@ -140,6 +202,14 @@ def test_a_robot_whose_camera_gives_other_pictures_than_in_training_is_refused(m
     camera = dataclasses.replace(ROBOT.cameras[0], spec=CameraSpec(60, 80))
     with pytest.raises(ValueError, match=r"camera 'wrist' of the robot gives 60 × 80 rgb8, the policy needs 84 × 84 rgb8"):
         Seen(monkeypatch, dataclasses.replace(ROBOT, cameras=(camera,)))
+
+
+def test_a_grey_camera_is_refused_by_a_policy_that_saw_colours(monkeypatch):
+    robot = dataclasses.replace(ROBOT, ros=dataclasses.replace(ROBOT.ros, cameras={"wrist": RosCamera(encoding="mono8")}))
+    with pytest.raises(
+        ValueError, match=r"^camera 'wrist' of the robot sends mono8, which has no colours; the policy was trained with rgb8$"
+    ):
+        Seen(monkeypatch, robot)
 
 
 def test_a_crop_needs_the_size_of_raw_pictures(monkeypatch):

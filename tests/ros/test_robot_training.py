@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,11 +22,15 @@ from sensor_msgs.msg import JointState
 
 import isthmus_ros.__main__
 from isthmus.guard import HOLD, PASS, STOP, Decision
+from isthmus.kinematics import Kinematics
 from isthmus.records import Command, Measurement
 from isthmus.robot import load_robot
 from isthmus.runner import Tick
+from isthmus_cli.train.robot import judge
 from isthmus_policies.environment import LostError
+from isthmus_policies.outcome import Evaluation
 from isthmus_ros.common import signals, wire
+from isthmus_ros.evaluation.course import Course
 from isthmus_ros.evaluation.graph import robot_nodes
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain, isolated
@@ -37,11 +42,13 @@ from isthmus_ros.training.exchange import Channel, arrays_of, measured, packed, 
 from isthmus_ros.training.robot_env import RobotEnv
 from isthmus_ros.training.train_node import TrainNode
 from isthmus_sim import make_vec
+from isthmus_sim.task import Scorer
 from isthmus_sim.tasks import get_task
 
 TASK = get_task("reach")
 CONTRACT = TASK.contract
-JOINTS = load_robot("ur5e").joint_names
+ROBOT = load_robot("ur5e")
+JOINTS = ROBOT.joint_names
 OBSERVATION = {"goal": np.ones((1, 1, 3), dtype=np.float32), "picture": np.full((1, 2, 4, 4, 3), 7, dtype=np.uint8)}
 
 
@@ -89,6 +96,47 @@ def test_nobody_may_correct_a_training_unless_it_is_asked_for(asked, timeout, mo
         RobotEnv(TASK, still(CONTRACT), corrections=asked)
     assert told["correction_timeout"] == timeout
     assert seen == ["an error"]  # else how the nodes end then would hide it
+
+
+def test_what_kept_a_training_from_beginning_is_told_and_not_how_its_nodes_were_ended(monkeypatch):
+    class Graph:
+        link = robot = None
+        clock, prefix = "wall", ""
+
+        def start(self, name, parameters):
+            raise RosError("train_node: cannot configure")
+
+    @contextlib.contextmanager
+    def running(*arguments, **options):
+        yield Graph()
+        raise RosError("train_node ended with exit code -2: KeyboardInterrupt")  # of a node that did not listen yet
+
+    monkeypatch.setattr(robot_env, "robot_nodes", lambda *arguments, **options: {})
+    monkeypatch.setattr(robot_env, "running", running)
+    with pytest.raises(RosError, match=r"^train_node: cannot configure$"):
+        RobotEnv(TASK, still(CONTRACT))
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_reward_that_needs_what_no_topic_tells_is_known_in_a_simulation_and_else_refused_before_anything_moves(simulated):
+    peg, env = get_task("peg"), object.__new__(RobotEnv)
+    env._task, env._scorer = peg, Scorer(peg, 1)
+    env._course = Course(None, peg, ROBOT, simulated=simulated)
+    pose = Kinematics(ROBOT.urdf_path).poses(ROBOT.joint_names, ROBOT.home[None], ["tool0"])["tool0"].vector()
+    env._course.newest = lambda: env._course.complete(dataclasses.replace(sample(0), poses={"tool0": pose}))
+    if simulated:
+        env._check_rewarded()
+        return
+    with pytest.raises(RosError, match=r"^task 'peg' cannot be rewarded on this robot: no topic tells 'hole'$"):
+        env._check_rewarded()
+
+
+def test_before_the_first_episode_has_ended_a_policy_is_judged_by_what_the_present_one_has_earned():
+    env = object.__new__(RobotEnv)
+    env.episodes, env._returns = deque(), SimpleNamespace(total=np.array([1.5]))
+    assert judge(env)(None) == Evaluation(1.5, 0.0, None, 0.0)
+    env.episodes.extend([(2.0, True, False), (4.0, False, True)])
+    assert judge(env)(None) == Evaluation(3.0, 0.5, None, 0.5)
 
 
 class Step:

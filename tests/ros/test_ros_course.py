@@ -11,7 +11,8 @@ from sensor_msgs.msg import JointState
 from isthmus.robot import load_robot
 from isthmus_ros.common import wire
 from isthmus_ros.common.inputs import input_report
-from isthmus_ros.evaluation.course import Course, commands_in_force
+from isthmus_ros.evaluation.course import Course
+from isthmus_ros.evaluation.in_force import commands_in_force
 from isthmus_ros.evaluation.processes import RosError
 from isthmus_sim.episodes import episode_start
 from isthmus_sim.task import Term

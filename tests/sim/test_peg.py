@@ -6,7 +6,7 @@ from isthmus import Command, Measurement, load_robot
 from isthmus.kinematics import Kinematics
 from isthmus_controllers.scripted import scripted_policy
 from isthmus_sim.cameras import camera_view, project
-from isthmus_sim.episodes import episode_start, run_episodes
+from isthmus_sim.episodes import episode_start, run_episodes, standing_poses
 from isthmus_sim.plants import task_plant
 from isthmus_sim.task import Transition
 from isthmus_sim.tasks import get_task
@@ -183,5 +183,11 @@ def test_truth_says_where_a_fixed_body_was_put(engine):
         [[0.10, 0.15], nothing + MIDDLE[1], nothing + THICKNESS, nothing, nothing, np.sin(yaw / 2), np.cos(yaw / 2)], axis=1
     )
     np.testing.assert_allclose(plant.truth().poses["hole"], expected, atol=1e-6)
+    start = episode_start(task, [4, 5])
+    plant.reset(state=start.state, parameters=start.parameters)
+    told = standing_poses(task, start.parameters)
+    assert set(told) == {"hole", "table"}
+    for body, poses in told.items():
+        np.testing.assert_allclose(plant.truth().poses[body], np.broadcast_to(poses, (2, 7)), atol=1e-6)
     assert "hole" not in plant.read().poses
     plant.close()

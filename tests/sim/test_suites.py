@@ -15,6 +15,7 @@ import isthmus_sim
 from isthmus import Contract, load_robot
 from isthmus_sim.suites import SuiteVectorEnv, get_suite_task, reports_success, run_suite_episodes
 from isthmus_sim.suites.derive import derive_contract, read_signals
+from isthmus_sim.suites.repeat import Repeat
 from isthmus_sim.suites.suite import SuiteEnv, SuiteTask
 
 
@@ -123,6 +124,8 @@ def test_spaces_that_no_contract_describes_are_refused(observation, action, mess
         ("gym:os:path", "unknown task 'gym:os:path'"),
         ("gym:HalfCheetah-v5@", "side of the pictures in pixels, 36 to 512, got ''"),
         ("gym:HalfCheetah-v5@20", "side of the pictures in pixels, 36 to 512, got '20'"),
+        ("gym:HalfCheetah-v5@84x", "how many steps an action lasts, 1 to 10, got ''"),
+        ("gym:HalfCheetah-v5@84x0", "how many steps an action lasts, 1 to 10, got '0'"),
         ("gym:Pendulum-v1@84", "gym:Pendulum-v1 cannot be made here with pictures of 84 × 84"),
     ],
 )
@@ -271,6 +274,30 @@ def test_pictures_are_stacked_and_the_first_fills_the_stack():
         observation, *_ = env.step(np.ones((1, 6)))
     assert not np.array_equal(observation["camera"][0, 0], observation["camera"][0, 2])
     env.close()
+
+
+def test_an_action_may_last_several_steps_whose_rewards_are_summed_until_the_end():
+    played = Repeat(Script([(1.0, False, {"success": True}), (2.0, False, {"success": False}), (4.0, True, {}), (8.0, False, {})]), 2)
+    played.reset()
+    first, second = (played.step(np.zeros(2))[1:] for _ in range(2))
+    assert first == (3.0, False, False, {"success": True})  # in between
+    assert second == (4.0, True, False, {})
+
+
+def test_a_decision_of_several_steps_is_a_longer_period_with_one_picture():
+    once, twice = (get_suite_task(f"gym:HalfCheetah-v5@48{repeat}") for repeat in ("", "x2"))
+    assert twice.contract.control_period == 2 * once.contract.control_period
+    assert (once.episode_steps, twice.episode_steps) == (1000, 500)
+    rewards, pictures = [], []
+    for task, steps in ((once, 6), (twice, 3)):
+        env = SuiteVectorEnv(task, 1)
+        env.reset(seed=0)
+        played = [env.step(np.full((1, 6), 0.5)) for _ in range(steps)]
+        rewards.append(sum(reward[0] for _, reward, *_ in played))
+        pictures.append(played[-1][0]["camera"][0])
+        env.close()
+    assert rewards[0] == pytest.approx(rewards[1])
+    assert pictures[0].shape == pictures[1].shape == (3, 48, 48, 3)
 
 
 def test_suites_load_neither_a_plant_nor_the_batch():

@@ -21,7 +21,7 @@ from isthmus_sim.vector_env import TaskVectorEnv
 __all__ = ["SCRIPTED_SEED", "scripted_episodes"]
 
 SCRIPTED_SEED = 10**7  # far from those that policies are chosen and checked by
-_STATE = "-state"  # how the variant of a task is called whose policies see numbers in place of pictures
+_STATE, _TWO = "-state", "-two"  # how variants of a task are called whose policies see numbers in place of pictures, or through two cameras
 
 
 def scripted_episodes(task: Task, contract: Contract, plant: str, episodes: int) -> list[RecordedEpisode]:
@@ -36,7 +36,8 @@ def scripted_episodes(task: Task, contract: Contract, plant: str, episodes: int)
     Raises:
         ValueError: there is no script.
     """
-    name = task.name if task.name in scripted_tasks() or task.name + _STATE not in scripted_tasks() else task.name + _STATE
+    variant = task.name.removesuffix(_TWO) + _STATE
+    name = variant if variant in scripted_tasks() and task.name not in scripted_tasks() else task.name
     told = get_task(name)
     policy = scripted_policy(name, told.contract)
     known = {signal.name for signal in told.contract.observation}

@@ -8,11 +8,14 @@ from typing import ClassVar
 
 import tyro
 
+from isthmus_cli.console import say
 from isthmus_cli.train.options import TrainOptions
-from isthmus_cli.train.tasks import check_sees, find_task
+from isthmus_cli.train.tasks import check_sees, find_task, named_suite_task
 from isthmus_policies.mentor.config import MentorConfig, mentor_config
 
-__all__ = ["COMMANDS", "TrainDrm", "TrainDrqv2", "TrainMentor", "TrainPixels"]
+__all__ = ["COMMANDS", "TrainDrm", "TrainDrqv2", "TrainMentor", "TrainPixels", "software_sentence"]
+
+_SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class TrainPixels(TrainOptions):
         Raises:
             ValueError: the first word is no task; the message lists the known ones.
         """
-        return cls(task=tyro.MISSING, config=mentor_config(cls.algorithm, cls.named(words) or "", small="--small" in words))
+        name = cls.named(words) or named_suite_task(words) or ""
+        return cls(task=tyro.MISSING, config=mentor_config(cls.algorithm, name, small="--small" in words))
 
     def run(self) -> int:
         """Run the command.
@@ -43,6 +47,11 @@ class TrainPixels(TrainOptions):
             ValueError: unknown task or plant, a task without pictures, or a setting out of range.
         """
         check_sees(find_task(self.task_name), self.algorithm)
+        if self.config.device != "cpu":
+            from isthmus_sim.rendering import drawn_by
+
+            if sentence := software_sentence(drawn_by()):
+                say(sentence)
         return self.train(self.config)
 
 
@@ -65,6 +74,13 @@ class TrainMentor(TrainPixels):
     """Train with MENTOR (Huang et al. 2024), from pictures: DrM with experts in the actor, and weights perturbed towards past good agents."""
 
     algorithm: ClassVar[str] = "mentor"
+
+
+def software_sentence(driver: str) -> str:
+    """That pictures are drawn by the processor, if what OpenGL calls its renderer does so; else ""."""
+    if not any(name in driver.lower() for name in _SOFTWARE):
+        return ""
+    return f"pictures are drawn by the processor ({driver}), though the networks learn on a card: that will be the slower part"
 
 
 COMMANDS: tuple[type[TrainPixels], ...] = (TrainDrqv2, TrainDrm, TrainMentor)

@@ -108,9 +108,7 @@ def judge(env: RobotEnv) -> Callable[[Any], Evaluation]:
     """Scores by the newest training episodes, exploration and all: a robot's time is too dear for episodes that nothing is learned from."""
 
     def score(_: Any) -> Evaluation:
-        if not env.episodes:
-            return Evaluation(-np.inf, 0.0)
-        returns, successes, stops = (float(np.mean(column)) for column in zip(*env.episodes, strict=True))
+        returns, successes, stops = (float(np.mean(column)) for column in zip(*env.newest, strict=True))
         return Evaluation(returns, successes, None, stops)
 
     return score

@@ -8,13 +8,13 @@ from pathlib import Path
 from isthmus.contract import Contract
 from isthmus_policies.mentor.encoder import check_pictures
 from isthmus_sim.randomization import Randomization, randomized_plant
-from isthmus_sim.suites import SuiteTask, SuiteVectorEnv, get_suite_task, is_suite_task
+from isthmus_sim.suites import SUITES, SuiteTask, SuiteVectorEnv, get_suite_task, is_suite_task
 from isthmus_sim.systems import is_system
 from isthmus_sim.task import Task
 from isthmus_sim.tasks import get_task, task_names
 from isthmus_sim.vector_env import TaskVectorEnv
 
-__all__ = ["check_sees", "check_simulation", "find_task", "named_task", "training_environment"]
+__all__ = ["check_sees", "check_simulation", "find_task", "named_suite_task", "named_task", "training_environment"]
 
 
 def find_task(name: str) -> Task | SuiteTask:
@@ -39,6 +39,11 @@ def named_task(words: Sequence[str]) -> str | None:
     if words and words[0] not in task_names() and words[0].startswith("reach-"):
         return "reach"
     return next((word for word in words if word in task_names()), None)
+
+
+def named_suite_task(words: Sequence[str]) -> str | None:
+    """The task of an outside suite among what was typed; None if there is none."""
+    return next((word for word in words if word.partition(":")[0] in SUITES and is_suite_task(word)), None)
 
 
 def check_simulation(task: Task | SuiteTask, plant: str, randomized: bool, options: str) -> None:

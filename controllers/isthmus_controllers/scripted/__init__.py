@@ -36,6 +36,7 @@ _POLICIES = {
     "push": "push:PushPolicy",
     "reach": "reach:ReachPolicy",
     "reach-effort": "reach:ReachPolicy",
+    "reach-pixels-state": "reach:ReachPolicy",
     "reach-position": "reach:ReachPolicy",
     "reach-wide": "reach:ReachPolicy",
     "rod": "rod:RodPolicy",

@@ -30,6 +30,7 @@ class ReachPolicy:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
+        (self._goal,) = (signal.name for signal in contract.inputs)
         self._motion = CartesianMotion(contract, gain=4.0, speed=0.5)
         self._kinematics = Kinematics(load_robot(contract.robot).urdf_path)
 
@@ -39,7 +40,7 @@ class ReachPolicy:
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         """One step towards the goal; see `Policy.act`."""
         observation = asked_observation(self.contract, observation)
-        goal = np.asarray(observation["goal"], dtype=float)[:, -1]
+        goal = np.asarray(observation[self._goal], dtype=float)[:, -1]
         if self.contract.mode != "effort":
             return ActionChunk(self._motion.act(observation, goal)[:, None])
         action, signal = self.contract.action, self.contract.signal("joint_velocity")

@@ -51,6 +51,8 @@ def evaluation_report(summary: Mapping[str, Any]) -> Report:
     times = (summary["cadence"].get("inference_ms") or {}).get("p99")
     if times is not None:
         yield f"inference, 99th percentile: {times:.3f} ms for {summary['cadence'].get('rows', 1)} row(s)"
+    if ages := summary["cadence"].get("picture_age_ms"):
+        yield f"age of the pictures at the decisions: median {ages['p50']:.0f} ms, 99th percentile {ages['p99']:.0f} ms"
     for episode in summary["per_episode"]:
         if episode.get("diverged"):
             yield f"the physics of episode {episode['seed']} exploded after {episode['steps']} steps"

@@ -117,5 +117,9 @@ class MentorConfig(OffPolicyConfig):
 
 
 def mentor_config(algorithm: str, task: str, small: bool = False) -> MentorConfig:
-    """The settings of one of `ALGORITHMS` for a task; `small` for networks and pictures that a processor copes with."""
-    return task_config(MentorConfig, task, "mentor", *(["small"] if small else []), algorithm)
+    """The settings of one of `ALGORITHMS` for a task; `small` for networks and pictures that a processor copes with.
+
+    Those per suite are MENTOR's own.
+    """
+    task = task if algorithm == "mentor" or ":" not in task else ""
+    return task_config(MentorConfig, task, "mentor", *(["small", algorithm, "short"] if small else [algorithm]))

@@ -1,7 +1,7 @@
 """Outside suites behind task prefixes: `gym:HalfCheetah-v5`, `dmc:walker-walk`, `metaworld:push-v3`.
 
 Published numbers come from them. A suite is imported when one of its tasks is asked for, and never through a plant of ours. `@84` at the end of a
-name asks for pictures of 84 × 84 pixels in place of the state.
+name asks for pictures of 84 × 84 pixels in place of the state, and `@84x2` also for every action to be repeated, so that a decision takes two steps.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import gymnasium
 from isthmus import strict
 from isthmus_sim.suites.derive import derive_contract
 from isthmus_sim.suites.episodes import SuiteEpisode, run_suite_episodes
+from isthmus_sim.suites.repeat import Repeat
 from isthmus_sim.suites.success import reports_success
 from isthmus_sim.suites.suite import SuiteEnv, SuiteTask
 from isthmus_sim.suites.vector_env import SuiteVectorEnv
@@ -44,6 +45,7 @@ SUITES = {
 """Prefix → what it is, the package that it needs, and how to install that."""
 
 _PIXELS = (36, 512)  # smallest and largest side of an observed picture
+_REPEAT = 10  # most steps that an action lasts
 
 
 def is_suite_task(name: str) -> bool:
@@ -65,7 +67,7 @@ def get_suite_task(name: str) -> SuiteTask:
     """The task of that id. Its environment is made once, for its spaces.
 
     Args:
-        name: `PREFIX:NAME`, or `PREFIX:NAME@SIZE` for pictures of SIZE × SIZE pixels.
+        name: `PREFIX:NAME`, or `PREFIX:NAME@SIZE` for pictures of SIZE × SIZE pixels, or `PREFIX:NAME@SIZExN` where each action also lasts N steps.
 
     Raises:
         ValueError: unknown prefix or name, with the nearest ones; a size out of range; spaces that no contract can describe.
@@ -76,13 +78,15 @@ def get_suite_task(name: str) -> SuiteTask:
     bare, at, size = rest.partition("@")
     if not suite.knows(bare):
         raise ValueError(_unknown(prefix, bare, suite.names()))
-    pixels = _pixels(name, size) if at else None
+    pixels, repeat = _pictures(name, size) if at else (None, 1)
 
     def make(picture_size: int | None) -> SuiteEnv:
         made = suite.make(bare, picture_size)
         if pixels is None:
             return made
-        return SuiteEnv(gymnasium.wrappers.AddRenderObservation(made.env, render_only=True), made.period, made.steps)
+        env = Repeat(made.env, repeat) if repeat > 1 else made.env
+        seeing = gymnasium.wrappers.AddRenderObservation(env, render_only=True)
+        return SuiteEnv(seeing, repeat * made.period, -(-made.steps // repeat))
 
     made = make(pixels)
     try:
@@ -90,6 +94,7 @@ def get_suite_task(name: str) -> SuiteTask:
     finally:
         made.env.close()
     seen = f"pictures of {pixels} × {pixels} pixels" if pixels else "state"
+    seen += f", actions of {repeat} steps" if repeat > 1 else ""
     return SuiteTask(name, prefix, f"{bare} of {SUITES[prefix][0]}, {seen}", contract, made.steps, suite.SUCCESS_ONCE, make, pixels)
 
 
@@ -112,8 +117,16 @@ def _unknown(prefix: str, name: str, known: list[str]) -> str:
     return f"unknown task '{prefix}:{name}'; {hint}`isthmus tasks {prefix}:` lists all {len(known)}{more}"
 
 
-def _pixels(name: str, size: str) -> int:
+def _pictures(name: str, asked: str) -> tuple[int, int]:
+    """Side of the pictures, pixels, and how many steps an action lasts."""
+    size, times, repeat = asked.partition("x")
     low, high = _PIXELS
-    if not (size.isascii() and size.isdigit() and low <= int(size) <= high):
+    if not (_is_number(size) and low <= int(size) <= high):
         raise ValueError(f"what follows @ is the side of the pictures in pixels, {low} to {high}, got {size!r} in {name!r}")
-    return int(size)
+    if times and not (_is_number(repeat) and 1 <= int(repeat) <= _REPEAT):
+        raise ValueError(f"what follows x is how many steps an action lasts, 1 to {_REPEAT}, got {repeat!r} in {name!r}")
+    return int(size), int(repeat) if times else 1
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -21,6 +21,7 @@ from dm_control.rl.control import PhysicsError
 __all__ = ["SUCCESS_ONCE", "ControlSuiteEnv", "knows", "make", "names"]
 
 SUCCESS_ONCE = False
+_CAMERAS = {"quadruped": 2}  # domain → number of the camera that published results from pixels use, where it is not the first
 
 
 def names() -> list[str]:
@@ -42,7 +43,7 @@ def make(name: str, size: int | None) -> SuiteEnv:
     """
     domain, _, task = name.partition("-")
     with quiet_models():
-        env = ControlSuiteEnv(suite.load(domain, task), size)
+        env = ControlSuiteEnv(suite.load(domain, task), size, camera=_CAMERAS.get(domain, 0))
     limit = env.suite_env._step_limit
     return SuiteEnv(env, float(env.suite_env.control_timestep()), round(limit) if math.isfinite(limit) else DEFAULT_STEPS)
 
@@ -56,15 +57,16 @@ class ControlSuiteEnv(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - Gymnasium's name and type
 
-    def __init__(self, suite_env: Any, size: int | None = None) -> None:
+    def __init__(self, suite_env: Any, size: int | None = None, camera: int = 0) -> None:
         """Wrap.
 
         Args:
             suite_env: from `dm_control.suite.load`.
             size: side of its pictures, pixels; None for none.
+            camera: number of the one that takes them.
         """
         self.suite_env = suite_env
-        self._size = size
+        self._size, self._camera = size, camera
         self.render_mode = None if size is None else "rgb_array"
         spec = suite_env.action_spec()
         self.action_space = gymnasium.spaces.Box(
@@ -102,8 +104,8 @@ class ControlSuiteEnv(gymnasium.Env):
         return self._observation(moment), float(moment.reward), terminated, moment.last() and not terminated, {}
 
     def render(self) -> Array:
-        """A picture `[size, size, 3]` from the first camera."""
-        return self.suite_env.physics.render(self._size, self._size, camera_id=0)
+        """A picture `[size, size, 3]`."""
+        return self.suite_env.physics.render(self._size, self._size, camera_id=self._camera)
 
     def close(self) -> None:
         """Free the physics."""

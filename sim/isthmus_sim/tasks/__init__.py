@@ -19,6 +19,7 @@ from isthmus_sim.tasks.peg import peg
 from isthmus_sim.tasks.pendulum import pendulum
 from isthmus_sim.tasks.push import push
 from isthmus_sim.tasks.reach import reach, reach_effort, reach_of, reach_position, reach_wide
+from isthmus_sim.tasks.reach_pixels import reach_pixels
 from isthmus_sim.tasks.rod import rod
 from isthmus_sim.tasks.slide import slide
 from isthmus_sim.tasks.walk import walk, walk_rough
@@ -32,6 +33,9 @@ _TASKS: dict[str, Callable[[], Task]] = {
     "reach-wide": reach_wide,
     "reach-position": reach_position,
     "reach-effort": reach_effort,
+    "reach-pixels": functools.partial(reach_pixels, "reach-pixels", ("side",)),
+    "reach-pixels-two": functools.partial(reach_pixels, "reach-pixels-two", ("wrist", "side")),
+    "reach-pixels-state": functools.partial(reach_pixels, "reach-pixels-state", ()),
     "dodge": dodge,
     "push": push,
     "slide": slide,

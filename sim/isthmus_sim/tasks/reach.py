@@ -20,7 +20,7 @@ from isthmus.signals import Signal
 from isthmus_sim.task import EpisodeStart, Task, Term, Transition, shared
 from isthmus_sim.tasks.tool_places import reaches, tool_places, unmoved
 
-__all__ = ["first_mode", "reach", "reach_effort", "reach_of", "reach_position", "reach_wide", "reach_with"]
+__all__ = ["first_mode", "reach", "reach_effort", "reach_of", "reach_position", "reach_reward", "reach_wide", "reach_with", "squared"]
 
 SPEED = 1.5  # rad/s or m/s at most
 PERTURBATION = 0.2  # rad or m, of each joint of the home pose
@@ -36,6 +36,7 @@ SMALLEST = 2 * TOLERANCE  # m, half of such a box; in a smaller one an arm that 
 MARGIN = 0.005  # m, by which the bounds of goals exceed them
 
 Draw = Callable[[np.random.Generator], Array]
+Value = Callable[[Transition], Array]
 
 
 def reach() -> Task:
@@ -250,7 +251,7 @@ def _task(
 
     @shared
     def distance(step: Transition) -> Array:
-        return np.asarray(np.sqrt(_squared(step.after.poses[robot.tool_frame][:, :3] - step.inputs["goal"])))
+        return np.asarray(np.sqrt(squared(step.after.poses[robot.tool_frame][:, :3] - step.inputs["goal"])))
 
     def start(generators: Sequence[np.random.Generator]) -> EpisodeStart:
         away = np.array([generator.uniform(-shifts, shifts) for generator in generators])
@@ -264,12 +265,7 @@ def _task(
         contract=contract,
         episode_steps=5 * seconds,
         start=start,
-        reward=(
-            Term("distance", -1.0, "m", distance),
-            Term("precision", -0.3, "ln m", lambda step: np.log(distance(step) + 0.01)),
-            Term("effort", -0.02, "1", effort),
-            Term("smoothness", -smoothness, "1", roughness),
-        ),
+        reward=reach_reward(distance, effort, roughness, smoothness=smoothness),
         reached=lambda step: distance(step) < tolerance,
         success=f"tool within {tolerance} m of the goal",
         success_steps=seconds // 2,
@@ -298,19 +294,36 @@ def _speed(robot: Robot) -> Array:
     return np.minimum(SPEED, robot.limits().velocity)
 
 
-def _expenses(robot: Robot, mode: str) -> tuple[Callable[[Transition], Array], Callable[[Transition], Array]]:
+def _expenses(robot: Robot, mode: str) -> tuple[Value, Value]:
     """How hard the arm works, and how rough its commands are; `[B]` each, without unit."""
     speed = _speed(robot)
     if mode == "velocity":
         # Commands far from the present motion chatter at the control rate, which the guard takes for a limit cycle.
-        return lambda step: _squared(step.action / speed), lambda step: _squared((step.action - step.before.velocity) / speed)
+        return lambda step: squared(step.action / speed), lambda step: squared((step.action - step.before.velocity) / speed)
     if mode == "position":
-        return lambda step: _squared(step.after.velocity / speed), lambda step: _squared((step.action - step.before.position) / TRAVEL)
+        return lambda step: squared(step.after.velocity / speed), lambda step: squared((step.action - step.before.position) / TRAVEL)
     largest = np.array([joint.effort for joint in robot.joints])
-    return lambda step: _squared(step.action / largest), lambda step: _squared(step.after.velocity / speed)
+    return lambda step: squared(step.action / largest), lambda step: squared(step.after.velocity / speed)
 
 
-def _squared(vectors: Array) -> Array:
+def reach_reward(distance: Value, effort: Value, roughness: Value, *, smoothness: float) -> tuple[Term, ...]:
+    """What is paid for being near; each value is a transition's, `[B]`.
+
+    Args:
+        distance: to the goal, m.
+        effort: how hard the arm works.
+        roughness: of its commands.
+        smoothness: weight of the roughness.
+    """
+    return (
+        Term("distance", -1.0, "m", distance),
+        Term("precision", -0.3, "ln m", lambda step: np.log(distance(step) + 0.01)),
+        Term("effort", -0.02, "1", effort),
+        Term("smoothness", -smoothness, "1", roughness),
+    )
+
+
+def squared(vectors: Array) -> Array:
     """Squared lengths `[B]` of vectors `[B, n]`."""
     return np.asarray(np.einsum("bi,bi->b", vectors, vectors))
 

@@ -106,7 +106,8 @@ def evaluate_over_ros(
         if monitor:
             graph.watch(Condition(lambda: _unwatched(link)))
         graph.watch(interruption := _Interruption(interrupted))
-        course = Course(link, task, graph.robot, wall=clock == "wall", monitored=monitor, prefix=graph.prefix)
+        own_parameters = None if attach else parameters
+        course = Course(link, task, graph.robot, wall=clock == "wall", monitored=monitor, prefix=graph.prefix, parameters=own_parameters)
         episodes: list[RosEpisode] = []
         try:
             for name in ("guard_node", "policy_node"):

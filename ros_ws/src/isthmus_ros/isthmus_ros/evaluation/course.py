@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,14 @@ from isthmus_controllers import stl
 from isthmus_ros.common import wire
 from isthmus_ros.common.history import StateHistory
 from isthmus_ros.common.inputs import input_report
+from isthmus_ros.evaluation.in_force import commands_in_force
 from isthmus_ros.evaluation.link import Link
 from isthmus_ros.evaluation.processes import RosError
-from isthmus_sim.episodes import episode_start
+from isthmus_sim.episodes import episode_start, standing_poses
 from isthmus_sim.returns import Returns
 from isthmus_sim.task import Scorer, Task, Transition
 
-__all__ = ["Course", "RosEpisode", "commands_in_force"]
+__all__ = ["Course", "RosEpisode"]
 
 _HOME = -1  # `episode_seed` of the home pose
 _PATIENCE = 20.0  # s for discovery, arming and standstill
@@ -76,47 +77,6 @@ class RosEpisode:
         return (low >= 0) == (robustness >= 0) if low >= 0 or high < 0 else self.judgement.early
 
 
-def commands_in_force(
-    answers: Mapping[int, Any], executed: Mapping[int, Any], first: int, last: int, period: int, share: float
-) -> tuple[list[Any], list[int]]:
-    """The command in force in each control period, and when these began.
-
-    Where a command was dropped, that is what the guard sent last under the number before, and the period began between its neighbours.
-
-    Args:
-        answers: what the guard sent for each command, messages of guard/executed by sequence number.
-        executed: the newest that it sent under each number.
-        first: number of the first command.
-        last: of the last.
-        period: control period, ns.
-        share: of the commands that may be missing.
-
-    Returns:
-        messages, last - first + 1 of them, and ns, one more: the end of the last period.
-
-    Raises:
-        RosError: too many commands are missing, or all.
-    """
-    numbers = range(first, last + 1)
-    heard = [number for number in numbers if number in answers]
-    missing = len(numbers) - len(heard)
-    before = max((number for number in executed if number < first), default=None)
-    if not heard or missing > share * len(numbers) or (heard[0] > first and before is None):
-        raise RosError(
-            f"{missing} of {len(numbers)} commands were dropped by the guard, or lost on guard/executed; the episode cannot be scored"
-        )
-    commands: list[Any] = []
-    newest = None if before is None else executed[before]
-    for number in numbers:
-        commands.append(answers.get(number, newest))
-        newest = executed.get(number, newest)
-    stamps = {number: wire.nanoseconds_of(answers[number].header.stamp) for number in heard}
-    began = stamps[heard[0]]
-    knots = {first: began - (heard[0] - first) * period, **stamps, last + 1: stamps[heard[-1]] + (last + 1 - heard[-1]) * period}
-    since = np.interp(np.arange(first, last + 2), list(knots), [stamp - began for stamp in knots.values()])
-    return commands, [began + round(time) for time in since]
-
-
 class Course:
     """One episode after the other on the same nodes.
 
@@ -135,6 +95,7 @@ class Course:
         monitored: bool = False,
         prefix: str = "",
         simulated: bool = True,
+        parameters: Mapping[str, float] | None = None,
     ) -> None:
         """Drive the nodes that the link reaches.
 
@@ -146,11 +107,14 @@ class Course:
             monitored: a `monitor_node` is among them.
             prefix: of the joints' and frames' names on the robot's topics.
             simulated: there is a `sim_node`, which puts the robot where an episode begins; else it is where it is, and a person arms the guard.
+            parameters: physical parameters of the simulation that differ from the task's own.
         """
         self._simulated = simulated
         self._link = link
         self._task = task
         self._robot, self._prefix = robot, prefix
+        self._parameters = {name: np.array([value]) for name, value in (parameters or {}).items()}
+        self._standing: Mapping[str, Array] = {}
         self._monitored = monitored
         self._wall = wall
         self._period = round(task.contract.control_period * 1e9)  # ns
@@ -185,9 +149,29 @@ class Course:
     def prepare(self, seed: int) -> Mapping[str, Array]:
         """Have everything ready for `policy/start`; the inputs of the episode, `[1, elements]` per name."""
         stamp = self._begin(seed)
-        inputs = episode_start(self._task, [seed]).inputs
+        inputs = self.draw(seed)
         self._publish_inputs(inputs, stamp)
         return inputs
+
+    def draw(self, seed: int) -> Mapping[str, Array]:
+        """The inputs of an episode, `[1, elements]` per name; what is measured from now on is in it."""
+        start = episode_start(self._task, [seed])
+        if self._simulated:
+            self._standing = standing_poses(self._task, {**start.parameters, **self._parameters})
+        return start.inputs
+
+    def complete(self, measured: Measurement) -> Measurement:
+        """Also with the poses of what stands around a simulated robot: it was told where to put them, and no topic says it."""
+        return replace(measured, poses={**self._standing, **measured.poses})
+
+    def newest(self) -> Measurement:
+        """What the robot has said last; waited for.
+
+        Raises:
+            RosError: it says nothing.
+        """
+        self._link.until(lambda: not self._history().unheard(0), _PATIENCE, "no state of the robot came")
+        return self._states([max(self._link.states)])[0]
 
     def _begin(self, seed: int) -> int:
         """Put the robot at the episode's start with the guard armed; the stamp of its first state, ns.
@@ -341,4 +325,4 @@ class Course:
     def _states(self, times: Sequence[int]) -> list[Measurement]:
         """The newest state at each time, ns."""
         history = self._history()
-        return [history.at(time) for time in times]
+        return [self.complete(history.at(time)) for time in times]

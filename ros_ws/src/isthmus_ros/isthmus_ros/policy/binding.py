@@ -134,7 +134,9 @@ def bind(
         if correction_patience > 0:
             corrections = Corrections(node, setup.contract, hand_over, correction_patience)
     inputs = InputTopics(node, setup.contract, setup.robot.base_frame, on_input, setup.prefix)
-    cameras = CameraInputs(node, setup.contract, setup.robot, setup.namespace, camera_patience) if sees else None
+    cameras = None
+    if sees:
+        cameras = CameraInputs(node, setup.contract, setup.robot, setup.namespace, camera_patience, stamp_check=setup.stamp_check)
     if cameras is not None:
         plant.images, drive.sight = cameras.images, cameras.fault
     owned: list[Callable[[], object]] = [topics.close for topics in (plant, inputs, stops, cameras, corrections) if topics is not None]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 
+from isthmus.cadence import REMEMBERED
 from isthmus.contract import Contract
 from isthmus.images import ImagePipeline, raw_intrinsics, rectified_intrinsics
 from isthmus.records import Array, Measurement
@@ -16,6 +18,7 @@ from isthmus.robot import Camera, Robot, RosCamera, RosProfile
 from isthmus.signals import CameraSpec, Signal
 from isthmus.timing import steady
 from isthmus_ros.common import wire
+from isthmus_ros.common.stamps import stamp_problem
 from isthmus_ros.policy.calibration import PictureRate, calibration_problem, intrinsics_problem
 from isthmus_ros.policy.pictures import PictureForm
 
@@ -33,7 +36,8 @@ class _Eye:
         camera: of the robot.
         needed: seconds after which there must be a new picture; infinite where one alone is looked at.
         information: absolute topic of its calibration.
-        newest: message and when it arrived, on the steady clock, s; None before the first. Replaced as a whole by the thread that receives.
+        newest: message, when it arrived, on the steady clock, s, and how old its stamp was then, s; None before the first. Replaced as a whole by the
+            thread that receives.
         seen: the newest message that was looked at.
         raw: its pixels; None before the first good one.
         sample: what the pipeline made of them, `[1, H, W, C]`.
@@ -52,7 +56,7 @@ class _Eye:
     information: str
     rate: PictureRate = field(default_factory=PictureRate)
     told: str = ""
-    newest: tuple[Any, float] | None = None
+    newest: tuple[Any, float, float] | None = None
     seen: Any = None
     raw: Array | None = None
     sample: Array | None = None
@@ -67,9 +71,15 @@ class _Eye:
 
 
 class CameraInputs:
-    """Subscribes the cameras of a contract. ROS callbacks only keep the newest message; pictures are made where they are asked for."""
+    """Subscribes the cameras of a contract. ROS callbacks only keep the newest message; pictures are made where they are asked for.
 
-    def __init__(self, node: Any, contract: Contract, robot: Robot, namespace: str, patience: float) -> None:
+    Attributes:
+        ages: of the newest decisions, how old the oldest of the pictures was by its stamp, s.
+    """
+
+    def __init__(
+        self, node: Any, contract: Contract, robot: Robot, namespace: str, patience: float, *, stamp_check: str = "absolute"
+    ) -> None:
         """Subscribe.
 
         Args:
@@ -77,14 +87,16 @@ class CameraInputs:
             contract: its image signals are needed.
             robot: the profile; needs a `ros` block.
             namespace: in which the profile's topics are resolved.
-            patience: seconds in motion that a camera may be silent or show the same picture.
+            patience: seconds in motion that a camera may be silent or show the same picture, or its pictures be older than its latency.
+            stamp_check: of the node; stamps of cameras whose clocks differ are not judged.
 
         Raises:
             ValueError: a camera of the profile takes other pictures than the policy was trained on, or OpenCV is not installed.
         """
         self._node = node
         self._looking = threading.Lock()
-        self._patience = patience
+        self._patience, self._absolute = patience, stamp_check == "absolute"
+        self.ages: deque[float] = deque(maxlen=REMEMBERED)
         self._travel = robot.monitors.frozen_travel
         cameras = {camera.name: camera for camera in robot.cameras}
         profile = robot.ros or RosProfile({})
@@ -96,13 +108,13 @@ class CameraInputs:
         self._subscriptions = [
             node.create_subscription(kind, topic, lambda message, take=take, eye=eye: take(eye, message), wire.SENSORS)
             for eye in self._eyes
-            for kind, topic, take in ((eye.form.kind, eye.topic, _receive), (CameraInfo, eye.information, _learn))
+            for kind, topic, take in ((eye.form.kind, eye.topic, self._receive), (CameraInfo, eye.information, _learn))
         ]
 
     def problems(self) -> list[str]:
         """Why a policy may not start, one sentence per camera."""
         self._look()
-        return [problem for eye in self._eyes if (problem := self._form(eye) or self._silence(eye) or eye.told or _slow(eye))]
+        return [problem for eye in self._eyes if (problem := self._form(eye) or self._old(eye) or eye.told or _slow(eye))]
 
     def images(self) -> dict[str, Array]:
         """The newest good picture of each camera, `[1, H, W, C]` uint8; without those that have sent none yet."""
@@ -117,10 +129,12 @@ class CameraInputs:
         """
         self._look()
         position = measurement.position[0]
+        ages = [steady() - eye.newest[1] + eye.newest[2] for eye in self._eyes if eye.newest is not None]
+        self.ages.extend([max(ages)] if len(ages) == len(self._eyes) else [])
         for eye in self._eyes:
             if eye.place is None:
                 eye.place = position
-            if problem := self._form(eye) or self._silence(eye) or self._frozen(eye, position):
+            if problem := self._form(eye) or self._old(eye) or self._frozen(eye, position):
                 return problem
         return ""
 
@@ -135,14 +149,23 @@ class CameraInputs:
             for eye in self._eyes:
                 newest = eye.newest
                 if newest is not None and newest[0] is not eye.seen:
-                    _take_in(eye, *newest)
+                    _take_in(eye, *newest[:2])
+
+    def _receive(self, eye: _Eye, message: Any) -> None:
+        """Keep a picture; one with the stamp of the last is not a new one."""
+        if eye.newest is None or message.header.stamp != eye.newest[0].header.stamp:
+            stamp = wire.nanoseconds_of(message.header.stamp)
+            eye.newest = (message, steady(), (self._node.get_clock().now().nanoseconds - stamp) / 1e9)
+            eye.rate.add(stamp)
 
     def _form(self, eye: _Eye) -> str:
         return f"no picture was received on {eye.topic}" if eye.newest is None else eye.problem
 
-    def _silence(self, eye: _Eye) -> str:
-        age = steady() - eye.newest[1] if eye.newest is not None else np.inf
-        return f"the last picture on {eye.topic} came {age:.2f} s ago, {self._patience:g} s are allowed" if age > self._patience else ""
+    def _old(self, eye: _Eye) -> str:
+        _, arrival, late = eye.newest or (None, -np.inf, 0.0)
+        if (silent := steady() - arrival) > self._patience:
+            return f"the last picture on {eye.topic} came {silent:.2f} s ago, {self._patience:g} s are allowed"
+        return stamp_problem(f"the picture on {eye.topic}", late, late, self._patience + eye.camera.spec.latency) if self._absolute else ""
 
     def _frozen(self, eye: _Eye, position: Array) -> str:
         age, travel = steady() - eye.fresh, np.abs(position - eye.place).max()
@@ -166,6 +189,8 @@ def _eye(signal: Signal, expected: CameraSpec, camera: Camera, profile: RosProfi
             raise ValueError(problem)
     raw = profile.cameras.get(name, RosCamera())
     size = raw.height or spec.height, raw.width or spec.width
+    if raw.encoding == "mono8" != expected.encoding:
+        raise ValueError(f"camera {name!r} of the robot sends mono8, which has no colours; the policy was trained with {expected.encoding}")
     topic = wire.joined(namespace, profile.camera_topic(name))
     pictures = PictureForm(topic, size, raw.encoding or spec.encoding, profile.compressed(name))
     try:
@@ -178,13 +203,6 @@ def _eye(signal: Signal, expected: CameraSpec, camera: Camera, profile: RosProfi
         ) from None
     needed = signal.stride * period if signal.history > 1 else np.inf
     return _Eye(name, pictures, pipeline, camera, needed, wire.joined(namespace, profile.information_topic(name)))
-
-
-def _receive(eye: _Eye, message: Any) -> None:
-    """Keep a picture; one with the stamp of the last is not a new one."""
-    if eye.newest is None or message.header.stamp != eye.newest[0].header.stamp:
-        eye.newest = (message, steady())
-        eye.rate.add(wire.nanoseconds_of(message.header.stamp))
 
 
 def _learn(eye: _Eye, message: Any) -> None:

@@ -212,8 +212,8 @@ class PolicyNode(CarefulNode):
 
     def _publish_diagnostics(self) -> None:
         if self.motion is not None and self.bound is not None:
-            setup, name, now = self.bound.setup, self.get_fully_qualified_name(), self.get_clock().now().to_msg()
-            self._diagnostics.publish(cadence_report(self.motion, setup.digest, name, setup.robot.name, now))
+            name, now = self.get_fully_qualified_name(), self.get_clock().now().to_msg()
+            self._diagnostics.publish(cadence_report(self.motion, self.bound, name, now))
 
     def _look(self) -> None:
         unwatched = self._watcher.look() if self._watcher else ""

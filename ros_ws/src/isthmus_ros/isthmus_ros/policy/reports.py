@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from isthmus.cadence import percentiles
 from isthmus.guard import HOLD, RUNGS
 from isthmus_ros.common import wire
 from isthmus_ros.common.inputs import input_report
@@ -52,9 +53,11 @@ def _opinions(motion: Motion) -> dict[str, str]:
     return {"shadow": "true", "opinion": known[0], "opinion_cause": known[1], **counts}
 
 
-def cadence_report(motion: Motion, digest: str, node: str, robot: str, time: Any) -> Any:
-    """How well the loop has kept its time in all runs so far, as `Cadence.summary` and value by value; `digest` is the contract's."""
-    summary = motion.runner.cadence.summary()
+def cadence_report(motion: Motion, bound: Binding, node: str, time: Any) -> Any:
+    """How well the loop has kept its time in all runs so far, as `Cadence.summary` and value by value, and how old the pictures were."""
+    summary, digest, robot = motion.runner.cadence.summary(), bound.setup.digest, bound.setup.robot.name
+    if bound.cameras is not None:
+        summary["picture_age_ms"] = percentiles(bound.cameras.ages)
     values = {"policy": motion.state, "contract": digest, "cadence": json.dumps(summary)}
     for name, value in summary.items():
         parts = value.items() if isinstance(value, dict) else [("", value)]

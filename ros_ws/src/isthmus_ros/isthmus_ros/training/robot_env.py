@@ -98,9 +98,10 @@ class RobotEnv:
         self._task, self._say, self._told = task, say, ""
         with contextlib.ExitStack() as self._stack:
             self._node = self._join(artifact, clock, plant, attach, corrections, record, domain_id)
+            self._kinematics = Kinematics(self._robot.urdf_path) if self._robot.base.kind == "fixed" else None
+            self._scorer, self._returns = Scorer(task, 1), Returns(task, 1)
+            self._check_rewarded()
             self._stack = self._stack.pop_all()
-        self._kinematics = Kinematics(self._robot.urdf_path) if self._robot.base.kind == "fixed" else None
-        self._scorer, self._returns = Scorer(task, 1), Returns(task, 1)
         self._generator = np.random.default_rng(0)
         self._last = {
             signal.name: np.zeros((1, signal.history, *signal.shape), dtype=signal.dtype) for signal in self._task.contract.observation
@@ -138,6 +139,11 @@ class RobotEnv:
             return self._step(actions)
         except RosError as error:
             raise LostError(str(error)) from None
+
+    @property
+    def newest(self) -> list[tuple[float, bool, bool]]:
+        """`episodes`; before the first has ended, what the present one has earned."""
+        return list(self.episodes) or [(float(self._returns.total[0]), False, False)]
 
     def close(self) -> None:
         """Bring the robot to rest, disarm a guard that goes on, and end the nodes that were started."""
@@ -322,17 +328,28 @@ class RobotEnv:
         return None if message is None else unpacked(message)
 
     def _measurement(self, arrays: dict[str, Array]) -> Measurement:
-        return with_tool(measured(arrays, self._robot.joint_names), self._robot, self._kinematics)
+        return self._course.complete(with_tool(measured(arrays, self._robot.joint_names), self._robot, self._kinematics))
 
     def _passed(self) -> Array:
         return np.array([self._sent * self._task.contract.control_period])
+
+    def _check_rewarded(self) -> None:
+        """Refuse a task whose reward needs more than the robot tells, before anything moves.
+
+        Raises:
+            RosError: the message names what is missing.
+        """
+        inputs, state = self._course.draw(0), self._course.newest()
+        rest = np.zeros((1, len(self._task.contract.action.elements)))
+        self._score(Transition(state, state, rest, inputs, np.array([self._task.contract.control_period])))
+        self._scorer.reset()
 
     def _score(self, transition: Transition) -> Any:
         try:
             return self._scorer.score(transition)
         except (KeyError, AssertionError) as error:
-            missing = error.args[0] if isinstance(error, KeyError) else "joint efforts"
-            raise RosError(f"task {self._task.name!r} cannot be rewarded on a robot: {missing!r} is not measured") from None
+            missing = repr(error.args[0]) if isinstance(error, KeyError) else "joint efforts"
+            raise RosError(f"task {self._task.name!r} cannot be rewarded on this robot: no topic tells {missing}") from None
 
 
 class _NotBegunError(RosError):
