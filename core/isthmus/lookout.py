@@ -120,8 +120,9 @@ class Lookout:
             state = guard.stop(state, alarm)
         if self.blind(state):
             self._gap = True
-        elif self._gap or (phase is Phase.BRAKING and bool(guard.resting(state).all())):
-            stray = self._found_again(state, sample, told)
+        elif self._gap or (phase is Phase.BRAKING and bool(guard.at_rest(state, sample).all())):
+            if stray := self._found_again(state, sample, told):
+                self.let_go(now)
         helpless = ""
         if state.runaway[0]:
             helpless = state.cause[0] if _RUNS in state.cause[0] else f"{state.cause[0]}, and a joint {_RUNS} from its command"

@@ -86,8 +86,8 @@ class MonitorState:
     jumped: Array
 
     def believed(self, period: float) -> Array:
-        """Rows `[B]` whose newest sample tells where the robot is: it is not old, and no position is missing, frozen or has jumped."""
-        doubted = self.jumped | (self.unseen > time_out(period)) | (self.waited > _JUST_UNDER * period)
+        """Rows `[B]` whose newest sample can be believed: it is not old, and no position is frozen or has jumped; one may be missing."""
+        doubted = self.jumped | (self.waited > _JUST_UNDER * period)
         return np.asarray((self.age <= time_out(period)) & ~doubted.any(axis=1))
 
 

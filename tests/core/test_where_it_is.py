@@ -106,6 +106,16 @@ def test_an_idle_arm_that_must_stop_is_sent_nothing_more(mode):
     assert len(bench.arm.sent) == sent
 
 
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_a_runaway_is_none_that_stands_elsewhere(mode):
+    """It is watched until it stands, though it does not follow its command and was stopped for that."""
+    bench = Bench(mode).armed().cruise(0.0, 0.3)
+    bench.arm.driven = -1.5 * JOINT
+    bench.run(1.0, lambda t: np.zeros(COUNT) if mode == "velocity" else ROBOT.home)
+    assert bench.stream.rung == STOP
+    assert bench.helped[0].endswith("runs away from its command")
+
+
 def test_a_runaway_whose_states_fall_silent_calls_for_help():
     bench = Bench().armed().run(0.5)
     bench.arm.driven = -JOINT
