@@ -188,8 +188,6 @@ class Monitors:
         if leaps := np.count_nonzero(fast):
             jumped = distance > self._twice_fastest * np.maximum(elapsed, period)[:, None]
             self._add_joints(found, jumped, "measured position of {} jumped")
-        if np.count_nonzero(state.jumped):
-            jumped = jumped | (state.jumped & ~newer[:, None])
         lead, travel, waited, ordered = state.lead, zeros, zeros, zeros
         if self._mode != "effort":
             commanded = rate * (self._on_its_way(timing) if self._mode == "position" else looked)
@@ -218,6 +216,8 @@ class Monitors:
         if leaps:
             away = np.where(fast, self._too_far(state, moved, ordered, away, elapsed), away)
             away = np.where(jumped, 0.0, away)  # what jumps has not moved there
+        if np.count_nonzero(state.jumped):
+            jumped = jumped | (state.jumped & ~newer[:, None])  # the same sample again
         if not _within(away, self._least_runaway):
             self._add_joints(found, np.abs(away) > self._runaway, "{} runs away from its command", runaway=True)
         swing = np.where(np.abs(velocity) > self._thresholds.oscillation_speed, velocity, state.swing)

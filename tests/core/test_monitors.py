@@ -110,7 +110,7 @@ class Written:
         count = len(fastest)
         self.position, self.lead, self.travel = [math.nan] * count, [0.0] * count, [0.0] * count
         self.away, self.unseen, self.ordered, self.waited = [0.0] * count, [0.0] * count, [0.0] * count, [0.0] * count
-        self.swing, self.reversals = [0.0] * count, [0.0] * count
+        self.swing, self.reversals, self.jumped = [0.0] * count, [0.0] * count, [False] * count
 
     def update(self, stamp, executed, rate, position, velocity, dt):
         """Alarms as (sentence, fatal); the first joint of each kind is named."""
@@ -129,6 +129,7 @@ class Written:
             self.unseen[j] = 0.0 if known and new else self.unseen[j] + dt
             moved, commanded = place - self.position[j], rate[j] * dt
             jumped, along = abs(moved) > 2 * self.fastest[j] * elapsed, not abs(moved) > 1.1 * self.fastest[j] * elapsed
+            self.jumped[j] = jumped or (self.jumped[j] and not new)
             if jumped:
                 seen.setdefault("jump", f"measured position of {name} jumped")
             if self.mode != "effort":
@@ -200,7 +201,20 @@ def test_every_row_is_judged_as_the_documentation_says(seed, mode, dt, oscillati
             assert [(alarm.causes[row], alarm.fatal) for alarm in alarms if alarm.rows[row]] == wanted
             for alarm in alarms:
                 assert alarm.runaway == alarm.causes[row].endswith("runs away from its command")
-            for name in ("stamp", "age", "position", "unseen", "ordered", "away", "lead", "travel", "waited", "swing", "reversals"):
+            for name in (
+                "stamp",
+                "age",
+                "position",
+                "unseen",
+                "ordered",
+                "away",
+                "lead",
+                "travel",
+                "waited",
+                "swing",
+                "reversals",
+                "jumped",
+            ):
                 np.testing.assert_allclose(getattr(state, name)[row], getattr(written[row], name), atol=1e-9, err_msg=name)
         rate = np.clip(rate + generator.uniform(-0.5, 0.5, (rows, 2)), -fastest, fastest) * (generator.random((rows, 2)) < 0.95)
         executed = executed + rate * dt if mode == "position" else rate
