@@ -98,6 +98,7 @@ def test_film_and_chart_are_written(isthmus, policies, tmp_path):
         ("--parameters paylod=1", "unknown parameter 'paylod'; did you mean 'payload'?"),
         ("--parameters payload", "a parameter is NAME=VALUE with a finite number, such as payload=1.5, got 'payload'"),
         ("--parameters payload=nan", "a parameter is NAME=VALUE with a finite number, such as payload=1.5, got 'payload=nan'"),
+        ("--parameters payload=1_0", "a parameter is NAME=VALUE with a finite number, such as payload=1.5, got 'payload=1_0'"),
         ("--parameters payload=1 payload=2", "parameter 'payload' is given twice"),
         ("--parameters payload=99", "parameter 'payload' must be in 0 … 20 kg, got 99"),
         ("--video film.avi", "unknown video format '.avi'; Known: .gif, .mp4"),

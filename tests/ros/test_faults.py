@@ -34,6 +34,7 @@ def rows(sample):
         ("state_delay", r"fault must be a list of name:=value, got 'state_delay'"),
         ("state_delay:=-1", r"fault state_delay must be a number from 0 to 60, got '-1'"),
         ("state_drop:=nan", r"fault state_drop must be a number from 0 to 1, got 'nan'"),
+        ("state_drop:=0_1", r"fault state_drop must be a number from 0 to 1, got '0_1'"),
         ("silent:=maybe", r"fault silent must be true or false, got 'maybe'"),
         ("dead_motor:=d", r"fault dead_motor: unknown joint 'd'"),
         ("dead_motor:=a=1", r"fault dead_motor takes joints without a number, got 'a=1'"),
