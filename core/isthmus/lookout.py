@@ -121,8 +121,7 @@ class Lookout:
         if self.blind(state):
             self._gap = True
         elif self._gap or (phase is Phase.BRAKING and bool(guard.at_rest(state, sample).all())):
-            if stray := self._found_again(state, sample, told):
-                self.let_go(now)
+            stray = self._found_again(state, sample, told)
         helpless = ""
         if state.runaway[0]:
             helpless = state.cause[0] if _RUNS in state.cause[0] else f"{state.cause[0]}, and a joint {_RUNS} from its command"
@@ -132,6 +131,8 @@ class Lookout:
             state = guard.stop(state, state.cause[0])  # there is no motion to hold for
         if phase is Phase.IDLE and not stray and not self.blind(state):
             stray = self._moved(sample, now)
+        if stray:
+            self.let_go(now)
         return Sight(state, stray, self._silent(state, now), helpless, hurry)
 
     def blind(self, state: GuardState) -> bool:
