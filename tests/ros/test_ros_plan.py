@@ -266,6 +266,11 @@ class Alone:
         self.closed += 1
 
 
+def listen():
+    """As a node does when it has started; until then SIGINT is held back."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def test_if_one_process_cannot_be_started_none_is_left(policy, monkeypatch):
     """On commit a229d9e those before it stayed."""
     started, popen = [], subprocess.Popen
@@ -273,7 +278,7 @@ def test_if_one_process_cannot_be_started_none_is_left(policy, monkeypatch):
     def start(command, **_):
         if len(started) == 1:
             raise OSError("no more processes")
-        started.append(popen(["sleep", "60"]))
+        started.append(popen(["sleep", "60"], preexec_fn=listen))
         return started[-1]
 
     monkeypatch.setattr(node_graph, "Link", Alone)
@@ -287,7 +292,7 @@ def test_whatever_fails_on_the_way_down_no_process_is_left(policy, monkeypatch):
     started, popen = [], subprocess.Popen
 
     def start(command, **_):
-        started.append(popen(["sleep", "60"]))
+        started.append(popen(["sleep", "60"], preexec_fn=listen))
         return started[-1]
 
     monkeypatch.setattr(node_graph, "Link", Alone)
