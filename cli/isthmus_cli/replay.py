@@ -18,7 +18,7 @@ from isthmus_cli.robots import robot_folders
 from isthmus_evidence.gap.recordings import Recording, read_recordings
 from isthmus_evidence.pictures.divergence import save_divergence
 from isthmus_evidence.replay import action_tolerance, open_loop, replay
-from isthmus_evidence.reports.replay_report import divergence_report, replay_report
+from isthmus_evidence.reports.replay_report import divergence_report, replay_report, same_again
 from isthmus_sim.tasks import get_task
 
 __all__ = ["Replay"]
@@ -29,7 +29,7 @@ class Replay:
     """Send recordings through observation, policy and guard again, and compare each with what it did then; or give their commands to a simulator.
 
     Observations, graphs and the guard must be equal bit for bit. The guard of a run over ROS 2 had a process and a time of its own and is left out.
-    The exit code is 1 if anything differs.
+    The exit code is 1 if anything differs, or nothing of a recording could be compared.
 
     Attributes:
         log: MCAP file, or folder of them.
@@ -87,7 +87,7 @@ class Replay:
             stages[recording.name] = replay(recording.trace, policy, robot, tolerance)
         if self.json != Path("-"):
             show(replay_report(stages))
-        passed = all(stage.passes for found in stages.values() for stage in found)
+        passed = all(map(same_again, stages.values()))
         return {name: [asdict(stage) for stage in found] for name, found in stages.items()}, 0 if passed else 1
 
     def _diverged(self, recordings: Sequence[Recording], name: str) -> object:

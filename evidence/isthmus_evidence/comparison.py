@@ -19,7 +19,7 @@ from isthmus_evidence.profiles import performance_profile, probability_of_improv
 from isthmus_evidence.protocol import METRICS, Protocol
 from isthmus_evidence.statistics import CONFIDENCE, episodes_needed, interquartile_mean, mean_interval, sign_flip_test, sign_test
 
-__all__ = ["BETTER", "UNDECIDED", "WORSE", "compare", "verdict_of"]
+__all__ = ["BETTER", "UNDECIDED", "WORSE", "check_comparison", "compare", "verdict_of"]
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 _GRID = 101  # values of a performance profile
@@ -53,8 +53,7 @@ def compare(
         raise ValueError("a comparison needs a policy")
     loaded = [Artifact.load(policy) if isinstance(policy, str | Path) else policy for policy in policies]
     protocol = protocol or Protocol(loaded[0].contract.task)
-    if len(loaded) * len(protocol.worlds) < 2:
-        raise ValueError("one policy in one world is nothing to compare; give another policy, or another world")
+    check_comparison(len(loaded), protocol)
     names = list(names) or _names(policies)
     entries: list[dict[str, Any]] = []
     total = len(loaded) * len(protocol.worlds)
@@ -87,6 +86,20 @@ def compare(
         "differences": [_difference(here, there, protocol) for here, there in pairs],
         "seeds": {str(seed): row for seed, row in zip(*_table(entries, protocol.metric), strict=True)},
     }
+
+
+def check_comparison(policies: int, protocol: Protocol) -> None:
+    """See that there is something to compare.
+
+    Args:
+        policies: how many.
+        protocol: says the worlds.
+
+    Raises:
+        ValueError: it is one policy in one world.
+    """
+    if policies * len(protocol.worlds) < 2:
+        raise ValueError("one policy in one world is nothing to compare; give another policy, or another world")
 
 
 def _names(policies: Sequence[Any]) -> list[str]:

@@ -191,7 +191,9 @@ def test_the_command_names_the_hash_and_writes_the_page(isthmus, refuse, script,
     assert len(report["differences"]) == 2
     usual = ("--plants", "mujoco", "--episodes", 50, "--seed", 0, "--metric", "success", "--threshold", 0)
     assert f"fixes what is compared, so {' and '.join(usual[::2])} cannot be given" in refuse(*words, *usual)
-    assert "one policy in one world is nothing to compare" in refuse("compare", script, "--out", tmp_path)
+    code, out, error = isthmus("compare", script, "--out", tmp_path)
+    assert (code, out) == (2, "")  # no protocol is told of what is refused
+    assert "one policy in one world is nothing to compare" in error
     assert "metric 'robustness' is not known of all episodes of 'reach'; valid here: success, return" in refuse(
         "compare", script, script, "--metric", "robustness", "--episodes", 2, "--out", tmp_path
     )

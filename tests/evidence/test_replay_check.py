@@ -70,6 +70,32 @@ def test_a_solver_has_a_tolerance(traces, policy):
     assert replay(near, policy, ROBOT, tolerance=1e-2)[-2].passes
 
 
+def test_a_tolerance_is_a_share_of_the_range_of_each_action(traces, policy):
+    trace = traces["clean"][0]
+    action = trace.contract.action
+    wide = replace(trace.contract, action=replace(action, low=(-100.0, *action.low[1:]), high=(100.0, *action.high[1:])))
+    apart = np.zeros(len(action.elements))
+    apart[1] = 0.02 * (action.high[1] - action.low[1])
+
+    class Wide:
+        contract = wide
+        reset, act = policy.reset, policy.act
+
+    stage = replay(replace(trace, contract=wide, actions=trace.actions + apart), Wide(), ROBOT, tolerance=1e-2)[-2]
+    assert stage.largest == pytest.approx(0.02)
+    assert not stage.passes
+
+
+def test_a_recording_of_which_nothing_was_compared_is_not_called_equal(traces, policy):
+    clean = traces["clean"][0]
+    blind = replay(replace(clean, observations={}, decisions=np.zeros(0, dtype=int), metadata={"plant": "ros"}), policy, ROBOT)
+    assert not any(stage.compared for stage in blind)
+    told = list(replay_report({"clean": replay(clean, policy, ROBOT), "blind": blind}))
+    assert told[-1] == "1 of 2 recordings are what comes of them again; of 1 nothing could be compared"
+    rows = {row[0]: row[-1] for row in told[0].rows}
+    assert rows["guard"] == "equal, 1 of 2 not compared: it ran in another process, in its own time"
+
+
 def test_commands_in_the_simulator_that_they_come_from_give_the_same_motion(traces, tmp_path):
     found = open_loop(traces["clean"][1], TASK, "mujoco", ROBOT)
     np.testing.assert_allclose(found.position, 0, atol=1e-9)

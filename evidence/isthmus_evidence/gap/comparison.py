@@ -102,7 +102,8 @@ def compare(
     if not one.mode:
         remarks.append("no commands were recorded, so that it cannot be told how they were followed")
     if one.effort is None or two.effort is None:
-        remarks.append("no efforts were recorded, so that loads show only where the servos give way")
+        where = "the first set" if two.effort is not None else "the second set" if one.effort is not None else "either set"
+        remarks.append(f"efforts of all joints are not known in {where}, so that loads show only where the servos give way")
         one, two = replace(one, effort=None), replace(two, effort=None)
     found, relations = find_causes(Reference(one, loads), two, progress)
     stages = [(found, total_excess(relations)), *unmeasured]

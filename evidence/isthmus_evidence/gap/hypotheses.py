@@ -90,7 +90,8 @@ def _wiring(table: Table, suspects: Sequence[int], moving: Sequence[int], sides:
             yield Hypothesis(
                 "sign", f"the {side} of {table.joints[joint]} has the other sign", lambda t, _, s=side, f=flip: _columns(t, s, f)
             )
-    for joint in suspects:
+    still = table.still
+    for joint in (joint for joint in suspects if still[joint]):
         yield Hypothesis(
             "frozen joint",
             f"{table.joints[joint]} does not move, or its measurement stands still",

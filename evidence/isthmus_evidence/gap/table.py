@@ -16,6 +16,7 @@ __all__ = ["Table", "make_table", "with_value"]
 _BETWEEN = 1e3  # s between two recordings on the common time axis
 _BLOCK = 1.0  # s, of one fold of a single recording
 _MOVING = 1e-4  # rad/s or m/s
+_STILL = 0.1  # of what is commanded
 _MOST = 6000  # samples of a set; of more, recordings are taken evenly
 
 
@@ -110,6 +111,18 @@ class Table:
     def standing(self) -> Array:
         """Joints whose measurements never change within a recording, `[J]`."""
         return np.asarray(~(np.diff(self.position, axis=0) != 0)[self.inner[1:]].any(axis=0))
+
+    @property
+    def still(self) -> Array:
+        """Joints that stand, or move by less than a tenth of what they are commanded, `[J]`."""
+        if self.mode not in ("position", "velocity") or not len(self.command):
+            return self.standing
+        told = self.command[np.searchsorted(self.command_time, self.time + 1e-9, side="right") - 1]
+        done = self.velocity
+        if self.mode == "position":
+            first = np.maximum.accumulate(np.where(self.inner, 0, np.arange(len(self.time))))
+            told, done = (values - self.position[first] for values in (told, self.position))
+        return np.asarray(self.standing | ((done**2).mean(axis=0) < _STILL**2 * (told**2).mean(axis=0)))
 
     @property
     def inner(self) -> Array:
