@@ -19,6 +19,7 @@ from isthmus_evidence.gap.recordings import Recording, read_recordings
 from isthmus_evidence.pictures.divergence import save_divergence
 from isthmus_evidence.replay import action_tolerance, open_loop, replay
 from isthmus_evidence.reports.replay_report import divergence_report, replay_report, same_again
+from isthmus_sim.identification.bag_commands import CommandTopics
 from isthmus_sim.tasks import get_task
 
 __all__ = ["Replay"]
@@ -32,9 +33,10 @@ class Replay:
     The exit code is 1 if anything differs, or nothing of a recording could be compared.
 
     Attributes:
-        log: MCAP file, or folder of them.
+        log: MCAP file, or folder of them; with --against alone also a rosbag2 of others with joint states and commands.
         policy: policy file that acted; with --against it may be left out.
         against: task in whose simulation the recorded commands are executed, open loop.
+        commands: topic of the commands in such a bag; by default …/guard/executed, else those of the profile of the task's robot.
         plant: engine of that simulation.
         plot: write a chart of how far simulation and recording come apart, .png, .svg or .pdf.
         tolerance: difference of actions that passes, as a share of their range; by default 0, for a policy with a solver 0.01.
@@ -45,6 +47,7 @@ class Replay:
     log: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LOG")]
     policy: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[POLICY]")] = None
     against: str | None = None
+    commands: str | None = None
     plant: str = "mujoco"
     plot: Path | None = None
     tolerance: float | None = None
@@ -63,7 +66,10 @@ class Replay:
             raise ValueError("--plot goes with --against")
         if self.tolerance is not None:
             strict.require("--tolerance", self.tolerance, least=0)
-        recordings = read_recordings([self.log])
+        if self.commands and self.against is None:
+            raise ValueError("--commands goes with --against")
+        robot = None if self.against is None else load_robot(get_task(self.against).contract.robot, robot_folders(self.robots))
+        recordings = read_recordings([self.log], CommandTopics(self.commands or "", robot))
         told, code = {}, 0
         if self.policy is not None:
             artifact = load_artifact(self.policy)

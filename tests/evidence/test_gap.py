@@ -184,7 +184,7 @@ def test_what_is_lost_by_resampling_is_said(recorded, artifact, monkeypatch):
         for half, recording in zip(resampled(bags, 0.1), one, strict=True)
     ]
     sets = iter([slow, one])
-    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    monkeypatch.setattr(comparison, "read_recordings", lambda *_: next(sets))
     found = gap.compare(Path("a"), Path("b"), policy=artifact.policy(), resample=True)
     said = " ".join(found.remarks)
     assert "2 of 2 recordings of the second set were brought to a period of 0.1 s: their observations, decisions" in said
@@ -195,7 +195,7 @@ def test_what_is_lost_by_resampling_is_said(recorded, artifact, monkeypatch):
 def test_a_joint_that_is_no_number_is_a_difference(recorded, monkeypatch):
     one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
     sets = iter([one, [_masked(recording, slice(None)) for recording in one]])
-    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    monkeypatch.setattr(comparison, "read_recordings", lambda *_: next(sets))
     found = gap.compare(Path("a"), Path("b"), robot=_robot())
     assert [cause.claim for cause in found.named] == ["elbow_joint is not measured in the second set"]
     assert found.excess > 0
@@ -233,7 +233,7 @@ def test_observations_that_are_no_numbers_are_a_difference(recorded):
 def test_an_encoder_that_stands_still_is_a_frozen_joint_and_no_unit(recorded, monkeypatch):
     one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
     sets = iter([one, [replace(recording, log=_still(recording.log, 3)) for recording in one]])
-    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    monkeypatch.setattr(comparison, "read_recordings", lambda *_: next(sets))
     found = gap.compare(Path("a"), Path("b"), robot=_robot())
     assert found.named[0].claim == "wrist_1_joint does not move, or its measurement stands still"
     assert sum(cause.explained for cause in found.named) <= 1 + 1e-9

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mcap_ros2.writer import Writer
 
+from isthmus import messages
 from isthmus.robot import load_robot
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence.gap.planted import record_episodes
-from isthmus_evidence.gap.recordings import read_recordings
+from isthmus_evidence.gap.recordings import Recording, check_comparable, read_recordings
 from isthmus_evidence.pictures.divergence import save_divergence
 from isthmus_evidence.replay import open_loop, replay
 from isthmus_evidence.reports.replay_report import divergence_report, replay_report
+from isthmus_sim.identification.bag_commands import CommandTopics
+from isthmus_sim.identification.recorded import trace_log
 from isthmus_sim.tasks import get_task
 
 TASK = replace(get_task("reach"), episode_steps=20)
@@ -105,6 +109,29 @@ def test_commands_in_the_simulator_that_they_come_from_give_the_same_motion(trac
     save_divergence({"here": found, "there": other}, tmp_path / "apart.svg")
     assert (tmp_path / "apart.svg").stat().st_size > 1000
     assert len(list(divergence_report({"there": other}, "reach", "pybullet"))) == 2
+
+
+def test_a_bag_of_a_driver_is_simulated_and_compared_by_the_topics_of_the_profile(traces, tmp_path):
+    trace = traces["clean"][1]
+    file, begin = tmp_path / "ur.mcap", 10**9
+    names = ("sensor_msgs/msg/JointState", "std_msgs/msg/Float64MultiArray")
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        state, array = (writer.register_msgdef(name, messages.SCHEMAS[name]) for name in names)
+        for row in range(len(trace)):
+            stamp = begin + round(trace.stamps[row] * 1e9)
+            said = messages.joint_state(
+                messages.header(stamp), trace.joints, position=trace.position[[row]], velocity=trace.velocity[[row]]
+            )
+            writer.write_message("/joint_states", state, said, log_time=stamp, publish_time=stamp)
+            told = messages.multi_array(trace.executed[row], "")
+            writer.write_message("/forward_velocity_controller/commands", array, told, log_time=stamp, publish_time=stamp)
+        writer.finish()
+    (recording,) = read_recordings([file], CommandTopics(robot=ROBOT))
+    check_comparable([Recording(trace_log(trace, "trace"), trace)], [recording])
+    np.testing.assert_allclose(open_loop(recording.log, TASK, "mujoco", ROBOT).position, 0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"velocity here, none there; those of bags are read from .*--commands TOPIC"):
+        check_comparable([Recording(trace_log(trace, "trace"), trace)], read_recordings([file]))
 
 
 def test_another_policy_is_refused_with_the_difference(traces):

@@ -1,4 +1,7 @@
-"""Logs in MCAP files: episodes of isthmus, recordings of `record_node`, and any rosbag2 file with joint states, and with poses in `…/poses/NAME`."""
+"""Logs in MCAP files: episodes of isthmus, recordings of `record_node`, and any rosbag2 file with joint states, and with poses in `…/poses/NAME`.
+
+Commands are those that the guard let through, else those of a topic that is named, or of the robot's profile (`bag_commands`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import numpy as np
 from isthmus import messages
 from isthmus.mcap_records import Allowance, has_footer, read_records
 from isthmus.records import Array
+from isthmus_sim.identification.bag_commands import ARRAY, DEFINITIONS, TRAJECTORY, CommandTopics, array_commands, trajectory_commands
 from isthmus_sim.identification.logs import Log
 from isthmus_sim.identification.poses import resampled_poses
 
@@ -25,26 +29,37 @@ _STATES, _EXECUTED, _POSES = "joint_states", "guard/executed", "poses/"
 _FIELDS = ("position", "velocity", "effort")
 
 
-def read_bag(path: Path) -> Log:
-    """Read joint states, and what the guard let through where it spoke.
+def read_bag(path: Path, topics: CommandTopics | None = None) -> Log:
+    """Read joint states, and commands.
+
+    Args:
+        path: MCAP file, or folder of a rosbag2.
+        topics: where commands are, if not what the guard let through is meant.
 
     Raises:
-        ValueError: not an MCAP file, or no joint states in it.
+        ValueError: not an MCAP file, no joint states in it, or not the commands that were asked for.
         OSError: the file cannot be read.
     """
+    topics = topics or CommandTopics()
     file = next(iter(sorted(path.glob("*.mcap"))), path) if path.is_dir() else path
-    samples, seen = _samples(file)
-    topics = [topic for topic in samples if topic.endswith(_STATES)]
-    if not topics:
+    samples, seen, told, others = _samples(file, topics)
+    spoken = [topic for topic in samples if topic.endswith(_STATES)]
+    if not spoken:
         raise ValueError(f"{path} has no topic that ends in {_STATES}; there are: {', '.join(samples) or 'none of joint states'}")
-    states = max((samples[topic] for topic in topics), key=len)
+    states = max((samples[topic] for topic in spoken), key=len)
     joints = tuple(states[0][1])
     time, fields, remarks = _arrays(path, states, joints)
     if "position" not in fields:
         raise ValueError(f"{path}: the joint states have no positions")
     log = Log(str(path), time, joints, fields["position"], fields.get("velocity"), fields.get("effort"), remarks=tuple(remarks))
     log = replace(log, digest=hashlib.sha256(file.read_bytes()).hexdigest())
-    executed = next((samples[topic] for topic in samples if topic.endswith(_EXECUTED)), [])
+    executed = [] if topics.asked else next((samples[topic] for topic in samples if topic.endswith(_EXECUTED)), [])
+    if topics.asked and not told:
+        raise ValueError(
+            f"{path} has no commands on {topics.asked}; there are: {', '.join(sorted(others)) or 'no arrays and no trajectories'}"
+        )
+    if told and not executed:
+        log = _commanded(log, told, topics)
     if executed:
         names = tuple(executed[0][1])
         if set(names) <= set(joints):
@@ -58,14 +73,42 @@ def read_bag(path: Path) -> Log:
     return replace(log, time=log.time - begin, command_time=log.command_time - begin, poses=poses)
 
 
+def _commanded(log: Log, told: Mapping[str, Sequence[tuple[int, Any]]], topics: CommandTopics) -> Log:
+    """The log with the commands of the topic that says most; of the joints that these are of."""
+    topic = max(told, key=lambda name: len(told[name]))
+    if hasattr(told[topic][0][1], "points"):
+        mode, joints, begin, values = trajectory_commands(told[topic], topic, log.time, log.position, log.joints)
+    else:
+        mode, joints, begin, values = array_commands(told[topic], topic, topics)
+    if missing := [joint for joint in joints if joint not in log.joints]:
+        raise ValueError(f"{log.name}: {topic} commands {', '.join(missing)}, which joint states do not have: {', '.join(log.joints)}")
+    rows = np.concatenate([begin[1:] > begin[:-1], [True]])  # of two at one time the later one
+    columns = [log.joints.index(joint) for joint in joints]
+
+    def cut(signal: Array | None) -> Array | None:
+        return None if signal is None else signal[:, columns]
+
+    left = [joint for joint in log.joints if joint not in joints]
+    remarks = (*log.remarks, f"{topic} commands no {', '.join(left)}, which were left out") if left else log.remarks
+    return replace(
+        log, joints=joints, position=log.position[:, columns], velocity=cut(log.velocity), effort=cut(log.effort), mode=mode,
+        command_time=begin[rows], command=values[rows], remarks=remarks,
+    )  # fmt: skip
+
+
 def _resampled(time: Array, rows: Sequence[tuple[int, Array]]) -> Array:
     """Poses at the times of the joint states, `[T, 7]`."""
     stamps, first = np.unique(np.array([stamp for stamp, _ in rows]) / 1e9, return_index=True)
     return resampled_poses(time, stamps, np.stack([rows[index][1] for index in first]))
 
 
-def _samples(path: Path) -> tuple[dict[str, list[tuple[int, list[str], Mapping[str, list[float]]]]], dict[str, list[tuple[int, Array]]]]:
-    """Stamp, names and fields of each joint state, and stamp and value of each pose, by topic."""
+_States = dict[str, list[tuple[int, list[str], Mapping[str, list[float]]]]]
+
+
+def _samples(
+    path: Path, topics: CommandTopics
+) -> tuple[_States, dict[str, list[tuple[int, Array]]], dict[str, list[tuple[int, Any]]], set[str]]:
+    """Of each topic joint states with stamp, names and fields, poses and commands with their stamps; and all topics that may be commands."""
     from mcap.records import Channel, Message, Schema
     from mcap_ros2.decoder import DecoderFactory
 
@@ -74,12 +117,20 @@ def _samples(path: Path) -> tuple[dict[str, list[tuple[int, list[str], Mapping[s
     schemas: dict[int, Any] = {}
     found: dict[str, list[tuple[int, list[str], Mapping[str, list[float]]]]] = {}
     poses: dict[str, list[tuple[int, Array]]] = {}
+    told: dict[str, list[tuple[int, Any]]] = {}
+    others: set[str] = set()
+    definitions = {**messages.SCHEMAS, **DEFINITIONS}
     for record in read_records(Allowance.of(path), has_footer(path)):
         if isinstance(record, Channel):
             channels[record.id] = record
-        elif isinstance(record, Schema) and record.name in (_JOINT_STATE, _POSE_STAMPED):
-            schemas[record.id] = replace(record, data=messages.SCHEMAS[record.name].encode())
+        elif isinstance(record, Schema) and record.name in (_JOINT_STATE, _POSE_STAMPED, ARRAY, TRAJECTORY):
+            schemas[record.id] = replace(record, data=definitions[record.name].encode())
         elif isinstance(record, Message) and (channel := channels.get(record.channel_id)) and channel.schema_id in schemas:
+            kind = schemas[channel.schema_id].name
+            if kind in (ARRAY, TRAJECTORY):
+                others.add(channel.topic)
+                if not topics.holds(channel.topic):
+                    continue
             decode = factory.decoder_for(channel.message_encoding, schemas[channel.schema_id])
             if decode is None:
                 raise ValueError(f"{path}: messages of {channel.topic} are encoded as {channel.message_encoding!r}, not as cdr")
@@ -87,13 +138,19 @@ def _samples(path: Path) -> tuple[dict[str, list[tuple[int, list[str], Mapping[s
                 said = decode(record.data)
             except (struct.error, IndexError, ValueError) as error:
                 raise ValueError(f"{path}: a message of {channel.topic} cannot be read: {error}") from None
+            if kind == ARRAY:
+                told.setdefault(channel.topic, []).append((record.log_time, said))
+                continue
             stamp = said.header.stamp.sec * 10**9 + said.header.stamp.nanosec or record.log_time
-            if schemas[channel.schema_id].name == _POSE_STAMPED:
+            if kind == TRAJECTORY:
+                told.setdefault(channel.topic, []).append((stamp, said))
+                continue
+            if kind == _POSE_STAMPED:
                 poses.setdefault(channel.topic, []).append((stamp, messages.vector_of(said, "pose")))
                 continue
             fields = {name: list(getattr(said, name)) for name in _FIELDS if len(getattr(said, name))}
             found.setdefault(channel.topic, []).append((stamp, list(said.name), fields))
-    return found, poses
+    return found, poses, told, others
 
 
 def _arrays(path: Path, samples: list[Any], joints: tuple[str, ...]) -> tuple[Array, dict[str, Array], list[str]]:

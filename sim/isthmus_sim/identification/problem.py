@@ -23,6 +23,7 @@ import numpy as np
 
 from isthmus import strict
 from isthmus.records import Array
+from isthmus_sim.identification.bag_commands import CommandTopics
 from isthmus_sim.identification.bags import read_bag
 from isthmus_sim.identification.logs import Log
 from isthmus_sim.identification.mechanism import Mechanism, Servo, Target, build_mechanism
@@ -174,7 +175,7 @@ def open_logs(paths: Sequence[Path], file: ParameterFile, target: Target) -> lis
     logs = []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".mcap":
-            logs.append(read_bag(path))
+            logs.append(read_bag(path, CommandTopics(robot=target.robot)))
             continue
         if not path.is_file():
             raise ValueError(f"{path} cannot be read: No such file or directory")
