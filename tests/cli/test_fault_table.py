@@ -77,10 +77,17 @@ def test_commands_on_the_beat_are_not_judged_by_their_jitter(mode):
     velocity, acceleration = use_of_commands(beat + jitter, values, mode, 0.05, LIMITS)
     assert velocity == pytest.approx(1.5 / np.pi)
     assert acceleration == pytest.approx(1)
-    early = beat - np.where(np.arange(beat.size) == 10, 0.02, 0)
-    assert use_of_commands(early, values, mode, 0.05, LIMITS)[1] > (1.2 if mode == "position" else 0)
-    urgent = np.append(beat[:3], beat[2] + 0.01)
-    assert use_of_commands(urgent, np.append(speeds[:3], 0.0)[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(10)
+    urgent = np.append(beat[:3], beat[2] + 0.01)  # brakes 1.5 rad/s at once, after a change of a whole period
+    assert use_of_commands(urgent, np.append(speeds[:3], 0.0)[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(0.15 / 0.06)
+
+
+@pytest.mark.parametrize("share", [1.0, 1.3])
+def test_commands_that_follow_each_other_closely_are_judged_over_a_period(share):
+    """The guard brakes every 5 ms; sent a millisecond or two later than decided, one change alone was twice the limit and more until 8ed61cf."""
+    decided = np.concatenate([[0.0, 0.05], 0.05 + 0.005 * np.arange(1, 41)])
+    speeds = np.concatenate([[3.0, 3.0], 3.0 - share * 15 * 0.005 * np.arange(1, 41)])
+    late = decided + np.random.default_rng(0).uniform(0, 0.002, decided.size)
+    assert use_of_commands(late, speeds[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(share, rel=0.04)
 
 
 def test_rest_that_is_said_again_is_no_set_point_on_the_way():
@@ -90,9 +97,8 @@ def test_rest_that_is_said_again_is_no_set_point_on_the_way():
     place = np.array([0, 0, step, 3 * step])[:, None] * 0.05 * SIX
     assert use_of_commands(moments, place, "position", 0.05, LIMITS)[1] == pytest.approx(1)
     hasty = np.append(moments, moments[-1] + 0.0025)
-    assert use_of_commands(hasty, np.array([0, 0, step, 2 * step, 3 * step])[:, None] * SIX, "velocity", 0.05, LIMITS)[1] == pytest.approx(
-        20
-    )
+    values = np.array([0, 0, step, 2 * step, 3 * step])[:, None] * SIX
+    assert use_of_commands(hasty, values, "velocity", 0.05, LIMITS)[1] == pytest.approx(2 * 0.05 / 0.0525)
 
 
 def test_commands_count_as_sent_when_the_guard_says_so():

@@ -248,7 +248,8 @@ NOTES = {
     "49": "was to be S; the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
     "55": "the late ones are first calls of a process, which had to find the service first; it has found it before since e458ca2",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
-    "and a later step of the robot's clock is a fault",
+    "and a later step of the robot's clock is a fault; odometry that comes once in a control period is wrong for a whole one, which is a stop as "
+    "in 81",
     "67": "was to be S; a stamp that runs backwards is held for one control period before it is a stop, as in 24",
     "72": "on a machine that copes commands only come unevenly, and are clamped or held",
 }

@@ -173,7 +173,9 @@ def use_of_commands(times: Array, values: Array, mode: str, period: float, limit
     """The same of single commands, which a forward controller holds until the next one.
 
     A set-point is meant to be reached evenly within one period: one that comes sooner takes over on the way. Rest that is said again to a joint at
-    rest is no set-point on the way: the joint has had the time since it was told to rest, and one period at most.
+    rest is no set-point on the way: the joint has had the time since it was told to rest, and one period at most. Commands that come sooner than a
+    period after each other, as every 5 ms while the guard brakes, are judged together, over a period: what a millisecond of a busy machine does to
+    one of them, the next one makes up.
 
     Args:
         times: when the commands were sent, `[T]`, s.
@@ -198,7 +200,21 @@ def use_of_commands(times: Array, values: Array, mode: str, period: float, limit
         taken[number] = since = np.minimum(since + lasted, period)
         since = np.where(still[number] & still[number + 1], since, 0.0)
     allowed = np.maximum(limits.acceleration, limits.stop_acceleration)
-    return float((np.abs(speeds) / limits.velocity).max()), float((np.abs(changes) / taken / allowed).max())
+    return float((np.abs(speeds) / limits.velocity).max()), _hardest(np.abs(changes) / allowed, taken, period)
+
+
+def _hardest(changes: Array, taken: Array, period: float) -> float:
+    """Largest share of the limit, over the shortest stretches of commands that take a period or more; `changes` and `taken` in s, `[T, J]`."""
+    hardest = 0.0
+    for last in range(len(taken)):
+        change, time, open_ = np.zeros(taken.shape[1]), np.zeros(taken.shape[1]), np.ones(taken.shape[1], bool)
+        for number in range(last, -1, -1):
+            change, time = change + open_ * changes[number], time + open_ * taken[number]
+            open_ = time < _ADJACENT * period
+            if not open_.any():
+                break
+        hardest = max(hardest, float((change / time).max()))
+    return hardest
 
 
 def use_of_joints(velocities: Array, limits: Limits) -> float:

@@ -66,7 +66,7 @@ def disk_fills(run: Course) -> Seen:
             warnings.append(values["message"])
 
     with run.witness.hearing("/diagnostics", note):
-        run.begin()
+        run.cruise()
         seen = run.after(lambda: run.link.until(lambda: bool(warnings), 20, "the disk does not fill up"), 1.0)
     seen.note = warnings[0]
     return seen
