@@ -184,8 +184,8 @@ class Fit:
         return float(np.einsum("np,np->n", asked, np.linalg.solve(self.known, asked.T).T).mean() / self.samples) if len(asked) else 0.0
 
 
-def fit(relation: Relation, chosen: Array, seconds: float) -> Fit:
-    """Least squares over the chosen samples `[n]`; those of one second count as one."""
+def fit(relation: Relation, chosen: Array, period: float) -> Fit:
+    """Least squares over the chosen samples `[n]`, which are a period apart, s; those of one second count as one that depends on no other."""
     chosen = chosen & relation.used
     regressors, ideal = relation.regressors[chosen], relation.ideal
     count = max(len(regressors), 1)
@@ -196,7 +196,7 @@ def fit(relation: Relation, chosen: Array, seconds: float) -> Fit:
     if relation.constant is not None:
         ridge[relation.constant] = _STIFF
     known = scaled.T @ scaled / count + np.diag(ridge)
-    return Fit(np.asarray(ideal + np.linalg.solve(known, scaled.T @ left / count) / scale), scale, known, max(count * seconds, 1.0))
+    return Fit(np.asarray(ideal + np.linalg.solve(known, scaled.T @ left / count) / scale), scale, known, max(count * period, 1.0))
 
 
 def predicted(relation: Relation, weights: Array, table: Table, rows: Array) -> Array:
