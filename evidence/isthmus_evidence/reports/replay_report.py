@@ -35,9 +35,9 @@ def replay_report(stages: Mapping[str, Sequence[Stage]]) -> Report:
                 told.add(stage.name)  # of the first recording; others say the same
                 period, what, said, made = stage.first
                 yield f"{recording}: {stage.name} differs first in control period {period}: {what} was {said:.9g}, and is {made:.9g} again"
-    same = sum(map(same_again, stages.values()))
+    good = sum(map(same_again, stages.values()))
     unknown = sum(not any(stage.compared for stage in found) for found in stages.values())
-    yield f"{same} of {len(stages)} recordings are what comes of them again" + (
+    yield f"{good} of {len(stages)} recordings are what comes of them again" + (
         f"; of {unknown} nothing could be compared" if unknown else ""
     )
 
