@@ -138,6 +138,9 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
         _fitted(lambda value, half=half: loss(at(value), half), hypothesis.grid, loss(known.channels, half) - enough) for half in (0, 1)
     ]
     gains = [loss(known.channels, 1 - half) - loss(at(values[half]), 1 - half) for half in (0, 1)]
+    gain = float(np.mean(gains))
+    if min(gains) <= 0:
+        gain = min(gain, 0.0)
     value = float(np.mean(values))
     after = at(value)
     told = sorted(
@@ -148,7 +151,7 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
     cause = Cause(
         hypothesis.cause,
         hypothesis.claim.format(value=number),
-        float(np.mean(gains) if min(gains) > 0 else min(np.mean(gains), 0.0)) / max(gap, 1e-9) if hypothesis.counts(value) else 0.0,
+        gain / max(gap, 1e-9) if hypothesis.counts(value) else 0.0,
         False,
         value if hypothesis.grid else None,
         abs(values[0] - values[1]) if hypothesis.grid else None,

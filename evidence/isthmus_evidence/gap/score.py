@@ -130,8 +130,8 @@ class Reference:
             rows = np.sort(np.random.default_rng(0).choice(rows, _MOST, replace=False))
         channels = {}
         for relation in relations(table, self.loads, rows):
-            key = (relation.name, relation.joint)
-            floor = max(self.floors[key] * (1 + self.fits[key].uncertainty(relation)), _least(relation))
+            own = (relation.name, relation.joint)
+            floor = max(self.floors[own] * (1 + self.fits[own].uncertainty(relation)), _least(relation))
             channels[f"{relation.name} {table.joints[relation.joint]}"] = self._channel(relation, table, rows, floor)
         moved = [joint for joint, name in enumerate(table.joints) if channels.get(f"motion {name}", _NONE).mean > 1]
         servo = table.servo.copy()
