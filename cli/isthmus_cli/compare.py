@@ -13,7 +13,7 @@ from isthmus_cli.console import say, show, write_json
 from isthmus_cli.eval.typed_parameters import parse_parameters
 from isthmus_cli.files import check_folder, check_output, load_artifact
 from isthmus_cli.progress import Progress
-from isthmus_evidence.comparison import compare
+from isthmus_evidence.comparison import check_comparison, compare
 from isthmus_evidence.evaluation import find_task
 from isthmus_evidence.protocol import Protocol, World, load_protocol
 from isthmus_evidence.provenance import provenance
@@ -80,6 +80,7 @@ class Compare:
             protocol = self._typed(self.task or artifacts[0].contract.task)
         elif fixed := [f"--{name}" for name in _FIXED if getattr(self, name) not in (None, ())]:
             raise ValueError(f"{self.protocol} fixes what is compared, so {' and '.join(fixed)} cannot be given")
+        check_comparison(len(artifacts), protocol)
         check_folder(self.out)
         if self.json is not None and not quiet:
             check_output(self.json)

@@ -29,13 +29,15 @@ class Gap:
     """Compare two sets of recordings, of simulation or robot, and name what makes the second differ from the first.
 
     Recordings are MCAP files: episodes of isthmus, recordings of `record_node`, or any rosbag2 file with joint states, whose commands
-    are known if they are on a topic …/guard/executed. Folders with equal names in both sets are taken for policies, whose ranks are compared.
+    are on …/guard/executed, on a topic of the robot's profile, or on the one of --commands. Folders with equal names in both sets are taken
+    for policies, whose ranks are compared.
 
     Attributes:
         first: file or folder with what is expected.
         second: file or folder with what is asked about.
         policy: policy file that acted, so that its decisions are compared, too.
         robot: robot, for loads and frames; by default the one that the recordings name.
+        commands: topic of the commands in bags, a Float64MultiArray or a JointTrajectory; by default …/guard/executed, else those of the profile.
         robots: folder with profiles of your own, NAME/robot.yaml; searched first.
         out: folder for report.html, gap.json and, where a cause is a parameter, unknown.yaml.
         resample: bring recordings of other rates to the slowest; of those that change, observations, decisions, seeds and outcomes are left out.
@@ -46,6 +48,7 @@ class Gap:
     second: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="B")]
     policy: Path | None = None
     robot: str | None = None
+    commands: str | None = None
     robots: Path | None = None
     out: Path | None = None
     resample: bool = False
@@ -66,7 +69,14 @@ class Gap:
         quiet = self.json == Path("-")
         with Progress("hypotheses", "tested", quiet) as progress:
             found = gap.compare(
-                self.first, self.second, robot=robot, policy=policy, tolerance=tolerance, resample=self.resample, progress=progress
+                self.first,
+                self.second,
+                robot=robot,
+                policy=policy,
+                tolerance=tolerance,
+                resample=self.resample,
+                commands=self.commands or "",
+                progress=progress,
             )
         parameters = unknown_parameters(found.named)
         trace = found.second[0].trace

@@ -18,7 +18,8 @@ from isthmus_cli.robots import robot_folders
 from isthmus_evidence.gap.recordings import Recording, read_recordings
 from isthmus_evidence.pictures.divergence import save_divergence
 from isthmus_evidence.replay import action_tolerance, open_loop, replay
-from isthmus_evidence.reports.replay_report import divergence_report, replay_report
+from isthmus_evidence.reports.replay_report import divergence_report, replay_report, same_again
+from isthmus_sim.identification.bag_commands import CommandTopics
 from isthmus_sim.tasks import get_task
 
 __all__ = ["Replay"]
@@ -29,12 +30,13 @@ class Replay:
     """Send recordings through observation, policy and guard again, and compare each with what it did then; or give their commands to a simulator.
 
     Observations, graphs and the guard must be equal bit for bit. The guard of a run over ROS 2 had a process and a time of its own and is left out.
-    The exit code is 1 if anything differs.
+    The exit code is 1 if anything differs, or nothing of a recording could be compared.
 
     Attributes:
-        log: MCAP file, or folder of them.
+        log: MCAP file, or folder of them; with --against alone also a rosbag2 of others with joint states and commands.
         policy: policy file that acted; with --against it may be left out.
         against: task in whose simulation the recorded commands are executed, open loop.
+        commands: topic of the commands in such a bag; by default …/guard/executed, else those of the profile of the task's robot.
         plant: engine of that simulation.
         plot: write a chart of how far simulation and recording come apart, .png, .svg or .pdf.
         tolerance: difference of actions that passes, as a share of their range; by default 0, for a policy with a solver 0.01.
@@ -45,6 +47,7 @@ class Replay:
     log: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LOG")]
     policy: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[POLICY]")] = None
     against: str | None = None
+    commands: str | None = None
     plant: str = "mujoco"
     plot: Path | None = None
     tolerance: float | None = None
@@ -63,7 +66,10 @@ class Replay:
             raise ValueError("--plot goes with --against")
         if self.tolerance is not None:
             strict.require("--tolerance", self.tolerance, least=0)
-        recordings = read_recordings([self.log])
+        if self.commands and self.against is None:
+            raise ValueError("--commands goes with --against")
+        robot = None if self.against is None else load_robot(get_task(self.against).contract.robot, robot_folders(self.robots))
+        recordings = read_recordings([self.log], CommandTopics(self.commands or "", robot))
         told, code = {}, 0
         if self.policy is not None:
             artifact = load_artifact(self.policy)
@@ -87,7 +93,7 @@ class Replay:
             stages[recording.name] = replay(recording.trace, policy, robot, tolerance)
         if self.json != Path("-"):
             show(replay_report(stages))
-        passed = all(stage.passes for found in stages.values() for stage in found)
+        passed = all(map(same_again, stages.values()))
         return {name: [asdict(stage) for stage in found] for name, found in stages.items()}, 0 if passed else 1
 
     def _diverged(self, recordings: Sequence[Recording], name: str) -> object:

@@ -17,9 +17,9 @@ from isthmus_evidence.motions import MOTION_FIGURES
 from isthmus_evidence.paired import paired_difference
 from isthmus_evidence.profiles import performance_profile, probability_of_improvement
 from isthmus_evidence.protocol import METRICS, Protocol
-from isthmus_evidence.statistics import CONFIDENCE, episodes_needed, interquartile_mean, mean_interval, sign_test
+from isthmus_evidence.statistics import CONFIDENCE, episodes_needed, interquartile_mean, mean_interval, sign_flip_test, sign_test
 
-__all__ = ["BETTER", "UNDECIDED", "WORSE", "compare", "verdict_of"]
+__all__ = ["BETTER", "UNDECIDED", "WORSE", "check_comparison", "compare", "verdict_of"]
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 _GRID = 101  # values of a performance profile
@@ -53,8 +53,7 @@ def compare(
         raise ValueError("a comparison needs a policy")
     loaded = [Artifact.load(policy) if isinstance(policy, str | Path) else policy for policy in policies]
     protocol = protocol or Protocol(loaded[0].contract.task)
-    if len(loaded) * len(protocol.worlds) < 2:
-        raise ValueError("one policy in one world is nothing to compare; give another policy, or another world")
+    check_comparison(len(loaded), protocol)
     names = list(names) or _names(policies)
     entries: list[dict[str, Any]] = []
     total = len(loaded) * len(protocol.worlds)
@@ -87,6 +86,20 @@ def compare(
         "differences": [_difference(here, there, protocol) for here, there in pairs],
         "seeds": {str(seed): row for seed, row in zip(*_table(entries, protocol.metric), strict=True)},
     }
+
+
+def check_comparison(policies: int, protocol: Protocol) -> None:
+    """See that there is something to compare.
+
+    Args:
+        policies: how many.
+        protocol: says the worlds.
+
+    Raises:
+        ValueError: it is one policy in one world.
+    """
+    if policies * len(protocol.worlds) < 2:
+        raise ValueError("one policy in one world is nothing to compare; give another policy, or another world")
 
 
 def _names(policies: Sequence[Any]) -> list[str]:
@@ -170,8 +183,8 @@ def _motions(here: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, Any
 def verdict_of(apart: Array, low: float, high: float, protocol: Protocol) -> dict[str, Any]:
     """What the interval of the metric's difference says; if nothing, about how many more pairs would, None if no number would.
 
-    Intervals of few pairs are too narrow, so an exact test must agree: of success the sign test; of means, whose signs may be flipped, the least
-    `p` that so many pairs could have.
+    Intervals of few pairs, or of differences that take few values, are too narrow, so an exact test must agree: of success the sign test, of other
+    metrics the sign-flip test of what lies beyond the threshold.
 
     Args:
         apart: differences of the pairs, `[n]`.
@@ -185,7 +198,7 @@ def verdict_of(apart: Array, low: float, high: float, protocol: Protocol) -> dic
     """
     difference, limit = float(apart.mean()), protocol.threshold
     first, second = int((apart > 0).sum()), int((apart < 0).sum())
-    p = sign_test(first, second) if protocol.metric == "success" else sign_test(first + second, 0)
+    p = sign_test(first, second) if protocol.metric == "success" else sign_flip_test(apart - math.copysign(limit, difference))
     verdict = BETTER if low > limit else WORSE if high < -limit else UNDECIDED
     few = verdict != UNDECIDED and p >= 1 - CONFIDENCE
     more = None

@@ -37,7 +37,7 @@ class Stage:
         name: "observation SIGNAL", "policy" or "guard".
         compared: values that were.
         equal: of them, bit for bit.
-        largest: largest difference, in the unit of the values; of the guard's rungs, 1.
+        largest: largest difference, in the unit of the values; of actions, as a share of their range; of the guard's rungs, 1.
         allowed: largest difference that passes; 0 where bits must be equal.
         first: where the first difference is: control period, what, recorded and replayed value; None if there is none.
         skipped: why nothing was compared; "" if something was.
@@ -150,14 +150,14 @@ def _decisions(trace: Trace, policy: Policy, tolerance: float) -> Stage:
         [policy.act({name: trace.observations[name][row : row + 1] for name in names}).actions for row in range(len(trace.decisions))]
     )
     action = trace.contract.action
-    span = max(high - low for low, high in zip(action.low, action.high, strict=True))
+    span = np.tile(np.array(action.high) - np.array(action.low), len(trace.actions[0]) if len(trace.actions) else 1)
     said, made = (values.reshape(len(trace.decisions), -1) for values in (trace.actions, taken))
     elements = [
         f"{element}{'' if len(trace.actions[0]) == 1 else f' {step} ahead'}"
         for step in range(len(trace.actions[0]))
         for element in action.elements
     ]
-    return _compared("policy", trace.decisions, elements, said, made, tolerance * span)
+    return _compared("policy", trace.decisions, elements, said, made, tolerance, span)
 
 
 def _guard(trace: Trace, robot: Robot) -> Stage:
@@ -189,9 +189,11 @@ def _skipped(name: str, why: str) -> Stage:
     return Stage(name, 0, 0, 0.0, 0.0, None, why)
 
 
-def _compared(name: str, periods: Array, elements: Iterable[str], said: Array, made: Array, allowed: float) -> Stage:
+def _compared(
+    name: str, periods: Array, elements: Iterable[str], said: Array, made: Array, allowed: float, unit: Array | float = 1.0
+) -> Stage:
     same = (said == made) | (np.isnan(said) & np.isnan(made))
-    apart = np.where(same, 0.0, np.abs(said.astype(np.float64) - made.astype(np.float64)))
+    apart = np.where(same, 0.0, np.abs(said.astype(np.float64) - made.astype(np.float64)) / unit)
     apart = np.where(np.isfinite(apart), apart, np.inf)
     first = None
     if not same.all():

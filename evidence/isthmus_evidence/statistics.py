@@ -20,6 +20,7 @@ __all__ = [
     "mean_interval",
     "paired_rate_interval",
     "rate_difference_interval",
+    "sign_flip_test",
     "sign_test",
     "success_interval",
 ]
@@ -115,6 +116,26 @@ def sign_test(first: int, second: int) -> float:
     from scipy.special import bdtr
 
     return min(1.0, 2 * float(bdtr(min(first, second), first + second, 0.5)))
+
+
+def sign_flip_test(values: Array) -> float:
+    """How likely a mean is as far from 0, or farther, if every difference of a pair is as likely as its opposite; two-sided (Fisher 1935).
+
+    Exact where the pairs that differ have no more than `RESAMPLES` ways to be flipped, and else from so many of them, drawn from a fixed seed. Unlike
+    an interval it is not too sure of few pairs, or of differences that take few values.
+
+    Args:
+        values: differences of pairs, `[n]`.
+    """
+    from scipy.stats import permutation_test
+
+    apart = values[values != 0]
+    if apart.size < 2:
+        return 1.0
+    found = permutation_test(
+        (apart,), np.mean, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, batch=1000, rng=np.random.default_rng(0)
+    )
+    return float(found.pvalue)
 
 
 def interquartile_mean(values: Array, *more: Array) -> tuple[Array, Array, Array]:

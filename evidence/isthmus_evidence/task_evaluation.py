@@ -131,6 +131,8 @@ def evaluate_task(
             if traces:
                 traces.remove(len(done) - (len(results) - needed))
             results = results[:needed]
+            if trajectories:
+                trajectories.keep(needed)
             break
     return summarize(
         task.name,

@@ -55,6 +55,10 @@ class TrajectoryRecorder:
             self.jerks.append(float(np.sqrt((rough**2).mean())) if len(rough) else np.nan)
         self._samples = []
 
+    def keep(self, count: int) -> None:
+        """Forget episodes that do not count: all but the first so many."""
+        del self.positions[count:], self.jerks[count:]
+
     def _commanded(self, measurement: Measurement) -> tuple[Array, Array]:
         places = [measurement.joints.index(joint) for joint in self._contract.action.elements]
         return measurement.position[:, places], measurement.velocity[:, places]

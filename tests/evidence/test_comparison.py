@@ -16,7 +16,7 @@ from isthmus_evidence.motions import motion_summary
 from isthmus_evidence.profiles import performance_profile, probability_of_improvement
 from isthmus_evidence.protocol import Protocol, World, load_protocol
 from isthmus_evidence.reports.comparison_report import verdict_words
-from isthmus_evidence.statistics import mean_interval, paired_rate_interval
+from isthmus_evidence.statistics import mean_interval, paired_rate_interval, sign_flip_test
 from isthmus_sim.tasks import get_task
 
 PROTOCOL = """
@@ -110,9 +110,38 @@ def test_equal_policies_get_a_verdict_in_at_most_five_percent():
                         for one, other in wrong:
                             wrong[one, other] += ways * one**both * other ** (first + second) * (1 - one - 2 * other) ** counts[3]
         assert max(wrong.values()) <= 0.05, (pairs, wrong)
-        apart = draw.normal(0, 1, (1000, pairs))
-        verdicts = [verdict_of(row, *mean_interval(row), Protocol("reach", metric="return"))["verdict"] for row in apart]
-        assert verdicts.count("undecided") >= 930, pairs
+        assert decided(draw.normal(0, 1, (1000, pairs)), "return") <= 70, pairs
+
+
+def decided(apart, metric, threshold=0.0):
+    """How many rows get a verdict: none of those whose interval holds 0."""
+    protocol, ends = Protocol("reach", metric=metric, threshold=threshold), [mean_interval(row) for row in apart]
+    rows = [(row, low, high) for row, (low, high) in zip(apart, ends, strict=True) if low > threshold or high < -threshold]
+    return sum(verdict_of(row, low, high, protocol)["verdict"] != "undecided" for row, low, high in rows)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_equal_returns_that_take_few_values_get_a_verdict_in_at_most_five_percent(threshold):
+    """Differences of ±1 beside the threshold, exactly from every outcome of n pairs: an interval alone would decide 7 % of them."""
+    alone = []
+    for pairs in range(2, 21):
+        outcomes = [threshold + np.repeat([1.0, -1.0], [ups, pairs - ups]) for ups in range(pairs + 1)]
+        chances = [math.comb(pairs, ups) / 2**pairs for ups in range(pairs + 1)]
+        wrong = sum(chance for row, chance in zip(outcomes, chances, strict=True) if decided([row], "return", threshold))
+        assert wrong <= 0.05, pairs
+        ends = [mean_interval(row) for row in outcomes]
+        alone.append(sum(chance for (low, high), chance in zip(ends, chances, strict=True) if low > threshold or high < -threshold))
+    assert max(alone[4:]) > 0.06
+    draw = np.random.default_rng(1)
+    for pairs in (6, 10, 16):
+        assert decided(threshold + draw.choice([-1.0, 0.0, 0.0, 1.0], (600, pairs)), "return", threshold) <= 45, pairs
+
+
+def test_a_sign_flip_test_is_exact_and_finds_what_is_there():
+    assert sign_flip_test(np.array([3.0, 1.0, 2.0])) == pytest.approx(2 / 8)
+    assert sign_flip_test(np.array([3.0, -1.0, 2.0, 0.0])) == pytest.approx(4 / 8)
+    assert sign_flip_test(np.zeros(5)) == 1
+    assert sign_flip_test(np.random.default_rng(0).normal(1, 1, 40)) < 0.001
 
 
 def test_a_protocol_fixes_and_names_everything(tmp_path):
@@ -162,7 +191,9 @@ def test_the_command_names_the_hash_and_writes_the_page(isthmus, refuse, script,
     assert len(report["differences"]) == 2
     usual = ("--plants", "mujoco", "--episodes", 50, "--seed", 0, "--metric", "success", "--threshold", 0)
     assert f"fixes what is compared, so {' and '.join(usual[::2])} cannot be given" in refuse(*words, *usual)
-    assert "one policy in one world is nothing to compare" in refuse("compare", script, "--out", tmp_path)
+    code, out, error = isthmus("compare", script, "--out", tmp_path)
+    assert (code, out) == (2, "")  # no protocol is told of what is refused
+    assert "one policy in one world is nothing to compare" in error
     assert "metric 'robustness' is not known of all episodes of 'reach'; valid here: success, return" in refuse(
         "compare", script, script, "--metric", "robustness", "--episodes", 2, "--out", tmp_path
     )

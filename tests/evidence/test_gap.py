@@ -12,13 +12,14 @@ from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence import gap
 from isthmus_evidence.gap import comparison
 from isthmus_evidence.gap.calibrate import unknown_parameters
+from isthmus_evidence.gap.corrections import smoothed
 from isthmus_evidence.gap.decisions import decision_causes, recorded_decisions
 from isthmus_evidence.gap.hypotheses import hypotheses
 from isthmus_evidence.gap.hypothesis import Hypothesis
 from isthmus_evidence.gap.measured import measured
 from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, outcome_gap, rank_agreement, tracking_delay
 from isthmus_evidence.gap.observations import compare_observations, observation_causes
-from isthmus_evidence.gap.planted import FAULTS, record_episodes
+from isthmus_evidence.gap.planted import FAULTS, Fault, record_episodes
 from isthmus_evidence.gap.recordings import check_comparable, read_recordings, resampled
 from isthmus_evidence.gap.response import Loads
 from isthmus_evidence.gap.table import make_table
@@ -85,6 +86,27 @@ def test_a_payload_is_weighed_and_becomes_a_line_that_calibrates(payload, tmp_pa
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.index("<svg") < page.index("Outcome")
     write_json(plain_gap(payload), tmp_path / "gap.json")
+
+
+@pytest.mark.parametrize(
+    ("fault", "claim", "value"),
+    [("filter", "commands pass a filter with a time constant of", 0.1), ("noise", "positions carry white noise of 0.01 rad or m", None),
+     ("damping", "viscous friction of all joints is", 2.0)],
+)  # fmt: skip
+def test_what_others_would_explain_in_part_is_named_alone(recorded, fault, claim, value):
+    """A filter is no delay, noise no weak servo; and damping, which a velocity servo hides, is seen in the efforts."""
+    (cause,) = gap.compare(recorded(), recorded(fault)).named
+    assert cause.cause == FAULTS[fault].cause
+    assert cause.claim.startswith(claim)
+    assert cause.value == (None if value is None else pytest.approx(value, rel=0.1))
+    assert cause.explained > 0.8
+
+
+def test_two_causes_are_named_and_no_third(recorded, monkeypatch):
+    monkeypatch.setitem(FAULTS, "payload and damping", Fault("", {"payload": 1.0, "joint_damping": 2.0}))
+    named = gap.compare(recorded(), recorded("payload and damping")).named
+    assert {cause.cause: cause.value for cause in named} == pytest.approx({"payload": 1.0, "friction": 2.0}, rel=0.1)
+    assert all(cause.explained >= 0.15 for cause in named)
 
 
 @pytest.mark.parametrize("fault", ["stale history", "wrong normalisation", "wrong frame"])
@@ -161,7 +183,7 @@ def test_what_is_lost_by_resampling_is_said(recorded, artifact, monkeypatch):
         for half, recording in zip(resampled(bags, 0.1), one, strict=True)
     ]
     sets = iter([slow, one])
-    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    monkeypatch.setattr(comparison, "read_recordings", lambda *_: next(sets))
     found = gap.compare(Path("a"), Path("b"), policy=artifact.policy(), resample=True)
     said = " ".join(found.remarks)
     assert "2 of 2 recordings of the second set were brought to a period of 0.1 s: their observations, decisions" in said
@@ -172,7 +194,7 @@ def test_what_is_lost_by_resampling_is_said(recorded, artifact, monkeypatch):
 def test_a_joint_that_is_no_number_is_a_difference(recorded, monkeypatch):
     one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
     sets = iter([one, [_masked(recording, slice(None)) for recording in one]])
-    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    monkeypatch.setattr(comparison, "read_recordings", lambda *_: next(sets))
     found = gap.compare(Path("a"), Path("b"), robot=_robot())
     assert [cause.claim for cause in found.named] == ["elbow_joint is not measured in the second set"]
     assert found.excess > 0
@@ -181,6 +203,22 @@ def test_a_joint_that_is_no_number_is_a_difference(recorded, monkeypatch):
     assert any("of the samples of elbow_joint in the second set are no numbers" in remark for remark in found.remarks)
     with pytest.raises(ValueError, match="no joint is measured in both sets"):
         measured(one, [replace(recording, log=replace(recording.log, position=recording.log.position * np.nan)) for recording in one], [])
+
+
+def test_efforts_and_commands_that_are_no_numbers_are_told(recorded, monkeypatch):
+    one = read_recordings([recorded()])
+    effort, command = one[0].log.effort.copy(), one[0].log.command.copy()
+    effort[:, 3], command[5] = np.nan, np.nan
+    for changes, told in (
+        ({"effort": effort}, "the efforts of wrist_1_joint in the second set are no numbers, so that no efforts were looked at"),
+        ({"command": command}, "1 commands of the second set are no numbers and were left out"),
+    ):
+        remarks = []
+        _, theirs, stages = measured(one[:1], [replace(one[0], log=replace(one[0].log, **changes))], remarks)
+        assert (remarks, stages) == ([told], [])
+        assert np.isfinite(theirs[0].log.command).all()
+        assert len(theirs[0].log.command) == len(theirs[0].log.command_time)
+        assert theirs[0].log.effort is None or np.isfinite(theirs[0].log.effort).all()
 
 
 def test_observations_that_are_no_numbers_are_a_difference(recorded):
@@ -194,7 +232,7 @@ def test_observations_that_are_no_numbers_are_a_difference(recorded):
 def test_an_encoder_that_stands_still_is_a_frozen_joint_and_no_unit(recorded, monkeypatch):
     one = [replace(recording, trace=None) for recording in read_recordings([recorded()])]
     sets = iter([one, [replace(recording, log=_still(recording.log, 3)) for recording in one]])
-    monkeypatch.setattr(comparison, "read_recordings", lambda _: next(sets))
+    monkeypatch.setattr(comparison, "read_recordings", lambda *_: next(sets))
     found = gap.compare(Path("a"), Path("b"), robot=_robot())
     assert found.named[0].claim == "wrist_1_joint does not move, or its measurement stands still"
     assert sum(cause.explained for cause in found.named) <= 1 + 1e-9
@@ -218,6 +256,22 @@ def test_late_measurements_of_others_are_no_delay_of_commands_alone(recorded):
         delays = [one for one in hypotheses(make_table(kept), Loads(None), (), ()) if one.cause == "delay"]
         assert all("later, or measurements come so much later" in one.claim and one.calibrate == known for one in delays)
         assert len(delays) == 2
+
+
+def test_noise_is_taken_off_within_a_recording_and_what_was_repeated_stays_so(recorded):
+    table = make_table(read_recordings([recorded()]))
+    noise = np.random.default_rng(0).normal(0, 0.01, table.position.shape)
+    noisy = smoothed(replace(table, position=table.position + noise), "position")
+    assert np.std(noisy.position - table.position) < 0.004
+    rough = smoothed(replace(table, velocity=table.velocity + 10 * noise), "velocity")
+    assert np.std((rough.velocity - table.velocity)[table.inner]) < 0.04
+    # A recording that lies elsewhere altogether changes nothing of its neighbours.
+    far = replace(table, position=table.position + 10.0 * (table.recording == 1)[:, None])
+    kept = table.recording != 1
+    np.testing.assert_allclose(smoothed(far, "position").position[kept], smoothed(table, "position").position[kept], atol=1e-12)
+    position, velocity = table.position.copy(), table.velocity.copy()
+    position[10], velocity[10] = position[9], velocity[9]
+    assert smoothed(replace(table, position=position, velocity=velocity), "position").repeated[10]
 
 
 def test_numbers_that_are_next_to_nothing_are_no_cause():

@@ -68,7 +68,7 @@ def test_joints_that_the_model_does_not_have_are_left_out(tmp_path):
     log = read_bag(write(tmp_path / "log.mcap", states))
     assert set(log.joints) == {"a", "b"}  # a broadcaster of the gripper speaks first or last, and of one joint only
     wide = [(stamp, (*joints, "finger"), {"position": [*fields["position"], 0.1]}) for stamp, joints, fields in map(state, range(50))]
-    log = read_bag(write(tmp_path / "wide.mcap", wide, [(10**9, ("a", "b"), {"velocity": [1.0, 2.0]})]), ("a", "b"))
+    log = read_bag(write(tmp_path / "wide.mcap", wide, [(10**9, ("a", "b"), {"velocity": [1.0, 2.0]})]), joints=("a", "b"))
     assert (log.joints, log.mode) == (("b", "a"), "velocity")
     assert log.command.tolist() == [[2.0, 1.0]]
     assert log.remarks == ("left out, because the model has no such joint: finger",)

@@ -1,4 +1,14 @@
-"""Which hypotheses explain the gap: fitted on one half of the data, judged on the other, ranked by what they explain."""
+"""Which hypotheses explain the gap: they compete, fitted on one half of the data and judged on the other.
+
+The principle, without exceptions by cause:
+
+* What a hypothesis explains is by how much the loss falls on the half that it was not fitted to, the mean of both ways; it has to fall both ways.
+* A simpler model is preferred: each hypothesis has a cost, a share of the gap that it must explain beyond a simpler one.
+* The best one is named if it explains at least `_GAIN` nats and the share `_SHARE` of the gap.
+* A further cause must explain the share `_SHARE` of what the named ones leave, and `_FURTHER` of the whole gap. Else the rest stays unexplained.
+* Nothing is said where the first set does not say what would be usual: an error counts in multiples of what it would be there, and where the second
+  set mixes signals as the first one never did, what is usual is larger by as much as the fitted relation is uncertain (`score`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +27,7 @@ __all__ = ["Cause", "find_causes", "total_excess"]
 _NOTABLE = 4.0  # multiples of the usual error from which a relation counts as different
 _GAIN = 0.8  # nats by which the loss falls at least before a cause is named
 _SHARE = 0.3  # of the gap that it explains at least
-_ROUNDS, _LEFT = 3, 0.25  # further causes are looked for while so much of the gap is left
+_ROUNDS, _FURTHER = 3, 0.15  # causes at most, and the share of the whole gap that those after the first explain at least
 _FAR = 5.0  # nats
 _SUSPECTS = 5  # joints that are looked at one by one, those that differ most
 
@@ -73,14 +83,14 @@ def find_causes(
     whole = total_excess(recorded.channels)
     for step in range(_ROUNDS):
         gap = total_excess(known.channels)
-        if gap < max(_GAIN, _LEFT * whole * (step > 0)):
+        if gap < max(_GAIN, _FURTHER * whole * (step > 0)):
             break
         tried = _tried(reference, known, gap, progress)
         if step == 0:
             others = [cause for _, _, cause in tried]
         value, hypothesis, best = tried[0]
         share = min(best.explained * gap / whole, 1 - sum(cause.explained for cause in named))
-        if best.explained * gap < _GAIN or not (best.explained >= _SHARE or _settles(best, gap)) or (step and share < 0.1):
+        if best.explained * gap < _GAIN or not (best.explained >= _SHARE or _settles(best, gap)) or (step and share < _FURTHER):
             break
         named.append(replace(best, explained=share, named=True))
         present = hypothesis.apply(known.table, value)
@@ -128,6 +138,9 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
         _fitted(lambda value, half=half: loss(at(value), half), hypothesis.grid, loss(known.channels, half) - enough) for half in (0, 1)
     ]
     gains = [loss(known.channels, 1 - half) - loss(at(values[half]), 1 - half) for half in (0, 1)]
+    gain = float(np.mean(gains))
+    if min(gains) <= 0:
+        gain = min(gain, 0.0)
     value = float(np.mean(values))
     after = at(value)
     told = sorted(
@@ -138,7 +151,7 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
     cause = Cause(
         hypothesis.cause,
         hypothesis.claim.format(value=number),
-        float(np.mean(gains)) / max(gap, 1e-9) if hypothesis.counts(value) else 0.0,
+        gain / max(gap, 1e-9) if hypothesis.counts(value) else 0.0,
         False,
         value if hypothesis.grid else None,
         abs(values[0] - values[1]) if hypothesis.grid else None,

@@ -20,6 +20,7 @@ from isthmus_evidence.gap.recordings import Recording, check_comparable, read_re
 from isthmus_evidence.gap.response import Loads
 from isthmus_evidence.gap.score import Channel, Reference
 from isthmus_evidence.gap.table import make_table
+from isthmus_sim.identification.bag_commands import CommandTopics
 
 __all__ = ["Gap", "compare", "policy_side_causes"]
 
@@ -68,6 +69,7 @@ def compare(
     policy: Policy | None = None,
     tolerance: float = 0.0,
     resample: bool = False,
+    commands: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Gap:
     """Compare two sets of recordings.
@@ -79,19 +81,25 @@ def compare(
         policy: that acted, so that its decisions are compared, too.
         tolerance: difference of its actions that says nothing, as a share of their range; 0 for policies without a solver.
         resample: bring recordings of other rates to the larger period.
+        commands: topic of a bag's commands; by default …/guard/executed, else those of the robot's profile.
         progress: called with hypotheses tested and in total.
 
     Raises:
         ValueError: a file is no recording, or the sets are of other robots, contracts or rates, with the differences.
         OSError: a file cannot be read.
     """
-    sets = [read_recordings([place] if isinstance(place, Path) else place) for place in (first, second)]
-    check_comparable(*sets, rates=not resample)
+    places = [[place] if isinstance(place, Path) else place for place in (first, second)]
+    sets = [read_recordings(place, CommandTopics(commands, robot)) for place in places]
     remarks: list[str] = []
     if robot is None:
         robot = _profile([*sets[0], *sets[1]], remarks)
+        if robot is not None and any(recording.trace is None and not recording.log.mode for recordings in sets for recording in recordings):
+            sets = [read_recordings(place, CommandTopics(commands, robot)) for place in places]  # now that its topics are known
+        check_comparable(*sets, rates=not resample)
     else:
+        check_comparable(*sets, rates=not resample)
         _check_robot(robot, sets[0][0])
+    remarks += dict.fromkeys(remark for recordings in sets for recording in recordings for remark in recording.log.remarks)
     if resample:
         sets = _one_rate(sets, remarks)
     mine, theirs, unmeasured = measured(sets[0], sets[1], remarks)
@@ -102,7 +110,8 @@ def compare(
     if not one.mode:
         remarks.append("no commands were recorded, so that it cannot be told how they were followed")
     if one.effort is None or two.effort is None:
-        remarks.append("no efforts were recorded, so that loads show only where the servos give way")
+        where = "the first set" if two.effort is not None else "the second set" if one.effort is not None else "either set"
+        remarks.append(f"efforts of all joints are not known in {where}, so that loads show only where the servos give way")
         one, two = replace(one, effort=None), replace(two, effort=None)
     found, relations = find_causes(Reference(one, loads), two, progress)
     stages = [(found, total_excess(relations)), *unmeasured]

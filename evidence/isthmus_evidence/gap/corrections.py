@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from isthmus.records import Array
 from isthmus_evidence.gap.table import Table
 
 __all__ = ["clocked", "held", "lost", "smoothed"]
+
+_SHORT = 7  # samples, over which positions are smoothed that nothing else tells
+_SLOW = 2.0  # s, over which white noise is evened out
 
 
 def held(table: Table, every: int, phase: int) -> Table:
@@ -46,8 +50,38 @@ def clocked(table: Table, factor: float) -> Table:
     return replace(table, time=begin + (table.time - begin) / factor)
 
 
-def smoothed(table: Table) -> Table:
-    """Velocities behind a filter of seven samples (Savitzky and Golay)."""
+def smoothed(table: Table, side: str) -> Table:
+    """Positions or velocities without white noise: what changes fast is taken from the other of both, what changes slowly from itself.
+
+    Where velocities were made of positions, positions are smoothed, and velocities made of them again.
+
+    Args:
+        table: samples.
+        side: "position" or "velocity".
+    """
+    from scipy.integrate import cumulative_trapezoid
     from scipy.signal import savgol_filter
 
-    return replace(table, velocity=savgol_filter(table.velocity, 7, 2, axis=0))
+    position, velocity = table.position.copy(), table.velocity.copy()
+    for rows in np.split(np.arange(len(table.time)), np.flatnonzero(~table.inner)[1:]):
+        if len(rows) < _SHORT:
+            continue
+        time = table.time[rows]
+
+        def smooth(values: Array, width: int, degree: int) -> Array:
+            return np.asarray(savgol_filter(values, min(width, (len(values) - 1) // 2 * 2 + 1), degree, axis=0))
+
+        slow = round(_SLOW / table.period / 2) * 2 + 1
+        if not table.measured_velocity:
+            position[rows] = smooth(position[rows], _SHORT, 2)
+            velocity[rows] = np.gradient(position[rows], time, axis=0)
+        elif side == "position":
+            way = cumulative_trapezoid(velocity[rows], time, axis=0, initial=0)
+            position[rows] = way + smooth(position[rows] - way, slow, 1)
+        else:
+            rate = np.gradient(position[rows], time, axis=0)
+            velocity[rows] = rate + smooth(velocity[rows] - rate, slow, 1)
+    last = np.maximum.accumulate(np.where(table.repeated, 0, np.arange(len(table.time))))  # what was repeated stays so
+    position, velocity = position[last], velocity[last]
+    conditions = {**table.conditions, "position": position[~table.inner]}
+    return replace(table, position=position, velocity=velocity, conditions=conditions)

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_evidence.gap.corrections import clocked, held, lost, smoothed
 from isthmus_evidence.gap.hypothesis import Hypothesis
 from isthmus_evidence.gap.response import Loads
-from isthmus_evidence.gap.table import Table
+from isthmus_evidence.gap.table import Table, with_value
+from isthmus_evidence.gap.timing import noises, timing
 from isthmus_evidence.gap.units import FACTORS, unit_factors
 
 __all__ = ["hypotheses"]
 
 _SIDES = {"measurement": ("position", "velocity", "effort"), "motion": ("position", "velocity"), "position": ("position",), "velocity": ("velocity",),
           "command": ("command",)}  # fmt: skip
-_ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
 
 def hypotheses(table: Table, loads: Loads, suspects: Sequence[int], notable: Collection[str]) -> Iterator[Hypothesis]:
@@ -48,7 +47,8 @@ def hypotheses(table: Table, loads: Loads, suspects: Sequence[int], notable: Col
     yield from _offsets(table, moving)
     if {"input", "pose"} & set(notable):
         yield from _frames(table)
-    yield from _timing(table, notable)
+    yield from timing(table, notable)
+    yield from noises(table, notable)
     yield from _drives(table, moving)
     yield from _loads(table, loads, moving)
 
@@ -59,12 +59,6 @@ def _columns(table: Table, side: str, change: Callable[[Array], Array]) -> Table
     if "position" in changed:
         changed["conditions"] = {**table.conditions, "position": change(table.conditions["position"])}
     return replace(table, **changed)
-
-
-def _set(table: Table, name: str, joint: int | None, value: float) -> Table:
-    values = getattr(table, name).copy()
-    values[slice(None) if joint is None else joint] = value
-    return replace(table, **{name: values})
 
 
 def _wiring(table: Table, suspects: Sequence[int], moving: Sequence[int], sides: Sequence[str]) -> Iterator[Hypothesis]:
@@ -96,11 +90,12 @@ def _wiring(table: Table, suspects: Sequence[int], moving: Sequence[int], sides:
             yield Hypothesis(
                 "sign", f"the {side} of {table.joints[joint]} has the other sign", lambda t, _, s=side, f=flip: _columns(t, s, f)
             )
-    for joint in suspects:
+    still = table.still
+    for joint in (joint for joint in suspects if still[joint]):
         yield Hypothesis(
             "frozen joint",
             f"{table.joints[joint]} does not move, or its measurement stands still",
-            lambda t, _, j=joint: _set(t, "frozen", j, 1.0),
+            lambda t, _, j=joint: with_value(t, "frozen", j, 1.0),
             joint=joint,
         )
 
@@ -233,61 +228,13 @@ def _frames(table: Table) -> Iterator[Hypothesis]:
                 yield Hypothesis("frame", f"the axes of {what} are exchanged", permuted, cost=0.01)
 
 
-def _timing(table: Table, notable: Collection[str]) -> Iterator[Hypothesis]:
-    period = table.period
-    if len(table.command):
-        steps = tuple(share * period for share in (0.15, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0))
-        # Of both, joints look the same; a simulator's delay is that of the loop, whose times isthmus alone records.
-        claim, known = "commands take effect {value} later, or measurements come so much later", ("action_delay",) if table.traced else ()
-        for sizes, cost in ((steps, 0.01), (tuple(-step for step in steps[:5]), 0.02)):
-            yield Hypothesis("delay", claim, lambda t, d: _set(t, "delay", None, d), sizes, "s", cost, known)
-        yield Hypothesis(
-            "filter", "commands pass a filter with a time constant of {value}", lambda t, d: _set(t, "lag", None, d),
-            tuple(share * period for share in (0.2, 0.5, 1.0, 2.0, 4.0)), "s", 0.02, ("action_lag",),
-        )  # fmt: skip
-    moving = np.abs(table.velocity).max(axis=1) > 0
-    share = float(table.repeated[moving].mean()) if moving.any() else 0.0
-    for every, word in _ORDINALS.items():
-        if len(table.command):
-            for phase in range(every):
-                yield Hypothesis(
-                    "rate",
-                    f"only every {word} command takes effect",
-                    lambda t, _, k=every, p=phase: held(t, k, p),
-                    cost=0.01 + 0.005 * every,
-                )
-        if not {"interval", "repeats"} & set(notable):
-            continue
-        yield Hypothesis("rate", f"messages come in every {word} control period", lambda t, _, k=every: replace(t, every=k))
-        if share > 0.5 * (1 - 1 / every):
-            yield Hypothesis(
-                "rate",
-                f"measurements are new in every {word} control period",
-                lambda t, _, k=every: replace(t, every=k, skipping=True),
-                cost=0.01,
-            )
-    if {"interval", "repeats"} & set(notable):
-        yield Hypothesis(
-            "dropped messages", "measurements are missing now and then", lambda t, _: replace(t, fresh=True, skipping=True), cost=0.05
-        )
-        yield Hypothesis("dropped messages", "messages are missing now and then", lambda t, _: replace(t, fresh=True), cost=0.05)
-    if len(table.command):
-        yield Hypothesis("dropped messages", "commands are lost now and then", lambda t, _: lost(t), cost=0.1)
-    if not {"slope", "interval"} & set(notable):
-        return
-    yield Hypothesis(
-        "clock", "its clock runs {value} times as fast", lambda t, s: clocked(t, s), (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0), "1", 0.05
-    )
-    yield Hypothesis("missing filter", "velocities are noisy", lambda t, _: smoothed(t), cost=0.05)
-
-
 def _drives(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
     for joint in (None, *suspects):
         who = "all joints" if joint is None else table.joints[joint]
         names = tuple(table.joints if joint is None else (table.joints[joint],))
         if table.mode in ("position", "velocity"):
             yield Hypothesis(
-                "servo gain", f"the servo of {who} has {{value}} times the gain", lambda t, s, j=joint: _set(t, "gain", j, s),
+                "servo gain", f"the servo of {who} has {{value}} times the gain", lambda t, s, j=joint: with_value(t, "gain", j, s),
                 (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 3.0), "1", 0.01, tuple(f"{name}.gain" for name in names), joint,
             )  # fmt: skip
         if joint is None:
@@ -295,12 +242,12 @@ def _drives(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
         if table.mode == "velocity":
             largest = float(np.abs(table.velocity[:, joint]).max())
             yield Hypothesis(
-                "saturation", f"{who} comes to no more than {{value}}", lambda t, c, j=joint: _set(t, "limit", j, c),
+                "saturation", f"{who} comes to no more than {{value}}", lambda t, c, j=joint: with_value(t, "limit", j, c),
                 tuple(largest * share for share in (0.8, 0.95, 1.0, 1.05)), "rad/s or m/s", 0.03, (f"{who}.no_load_speed",), joint,
             )  # fmt: skip
         way = float(np.ptp(table.position[:, joint]))
         yield Hypothesis(
-            "backlash", f"{who} has a backlash of {{value}}", lambda t, w, j=joint: _set(t, "play", j, w),
+            "backlash", f"{who} has a backlash of {{value}}", lambda t, w, j=joint: with_value(t, "play", j, w),
             tuple(way * share for share in (0.01, 0.03, 0.06, 0.12)), "rad or m", 0.05, (), joint,
         )  # fmt: skip
 

@@ -36,6 +36,7 @@ def measured(
     Raises:
         ValueError: no joint is measured in both.
     """
+    first, second = _without_efforts(first, second, remarks)
     shares = [_missing(recordings) for recordings in (first, second)]
     stages: list[Stage] = []
     for joint in first[0].log.joints:
@@ -49,6 +50,10 @@ def measured(
         for which, share in zip(("first", "second"), shares, strict=True):
             if 0 < share[joint] <= _MOST:
                 remarks.append(f"{100 * share[joint]:.2g} % of the samples of {joint} in the {which} set are no numbers and were left out")
+    for which, recordings in (("first", first), ("second", second)):
+        bad = sum(int((~np.isfinite(recording.log.command)).any(axis=1).sum()) for recording in recordings if recording.log.command.size)
+        if bad:
+            remarks.append(f"{bad} commands of the {which} set are no numbers and were left out")
     kept = [joint for joint in first[0].log.joints if all(share[joint] <= _MOST for share in shares)]
     mine, theirs = _finite(first, kept), _finite(second, kept)
     if not (kept and mine and theirs):
@@ -56,10 +61,32 @@ def measured(
     return mine, theirs, stages
 
 
+def _without_efforts(
+    first: Sequence[Recording], second: Sequence[Recording], remarks: list[str]
+) -> tuple[Sequence[Recording], Sequence[Recording]]:
+    """Both sets without efforts, where those of a joint are no numbers in most samples of one of them."""
+    for which, recordings in (("first", first), ("second", second)):
+        efforts = [(recording.log.joints, recording.log.effort) for recording in recordings if recording.log.effort is not None]
+        if not efforts:
+            continue
+        bad = [
+            joint
+            for joint in recordings[0].log.joints
+            if np.concatenate([~np.isfinite(effort[:, joints.index(joint)]) for joints, effort in efforts]).mean() > _MOST
+        ]
+        if bad:
+            remarks.append(f"the efforts of {', '.join(bad)} in the {which} set are no numbers, so that no efforts were looked at")
+            both = [[replace(one, log=replace(one.log, effort=None)) for one in recordings] for recordings in (first, second)]
+            return both[0], both[1]
+    return first, second
+
+
 def _bad(log: Log) -> Array:
-    """Samples whose position or velocity is no number, `[T, J]`."""
+    """Samples of which a position, velocity or effort is no number, `[T, J]`."""
     bad = ~np.isfinite(log.position)
-    return bad if log.velocity is None else bad | ~np.isfinite(log.velocity)
+    for values in (log.velocity, log.effort):
+        bad |= False if values is None else ~np.isfinite(values)
+    return bad
 
 
 def _missing(recordings: Sequence[Recording]) -> dict[str, float]:
@@ -77,15 +104,17 @@ def _finite(recordings: Sequence[Recording], joints: Sequence[str]) -> list[Reco
 def _cut(log: Log, joints: Sequence[str]) -> Log:
     columns = [log.joints.index(joint) for joint in joints]
     good = ~_bad(log)[:, columns].any(axis=1)
-    if good.all() and tuple(joints) == log.joints:
+    told = np.isfinite(log.command).all(axis=1) if log.command.size else np.ones(len(log.command_time), dtype=bool)
+    if good.all() and told.all() and tuple(joints) == log.joints:
         return log
 
     def cut(values: Array | None) -> Array | None:
         return None if values is None else values[good][:, columns]
 
     poses = {name: values[good] for name, values in log.poses.items()}
-    command = log.command[:, columns] if log.command.size else log.command
+    command = log.command[told][:, columns] if log.command.size else log.command
     return replace(
         log, time=log.time[good], joints=tuple(joints), position=log.position[good][:, columns], velocity=cut(log.velocity), effort=cut(log.effort),
-        current=cut(log.current), command=command, poses=poses,
+        current=cut(log.current), command_time=log.command_time[told],
+        command=command, poses=poses,
     )  # fmt: skip

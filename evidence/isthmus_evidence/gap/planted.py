@@ -106,6 +106,9 @@ FAULTS: Mapping[str, Fault] = {
     "wrong frame": Fault("frame", seen=_turned),
     "payload": Fault("payload", {"payload": 1.0}),
     "dropped messages": Fault("dropped messages", said=_dropped),
+    "filter": Fault("filter", {"action_lag": 0.1}),
+    "noise": Fault("missing filter", {"position_noise": 0.01}),
+    "damping": Fault("friction", {"joint_damping": 2.0}),
 }
 """Name → fault."""
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus.recording import Trace, read_trace
 from isthmus.records import Array
+from isthmus_sim.identification.bag_commands import CommandTopics
 from isthmus_sim.identification.bags import read_bag
 from isthmus_sim.identification.logs import Log
 from isthmus_sim.identification.recorded import trace_log
@@ -51,17 +52,18 @@ class Recording:
         return self.trace.metadata.get(name, "") if self.trace else ""
 
 
-def read_recordings(places: Sequence[Path]) -> list[Recording]:
+def read_recordings(places: Sequence[Path], topics: CommandTopics | None = None) -> list[Recording]:
     """Read a set.
 
     Args:
         places: MCAP files, folders of rosbag2, or folders of either.
+        topics: where bags of others have their commands.
 
     Raises:
         ValueError: a file is no recording, or there is none.
         OSError: a file cannot be read.
     """
-    found = [replace(_read(file), group=_group(place, file), name=_name(place, file)) for place in places for file in _files(place)]
+    found = [replace(_read(file, topics), group=_group(place, file), name=_name(place, file)) for place in places for file in _files(place)]
     if not found:
         raise ValueError(f"there is no recording (*.mcap) in {', '.join(map(str, places))}")
     return found
@@ -82,13 +84,13 @@ def _name(place: Path, file: Path) -> str:
     return (file.relative_to(place) if place.is_dir() else Path(file.name)).with_suffix("").as_posix()
 
 
-def _read(file: Path) -> Recording:
+def _read(file: Path, topics: CommandTopics | None) -> Recording:
     try:
         trace = read_trace(file)
     except ValueError as error:
         if "isthmus.contract" not in str(error):
             raise
-        return Recording(read_bag(file))
+        return Recording(read_bag(file, topics))
     if not len(trace):
         raise ValueError(f"{file} has no control period")
     log = trace_log(trace, file.stem)
@@ -137,7 +139,8 @@ def check_comparable(first: Sequence[Recording], second: Sequence[Recording], *,
             raise ValueError(f"{one.log.name} and {other.log.name} are of other joints: {mine} here, {theirs} there")
         if one.log.mode != other.log.mode:
             raise ValueError(
-                f"{one.log.name} and {other.log.name} have other commands: {one.log.mode or 'none'} here, {other.log.mode or 'none'} there"
+                f"{one.log.name} and {other.log.name} have other commands: {one.log.mode or 'none'} here, {other.log.mode or 'none'} there; "
+                "those of bags are read from …/guard/executed, the topics of --robot, or --commands TOPIC"
             )
         if rates and abs(other.period / one.period - 1) > _OTHER_RATE:
             raise ValueError(

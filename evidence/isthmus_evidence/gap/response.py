@@ -22,13 +22,15 @@ from isthmus.records import Array
 from isthmus_evidence.gap.servo import servo_change
 from isthmus_evidence.gap.table import Table
 
-__all__ = ["Loads", "Relation", "calm_limit", "fit_weights", "predicted", "relations"]
+__all__ = ["Fit", "Loads", "Relation", "calm_limit", "fit", "predicted", "relations"]
 
 _LAGS, _SHORTEST, _LONGEST = 5, 0.3, 0.2  # time constants: how many beside none, from so many periods to so many seconds
 _MEMORY = 4.0  # of the longest of them: what was commanded before is one value
 _RIDGE, _STIFF = 1e-4, 0.1  # of the weights, and of a constant, which an ideal robot does not have
 _CREEP = 0.05  # rad/s or m/s, over which dry friction turns
-_LEAST = {"position": 3e-4, "velocity": 2e-3, "servo": 0.05, "load": 0.05, "slope": 5e-3}
+_CALM = 0.9  # share of the samples that keep the accelerations up to which loads are looked at
+_NEAR = 3.0  # of the sizes of regressors, beyond which they say no more about how well a relation is known
+_LEAST = {"position": 3e-4, "velocity": 2e-3, "servo": 0.05, "load": 0.01, "slope": 5e-3}
 
 
 class Loads:
@@ -127,7 +129,7 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
             )
         for joint in chosen("servo") if effort is not None else ():
             newest, held = lagged[joint][:, 0], loads.gravity(table, rows)[:, [joint]]
-            goal = newest if table.mode == "position" else _integrated(table, rows, joint)
+            goal = newest if table.mode == "position" else _integrated(table, rows, joint) - table.lag[joint] * newest
             error = goal - position[:, joint]
             assert effort is not None  # noqa: S101 - looked at above
             columns = [error[:, None], velocity[:, [joint]], *([newest[:, None]] if table.mode == "velocity" else []), held, ones]
@@ -155,23 +157,46 @@ def relations(table: Table, loads: Loads, rows: Array, wanted: Collection[tuple[
 
 
 def calm_limit(acceleration: Array) -> Array:
-    """Accelerations that half of the samples keep in all joints, `[J]`."""
+    """Accelerations that `_CALM` of the samples keep in all joints, `[J]`."""
     mean = np.maximum(np.abs(acceleration).mean(axis=0), 1e-9)
-    return np.asarray(mean * np.median((np.abs(acceleration) / mean).max(axis=1)) if len(acceleration) else mean)
+    return np.asarray(mean * np.quantile((np.abs(acceleration) / mean).max(axis=1), _CALM) if len(acceleration) else mean)
 
 
-def fit_weights(relation: Relation, chosen: Array) -> Array:
-    """Least squares over the chosen samples `[n]`."""
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A relation as one set of samples tells it.
+
+    Attributes:
+        weights: `[p]`.
+        scale: sizes of the regressors, `[p]`.
+        known: their second moments in these sizes, with the ridge, `[p, p]`.
+        samples: how many tell it, in samples that do not depend on each other.
+    """
+
+    weights: Array
+    scale: Array
+    known: Array
+    samples: float
+
+    def uncertainty(self, relation: Relation) -> float:
+        """Mean variance of what is said of a relation's samples, in multiples of that of an error: large where regressors mix as they never did."""
+        asked = np.clip(relation.regressors[relation.used] / self.scale, -_NEAR, _NEAR)
+        return float(np.einsum("np,np->n", asked, np.linalg.solve(self.known, asked.T).T).mean() / self.samples) if len(asked) else 0.0
+
+
+def fit(relation: Relation, chosen: Array, period: float) -> Fit:
+    """Least squares over the chosen samples `[n]`, which are a period apart, s; those of one second count as one that depends on no other."""
     chosen = chosen & relation.used
     regressors, ideal = relation.regressors[chosen], relation.ideal
+    count = max(len(regressors), 1)
     left = relation.target[chosen] - regressors @ ideal
     scale = np.maximum(np.sqrt(np.mean(regressors**2, axis=0)), 1e-9) if len(regressors) else np.ones(len(ideal))
     scaled = regressors / scale
     ridge = np.full(len(ideal), _RIDGE)
     if relation.constant is not None:
         ridge[relation.constant] = _STIFF
-    gram = scaled.T @ scaled + max(len(regressors), 1) * np.diag(ridge)
-    return np.asarray(ideal + np.linalg.solve(gram, scaled.T @ left) / scale)
+    known = scaled.T @ scaled / count + np.diag(ridge)
+    return Fit(np.asarray(ideal + np.linalg.solve(known, scaled.T @ left / count) / scale), scale, known, max(count * period, 1.0))
 
 
 def predicted(relation: Relation, weights: Array, table: Table, rows: Array) -> Array:
@@ -225,7 +250,7 @@ def _played(relation: Relation, value: Array, table: Table, rows: Array) -> Arra
 
 
 def _integrated(table: Table, rows: Array, joint: int) -> Array:
-    """Where velocity commands lead from the beginning of each recording, `[n]`, rad or m."""
+    """Where velocity commands lead from the beginning of each recording, `[n]`, rad or m; behind a filter they are its time constant later."""
     values, began = table.command[:, joint], table.command_time
     way = np.concatenate([[0.0], np.cumsum(values[:-1] * np.diff(began))])
 

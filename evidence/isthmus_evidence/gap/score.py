@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.records import Array
 from isthmus_evidence.gap.conditions import condition_errors, message_errors
-from isthmus_evidence.gap.response import Loads, Relation, calm_limit, fit_weights, predicted, relations
+from isthmus_evidence.gap.response import Fit, Loads, Relation, calm_limit, fit, predicted, relations
 from isthmus_evidence.gap.servo import fit_servo
 from isthmus_evidence.gap.table import Table
 
@@ -74,14 +74,14 @@ class Reference:
     Attributes:
         table: its samples.
         loads: of its robot.
-        weights: fitted, by relation and joint.
-        floors: mean squared error there, on the half that was not fitted, by relation and joint.
+        fits: by relation and joint.
+        floors: mean squared error there, on the half that was not fitted, by relation and joint, but for what the fit adds to it.
         servos: joints behind their servos, where that was needed.
     """
 
     table: Table
     loads: Loads
-    weights: dict[tuple[str, int], Array] = field(default_factory=dict)
+    fits: dict[tuple[str, int], Fit] = field(default_factory=dict)
     floors: dict[tuple[str, int], float] = field(default_factory=dict)
     servos: dict[int, Array] = field(default_factory=dict)
 
@@ -96,16 +96,17 @@ class Reference:
         for relation in relations(table, self.loads, rows):
             errors = self._tested(relation, table, rows)
             key = (relation.name, relation.joint)
-            self.weights[key] = fit_weights(relation, np.ones(len(rows), dtype=bool))
+            self.fits[key] = fit(relation, np.ones(len(rows), dtype=bool), table.period)
             shown = [relation.used & (number == one) for one in np.unique(number)]
             usual = [float(errors[rows_of].mean()) for rows_of in shown if rows_of.any()]
-            self.floors[key] = max(1.5 * float(np.quantile(usual, _QUANTILE)) if usual else 0.0, _least(relation))
+            floor = max(1.5 * float(np.quantile(usual, _QUANTILE)) if usual else 0.0, _least(relation))
+            self.floors[key] = floor / (1 + self.fits[key].uncertainty(relation))
 
     def _tested(self, relation: Relation, table: Table, rows: Array) -> Array:
         """Squared errors, each half by what was fitted to the other, `[n]`."""
         errors, fold = np.empty(len(rows)), table.fold[rows]
         for half in (0, 1):
-            fitted = fit_weights(relation, fold != half if (fold != half).any() else fold == half)
+            fitted = fit(relation, fold != half if (fold != half).any() else fold == half, table.period).weights
             errors[fold == half] = (relation.target - predicted(relation, fitted, table, rows))[fold == half] ** 2
         return errors
 
@@ -129,7 +130,8 @@ class Reference:
             rows = np.sort(np.random.default_rng(0).choice(rows, _MOST, replace=False))
         channels = {}
         for relation in relations(table, self.loads, rows):
-            floor = max(self.floors[relation.name, relation.joint], _least(relation))
+            own = (relation.name, relation.joint)
+            floor = max(self.floors[own] * (1 + self.fits[own].uncertainty(relation)), _least(relation))
             channels[f"{relation.name} {table.joints[relation.joint]}"] = self._channel(relation, table, rows, floor)
         moved = [joint for joint, name in enumerate(table.joints) if channels.get(f"motion {name}", _NONE).mean > 1]
         servo = table.servo.copy()
@@ -171,7 +173,7 @@ class Reference:
         return channels
 
     def _channel(self, relation: Relation, table: Table, rows: Array, floor: float) -> Channel:
-        weights = self.weights[relation.name, relation.joint]
+        weights = self.fits[relation.name, relation.joint].weights
         errors = (relation.target - predicted(relation, weights, table, rows)) ** 2
         return _halved(errors[relation.used], table.fold[rows][relation.used], floor)
 

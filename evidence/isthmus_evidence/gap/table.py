@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from isthmus.records import Array
 from isthmus_evidence.gap.recordings import Recording
 
-__all__ = ["Table", "make_table"]
+__all__ = ["Table", "make_table", "with_value"]
 
 _BETWEEN = 1e3  # s between two recordings on the common time axis
 _BLOCK = 1.0  # s, of one fold of a single recording
 _MOVING = 1e-4  # rad/s or m/s
+_STILL = 0.1  # of what is commanded
 _MOST = 6000  # samples of a set; of more, recordings are taken evenly
 
 
@@ -46,7 +47,7 @@ class Table:
         play: backlash, rad or m, `[J]`.
         frozen: joints that do not move at all, `[J]`.
         dead_time: of the other set's commands, s, `[J]`.
-        calm: accelerations up to which loads are looked at, `[J]`; empty for those of half of the samples.
+        calm: accelerations up to which loads are looked at, `[J]`; empty for those that most samples keep.
         servo: of the other set's joints, see `isthmus_evidence.gap.servo`, `[J, 2]`; NaN where it is not needed.
         every: control periods between two messages that count.
         fresh: whether messages may be missing.
@@ -112,9 +113,28 @@ class Table:
         return np.asarray(~(np.diff(self.position, axis=0) != 0)[self.inner[1:]].any(axis=0))
 
     @property
+    def still(self) -> Array:
+        """Joints that stand, or move by less than a tenth of what they are commanded, `[J]`."""
+        if self.mode not in ("position", "velocity") or not len(self.command):
+            return self.standing
+        told = self.command[np.searchsorted(self.command_time, self.time + 1e-9, side="right") - 1]
+        done = self.velocity
+        if self.mode == "position":
+            first = np.maximum.accumulate(np.where(self.inner, 0, np.arange(len(self.time))))
+            told, done = (values - self.position[first] for values in (told, self.position))
+        return np.asarray(self.standing | ((done**2).mean(axis=0) < _STILL**2 * (told**2).mean(axis=0)))
+
+    @property
     def inner(self) -> Array:
         """Samples that have one before them in their recording, `[N]`."""
         return np.concatenate([[False], self.recording[1:] == self.recording[:-1]])
+
+
+def with_value(table: Table, name: str, joint: int | None, value: float) -> Table:
+    """The table with another value of one of its figures by joint, for one joint or for all."""
+    values = getattr(table, name).copy()
+    values[slice(None) if joint is None else joint] = value
+    return replace(table, **{name: values})
 
 
 def make_table(recordings: Sequence[Recording]) -> Table:

@@ -11,7 +11,7 @@ __all__ = ["difference_chart", "profile_chart"]
 
 _COLORS = ("mujoco", "pybullet", "ros", "ink", "muted")
 _STYLES = ("-", "--", ":", "-.")
-_WIDTH = 4.4  # inches
+_WIDTH = 4.0  # inches
 _LONGEST = 28  # letters of a name beside an axis
 
 

@@ -15,7 +15,7 @@ from isthmus_evidence.pictures.plots import svg_chart
 
 __all__ = ["cause_chart", "relation_chart", "spectrum_chart", "tracking_chart"]
 
-_WIDE = 4.6  # inches
+_WIDE = 4.0  # inches
 _MOST = 12  # bars
 
 

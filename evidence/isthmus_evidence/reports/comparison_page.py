@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus_evidence.pictures.comparisons import difference_chart, profile_chart
 from isthmus_evidence.reports import comparison_report as words
-from isthmus_evidence.reports.markup import document, figure, section, table
+from isthmus_evidence.reports.markup import document, facts, figure, section, table
 
 __all__ = ["comparison_page"]
 
@@ -76,4 +76,4 @@ def _seeds(found: Mapping[str, Any]) -> str:
 def _made(found: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     rows = [("command", made["command"]), ("commit", made["commit"]), ("date", made["date"])]
     rows += [(f"policy {policy['name']}", policy["digest"] or "no file") for policy in found["policies"]]
-    return section("How it was made", f'<div class="card scroll">{table(("", ""), rows)}</div>')
+    return section("How it was made", facts(rows))

@@ -9,7 +9,7 @@ from typing import Any
 from isthmus_evidence.gap.comparison import Gap
 from isthmus_evidence.pictures.gaps import cause_chart, relation_chart, spectrum_chart, tracking_chart
 from isthmus_evidence.reports import gap_report as words
-from isthmus_evidence.reports.markup import document, figure, missing, section, table
+from isthmus_evidence.reports.markup import document, facts, figure, missing, section, table
 
 __all__ = ["gap_page"]
 
@@ -75,7 +75,7 @@ def _causes(found: Gap, line: str) -> str:
 
 
 def _outcome(found: Gap) -> str:
-    shown = table(("", "recordings", "return", "success"), words.outcome_rows(found), numbers=[1])
+    shown = table(("", "recordings", "return", "success"), words.outcome_rows(found), numbers=range(1, 4))
     ranks = f"<p>{escape(words.ranks_words(found.ranks))}.</p>" if found.ranks else ""
     return section("Outcome", f'<p class="note">95 % intervals.</p><div class="card scroll">{shown}</div>{ranks}')
 
@@ -91,4 +91,4 @@ def _signals(found: Gap) -> str:
 def _made(found: Gap, made: Mapping[str, Any]) -> str:
     rows = [(name, str(made[name])) for name in ("command", "commit", "date") if made.get(name)]
     notes = "".join(missing(f"Not looked at: {remark}.") for remark in found.remarks)
-    return section("How it was made", f'<div class="card scroll">{table(("", ""), rows)}</div>{notes}')
+    return section("How it was made", f"{facts(rows)}{notes}")

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-__all__ = ["document", "figure", "missing", "section", "table"]
+__all__ = ["document", "facts", "figure", "missing", "section", "table"]
 
 
 def document(title: str, body: str) -> str:
@@ -19,6 +19,12 @@ def document(title: str, body: str) -> str:
 def figure(caption: str, chart: str) -> str:
     """A chart with its caption; both are HTML."""
     return f'<div class="card"><figure><figcaption>{caption}</figcaption>{chart}</figure></div>'
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> str:
+    """What is known by name, in a card; long values are broken."""
+    body = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+    return f'<div class="card"><table class="facts"><tbody>{body}</tbody></table></div>'
 
 
 def section(title: str, content: str) -> str:

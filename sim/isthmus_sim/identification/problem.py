@@ -24,6 +24,7 @@ import numpy as np
 
 from isthmus import strict
 from isthmus.records import Array
+from isthmus_sim.identification.bag_commands import CommandTopics
 from isthmus_sim.identification.bags import read_bag
 from isthmus_sim.identification.logs import Log, check_samples
 from isthmus_sim.identification.mechanism import Mechanism, Servo, Target, build_mechanism, load_spec
@@ -176,7 +177,7 @@ def open_logs(paths: Sequence[Path], file: ParameterFile, target: Target) -> lis
     logs = []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".mcap":
-            logs.append(read_bag(path, _joints_of(target)))
+            logs.append(read_bag(path, CommandTopics(robot=target.robot), _joints_of(target)))
             continue
         if not path.is_file():
             raise ValueError(f"{path} cannot be read: No such file or directory")
