@@ -159,18 +159,13 @@ class MotionEnvelope:
 
 
 class EffortEnvelope:
-    """Effort limits, and no effort that speeds up a joint beyond its velocity limit. Positions and the workspace are not bounded in this mode.
-
-    Attributes:
-        springs: joints `[J]` that a hold pulls back to where they are held.
-    """
+    """Effort limits, and no effort that speeds up a joint beyond its velocity limit. Positions and the workspace are not bounded in this mode."""
 
     def __init__(self, robot: Robot, limits: Limits, rate_scale: float) -> None:
         if robot.hold is None:
             raise ValueError(f"robot {robot.name!r} is commanded by effort, so its profile needs hold: {{kp, kd, gravity}}")
         columns = [robot.joint_names.index(joint) for joint in limits.joints]
         self._kp, self._kd = np.array(robot.hold.kp)[columns], np.array(robot.hold.kd)[columns]
-        self.springs: Array = self._kp > 0
         self._velocity = np.array(limits.velocity) * rate_scale
         self._effort = np.array(limits.effort)
         self._joints = limits.joints

@@ -23,8 +23,9 @@ import math
 import numpy as np
 
 from isthmus.envelope import EffortEnvelope, Envelope, MotionEnvelope, Situation, commanded, longer_trail, robots_own
+from isthmus.holding import Holding
 from isthmus.limits import Limits
-from isthmus.monitors import RUNAWAY_SHARE, Monitors, MonitorState, finite, time_out
+from isthmus.monitors import RUNAWAY_SHARE, Monitors, MonitorState, finite
 from isthmus.records import Array, Command, Measurement, Told, reorder
 from isthmus.robot import Robot
 from isthmus.rungs import CLAMP, HOLD, PASS, RUNGS, STOP, Decision, Findings, GuardState, demanding, mask, renew
@@ -81,15 +82,14 @@ class LimitGuard:
         self.thresholds = robot.monitors
         self.profile = {joint.name: joint for joint in robot.joints}
         self._standstill = robot.monitors.standstill
-        self._braking, self._fastest = robots_own(robot, limits, "stop_acceleration"), robots_own(robot, limits, "velocity")
         self._envelope: Envelope
         if mode == "effort":
-            self._envelope = efforts = EffortEnvelope(robot, limits, rate_scale)
-            self._springs = efforts.springs
+            self._envelope = EffortEnvelope(robot, limits, rate_scale)
         else:
             self._envelope = MotionEnvelope(robot, limits, mode, rate_scale)
-        self._runaway = np.array([self.profile[joint].within(robot.monitors.runaway_travel, RUNAWAY_SHARE) for joint in self.joints])
-        self._monitors = Monitors(robot.monitors, mode, self.joints, self._fastest, self._runaway.tolist())
+        runaway = [self.profile[joint].within(robot.monitors.runaway_travel, RUNAWAY_SHARE) for joint in self.joints]
+        self._monitors = Monitors(robot.monitors, mode, self.joints, robots_own(robot, limits, "velocity"), runaway)
+        self._holding = Holding(robot, limits, runaway) if mode == "effort" else None
         self._fresh = {armed: self.initial(1, armed=armed) for armed in (False, True)}
 
     def initial(self, batch: int, *, armed: bool = False) -> GuardState:
@@ -163,7 +163,8 @@ class LimitGuard:
         timing, findings = Timing.of(timing), Findings(state)
         monitors, _, runaway = self._look(state, measurement, timing, findings, told)
         rung, good, held = findings.settle(timing.looked, commanded=False)
-        cause, anchor = findings.explain(rung), self._doubt(state.anchor, monitors, timing)
+        cause = findings.explain(rung)
+        anchor = self._holding.doubted(state.anchor, monitors, timing) if self._holding else state.anchor
         return dataclasses.replace(state, rung=rung, good=good, held=held, runaway=runaway, cause=cause, monitors=monitors, anchor=anchor)
 
     def again(self, state: GuardState, measurement: Measurement, timing: Timing) -> tuple[Command | None, GuardState]:
@@ -222,8 +223,8 @@ class LimitGuard:
         rung = np.logical_or.reduce(emitted != asked, axis=1).view(np.int8)  # CLAMP where something was changed, else PASS
         if np.count_nonzero(braking):
             rung = np.where(braking, demand, rung).astype(np.int8)
-            if self.mode == "effort":
-                now.anchor = self._doubt(self._latch(state, braking, now), monitors, timing)
+            if self._holding:
+                now.anchor = self._holding.doubted(self._holding.latched(state, braking, now), monitors, timing)
             emitted = np.where(braking[:, None], self._envelope.brake(now), emitted)
         values, executed = emitted, emitted
         armed = np.count_nonzero(state.armed)
@@ -314,7 +315,7 @@ class LimitGuard:
             findings.add(alarm.rows, STOP if alarm.fatal else HOLD, alarm.causes)
             if alarm.runaway:
                 runaway = runaway | (alarm.rows & state.armed)
-        if self.mode == "effort" and np.count_nonzero(torn := self._torn(state, monitors, velocity)):
+        if self._holding and np.count_nonzero(torn := self._holding.torn(state, monitors, velocity)):
             rows = np.asarray(torn.any(axis=1))
             findings.add(rows, STOP, [f"{self.joints[joint]} runs away from where it is held" for joint in torn.argmax(axis=1)])
             runaway = runaway | (rows & state.armed)
@@ -339,24 +340,3 @@ class LimitGuard:
         age = np.maximum(monitors.unseen, np.reshape(timing.delay, (-1, 1))) if timing.late else monitors.unseen
         place = told.now if told is not None else None
         return Situation(executed, state.rate, state.anchor, monitors.position, velocity, age, timing, state.trail, place)
-
-    def _latch(self, state: GuardState, braking: Array, now: Situation) -> Array:
-        """Where an effort-controlled robot is held: its predicted stopping point, within its limits, latched when braking begins."""
-        speed = np.clip(now.velocity, -self._fastest, self._fastest)
-        low, high = np.minimum(self.limits.position_low, now.position), np.maximum(self.limits.position_high, now.position)
-        stopping_point = np.clip(now.position + speed * np.abs(speed) / (2 * self._braking), low, high)
-        begins = (braking & ~state.braking)[:, None] | np.isnan(now.anchor)
-        return np.where(begins, stopping_point, now.anchor)
-
-    def _doubt(self, anchor: Array, monitors: MonitorState, timing: Timing) -> Array:
-        """An anchor is forgotten where the sample cannot be believed, and latched anew where the joint is found again, perhaps elsewhere."""
-        if self.mode != "effort":
-            return anchor
-        age = np.maximum(monitors.unseen, np.reshape(timing.delay, (-1, 1)))
-        return np.where(monitors.jumped | (age > time_out(timing.period)), np.nan, anchor)
-
-    def _torn(self, state: GuardState, monitors: MonitorState, velocity: Array) -> Array:
-        """Joints `[B, J]` that a spring holds, and that move on away from their anchor."""
-        away = monitors.position - state.anchor  # NaN where nothing is latched
-        held = state.braking[:, None] & self._springs & ~monitors.jumped
-        return np.asarray((np.abs(away) > self._runaway) & (away * velocity > 0) & held)

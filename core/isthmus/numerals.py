@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["number", "plain"]
+__all__ = ["number", "number_text", "plain"]
 
 _OTHER_BASE = re.compile(r"\s*[-+]?0[0-9bB][0-9]*\s*")
 
@@ -27,3 +27,18 @@ def number(text: str) -> float:
     if not plain(text):
         raise ValueError(f"{text!r} is not written in digits alone, as 10 or 0.1 are")
     return float(text)
+
+
+def number_text(value: float) -> str:
+    """The shortest text that readers of XML, JSON and YAML 1.1 give back as this number; to the last `2e+04` is a word, and `2.0e+04` is none.
+
+    Raises:
+        ValueError: it is NaN.
+    """
+    number = float(value)
+    if math.isnan(number):
+        raise ValueError("NaN cannot be written as plain data")
+    if number.is_integer() and abs(number) < _WHOLE:
+        return str(int(number))
+    text = repr(number)
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text

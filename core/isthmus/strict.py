@@ -31,7 +31,6 @@ __all__ = [
     "instance",
     "load_json",
     "load_yaml",
-    "number_text",
     "path",
     "require",
     "suggest",
@@ -194,21 +193,6 @@ def encode(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     raise ValueError(f"cannot write {type(value).__name__} as plain data")
-
-
-def number_text(value: float) -> str:
-    """The shortest text that readers of XML, JSON and YAML 1.1 give back as this number; to the last `2e+04` is a word, and `2.0e+04` is none.
-
-    Raises:
-        ValueError: it is NaN.
-    """
-    number = float(value)
-    if math.isnan(number):
-        raise ValueError("NaN cannot be written as plain data")
-    if number.is_integer() and abs(number) < _WHOLE:
-        return str(int(number))
-    text = repr(number)
-    return text.replace("e", ".0e") if "e" in text and "." not in text else text
 
 
 def canonical_json(value: Any) -> bytes:

@@ -20,11 +20,11 @@ import mujoco
 import numpy as np
 
 from isthmus.files import write_whole
+from isthmus.numerals import number_text
 from isthmus.records import Array
 from isthmus.robot import Robot, Servo
 from isthmus.robot_import import Hints, ImportedRobot, import_urdf
 from isthmus.robot_import.elements import origin_attributes, turn, vector_text
-from isthmus.strict import number_text
 from isthmus_sim.mjcf_differences import actuator_notes, apart_from_file, left_out, option_notes
 
 __all__ = ["import_mjcf"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from urdf_parts import arm, body, imported, joint, legs, written
 
-from isthmus import load_robot, strict
+from isthmus import load_robot
 from isthmus.kinematics import Kinematics
+from isthmus.numerals import number_text
 from isthmus.records import Command
 from isthmus.robot_import import import_urdf
 from isthmus_sim.engine_agreement import compare_engines
@@ -89,7 +90,7 @@ def test_servos_that_are_unstable_are_refused(tmp_path):
     profile = tmp_path / "robots" / "mine" / "robot.yaml"
     text = profile.read_text()
     gain = robot.joints[0].servo.velocity_gain
-    profile.write_text(text.replace(f"velocity_gain: {strict.number_text(gain)}", "velocity_gain: 30"))
+    profile.write_text(text.replace(f"velocity_gain: {number_text(gain)}", "velocity_gain: 30"))
     with pytest.raises(ValueError, match=r"cannot hold 'mine': at steps of 0.002 s its servos are unstable, that of hip. most"):
         make_plant("pybullet", load_robot("mine", [tmp_path / "robots"]), mode="position", period=0.02)
 

@@ -18,9 +18,8 @@ import tyro
 
 from isthmus import strict
 from isthmus.contract import Contract
-from isthmus.numerals import number
+from isthmus.numerals import number, number_text
 from isthmus.robot import Robot
-from isthmus.strict import number_text
 from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
 from isthmus_bringup.plan import Plan, plan
 from isthmus_cli.console import complain, say

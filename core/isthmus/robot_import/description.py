@@ -17,11 +17,12 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from isthmus.numerals import number_text
 from isthmus.robot_import.base import guess_base
 from isthmus.robot_import.checks import check_numbers, check_once, check_tree, floats, positive
 from isthmus.robot_import.elements import MOVING, ends, mass_of, number, origin, origin_attributes, turn, vector, vector_text
 from isthmus.robot_import.inertia import repair_inertias
-from isthmus.strict import number_text, suggest
+from isthmus.strict import suggest
 from isthmus.urdf import unit
 
 __all__ = ["DescribedJoint", "Description", "is_mjcf", "read_description", "repair"]

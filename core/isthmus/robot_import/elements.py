@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from isthmus.numerals import number_text
 from isthmus.records import Array
-from isthmus.strict import number_text
 
 __all__ = ["MOVING", "ends", "mass_of", "number", "origin", "origin_attributes", "turn", "vector", "vector_text"]
 

@@ -6,9 +6,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from isthmus.numerals import number_text
 from isthmus.records import Array
 from isthmus.robot_import.elements import MOVING, ends, mass_of, number, vector_text
-from isthmus.strict import number_text
 
 __all__ = ["repair_inertias"]
 

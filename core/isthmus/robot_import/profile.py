@@ -11,12 +11,13 @@ import numpy as np
 
 from isthmus.files import write_whole
 from isthmus.kinematics import Kinematics
+from isthmus.numerals import number_text
 from isthmus.robot import Servo, Thresholds
 from isthmus.robot.mechanics import SLOW
 from isthmus.robot_import.description import DescribedJoint, Description
 from isthmus.robot_import.hints import Hints
 from isthmus.robot_import.servos import LAG, guess_servos
-from isthmus.strict import number_text, suggest
+from isthmus.strict import suggest
 
 __all__ = ["write_profile"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from isthmus.strict import number_text
+from isthmus.numerals import number_text
 
 __all__ = ["patched_model"]
 
