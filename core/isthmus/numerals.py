@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 __all__ = ["number", "number_text", "plain"]
 
+_WHOLE = 1e15  # whole numbers below are written without a point
 _OTHER_BASE = re.compile(r"\s*[-+]?0[0-9bB][0-9]*\s*")
 
 

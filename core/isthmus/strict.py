@@ -200,7 +200,7 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-_DIGITS, _WHOLE = 100, 1e15  # characters of a number in a file; whole numbers below are written without a point
+_DIGITS = 100  # characters of a number in a file
 _MANY, _FEW = 24, 8  # so many names are listed completely; else the nearest few
 
 

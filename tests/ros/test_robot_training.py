@@ -393,7 +393,7 @@ def test_a_guard_that_goes_on_is_disarmed_at_the_end(monkeypatch):
 def test_what_is_not_finite_is_no_experience(wrong, monkeypatch):
     node = Node(monkeypatch)
     env, reward = node.env, np.array([np.nan if wrong == "reward" else 1.0])
-    monkeypatch.setattr(RobotEnv, "_score", lambda env, transition: SimpleNamespace(reward=reward, success=np.array([True])))
+    monkeypatch.setattr(robot_env, "scored", lambda scorer, task, transition: SimpleNamespace(reward=reward, success=np.array([True])))
     env.begin()
     env._returns, env.episodes = SimpleNamespace(add=lambda outcome: None, total=np.zeros(1)), []
     node.status |= {"motion": "2", "policy": "idle"}

@@ -16,7 +16,7 @@ import numpy as np
 from isthmus.records import Array, Measurement
 from isthmus.timing import steady
 
-__all__ = ["ASKED", "ENDED", "OVER", "Channel", "arrays_of", "measured", "packed", "unpacked"]
+__all__ = ["ASKED", "ENDED", "OVER", "Channel", "arrays_of", "measured", "observed", "packed", "unpacked"]
 
 ASKED, OVER, ENDED = "asked", "over", "ended"
 """Kinds of messages of the node: a decision is due; the episode is over, and what came of its last decision; something else ended it."""
@@ -137,3 +137,8 @@ def measured(arrays: Mapping[str, Array], joints: tuple[str, ...]) -> Measuremen
         twists=group("twists"),
         wrenches=group("wrenches"),
     )
+
+
+def observed(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The observation among the arrays of a message."""
+    return {name.removeprefix("observation/"): values.copy() for name, values in arrays.items() if name.startswith("observation/")}

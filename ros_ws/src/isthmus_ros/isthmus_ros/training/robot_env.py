@@ -29,7 +29,8 @@ from isthmus_ros.common.lifecycle import without_numbers
 from isthmus_ros.evaluation.course import Course
 from isthmus_ros.evaluation.graph import robot_nodes, running
 from isthmus_ros.evaluation.processes import RosError
-from isthmus_ros.training.exchange import ENDED, Channel, measured, packed, unpacked
+from isthmus_ros.training.exchange import ENDED, Channel, measured, observed, packed, unpacked
+from isthmus_ros.training.scored import scored
 from isthmus_ros.training.train_node import NAME
 from isthmus_sim.returns import Returns
 from isthmus_sim.task import Scorer, Task, Transition
@@ -204,7 +205,7 @@ class RobotEnv:
         self._run, self._sent = told["run"], 0
         self._scorer.reset(np.array([0]))
         self._returns = Returns(self._task, 1)
-        self._before, self._last = self._measurement(arrays), _observation(arrays)
+        self._before, self._last = self._measurement(arrays), observed(arrays)
         return self._last
 
     def _start(self, enough: Callable[[], bool]) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -250,8 +251,8 @@ class RobotEnv:
         stopped = told["rung"] == STOP
         executed = arrays.get("executed")
         transition = Transition(self._before, after, actions if executed is None else executed, self._inputs, self._passed())
-        outcome = self._score(transition)
-        observation = _observation(arrays) if told["kind"] != ENDED else self._last
+        outcome = scored(self._scorer, self._task.name, transition)
+        observation = observed(arrays) if told["kind"] != ENDED else self._last
         known = all(finite(values) for values in (outcome.reward, *self._last.values(), *observation.values()))
         invalid = not known or told["decided"] < self._sent or (told["kind"] == ENDED and not stopped)
         if invalid:
@@ -341,20 +342,9 @@ class RobotEnv:
         """
         inputs, state = self._course.draw(0), self._course.newest()
         rest = np.zeros((1, len(self._task.contract.action.elements)))
-        self._score(Transition(state, state, rest, inputs, np.array([self._task.contract.control_period])))
+        scored(self._scorer, self._task.name, Transition(state, state, rest, inputs, np.array([self._task.contract.control_period])))
         self._scorer.reset()
-
-    def _score(self, transition: Transition) -> Any:
-        try:
-            return self._scorer.score(transition)
-        except (KeyError, AssertionError) as error:
-            missing = repr(error.args[0]) if isinstance(error, KeyError) else "joint efforts"
-            raise RosError(f"task {self._task.name!r} cannot be rewarded on this robot: no topic tells {missing}") from None
 
 
 class _NotBegunError(RosError):
     """A motion was refused, or has ended before its first decision."""
-
-
-def _observation(arrays: dict[str, Array]) -> dict[str, Array]:
-    return {name.removeprefix("observation/"): values.copy() for name, values in arrays.items() if name.startswith("observation/")}
