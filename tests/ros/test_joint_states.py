@@ -346,3 +346,12 @@ def test_who_does_not_know_the_robots_names_looks_at_all():
     for node in ("/one", "/other"):
         heard.says(node, ["left_finger"])
     assert heard.doubled.look() == ["/one and /other both publish joint 'left_finger' on /joint_states; only one may"]
+
+
+def test_an_arm_outside_its_joint_limits_is_not_armed(bench):
+    limits = ROBOT.limits()
+    bench.says(position=ROBOT.home.tolist())
+    assert checks.arming_problems(bench.topic, limits) == []
+    low = (*limits.position_low[:2], ROBOT.home[2] + 0.1, *limits.position_low[3:])
+    (told,) = checks.arming_problems(bench.topic, dataclasses.replace(limits, position_low=low))
+    assert re.fullmatch(r"elbow_joint is at [\d.]+ rad, outside its limits [\d.]+ … [\d.]+", told)

@@ -186,6 +186,8 @@ ELSEWHERE = {
     "DDS uses shared memory, …": "test_ros_network.py",
     "the robot's program does not run (…)": "test_preconditions.py",
     "messages on … were lost: …": "test_ros_emergency.py",
+    "… is at … outside its limits …": "test_joint_states.py",
+    "… is at … outside the workspace box …": "test_joint_states.py",
     "… was not heard since messages on emergency_stop were lost, …": "test_emergency.py",
     "emergency_stop is required from …, and 2 publishers there have this name": "test_emergency.py",
     "… publishes … on …, where std_msgs/msg/Bool belongs": "test_ros_emergency.py",
