@@ -75,7 +75,7 @@ def test_the_command_trains_from_pictures_on_the_robot_and_goes_on(isthmus, tmp_
     assert policy.training["algorithm"] == "mentor"
     memory = load_checkpoint(newest_checkpoint(tmp_path / "run" / "checkpoints"))[0]
     frames = memory["memory.image_side"].numpy()
-    assert len(np.unique(frames.reshape(len(frames), -1), axis=0)) > 20
+    assert len(np.unique(frames.reshape(-1, frames[0, 0].size), axis=0)) > 20
     code, out, told = isthmus(*words, "--steps", 150, "--resume")
     if code != 0 and any(sentence in told for sentence in LATE):
         raise Late
