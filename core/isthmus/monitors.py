@@ -87,8 +87,9 @@ class MonitorState:
 
     def believed(self, period: float) -> Array:
         """Rows `[B]` whose newest sample can be believed: it is not old, and no position is frozen or has jumped; one may be missing."""
-        doubted = self.jumped | (self.waited > _JUST_UNDER * period)
-        return np.asarray((self.age <= time_out(period)) & ~doubted.any(axis=1))
+        allowed = time_out(period)
+        doubted = self.jumped | ((self.waited > _JUST_UNDER * period) & (self.unseen <= allowed))
+        return np.asarray((self.age <= allowed) & ~doubted.any(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
