@@ -161,8 +161,8 @@ def test_a_set_point_that_is_not_there_yet_is_given_the_time_that_the_limits_nee
 
 @pytest.mark.parametrize("mode", ["velocity", "position"])
 def test_a_robot_whose_positions_are_lost_stands_when_its_velocities_say_so(mode):
-    bench = Bench(mode).armed().cruise(0.5, 1.0)
+    bench = Bench(mode).armed().cruise(1.5, 0.6)
     bench.arm.tell = shifted(np.nan)
-    bench.cruise(0.5, 0.4)
+    bench.cruise(1.5, 0.4)
     bench.run(0.5)
     assert (bench.phase, bench.helped) == (Phase.STOPPED, [])
