@@ -40,7 +40,7 @@ def test_random_targets_are_clipped_around_the_mean_and_expected_ones_are_not():
 
 def test_the_temperature_begins_where_the_documentation_says():
     page = (Path(__file__).parents[2] / "docs" / "explanation" / "learners.md").read_text(encoding="utf-8")
-    (told,) = re.findall(r"its temperature begins at (\S+),", page)
+    (told,) = re.findall(r"the temperature begins at (\S+),", page)
     assert DsacT(CONTRACT, SMALL, seed=0).log_alpha.exp().item() == float(told) == dsac_t_config("gym:HalfCheetah-v5").initial_temperature
 
 
