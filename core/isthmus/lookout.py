@@ -60,6 +60,9 @@ class _Chase:
     place: Array
     since: float
 
+    def stirred(self, stir: Array) -> bool:
+        return self.origin is not None and bool((np.nan_to_num(np.abs(self.place - self.origin)[0]) > stir).any())
+
     def over(self, position: Array, now: float, stir: Array) -> bool:
         if (np.nan_to_num(np.abs(position - self.place)[0]) > stir).any():
             self.place, self.since = position, now
@@ -146,10 +149,11 @@ class Lookout:
         """Why a robot that strayed, and was let go, is a runaway; "" if it is not."""
         if self._chase is None:
             return ""
-        if self._robot.age + self._robot.delay > self._allowed and self._chase.origin is not None:
-            self._chase = None
-            return f"the robot moved though nothing was commanded when {self._robot.state_topic} fell silent"
         sample = self._robot.read()
+        stir = self._travels(sample, _STIR, _STIR_SHARE)
+        if self._robot.age + self._robot.delay > self._allowed:
+            chase, self._chase = self._chase, None
+            return f"the robot moved though nothing was commanded when {self._robot.state_topic} fell silent" if chase.stirred(stir) else ""
         if self._chase.origin is None:
             if sample.stamp[0] > self._chase.stamp:
                 self._chase.origin = self._chase.place = sample.position
@@ -157,7 +161,7 @@ class Lookout:
         away = np.nan_to_num(np.abs(sample.position - self._chase.origin)[0])
         allowed = self._travels(sample, self._guard.thresholds.runaway_travel, RUNAWAY_SHARE)
         far = int((away - allowed).argmax())
-        if self._chase.over(sample.position, now, self._travels(sample, _STIR, _STIR_SHARE)):
+        if self._chase.over(sample.position, now, stir):
             self._chase = None
         elif away[far] > allowed[far]:
             self._chase = None

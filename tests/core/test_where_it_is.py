@@ -126,6 +126,17 @@ def test_a_runaway_whose_states_fall_silent_calls_for_help():
     assert bench.helped == ["the robot moved though nothing was commanded when /joint_states fell silent"]
 
 
+@pytest.mark.parametrize("lasting", [0.0, 0.2])
+def test_a_robot_that_stood_when_it_was_stopped_and_falls_silent_needs_no_help(lasting):
+    """An emergency stop may end its driver, too. On 457d5e6 it was said to have moved."""
+    bench = Bench().armed().run(0.5)
+    bench.stream.stop("emergency_stop is true")
+    bench.run(lasting)
+    bench.arm.silent = True
+    bench.run(1.0)
+    assert (bench.phase, bench.helped) == (Phase.STOPPED, [])
+
+
 def test_arming_again_and_again_does_not_lower_an_arm_that_sags():
     bench = Bench("position").armed().run(0.3)
     home = bench.arm.position[0].copy()
