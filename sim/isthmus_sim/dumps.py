@@ -17,7 +17,7 @@ import numpy as np
 from isthmus import strict
 from isthmus.files import whole_file
 from isthmus.records import Array
-from isthmus_sim.explosions import quiet_explosions
+from isthmus_sim.explosions import quiet_mujoco
 
 __all__ = ["Dump", "diagnose", "finite_steps", "load_dump", "save_dump"]
 
@@ -115,7 +115,7 @@ def finite_steps(dump: Dump, seconds: float) -> Iterator[None]:
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     for _ in range(round(seconds / model.opt.timestep)):
         yield
-        with quiet_explosions():
+        with quiet_mujoco():
             mujoco.mj_step(model, data)
         if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
             return

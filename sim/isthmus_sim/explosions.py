@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,12 +11,15 @@ import numpy as np
 from isthmus.monitors import finite
 from isthmus.records import Array, Measurement
 
-__all__ = ["exploded", "kept_finite", "quiet_explosions"]
+__all__ = ["exploded", "kept_finite", "quiet_mujoco"]
 
 
 @contextmanager
-def quiet_explosions() -> Iterator[None]:
-    """MuJoCo reports instability on stderr and in a file of the working directory; here it is expected."""
+def quiet_mujoco() -> Iterator[None]:
+    """Drop what MuJoCo says on stderr, and in a file of the working directory, of instability that is expected and of models that are others'."""
+    if importlib.util.find_spec("mujoco") is None:
+        yield
+        return
     import mujoco
 
     before = mujoco.get_mju_user_warning()

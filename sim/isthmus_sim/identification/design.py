@@ -16,7 +16,7 @@ import numpy as np
 
 from isthmus.kinds.excitation import MultiSine
 from isthmus.records import Array
-from isthmus_sim.explosions import quiet_explosions
+from isthmus_sim.explosions import quiet_mujoco
 from isthmus_sim.identification.course import Course, placeholder, played, sines, violation
 from isthmus_sim.identification.estimate import UNIFORM, verdict
 from isthmus_sim.identification.identify import WINDOW
@@ -94,7 +94,7 @@ class Design:
         }
 
 
-@quiet_explosions()
+@quiet_mujoco()
 def design(
     target: Target,
     file: ParameterFile,

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_sim.explosions import quiet_explosions
+from isthmus_sim.explosions import quiet_mujoco
 from isthmus_sim.identification.calibration import Calibration, Found
 from isthmus_sim.identification.estimate import Estimates, estimates, plain_estimates, weak_directions
 from isthmus_sim.identification.evolution import evolve
@@ -117,7 +117,7 @@ class Identification:
         )
 
 
-@quiet_explosions()
+@quiet_mujoco()
 def identify(
     problem: Problem,
     options: FitOptions,

@@ -10,7 +10,8 @@ import gymnasium
 import numpy as np
 
 from isthmus.records import Array
-from isthmus_sim.suites.suite import DEFAULT_STEPS, DivergedSuiteError, SuiteEnv, fast_pictures, quiet_models
+from isthmus_sim.explosions import quiet_mujoco
+from isthmus_sim.suites.suite import DEFAULT_STEPS, DivergedSuiteError, SuiteEnv, fast_pictures
 
 if "DISPLAY" not in os.environ:
     os.environ.setdefault("MUJOCO_GL", "egl")  # dm_control chooses when it is imported
@@ -42,7 +43,7 @@ def make(name: str, size: int | None) -> SuiteEnv:
         size: side of its pictures, pixels; None for none.
     """
     domain, _, task = name.partition("-")
-    with quiet_models():
+    with quiet_mujoco():
         env = ControlSuiteEnv(suite.load(domain, task), size, camera=_CAMERAS.get(domain, 0))
     limit = env.suite_env._step_limit
     return SuiteEnv(env, float(env.suite_env.control_timestep()), round(limit) if math.isfinite(limit) else DEFAULT_STEPS)

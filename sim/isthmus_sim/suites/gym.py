@@ -11,7 +11,8 @@ from typing import Any
 
 import gymnasium
 
-from isthmus_sim.suites.suite import DEFAULT_STEPS, SuiteEnv, fast_pictures, quiet_models
+from isthmus_sim.explosions import quiet_mujoco
+from isthmus_sim.suites.suite import DEFAULT_STEPS, SuiteEnv, fast_pictures
 
 __all__ = ["SUCCESS_ONCE", "knows", "make", "names"]
 
@@ -46,7 +47,7 @@ def make(name: str, size: int | None) -> SuiteEnv:
         os.environ.setdefault("MUJOCO_GL", "egl")
     pictures: dict[str, Any] = {} if size is None else {"render_mode": "rgb_array", "width": size, "height": size}
     try:
-        with quiet_models():
+        with quiet_mujoco():
             env = gymnasium.make(name, disable_env_checker=True, **pictures)
     except Exception as error:  # every environment fails in its own way
         where = f" with pictures of {size} × {size}" if size else ""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gymnasium
 
 from isthmus.contract import Contract
 
-__all__ = ["DEFAULT_STEPS", "DivergedSuiteError", "SuiteEnv", "SuiteTask", "fast_pictures", "quiet_models"]
+__all__ = ["DEFAULT_STEPS", "DivergedSuiteError", "SuiteEnv", "SuiteTask", "fast_pictures"]
 
 DEFAULT_STEPS = 1000  # where a suite sets no limit to its episodes
 
@@ -58,22 +56,6 @@ class SuiteTask:
     success_once: bool
     make: Callable[[int | None], SuiteEnv]
     pixels: int | None = None
-
-
-@contextlib.contextmanager
-def quiet_models() -> Iterator[None]:
-    """Drop MuJoCo's warnings while a suite compiles its models: they speak to the suite's authors and would cut through progress lines."""
-    if importlib.util.find_spec("mujoco") is None:
-        yield
-        return
-    import mujoco
-
-    before = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(lambda message: None)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(before)
 
 
 def fast_pictures(model: object) -> None:
