@@ -24,13 +24,8 @@ class Holding:
     """Latches, doubts and watches anchors, `[B, J]` rad or m; NaN where there is none."""
 
     def __init__(self, robot: Robot, limits: Limits, runaway: Sequence[float]) -> None:
-        """Prepare; `runaway` is the travel after which each joint counts as run away, `[J]`.
-
-        Raises:
-            ValueError: the profile has no gains to hold with.
-        """
-        if robot.hold is None:
-            raise ValueError(f"robot {robot.name!r} is commanded by effort, so its profile needs hold: {{kp, kd, gravity}}")
+        """Prepare; `runaway` is the travel after which each joint counts as run away, `[J]`."""
+        assert robot.hold is not None  # noqa: S101 - the envelope has refused others
         self._braking, self._fastest = robots_own(robot, limits, "stop_acceleration"), robots_own(robot, limits, "velocity")
         self._low, self._high, self._runaway = np.array(limits.position_low), np.array(limits.position_high), np.array(runaway)
         self._springs = np.array([robot.hold.kp[robot.joint_names.index(joint)] > 0 for joint in limits.joints])

@@ -177,3 +177,16 @@ def test_a_robot_whose_positions_are_lost_stands_when_its_velocities_say_so(mode
     bench.cruise(1.5, 0.4)
     bench.run(0.5)
     assert (bench.phase, bench.helped) == (Phase.STOPPED, [])
+
+
+def test_an_arm_whose_position_is_lost_is_not_taken_to_be_where_it_was_told_to_be():
+    bench = Bench("position").armed().cruise()
+    bench.stream.stop("told to")
+    bench.run(1.0)
+    bench.stream.reset()
+    bench.arm.tell = shifted(np.nan * JOINT)
+    sent = len(bench.arm.sent)
+    bench.stream.arm()
+    bench.run(1.0)
+    assert (bench.phase, len(bench.arm.sent)) == (Phase.STOPPED, sent)
+    assert bench.stream.cause.endswith("is unknown and nothing was executed since arming, so there is nothing to hold")
