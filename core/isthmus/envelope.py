@@ -178,14 +178,14 @@ class EffortEnvelope:
         return np.asarray(np.minimum(np.maximum(asked, low), high))
 
     def brake(self, now: Situation) -> Array:
-        """See `Envelope.brake`: kp (anchor − q) − kd q̇ plus gravity; nothing where no position is known, and gravity alone without an anchor.
+        """See `Envelope.brake`: kp (anchor − q) − kd q̇ plus gravity; nothing where no position is known, gravity alone without an anchor or velocity.
 
         A joint that has not been seen for longer than the time-out is given its gravity at the last known positions alone, which fades to zero within
         a second: gains on a position of long ago would push for ever.
         """
         unseen = now.age - time_out(now.timing.period)  # s
         held = self._kp * (now.anchor - now.position) - self._kd * now.velocity
-        effort = np.where((unseen > 0) | np.isnan(now.anchor), 0.0, held)
+        effort = np.where((unseen > 0) | np.isnan(held), 0.0, held)
         if self._kinematics is not None:
             left = np.minimum(np.maximum(1 - unseen / FADE, 0.0), 1.0)
             effort = effort + left * self._kinematics.gravity(self._joints, now.position)

@@ -164,7 +164,7 @@ class LimitGuard:
         monitors, _, runaway = self._look(state, measurement, timing, findings, told)
         rung, good, held = findings.settle(timing.looked, commanded=False)
         cause = findings.explain(rung)
-        anchor = self._holding.doubted(state.anchor, monitors, timing) if self._holding else state.anchor
+        anchor = self._holding.doubted(state.anchor, state.monitors, monitors, timing) if self._holding else state.anchor
         return dataclasses.replace(state, rung=rung, good=good, held=held, runaway=runaway, cause=cause, monitors=monitors, anchor=anchor)
 
     def again(self, state: GuardState, measurement: Measurement, timing: Timing) -> tuple[Command | None, GuardState]:
@@ -224,7 +224,7 @@ class LimitGuard:
         if np.count_nonzero(braking):
             rung = np.where(braking, demand, rung).astype(np.int8)
             if self._holding:
-                now.anchor = self._holding.doubted(self._holding.latched(state, braking, now), monitors, timing)
+                now.anchor = self._holding.doubted(self._holding.latched(state, braking, now), state.monitors, monitors, timing)
             emitted = np.where(braking[:, None], self._envelope.brake(now), emitted)
         values, executed = emitted, emitted
         armed = np.count_nonzero(state.armed)
@@ -293,14 +293,17 @@ class LimitGuard:
     def _look(
         self, state: GuardState, measurement: Measurement, timing: Timing, findings: Findings, told: Told | None
     ) -> tuple[MonitorState, Array, Array]:
-        """What both halves of a check need of a sample: the monitors' memory, velocities `[B, J]` with 0 for unknown, and runaway rows `[B]`."""
+        """What both halves of a check need of a sample: the monitors' memory, velocities `[B, J]`, and runaway rows `[B]`.
+
+        An unknown velocity is 0, but NaN to an effort: a spring without its damper would make a joint swing.
+        """
         position = np.asarray(reorder(measurement.position, measurement.joints, self.joints), dtype=np.float64)
         velocity = np.asarray(reorder(measurement.velocity, measurement.joints, self.joints), dtype=np.float64)
         if not finite(position):
             self._find_bad("joint position", position, findings)
         if not finite(velocity):
             self._find_bad("joint velocity", velocity, findings)
-            velocity = np.where(np.isfinite(velocity), velocity, 0.0)
+            velocity = np.where(np.isfinite(velocity), velocity, np.nan if self._holding else 0.0)
         executed, runaway = self._set_point(state, timing), state.runaway
         if self.mode == "position" and not state.started.all():
             executed = np.where(state.started[:, None], executed, np.nan)

@@ -128,8 +128,8 @@ class Lookout:
         helpless = ""
         if state.runaway[0]:
             helpless = state.cause[0] if _RUNS in state.cause[0] else f"{state.cause[0]}, and a joint {_RUNS} from its command"
-        elif self._stale(state) and guard.mode == "effort":
-            helpless = state.cause[0]
+        elif guard.mode == "effort":
+            helpless = self._unheld(state, sample)
         if phase is Phase.IDLE and state.rung[0] == HOLD:
             state = guard.stop(state, state.cause[0])  # there is no motion to hold for
         if phase is Phase.IDLE and not stray and not self.blind(state):
@@ -144,6 +144,19 @@ class Lookout:
 
     def _stale(self, state: GuardState) -> bool:
         return bool(max(self._robot.age + self._robot.delay, state.monitors.age[0]) > self._allowed)
+
+    def _unheld(self, state: GuardState, sample: Measurement) -> str:
+        """Why an effort cannot hold the robot, so that its driver has to; "" if it can, or while a hold may still end by itself."""
+        if self._stale(state):
+            age = max(self._robot.age + self._robot.delay, state.monitors.age[0])
+            return f"the joint state on {self._robot.state_topic} is {age:.3f} s old, and an effort cannot hold what is not seen"
+        if state.rung[0] < STOP:
+            return ""
+        lost = state.monitors.unseen[0] > self._allowed
+        if lost.any():
+            return f"the position of {self._guard.joints[int(lost.argmax())]} is unknown, and an effort cannot hold what is not seen"
+        loose = ~np.isfinite(reorder(sample.velocity, sample.joints, self._guard.joints)[0])
+        return f"the velocity of {self._guard.joints[int(loose.argmax())]} is unknown, and a hold by effort needs it" if loose.any() else ""
 
     def after(self, now: float) -> str:
         """Why a robot that strayed, and was let go, is a runaway; "" if it is not."""
@@ -207,7 +220,8 @@ class Lookout:
             return ""
         self._chase = _Chase(float(sample.stamp[0]), self._origin, sample.position, now)
         unit = self._guard.profile[sample.joints[far]].unit("position")
-        return f"{sample.joints[far]} was moved by {away[far]:.2g} {unit} while nothing was commanded"
+        load = ", by hand or by a load that its profile does not know" if self._guard.mode == "effort" else ""
+        return f"{sample.joints[far]} was moved by {away[far]:.2g} {unit} while nothing was commanded{load}"
 
     def _travels(self, sample: Measurement, travel: float, share: float) -> Array:
         """A travel as it counts for each joint of a sample, `[J]`, rad or m."""
@@ -215,8 +229,10 @@ class Lookout:
 
     def _silent(self, state: GuardState, now: float) -> bool:
         """A robot that comes back later must not find a command waiting."""
-        over = self._guard.mode == "effort" or bool(self._guard.resting(state).all())  # an effort fades by itself
-        if state.rung[0] < STOP or not self.blind(state) or not over:
+        effort = self._guard.mode == "effort"  # which fades by itself
+        over = effort or bool(self._guard.resting(state).all())
+        blind = self.blind(state) or (effort and bool((state.monitors.unseen > self._allowed).any()))
+        if state.rung[0] < STOP or not blind or not over:
             self._resting = math.inf
             return False
         self._resting = min(self._resting, now)

@@ -69,19 +69,20 @@ class Reference:
         began: s; ahead of now while the robot is still given time to come to where the first plan begins.
     """
 
-    def __init__(self, limits: Limits, period: float) -> None:
+    def __init__(self, limits: Limits, period: float, *, waits: bool = True) -> None:
         """Set up; `begin` comes before the first command.
 
         Args:
             limits: what the motion keeps; an acceleration may be infinite, and tails brake at `stop_acceleration`.
             period: that a command is meant for, s.
+            waits: whether a set-point that is not where the motion begins is given the time to come there.
         """
         bounds = (limits.velocity, limits.acceleration, limits.stop_acceleration, limits.position_low, limits.position_high)
         self._limits = limits
         self._joints = [_Joint(*bound, period) for bound in zip(*bounds, strict=True)]
         velocity, acceleration = np.array(limits.velocity), np.array(limits.acceleration)
         ways = np.maximum(1.875 * _sags(limits) / velocity, np.sqrt(10 / math.sqrt(3) * _sags(limits) / acceleration))
-        self._patience = float(ways.max())  # s that a quintic from rest to rest takes for what a joint sags
+        self._patience = float(ways.max()) if waits else 0.0  # s that a quintic from rest to rest takes for what a joint sags
         self._apart = _APART * _TURN * period
         self._memory = time_out(period)
         self._past: deque[tuple[float, Spline]] = deque()

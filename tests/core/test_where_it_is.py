@@ -51,6 +51,55 @@ def test_an_effort_finds_an_arm_elsewhere_and_holds_it_there(kind, lasting):
     assert np.abs(bench.arm.values[sent:]).max() <= np.abs(still).max() + 1e-6
 
 
+def loosened(field):
+    """A sample that lacks the elbow's position or velocity."""
+    return lambda sample: dataclasses.replace(sample, **{field: np.where(JOINT > 0, np.nan, getattr(sample, field))})
+
+
+def test_an_effort_that_no_longer_knows_where_a_joint_is_leaves_it_to_the_driver():
+    """It faded, and 0 N·m was sent for ever, so that no driver took over: an arm fell by 4 rad."""
+    bench = Bench("effort").armed().run(0.3)
+    bench.arm.tell = loosened("position")
+    bench.run(0.2)
+    assert bench.helped == ["the position of elbow_joint is unknown, and an effort cannot hold what is not seen"]
+    bench.run(2.0)
+    assert (bench.phase, bench.stream.cause) == (Phase.STOPPED, "joint position of elbow_joint is not finite")
+    assert bench.arm.now - bench.arm.moments[-1] > 1.0
+
+
+def test_a_spring_without_its_damper_does_not_pull():
+    """Wrists swung up, second by second."""
+    bench = Bench("effort").armed().run(0.3)
+    bench.stream.stop("told to")
+    bench.run(0.3)
+    bench.arm.position = bench.arm.position + 0.01
+    bench.arm.tell = loosened("velocity")
+    sent = len(bench.arm.sent)
+    bench.run(1.0)
+    pulls = np.abs(bench.arm.values[sent + 1 :] - bench.stream.guard._envelope._kinematics.gravity(JOINTS, bench.arm.position)[0])
+    assert pulls[:, ELBOW].max() < 1e-6 < pulls[:, :ELBOW].min()
+    assert bench.helped == ["the velocity of elbow_joint is unknown, and a hold by effort needs it"]
+    bench.arm.driven = 0.5 * JOINT
+    bench.run(1.0)
+    assert bench.stream.state.runaway[0]
+
+
+def test_a_gap_does_not_lower_a_held_arm_by_its_sag():
+    bench = Bench("effort").armed().run(0.3)
+    bench.stream.stop("told to")
+    bench.run(0.3)
+    bench.arm.position = bench.arm.position - 0.08 * JOINT  # with a load that the profile does not know
+    bench.run(0.5)
+    anchor = bench.stream.state.anchor
+    for _ in range(3):
+        bench.arm.silent = True
+        bench.run(0.2)
+        bench.arm.silent = False
+        bench.run(0.5)
+    np.testing.assert_array_equal(bench.stream.state.anchor, anchor)
+    assert bench.helped == ["the joint state on /joint_states is 0.090 s old, and an effort cannot hold what is not seen"]
+
+
 def test_a_held_arm_that_is_torn_away_is_a_runaway():
     bench = Bench("effort").armed().run(0.3)
     bench.stream.stop("told to")

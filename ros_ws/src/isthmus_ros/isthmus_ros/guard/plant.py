@@ -46,7 +46,14 @@ class RosPlant(StateTopic):
         self._mode, self._digest = contract.mode, setup.digest
         self._last: Command | None = None
         self._transport: Transport = make_transport(
-            node, self.transport, wire.joined(setup.namespace, topic), setup.robot, limits, contract.control_period, setup.prefix
+            node,
+            self.transport,
+            wire.joined(setup.namespace, topic),
+            setup.robot,
+            limits,
+            contract.control_period,
+            setup.prefix,
+            realtime=setup.realtime,
         )
         self.command_topic = str(self._transport.publisher.topic_name)
         self.listeners = Listeners(node, self._transport.publisher, self.profile.controller_of(self.transport, topic))

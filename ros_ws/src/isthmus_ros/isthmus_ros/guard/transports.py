@@ -83,10 +83,12 @@ def keeps_moving(name: str) -> bool:
     return name in ("forward_velocity", "forward_effort")
 
 
-def make_transport(node: Any, name: str, topic: str, robot: Robot, limits: Limits, period: float, prefix: str = "") -> Transport:
-    """The transport of that name, on an absolute topic."""
+def make_transport(
+    node: Any, name: str, topic: str, robot: Robot, limits: Limits, period: float, prefix: str = "", *, realtime: bool = True
+) -> Transport:
+    """The transport of that name, on an absolute topic; in stepped time nothing waits for a servo."""
     if name == "trajectory":
-        return _Trajectory(node, topic, limits, period, prefix)
+        return _Trajectory(node, topic, limits, period, prefix, realtime=realtime)
     if name == "cmd_vel":
         return _Twist(node, topic, robot)
     return _Forward(node, topic, robot)
@@ -150,15 +152,16 @@ class _Trajectory:
     so that a held arm does not sag.
 
     The first point is at time 0, where the motion is as the message leaves. The controller then begins there at once, and never asks where it was
-    itself: with `interpolate_from_desired_state` that is the same place, without it a measured one, which lags in motion. Only what is sent in the
-    first moments after arming gives the controller the time to come from its own set-point, from which an arm at rest sags. Messages with stamp 0
-    begin when they arrive: a delay that changes by d s between two messages is a step of speed times d in what is interpolated.
+    itself: with `interpolate_from_desired_state` that is the same place, without it a measured one, which lags in motion. Only the message that is
+    sent when the guard is armed gives the controller the time to come from its own set-point, from which an arm at rest sags; until then no other is
+    sent, as each would begin at a measured place again. Messages with stamp 0 begin when they arrive: a delay that changes by d s between two
+    messages is a step of speed times d in what is interpolated.
     """
 
-    def __init__(self, node: Any, topic: str, limits: Limits, period: float, prefix: str) -> None:
+    def __init__(self, node: Any, topic: str, limits: Limits, period: float, prefix: str, *, realtime: bool) -> None:
         self._joints = limits.joints
         self._names = [prefix + joint for joint in limits.joints]
-        self._reference = Reference(limits, period)
+        self._reference = Reference(limits, period, waits=realtime)
         self._begins = True
         self._node = node
         self.publisher = node.create_publisher(JointTrajectory, topic, wire.COMMAND)
@@ -168,8 +171,8 @@ class _Trajectory:
         self._begins = True
 
     def send(self, command: Command, *, position: Callable[[], Array], now: float, braking: bool, time: Any) -> None:
-        """See `Transport.send`; nothing is sent before a position is known to begin at."""
-        if self._begins:
+        """See `Transport.send`; nothing is sent before a position is known to begin at, nor while the arm still comes there."""
+        if begins := self._begins:
             measured = reorder(position(), command.joints, self._joints)[0]
             if not np.isfinite(measured).all():
                 return
@@ -178,6 +181,8 @@ class _Trajectory:
         spline = self._reference.follow(command.mode, values, now, braking=braking)
         late = max(self._reference.began - now, 0.0)
         self._begins = False
+        if late and not begins:
+            return
         message = JointTrajectory(joint_names=self._names)
         fields = (spline.times + late, spline.positions, spline.velocities, spline.accelerations)
         for moment, place, velocity, acceleration in zip(*(np.asarray(field).tolist() for field in fields), strict=True):
