@@ -44,6 +44,7 @@ class Situation:
         timing: of this check.
         trail: commands before `executed`, newest first: seconds that each was in force, and its rates `[B, J]`; only kept while samples are late.
         place: where the robot is told to be now, `[B, J]`, rad or m; None where only the commands tell.
+        leaves: rows `[B]` that brake, as what was asked of them would leave the workspace box; None before that is known, or without a box.
     """
 
     executed: Array
@@ -55,6 +56,7 @@ class Situation:
     timing: Timing
     trail: Trail = ()
     place: Array | None = None
+    leaves: Array | None = None
 
 
 class Envelope(Protocol):
@@ -107,7 +109,12 @@ class MotionEnvelope:
         values = np.minimum(np.maximum(asked, low), high)
         if self._kinematics is not None:
             chosen = (values - now.executed) / period if self._positions else values
-            values = np.where(self._leaves_box(self._kinematics, reference, chosen, period)[:, None], slowest, values)
+            motion = now.place is not None and not self._positions
+            if motion:  # which slows down in the course of the period, a command at once
+                slower = now.rate - chosen
+                reference = reference + np.where(slower * chosen >= 0, slower * period / 2, 0.0)
+            now.leaves = self._leaves_box(self._kinematics, reference, chosen, period, motion=motion)
+            values = np.where(now.leaves[:, None], slowest, values)
         return values
 
     def brake(self, now: Situation) -> Array:
@@ -131,21 +138,24 @@ class MotionEnvelope:
             reference = reference + commanded(now.executed, now.age, now.timing, now.trail)
         return reference
 
-    def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, period: float) -> Array:
+    def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, period: float, *, motion: bool) -> Array:
         """Rows `[B]` whose way to the predicted stopping point leaves the box, and is nowhere nearer to it than now.
 
-        One period at the velocity, then every joint is slower from period to period by itself: some rest while the fastest still moves. Looked at
-        are five moments, evenly until the last one rests.
+        One period at the velocity, then every joint is slower from period to period by itself, in a motion evenly: some rest while the fastest still
+        moves. Looked at are five moments, evenly until the last one rests.
         """
         speed = np.abs(velocity)
         slower = self._braking * period  # by which each period is slower than the one before
-        left = np.maximum(np.ceil(speed / slower), 1.0)  # periods in which each joint moves
+        left = 1.0 + speed / slower if motion else np.maximum(np.ceil(speed / slower), 1.0)  # periods in which each joint moves
         last = left.max(axis=1, keepdims=True)
         now, then = self._beyond(kinematics, reference), np.zeros(len(velocity))
         for share in _LOOKS:
             passed = np.minimum(left, share * last)
             whole = np.floor(passed)
-            way = whole * speed - slower * whole * (whole - 1) / 2 + (passed - whole) * (speed - whole * slower)
+            if motion:
+                way = passed * speed - slower * np.maximum(passed - 1, 0.0) ** 2 / 2
+            else:
+                way = whole * speed - slower * whole * (whole - 1) / 2 + (passed - whole) * (speed - whole * slower)
             then = np.maximum(then, self._beyond(kinematics, reference + np.copysign(period * way, velocity)))
         return np.asarray((then > 0) & (then >= now))
 

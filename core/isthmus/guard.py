@@ -249,7 +249,8 @@ class LimitGuard:
             trail=longer_trail(state.trail, state.rate, timing) if timing.late else (),
         )
         sent = Command(self.mode, self.joints, values) if armed else None
-        return Decision(sent, rung, state.armed, following.cause), following
+        halts = self.mode == "velocity" and now.leaves is not None and bool(now.leaves.any())
+        return Decision(sent, rung, state.armed, following.cause, halts), following
 
     def at_rest(self, state: GuardState, measurement: Measurement) -> Array:
         """Rows `[B]` whose command has reached rest and whose measured speed is below standstill; never in effort mode, see `resting`."""

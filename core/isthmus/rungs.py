@@ -68,12 +68,14 @@ class Decision:
         rung: `[B]` int: `PASS`, `CLAMP`, `HOLD` or `STOP`; an unarmed row holds.
         armed: `[B]`, rows that carry a command.
         kept: causes of the rows that hold or stop, "" elsewhere.
+        halts: a motion, which is sent as a whole, has to brake at once: another one would leave the workspace box.
     """
 
     command: Command | None
     rung: Array
     armed: Array
     kept: tuple[str, ...]
+    halts: bool = False
 
     @property
     def cause(self) -> tuple[str, ...]:

@@ -388,7 +388,7 @@ class GuardedStream:
 
     def _send(self, command: Command) -> None:
         self._unasked = 0
-        braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING
+        braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING or (self.decision is not None and self.decision.halts)
         self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 
     def _go(self, event: Event) -> bool:

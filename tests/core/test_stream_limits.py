@@ -11,6 +11,8 @@ from stream_bench import COUNT, ELBOW, EPOCH, JOINTS, PERIOD, ROBOT, TICK, Bench
 from trajectory_bench import Follower
 
 from isthmus.guard import CLAMP, PASS, LimitGuard
+from isthmus.kinematics import Kinematics
+from isthmus.limits import Box
 from isthmus.phases import Phase
 from isthmus.records import Command, Measurement
 from isthmus.senders import Asked
@@ -177,6 +179,26 @@ def test_nothing_that_comes_late_carries_a_joint_beyond_its_limit(mode, transpor
         late=lambda: generator.uniform(0, grain),
     )
     assert beyond(wire) <= 1e-6
+
+
+@pytest.mark.parametrize(("mode", "transport"), WAYS)
+@pytest.mark.parametrize(("seed", "braking"), [(0, 15.0), (4, 15.0), (1, 5.0), (9, 5.0)])
+def test_commands_that_jitter_do_not_carry_a_point_out_of_the_workspace_box(mode, transport, seed, braking):
+    """A motion brakes evenly, and not from period to period: on a trajectory the tool came to rest 18 to 37 mm outside."""
+    generator = np.random.default_rng(seed)
+    tree, link = Kinematics(ROBOT.urdf_path), ROBOT.tool_frame
+    middle = tree.positions(JOINTS, np.zeros((1, COUNT)), [link])[link][0]
+    box = Box(tuple((middle - 0.15).tolist()), tuple((middle + 0.15).tolist()))
+    robot = dataclasses.replace(robot_of(1.5, 15.0, braking), workspace=box, workspace_points=())
+    wire, due, speed = Wire(robot, mode, transport, PERIOD), 10.2, generator.uniform(-1.5, 1.5, COUNT)
+    place = np.zeros(COUNT)
+    for _ in range(25):
+        due, place = due + PERIOD, place + speed * PERIOD
+        wire.run(max(due + 0.45 * PERIOD * generator.uniform(-1, 1) - wire.now, 1e-4))
+        wire.ask(speed if mode == "velocity" else place)
+    points = tree.positions(JOINTS, np.array(wire.places), [link])[link]
+    assert np.abs(points - middle).max() < 0.15 + 0.002
+    assert np.abs(points - middle).max() > 0.1  # it came near
 
 
 @pytest.mark.parametrize(("mode", "transport"), [("velocity", "trajectory"), ("position", "trajectory"), ("velocity", "forward")])
