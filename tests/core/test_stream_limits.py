@@ -278,3 +278,15 @@ def test_time_that_passes_within_a_look_is_not_lost_to_the_monitors():
         stream.watch()
         assert bench.phase in (Phase.IDLE, Phase.FOLLOWING), stream.cause
     assert np.abs(stream.state.monitors.lead).max() < 0.03
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_a_motion_brakes_at_once_only_where_it_would_leave_the_box(mode):
+    """In position mode the set-points themselves stay inside."""
+    tree, link, base = Kinematics(ROBOT.urdf_path), ROBOT.tool_frame, np.eye(COUNT)[0]
+    tool = tree.positions(JOINTS, ROBOT.home[None], [link])[link][0]
+    box = Box(tuple((tool - 0.01).tolist()), tuple((tool + 0.01).tolist()))
+    bench = Bench(mode, dataclasses.replace(ROBOT, workspace=box, workspace_points=())).armed()
+    for slow, braked in ((0.01, False), (0.6, mode == "velocity"), (0.01, False)):
+        bench.run(1.5 * PERIOD, lambda t, slow=slow: slow * base + (0.0 if mode == "velocity" else ROBOT.home))
+        assert (bench.arm.braked, bench.stream.rung) == (braked, PASS if slow < 0.1 else CLAMP)
