@@ -178,8 +178,7 @@ class LimitGuard:
         Returns:
             the command in its place and the next state; None where it still keeps every limit, and no hold or stop asks for less.
         """
-        velocity = reorder(measurement.velocity, measurement.joints, self.joints)
-        velocity = velocity if finite(velocity) else np.nan_to_num(velocity)
+        velocity = np.nan_to_num(reorder(measurement.velocity, measurement.joints, self.joints))
         now = self._situation(state, state.monitors, velocity, timing, None)
         emitted = self._envelope.clamp(state.executed, now)
         braking = state.rung >= HOLD

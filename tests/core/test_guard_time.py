@@ -419,3 +419,12 @@ def test_a_velocity_that_is_judged_again_is_remembered_as_long_as_samples_are_la
     np.testing.assert_array_equal(after.executed, [command.values[0], np.full(6, 0.6)])
     np.testing.assert_array_equal(after.rate, after.executed)
     assert [(lasted, rates.tolist()) for lasted, rates in after.trail] == ([(0.02, state.rate.tolist())] if delay else [])
+
+
+def test_a_velocity_whose_answer_is_unknown_is_judged_again_all_the_same():
+    limits = dataclasses.replace(UR5E.limits(), position_high=tuple(UR5E.home + 0.03))
+    guard, fast = LimitGuard(UR5E, limits, "velocity"), np.full((1, 6), 0.6)
+    one = sample(HOME)
+    state = dataclasses.replace(guard.watch(guard.initial(1, armed=True), one, PERIOD), executed=fast, rate=fast)
+    command, _ = guard.again(state, dataclasses.replace(one, velocity=np.full((1, 6), np.nan)), Timing(PERIOD, 0.02, 0.0))
+    assert (command.values < 0.6).all()

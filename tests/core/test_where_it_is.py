@@ -100,6 +100,17 @@ def test_a_gap_does_not_lower_a_held_arm_by_its_sag():
     assert bench.helped == ["the joint state on /joint_states is 0.090 s old, and an effort cannot hold what is not seen"]
 
 
+@pytest.mark.parametrize(("spring", "torn"), [(0.0, False), (0.5, True)])
+def test_a_joint_that_no_spring_holds_is_not_torn_away(spring, torn):
+    hold = dataclasses.replace(ROBOT.hold, kp=tuple(spring if joint == "elbow_joint" else 60.0 for joint in JOINTS))
+    bench = Bench("effort", dataclasses.replace(ROBOT, hold=hold)).armed().run(0.3)
+    bench.stream.stop("told to")
+    bench.run(0.3)
+    bench.arm.driven = 0.5 * JOINT
+    bench.run(1.0)
+    assert bench.stream.state.runaway[0] == torn
+
+
 def test_a_held_arm_that_is_torn_away_is_a_runaway():
     bench = Bench("effort").armed().run(0.3)
     bench.stream.stop("told to")

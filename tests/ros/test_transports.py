@@ -102,6 +102,17 @@ def test_nothing_waits_in_stepped_time():
     np.testing.assert_allclose(moved, 0.1 * PERIOD / 2, rtol=0.05)  # the first command is followed from its moment on
 
 
+def test_set_points_are_followed_in_half_a_period_and_velocities_at_once():
+    ends = {}
+    for mode, values in (("position", ROBOT.home + 0.01), ("velocity", np.full(6, 0.01))):
+        transport, messages = sent("trajectory")
+        for now in (-1.0, 0.0, PERIOD, 2 * PERIOD):
+            ask(transport, mode, ROBOT.home if now < 0 and mode == "position" else values if now >= 0 else np.zeros(6), now)
+        ends[mode] = np.subtract(messages[-1].points[-1].positions, ROBOT.home)
+    np.testing.assert_allclose(ends["position"], 0.01, atol=1e-9)
+    assert (ends["velocity"] < 0.002).all()
+
+
 def test_times_of_points_are_whole_seconds_and_nanoseconds():
     node, messages = SimpleNamespace(create_publisher=lambda *_: SimpleNamespace(publish=messages.append)), []
     limits = dataclasses.replace(ROBOT.limits(), stop_acceleration=(0.2,) * 6)
