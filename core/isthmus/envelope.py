@@ -109,11 +109,11 @@ class MotionEnvelope:
         values = np.minimum(np.maximum(asked, low), high)
         if self._kinematics is not None:
             chosen = (values - now.executed) / period if self._positions else values
-            motion = now.place is not None and not self._positions
-            if motion:  # which slows down in the course of the period, a command at once
+            ahead = None
+            if now.place is not None and not self._positions:  # a motion slows down in the course of the period, a command at once
                 slower = now.rate - chosen
-                reference = reference + np.where(slower * chosen >= 0, slower * period / 2, 0.0)
-            now.leaves = self._leaves_box(self._kinematics, reference, chosen, period, motion=motion)
+                ahead = np.where(slower * chosen >= 0, slower * period / 2, 0.0)
+            now.leaves = self._leaves_box(self._kinematics, reference, chosen, period, ahead)
             values = np.where(now.leaves[:, None], slowest, values)
         return values
 
@@ -138,23 +138,26 @@ class MotionEnvelope:
             reference = reference + commanded(now.executed, now.age, now.timing, now.trail)
         return reference
 
-    def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, period: float, *, motion: bool) -> Array:
+    def _leaves_box(self, kinematics: Kinematics, reference: Array, velocity: Array, period: float, ahead: Array | None) -> Array:
         """Rows `[B]` whose way to the predicted stopping point leaves the box, and is nowhere nearer to it than now.
 
-        One period at the velocity, then every joint is slower from period to period by itself, in a motion evenly: some rest while the fastest still
-        moves. Looked at are five moments, evenly until the last one rests.
+        One period at the velocity, then every joint is slower from period to period by itself: some rest while the fastest still moves. Looked at
+        are five moments, evenly until the last one rests. A motion slows down evenly, and comes further by what it is `ahead` of the velocity.
         """
         speed = np.abs(velocity)
         slower = self._braking * period  # by which each period is slower than the one before
-        left = 1.0 + speed / slower if motion else np.maximum(np.ceil(speed / slower), 1.0)  # periods in which each joint moves
-        last = left.max(axis=1, keepdims=True)
         now, then = self._beyond(kinematics, reference), np.zeros(len(velocity))
+        if ahead is None:
+            left = np.maximum(np.ceil(speed / slower), 1.0)  # periods in which each joint moves
+        else:
+            left, reference = 1.0 + speed / slower, reference + ahead
+        last = left.max(axis=1, keepdims=True)
         for share in _LOOKS:
             passed = np.minimum(left, share * last)
-            whole = np.floor(passed)
-            if motion:
+            if ahead is not None:
                 way = passed * speed - slower * np.maximum(passed - 1, 0.0) ** 2 / 2
             else:
+                whole = np.floor(passed)
                 way = whole * speed - slower * whole * (whole - 1) / 2 + (passed - whole) * (speed - whole * slower)
             then = np.maximum(then, self._beyond(kinematics, reference + np.copysign(period * way, velocity)))
         return np.asarray((then > 0) & (then >= now))

@@ -204,8 +204,16 @@ def stepwise(position, speed, braking, dt, count):
     return position + math.copysign(way, speed)
 
 
-@settings(QUICK, max_examples=60)
-@given(seed=SEEDS, mode=st.sampled_from(["velocity", "position"]), dt=st.sampled_from([0.02, 0.1]))
+def evenly(position, speed, braking, dt, count, rate):
+    """Likewise in a motion, which comes from another rate and brakes evenly once the first period is over."""
+    braked = max(min(count, 1 + abs(speed) / (braking * dt)) - 1, 0)
+    way = abs(speed) * dt * min(count, 1) + abs(speed) * dt * braked - braking * (dt * braked) ** 2 / 2
+    slower = abs(rate) - abs(speed) if rate * speed >= 0 else 0
+    return position + math.copysign(way, speed) + math.copysign(max(slower, 0) * dt / 2, rate)
+
+
+@settings(QUICK, max_examples=90)
+@given(seed=SEEDS, mode=st.sampled_from(["velocity", "position", "motion"]), dt=st.sampled_from([0.02, 0.1]))
 def test_what_leaves_the_box_on_its_way_to_rest_is_braked_for_and_nothing_else_is(planar, seed, mode, dt):
     generator = np.random.default_rng(seed)
     box = Box((-1.2, -0.9, -0.3), (0.9, 1.1, 0.4))
@@ -218,8 +226,11 @@ def test_what_leaves_the_box_on_its_way_to_rest_is_braked_for_and_nothing_else_i
 
     position = np.column_stack([generator.uniform(-3, 3, rows), generator.uniform(-0.6, 0.3, rows), generator.uniform(-0.35, 0.45, rows)])
     rate = generator.uniform(-1, 1, (rows, 3)) * [3, 2, 1] * (generator.random((rows, 3)) < 0.7)
+    motion, mode = mode == "motion", "velocity" if mode == "motion" else mode
     executed = position if mode == "position" else rate
     now = Situation(executed, rate, position, position, rate, np.zeros((rows, 1)), Timing.of(dt))
+    if motion:
+        now = dataclasses.replace(now, position=np.full_like(position, np.nan), place=position)
     asked = generator.uniform(-1, 1, (rows, 3)) * [3, 2, 1] * (generator.random((rows, 3)) < 0.8)
     free = MotionEnvelope(planar, dataclasses.replace(limits, workspace=None), mode, 1.0)
     kept = MotionEnvelope(planar, limits, mode, 1.0)
@@ -227,16 +238,24 @@ def test_what_leaves_the_box_on_its_way_to_rest_is_braked_for_and_nothing_else_i
     allowed, found, braked = free.clamp(wanted, now), kept.clamp(wanted, now), kept.brake(now)
     for row in range(rows):
         chosen = (allowed[row] - executed[row]) / dt if mode == "position" else allowed[row]
-        longest = max(periods(v, b, dt) for v, b in zip(chosen, braking, strict=True))
-        ways = [
-            [stepwise(p, v, b, dt, share * longest) for p, v, b in zip(position[row], chosen, braking, strict=True)]
-            for share in (0.2, 0.4, 0.6, 0.8, 1)
-        ]
+        shares = (0.2, 0.4, 0.6, 0.8, 1)
+        if motion:
+            longest = max(1 + abs(v) / (b * dt) for v, b in zip(chosen, braking, strict=True))
+            ways = [
+                [evenly(p, v, b, dt, share * longest, r) for p, v, b, r in zip(position[row], chosen, braking, rate[row], strict=True)]
+                for share in shares
+            ]
+        else:
+            longest = max(periods(v, b, dt) for v, b in zip(chosen, braking, strict=True))
+            ways = [
+                [stepwise(p, v, b, dt, share * longest) for p, v, b in zip(position[row], chosen, braking, strict=True)] for share in shares
+            ]
         then, before = max(outside(box, place(way)) for way in ways), outside(box, place(position[row]))
         if min(abs(then), abs(then - before)) < 1e-5:  # too near to call
             continue
         leaves = then > 0 and then > before
         np.testing.assert_allclose(found[row], braked[row] if leaves else allowed[row], atol=1e-12)
+        assert now.leaves[row] == leaves
 
 
 @settings(QUICK, max_examples=60)

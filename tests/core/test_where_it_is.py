@@ -67,6 +67,13 @@ def test_an_effort_that_no_longer_knows_where_a_joint_is_leaves_it_to_the_driver
     assert bench.arm.now - bench.arm.moments[-1] > 1.0
 
 
+def test_an_effort_whose_states_come_too_late_is_left_to_the_driver():
+    bench = Bench("effort").armed().run(0.3)
+    bench.arm.delay = 0.2
+    bench.run(0.1)
+    assert bench.helped == ["the joint state on /joint_states is 0.200 s old, and an effort cannot hold what is not seen"]
+
+
 def test_a_spring_without_its_damper_does_not_pull():
     """Wrists swung up, second by second."""
     bench = Bench("effort").armed().run(0.3)
