@@ -235,6 +235,8 @@ ROWS = (
 NOTES = {
     "14": "at full speed the simulated servo overshoots what it is told; on `forward_position` nothing interpolates, and it jumps to each set-point "
     "faster than the limit: a driver for that transport must smooth set-points itself, or be commanded at its own rate",
+    "15": "until 0e2fa5f the tool could come to rest up to 37 mm outside the box where commands to `trajectory` jitter; what is shown is of later "
+    "commits",
     "17": "surplus commands are dropped, and the stop comes after a second of them; where, on a busy machine, the command that counts is late too, "
     "a hold comes before the stop",
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
@@ -244,9 +246,9 @@ NOTES = {
     "85": "a sender of set-points that goes on as if nothing had been late asks for the lost time to be made up, which at full speed is more than "
     "the limit: C; a guard that is frozen for 0.19 s leaves three commands of the policy unanswered, which takes it for dead and calls the stop "
     "services: X",
+    "26": "on a busy machine a state that is 30 ms late can be one that is too old, which is a stop; likewise in 68",
     "86": "states that a busy machine delivers later still are too old, which is a stop",
     "49": "was to be S; the policy takes an armed guard that is silent for 0.25 s for dead, and calls the stop services",
-    "55": "the late ones are first calls of a process, which had to find the service first; it has found it before since e458ca2",
     "65": "a step forward that clock and stamps make together is not seen as one; with `stamp_check:=relative` the offset is measured at activation, "
     "and a later step of the robot's clock is a fault; odometry that comes once in a control period is wrong for a whole one, which is a stop as "
     "in 81",
