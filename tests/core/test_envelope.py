@@ -334,6 +334,12 @@ def test_no_effort_is_beyond_its_limit_or_speeds_up_what_is_too_fast(seed, scale
             assert found[row, joint] == min(max(asked[row, joint], low), high)
 
 
+def test_an_effort_is_nothing_where_no_position_is_known():
+    zeros, unknown = np.zeros((1, 3)), np.full((1, 3), np.nan)
+    now = Situation(zeros, zeros, zeros, unknown, zeros, zeros, Timing.of(0.01))
+    np.testing.assert_array_equal(EffortEnvelope(ARM, effort_limits(), 1.0).brake(now), zeros)
+
+
 @settings(QUICK, max_examples=40)
 @given(seed=SEEDS, gravity=st.booleans())
 def test_an_effort_holds_with_the_gains_of_the_profile(seed, gravity):

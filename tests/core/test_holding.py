@@ -8,12 +8,13 @@ import pytest
 from isthmus.envelope import Situation
 from isthmus.holding import Holding
 from isthmus.monitors import Monitors
-from isthmus.robot import load_robot
+from isthmus.robot import Hold, load_robot
 from isthmus.rungs import GuardState
 from isthmus.timing import Timing
 
 PENDULUM = load_robot("pendulum")
-ROBOT = dataclasses.replace(PENDULUM, joints=(dataclasses.replace(PENDULUM.joints[0], velocity=4.0, stop_acceleration=10.0),))
+HINGE = dataclasses.replace(PENDULUM.joints[0], velocity=4.0, stop_acceleration=10.0)
+ROBOT = dataclasses.replace(PENDULUM, joints=(HINGE,), hold=Hold((30.0,), (1.0,), True))
 HOLDING = Holding(ROBOT, dataclasses.replace(ROBOT.limits(), position_low=(-1.0,), position_high=(2.0,)), [0.3])
 PERIOD = 0.05
 
@@ -63,6 +64,7 @@ def test_the_anchor_is_where_the_joint_stops_within_its_limits():
         ({"gap": 0.2, "moved": 0.019}, False),
         ({"gap": 0.2, "moved": -0.021}, True),
         ({"gap": 0.2, "moved": 0.1, "unseen": 0.25}, False),  # it has not been found yet
+        ({"moved": 0.1}, False),
         ({"gap": 0.08, "moved": 0.1}, False),  # shorter than a time-out
         ({"delay": 0.2}, True),
         ({"delay": 0.2, "unseen": 0.01}, False),  # the same sample again
@@ -80,3 +82,22 @@ def test_an_anchor_is_forgotten_where_the_joint_may_be_elsewhere(change, forgott
     )
     timing = Timing(PERIOD, PERIOD, 0.005, np.array([change.get("delay", 0.0), 0.0]))
     np.testing.assert_array_equal(HOLDING.doubted(anchor, before, after, timing), column(np.nan if forgotten else 0.1, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("place", "velocity", "change", "torn"),
+    [
+        (0.31, 0.1, {}, True),
+        (-0.31, -0.1, {}, True),
+        (0.31, np.nan, {}, True),
+        (0.29, 0.1, {}, False),
+        (0.31, -0.1, {}, False),  # it comes back
+        (0.31, 0.0, {}, False),  # it sags
+        (0.31, 0.1, {"jumped": True}, False),
+        (0.31, 0.1, {"braking": False}, False),
+    ],
+)
+def test_a_joint_is_torn_away_that_moves_on_away_from_its_anchor(place, velocity, change, torn):
+    held = dataclasses.replace(state(1, braking=change.get("braking", True)), anchor=column(0))
+    seen = dataclasses.replace(held.monitors, position=column(place), jumped=np.array([[change.get("jumped", False)]]))
+    assert HOLDING.torn(held, seen, column(velocity)).tolist() == [[torn]]
