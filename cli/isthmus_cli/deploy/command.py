@@ -20,10 +20,10 @@ from isthmus import strict
 from isthmus.contract import Contract
 from isthmus.numerals import number, number_text
 from isthmus.robot import Robot
-from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
+from isthmus_bringup.arguments import ARGUMENTS, Argument, Value, arguments_of
 from isthmus_bringup.plan import Plan, plan
 from isthmus_cli.console import complain, say
-from isthmus_cli.files import check_policy_file, load_artifact
+from isthmus_cli.files import check_folder, check_policy_file, load_artifact
 
 __all__ = ["Deploy", "calibrated_plan", "read_inputs"]
 
@@ -72,7 +72,11 @@ def _run(command: Any) -> int:
     if command.explore:
         given["sim"] = command.sim
     check_policy_file(command.policy)  # before the plan, which knows no folder of a training and no name of a robot
-    planned = plan("identify" if command.explore else "sim" if command.sim else "deploy", given)
+    use = "identify" if command.explore else "sim" if command.sim else "deploy"
+    if foreign := sorted(given.keys() - {argument.name for argument in arguments_of(use)}):
+        other = "without --sim" if use == "deploy" else f"with --{'explore' if command.explore else 'sim'}"
+        raise ValueError(f"--{foreign[0].replace('_', '-')} has no use {other}")
+    planned = plan(use, given)
     if command.calibration:
         planned = calibrated_plan(planned, command.calibration, command.sim)
     artifact = load_artifact(command.policy)
@@ -80,6 +84,10 @@ def _run(command: Any) -> int:
     inputs = read_inputs(command.inputs, artifact.contract)
     if command.start and (missing := [found.name for found in artifact.contract.inputs if found.name not in inputs]):
         raise ValueError(f"--start needs a value of input {missing[0]!r}: --inputs {missing[0]}=…")
+    if command.log_dir:
+        check_folder(Path(command.log_dir).expanduser())
+    if command.traces:
+        check_folder(Path(command.traces).parent)
     assert robot is not None and robot.ros is not None, "the plan has seen to it"  # noqa: S101, PT018
     from isthmus_cli.deploy.node_graph import NodeGraph
     from isthmus_ros.common import wire
@@ -171,7 +179,7 @@ def read_inputs(texts: tuple[str, ...], contract: Contract) -> dict[str, list[fl
     """Read `NAME=VALUE,…` texts.
 
     Raises:
-        ValueError: not of that form, an input that the policy does not have, another number of values, or one that is out of range.
+        ValueError: not of that form, an input that the policy does not have, one twice, another number of values, or one that is out of range.
     """
     known = {found.name: found for found in contract.inputs}
     inputs = {}
@@ -179,6 +187,8 @@ def read_inputs(texts: tuple[str, ...], contract: Contract) -> dict[str, list[fl
         name, _, values = text.partition("=")
         if name not in known:
             raise ValueError(f"the policy has no input {name!r}; {strict.suggest(name, known)}")
+        if name in inputs:
+            raise ValueError(f"input {name!r} is given twice, the second time as {text!r}")
         try:
             inputs[name] = [number(value) for value in values.split(",")]
         except ValueError:
