@@ -560,6 +560,10 @@ def test_deploy_refuses_before_anything_starts(policy, capsys):
     assert "input 'goal': y must be finite, got nan" in capsys.readouterr().err
     assert main(["deploy", policy, "--sim", "--inputs", "goal=0.1,-0.5,0.5", "goal=0.1,-0.5,0.4"]) == 2
     assert "input 'goal' is given twice, the second time as 'goal=0.1,-0.5,0.4'" in capsys.readouterr().err
+    assert main(["deploy", "--inputs", "goal=0.1,-0.5,0.5"]) == 2
+    assert "name a policy file; only isthmus deploy --sim brings its own" in capsys.readouterr().err
+    assert main(["deploy", "--sim", "--start"]) == 2  # with the policy that comes with isthmus
+    assert "--start needs a value of input 'goal'" in capsys.readouterr().err
     assert main(["deploy", policy, "--task", "reach"]) == 2
     assert "--task has no use without --sim" in capsys.readouterr().err
     assert main(["deploy", policy, "--clock", "wall"]) == 2
