@@ -11,7 +11,10 @@ from isthmus.artifact import Artifact, ArtifactError
 from isthmus.robot import robot_names
 from isthmus.strict import suggest
 
-__all__ = ["check_folder", "check_output", "check_policy_file", "load_artifact", "names_file", "nothing_to_resume"]
+__all__ = ["TRAINED", "check_folder", "check_output", "check_policy_file", "load_artifact", "names_file", "nothing_to_resume"]
+
+TRAINED = Path(__file__).with_name("reach.isthmus")
+"""The small trained policy that comes with isthmus, made by `isthmus train bc reach --scripted 200 --steps 3000`."""
 
 _POLICY = "policy.isthmus"
 _SUFFIXES = {

@@ -12,7 +12,7 @@ import tyro
 from isthmus import strict
 from isthmus.policy import Policy
 from isthmus.robot import load_robot
-from isthmus_cli.console import show, write_json
+from isthmus_cli.console import say, show, write_json
 from isthmus_cli.files import load_artifact
 from isthmus_cli.robots import robot_folders
 from isthmus_evidence.gap.recordings import Recording, read_recordings
@@ -70,6 +70,9 @@ class Replay:
             raise ValueError("--commands goes with --against")
         robot = None if self.against is None else load_robot(get_task(self.against).contract.robot, robot_folders(self.robots))
         recordings = read_recordings([self.log], CommandTopics(self.commands or "", robot))
+        for recording in recordings if self.json != Path("-") else ():
+            if recording.cut_off:
+                say(recording.cut_off)
         told, code = {}, 0
         if self.policy is not None:
             artifact = load_artifact(self.policy)

@@ -30,7 +30,8 @@ class Trace:
     Attributes:
         contract: of the policy that acted.
         metadata: what was known before the episode, and its outcome.
-        complete: False if the writer was killed; then the last period, which may be half written, has been left out.
+        complete: False if the writer was killed; then the last period, which may be half written, has been left out. Or if the outcome counts
+            more periods: another tool has cut off the end.
         stamps: seconds in the plant's clock, `[T]`, to the nanosecond.
         joints: measured joints, in the order in which they were named first; one that a message does not name keeps its newest value.
         position: `[T, J]`, rad or m.
@@ -133,6 +134,8 @@ def read_trace(path: Path | str) -> Trace:
         raise ValueError(f"{path}: the contract does not have the digest that stands beside it; the file was changed")
     metadata = {**found.get("isthmus.episode", {}), **found.get("isthmus.outcome", {})}
     length, topics = periods.sorted()
+    steps = metadata.get("steps", "")
+    complete = complete and not (steps.isdecimal() and length < int(steps))
     try:
         return _assemble(contract, metadata, complete, topics, _Table(length, allowance))
     except TooLargeError:
@@ -196,9 +199,11 @@ class _Periods:
         The last period of a file that was cut off is left out: it may be half written.
 
         Raises:
-            ValueError: a message has no period, or the time of another one.
+            ValueError: a message has no period, or the time of another one; a period is missing; or all topics have other names.
         """
         periods = sorted(self._seen[_STATES])
+        if self.messages and not any(self._seen.values()):
+            raise ValueError(f"{self._path} has {self.messages} messages and none of {_STATES}: other tools must leave the names of topics")
         if not self._complete:
             periods = periods[:-1]
         place = {period: index for index, period in enumerate(periods)}
@@ -209,6 +214,10 @@ class _Periods:
                 _, first, second = self._seen[_STATES][period]
                 if logged != first and published != second:
                     raise ValueError(f"{self._path}: the message of {topic} of period {period} has another time than that of {_STATES}")
+        if missing := [index for index, period in enumerate(periods) if index != period]:
+            raise ValueError(
+                f"{self._path}: period {missing[0]} is missing, and period {periods[-1]} is there: another tool has cut it out"
+            )
         return len(periods), {
             topic: {place[period]: values[period] for period in sorted(values) if period in place} for topic, values in self._values.items()
         }

@@ -151,7 +151,7 @@ def decode(kind: type[T], data: Any, where: str) -> T:
 
     Args:
         kind: the dataclass to build; its fields may be str, int, float, bool, tuple, dict, None and dataclasses.
-        data: what a YAML or JSON loader returned. Dataclasses that are built already, and numbers and arrays of numpy, are taken too.
+        data: what a YAML or JSON loader returned. Dataclasses that are built already are taken too, and numbers and arrays of numpy, also in them.
         where: name of the place, used in messages.
 
     Raises:
@@ -297,6 +297,7 @@ _hints = functools.cache(typing.get_type_hints)
 
 def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:
     if isinstance(data, kind):
+        check_fields(data, f"{where}.")
         return data
     if not isinstance(data, Mapping):
         raise ValueError(f"{where} must be a mapping or a {kind.__name__}, got {data!r}")

@@ -73,16 +73,16 @@ def disturbances(task: Task) -> dict[str, Disturbance]:
     rough = {name: (row.nominal, 1.0) for name, row in bodies.items() if name.endswith(".friction") and row.nominal > 0}
     masses = {name: (row.nominal, 1.0) for name, row in bodies.items() if name.endswith(".mass") and row.nominal > 0}
     found = [
-        _added("delay", "s", table, "action_delay"),
-        _added("late-samples", "s", table, "observation_delay"),
-        _added("noise", "rad", table, "position_noise"),
+        _added("delay", table, "action_delay"),
+        _added("late-samples", table, "observation_delay"),
+        _added("noise", table, "position_noise"),
         Disturbance("friction", DISTURBANCES["friction"], "1", _room(table, frictions), values=frictions),
-        _added("damping", "N*m*s/rad", table, "joint_damping"),
-        _added("payload", "kg", table, "payload"),
+        _added("damping", table, "joint_damping"),
+        _added("payload", table, "payload"),
         Disturbance("weak-servos", DISTURBANCES["weak-servos"], "1", 1 / _STRONGEST, True, gains),
         Disturbance("stiff-servos", DISTURBANCES["stiff-servos"], "1", _STRONGEST, True, gains),
-        _added("drop-out", "1", table, "observation_dropout"),
-        _added("jitter", "s", table, "control_jitter"),
+        _added("drop-out", table, "observation_dropout"),
+        _added("jitter", table, "control_jitter"),
         Disturbance("slippery", DISTURBANCES["slippery"], "1", 1 / _STRONGEST, True, rough),
         Disturbance("sticky", DISTURBANCES["sticky"], "1", _factor(table, rough), True, rough),
         Disturbance("heavy", DISTURBANCES["heavy"], "1", _factor(table, masses), True, masses),
@@ -90,11 +90,9 @@ def disturbances(task: Task) -> dict[str, Disturbance]:
     return {one.name: one for one in found if one.values}
 
 
-def _added(name: str, unit: str, table: Mapping[str, Parameter], parameter: str) -> Disturbance:
-    row = table.get(parameter)
-    if row is None:
-        return Disturbance(name, DISTURBANCES[name], unit, 0.0)
-    return Disturbance(name, DISTURBANCES[name], unit, row.high - row.nominal, values={parameter: (row.nominal, 1.0)})
+def _added(name: str, table: Mapping[str, Parameter], parameter: str) -> Disturbance:
+    row = table[parameter]
+    return Disturbance(name, DISTURBANCES[name], row.unit, row.high - row.nominal, values={parameter: (row.nominal, 1.0)})
 
 
 def _room(table: Mapping[str, Parameter], values: Mapping[str, tuple[float, float]]) -> float:

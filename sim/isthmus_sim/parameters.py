@@ -59,12 +59,14 @@ def parameter_table(robot: Robot, scene: Scene) -> Mapping[str, Parameter]:
         if body.name in robot_names | set(robot.joint_names):
             raise ValueError(f"body {body.name!r} has the name of a link or joint of robot {robot.name!r}")
     seen = bool(scene.moving) or robot.base.kind != "fixed"
-    plain = [parameter for parameter in _PLAIN if parameter.name != "pose_noise" or seen]
     path = (
         Parameter("action_delay", "s", robot.command_delay, 0.0, 0.5, "time from a command to its effect"),
         Parameter("action_lag", "s", robot.command_lag, 0.0, 0.5, "time constant with which the drives follow a command"),
     )
-    return {parameter.name: parameter for parameter in (*plain, *path, *_joint_parameters(robot), *_body_parameters(scene))}
+    return {
+        parameter.name: parameter
+        for parameter in (*_plain_parameters(robot, seen=seen), *path, *_joint_parameters(robot), *_body_parameters(scene))
+    }
 
 
 def joint_parameters(name: str, damping: float, friction: float, armature: float, *, slides: bool) -> list[Parameter]:
@@ -119,24 +121,36 @@ def urdf_dynamics(robot: Robot) -> dict[str, tuple[float, float]]:
     return found
 
 
-_PLAIN = (
-    Parameter("gravity", "m/s^2", 9.81, 0.0, 20.0, "gravitational acceleration, downwards"),
-    Parameter("payload", "kg", 0.0, 0.0, 20.0, "point mass at the tool frame"),
-    Parameter("joint_damping", "N*m*s/rad", 0.0, 0.0, 50.0, "viscous friction of every joint, on top of its own"),
-    Parameter("observation_delay", "s", 0.0, 0.0, 0.5, "age of what the sensors say"),
-    Parameter("observation_dropout", "1", 0.0, 0.0, 0.99, "share of control periods in which no new sample comes: the last one stays"),
-    Parameter(
-        "control_jitter", "s", 0.0, 0.0, 0.5, "the time from a command to its effect is longer by 0 … this, drawn in each control period"
-    ),
-    Parameter("position_noise", "rad", 0.0, 0.0, 0.5, "standard deviation of measured joint positions"),
-    Parameter("velocity_noise", "rad/s", 0.0, 0.0, 5.0, "standard deviation of measured joint velocities"),
-    Parameter("pose_noise", "m", 0.0, 0.0, 0.5, "standard deviation of measured body positions, along each axis"),
-    Parameter("push_x", "N", 0.0, -500.0, 500.0, "force on the tool frame (mobile robot: its base) during a push, along x"),
-    Parameter("push_y", "N", 0.0, -500.0, 500.0, "the same along y"),
-    Parameter("push_z", "N", 0.0, -500.0, 500.0, "the same along z"),
-    Parameter("push_time", "s", 0.0, 0.0, 1000.0, "when the push begins"),
-    Parameter("push_duration", "s", 0.0, 0.0, 1000.0, "how long it lasts"),
-)
+def _plain_parameters(robot: Robot, *, seen: bool) -> list[Parameter]:
+    """Those that every robot has; what is the same number for all joints has both units where some turn and some slide."""
+
+    def unit(turns: str, slides: str) -> str:
+        return " or ".join(dict.fromkeys(slides if joint.type == "prismatic" else turns for joint in robot.joints))
+
+    parameters = [
+        Parameter("gravity", "m/s^2", 9.81, 0.0, 20.0, "gravitational acceleration, downwards"),
+        Parameter("payload", "kg", 0.0, 0.0, 20.0, "point mass at the tool frame"),
+        Parameter("joint_damping", unit("N*m*s/rad", "N*s/m"), 0.0, 0.0, 50.0, "viscous friction of every joint, on top of its own"),
+        Parameter("observation_delay", "s", 0.0, 0.0, 0.5, "age of what the sensors say"),
+        Parameter("observation_dropout", "1", 0.0, 0.0, 0.99, "share of control periods in which no new sample comes: the last one stays"),
+        Parameter(
+            "control_jitter",
+            "s",
+            0.0,
+            0.0,
+            0.5,
+            "the time from a command to its effect is longer by 0 … this, drawn in each control period",
+        ),
+        Parameter("position_noise", unit("rad", "m"), 0.0, 0.0, 0.5, "standard deviation of measured joint positions"),
+        Parameter("velocity_noise", unit("rad/s", "m/s"), 0.0, 0.0, 5.0, "standard deviation of measured joint velocities"),
+        Parameter("pose_noise", "m", 0.0, 0.0, 0.5, "standard deviation of measured body positions, along each axis"),
+        Parameter("push_x", "N", 0.0, -500.0, 500.0, "force on the tool frame (mobile robot: its base) during a push, along x"),
+        Parameter("push_y", "N", 0.0, -500.0, 500.0, "the same along y"),
+        Parameter("push_z", "N", 0.0, -500.0, 500.0, "the same along z"),
+        Parameter("push_time", "s", 0.0, 0.0, 1000.0, "when the push begins"),
+        Parameter("push_duration", "s", 0.0, 0.0, 1000.0, "how long it lasts"),
+    ]
+    return [parameter for parameter in parameters if parameter.name != "pose_noise" or seen]
 
 
 def _joint_parameters(robot: Robot) -> list[Parameter]:

@@ -156,10 +156,10 @@ def test_a_recording_is_filmed_in_its_own_time(isthmus, policies, tmp_path, monk
         assert film.n_frames == 11
 
 
-def test_a_recording_whose_topics_another_tool_has_renamed_is_refused(refuse, monkeypatch, tmp_path):
+def test_a_recording_of_no_period_is_refused(refuse, monkeypatch, tmp_path):
     monkeypatch.setattr("isthmus_cli.view.recording.read_trace", lambda path: SimpleNamespace(stamps=()))
-    (tmp_path / "renamed.mcap").write_bytes(b"")
-    assert "renamed.mcap holds no control period" in refuse("view", tmp_path / "renamed.mcap", "--video", tmp_path / "film.gif")
+    (tmp_path / "empty.mcap").write_bytes(b"")
+    assert "empty.mcap holds no control period" in refuse("view", tmp_path / "empty.mcap", "--video", tmp_path / "film.gif")
 
 
 def test_a_page_needs_viser_and_is_no_film(refuse, monkeypatch, tmp_path):

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 from sample_contract import PENDULUM, UR5E, joint_signal, make_contract
 
@@ -26,6 +27,15 @@ def test_equal_contracts_have_equal_digests_however_their_numbers_are_written():
     start = {"elbow_joint": (0.0, 1.0)}
     assert make_contract(start=start).digest() == make_contract(start={"elbow_joint": [-0.0, 1]}).digest()
     assert make_contract(period=0.05).digest() != make_contract(period=0.04).digest()
+
+
+def test_limits_and_a_box_of_numpy_make_the_same_contract():
+    own = CONTRACT.limits
+    limits = dataclasses.replace(own, velocity=np.array(own.velocity), effort=tuple(np.float32(value) for value in own.effort))
+    boxed = dataclasses.replace(own, workspace=Box((-1.0, -1.0, 0.0), (1.0, 1.0, 1.0)))
+    arrays = dataclasses.replace(limits, workspace=Box(np.array([-1.0, -1.0, 0.0]), np.ones(3)))
+    assert dataclasses.replace(CONTRACT, limits=arrays) == dataclasses.replace(CONTRACT, limits=boxed)
+    assert dataclasses.replace(CONTRACT, limits=arrays).digest() == dataclasses.replace(CONTRACT, limits=boxed).digest()
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,11 @@ def original(tmp_path_factory):
                     action=np.full((1, contract.horizon, len(joints)), float(number)) if decides else None,
                 )
             )
-        writer.conclude({"return": "1.0"})
+        writer.conclude({"return": "1.0", "steps": str(PERIODS)})
     return path
 
 
-def rewritten(source, target, change):
+def rewritten(source, target, change, prefix=""):
     """A copy by a plain MCAP writer, of the messages that `change` gives: (topic, message) pairs, in their order."""
     reader = make_reader(source.open("rb"))
     summary = reader.get_summary()
@@ -53,7 +53,8 @@ def rewritten(source, target, change):
         writer.add_metadata(before.name, before.metadata)
         schemas = {number: writer.register_schema(one.name, one.encoding, one.data) for number, one in summary.schemas.items()}
         channels = {
-            one.topic: writer.register_channel(one.topic, one.message_encoding, schemas[one.schema_id]) for one in summary.channels.values()
+            one.topic: writer.register_channel(prefix + one.topic, one.message_encoding, schemas[one.schema_id])
+            for one in summary.channels.values()
         }
         for topic, message in change(found):
             writer.add_message(channels[topic], message.log_time, message.data, message.publish_time, message.sequence)
@@ -160,7 +161,25 @@ CHANGES = {
         lambda found: [(topic, dataclasses.replace(one, sequence=8) if topic == "/joint_states" else one) for topic, one in found],
         "period 8 has two different messages of /joint_states",
     ),
+    "without a period in the middle": (
+        lambda found: [(topic, one) for topic, one in found if one.sequence != 5],
+        "period 5 is missing, and period 11 is there",
+    ),
+    "without its beginning": (lambda found: [(topic, one) for topic, one in found if one.sequence >= 5], "period 0 is missing"),
 }
+
+
+def test_topics_of_other_names_are_refused(tmp_path, original):
+    """On commit eb2221f it was an episode of no periods."""
+    path = rewritten(original, tmp_path / "run.mcap", lambda found: found, prefix="/robot1")
+    with pytest.raises(ValueError, match=r"run\.mcap has \d+ messages and none of /joint_states"):
+        read_trace(path)
+
+
+def test_what_another_tool_cut_off_at_the_end_is_known(tmp_path, original):
+    assert read_trace(original).complete
+    found = read_trace(rewritten(original, tmp_path / "run.mcap", lambda found: [one for one in found if one[1].sequence < 7]))
+    assert (len(found), found.complete) == (7, False)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -102,6 +102,7 @@ def test_disturbances_are_those_that_a_task_has_words_for():
     assert {"delay", "noise", "friction", "payload", "weak-servos", "drop-out", "jitter"} <= disturbances(get_task("reach")).keys()
     assert {"slippery", "heavy"} <= disturbances(get_task("push")).keys()
     assert "heavy" not in disturbances(get_task("reach"))
+    assert disturbances(get_task("rod"))["noise"].unit == "rad or m"  # its robot has a gripper
     for one in disturbances(get_task("push")).values():
         table = get_task("push").parameters
         for share in (0.0, 0.5, 1.0):

@@ -140,3 +140,10 @@ def test_another_policy_is_refused_with_the_difference(traces):
         replay(traces["clean"][0], other, ROBOT)
     with pytest.raises(ValueError, match=r"the recording has velocity commands .*; task 'reach-position' takes position"):
         open_loop(traces["clean"][0], get_task("reach-position"), "mujoco", ROBOT)
+
+
+def test_what_is_missing_at_the_end_is_said(traces):
+    trace = traces["clean"][0]
+    assert Recording(trace_log(trace, "run"), trace, name="run").cut_off == ""
+    cut = Recording(trace_log(trace, "run"), replace(trace, complete=False), name="run")
+    assert cut.cut_off == f"run was cut off: {len(trace)} control periods are left of it"

@@ -558,5 +558,18 @@ def test_deploy_refuses_before_anything_starts(policy, capsys):
     assert "m, got 5 m" in said
     assert main(["deploy", policy, "--sim", "--start", "--inputs", "goal=0.1,nan,0.4"]) == 2
     assert "input 'goal': y must be finite, got nan" in capsys.readouterr().err
+    assert main(["deploy", policy, "--sim", "--inputs", "goal=0.1,-0.5,0.5", "goal=0.1,-0.5,0.4"]) == 2
+    assert "input 'goal' is given twice, the second time as 'goal=0.1,-0.5,0.4'" in capsys.readouterr().err
+    assert main(["deploy", "--inputs", "goal=0.1,-0.5,0.5"]) == 2
+    assert "name a policy file; only isthmus deploy --sim brings its own" in capsys.readouterr().err
+    assert main(["deploy", "--sim", "--start"]) == 2  # with the policy that comes with isthmus
+    assert "--start needs a value of input 'goal'" in capsys.readouterr().err
     assert main(["deploy", policy, "--task", "reach"]) == 2
-    assert "deploy has no argument 'task'" in capsys.readouterr().err
+    assert "--task has no use without --sim" in capsys.readouterr().err
+    assert main(["deploy", policy, "--clock", "wall"]) == 2
+    assert "--clock has no use without --sim" in capsys.readouterr().err
+    assert main(["deploy", policy, "--sim", "--joint-prefix", "left "]) == 2
+    assert "joint_prefix: no spaces, got 'left '" in capsys.readouterr().err
+    for option in ("--log-dir", "--traces"):
+        assert main(["deploy", policy, "--sim", option, f"{policy}/run/x"]) == 2
+        assert f"cannot write into {policy}/run" in capsys.readouterr().err

@@ -135,6 +135,16 @@ def test_64_rows_are_64_single_rows_bit_for_bit(first, progress):
         assert all(alone[name][0] == values[row] for name, values in together.items())
 
 
+def test_what_is_one_number_for_all_joints_names_the_units_of_all():
+    both = parameter_table(load_robot("ur5e_gripper"), Scene())
+    assert {name: both[name].unit for name in ("joint_damping", "position_noise", "velocity_noise")} == {
+        "joint_damping": "N*m*s/rad or N*s/m",
+        "position_noise": "rad or m",
+        "velocity_noise": "rad/s or m/s",
+    }
+    assert TABLE["position_noise"].unit == "rad"
+
+
 def test_draws_follow_their_distributions():
     normal = draw(Normal(9.81, 0.5), "gravity", 2000)
     assert normal.mean() == pytest.approx(9.81, abs=0.05)

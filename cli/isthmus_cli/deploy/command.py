@@ -16,16 +16,16 @@ from typing import Annotated, Any
 
 import tyro
 
-from isthmus import strict
 from isthmus.contract import Contract
-from isthmus.numerals import number, number_text
+from isthmus.numerals import number_text
 from isthmus.robot import Robot
-from isthmus_bringup.arguments import ARGUMENTS, Argument, Value
+from isthmus_bringup.arguments import ARGUMENTS, Argument, Value, arguments_of
 from isthmus_bringup.plan import Plan, plan
 from isthmus_cli.console import complain, say
-from isthmus_cli.files import check_policy_file, load_artifact
+from isthmus_cli.deploy.typed_inputs import read_inputs
+from isthmus_cli.files import TRAINED, check_folder, check_policy_file, load_artifact
 
-__all__ = ["Deploy", "calibrated_plan", "read_inputs"]
+__all__ = ["Deploy", "calibrated_plan"]
 
 _ACCEPT = 10.0  # s within which arming and starting must be accepted
 _SERVICES = (
@@ -62,7 +62,10 @@ def _run(command: Any) -> int:
     Raises:
         ValueError: an option is wrong or not supported; nothing has started then.
     """
-    given: dict[str, Value] = {"policy": str(command.policy)}
+    if command.policy is None and (command.explore or not command.sim):
+        raise ValueError("name a policy file; only isthmus deploy --sim brings its own")
+    policy = command.policy or TRAINED
+    given: dict[str, Value] = {"policy": str(policy)}
     for argument in _OPTIONS:
         value = getattr(command, argument.name)
         if value is not None and value is not False:
@@ -71,15 +74,23 @@ def _run(command: Any) -> int:
         given["autostart"] = True
     if command.explore:
         given["sim"] = command.sim
-    check_policy_file(command.policy)  # before the plan, which knows no folder of a training and no name of a robot
-    planned = plan("identify" if command.explore else "sim" if command.sim else "deploy", given)
+    check_policy_file(policy)  # before the plan, which knows no folder of a training and no name of a robot
+    use = "identify" if command.explore else "sim" if command.sim else "deploy"
+    if foreign := sorted(given.keys() - {argument.name for argument in arguments_of(use)}):
+        other = "without --sim" if use == "deploy" else f"with --{'explore' if command.explore else 'sim'}"
+        raise ValueError(f"--{foreign[0].replace('_', '-')} has no use {other}")
+    planned = plan(use, given)
     if command.calibration:
         planned = calibrated_plan(planned, command.calibration, command.sim)
-    artifact = load_artifact(command.policy)
+    artifact = load_artifact(policy)
     robot = planned.robot
     inputs = read_inputs(command.inputs, artifact.contract)
     if command.start and (missing := [found.name for found in artifact.contract.inputs if found.name not in inputs]):
         raise ValueError(f"--start needs a value of input {missing[0]!r}: --inputs {missing[0]}=…")
+    if command.log_dir:
+        check_folder(Path(command.log_dir).expanduser())
+    if command.traces:
+        check_folder(Path(command.traces).parent)
     assert robot is not None and robot.ros is not None, "the plan has seen to it"  # noqa: S101, PT018
     from isthmus_cli.deploy.node_graph import NodeGraph
     from isthmus_ros.common import wire
@@ -102,7 +113,17 @@ def _run(command: Any) -> int:
 Deploy = dataclasses.make_dataclass(
     "Deploy",
     [
-        ("policy", Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="POLICY", help="policy file.")]),
+        (
+            "policy",
+            Annotated[
+                Path | None,
+                tyro.conf.Positional,
+                tyro.conf.arg(
+                    metavar="[POLICY]", help="policy file; with --sim it may be left out: a small trained one for reach runs then."
+                ),
+            ],
+            dataclasses.field(default=None),
+        ),
         ("sim", _switch("Simulate the robot too."), dataclasses.field(default=False)),
         (
             "explore",
@@ -165,27 +186,6 @@ def calibrated_plan(planned: Plan, path: Path, sim: bool) -> Plan:
         for process in planned.processes
     ]
     return dataclasses.replace(planned, processes=tuple(processes))
-
-
-def read_inputs(texts: tuple[str, ...], contract: Contract) -> dict[str, list[float]]:
-    """Read `NAME=VALUE,…` texts.
-
-    Raises:
-        ValueError: not of that form, an input that the policy does not have, another number of values, or one that is out of range.
-    """
-    known = {found.name: found for found in contract.inputs}
-    inputs = {}
-    for text in texts:
-        name, _, values = text.partition("=")
-        if name not in known:
-            raise ValueError(f"the policy has no input {name!r}; {strict.suggest(name, known)}")
-        try:
-            inputs[name] = [number(value) for value in values.split(",")]
-        except ValueError:
-            raise ValueError(f"an input is NAME=VALUE,… with numbers, got {text!r}") from None
-        if problem := known[name].problem(inputs[name]):
-            raise ValueError(f"input {name!r}: {problem}")
-    return inputs
 
 
 class _Ended(Exception):

@@ -173,6 +173,6 @@ def _show(found: Identification, out: Path) -> None:
     for row, horizon in enumerate(() if problem.objects_alone else made.horizons):
         old, new = (float(np.sqrt((table[row] ** 2).mean())) for table in (made.nominal, made.fitted))
         say(
-            f"held out, {horizon:g} s: {old:.4g} → {new:.4g} rad; at the tool {made.tool_nominal[row]:.3g} → {made.tool_fitted[row]:.3g} mm"
+            f"held out, {horizon:g} s: {old:.4g} → {new:.4g} rad or m; at the tool {made.tool_nominal[row]:.3g} → {made.tool_fitted[row]:.3g} mm"
         )
     say(f"report: {out / 'report.html'}")

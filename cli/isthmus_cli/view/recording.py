@@ -27,7 +27,7 @@ def recorded(path: Path) -> Trace:
     """
     trace = read_trace(path)
     if not len(trace.stamps):
-        raise ValueError(f"{path} holds no control period: it has no messages on the topics that isthmus writes, such as joint_states")
+        raise ValueError(f"{path} holds no control period")
     return trace
 
 

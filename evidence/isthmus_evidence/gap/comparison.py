@@ -100,6 +100,7 @@ def compare(
         check_comparable(*sets, rates=not resample)
         _check_robot(robot, sets[0][0])
     remarks += dict.fromkeys(remark for recordings in sets for recording in recordings for remark in recording.log.remarks)
+    remarks += [recording.cut_off for recordings in sets for recording in recordings if recording.cut_off]
     if resample:
         sets = _one_rate(sets, remarks)
     mine, theirs, unmeasured = measured(sets[0], sets[1], remarks)

@@ -285,9 +285,9 @@ def _loads(table: Table, loads: Loads, suspects: Sequence[int]) -> Iterator[Hypo
         sizes = (-5.0, -1.0, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
         yield Hypothesis(
             "friction", f"viscous friction of {who} is {{value}} larger", loaded(lambda t, c=chosen: c * t.velocity),
-            sizes, "N*m*s/rad", 0.02, tuple(f"{name}.damping" for name in names), joint,
+            sizes, "N*m*s/rad or N*s/m", 0.02, tuple(f"{name}.damping" for name in names), joint,
         )  # fmt: skip
         yield Hypothesis(
             "friction", f"dry friction of {who} is {{value}} larger", loaded(lambda t, c=chosen: c * np.tanh(t.velocity / 0.02)),
-            sizes, "N*m", 0.02, tuple(f"{name}.frictionloss" for name in names), joint,
+            sizes, "N*m or N", 0.02, tuple(f"{name}.frictionloss" for name in names), joint,
         )  # fmt: skip

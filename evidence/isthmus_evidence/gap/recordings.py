@@ -47,6 +47,12 @@ class Recording:
         """Control period, s: that of the contract, or the median time between samples."""
         return self.trace.contract.control_period if self.trace else self.log.period
 
+    @property
+    def cut_off(self) -> str:
+        """That the end of it is missing, in a sentence; "" if that is not known."""
+        whole = self.trace is None or self.trace.complete
+        return "" if whole else f"{self.name} was cut off: {len(self.trace or ())} control periods are left of it"
+
     def outcome(self, name: str) -> str:
         """What is known after the episode, such as "return" or "success"; "" if it is not."""
         return self.trace.metadata.get(name, "") if self.trace else ""

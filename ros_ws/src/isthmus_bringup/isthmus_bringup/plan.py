@@ -120,6 +120,8 @@ def plan(use: str, given: Mapping[str, Value], within: str = "/") -> Plan:
     if use != "sim" and path is None:
         raise ValueError(f"{use} needs a policy file: policy:=…/policy.isthmus")
     namespace = _namespace(str(values["robot_namespace"]), within)
+    if not (prefix := str(values.get("joint_prefix", ""))).isprintable() or " " in prefix:
+        raise ValueError(f"joint_prefix: no spaces, got {prefix!r}")
     _refuse_unsupported(values, told)
     artifact = Artifact.load(path) if path else None
     contract = artifact.contract if artifact else None
