@@ -235,8 +235,8 @@ ROWS = (
 NOTES = {
     "14": "at full speed the simulated servo overshoots what it is told; on `forward_position` nothing interpolates, and it jumps to each set-point "
     "faster than the limit: a driver for that transport must smooth set-points itself, or be commanded at its own rate",
-    "15": "until 0e2fa5f the tool could come to rest up to 37 mm outside the box where commands to `trajectory` jitter; what is shown of velocities is of later "
-    "commits",
+    "15": "until 0e2fa5f the tool could come to rest up to 37 mm outside the box where commands to `trajectory` jitter; what is shown of "
+    "velocities is of later commits",
     "17": "surplus commands are dropped, and the stop comes after a second of them; where, on a busy machine, the command that counts is late too, "
     "a hold comes before the stop",
     "24": "a hold that is shorter than a period of `guard/status` is not always seen",
