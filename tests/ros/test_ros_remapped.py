@@ -38,7 +38,9 @@ def graph():
         spinner.add_node(node)
         ends.callback(leave, spinner, node)
         listening = {"realtime": True, "namespace": "/", "stamp_check": "absolute", "prefix": ""}
-        setup = SimpleNamespace(contract=CONTRACT, robot=ROBOT, digest="f" * 64, namespace="/", prefix="", listening=listening)
+        setup = SimpleNamespace(
+            contract=CONTRACT, robot=ROBOT, digest="f" * 64, namespace="/", prefix="", realtime=True, listening=listening
+        )
         plant = RosPlant(node, setup, "forward_velocity", CONTRACT.limits)
         ends.callback(plant.close)
         yield SimpleNamespace(node=node, plant=plant, spin=lambda seconds: spin(spinner, seconds))
