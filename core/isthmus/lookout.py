@@ -143,13 +143,18 @@ class Lookout:
         return self._stale(state) or not state.monitors.believed(self._period)[0]
 
     def _stale(self, state: GuardState) -> bool:
-        return bool(max(self._robot.age + self._robot.delay, state.monitors.age[0]) > self._allowed)
+        return self._age(state) > self._allowed
+
+    def _age(self, state: GuardState) -> float:
+        """Seconds since the newest sample was taken, by its arrival or its stamp."""
+        return float(max(self._robot.age + self._robot.delay, state.monitors.age[0]))
 
     def _unheld(self, state: GuardState, sample: Measurement) -> str:
         """Why an effort cannot hold the robot, so that its driver has to; "" if it can, or while a hold may still end by itself."""
         if self._stale(state):
-            age = max(self._robot.age + self._robot.delay, state.monitors.age[0])
-            return f"the joint state on {self._robot.state_topic} is {age:.3f} s old, and an effort cannot hold what is not seen"
+            return (
+                f"the joint state on {self._robot.state_topic} is {self._age(state):.3f} s old, and an effort cannot hold what is not seen"
+            )
         if state.rung[0] < STOP:
             return ""
         lost = state.monitors.unseen[0] > self._allowed
