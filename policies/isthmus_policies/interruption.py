@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-__all__ = ["Interruption", "interruption"]
+__all__ = ["Interruption", "interruption", "killed_by_signals"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_DEAF = contextvars.ContextVar("deaf", default=False)
 
 
 class Interruption:
@@ -31,14 +33,35 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Listen until the block ends. Only the main thread can; in any other one nothing is ever asked."""
+    """Listen until the block ends. Only the main thread can; in any other one, and in `killed_by_signals`, nothing is ever asked."""
     heard = Interruption()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or _DEAF.get():
         yield heard
         return
-    before = {number: signal.signal(number, heard.hear) for number in _SIGNALS}
-    try:
+    with _handled(heard.hear):
         yield heard
+
+
+@contextlib.contextmanager
+def killed_by_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM kill the process at once, as SIGKILL does, until the block ends.
+
+    For a training that something else starts again: it goes on from the newest regular checkpoint, so what it comes to does not depend on when it was
+    ended. Only in the main thread; nested `interruption` hears nothing.
+    """
+    with _handled(signal.SIG_DFL):
+        token = _DEAF.set(True)
+        try:
+            yield
+        finally:
+            _DEAF.reset(token)
+
+
+@contextlib.contextmanager
+def _handled(action: Callable[..., None] | signal.Handlers) -> Iterator[None]:
+    before = {number: signal.signal(number, action) for number in _SIGNALS}
+    try:
+        yield
     finally:
-        for number, action in before.items():
-            signal.signal(number, action if action is not None else signal.SIG_DFL)
+        for number, found in before.items():
+            signal.signal(number, found if found is not None else signal.SIG_DFL)

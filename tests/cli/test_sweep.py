@@ -392,6 +392,29 @@ def newest(folder):
     return max((int(path.stem.removeprefix("step_")) for path in folder.glob("checkpoints/step_*.safetensors")), default=-1)
 
 
+IN_A_WORKER = """
+import sys
+from isthmus_cli.sweep.plan import load_plan
+from isthmus_cli.sweep.pool import _run
+from isthmus_cli.sweep.training import Training
+_run(Training(load_plan(sys.argv[1]), {"learning_rate": 0.001}, 0, sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_asked_to_end_leaves_no_checkpoint_of_that_moment(tmp_path, number):
+    file, folder = tmp_path / "plan.yaml", tmp_path / "seed_0"
+    file.write_text(yaml.safe_dump({**PLAN, "settings": {**SETTINGS, "steps": 1_000_000}}))
+    worker = subprocess.Popen([sys.executable, "-c", IN_A_WORKER, str(file), str(folder)], stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: newest(folder) >= 50, worker)
+        worker.send_signal(number)
+        assert worker.wait(60) == -number
+    finally:
+        worker.kill()
+    assert newest(folder) % 50 == 0
+
+
 def wait_for(condition, process):
     for _ in range(15_000):  # five minutes: a busy machine is no failure
         if found := condition():

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from isthmus_cli.ray_session import connect
 from isthmus_cli.sweep.training import Training
+from isthmus_policies.interruption import killed_by_signals
 
 __all__ = ["Pool", "RayPool"]
 
@@ -77,4 +78,6 @@ class RayPool:
 
 
 def _run(training: Training) -> dict[str, Any]:
-    return training.run()
+    # Ray ends the processes of a driver that died with SIGTERM. A checkpoint of that moment would make the resumed training another one.
+    with killed_by_signals():
+        return training.run()
