@@ -217,6 +217,16 @@ def test_arming_again_and_again_does_not_lower_an_arm_that_sags():
     np.testing.assert_allclose(bench.arm.values[-1], home - 0.03)
 
 
+def test_an_arm_whose_place_is_unknown_is_not_armed_again_where_it_was():
+    bench = Bench("position").armed().run(0.3)
+    sent = len(bench.arm.sent)
+    bench.arm.tell = shifted(np.where(JOINT, np.nan, 0.0))
+    bench.stream.arm()
+    bench.run(0.3)
+    assert (bench.phase, len(bench.arm.sent)) == (Phase.STOPPED, sent)
+    assert bench.stream.cause == "position of elbow_joint is unknown and nothing was executed since arming, so there is nothing to hold"
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.1])
 def test_a_set_point_that_is_not_there_yet_is_given_the_time_that_the_limits_need(scale):
     limits = ROBOT.limits().scaled(scale)
