@@ -1,0 +1,51 @@
+"""Lines of the tables of what evidence found: margins of disturbances, and runs over ROS 2 that were replayed."""
+
+from __future__ import annotations
+
+from figures import Row, number, span, table
+
+
+def margins(rows: list[Row]) -> list[str]:
+    """How far disturbances may go in MuJoCo, and what is lost in PyBullet beyond."""
+    lines = []
+    for row in rows:
+        head = (f"`{row['task']}`, {row['learner']}", f"`{row['name']}`", row["unit"])
+        if "refused" in row:
+            lines.append((*head, row["refused"], "", "", ""))
+            continue
+        of = {checked["engine"]: checked for checked in row["checked"]}
+        beyond = of.get("pybullet", {})
+        tried = {one["amount"]: one for one in row["tried"]}.get(beyond.get("amount"))
+        lines.append(
+            (
+                *head,
+                "" if row["low"] is None else number(row["low"], 3),
+                "not reached" if row["high"] is None else number(row["high"], 3),
+                _lost(tried),
+                beyond.get("refused") or _lost(beyond.get("loss")),
+            )
+        )
+    return table(("policy", "margin", "unit", "less up to", "more from", "lost there, MuJoCo", "lost there, PyBullet"), lines)
+
+
+def _lost(found: Row | None) -> str:
+    return span(found["difference"], found["low"], found["high"]) if found else ""
+
+
+def replays(rows: list[Row]) -> list[str]:
+    """What replays of recorded runs over ROS 2 give again."""
+    return table(
+        ("policy", "runs", "stage", "values compared", "equal bit for bit", "largest difference", "allowed"),
+        [
+            (
+                f"`{row['task']}`, {row['kind']}",
+                row["runs"],
+                row["stage"],
+                f"{row['compared']:,}",
+                f"{row['equal']:,}",
+                f"{row['largest']:.2g}",
+                f"{row['allowed']:g}",
+            )
+            for row in rows
+        ],
+    )
