@@ -1,7 +1,8 @@
-"""Lines of the tables of what evidence found: margins of disturbances, and runs over ROS 2 that were replayed."""
+"""Lines of the tables of what evidence found: margins of disturbances, replayed runs over ROS 2, and what a calibration is worth."""
 
 from __future__ import annotations
 
+from columns import chosen, distinct, over_seeds, rates, returns
 from figures import Row, number, span, table
 
 
@@ -49,3 +50,13 @@ def replays(rows: list[Row]) -> list[str]:
             for row in rows
         ],
     )
+
+
+def calibrated(rows: list[Row]) -> list[str]:
+    """What training with a calibration is worth on a robot that differs."""
+    lines = []
+    for (arm,) in distinct(rows, "arm"):
+        of = chosen(rows, arm=arm)
+        clamped = over_seeds(row["motion"]["clamped"] for row in of)
+        lines.append((arm, len(of), rates(of), returns(of), clamped, over_seeds((row["tracking_rad_s"]["mean"] for row in of), 3)))
+    return table(("trained with", "seeds", "success", "return", "share of periods clamped", "tracking error, rad/s"), lines)
