@@ -29,7 +29,7 @@ ROBOT = {"payload": 1.0, "action_delay": 0.04}  # kg, s
 UNKNOWN = "unknown:\n  payload: [0, 3]\n  action_delay: [0, 0.1]\n"
 SECONDS = 10.0  # of the excitation
 EPISODES, FIRST = 100, 200_000  # episodes on the robot and the first one's seed
-ISTHMUS = (sys.executable, "-m", "isthmus_cli.main")
+ISTHMUS = str(Path(sys.executable).with_name("isthmus"))
 WIDE = Path(__file__).parents[1] / "examples" / "randomize" / "reach.yaml"
 
 
@@ -105,7 +105,7 @@ def command(*words: object) -> None:
     Raises:
         CalledProcessError: it failed.
     """
-    subprocess.run([*ISTHMUS, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([ISTHMUS, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 from isthmus.artifact import Artifact
 from isthmus_evidence.results import Results
 
-_ISTHMUS = (sys.executable, "-m", "isthmus_cli.main")
+_ISTHMUS = str(Path(sys.executable).with_name("isthmus"))
 
 
 def main() -> None:
@@ -42,11 +42,9 @@ def _replayed(file: Path, episodes: int, engine: str) -> dict[str, dict[str, Any
     """Per stage: how many runs and values were compared and equal, the largest difference and the allowed one."""
     with tempfile.TemporaryDirectory() as folder:
         evaluation = ("eval", file, "--plant", "ros", "--engine", engine, "--episodes", episodes, "--record", folder)
-        subprocess.run([*_ISTHMUS, *map(str, evaluation)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([_ISTHMUS, *map(str, evaluation)], check=True, stdout=subprocess.DEVNULL)
         # The exit code says whether all is equal, and so do the figures.
-        told = subprocess.run(
-            [*_ISTHMUS, "replay", folder, str(file), "--json", "-"], stdout=subprocess.PIPE, text=True, check=False
-        ).stdout
+        told = subprocess.run([_ISTHMUS, "replay", folder, str(file), "--json", "-"], stdout=subprocess.PIPE, text=True, check=False).stdout
     runs = json.loads(told)["replay"]
     found: dict[str, dict[str, Any]] = {}
     for stages in runs.values():

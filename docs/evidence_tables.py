@@ -10,7 +10,7 @@ def margins(rows: list[Row]) -> list[str]:
     """How far disturbances may go in MuJoCo, and what is lost in PyBullet beyond."""
     lines = []
     for row in rows:
-        head = (f"`{row['task']}`, {row['learner']}", f"`{row['name']}`", row["unit"])
+        head = (f"`{row['task']}`, {row['learner']}", f"`{row['name']}`", "" if row["unit"] == "1" else row["unit"])
         if "refused" in row:
             lines.append((*head, row["refused"], "", "", ""))
             continue
