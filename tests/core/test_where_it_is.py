@@ -193,6 +193,31 @@ def test_a_runaway_whose_states_fall_silent_calls_for_help():
     assert bench.helped == ["the robot moved though nothing was commanded when /joint_states fell silent"]
 
 
+@pytest.mark.parametrize(("delay", "looks"), [(0.0, 18), (0.04, 10)])  # 85 ms are allowed
+def test_a_state_that_comes_late_falls_silent_earlier(delay, looks):
+    bench = Bench().armed().run(0.5)
+    bench.arm.driven = -JOINT
+    bench.run(0.1)
+    bench.arm.delay, bench.arm.silent = delay, True
+    bench.run(0.005 * (looks - 1))
+    assert bench.helped == []
+    bench.run(0.005)
+    assert bench.helped == ["the robot moved though nothing was commanded when /joint_states fell silent"]
+
+
+@pytest.mark.parametrize(("speed", "helped"), [(0.0, []), (-1.0, ["elbow_joint runs away though nothing is commanded"])])
+def test_after_one_wrong_sample_it_is_watched_from_the_next_one_on(speed, helped):
+    bench = Bench().armed().run(0.5)
+    bench.arm.tell = shifted(0.9 * JOINT)
+    bench.run(0.005)
+    assert bench.phase is Phase.STOPPED
+    bench.arm.tell = stuck(bench.arm.read(), stamps=True)
+    bench.run(0.02)
+    bench.arm.tell, bench.arm.driven = lambda sample: sample, speed * JOINT
+    bench.run(0.6)
+    assert bench.helped == helped
+
+
 @pytest.mark.parametrize("lasting", [0.0, 0.2])
 def test_a_robot_that_stood_when_it_was_stopped_and_falls_silent_needs_no_help(lasting):
     """An emergency stop may end its driver, too. On 457d5e6 it was said to have moved."""
