@@ -308,3 +308,19 @@ def test_where_the_arm_was_told_to_be_is_known_for_a_time_out():
     np.testing.assert_array_equal(
         oldest, plans[5][1].positions[0]
     )  # 0.1 s ago, within 85 ms a sample may be as late; what is older is forgotten
+    for count in range(3):  # farther apart than a sample may be late: one plan before the newest is enough
+        now = 0.6 + 0.2 * count
+        plans.append((now, reference.follow("velocity", FULL, now, braking=False)))
+    np.testing.assert_array_equal(reference.place(-9.0), plans[-2][1].positions[0])
+
+
+@pytest.mark.parametrize("speed", [0.5, 2.0, 3.0])
+def test_a_set_point_that_moves_is_followed_half_a_period_behind(speed):
+    """A plan that did not know how fast it moves would stay behind by what it needs to brake: 0.3 rad at 3 rad/s."""
+    reference, value, now = Reference(LIMITS, 0.05, waits=False), START.copy(), 0.0
+    reference.begin(value, now)
+    for count in range(40):
+        value[0] += min(speed, 0.6 * (count + 1)) * 0.05
+        reference.follow("position", value, now, braking=False)
+        now += 0.05
+        assert abs(value[0] - reference.place(now)[0]) <= 0.51 * speed * 0.05
