@@ -136,6 +136,8 @@ class Lookout:
             stray = self._moved(sample, now)
         if stray:
             self.let_go(now)
+            if guard.mode == "effort":
+                helpless = helpless or f"{stray}, and nobody holds a robot whose efforts end"
         return Sight(state, stray, self._silent(state, now), helpless, hurry)
 
     def blind(self, state: GuardState) -> bool:

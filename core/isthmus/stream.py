@@ -412,7 +412,7 @@ class GuardedStream:
         if rung == STOP and self.phase not in (Phase.BRAKING, Phase.HELD, Phase.STOPPED):
             self.turns += 1
             self._pending, self._still, self._urgent, self._stopped = None, 0, True, self._clock()
-            if self.phase is Phase.IDLE:
+            if self.phase is Phase.IDLE and self.guard.mode != "effort":  # efforts go on holding
                 self._lookout.let_go(self._stopped)
             self._leave(Event.STOP)
         elif rung == HOLD:

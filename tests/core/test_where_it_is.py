@@ -107,6 +107,30 @@ def test_a_gap_does_not_lower_a_held_arm_by_its_sag():
     assert bench.helped == ["the joint state on /joint_states is 0.090 s old, and an effort cannot hold what is not seen"]
 
 
+@pytest.mark.parametrize("speed", [0.03, 0.5])
+def test_an_idle_arm_that_efforts_do_not_hold_is_left_to_its_driver(speed):
+    """On 76de68c it was let go, and below 0.04 rad/s nobody looked again: it could fall by 3 rad."""
+    bench = Bench("effort").armed().run(0.3)
+    bench.arm.driven = -speed * JOINT
+    bench.run(0.052 / speed)
+    assert bench.phase is Phase.DISARMED
+    (asked,) = bench.helped
+    assert asked.startswith("elbow_joint was moved by 0.05")
+    assert asked.endswith("by a load that its profile does not know, and nobody holds a robot whose efforts end")
+
+
+def test_an_arm_that_was_held_and_reset_may_be_moved_by_hand():
+    bench = Bench("effort").armed().run(0.3)
+    bench.arm.alarming = "protective stop"
+    bench.run(0.2)
+    assert bench.phase is Phase.HELD
+    bench.arm.alarming = ""
+    bench.stream.reset()
+    bench.arm.driven = JOINT
+    bench.run(0.6)
+    assert (bench.phase, bench.stream.cause, bench.helped) == (Phase.DISARMED, "", [])
+
+
 @pytest.mark.parametrize(("spring", "torn"), [(0.0, False), (0.5, True)])
 def test_a_joint_that_no_spring_holds_is_not_torn_away(spring, torn):
     hold = dataclasses.replace(ROBOT.hold, kp=tuple(spring if joint == "elbow_joint" else 60.0 for joint in JOINTS))
