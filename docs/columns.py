@@ -9,7 +9,7 @@ import numpy as np
 from figures import Row, number, span, table
 from scipy.stats import ttest_ind
 
-_WORLDS = {"mujoco": "MuJoCo", "pybullet": "PyBullet"}
+WORLDS = {"mujoco": "MuJoCo", "pybullet": "PyBullet"}
 _ENGINES = {"isthmus": "here", "sb3": "stable-baselines3"}
 _LENGTHS = (1, 2, 4, 8, 16, 30)
 
@@ -68,7 +68,7 @@ def same_file(rows: list[Row]) -> list[str]:
     return table(
         ("task", "seeds", "success in MuJoCo", "PyBullet, same file"),
         [
-            (f"`{task}`", len({row["seed"] for row in of}), *(rates(chosen(of, plant=world)) for world in _WORLDS))
+            (f"`{task}`", len({row["seed"] for row in of}), *(rates(chosen(of, plant=world)) for world in WORLDS))
             for (task,) in distinct(ours, "task")
             if (of := chosen(ours, task=task))
         ],
@@ -88,7 +88,7 @@ def worlds(rows: list[Row]) -> list[str]:
         name = f"{learner}, {_ENGINES[engine]}" if engine == "sb3" else learner
         asked = over_seeds(row["specification"]["satisfied"]["rate"] for row in of if row.get("specification"))
         episodes = sum(row["episodes"] for row in of)
-        lines.append((f"`{task}`", name, _WORLDS[world], len(of), rates(of), returns(of), asked, clamped, f"{stopped} of {episodes}"))
+        lines.append((f"`{task}`", name, WORLDS[world], len(of), rates(of), returns(of), asked, clamped, f"{stopped} of {episodes}"))
     header = (
         "task",
         "policy",
@@ -117,7 +117,7 @@ def welch(rows: list[Row]) -> list[str]:
             found = ttest_ind(here, there, equal_var=False)
             low, high = found.confidence_interval(0.95)
             difference = span(float(np.mean(here) - np.mean(there)), float(low), float(high), digits)
-            lines.append((f"`{task}`", _WORLDS[world], what, f"{len(here)}, {len(there)}", difference, f"{found.pvalue:.2g}"))
+            lines.append((f"`{task}`", WORLDS[world], what, f"{len(here)}, {len(there)}", difference, f"{found.pvalue:.2g}"))
     return table(("task", "world", "", "seeds", "here less stable-baselines3 (95 %)", "p"), lines)
 
 
@@ -136,7 +136,7 @@ def loop_gains(rows: list[Row]) -> list[str]:
                 f"`{row['task']}`",
                 row["learner"],
                 row["seed"],
-                _WORLDS[row["plant"]],
+                WORLDS[row["plant"]],
                 number(row["median"]),
                 row["states"],
                 number(row["above_one"]),
@@ -324,13 +324,13 @@ def zoo(rows: list[Row]) -> list[str]:
     lines = []
     for task, learner in distinct(rows, "task", "learner"):
         of = chosen(rows, task=task, learner=learner)
-        worlds_of = [chosen(of, world=world) for world in _ZOO_WORLDS]
+        worlds_of = [chosen(of, world=world) for world in _ZOOWORLDS]
         clamped = [over_seeds(row["motion"]["clamped"] for row in part if row["motion"]["clamped"] is not None) for part in worlds_of[:2]]
         first = worlds_of[0] or of
         took = (f"{max(row['steps'] for row in first):,}".replace(",", " "), over_seeds((row["minutes"] for row in first), 1))
         lines.append((f"`{task}`", learner, len({row["seed"] for row in of}), *map(rates, worlds_of), *clamped, *took))
-    header = ("task", "learner", "seeds", *(f"success in {name}" for name in _ZOO_WORLDS.values()))
+    header = ("task", "learner", "seeds", *(f"success in {name}" for name in _ZOOWORLDS.values()))
     return table((*header, "clamped in MuJoCo", "in PyBullet", "control periods", "minutes"), lines)
 
 
-_ZOO_WORLDS = {"mujoco": "MuJoCo", "pybullet": "PyBullet", "ros": "PyBullet over ROS 2"}
+_ZOOWORLDS = {"mujoco": "MuJoCo", "pybullet": "PyBullet", "ros": "PyBullet over ROS 2"}

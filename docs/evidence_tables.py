@@ -1,8 +1,8 @@
-"""Lines of the tables of what evidence found: margins of disturbances, replayed runs over ROS 2, and what a calibration is worth."""
+"""Lines of the tables of what evidence found: margins, replayed runs over ROS 2, planted faults, and what a calibration is worth."""
 
 from __future__ import annotations
 
-from columns import chosen, distinct, over_seeds, rates, returns
+from columns import WORLDS, chosen, distinct, over_seeds, rates, returns
 from figures import Row, number, span, table
 
 
@@ -60,3 +60,18 @@ def calibrated(rows: list[Row]) -> list[str]:
         clamped = over_seeds(row["motion"]["clamped"] for row in of)
         lines.append((arm, len(of), rates(of), returns(of), clamped, over_seeds((row["tracking_rad_s"]["mean"] for row in of), 3)))
     return table(("trained with", "seeds", "success", "return", "share of periods clamped", "tracking error, rad/s"), lines)
+
+
+def planted(rows: list[Row]) -> list[str]:
+    """Which planted faults are named first, and what is said of pairs without one."""
+    lines = []
+    for (fault,) in sorted(distinct(rows, "fault"), key=lambda one: one[0] == "none"):
+        of = chosen(rows, fault=fault)
+        cells = []
+        for engine in WORLDS:
+            there = chosen(of, engine=engine)
+            right = sum(row["named"] == row["expected"] for row in there)
+            wrong = sorted({f"{row['task']}: {row['named']}" for row in there if row["named"] != row["expected"]})
+            cells.append(f"{right} of {len(there)}" + (f" ({'; '.join(wrong)})" if wrong else "") if there else "")
+        lines.append((fault if fault != "none" else "no fault", of[0]["expected"], *cells))
+    return table(("planted", "right answer", *(f"named first, {world}" for world in WORLDS.values())), lines)

@@ -6,7 +6,7 @@ What stands on a page only where it was measured, such as a heading, is the tabl
 from __future__ import annotations
 
 import columns
-from evidence_tables import calibrated, margins, replays
+from evidence_tables import calibrated, margins, planted, replays
 from figures import Table
 from import_tables import import_counts, imports
 
@@ -31,6 +31,12 @@ _WORTH = """\
 SAC on `reach`, trained in MuJoCo and then run for 100 episodes on a UR5e in PyBullet that carries 1 kg and executes commands 40 ms late, which the
 calibration tells from one excitation over ROS 2. *nominal* draws nothing, *calibrated* has the values of the calibration and draws nothing else,
 *usual* draws what a training draws by itself, *wide* what `examples/randomize/reach.yaml` says. Mean over seeds and their range:
+"""
+_PLANTED = """\
+## What is named
+
+Faults that were planted into recordings of scripted policies on three tasks, 10 episodes a set, and pairs of sets without a fault. What only the
+policy feels is sought as `isthmus doctor --log` does, everything else as `isthmus gap` does. Shown is how often the right cause was named first:
 """
 _BEYOND = """\
 ## Margins, in the other engine
@@ -113,6 +119,7 @@ TABLES = {
     "margins": Table("margins", _MARGINS, "margins beyond which PyBullet loses, too", margins, _BEYOND),
     "replays": Table("replays", _REPLAYS, "runs over ROS 2 that are replayed", replays, _AGAIN),
     "calibrated": Table("calibrated", _CALIBRATED, "what a calibration is worth", calibrated, _WORTH),
+    "planted": Table("planted", "python benchmarks/planted.py", "which planted faults are named", planted, _PLANTED),
     "sequences": Table("sequences", f"{_PUBLISHED} sequences", "sequences beside single actions", columns.worlds, _SEQUENCES),
     "lengths": Table("sequences", f"{_PUBLISHED} sequences", "returns at 1 … 30 actions per decision", columns.lengths, _LENGTHS),
     "planning": Table("planning", f"{_PUBLISHED} planning", "planners of `navigate` and `dodge` on engines", columns.worlds, _PLANNING),
