@@ -128,7 +128,7 @@ def perform(words: list[str]) -> int:
         KeyboardInterrupt: it was interrupted before it ran, or once more while it ended.
     """
     try:
-        if words == ["--version"]:
+        if words in (["--version"], ["-V"], ["version"]):
             import importlib.metadata
 
             say(f"isthmus {importlib.metadata.version('isthmus')}")
@@ -142,7 +142,7 @@ def perform(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], what: str) -> int:
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in ("-h", "--help", "help"):
         _overview(path, known, what)
         return 0 if words else 2
     name, rest = words[0].lower().replace("_", "-"), words[1:]

@@ -21,7 +21,7 @@ from typing import Any, TypeVar, Union
 
 import numpy as np
 
-from isthmus.numerals import plain
+from isthmus.numerals import number_text, plain
 
 __all__ = [
     "canonical_json",
@@ -316,6 +316,14 @@ def _decode_dataclass(kind: Any, data: Any, where: str) -> Any:
         raise ValueError(f"{where}: {error}") from None
 
 
+def _as_yaml_takes_it(data: Any) -> str:
+    """What to write in place of a number that YAML takes for a word."""
+    try:
+        return f", which YAML takes for a word: write {number_text(float(data))}" if isinstance(data, str) and "e" in data.lower() else ""
+    except ValueError:
+        return ""
+
+
 def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
     if kind is Any:
         return data
@@ -323,7 +331,7 @@ def _decode_scalar(kind: Any, data: Any, where: str) -> Any:
     if kind is float:
         number = {"inf": math.inf, "-inf": -math.inf}.get(data, data) if isinstance(data, str) else data
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise ValueError(f"{where} must be a number, got {data!r}")
+            raise ValueError(f"{where} must be a number, got {data!r}{_as_yaml_takes_it(data)}")
         try:
             number = float(number)
         except OverflowError:

@@ -6,7 +6,10 @@ Neither MuJoCo nor a graphics library is loaded here: a wrong value breaks them 
 from __future__ import annotations
 
 import ctypes.util
+import functools
 import os
+import re
+import socket
 import sys
 
 __all__ = ["NO_DRIVER", "check_drawing", "check_mujoco", "drawing_problem", "has_screen"]
@@ -14,14 +17,46 @@ __all__ = ["NO_DRIVER", "check_drawing", "check_mujoco", "drawing_problem", "has
 _OFF = ("disable", "disabled", "off", "false", "0")
 _WINDOW = ("enable", "enabled", "on", "true", "1", "glfw", "glx")
 _UNSET = "unset MUJOCO_GL"
+_PATIENCE = 2.0  # s until a display is said not to answer
 
 NO_DRIVER = "for pictures without a screen run: apt-get install libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri"
 """What to do where nothing but a graphics driver is missing."""
 
 
 def has_screen() -> bool:
-    """Whether a window can be opened."""
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    """Whether a window can be opened: on Linux, whether a server answers that DISPLAY or WAYLAND_DISPLAY names."""
+    if sys.platform != "linux":
+        return True
+    wayland = os.environ.get("WAYLAND_DISPLAY", "")
+    place = os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), wayland)
+    return bool(wayland and _answers(place)) or _x_answers(os.environ.get("DISPLAY", ""))
+
+
+@functools.cache
+def _x_answers(display: str) -> bool:
+    """Whether there is an X server at `[host]:number[.screen]`; of a session that has ended, the name alone is left."""
+    found = re.fullmatch(r"(?:\w+/)?(.*):(\d+)(\.\d+)?", display)
+    if found is None:
+        return False
+    host, number = found[1], int(found[2])
+    if host in ("", "unix"):
+        file = f"/tmp/.X11-unix/X{number}"  # noqa: S108 - where every X server listens
+        return _answers(file) or _answers(f"\0{file}")
+    return _answers((host.strip("[]"), 6000 + number))
+
+
+@functools.cache
+def _answers(address: str | tuple[str, int]) -> bool:
+    try:
+        if isinstance(address, tuple):
+            socket.create_connection(address, timeout=_PATIENCE).close()
+        else:
+            with socket.socket(socket.AF_UNIX) as tried:
+                tried.settimeout(_PATIENCE)
+                tried.connect(address)
+    except (OSError, OverflowError, ValueError):  # nobody is there, or it is no address
+        return False
+    return True
 
 
 def drawing_problem() -> tuple[str, str]:
@@ -30,7 +65,9 @@ def drawing_problem() -> tuple[str, str]:
     if value in _OFF:
         return f"MUJOCO_GL is {value!r}, which turns drawing off", _UNSET
     if value in _WINDOW and not has_screen():
-        return f"MUJOCO_GL is {value!r}, which draws on a screen, and there is none", f"{_UNSET} or set it to egl"
+        display = os.environ.get("DISPLAY")
+        none = f"nothing answers at DISPLAY={display}" if display else "there is none"
+        return f"MUJOCO_GL is {value!r}, which draws on a screen, and {none}", f"{_UNSET} or set it to egl"
     return _import_problem()
 
 
@@ -57,6 +94,9 @@ def _import_problem() -> tuple[str, str]:
     known = ("egl", "glfw", "osmesa") if sys.platform == "linux" else ("glfw",)
     if value not in ("", *_OFF, *_WINDOW, *known):
         return f"MUJOCO_GL is {value!r}, which MuJoCo does not know", f"{_UNSET} or set it to {' or '.join(known)}"
+    library = os.environ.get("PYOPENGL_PLATFORM", "").lower()
+    if library and library not in ("egl", "osmesa"):
+        return f"PYOPENGL_PLATFORM is {library!r}, with which MuJoCo cannot draw", "unset PYOPENGL_PLATFORM"
     if value == "osmesa" and not ctypes.util.find_library("OSMesa"):
         return "MUJOCO_GL is 'osmesa', and its library is not installed", f"{_UNSET}, or install it with: apt-get install libosmesa6"
     return "", ""

@@ -18,7 +18,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
@@ -140,8 +140,11 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
 
         Raises:
             ResetNeeded: no episode has begun.
+            ClosedEnvironmentError: it was closed.
             ValueError: the actions have another shape.
         """
+        if self.closed:
+            raise ClosedEnvironmentError("Cannot call env.step() after env.close()")
         if self._before is None:
             raise ResetNeeded("Cannot call env.step() before calling env.reset()")
         asked = asked_actions(actions, (self.num_envs, *self.single_action_space.shape))

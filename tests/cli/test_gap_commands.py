@@ -4,11 +4,15 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from mcap_ros2.writer import Writer
 
+from isthmus import messages
 from isthmus.trace import read_trace
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence.gap.planted import record_episodes
+from isthmus_sim.identification.bag_commands import ARRAY, DEFINITIONS
 from isthmus_sim.tasks import get_task
 
 TASK = replace(get_task("reach"), episode_steps=15)
@@ -91,3 +95,52 @@ def test_a_cadence_becomes_the_delay_of_commands(read_json, isthmus, files, tmp_
     (tmp_path / "other.json").write_text("{}", encoding="utf-8")
     code, _, err = isthmus(*words, "--cadence", tmp_path / "other.json")
     assert (code, "has no times 'work_ms'" in err) == (2, True)
+
+
+VELOCITIES = "/cell/velocity_commands"
+
+
+def as_a_bag_of_others(trace, path):
+    """What somebody's recorder has of an episode: joint states, and the numbers that a controller was sent."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as stream:
+        writer = Writer(stream)
+        state = writer.register_msgdef("sensor_msgs/msg/JointState", messages.SCHEMAS["sensor_msgs/msg/JointState"])
+        told = writer.register_msgdef(ARRAY, DEFINITIONS[ARRAY])
+        for row, stamp in enumerate((trace.stamps * 1e9).astype(int).tolist()):
+            measured = {"position": trace.position[[row]], "velocity": trace.velocity[[row]]}
+            joints = messages.joint_state(messages.header(stamp), trace.joints, **measured)
+            values = messages.multi_array(np.asarray(trace.executed[row], dtype=float), "")
+            for topic, kind, message in (("/joint_states", state, joints), (VELOCITIES, told, values)):
+                writer.write_message(topic, kind, message, log_time=stamp, publish_time=stamp)
+        writer.finish()
+
+
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory):
+    """Of a robot, and of one with a joint that turns the other way."""
+    root, task = tmp_path_factory.mktemp("bags"), replace(get_task("reach"), episode_steps=40)
+    policy = scripted_artifact(task.contract).policy()
+    for name, fault in (("one", ""), ("other", "sign")):
+        record_episodes(task, policy, "mujoco", range(2), root / "traces" / name, fault)
+        for file in sorted((root / "traces" / name).glob("*.mcap")):
+            as_a_bag_of_others(read_trace(file), root / name / file.name)
+    return root
+
+
+def test_bags_of_others_are_compared_by_the_topic_of_their_commands(read_json, isthmus, bags):
+    words = ("gap", bags / "one", bags / "other", "--robot", "ur5e")
+    found = read_json(*words, "--commands", VELOCITIES, "--json", "-")
+    assert found["causes"][0]["cause"] == "sign"
+    code, _, err = isthmus(*words, "--commands", "/elsewhere")
+    assert (code, f"has no commands on /elsewhere; there are: {VELOCITIES}" in err) == (2, True)
+
+
+def test_the_commands_of_a_bag_of_others_are_given_to_a_simulator(read_json, bags):
+    """It does what was recorded, and not what a robot did whose joint turns the other way."""
+    farthest = {}
+    for name in ("one", "other"):
+        apart = read_json("replay", bags / name, "--against", "reach", "--commands", VELOCITIES, "--json", "-")["divergence"]
+        farthest[name] = [max(joint["rms"] for joint in one["position"].values()) for one in apart.values()]
+    assert max(farthest["one"]) < 0.01
+    assert min(farthest["other"]) > 0.05

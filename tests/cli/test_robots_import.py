@@ -114,6 +114,13 @@ def test_names_that_are_taken_or_not_valid_are_refused(isthmus, refuse, lab, tmp
     assert "No such file" in refuse("robots", "import", "other", tmp_path / "nothing.urdf")
 
 
+def test_the_advice_for_a_xacro_file_whose_name_looks_like_an_option_works(refuse, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-arm.urdf").write_text('<robot name="arm" xmlns:xacro="http://ros.org/xacro"><xacro:macro/></robot>')
+    told = " ".join(refuse("robots", "import", "arm", "./-arm.urdf").split())
+    assert "xacro ./-arm.urdf -o ./-arm.expanded.urdf, then import ./-arm.expanded.urdf" in told
+
+
 def test_the_advice_for_a_xacro_file_overwrites_nothing(refuse, tmp_path):
     path = tmp_path / "arm.urdf"
     path.write_text('<robot name="arm" xmlns:xacro="http://ros.org/xacro"><xacro:macro/></robot>')

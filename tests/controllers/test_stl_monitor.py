@@ -101,3 +101,11 @@ def test_bad_samples():
     monitor.update({"x": 1.0, "gap": 2.0})
     with pytest.raises(ValueError, match="signal 'x' is NaN at sample 1"):
         monitor.update({"x": math.nan, "gap": 2.0})
+
+
+def test_a_formula_that_looks_too_far_ahead_is_refused():
+    """`always[0,1e7]` took seconds for its first sample, and 1e9 did not end."""
+    with pytest.raises(
+        ValueError, match=r"^the formula looks 200,000,000 samples ahead, and a monitor remembers at most 1,000,000: shorten"
+    ):
+        stl.Monitor(stl.parse("always[0, 2e8] (a >= 0)"))

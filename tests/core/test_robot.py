@@ -161,6 +161,33 @@ def test_a_wrong_profile_is_refused_with_its_place(tmp_path, before, after, mess
             "ros: {command_topics: {velocity: a topic}}\njoints:",
             r"command_topics.velocity must be a relative name .* got 'a topic'",
         ),
+        (
+            "joints:",
+            "ros: {transport: trajctory, command_topics: {velocity: c}}\njoints:",
+            r"ros.transport: .*'trajctory'; did you mean 'trajectory'",
+        ),
+        (
+            "joints:",
+            "ros: {transports: {trajctory: t}, command_topics: {velocity: c}}\njoints:",
+            r"ros.transports: unknown .* 'trajectory'",
+        ),
+        ("joints:", "ros: {transport: trajectory, command_topics: {velocity: c}}\njoints:", r"ros.transport: trajectory has no topic"),
+        (
+            "joints:",
+            "ros: {state_topic: c, command_topics: {velocity: c}}\njoints:",
+            r"state_topic and command_topics.velocity are both 'c'",
+        ),
+        (
+            "joints:",
+            "ros: {transports: {trajectory: c}, command_topics: {velocity: c}}\njoints:",
+            r"command_topics.velocity and transports.trajectory are both 'c', and a topic has messages of one type",
+        ),
+        (
+            "joints:",
+            "ros: {controllers: {forward_velocity: a b}, command_topics: {velocity: c}}\njoints:",
+            r"ros.controllers.forward_velocity must be the name of a node, or \* for any, got 'a b'",
+        ),
+        (" effort: 3", " effort: 1e6", r"effort must be a number, got '1e6', which YAML takes for a word: write 1000000"),
         ("joints:", "ros: {state_topic: gelenk_ä, command_topics: {velocity: c}}\njoints:", r"state_topic must be a relative name"),
         ("command_modes: [velocity]", "command_modes: [velocity, velocity]", r"command_modes must be unique, got velocity, velocity"),
         ("joints:", "ros: {state_topic: /states, command_topics: {velocity: c}}\njoints:", r"state_topic must be a relative name"),

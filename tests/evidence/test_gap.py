@@ -72,6 +72,28 @@ def test_two_joints_that_are_exchanged_are_named_first(recorded):
     assert found.causes[0].explained > 0.5
 
 
+@pytest.mark.parametrize(("name", "engine", "fault"), [("reach-position", "mujoco", "delay"), ("reach", "pybullet", "offset")])
+def test_causes_are_named_of_commanded_positions_and_in_the_other_engine(tmp_path, name, engine, fault):
+    task = replace(get_task(name), episode_steps=50)
+    policy = scripted_artifact(task.contract).policy()
+    record_episodes(task, policy, engine, SEEDS, tmp_path / "first")
+    record_episodes(task, policy, engine, SEEDS, tmp_path / "second", fault)
+    found = gap.compare(tmp_path / "first", tmp_path / "second")
+    assert [cause.cause for cause in found.named] == [FAULTS[fault].cause]
+
+
+def test_from_a_few_samples_no_cause_is_named(tmp_path):
+    """The guard ends each episode after two control periods, in which a scale explained one relation as well as the exchange did."""
+    task = replace(get_task("reach-position"), episode_steps=50)
+    policy = scripted_artifact(task.contract).policy()
+    record_episodes(task, policy, "mujoco", SEEDS, tmp_path / "first")
+    record_episodes(task, policy, "mujoco", SEEDS, tmp_path / "second", "joint swap")
+    found = gap.compare(tmp_path / "first", tmp_path / "second")
+    assert found.named == []
+    assert found.excess > 10
+    assert any("the second set has 8 samples, and no cause is named from fewer than 40" in remark for remark in found.remarks)
+
+
 def test_a_payload_is_weighed_and_becomes_a_line_that_calibrates(payload, tmp_path):
     cause = payload.causes[0]
     assert (cause.cause, cause.named) == ("payload", True)

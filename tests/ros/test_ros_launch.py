@@ -95,7 +95,10 @@ def test_launch_starts_what_is_planned(use, arguments, pushed, policy, tmp_path,
     [
         ({"rate_scaling": "0.1"}, "deploy has no argument 'rate_scaling'; did you mean 'rate_scale'?"),
         ({"robot": "ur5x"}, "unknown robot 'ur5x'; did you mean 'ur5e'?"),
-        ({"robot_namespace": "robot-1"}, "robot_namespace: letters, digits and _ only, and no digit first, got 'robot-1'"),
+        (
+            {"robot_namespace": "robot-1"},
+            "robot_namespace: letters, digits and _ only, no digit first and no two _ in a row, got 'robot-1'",
+        ),
         ({"params_file": "/nowhere.yaml"}, "there is no parameter file /nowhere.yaml"),
     ],
 )

@@ -197,9 +197,18 @@ def test_nothing_is_activated_on_a_robot_by_default(policy):
         ({"robot": "ur5x"}, "unknown robot 'ur5x'; did you mean 'ur5e'?"),
         ({"robot": "fr3"}, "the policy does not fit the robot"),
         ({"robots_dir": "no_such_folder"}, "robots_dir: there is no folder no_such_folder"),
-        ({"robot_namespace": "robot-1"}, "robot_namespace: letters, digits and _ only, and no digit first, got 'robot-1'"),
-        ({"robot_namespace": "7"}, "robot_namespace: letters, digits and _ only, and no digit first, got '7'"),
-        ({"robot_namespace": "left//arm"}, "robot_namespace: letters, digits and _ only, and no digit first, got 'left//arm'"),
+        (
+            {"robot_namespace": "robot-1"},
+            "robot_namespace: letters, digits and _ only, no digit first and no two _ in a row, got 'robot-1'",
+        ),
+        ({"robot_namespace": "7"}, "robot_namespace: letters, digits and _ only, no digit first and no two _ in a row, got '7'"),
+        (
+            {"robot_namespace": "left//arm"},
+            "robot_namespace: letters, digits and _ only, no digit first and no two _ in a row, got 'left//arm'",
+        ),
+        ({"robot_namespace": "a__b"}, "robot_namespace: letters, digits and _ only, no digit first and no two _ in a row, got 'a__b'"),
+        ({"robot_namespace": "__a"}, "robot_namespace: letters, digits and _ only, no digit first and no two _ in a row, got '__a'"),
+        ({"robot_namespace": "a" * 200}, "robot_namespace: at most 150 letters, so that names of topics fit below it, got 201"),
     ],
 )
 @pytest.mark.parametrize("use", sorted(USES))

@@ -5,7 +5,7 @@ import re
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from gymnasium.vector import AutoresetMode
 
 import isthmus_sim
@@ -41,6 +41,15 @@ def test_a_step_before_reset_says_so(task):
         vector.reset(options={"reset_mask": np.array([True, False])})
     single.close()
     vector.close()
+
+
+@pytest.mark.parametrize("task", ["pendulum", "gym:Pendulum-v1"])
+def test_a_step_after_close_says_so(task):
+    for env in (isthmus_sim.make(task), isthmus_sim.make_vec(task, 2)):
+        env.reset(seed=0)
+        env.close()
+        with pytest.raises(ClosedEnvironmentError, match=r"^Cannot call env\.step\(\) after env\.close\(\)$"):
+            env.step(env.action_space.sample())
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """`MUJOCO_GL` without a screen: one sentence with the right cure."""
 
 import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from isthmus_sim.graphics import check_drawing, check_mujoco, drawing_problem
+from isthmus_sim.graphics import check_drawing, check_mujoco, drawing_problem, has_screen
 
 BAD = {
     "glfw": "MUJOCO_GL is 'glfw', which draws on a screen, and there is none; unset MUJOCO_GL or set it to egl",
@@ -47,8 +48,33 @@ def test_what_works_without_a_screen_passes(headless, value):
 def test_physics_needs_no_screen(headless):
     headless.setenv("MUJOCO_GL", "glfw")
     check_mujoco()
-    headless.setenv("DISPLAY", ":0")
-    check_drawing()
+
+
+def test_a_screen_is_one_that_answers(headless, tmp_path):
+    """Of a session that has ended a name is left, and everything that drew ended in a traceback."""
+    for gone in (":77", "localhost:55000", "nothing", ":99999999", "unix:77.0"):
+        headless.setenv("DISPLAY", gone)
+        assert not has_screen()
+    headless.setenv("MUJOCO_GL", "glfw")
+    with pytest.raises(OSError, match=r"which draws on a screen, and nothing answers at DISPLAY=unix:77\.0; unset MUJOCO_GL"):
+        check_drawing()
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        headless.setenv("DISPLAY", f"127.0.0.1:{server.getsockname()[1] - 6000}.0")
+        check_drawing()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "wayland-0"))
+        server.listen()
+        headless.delenv("DISPLAY")
+        headless.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        headless.setenv("WAYLAND_DISPLAY", "wayland-0")
+        check_drawing()
+
+
+def test_a_library_that_draws_with_nothing_is_named(headless):
+    headless.setenv("PYOPENGL_PLATFORM", "bogus")
+    assert drawing_problem() == ("PYOPENGL_PLATFORM is 'bogus', with which MuJoCo cannot draw", "unset PYOPENGL_PLATFORM")
 
 
 @pytest.mark.parametrize("value", ["glfw", "bogus"])

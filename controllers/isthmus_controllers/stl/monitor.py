@@ -20,6 +20,7 @@ from isthmus_controllers.stl.formula import Always, And, Eventually, Formula, Im
 __all__ = ["Monitor", "Verdict"]
 
 _EXACT = Extremes()
+_FARTHEST = 1_000_000  # samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,15 @@ class Monitor:
     """
 
     def __init__(self, formula: Formula) -> None:
+        """Nothing has been seen yet.
+
+        Raises:
+            ValueError: it would have to remember more than a million samples.
+        """
+        if formula.horizon > _FARTHEST:
+            raise ValueError(
+                f"the formula looks {formula.horizon:,} samples ahead, and a monitor remembers at most {_FARTHEST:,}: shorten its intervals"
+            )
         self.formula = formula
         self._names = sorted(formula.signals)
         self.reset()

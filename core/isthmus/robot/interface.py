@@ -123,9 +123,37 @@ class RosProfile:
                     f"ros: {what} must be a relative name of letters a to z, digits and _, with / between its parts, none beginning with a digit, "
                     f"got {topic!r}"
                 )
-        for transport in self.controllers:
-            if transport not in TRANSPORTS:
-                raise ValueError(f"ros.controllers: unknown transport {transport!r}; {strict.suggest(transport, TRANSPORTS)}")
+        for where, told in (
+            ("transports", self.transports),
+            ("controllers", self.controllers),
+            ("transport", filter(None, [self.transport])),
+        ):
+            for transport in told:
+                if transport not in TRANSPORTS:
+                    raise ValueError(f"ros.{where}: unknown transport {transport!r}; {strict.suggest(transport, TRANSPORTS)}")
+        if self.transport == "trajectory" and "trajectory" not in self.transports:
+            raise ValueError("ros.transport: trajectory has no topic; ros.transports says which")
+        for transport, node in self.controllers.items():
+            if node != "*" and not re.fullmatch(_NAME, node.removeprefix("/")):
+                raise ValueError(f"ros.controllers.{transport} must be the name of a node, or * for any, got {node!r}")
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        """No topic carries messages of two types."""
+        kinds = {"state_topic": ("JointState", self.state_topic), "odometry_topic": ("Odometry", self.odometry_topic)}
+        kinds |= {f"command_topics.{mode}": ("Twist" if mode == "twist" else "array", topic) for mode, topic in self.command_topics.items()}
+        kinds |= {
+            f"transports.{name}": ({"trajectory": "plan", "cmd_vel": "Twist"}.get(name, "array"), topic)
+            for name, topic in self.transports.items()
+        }
+        kinds |= {"program_running": ("Bool", self.program_running)}
+        kinds |= {f"cameras.{camera}.topic": ("Image", self.camera_topic(camera)) for camera in self.cameras}
+        kinds |= {"speed_scaling.topic": ("Float64", self.speed_scaling.topic)} if self.speed_scaling else {}
+        seen: dict[str, tuple[str, str]] = {}
+        for where, (kind, topic) in kinds.items():
+            before = seen.setdefault(topic, (where, kind))
+            if topic and before[1] != kind:
+                raise ValueError(f"ros: {before[0]} and {where} are both {topic!r}, and a topic has messages of one type")
 
     def controller_of(self, transport: str, topic: str) -> str:
         """Name of the node that obeys commands on a relative topic; "*" for any that does more than look on.

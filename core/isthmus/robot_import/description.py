@@ -100,9 +100,8 @@ def read_description(urdf: Path) -> Element:
         number = 2
         while target.exists():  # what is advised must not destroy a file, least of all this one
             target, number = urdf.with_name(f"{urdf.name.split('.')[0]}.expanded_{number}.urdf"), number + 1
-        raise ValueError(
-            f"{urdf} contains xacro macros; expand them first: xacro {shlex.quote(str(urdf))} -o {shlex.quote(str(target))}, then import {target}"
-        )
+        source, expanded = (shlex.quote(f"./{file}" if str(file).startswith("-") else str(file)) for file in (urdf, target))
+        raise ValueError(f"{urdf} contains xacro macros; expand them first: xacro {source} -o {expanded}, then import {expanded}")
     if root.tag != "robot":
         raise ValueError(f"{urdf} is not a URDF: its root element is <{root.tag}>, not <robot>")
     return root

@@ -24,6 +24,7 @@ from isthmus_sim.identification.bag_commands import CommandTopics
 
 __all__ = ["Gap", "compare", "policy_side_causes"]
 
+_ENOUGH = 40  # samples of a set
 _LEAST_SHARE = 0.3  # of what its stage leaves to explain, for a cause that is named
 
 
@@ -115,6 +116,12 @@ def compare(
         remarks.append(f"efforts of all joints are not known in {where}, so that loads show only where the servos give way")
         one, two = replace(one, effort=None), replace(two, effort=None)
     found, relations = find_causes(Reference(one, loads), two, progress)
+    for which, recordings in (("first", mine), ("second", theirs)):
+        if (samples := sum(len(recording.log.time) for recording in recordings)) < _ENOUGH:
+            remarks.append(
+                f"the {which} set has {samples} samples, and no cause is named from fewer than {_ENOUGH}: record more, or longer"
+            )
+            found = [replace(cause, named=False) for cause in found]
     stages = [(found, total_excess(relations)), *unmeasured]
     traces = [recording.trace for recording in theirs if recording.trace is not None]
     if robot is not None and traces:

@@ -26,6 +26,7 @@ CONFIG = Path(__file__).parent / "config"
 STOP_PATIENCE = 10.0
 """Seconds from SIGINT to SIGTERM: a node brakes its robot to standstill first."""
 _PROFILE = ("robot", "robots_dir")
+_LONGEST = 150  # letters of a namespace
 _ENDING = ("hold", "stop")  # what a monitor may do to a motion, which then does not go on without it
 _SET_POINTS = ("position", "velocity")  # command modes for which a profile's transport may be a trajectory
 
@@ -306,9 +307,12 @@ def _robots(
 
 def _namespace(name: str, within: str) -> str:
     """The namespace of the nodes, absolute: a relative name is below that of the launch file."""
-    if name != "/" and not re.fullmatch(r"(/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?", name):
-        raise ValueError(f"robot_namespace: letters, digits and _ only, and no digit first, got {name!r}")
-    return "/" + (name if name.startswith("/") else f"{within.strip('/')}/{name}").strip("/")
+    if name != "/" and (not re.fullmatch(r"(/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?", name) or "__" in name):
+        raise ValueError(f"robot_namespace: letters, digits and _ only, no digit first and no two _ in a row, got {name!r}")
+    found = "/" + (name if name.startswith("/") else f"{within.strip('/')}/{name}").strip("/")
+    if len(found) > _LONGEST:
+        raise ValueError(f"robot_namespace: at most {_LONGEST} letters, so that names of topics fit below it, got {len(found)}")
+    return found
 
 
 def _folder(values: Mapping[str, Value]) -> Path:
