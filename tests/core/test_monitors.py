@@ -41,6 +41,15 @@ def test_a_jump_is_measured_against_the_time_since_the_last_sample():
     assert watch([(0.0, [0, 0], [0, 0]), (4 * DT, [0, 0.31], [0, 0])], runaway_travel=np.inf)[1] == []
 
 
+def test_a_jump_in_one_row_is_none_in_another():
+    monitors = Monitors(Thresholds(), "velocity", JOINTS, np.full(2, 3.0))
+    state, rest = monitors.initial(2), np.zeros((2, 2))
+    for moment, elbow in ((0.0, 0.0), (DT, 0.5)):
+        position = np.array([[0.0, elbow], [0.0, 0.0]])
+        state, _ = monitors.update(state, np.full(2, moment), rest, rest, position, rest, Timing.of(DT))
+    assert state.believed(DT).tolist() == [False, True]
+
+
 def test_a_stamp_that_is_no_number_counts_as_no_sample():
     causes = watch([(0.0, [0, 0], [0, 0]), (np.nan, [0, 0], [0, 0]), (np.nan, [0, 0], [0, 0])])
     assert causes[1:] == [[], [("joint state is stale", True)]]

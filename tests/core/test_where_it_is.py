@@ -229,6 +229,16 @@ def test_a_state_that_comes_late_falls_silent_earlier(delay, looks):
     assert bench.helped == ["the robot moved though nothing was commanded when /joint_states fell silent"]
 
 
+def test_a_robot_that_rests_elsewhere_is_sent_its_brake_to_rest_and_no_set_point_twice():
+    bench = Bench("position", dataclasses.replace(ROBOT, monitors=dataclasses.replace(ROBOT.monitors, tracking_tolerance=0.1))).armed()
+    began = bench.arm.now
+    bench.arm.tell = lambda sample: shifted(-0.15 * min(1.0, (bench.arm.now - began) / 0.8) * JOINT)(sample)
+    bench.run(1.0, lambda t: ROBOT.home + 2.0 * max(0.0, t - 0.1) * JOINT)
+    assert (bench.phase, bench.stream.cause) == (Phase.STOPPED, "elbow_joint does not follow its command")
+    steps = np.diff(bench.arm.values[:, ELBOW])
+    assert abs(steps[-1]) < 1e-9 < 0.03 < steps[-2]
+
+
 @pytest.mark.parametrize(("speed", "helped"), [(0.0, []), (-1.0, ["elbow_joint runs away though nothing is commanded"])])
 def test_after_one_wrong_sample_it_is_watched_from_the_next_one_on(speed, helped):
     bench = Bench().armed().run(0.5)
@@ -276,7 +286,7 @@ def test_an_arm_whose_place_is_unknown_is_not_armed_again_where_it_was():
     assert bench.stream.cause == "position of elbow_joint is unknown and nothing was executed since arming, so there is nothing to hold"
 
 
-@pytest.mark.parametrize(("scale", "slow"), [(1.0, 1.0), (0.1, 1.0), (1.0, 0.03)])
+@pytest.mark.parametrize(("scale", "slow"), [(1.0, 1.0), (0.1, 1.0), (1.0, 0.03), (1.0, 0.01)])
 def test_a_set_point_that_is_not_there_yet_is_given_the_time_that_the_limits_need(scale, slow):
     limits = ROBOT.limits().scaled(scale)
     limits = dataclasses.replace(limits, velocity=tuple(slow * one for one in limits.velocity))
@@ -286,13 +296,14 @@ def test_a_set_point_that_is_not_there_yet_is_given_the_time_that_the_limits_nee
     np.testing.assert_array_equal(spline.positions, home[None])
     time = reference.began - 7.0
     s = np.linspace(0, 1, 1001)
-    position = 0.02 * (10 * s**3 - 15 * s**4 + 6 * s**5)
+    sag = min(0.02, 0.25 * min(limits.velocity))
+    position = sag * (10 * s**3 - 15 * s**4 + 6 * s**5)
     velocity = np.gradient(position, s * time)
     used = velocity.max() / min(limits.velocity), np.abs(np.gradient(velocity, s * time)[2:-2]).max() / min(limits.acceleration)
     assert max(used) == pytest.approx(1.0, rel=0.01)
     reference.follow("velocity", np.full(COUNT, 0.1), reference.began, braking=False)
     assert (reference.place(reference.began + PERIOD) > home).all()
-    reference.begin(home - 0.01, 9.0)
+    reference.begin(home - sag / 2, 9.0)
     np.testing.assert_allclose(reference.place(9.0), home, atol=0.02)
     assert (reference.place(9.0) > home).all()  # where it was told to rest
 
