@@ -38,3 +38,10 @@ def test_what_a_policy_node_recorded_over_topics_is_rewarded_like_the_episode_in
     assert len(topics.reward) == len(process.reward) == task.episode_steps - 1
     np.testing.assert_allclose(topics.reward, process.reward, atol=1e-3)
     np.testing.assert_allclose(topics.observation["tool0"], process.observation["tool0"], atol=1e-4)
+
+
+def test_in_stepped_time_noise_that_looks_like_motion_keeps_no_episode_from_beginning(read_json, policies):
+    """No newer sample comes before something is sent, so a start that had to wait for one waited for ever."""
+    policy = policies / "reach.isthmus"
+    words = ("--episodes", 3, "--json", "-", "--plant", "ros", "--engine", "mujoco", "--parameters", "velocity_noise=0.012")
+    assert read_json("eval", policy, *words)["episodes"] == 3

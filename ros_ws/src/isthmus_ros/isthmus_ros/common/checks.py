@@ -57,14 +57,18 @@ def state_problems(plant: StateTopic) -> list[str]:
 
 
 def arming_problems(plant: StateTopic, limits: Limits, *, at_rest: bool = True) -> list[str]:
-    """Why the guard may not be armed, apart from its own latch; `at_rest`: whether the robot must stand still."""
+    """Why the guard may not be armed, apart from its own latch.
+
+    `at_rest`: whether the robot must stand still, if its time passes. In stepped time nothing moves before it is told to, and no newer sample would
+    come after one whose noise looks like motion.
+    """
     if problems := state_problems(plant):
         return problems
     measurement, still = plant.read(), plant.robot.monitors.standstill
     joints = {joint.name: joint for joint in plant.robot.joints}
     problems = []
     fastest = int(np.abs(measurement.velocity[0]).argmax())
-    if at_rest and not abs(measurement.velocity[0, fastest]) < still:
+    if at_rest and plant.realtime and not abs(measurement.velocity[0, fastest]) < still:
         name = measurement.joints[fastest]
         speed = f"{measurement.velocity[0, fastest]:.3f} {joints[name].unit('velocity')}"
         problems.append(f"{name} moves at {speed}; standstill is below {still:g}")
