@@ -339,9 +339,11 @@ class GuardedStream:
             self._lookout.leave()
 
     def _quiet(self) -> bool:
-        """Whether nothing is asked for any more, at rest."""
-        silent = not self._robot.realtime or self._clock() - self._accepted > self._allowed
-        return silent and self._at_rest()
+        """Whether nothing is asked for any more, at rest; in stepped time, in which no newer sample would come, that of the command."""
+        if self._robot.realtime or self.guard.mode == "effort":
+            silent = not self._robot.realtime or self._clock() - self._accepted > self._allowed
+            return silent and self._at_rest()
+        return bool(self.guard.resting(self.state).all())
 
     def _brake(self) -> None:
         self._urgent = False

@@ -1,5 +1,7 @@
 """The guarded stream in stepped time: each state is answered once, and a stop is carried out though none comes any more."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from stream_bench import COUNT, PERIOD, TICK, Bench
@@ -69,6 +71,19 @@ def test_in_stepped_time_a_sender_that_is_gone_is_given_up_and_a_motion_at_rest_
     assert (bench.phase, bench.stream.moving) == (Phase.FOLLOWING, False)
     bench.stream.disarm()
     assert bench.phase is Phase.DISARMED
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_command_at_rest_is_at_rest_in_stepped_time_whatever_noise_says_of_the_robot(mode):
+    """No other state comes before something is sent: whoever waited for a quiet one waited for ever."""
+    bench = stepped(mode)
+    bench.stream.arm()
+    bench.ask(np.zeros(COUNT) if mode == "velocity" else bench.arm.position[0])
+    bench.arm.pass_time(PERIOD)
+    bench.arm.tell = lambda sample: dataclasses.replace(sample, velocity=sample.velocity + 0.03)
+    assert not bench.stream.moving
+    bench.arm.realtime = True
+    assert bench.stream.moving
 
 
 @pytest.mark.parametrize("mode", MODES)
