@@ -64,7 +64,7 @@ def calibrated(rows: list[Row]) -> list[str]:
 
 def planted(rows: list[Row]) -> list[str]:
     """Which planted faults are named first, and what is said of pairs without one."""
-    lines = []
+    lines, faults = [], [row for row in rows if row["fault"] != "none"]
     for (fault,) in sorted(distinct(rows, "fault"), key=lambda one: one[0] == "none"):
         of = chosen(rows, fault=fault)
         cells = []
@@ -74,4 +74,6 @@ def planted(rows: list[Row]) -> list[str]:
             wrong = sorted({f"{row['task']}: {row['named']}" for row in there if row["named"] != row["expected"]})
             cells.append(f"{right} of {len(there)}" + (f" ({'; '.join(wrong)})" if wrong else "") if there else "")
         lines.append((fault if fault != "none" else "no fault", of[0]["expected"], *cells))
+    found = [chosen(faults, engine=engine) for engine in WORLDS]
+    lines.append(("all faults", "", *(f"{sum(row['named'] == row['expected'] for row in of)} of {len(of)}" for of in found)))
     return table(("planted", "right answer", *(f"named first, {world}" for world in WORLDS.values())), lines)
