@@ -442,3 +442,18 @@ def test_turns_tell_who_means_to_begin_whether_somebody_has_been_here(mode):
     bench.stream.stop("told to")
     bench.run(1.0)
     assert bench.stream.turns == 5
+
+
+def test_a_guard_that_slept_lets_what_waits_come_in_before_it_judges_and_does_so_once():
+    for again, phase in ((False, Phase.IDLE), (True, Phase.STOPPED)):
+        bench = Bench().armed().run(0.5)
+        bench.arm.silent = True
+        for sleep in range(1 + again):
+            for _ in range(20):
+                bench.arm.pass_time()
+            bench.stream.watch()
+            assert bench.phase is (phase if sleep else Phase.IDLE)
+        bench.arm.silent = False
+        bench.arm.pass_time()
+        bench.stream.watch()
+        assert bench.phase is phase
