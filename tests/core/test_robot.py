@@ -171,7 +171,6 @@ def test_a_wrong_profile_is_refused_with_its_place(tmp_path, before, after, mess
             "ros: {transports: {trajctory: t}, command_topics: {velocity: c}}\njoints:",
             r"ros.transports: unknown .* 'trajectory'",
         ),
-        ("joints:", "ros: {transport: trajectory, command_topics: {velocity: c}}\njoints:", r"ros.transport: trajectory has no topic"),
         (
             "joints:",
             "ros: {state_topic: c, command_topics: {velocity: c}}\njoints:",

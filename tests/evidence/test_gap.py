@@ -91,7 +91,7 @@ def test_from_a_few_samples_no_cause_is_named(tmp_path):
     found = gap.compare(tmp_path / "first", tmp_path / "second")
     assert found.named == []
     assert found.excess > 10
-    assert any("the second set has 8 samples, and no cause is named from fewer than 40" in remark for remark in found.remarks)
+    assert any("the second set has 8 samples, and from fewer than 40 no cause is named that" in remark for remark in found.remarks)
 
 
 def test_a_payload_is_weighed_and_becomes_a_line_that_calibrates(payload, tmp_path):

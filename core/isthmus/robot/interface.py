@@ -131,8 +131,6 @@ class RosProfile:
             for transport in told:
                 if transport not in TRANSPORTS:
                     raise ValueError(f"ros.{where}: unknown transport {transport!r}; {strict.suggest(transport, TRANSPORTS)}")
-        if self.transport == "trajectory" and "trajectory" not in self.transports:
-            raise ValueError("ros.transport: trajectory has no topic; ros.transports says which")
         for transport, node in self.controllers.items():
             if node != "*" and not re.fullmatch(_NAME, node.removeprefix("/")):
                 raise ValueError(f"ros.controllers.{transport} must be the name of a node, or * for any, got {node!r}")

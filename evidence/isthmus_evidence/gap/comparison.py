@@ -24,7 +24,7 @@ from isthmus_sim.identification.bag_commands import CommandTopics
 
 __all__ = ["Gap", "compare", "policy_side_causes"]
 
-_ENOUGH = 40  # samples of a set
+_ENOUGH, _HALF = 40, 0.5  # samples of a set, and the share of the gap that a cause explains that is named from fewer
 _LEAST_SHARE = 0.3  # of what its stage leaves to explain, for a cause that is named
 
 
@@ -119,9 +119,9 @@ def compare(
     for which, recordings in (("first", mine), ("second", theirs)):
         if (samples := sum(len(recording.log.time) for recording in recordings)) < _ENOUGH:
             remarks.append(
-                f"the {which} set has {samples} samples, and no cause is named from fewer than {_ENOUGH}: record more, or longer"
+                f"the {which} set has {samples} samples, and from fewer than {_ENOUGH} no cause is named that explains less than half: record more"
             )
-            found = [replace(cause, named=False) for cause in found]
+            found = [replace(cause, named=cause.named and cause.explained >= _HALF) for cause in found]
     stages = [(found, total_excess(relations)), *unmeasured]
     traces = [recording.trace for recording in theirs if recording.trace is not None]
     if robot is not None and traces:
