@@ -340,10 +340,9 @@ class GuardedStream:
 
     def _quiet(self) -> bool:
         """Whether nothing is asked for any more, at rest; in stepped time, in which no newer sample would come, that of the command."""
-        if self._robot.realtime or self.guard.mode == "effort":
-            silent = not self._robot.realtime or self._clock() - self._accepted > self._allowed
-            return silent and self._at_rest()
-        return bool(self.guard.resting(self.state).all())
+        if self._robot.realtime:
+            return self._clock() - self._accepted > self._allowed and self._at_rest()
+        return self._at_rest() if self.guard.mode == "effort" else bool(self.guard.resting(self.state).all())
 
     def _brake(self) -> None:
         self._urgent = False

@@ -32,7 +32,6 @@ def has_screen() -> bool:
     return bool(wayland and _answers(place)) or _x_answers(os.environ.get("DISPLAY", ""))
 
 
-@functools.cache
 def _x_answers(display: str) -> bool:
     """Whether there is an X server at `[host]:number[.screen]`; of a session that has ended, the name alone is left."""
     found = re.fullmatch(r"(?:\w+/)?(.*):(\d+)(\.\d+)?", display)
@@ -68,6 +67,9 @@ def drawing_problem() -> tuple[str, str]:
         display = os.environ.get("DISPLAY")
         none = f"nothing answers at DISPLAY={display}" if display else "there is none"
         return f"MUJOCO_GL is {value!r}, which draws on a screen, and {none}", f"{_UNSET} or set it to egl"
+    library = os.environ.get("PYOPENGL_PLATFORM", "").lower()
+    if value in ("egl", "osmesa") and library not in ("", value):  # a window needs no PyOpenGL
+        return f"PYOPENGL_PLATFORM is {library!r}, with which MuJoCo cannot draw by {value}", "unset PYOPENGL_PLATFORM"
     return _import_problem()
 
 
@@ -94,9 +96,6 @@ def _import_problem() -> tuple[str, str]:
     known = ("egl", "glfw", "osmesa") if sys.platform == "linux" else ("glfw",)
     if value not in ("", *_OFF, *_WINDOW, *known):
         return f"MUJOCO_GL is {value!r}, which MuJoCo does not know", f"{_UNSET} or set it to {' or '.join(known)}"
-    library = os.environ.get("PYOPENGL_PLATFORM", "").lower()
-    if library and library not in ("egl", "osmesa"):
-        return f"PYOPENGL_PLATFORM is {library!r}, with which MuJoCo cannot draw", "unset PYOPENGL_PLATFORM"
     if value == "osmesa" and not ctypes.util.find_library("OSMesa"):
         return "MUJOCO_GL is 'osmesa', and its library is not installed", f"{_UNSET}, or install it with: apt-get install libosmesa6"
     return "", ""

@@ -72,9 +72,14 @@ def test_a_screen_is_one_that_answers(headless, tmp_path):
         check_drawing()
 
 
-def test_a_library_that_draws_with_nothing_is_named(headless):
-    headless.setenv("PYOPENGL_PLATFORM", "bogus")
-    assert drawing_problem() == ("PYOPENGL_PLATFORM is 'bogus', with which MuJoCo cannot draw", "unset PYOPENGL_PLATFORM")
+@pytest.mark.parametrize("library", ["bogus", "glx", "osmesa"])
+def test_a_library_that_draws_with_something_else_is_named_where_it_counts(headless, library):
+    headless.setenv("MUJOCO_GL", "egl")
+    headless.setenv("PYOPENGL_PLATFORM", library)
+    assert drawing_problem() == (f"PYOPENGL_PLATFORM is '{library}', with which MuJoCo cannot draw by egl", "unset PYOPENGL_PLATFORM")
+    check_mujoco()  # physics draws nothing
+    headless.setenv("MUJOCO_GL", "osmesa")
+    assert (library == "osmesa") == ("PYOPENGL_PLATFORM" not in drawing_problem()[0])
 
 
 @pytest.mark.parametrize("value", ["glfw", "bogus"])
