@@ -133,6 +133,7 @@ def perform(words: list[str]) -> int:
 
             say(f"isthmus {importlib.metadata.version('isthmus')}")
             return 0
+        words = [*words[1:], "--help"] if words[:1] == ["help"] else words
         return _dispatch(words, "isthmus", _COMMANDS, "command")
     except SystemExit as exit_:  # tyro's, after --help
         return exit_.code if isinstance(exit_.code, int) else 2
@@ -142,7 +143,7 @@ def perform(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str], path: str, known: dict[str, tuple[str, str]], what: str) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+    if not words or words[0] in ("-h", "--help"):
         _overview(path, known, what)
         return 0 if words else 2
     name, rest = words[0].lower().replace("_", "-"), words[1:]

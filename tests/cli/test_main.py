@@ -148,3 +148,13 @@ def test_mistakes_of_ours_keep_their_traceback(monkeypatch):
     monkeypatch.setitem(module._COMMANDS, "tasks", ("isthmus_cli.nonexistent:Tasks", ""))
     with pytest.raises(ModuleNotFoundError, match=r"isthmus_cli\.nonexistent"):
         main(["tasks"])
+
+
+@pytest.mark.parametrize("words", [[], ["train"], ["train", "sac"], ["deploy"]])
+def test_help_may_come_first(isthmus, words):
+    assert isthmus("help", *words) == isthmus(*words, "--help")
+
+
+def test_the_version_is_told_however_it_is_asked_for(isthmus):
+    assert isthmus("version") == isthmus("-V") == isthmus("--version")
+    assert isthmus("version")[0] == 0
