@@ -23,20 +23,7 @@ from isthmus_ros.evaluation.processes import NodeProcess, RosError, free_domain,
 
 
 class Late(Exception):
-    """Another process kept the node from its tick; what the test is about could not be seen."""
-
-
-def punctual(test):
-    """Repeat a test in wall-clock time that was disturbed by a late tick, twice at most."""
-
-    @functools.wraps(test)
-    def repeated(*arguments, **named):
-        for _ in range(2):
-            with contextlib.suppress(Late):
-                return test(*arguments, **named)
-        return test(*arguments, **named)
-
-    return repeated
+    """Another process kept the node from its tick; what the test is about could not be seen, and it is repeated."""
 
 
 def in_time(cause):

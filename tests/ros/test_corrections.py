@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from guarded_plant import GuardedPlant, still_contract
-from ros_bench import Late, bench, punctual
+from ros_bench import Late, bench
 from ros_policies import resolved_rate
 from sensor_msgs.msg import JointState
 
@@ -274,7 +274,6 @@ def test_a_guard_whose_answers_are_late_does_not_make_positions_swing():
 
 
 @pytest.mark.ros
-@punctual
 def test_a_person_takes_over_through_the_guard_and_what_was_executed_is_experience(tmp_path):
     policy, prefix = tmp_path / "policy.isthmus", tmp_path / "trace"
     resolved_rate(CONTRACT).save(policy)

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from ros_bench import Late, punctual
+from ros_bench import Late
 from ros_policies import still
 from sensor_msgs.msg import JointState
 
@@ -556,7 +556,6 @@ def test_in_stepped_time_the_episodes_are_those_in_process():
 
 
 @pytest.mark.ros
-@punctual
 def test_in_passing_time_an_episode_begins_slowly_a_person_corrects_and_a_stop_is_survived():
     task = get_task("navigate")
     elements, action = task.contract.action.elements, 0.5 * np.array([task.contract.action.high])

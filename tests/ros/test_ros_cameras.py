@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("cv2")
 
-from ros_bench import Late, bench, punctual
+from ros_bench import Late, bench
 from ros_policies import resolved_rate, seeing
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
@@ -60,7 +60,6 @@ def begin(nodes, seconds=10.0):
 
 @pytest.mark.ros
 @pytest.mark.parametrize("fault", ["freeze_images:=true", "silent_cameras:=true"])
-@punctual
 def test_a_camera_that_freezes_or_falls_silent_in_motion_is_a_hold_and_then_a_stop(fault, policy):
     """Rows 62 and 63."""
     with bench(policy, clock="wall", simulator=SIMULATOR, camera_timeout=PATIENCE) as nodes:
@@ -90,7 +89,6 @@ def test_a_camera_that_freezes_or_falls_silent_in_motion_is_a_hold_and_then_a_st
 
 
 @pytest.mark.ros
-@punctual
 def test_a_camera_that_comes_back_in_time_lets_the_policy_go_on(policy):
     """A hold lasts for 0.5 s, of which five good commands take half."""
     with bench(policy, clock="wall", simulator={"camera_rate": 20.0}, camera_timeout=PATIENCE) as nodes:
@@ -121,7 +119,6 @@ def test_a_camera_that_comes_back_in_time_lets_the_policy_go_on(policy):
         ("silent_cameras:=true", "no picture was received on /wrist/image_raw"),
     ],
 )
-@punctual
 def test_wrong_pictures_refuse_the_start(fault, sentence, policy):
     """Row 64, and a camera that has never sent anything."""
     with bench(policy, clock="wall", simulator={**SIMULATOR, "fault": [fault]}, camera_timeout=PATIENCE) as nodes:
@@ -139,7 +136,6 @@ def test_wrong_pictures_refuse_the_start(fault, sentence, policy):
 
 
 @pytest.mark.ros
-@punctual
 def test_the_policy_sees_what_the_camera_takes(policy, tmp_path_factory):
     prefix = tmp_path_factory.mktemp("trace") / "trace"
     with bench(policy, clock="wall", simulator=SIMULATOR, camera_timeout=PATIENCE, record=str(prefix)) as nodes:
@@ -180,7 +176,6 @@ def test_the_picture_matters():
 
 
 @pytest.mark.ros
-@punctual
 def test_a_policy_runs_from_compressed_pictures(policy, tmp_path_factory):
     """What a republisher makes of the camera's pictures, as image_transport does, drives the policy, and silence of it is a hold."""
     robots = tmp_path_factory.mktemp("robots")

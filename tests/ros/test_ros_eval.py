@@ -31,7 +31,8 @@ def test_what_a_policy_node_recorded_over_topics_is_rewarded_like_the_episode_in
     scripted_artifact(task.contract).save(tmp_path / "reach.isthmus")
     for plant in (("ros", "--engine", "pybullet"), ("pybullet",)):
         words = ("eval", tmp_path / "reach.isthmus", "--episodes", 1, "--seed", 3, "--record", tmp_path / plant[0], "--plant", *plant)
-        assert isthmus(*words)[0] == 0
+        code, _, error = isthmus(*words)
+        assert code == 0, error
     (topics,), (process,) = (
         recorded_episodes(read_trace(next((tmp_path / name).glob("*.mcap"))), task, task.contract) for name in ("ros", "pybullet")
     )

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from ros_bench import Late, punctual
+from ros_bench import Late
 
 from isthmus import Signal, load_robot
 from isthmus.kinds.excitation import MultiSine, excitation_artifact
@@ -67,7 +67,6 @@ def run(graph, expected, seconds=20.0):
         raise AssertionError(link.status)
 
 
-@punctual
 def test_the_motion_follows_the_excitation_and_ends_parked_at_rest_and_disarmed(tmp_path):
     wave = excitation(tmp_path / "wave.isthmus")
     given = {"policy": str(tmp_path / "wave.isthmus"), "sim": True, "log_dir": str(tmp_path / "log")}
@@ -98,7 +97,6 @@ def test_the_motion_follows_the_excitation_and_ends_parked_at_rest_and_disarmed(
     assert list((tmp_path / "log").glob("*/metadata.yaml"))
 
 
-@punctual
 def test_an_arm_that_has_gone_too_far_is_not_ramped_back_but_disarmed(tmp_path):
     excitation(tmp_path / "wave.isthmus", drift=0.35)
     given = {"policy": str(tmp_path / "wave.isthmus"), "sim": True, "log_dir": str(tmp_path)}
@@ -156,7 +154,6 @@ def test_what_has_no_end_or_cannot_be_parked_is_refused(tmp_path, capfd):
     assert "the policy has no end of its own" in "".join(capfd.readouterr())
 
 
-@punctual
 def test_deploy_explores_and_ends_by_itself(tmp_path):
     excitation(tmp_path / "wave.isthmus", duration=2.0)
     words = ["deploy", str(tmp_path / "wave.isthmus"), "--explore", "--sim", "--start", "--log-dir", str(tmp_path)]

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from diagnostic_msgs.msg import DiagnosticArray
-from ros_bench import Late, backwards, bench, delayed, in_time, lagging, punctual, without
+from ros_bench import Late, backwards, bench, delayed, in_time, lagging, without
 from ros_policies import resolved_rate
 
 from isthmus_ros.evaluation.coordinator import RosError, evaluate_over_ros
@@ -142,7 +142,6 @@ def test_start_needs_arming_and_a_valid_input(task, policy_file, goal):
     ],
     ids=["joint missing", "stamps too old", "stamps backwards"],
 )
-@punctual
 def test_states_that_are_wrong_in_motion_end_in_a_stop(task, policy_file, goal, fault, rungs, stopped):
     with bench(policy_file, clock="wall", simulator={}, relayed=True) as nodes:
         begin_motion(nodes, task, goal)
@@ -206,7 +205,6 @@ def begin_motion(nodes, task, goal):
     nodes.wait(lambda: any(max(map(abs, message.velocity)) > 0.2 for message in nodes.link.executed.values()), "motion")
 
 
-@punctual
 def test_episode_in_wall_time_is_scored_and_its_cadence_reported(task, policy_file):
     found = evaluate_over_ros(task, policy_file, [0], clock="wall", plant="mujoco")
     in_time(found.episodes[0].stopped_by_guard)

@@ -13,7 +13,7 @@ from bags import messages_of
 from first_hour import LIMITS, ONLY_THERE, REST, ROBOT, ROOT, Operator, refusals, steps
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from ros_bench import fastest, in_time, punctual
+from ros_bench import fastest, in_time
 from ros_policies import resolved_rate
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -131,7 +131,6 @@ def test_the_robot_is_there_and_nobody_commands_it(begin):
 
 
 @pytest.mark.ros
-@punctual
 def test_a_shadow_has_opinions_and_commands_nothing(begin):
     with begin() as operator:
         operator.do(*step("2."))
@@ -150,7 +149,6 @@ def test_a_shadow_has_opinions_and_commands_nothing(begin):
 
 
 @pytest.mark.ros
-@punctual
 def test_a_tenth_of_the_speed_ends_in_every_way_at_rest(begin):
     with begin() as operator:
         *commands, third = step("3.")
@@ -168,7 +166,6 @@ def test_a_tenth_of_the_speed_ends_in_every_way_at_rest(begin):
 
 
 @pytest.mark.ros
-@punctual
 def test_full_speed_is_recorded_and_told(begin):
     with begin() as operator:
         operator.do(*step("4."), *beginning())
@@ -214,6 +211,8 @@ def another(operator, kind, topic, message=None):
     publisher = node.create_publisher(kind, topic, wire.COMMAND)
     timer = node.create_timer(0.1, lambda: message and publisher.publish(message))
     yield
+    timer.cancel()
+    operator.link.spin(0.2)  # the timer may be about to be called
     node.destroy_timer(timer)
     node.destroy_publisher(publisher)
 
@@ -269,7 +268,6 @@ def of_arming(operator):
 
 
 @pytest.mark.ros
-@punctual
 def test_it_refuses_with_the_sentences_of_the_table(begin):
     rows = refusals()
     with begin() as operator:

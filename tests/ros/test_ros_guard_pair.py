@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from ros_bench import bench, fastest, punctual
+from ros_bench import bench, fastest
 from ros_policies import resolved_rate
 from std_srvs.srv import Trigger
 
@@ -77,7 +77,6 @@ def at_rest(nodes):
     return max(map(abs, nodes.link.executed[max(nodes.link.executed)].velocity)) == 0
 
 
-@punctual
 def test_start_needs_an_armed_guard_and_stop_leaves_it_armed(task, policy_file, goal):
     with bench(policy_file, clock="wall", simulator={}) as nodes:
         ready(nodes, task, goal)
@@ -95,7 +94,6 @@ def test_start_needs_an_armed_guard_and_stop_leaves_it_armed(task, policy_file, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
-@punctual
 def test_policy_that_dies_in_motion_is_braked_for(task, policy_file, goal, number):
     with bench(policy_file, clock="wall", simulator={}) as nodes:
         begin_motion(nodes, task, goal)
@@ -139,7 +137,6 @@ def test_a_start_that_waited_in_a_sleeping_process_is_not_carried_out_after_a_st
         assert max(map(fastest, nodes.link.states.values())) < 0.01
 
 
-@punctual
 def test_guard_stop_ends_the_policys_motion(task, policy_file, goal, tmp_path):
     with bench(policy_file, clock="wall", simulator={}, record=str(tmp_path / "trace")) as nodes:
         begin_motion(nodes, task, goal)
@@ -155,7 +152,6 @@ def test_guard_stop_ends_the_policys_motion(task, policy_file, goal, tmp_path):
     assert (trace.rungs[0], trace.rungs[-1]) == ("clamp", "stop")
 
 
-@punctual
 def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file, goal):
     with bench(policy_file, clock="wall", simulator={}) as nodes:
         begin_motion(nodes, task, goal)
@@ -168,7 +164,6 @@ def test_silent_guard_makes_the_policy_call_the_stop_services(task, policy_file,
             nodes.link.trigger("policy/start")
 
 
-@punctual
 @pytest.mark.parametrize("phase", ["braking for a stop", "idle"])
 def test_a_guard_that_falls_silent_without_motion_of_the_policy_makes_it_call_the_stop_services_too(task, policy_file, goal, phase):
     """Line 6, row 78: on 0188891 nobody did, and the arm went on at 0.74 rad/s."""
@@ -191,7 +186,6 @@ def test_a_guard_that_falls_silent_without_motion_of_the_policy_makes_it_call_th
             nodes.link.trigger("policy/start")
 
 
-@punctual
 def test_a_policy_process_started_anew_under_an_armed_guard_moves_at_once_or_never(task, policy_file, goal):
     """Line 2, row 76: on 0188891 the arm moved seconds after policy/start, when the sequence had caught up."""
     with bench(policy_file, clock="wall", simulator={}) as nodes:
@@ -215,7 +209,6 @@ def test_a_policy_process_started_anew_under_an_armed_guard_moves_at_once_or_nev
         nodes.arm()
 
 
-@punctual
 @pytest.mark.parametrize("watched", [True, False])
 def test_guard_stop_in_stepped_time_brakes_the_arm(task, policy_file, goal, watched):
     """Whether the policy sees every state of the braking or, suspended, only the last."""

@@ -15,7 +15,7 @@ pytest.importorskip("rclpy")
 from builtin_interfaces.msg import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ros_bench import bench, punctual
+from ros_bench import bench
 from ros_policies import resolved_rate
 from sensor_msgs.msg import JointState
 
@@ -238,7 +238,6 @@ def moving(policy, **monitoring):
         yield found
 
 
-@punctual
 def test_a_violation_is_told_and_the_robot_goes_on(reacher):
     with moving(reacher) as found:
         found.wait(lambda: found.link.status.get("verdict") == "violated", "violation")
@@ -250,7 +249,6 @@ def test_a_violation_is_told_and_the_robot_goes_on(reacher):
         assert found.link.status["rung"] in ("pass", "clamp")
 
 
-@punctual
 @pytest.mark.parametrize(("action", "rungs"), [("hold", ("hold", "pass", "clamp")), ("stop", ("stop",))])
 def test_a_violation_makes_the_guard_act(reacher, action, rungs):
     with moving(reacher, on_violation=action, margin=0.05) as found:

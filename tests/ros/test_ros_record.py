@@ -17,7 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from mcap.reader import make_reader
 from mcap.stream_reader import StreamReader
 from rclpy.serialization import serialize_message
-from ros_bench import bench, punctual
+from ros_bench import bench
 from ros_policies import resolved_rate
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
@@ -249,7 +249,6 @@ def unharmed(nodes, since):
 
 
 @pytest.mark.ros
-@punctual
 def test_a_recording_holds_what_was_seen_asked_and_executed(policy, tmp_path_factory):
     pytest.importorskip("rosbags")
     tmp_path = tmp_path_factory.mktemp("whole")
@@ -276,7 +275,6 @@ def test_a_recording_holds_what_was_seen_asked_and_executed(policy, tmp_path_fac
 
 @pytest.mark.ros
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-@punctual
 def test_a_recorder_that_dies_or_freezes_changes_nothing(number, policy, tmp_path_factory):
     """Row 68."""
     tmp_path = tmp_path_factory.mktemp("killed")
@@ -314,7 +312,6 @@ def diagnosed(nodes, seconds=10.0):
 
 
 @pytest.mark.ros
-@punctual
 def test_a_recording_that_is_full_is_a_warning_and_nothing_else(policy, tmp_path_factory):
     """Row 69."""
     pytest.importorskip("rosbags")

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from ros_bench import bench, punctual
+from ros_bench import bench
 from ros_policies import resolved_rate
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -51,7 +51,6 @@ def listen(nodes, kind, topic):
 
 
 @pytest.mark.ros
-@punctual
 def test_decisions_appear_and_no_command_does(policy, tmp_path_factory):
     prefix = tmp_path_factory.mktemp("trace") / "trace"
     with bench(policy, clock="wall", simulator={}, guarding=None, shadow=True, record=str(prefix)) as nodes:
@@ -93,7 +92,6 @@ def proportional(position):
 
 
 @pytest.mark.ros
-@punctual
 def test_the_previous_action_of_a_shadow_is_what_the_robot_does(policy, tmp_path_factory):
     """Somebody else drives: the shadow sees it, does not disturb it, and tells what the guard would make of its own decisions."""
     prefix = tmp_path_factory.mktemp("trace") / "trace"

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("cv2")
 
-from ros_bench import Late, punctual
+from ros_bench import Late
 from ros_policies import still
 
 from isthmus.artifact import Artifact
@@ -32,7 +32,6 @@ def first_picture(seed):
 
 
 @pytest.mark.ros
-@punctual
 def test_pictures_and_rewards_are_of_the_same_ball():
     seed = int(np.random.default_rng(5).integers(2**31))  # of the first episode
     try:
@@ -62,7 +61,6 @@ def test_pictures_and_rewards_are_of_the_same_ball():
 
 
 @pytest.mark.ros
-@punctual
 def test_the_command_trains_from_pictures_on_the_robot_and_goes_on(isthmus, tmp_path):
     words = ("train", "mentor", TASK.name, "--plant", "ros", *SMALL, "--out", tmp_path / "run")
     code, _, told = isthmus(*words, "--steps", 130, "--overwrite")

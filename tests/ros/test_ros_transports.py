@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from ros_bench import Commander, bench, punctual
+from ros_bench import Commander, bench
 from ros_policies import resolved_rate
 
 from isthmus_ros.evaluation.processes import RosError
@@ -27,7 +27,6 @@ def policy_file(task, tmp_path_factory):
     return path
 
 
-@punctual
 def test_robot_stops_on_the_braking_tail_when_guard_and_policy_are_killed(task, policy_file):
     with bench(policy_file, clock="wall", simulator={"transport": "trajectory"}, guarding={"transport": "trajectory"}, alone=True) as nodes:
         assert nodes.configure()
@@ -40,7 +39,6 @@ def test_robot_stops_on_the_braking_tail_when_guard_and_policy_are_killed(task, 
             assert nodes.speed < 0.02
 
 
-@punctual
 def test_forward_velocity_keeps_moving_until_the_policy_calls_the_stop_services(task, policy_file):
     goal = episode_start(task, [0]).inputs["goal"][0].tolist()
     with bench(policy_file, clock="wall", simulator={"command_timeout": 0.0}) as nodes:
@@ -61,7 +59,6 @@ def test_forward_velocity_keeps_moving_until_the_policy_calls_the_stop_services(
         nodes.wait(lambda: nodes.speed < 0.02, "standstill", 3)
 
 
-@punctual
 def test_velocity_without_a_deadman_is_refused_on_a_forward_controller_only(policy_file):
     for transport, configures in (("forward_velocity", False), ("trajectory", True)):
         with bench(policy_file, clock="wall", guarding={"transport": transport, "accept_no_deadman": False}, alone=True) as nodes:
@@ -70,7 +67,6 @@ def test_velocity_without_a_deadman_is_refused_on_a_forward_controller_only(poli
                 assert "give accept_no_deadman:=true" in nodes.guard.complaint
 
 
-@punctual
 def test_prefixed_joints_reach_the_robot(task, policy_file):
     named = {"joint_prefix": "left_", "transport": "trajectory"}
     with bench(policy_file, clock="wall", simulator=named, guarding=named, alone=True) as nodes:
@@ -86,7 +82,6 @@ def test_prefixed_joints_reach_the_robot(task, policy_file):
     ("fault", "cause"),
     [("protective_stop:=1", "program does not run|speed is scaled to 0 of 100"), ("speed_scaling:=0.5", "speed is scaled to 50 of 100")],
 )
-@punctual
 def test_robot_that_is_not_ready_refuses_arming_and_stops_in_motion(task, policy_file, fault, cause):
     with bench(policy_file, clock="wall", simulator={}, alone=True) as nodes:
         assert nodes.configure()
@@ -104,7 +99,6 @@ def test_robot_that_is_not_ready_refuses_arming_and_stops_in_motion(task, policy
             nodes.link.trigger("guard/reset")
 
 
-@punctual
 def test_robot_that_moves_against_its_commands_is_stopped_by_its_driver(task, policy_file):
     with bench(policy_file, clock="wall", simulator={}, alone=True) as nodes:
         assert nodes.configure()
@@ -121,7 +115,6 @@ def test_robot_that_moves_against_its_commands_is_stopped_by_its_driver(task, po
             commander.pause()
 
 
-@punctual
 def test_listener_with_another_quality_of_service_is_none(policy_file):
     with bench(policy_file, clock="wall", simulator={}, alone=True) as nodes:
         assert nodes.configure()

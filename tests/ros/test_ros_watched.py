@@ -16,7 +16,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from ros_bench import Late, bench, punctual
+from ros_bench import Late, bench
 from ros_policies import resolved_rate
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -66,7 +66,6 @@ def test_a_watcher_watches_while_it_speaks():
 
 
 @pytest.mark.ros
-@punctual
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_motion_ends_with_its_watcher_however_that_ends(policy, number):
     with bench(policy, clock="wall", simulator={"plant": "mujoco"}, monitoring={"on_violation": "stop"}, watched=True) as found:
