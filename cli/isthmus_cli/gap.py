@@ -8,7 +8,6 @@ from typing import Annotated
 
 import tyro
 
-from isthmus.files import write_whole
 from isthmus.robot import load_robot
 from isthmus_cli.console import say, show, write_json
 from isthmus_cli.files import check_folder, load_artifact
@@ -16,9 +15,8 @@ from isthmus_cli.progress import Progress
 from isthmus_cli.robots import robot_folders
 from isthmus_evidence import gap
 from isthmus_evidence.gap.calibrate import calibration_line, unknown_parameters
-from isthmus_evidence.provenance import provenance
 from isthmus_evidence.replay import action_tolerance
-from isthmus_evidence.reports.gap_page import gap_page
+from isthmus_evidence.reports.gap_page import write_gap
 from isthmus_evidence.reports.gap_report import gap_report, plain_gap
 
 __all__ = ["Gap"]
@@ -78,19 +76,18 @@ class Gap:
                 commands=self.commands or "",
                 progress=progress,
             )
-        parameters = unknown_parameters(found.named)
         trace = found.second[0].trace
         target = trace.contract.robot if trace else self.robot or "TARGET"
         folder = self.out or Path("gap")
-        line = calibration_line(target, [self.second], folder / "unknown.yaml", folder / "calibration") if parameters else ""
+        line = (
+            calibration_line(target, [self.second], folder / "unknown.yaml", folder / "calibration")
+            if unknown_parameters(found.named)
+            else ""
+        )
         if not quiet:
             show(gap_report(found))
         if self.out is not None:
-            write_whole(self.out / "report.html", gap_page(found, provenance(), line))
-            write_json(plain_gap(found), self.out / "gap.json")
-            if parameters:
-                rows = "".join(f"  {name}: [{low:.4g}, {high:.4g}]\n" for name, (low, high) in parameters.items())
-                write_whole(self.out / "unknown.yaml", f"unknown:\n{rows}")
+            write_gap(found, self.out, line)
         if self.json is not None:
             write_json(plain_gap(found), self.json)
         if not quiet:

@@ -169,6 +169,43 @@ def test_an_episode_of_nodes_that_run_on_ends_although_its_last_command_was_drop
     assert not Course(Heard(range(FIRST, LAST)), TASK, ROBOT, wall=True)._ended()
 
 
+class Robot(Heard):
+    """A simulated robot that is put elsewhere at a reset, and its guard."""
+
+    def __init__(self):
+        super().__init__([])
+        self.armed, self.carried = True, []
+
+    def let_go(self, seconds):
+        self.armed = False
+
+    def arm(self):
+        self.armed = True
+
+    def trigger(self, service):
+        if service == "sim_node/reset":
+            self.carried.append(self.armed)
+        return "0"
+
+    def insist(self, call, seconds):
+        call()
+
+    def set_integer(self, node, name, value):
+        pass
+
+    def forget(self):
+        pass
+
+
+@pytest.mark.parametrize("wall", [True, False])
+def test_where_time_passes_no_armed_robot_is_carried_to_its_start(wall):
+    """On f4b068e one of ten episodes did, which ran away then: the guard called the driver, and the evaluation ended with an error."""
+    robot = Robot()
+    Course(robot, TASK, ROBOT, wall=wall)._begin(0)
+    assert robot.carried == ([False] if wall else [True, True])
+    assert robot.armed
+
+
 def test_inputs_that_are_whole_numbers_are_told_as_nodes_tell_them():
     told = [input_report("input", {"goal": np.array([[0, 1]], dtype=kind)}) for kind in (np.int64, np.float32, np.float64)]
     assert told == 3 * [{"input.goal": "[0.0, 1.0]"}]

@@ -295,3 +295,15 @@ def test_two_resets_with_a_parameter_are_one(engine, name):
         ends.append(np.concatenate([end.position, end.velocity, end.effort]))
         plant.close()
     np.testing.assert_array_equal(ends[0], ends[1])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_motor_gives_what_the_damping_of_its_joint_takes(engine):
+    """On f4b068e PyBullet's did not say so, and nobody could identify it."""
+    efforts = []
+    for damping in (0.0, 4.0):
+        plant = made(engine)
+        plant.reset(parameters={"shoulder_pan_joint.damping": np.array([damping])})
+        efforts.append(drive(plant, np.array([[0.5, 0.0, 0.0, 0.0, 0.0, 0.0]]), 20).effort[0, 0])
+        plant.close()
+    assert efforts[1] - efforts[0] == pytest.approx(4.0 * 0.5, rel=0.02)

@@ -16,6 +16,7 @@ from typing import Any
 
 from isthmus.artifact import Artifact
 from isthmus_cli.console import OUT, say, write_json
+from isthmus_cli.demo.explained import explain_gap, gap_text
 from isthmus_cli.demo.facts import EPISODE_SEED, PLANTS, ROBOT, demo_facts
 from isthmus_cli.demo.identified import can_be_identified, identified_text, identify_robot
 from isthmus_cli.progress import Progress
@@ -88,7 +89,7 @@ def run_demo(task: str, *, steps: int, seed: int, out: Path, episodes: int, ros_
     out.mkdir(parents=True, exist_ok=True)
     _clear(out)
     identified = can_be_identified(chosen)
-    stages = _Stages(5 + identified)
+    stages = _Stages(7 if identified else 5)
     file = out / "train" / "policy.isthmus"
     facts = demo_facts(chosen, steps, seed, out, episodes, ros_episodes, identified=identified)
 
@@ -114,12 +115,18 @@ def run_demo(task: str, *, steps: int, seed: int, out: Path, episodes: int, ros_
             failure = str(error)
             result(f"failed: {failure}")
     if identified and not failure:
+        known: dict[str, float] = {}
         with stages.stage("excite that robot over ROS 2 and identify it") as result:
             try:
-                result(identified_text(identify_robot(chosen, out)))
+                told = identify_robot(chosen, out)
+                known = {name: one["value"] for name, one in told["parameters"].items()}
+                result(identified_text(told))
             except (RuntimeError, ValueError) as error:
                 failure = str(error)
                 result(f"failed: {failure}")
+        if not failure:
+            with stages.stage("name why MuJoCo and that robot differ") as result:
+                result(gap_text(explain_gap(chosen, policy, out, ros_episodes, known)))
     with stages.stage("write the report") as result:
         pictures = save_stills(out / "frames", films)
         write_json({**facts, "stages": stages.done, "load_after": os.getloadavg()[0]}, out / "demo.json")
@@ -159,7 +166,7 @@ def _over_ros(task: Task, file: Path, episodes: int, out: Path) -> dict[str, Any
 
         seeds = range(EPISODE_SEED, EPISODE_SEED + episodes)
         result = evaluate_over_ros(
-            task, file, seeds, clock="wall", plant="pybullet", parameters=ROBOT, record=out / "traces" / "ros", enough=enough
+            task, file, seeds, clock="wall", plant="pybullet", parameters=ROBOT, record=out / "traces" / "robot" / "ros", enough=enough
         )
     cadence = {**result.cadence, "clock": result.clock, "steps_per_second": result.steps_per_second}
     return summarize_ros(task, EPISODE_SEED, result.episodes, cadence)
@@ -226,5 +233,6 @@ def _clear(out: Path) -> None:
         "identified.json",
         "calibration.yaml",
     ]
-    for file in [*(out / name for name in names), *(out / "traces").glob("*.mcap"), *(out / "frames").glob("*.png")]:
+    recordings = [*(out / "traces").rglob("*.mcap"), *(out / "gap").rglob("*.mcap"), *(out / "gap").glob("*/*.*")]
+    for file in [*(out / name for name in names), *recordings, *(out / "frames").glob("*.png")]:
         file.unlink(missing_ok=True)

@@ -16,9 +16,7 @@ __all__ = ["EPISODE_SEED", "EXCITATION", "PLANTS", "ROBOT", "UNKNOWN", "demo_fac
 
 PLANTS = ("mujoco", "pybullet")
 ROBOT = {"payload": 1.0, "joint_damping": 2.0}  # kg, N·m·s/rad: what training never saw
-UNKNOWN = {
-    "payload": (0.0, 3.0)
-}  # kg, what is searched of it: efforts of PyBullet's motors, which hold any speed, do not show what damps a joint
+UNKNOWN = {"payload": (0.0, 3.0), "joint_damping": (0.0, 10.0)}  # what is searched of it
 EXCITATION = 10.0  # s
 EPISODE_SEED = 20_000  # of the first evaluated episode, 0.3 m from its goal in reach; the others count up; none is seen in training
 
@@ -59,6 +57,8 @@ def demo_facts(
         str(ros_episodes),
         *from_seed,
         *robot,
+        "--record",
+        str(out / "traces" / "robot"),
     ]
     for plant in PLANTS:
         commands[f"the episode shown in {WORLDS[plant]}"] = [
@@ -87,6 +87,18 @@ def demo_facts(
             "--out",
             str(out / "identified"),
         ]
+        simulated = str(out / "gap" / "before" / "simulation")
+        commands["the same episodes in MuJoCo, recorded"] = [
+            "isthmus",
+            "eval",
+            file,
+            "--episodes",
+            str(ros_episodes),
+            *from_seed,
+            "--record",
+            simulated,
+        ]
+        commands["why both differ"] = ["isthmus", "gap", simulated, str(out / "traces" / "robot"), "--out", str(out / "gap" / "before")]
     return {
         "task": task.name,
         "success_condition": f"{task.success}, in each of the last {task.success_steps} control periods",

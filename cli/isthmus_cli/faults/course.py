@@ -141,11 +141,9 @@ class Course:
                 self.link.trigger("policy/stop")
         self.link.spin(0.15)
         self.link.until(lambda: self.link.status.get("policy", "idle") == "idle", _PATIENCE, "the policy does not end its motion")
-        if self.link.status.get("phase") == "held":  # an effort that holds the robot after a stop ends with the reset alone
-            self.patiently(lambda: self.link.trigger("guard/reset"))
         standstill = self.subject.robot.monitors.standstill
         self.link.until(lambda: self.witness.speed() < standstill, _PATIENCE, "the robot does not come to rest")
-        self.patiently(lambda: self.link.arm(False))  # armed, it would drive the robot back to where it was
+        self.link.let_go(_PATIENCE)  # armed, it would drive the robot back to where it was
         self.reset()
         self.link.spin(0.3)
         self.patiently(lambda: self.link.trigger("guard/reset"))

@@ -4,6 +4,7 @@ The principle, without exceptions by cause:
 
 * What a hypothesis explains is by how much the loss falls on the half that it was not fitted to, the mean of both ways; it has to fall both ways.
 * A simpler model is preferred: each hypothesis has a cost, a share of the gap that it must explain beyond a simpler one.
+* What is claimed of every joint must hold at most of those that differ.
 * The best one is named if it explains at least `_GAIN` nats and the share `_SHARE` of the gap.
 * A further cause must explain the share `_SHARE` of what the named ones leave, and `_FURTHER` of the whole gap. Else the rest stays unexplained.
 * Nothing is said where the first set does not say what would be usual: an error counts in multiples of what it would be there, and where the second
@@ -147,6 +148,10 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
         ((name, channel.mean, after[name].mean) for name, channel in known.channels.items() if channel.mean > _NOTABLE),
         key=lambda row: np.log1p(row[2]) - np.log1p(row[1]),
     )
+    if (claimed := [row for row in told if hypothesis.everywhere and row[0].startswith(f"{hypothesis.everywhere} ")]) and not _holds(
+        claimed
+    ):
+        gain = min(gain, 0.0)
     number = f"{value:.3g} {hypothesis.unit}".removesuffix(" 1") if hypothesis.grid else ""
     cause = Cause(
         hypothesis.cause,
@@ -160,6 +165,11 @@ def _test(reference: Reference, known: Known, gap: float, hypothesis: Hypothesis
         hypothesis.calibrate,
     )
     return value, hypothesis, cause
+
+
+def _holds(told: Sequence[tuple[str, float, float]]) -> bool:
+    """Whether half of these relations lose half of their error, in nats; each with its error before and after."""
+    return bool(np.median([np.log1p(after) / np.log1p(before) for _, before, after in told]) <= 0.5)
 
 
 def _fitted(objective: Callable[..., float], grid: Sequence[float], enough: float) -> float:

@@ -236,6 +236,7 @@ def _drives(table: Table, suspects: Sequence[int]) -> Iterator[Hypothesis]:
             yield Hypothesis(
                 "servo gain", f"the servo of {who} has {{value}} times the gain", lambda t, s, j=joint: with_value(t, "gain", j, s),
                 (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 3.0), "1", 0.01, tuple(f"{name}.gain" for name in names), joint,
+                "servo" if joint is None else "",
             )  # fmt: skip
         if joint is None:
             continue

@@ -23,6 +23,7 @@ class Hypothesis:
         cost: how much less simple it is than others that explain as much, in shares of what is explained.
         calibrate: parameters of `isthmus identify` that stand for it.
         joint: index of the joint it is about; None for all.
+        everywhere: relation in which it says something of every joint, such as "servo"; "" for none.
     """
 
     cause: str
@@ -33,6 +34,7 @@ class Hypothesis:
     cost: float = 0.0
     calibrate: tuple[str, ...] = ()
     joint: int | None = None
+    everywhere: str = ""
 
     def counts(self, value: float) -> bool:
         """Whether its number is one: at least a tenth of the smallest that is tried first, from 0, or of a factor from 1."""

@@ -7,7 +7,8 @@ Everything is read from files, so a report can be made again, and made of a demo
     train/policy.isthmus            the one policy file
     mujoco.json pybullet.json ros.json   evaluations, as `isthmus eval --json` writes them
     identified.json                 what an excitation over ROS 2 told of the robot
-    traces/WORLD-*.mcap             recorded episodes; the first one of each world is shown
+    gap/WHEN/gap.json report.html   why MuJoCo and the robot differ, before and after calibration
+    traces/WORLD-*.mcap             recorded episodes, traces/robot/ros-*.mcap those over ROS 2; the first one of each world is shown
     frames/PLANT-STEP.png           pictures of that episode
 """
 
@@ -53,6 +54,7 @@ class DemoFiles:
         guard: control periods per rung and world.
         intervals: seconds between the samples that the policy acted on over ROS 2, `[n]`.
         identified: content of `identified.json`; empty if there is none.
+        gaps: content of `gap/WHEN/gap.json`, "before" and "after" calibration, as far as there is one.
     """
 
     folder: Path
@@ -66,6 +68,7 @@ class DemoFiles:
     guard: Mapping[str, Mapping[str, int]]
     intervals: Array
     identified: Mapping[str, Any]
+    gaps: Mapping[str, Mapping[str, Any]]
 
     def pairs(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Each other world, the first one that was evaluated, and their difference on the seeds that both have; see `paired_difference`."""
@@ -87,6 +90,7 @@ class DemoFiles:
             "paired": {f"{world} less {base}": difference for world, base, difference in self.pairs()},
             "sample_period_ms": percentiles(self.intervals * 1e3),
             "identified": dict(self.identified),
+            "causes": {when: [cause for cause in found["causes"] if cause["named"]] for when, found in self.gaps.items()},
         }
 
 
@@ -98,7 +102,8 @@ def load_demo(folder: Path) -> DemoFiles:
     """
     file = folder / "train" / "policy.isthmus"
     artifact = Artifact.load(file) if file.exists() else None
-    traces = {world: sorted((folder / "traces").glob(f"{world}-*.mcap")) for world in WORLDS}
+    traces = {world: sorted((folder / "traces").rglob(f"{world}-*.mcap")) for world in WORLDS}
+    gaps = {when: folder / "gap" / when / "gap.json" for when in ("before", "after")}
     shown = {world: read_trace(files[0]) for world, files in traces.items() if files}
     over_ros = [read_trace(file) for file in traces["ros"]]
     evaluations = {world: _json(folder / f"{world}.json") for world in WORLDS if (folder / f"{world}.json").exists()}
@@ -117,6 +122,7 @@ def load_demo(folder: Path) -> DemoFiles:
         guard={world: _rungs(found, over_ros if world == "ros" else []) for world, found in evaluations.items()},
         intervals=np.concatenate([np.diff(trace.stamps) for trace in over_ros]) if over_ros else np.zeros(0),
         identified=_json(folder / "identified.json") if (folder / "identified.json").exists() else {},
+        gaps={when: _json(file) for when, file in gaps.items() if file.exists()},
     )
 
 

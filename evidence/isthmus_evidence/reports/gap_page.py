@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
+from isthmus.files import write_whole
+from isthmus_evidence.files import write_json
+from isthmus_evidence.gap.calibrate import unknown_parameters
 from isthmus_evidence.gap.comparison import Gap
 from isthmus_evidence.pictures.gaps import cause_chart, relation_chart, spectrum_chart, tracking_chart
+from isthmus_evidence.provenance import provenance
 from isthmus_evidence.reports import gap_report as words
 from isthmus_evidence.reports.markup import document, facts, figure, missing, section, table
 
-__all__ = ["gap_page"]
+__all__ = ["gap_page", "write_gap"]
+
+
+def write_gap(found: Gap, folder: Path, line: str = "") -> None:
+    """Write `report.html`, `gap.json` and, where a cause is a parameter of the simulator, `unknown.yaml`; `line` as in `gap_page`."""
+    write_whole(folder / "report.html", gap_page(found, provenance(), line))
+    write_json(words.plain_gap(found), folder / "gap.json")
+    if parameters := unknown_parameters(found.named):
+        rows = "".join(f"  {name}: [{low:.4g}, {high:.4g}]\n" for name, (low, high) in parameters.items())
+        write_whole(folder / "unknown.yaml", f"unknown:\n{rows}")
 
 
 def gap_page(found: Gap, made: Mapping[str, Any], line: str = "") -> str:

@@ -16,7 +16,7 @@ from isthmus.limits import Limits
 from isthmus.signals import Signal
 from isthmus_evidence.pictures import plots
 from isthmus_evidence.reports.demo_files import WORLDS, DemoFiles
-from isthmus_evidence.reports.identified import identified_section
+from isthmus_evidence.reports.identified import gap_section, identified_section
 from isthmus_evidence.reports.markup import document, figure, missing, section, table
 
 __all__ = ["page"]
@@ -214,7 +214,8 @@ joints; <b>reversals</b>: how often a joint's command turns round; <b>peaks</b>:
 
 
 def _robot(demo: DemoFiles) -> str:
-    return identified_section(demo.identified) if demo.identified else ""
+    found = identified_section(demo.identified) if demo.identified else ""
+    return found + (gap_section(demo.gaps) if demo.gaps else "")
 
 
 def _contract(demo: DemoFiles) -> str:

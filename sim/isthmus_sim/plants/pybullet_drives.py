@@ -77,6 +77,7 @@ class Drives:
         self._stiffness = np.array([joint.servo.position_gain for joint in robot.joints])
         self._damping = np.array([joint.servo.velocity_gain for joint in robot.joints])
         self._gains = [self._ones] * batch
+        self._losses = np.zeros((batch, len(self.joints)))
         self._fastest = np.tile([joint.servo.no_load_speed for joint in robot.joints], (batch, 1))
         self._motors = bool(np.isfinite(self._fastest).any())
         if self._motors and not (mode == "effort" or self._compliant):
@@ -105,6 +106,7 @@ class Drives:
             # per physics step. Bullet's own damping would be lost on a motor that is a constraint, or make a light joint unstable.
             servos = [(joint.servo.velocity_gain + damping[joint.name], joint.servo.position_gain) for joint in self._robot.joints]
             lags = [loss / stiffness if stiffness else 0.0 for loss, stiffness in servos]
+            self._losses[row] = [damping[name] for name in self._robot.joint_names]
             self._gains[row] = [min(self._timestep / lag, 1.0) if lag else 1.0 for lag in lags]
 
     def drive(self, client: int, row: int, command: list[float]) -> None:
@@ -136,10 +138,13 @@ class Drives:
             )
 
     def efforts(self, command: Array, position: Array, velocity: Array, applied: Array) -> Array:
-        """What the motors gave in the last physics step, `[B, joints]`; `applied` is what Bullet says, which knows constraints only."""
+        """What the motors gave in the last physics step, `[B, joints]`; `applied` is what Bullet says, which knows constraints only.
+
+        The motor of a servo also gives what the damping of its joint takes, which the constraint in its place never feels.
+        """
         if self._mode == "effort":
             return self._within_limits(slice(None), command, velocity)
-        return self._torques(slice(None), command, position, velocity) if self._compliant else applied
+        return self._torques(slice(None), command, position, velocity) if self._compliant else applied + self._losses * velocity
 
     def _strengths(self, client: int, command: list[float]) -> list[float]:
         """What each motor may push with: a finger no harder than its servo's spring, or two that pinch something would not care where they are."""

@@ -176,13 +176,15 @@ class Course:
     def _begin(self, seed: int) -> int:
         """Put the robot at the episode's start with the guard armed; the stamp of its first state, ns.
 
-        Where time passes, an armed robot that is put elsewhere has been moved by somebody, and is disarmed; so it is armed where it starts. In
-        stepped time it may start in motion, where nobody may arm, and nothing is looked at before its first command.
+        Where time passes, an armed robot that is put elsewhere runs away, and its driver is called; so it is disarmed first and armed where it
+        starts. In stepped time it may start in motion, where nobody may arm, and nothing is looked at before its first command.
         """
         link = self._link
         if not self._simulated:
             link.forget()
             return link.number("state_stamp")
+        if self._wall:
+            link.let_go(_PATIENCE)
         stamp = self._reset(seed if self._wall else _HOME)
         link.insist(lambda: link.trigger("guard/reset"), _RESET)
         link.insist(link.arm, _PATIENCE)

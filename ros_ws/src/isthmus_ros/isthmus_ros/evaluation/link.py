@@ -228,6 +228,16 @@ class Link:
         if not response.success:
             raise RosError(response.message)
 
+    def let_go(self, seconds: float) -> None:
+        """Disarm the guard once the robot stands; an effort that holds it after a stop ends with a reset.
+
+        Raises:
+            RosError: it is still refused after so many seconds; the message is the node's.
+        """
+        if self.status.get("phase") == "held":
+            self.insist(lambda: self.trigger("guard/reset"), seconds)
+        self.insist(lambda: self.arm(False), seconds)
+
     def transition(self, node: str, transition: int) -> bool:
         """Change the state of a lifecycle node; `transition` is an id of lifecycle_msgs/Transition."""
         request = ChangeState.Request(transition=Transition(id=transition))
