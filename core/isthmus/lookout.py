@@ -49,16 +49,16 @@ class Sight:
 
 @dataclass(slots=True)
 class _Chase:
-    """A robot that was let go at the `stamp` of a sample, watched until it stands, `[1, J]`.
+    """A robot that was let go, watched until it stands, `[1, J]`.
 
-    `origin` is where it was before; None until a newer sample tells, if that one has jumped or was never seen. `place` is where it was seen last that
-    it moves, and `since` since when, s.
+    `origin` is where it was before; None until a sample newer than `stamp` tells, if that one has jumped or was never seen. `place` is where it was
+    seen last that it moves, and `since` since when, s.
     """
 
-    stamp: float
     origin: Array | None
     place: Array
     since: float
+    stamp: float = math.inf
 
     def stirred(self, stir: Array) -> bool:
         return self.origin is not None and bool((np.nan_to_num(np.abs(self.place - self.origin)[0]) > stir).any())
@@ -89,7 +89,7 @@ class Lookout:
     def let_go(self, now: float) -> None:
         """Nothing is commanded from `now` on, s, though perhaps the robot moves."""
         sample = self._robot.read()
-        self._chase = self._chase or _Chase(float(sample.stamp[0]), None, sample.position, now)
+        self._chase = self._chase or _Chase(None, sample.position, now, float(sample.stamp[0]))
 
     def leave(self) -> None:
         """Nothing is commanded from now on: where the robot is at the next look is where it has to stay."""
@@ -225,7 +225,7 @@ class Lookout:
         far = int((away - allowed).argmax())
         if away[far] <= allowed[far]:
             return ""
-        self._chase = _Chase(float(sample.stamp[0]), self._origin, sample.position, now)
+        self._chase = _Chase(self._origin, sample.position, now)
         unit = self._guard.profile[sample.joints[far]].unit("position")
         load = ", by hand or by a load that its profile does not know" if self._guard.mode == "effort" else ""
         return f"{sample.joints[far]} was moved by {away[far]:.2g} {unit} while nothing was commanded{load}"

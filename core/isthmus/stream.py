@@ -69,7 +69,7 @@ class GuardedStream:
             guard: the only one that acts.
             period: control period, s.
             tick: seconds between two calls of `watch`.
-            on_change: called when rung, phase or sender have changed.
+            on_change: called when phase or sender have changed.
             last_resort: called with the cause when commands are not enough to stop the robot.
             clock: steady, s.
         """
@@ -84,14 +84,15 @@ class GuardedStream:
         self._robot, self._period = robot, period
         self._on_change, self._last_resort, self._clock = on_change, last_resort, clock
         self._allowed, self._early = time_out(period), _GRAIN * tick
-        self._accepted = self._acted = self._decided = self._stopped = self._watched = -np.inf
-        self._shown = (self.phase, 0, "")
+        self._accepted = self._acted = self._stopped = self._watched = -math.inf
+        self._decided: float | None = None  # at rest there is no motion that the next command could come too soon after
+        self._shown = (self.phase, "")
         self._clear()
 
     def _clear(self) -> None:
         self._urgent = self._hurry = self._waiting = self._helpless = False
         self._pending: Asked | None = None
-        self._stamp, self._still, self._ended = -1, 0, ""
+        self._stamp, self._still, self._ended = -math.inf, 0, ""
         self._newest, self._unasked = self._robot.stamp, 0
 
     @property
@@ -131,11 +132,10 @@ class GuardedStream:
     def arm(self) -> None:
         """Let the commands of the next sender that has not been heard yet through; in passing time, send the robot's rest."""
         self._calm()
-        if following(self.phase, Event.ARM) is None:
+        if self._goal(Event.ARM) is None:
             return
         self._inbox.open()  # before anybody is told: whoever reads "armed" must not read the sender of the time before
         self.turns += 1
-        self._go(Event.ARM)
         before, self.state = self.state, self.guard.arm(self.guard.reset(self.state))
         if self._robot.realtime and self.guard.mode == "position" and before.started[0]:
             self.state = self._resting_from(before.executed)
@@ -144,9 +144,9 @@ class GuardedStream:
         self._watched = self._clock()
         self._lookout.begin(self._watched)
         self._robot.begin()
+        self._go(Event.ARM)
         if self._robot.realtime:
             self._rest()
-        self._tell()
 
     def _resting_from(self, told: Array) -> GuardState:
         """The state of a robot that goes on from where it was told to be."""
@@ -167,10 +167,10 @@ class GuardedStream:
         """Forget the latch; nothing is armed."""
         self._calm()
         self.turns += 1
-        if self._go(Event.RESET):
+        if self._goal(Event.RESET) is not None:
             self.state = self.guard.reset(self.state)
             self.decision, self._ended = None, ""
-            self._tell()
+            self._go(Event.RESET)
 
     def hold(self, cause: str) -> None:
         """Brake and hold until five good commands have come."""
@@ -382,7 +382,7 @@ class GuardedStream:
             self.state = passing(self.state)
             self.decision = dataclasses.replace(self.decision, rung=np.zeros_like(self.decision.rung), kept=("",))
         self._acted = now
-        self._decided = -np.inf if resting else now  # to rest is no motion that the next command could come too soon after
+        self._decided = None if resting else now
         if self.decision.command is not None:
             self._send(self.decision.command)
         self._settle()
@@ -392,20 +392,21 @@ class GuardedStream:
         braking = self.rung >= HOLD or self.phase is not Phase.FOLLOWING or (self.decision is not None and self.decision.halts)
         self._robot.send(command, self.sequence, self.gate.epoch, braking=braking)
 
-    def _go(self, event: Event) -> bool:
-        """Enter the phase that an event leads to; False if it leads nowhere."""
-        goal = following(self.phase, event, effort=self.guard.mode == "effort")
-        if goal is None:
-            return False
-        self.phase = goal
+    def _goal(self, event: Event) -> Phase | None:
+        """The phase that an event leads to; None if it leads nowhere."""
+        return following(self.phase, event, effort=self.guard.mode == "effort")
+
+    def _go(self, event: Event) -> None:
+        """Enter the phase that an event leads to, if any, and tell."""
+        self.phase = self._goal(event) or self.phase
         self._tell()
-        return True
 
     def _leave(self, event: Event) -> None:
-        """Go to a phase in which nothing is sent, if the event leads to one."""
-        if self._go(event) and not self.armed:
+        """Go where an event leads to, if anywhere; what is armed no more then is disarmed before anybody is told."""
+        goal = self._goal(event)
+        if goal is not None and goal not in ARMED:
             self.state = self.guard.disarm(self.state if self.state.rung[0] == STOP else passing(self.state))
-            self._tell()
+        self._go(event)
 
     def _settle(self) -> None:
         """Follow the guard's rung."""
@@ -418,13 +419,13 @@ class GuardedStream:
             self._leave(Event.STOP)
         elif rung == HOLD:
             self._go(Event.HOLD)
-        elif rung < HOLD:
+        elif rung != STOP:
             self._go(Event.RECOVER)
         self._tell()
 
     def _tell(self) -> None:
-        """Say that phase, rung or sender have changed, if they have; between pass and clamp nobody is woken."""
-        shown = (self.phase, self.rung if self.rung >= HOLD else 0, self.gate.epoch)
+        """Say that phase or sender have changed, if they have; from hold on the phase tells the rung, and between pass and clamp nobody is woken."""
+        shown = (self.phase, self.gate.epoch)
         if shown != self._shown:
             self._shown = shown
             self._on_change()
@@ -439,4 +440,4 @@ class GuardedStream:
 
     def _since(self, now: float) -> float:
         """Seconds since the last decision."""
-        return now - self._decided if math.isfinite(self._decided) else self._period
+        return self._period if self._decided is None else now - self._decided

@@ -353,9 +353,12 @@ def test_late_rows_of_a_batch_equal_single_checks_bit_for_bit_and_begin_anew_alo
         position, velocity = near + generator.uniform(-0.1, 0.1, (4, 6)), generator.uniform(-1, 1, (4, 6))
         since = float(generator.choice([0.05, 0.03, 0.06]))
         if tick == 12:
-            batch = guard.reset(batch, np.arange(4) == 2, armed=True)
+            before, batch = batch.trail, guard.reset(batch, np.arange(4) == 2, armed=True)
             singles[2] = guard.reset(singles[2], armed=True)
-            assert all((rates[2] == 0).all() for _, rates in batch.trail)
+            assert len(batch.trail) == len(before) > 0
+            for (lasted, rates), (old, kept) in zip(batch.trail, before, strict=True):
+                np.testing.assert_array_equal(rates, np.where(np.arange(4)[:, None] == 2, 0.0, kept))
+                assert lasted is old
         decision, batch = guard.check(
             batch, asked(values, rows=4), sample(position, velocity, tick * PERIOD), Timing(PERIOD, since, since, delay)
         )

@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from stream_bench import COUNT, ELBOW, JOINTS, PERIOD, ROBOT, Bench
+from stream_bench import COUNT, ELBOW, JOINTS, PERIOD, ROBOT, Arm, Bench
 
-from isthmus.guard import STOP
+from isthmus.guard import STOP, LimitGuard
+from isthmus.lookout import Lookout
 from isthmus.phases import Phase
 from isthmus.timing import Timing
 
@@ -25,7 +26,7 @@ def test_an_idle_arm_that_runs_away_is_let_go_and_its_driver_is_called(mode):
     bench.arm.driven = elbow(-1.5)
     bench.run(0.4)
     assert bench.phase is Phase.STOPPED
-    assert bench.helped == ["elbow_joint runs away though nothing is commanded"]
+    assert bench.helped == ["elbow_joint runs away though nothing is commanded"] == [bench.stream.cause]
     assert abs(bench.arm.position[0, ELBOW] - ROBOT.home[ELBOW]) < 0.65
 
 
@@ -314,3 +315,24 @@ def test_a_robot_that_comes_back_without_a_position_is_not_found_again_yet():
     bench.run(0.005)
     assert bench.stream._lookout._gap
     assert (bench.phase, bench.stream._ended) == (Phase.BRAKING, "")
+
+
+def test_a_wrong_time_at_the_first_look_is_a_wrong_time():
+    bench = Bench().armed()
+    bench.arm.trouble = "the stamps run backwards"
+    bench.run(0.005)
+    assert (bench.phase, bench.stream.cause) == (Phase.STOPPED, "the stamps run backwards")
+
+
+def test_an_arm_that_was_seen_all_the_time_is_not_looked_for_where_it_was_told_to_be():
+    guard, arm = LimitGuard(ROBOT, ROBOT.limits(), "position"), Arm("position")
+    state = guard.initial(1, armed=True)
+    state = dataclasses.replace(state, executed=ROBOT.home[None] + elbow(0.4), started=np.ones_like(state.started))
+    lookout = Lookout(arm, guard, PERIOD)
+    lookout.begin(arm.now)
+    assert lookout.look(state, Phase.IDLE, lookout.timing(PERIOD, arm.now), arm.now).stray == ""
+    arm.delay = 1.0  # a gap
+    lookout.look(state, Phase.IDLE, lookout.timing(PERIOD, arm.now), arm.now)
+    arm.delay = 0.0
+    found = lookout.look(state, Phase.IDLE, lookout.timing(PERIOD, arm.now), arm.now).stray
+    assert found == "elbow_joint is 0.4 rad from where it was told to be"

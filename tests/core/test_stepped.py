@@ -235,3 +235,29 @@ def test_standstill_takes_two_states_in_a_row_at_rest():
         bench.arm.pass_time(PERIOD)
     assert bench.phase is Phase.STOPPED
     np.testing.assert_array_equal(bench.arm.values[sent:], np.zeros((3, COUNT)))  # the first is answered while it still moves
+
+
+def test_the_first_state_of_all_is_answered_at_the_time_0():
+    bench = stepped()
+    bench.stream.arm()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(bench.arm), "stamp", 0)
+        bench.ask(np.full(COUNT, 0.1))
+    assert len(bench.arm.sent) == 1
+
+
+def test_an_arm_that_still_moves_is_not_at_rest_because_it_was_commanded_no_effort():
+    bench = stepped("effort")
+    bench.stream.arm()
+    bench.arm.said[1][:] = 0.5
+    bench.ask(np.zeros(COUNT))
+    assert bench.stream.moving
+
+
+def test_a_robot_of_which_nothing_is_known_is_not_braked_for_ever():
+    bench = stepped("position")
+    bench.arm.tell = lambda sample: dataclasses.replace(sample, position=np.full_like(sample.position, np.nan))
+    bench.stream.arm()
+    bench.ask(bench.arm.position[0])
+    assert bench.phase is Phase.STOPPED
+    assert "is unknown and nothing was executed since arming" in bench.stream.cause

@@ -457,3 +457,80 @@ def test_a_guard_that_slept_lets_what_waits_come_in_before_it_judges_and_does_so
         bench.arm.pass_time()
         bench.stream.watch()
         assert bench.phase is phase
+
+
+def test_a_new_stream_has_accepted_nothing_and_has_nothing_to_tell():
+    bench = Bench()
+    bench.stream.reset()
+    assert (bench.stream.sequence, bench.changes) == (-1, [])
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position", "effort"])
+def test_who_is_armed_again_rests_and_has_accepted_nothing(mode):
+    bench = Bench(mode).armed().run(0.5, lambda t: np.full(COUNT, 0.3) if mode == "velocity" else ROBOT.home)
+    bench.stream.stop("told to")
+    bench.run(1.0)
+    bench.stream.reset()
+    bench.armed().run(TICK)
+    rest = {"velocity": np.zeros(COUNT), "position": bench.arm.position[0]}.get(mode, bench.arm.values[-1])
+    assert bench.stream.sequence == -1
+    np.testing.assert_allclose(bench.arm.values[-1], rest, atol=1e-6)
+    np.testing.assert_allclose(bench.arm.velocity, 0.0, atol=1e-6)
+
+
+def test_whoever_is_told_of_a_phase_reads_the_rung_that_belongs_to_it():
+    """On f4b068e a reset was told twice, first as disarmed and stopped."""
+    bench, told = Bench().armed().cruise(), []
+    bench.stream._on_change = lambda: told.append((bench.phase, bench.stream.rung, bench.stream.cause))
+    bench.stream.stop("told to")
+    bench.run(1.0)
+    bench.stream.reset()
+    bench.stream.arm()
+    assert told == [
+        (Phase.BRAKING, STOP, "told to"),
+        (Phase.STOPPED, STOP, "told to"),
+        (Phase.DISARMED, PASS, ""),
+        (Phase.IDLE, PASS, ""),
+    ]
+
+
+def test_a_reset_while_the_robot_is_braked_changes_nothing():
+    bench = Bench().armed().cruise()
+    bench.stream.stop("told to")
+    bench.run(TICK)
+    bench.stream.reset()
+    assert (bench.phase, bench.stream.rung, bench.stream.cause) == (Phase.BRAKING, STOP, "told to")
+
+
+@pytest.mark.parametrize(("waited", "share"), [(0.5, 0.5), (0.94, 0.94), (0.98, 1.0), (1.0, 1.0)])
+def test_a_command_that_nearly_keeps_its_time_may_do_what_a_whole_period_allows(waited, share):
+    bench = Bench().armed()
+    bench.ask(np.zeros(COUNT))
+    while bench.arm.now + TICK < 100.0 + waited * PERIOD:
+        bench.arm.pass_time()
+        bench.stream.watch()
+    bench.arm.pass_time(100.0 + waited * PERIOD - bench.arm.now)
+    bench.ask(np.full(COUNT, 3.0))
+    np.testing.assert_allclose(bench.arm.values[-1], share * PERIOD * np.array(ROBOT.limits().acceleration), rtol=1e-6)
+
+
+def test_the_first_command_of_an_idle_robot_does_not_come_too_soon():
+    bench = Bench().armed().run(0.01)
+    bench.ask(np.full(COUNT, 3.0))
+    np.testing.assert_allclose(bench.arm.values[-1], PERIOD * np.array(ROBOT.limits().acceleration), rtol=1e-6)
+
+
+def test_what_forbids_to_rest_is_not_passed_because_nothing_was_asked_for():
+    bench = Bench()
+    bench.arm.said[0][0, ELBOW] = np.nan
+    bench.stream.arm()
+    assert (bench.stream.rung, bench.stream.cause) == (HOLD, "joint position of elbow_joint is not finite")
+
+
+def test_looks_that_come_late_are_counted_one_by_one():
+    bench = Bench().armed()
+    for _ in range(3):
+        bench.arm.pass_time(0.04)
+        bench.stream.watch()
+        bench.run(0.02)
+    assert bench.stream.late_looks == 3

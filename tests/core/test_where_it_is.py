@@ -218,7 +218,7 @@ def test_a_runaway_whose_states_fall_silent_calls_for_help():
 
 
 @pytest.mark.parametrize(("delay", "looks"), [(0.0, 18), (0.04, 10)])  # 85 ms are allowed
-def test_a_state_that_comes_late_falls_silent_earlier(delay, looks):
+def test_a_late_state_falls_silent_earlier(delay, looks):
     bench = Bench().armed().run(0.5)
     bench.arm.driven = -JOINT
     bench.run(0.1)
