@@ -524,7 +524,7 @@ def test_what_forbids_to_rest_is_not_passed_because_nothing_was_asked_for():
     bench = Bench()
     bench.arm.said[0][0, ELBOW] = np.nan
     bench.stream.arm()
-    assert (bench.stream.rung, bench.stream.cause) == (HOLD, "joint position of elbow_joint is not finite")
+    assert (bench.stream.rung, bench.stream.cause) == (HOLD, "no command; joint position of elbow_joint is not finite")
 
 
 def test_looks_that_come_late_are_counted_one_by_one():
