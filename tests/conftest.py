@@ -23,7 +23,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROS = Path(__file__).parent / "ros"
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--hypothesis-profile", default=None) == "mutation":  # the quickest test that fails is enough
+        items.sort(key=lambda item: getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
     for item in items:
         if item.get_closest_marker("ros") and ROS not in item.path.parents:
             raise pytest.UsageError(f"{item.nodeid} is marked ros, and `make test` looks for such tests in tests/ros alone")

@@ -165,8 +165,6 @@ class _FaultyPolicy:
 
     def act(self, observation: Mapping[str, Array]) -> ActionChunk:
         now = {name: values.copy() for name, values in observation.items()}
-        if self._past and len(next(iter(now.values()))) != len(next(iter(self._past[-1].values()))):
-            self._past = []  # rows have ended
         self._past.append(now)
         self.seen = dict(now) if self._fault.seen is None else self._fault.seen(now, self._past)
         return self._policy.act(self.seen)
@@ -195,14 +193,13 @@ def record_episodes(
     planted = FAULTS[fault] if fault else Fault("")
     name = task.contract.action.elements[joint % len(task.contract.action.elements)]
     parameters = {key.format(joint=name): value for key, value in planted.parameters.items()}
-    plant = task_plant(engine, task, len(seeds))
-    acting = _FaultyPolicy(policy, planted)
-    with EpisodeTraces(folder, task.contract, plant.robot.base_frame, engine, seeds, [{}] * len(seeds)) as traces:
+    acting, plant = _FaultyPolicy(policy, planted), _FaultyPlant(task_plant(engine, task, 1), planted, joint)
+    for seed in seeds:  # one after the other, as on a robot: what a policy saw before is its own
+        with EpisodeTraces(folder, task.contract, plant.robot.base_frame, engine, [seed], [{}]) as traces:
 
-        def record(tick: Tick) -> None:
-            shown = tick.observation is not None and not hidden and len(tick.rows) == len(seeds)
-            traces.record(replace(tick, observation=acting.seen) if shown else tick)
+            def record(tick: Tick, traces: EpisodeTraces = traces) -> None:
+                traces.record(tick if hidden or tick.observation is None else replace(tick, observation=acting.seen))
 
-        results, _ = run_episodes(task, acting, _FaultyPlant(plant, planted, joint), seeds, parameters=parameters, on_tick=record)
-        traces.conclude(results)
+            results, _ = run_episodes(task, acting, plant, [seed], parameters=parameters, on_tick=record)
+            traces.conclude(results)
     plant.close()

@@ -48,6 +48,7 @@ def gap_section(gaps: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     pages = ", ".join(f'<a href="gap/{escape(when)}/report.html">{escape(when)} calibration</a>' for when in gaps)
     text = f"""<p>The recorded episodes of the robot were compared with the same ones in MuJoCo: with its nominal parameters, and with those that
-were identified. <code>isthmus gap</code> tests causes on the data and names those that explain the difference: {pages}.</p>"""
+were identified. <code>isthmus gap</code> tests causes on the data and names those that explain the difference: {pages}. PyBullet's motors are
+constraints and no servos, so that a difference remains which no cause explains.</p>"""
     shown = table(("calibration", "cause", "what", "explains"), rows, numbers=(3,))
     return section("Why simulation and robot differ", f'{text}<div class="card scroll">{shown}</div>')
