@@ -154,7 +154,7 @@ class LimitGuard:
             told: where the robot is told to be, by whoever turns commands into motion; None where the commands alone tell.
 
         Returns:
-            the next state; `executed`, `rate` and the count of good commands are those of before.
+            the next state; `executed` and `rate` are those of before, and so is the count of good commands, unless the look is a bad one.
 
         Raises:
             KeyError: as `check`.

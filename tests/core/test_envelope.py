@@ -401,3 +401,16 @@ def test_commands_are_remembered_as_long_as_a_sample_may_be_late(since, kept):
     for number in range(9):
         trail = longer_trail(trail, np.full((1, 1), number), Timing(0.01, since, 0.01))
     assert [(lasted, rates[0, 0]) for lasted, rates in trail] == [(since, 8 - back) for back in range(kept)]
+
+
+@pytest.mark.parametrize(("rate", "asked", "ahead"), [(1.0, 0.6, 0.01), (0.6, 1.0, 0.0), (-1.0, -0.6, -0.01), (0.2, -0.2, 0.0)])
+def test_a_motion_that_slows_down_comes_further_than_its_last_velocity_says(planar, monkeypatch, rate, asked, ahead):
+    seen, zeros = [], np.zeros((1, 3))
+    box = Box((-9.0, -9.0, -9.0), (9.0, 9.0, 9.0))
+    envelope = MotionEnvelope(planar, dataclasses.replace(planar.limits(), workspace=box, acceleration=(100.0,) * 3), "velocity", 1.0)
+    monkeypatch.setattr(envelope, "_leaves_box", lambda *given: seen.append(given[-1]) or np.zeros(1, dtype=bool))
+    rates = np.full((1, 3), rate)
+    now = Situation(rates, rates, zeros, zeros, zeros, np.zeros((1, 1)), Timing.of(0.05))
+    now.place = zeros
+    envelope.clamp(np.full((1, 3), asked), now)
+    np.testing.assert_allclose(seen[0][0], ahead, atol=1e-12)

@@ -11,6 +11,7 @@ from sample_contract import PENDULUM, UR5E
 from isthmus import Box, Command, LimitGuard, Measurement
 from isthmus.guard import CLAMP, HOLD, PASS, STOP
 from isthmus.kinematics import Kinematics
+from isthmus.records import Told
 from isthmus.robot import Hold
 from isthmus.rungs import demanding, passing
 from isthmus.testing import FakePlant
@@ -601,3 +602,31 @@ def test_refusals_name_the_reason():
         LimitGuard(UR5E, PENDULUM.limits(), "velocity")
     with pytest.raises(ValueError, match="its profile needs hold"):
         LimitGuard(dataclasses.replace(PENDULUM, hold=None), PENDULUM.limits(), "effort")
+
+
+def test_where_a_robot_is_told_to_be_counts_and_not_what_single_commands_would_have_done():
+    guard, asked = LimitGuard(UR5E, UR5E.limits(), "velocity"), command(UR5E, "velocity", np.full(6, 0.5))
+    elbow = np.eye(6)[UR5E.joint_names.index("elbow_joint")]
+
+    def checked(now, then):
+        return guard.check(guard.initial(1, armed=True), asked, measure(UR5E, HOME), DT, Told(HOME + now * elbow, HOME + then * elbow))[0]
+
+    assert (checked(0.0, 0.0).rung[0], checked(0.0, 0.0).command.values[0].tolist()) == (PASS, [0.5] * 6)
+    assert checked(0.0, 1.0).cause == ("elbow_joint does not follow its command",)
+    room = np.array(UR5E.limits().position_high) - HOME[0]
+    near = checked(float(room @ elbow) - 1e-4, 0.0)  # though the sample of before is far from the limit
+    assert near.rung[0] == CLAMP
+    assert near.command.values[0] @ elbow < 0.01
+
+
+def test_a_bad_look_between_good_commands_makes_a_hold_begin_to_count_anew():
+    guard, good = LimitGuard(UR5E, UR5E.limits(), "velocity"), command(UR5E, "velocity", np.zeros(6))
+    state, rungs = guard.hold(guard.initial(1, armed=True), "told to"), []
+    lost = HOME.copy()
+    lost[0, 2] = np.nan
+    for count in range(9):
+        decision, state = guard.check(state, good, measure(UR5E, HOME, stamp=count * 0.02), 0.02)
+        if count == 2:
+            state = guard.watch(state, measure(UR5E, lost, stamp=count * 0.02 + 0.01), 0.01)
+        rungs.append(int(decision.rung[0]))
+    assert rungs == [HOLD] * 7 + [PASS] * 2

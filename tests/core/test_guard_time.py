@@ -104,7 +104,7 @@ def test_a_hold_becomes_a_stop_after_half_a_second_however_often_it_is_judged(sp
     _, state = guard.check(state, bad, sample(), PERIOD)
     assert state.rung[0] == HOLD
     time = 0.0
-    while state.rung[0] == HOLD:
+    while state.rung[0] == HOLD and time < 2:
         time += spacing
         _, state = guard.check(state, bad, sample(stamp=time), Timing(PERIOD, spacing, spacing))
     assert state.rung[0] == STOP
@@ -117,7 +117,7 @@ def test_looks_neither_shorten_nor_lengthen_a_hold_and_are_no_good_commands(seed
     generator, guard = np.random.default_rng(seed), LimitGuard(UR5E, UR5E.limits(), "velocity")
     state, time, acted = guard.hold(guard.initial(1, armed=True), "test"), 0.0, 0.0
     commands = 0
-    while state.rung[0] == HOLD:
+    while state.rung[0] == HOLD and time < 2:
         looked = float(generator.uniform(0, 0.02))
         time += looked
         if time - acted >= PERIOD and commands < 4:  # four good commands do not release it

@@ -246,12 +246,13 @@ def test_the_first_state_of_all_is_answered_at_the_time_0():
     assert len(bench.arm.sent) == 1
 
 
-def test_an_arm_that_still_moves_is_not_at_rest_because_it_was_commanded_no_effort():
+@pytest.mark.parametrize("speed", [0.0, 0.5])
+def test_an_arm_that_is_commanded_an_effort_moves_if_it_moves(speed):
     bench = stepped("effort")
     bench.stream.arm()
-    bench.arm.said[1][:] = 0.5
-    bench.ask(np.zeros(COUNT))
-    assert bench.stream.moving
+    bench.arm.said[1][:] = speed
+    bench.ask(np.full(COUNT, 1.0))
+    assert bench.stream.moving == (speed > 0)
 
 
 def test_a_robot_of_which_nothing_is_known_is_not_braked_for_ever():

@@ -462,20 +462,27 @@ def test_a_guard_that_slept_lets_what_waits_come_in_before_it_judges_and_does_so
 def test_a_new_stream_has_accepted_nothing_and_has_nothing_to_tell():
     bench = Bench()
     bench.stream.reset()
-    assert (bench.stream.sequence, bench.changes) == (-1, [])
+    assert (bench.stream.sequence, bench.stream.decision, bench.changes) == (-1, None, [])
 
 
 @pytest.mark.parametrize("mode", ["velocity", "position", "effort"])
 def test_who_is_armed_again_rests_and_has_accepted_nothing(mode):
-    bench = Bench(mode).armed().run(0.5, lambda t: np.full(COUNT, 0.3) if mode == "velocity" else ROBOT.home)
+    rest = np.zeros(COUNT) if mode == "velocity" else ROBOT.home
+    bench = Bench(mode).armed().run(0.5, lambda t: np.full(COUNT, 0.1) if mode == "velocity" else rest)
+    bench.run(0.5, lambda t: rest).run(0.5)
     bench.stream.stop("told to")
     bench.run(1.0)
     bench.stream.reset()
-    bench.armed().run(TICK)
-    rest = {"velocity": np.zeros(COUNT), "position": bench.arm.position[0]}.get(mode, bench.arm.values[-1])
+    bench.armed()
     assert bench.stream.sequence == -1
-    np.testing.assert_allclose(bench.arm.values[-1], rest, atol=1e-6)
-    np.testing.assert_allclose(bench.arm.velocity, 0.0, atol=1e-6)
+
+
+def test_a_velocity_that_is_armed_again_is_none():
+    bench = Bench().armed().cruise().run(0.5, lambda t: np.zeros(COUNT)).run(0.5)
+    bench.stream.disarm()
+    bench.armed().run(0.5)
+    np.testing.assert_array_equal(bench.arm.values[-1], 0.0)
+    assert bench.stream.sequence == -1
 
 
 def test_whoever_is_told_of_a_phase_reads_the_rung_that_belongs_to_it():
