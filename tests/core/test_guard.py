@@ -15,6 +15,7 @@ from isthmus.records import Told
 from isthmus.robot import Hold
 from isthmus.rungs import demanding, passing
 from isthmus.testing import FakePlant
+from isthmus.timing import Timing
 
 ROWS, TICKS, BOX_TICKS = 2000, 50, 16
 EXAMPLES = int(os.environ.get("ISTHMUS_EXAMPLES", "9"))  # draws of limits and periods, with ROWS sequences each
@@ -630,3 +631,49 @@ def test_a_bad_look_between_good_commands_makes_a_hold_begin_to_count_anew():
             state = guard.watch(state, measure(UR5E, lost, stamp=count * 0.02 + 0.01), 0.01)
         rungs.append(int(decision.rung[0]))
     assert rungs == [HOLD] * 7 + [PASS] * 2
+
+
+@pytest.mark.parametrize(("known", "leaves"), [(0.0, True), (np.nan, True), (1.0, False)])
+def test_a_joint_of_unknown_velocity_counts_as_at_rest_where_the_box_ends(known, leaves):
+    """A servo that lags may still be on its way inwards, which only a measured velocity says."""
+    turning, box = np.eye(6)[0], Box((-1, -0.4925, -1), (1, 1, 1))  # the tool is at y = -0.4919 m
+    guard = LimitGuard(lagging(UR5E, 0.2), dataclasses.replace(UR5E.limits(), workspace=box), "velocity")
+    sample = measure(UR5E, HOME, np.where(turning, known, 0.0))
+    decision, _ = guard.check(guard.initial(1, armed=True), command(UR5E, "velocity", -0.3 * turning), sample, DT)
+    assert decision.halts == leaves
+
+
+def lead_of(guard, lead, timing, *, told=None, **state):
+    """The cause that a guard finds when it looks at an arm at home that was commanded `lead` rad further by now; rates are those of all joints."""
+    fresh = guard.initial(1, armed=True)
+    monitors = dataclasses.replace(fresh.monitors, lead=np.full((1, 6), lead))
+    given = {name: np.full((1, 6), value) if name == "rate" else value for name, value in state.items()}
+    before = dataclasses.replace(fresh, monitors=monitors, executed=HOME + lead, started=np.ones(1, dtype=bool), **given)
+    return guard.watch(before, measure(UR5E, HOME), timing, told).cause[0]
+
+
+LEAST = UR5E.monitors.tracking_tolerance - 0.02  # rad, a lead that may just be
+
+
+def test_a_late_sample_does_not_show_what_was_commanded_since():
+    guard, late = LimitGuard(UR5E, UR5E.limits(), "velocity"), Timing(DT, DT, 0.0, 0.08)
+    assert lead_of(guard, LEAST + 0.08, late, rate=1.0) == ""
+    assert lead_of(guard, LEAST + 0.08, Timing(DT, DT, 0.0), rate=1.0) == f"{UR5E.joint_names[0]} does not follow its command"
+    told = Told(HOME, HOME + LEAST)  # whoever says where the arm was told to be when the sample was taken has counted it
+    assert lead_of(guard, 0.0, late, rate=-1.0, told=told) == ""
+
+
+@pytest.mark.parametrize("before", [3.0, -3.0])
+def test_a_set_point_that_was_reached_moves_nothing_until_the_next_one(before):
+    """70 ms ago it began its way of 50 ms, and rests since; the 10 ms before are those of the set-point before."""
+    guard, late = LimitGuard(UR5E, UR5E.limits(), "position"), Timing(DT, 0.07, 0.0, 0.08)
+    come, trail = 3.0 * DT + before * 0.01, ((DT, np.full((1, 6), before)),)
+    for lead, fine in [(come + LEAST, True), (come + LEAST + 0.04, False), (come - LEAST, True), (come - LEAST - 0.04, False)]:
+        assert (lead_of(guard, lead, late, rate=3.0, trail=trail) == "") == fine
+
+
+def test_in_a_batch_rows_that_have_not_begun_are_not_behind_and_others_are():
+    guard = LimitGuard(UR5E, UR5E.limits(), "position")
+    state = dataclasses.replace(guard.initial(2, armed=True), executed=np.repeat(HOME, 2, axis=0) + 1.0, started=np.array([True, False]))
+    cause = f"{UR5E.joint_names[0]} does not follow its command"
+    assert guard.watch(state, measure(UR5E, np.repeat(HOME, 2, axis=0)), DT).cause == (cause, "")

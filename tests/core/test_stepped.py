@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from stream_bench import COUNT, PERIOD, TICK, Bench
+from stream_bench import COUNT, PERIOD, ROBOT, TICK, Bench
 
 from isthmus.guard import PASS, STOP
 from isthmus.phases import Phase
@@ -262,3 +262,19 @@ def test_a_robot_of_which_nothing_is_known_is_not_braked_for_ever():
     bench.ask(bench.arm.position[0])
     assert bench.phase is Phase.STOPPED
     assert "is unknown and nothing was executed since arming" in bench.stream.cause
+
+
+def test_in_stepped_time_each_arming_begins_where_the_robot_is_and_not_where_it_was_told_to_be():
+    """Between two episodes a simulated robot is put elsewhere; a real one only sags from its set-point."""
+    bench = stepped("position")
+    bench.stream.arm()
+    home = bench.arm.position[0].copy()
+    bench.ask(home)
+    bench.arm.pass_time(PERIOD)
+    bench.stream.disarm()
+    bench.arm.position = home[None] - 0.01
+    bench.arm.pass_time(PERIOD)
+    bench.stream.arm()
+    bench.ask(home + 1.0, epoch="00000002")
+    reach = np.array(ROBOT.limits().acceleration) * PERIOD**2
+    np.testing.assert_allclose(bench.arm.values[-1], home - 0.01 + reach)

@@ -328,3 +328,11 @@ def test_an_arm_whose_position_is_lost_is_not_taken_to_be_where_it_was_told_to_b
     bench.run(1.0)
     assert (bench.phase, len(bench.arm.sent)) == (Phase.STOPPED, sent)
     assert bench.stream.cause.endswith("is unknown and nothing was executed since arming, so there is nothing to hold")
+
+
+def test_an_arm_that_was_never_told_anything_rests_where_it_is():
+    """Though 0 is near enough for an arm that sags from there."""
+    bench = Bench("position")
+    bench.arm.position = np.full((1, COUNT), 0.005)
+    bench.arm.pass_time()
+    np.testing.assert_array_equal(bench.armed().arm.values[-1], np.full(COUNT, 0.005))
