@@ -122,6 +122,13 @@ def test_limits_are_compared_by_joint_and_box():
     assert line == "workspace is (-2, -1, 0) … (1, 1, 1) m, allowed is (-1, -1, 0) … (1, 1, 1) m"
     (line,) = dataclasses.replace(limits, position_low=(-9.0, *limits.position_low[1:])).looser_than(limits)
     assert line == "position_low of shoulder_pan_joint is -9, allowed is -6.28319"
+    others = dataclasses.replace(
+        limits, joints=("torso", *limits.joints[1:])
+    )  # a joint that one of both lacks is not compared, and the rest are
+    (line,) = dataclasses.replace(others, effort=(999.0,) * 2 + limits.effort[2:]).looser_than(limits)
+    assert line == f"effort of {limits.joints[1]} is 999, allowed is {limits.effort[1]:g}"
+    (line,) = limits.looser_than(dataclasses.replace(limits, workspace=small))
+    assert line == "there is no workspace box, the allowed one is (-1, -1, 0) … (1, 1, 1) m"
 
 
 def test_the_tightest_of_two_limits_is_looser_than_neither():

@@ -677,3 +677,26 @@ def test_in_a_batch_rows_that_have_not_begun_are_not_behind_and_others_are():
     state = dataclasses.replace(guard.initial(2, armed=True), executed=np.repeat(HOME, 2, axis=0) + 1.0, started=np.array([True, False]))
     cause = f"{UR5E.joint_names[0]} does not follow its command"
     assert guard.watch(state, measure(UR5E, np.repeat(HOME, 2, axis=0)), DT).cause == (cause, "")
+
+
+def test_what_is_looked_at_ahead_brakes_as_the_robot_does_whatever_the_file_says():
+    """What is sent as a motion brakes by `wire_limits`."""
+    careful = dataclasses.replace(UR5E.limits(), stop_acceleration=(8.0,) * 6)
+    assert LimitGuard(UR5E, careful, "velocity", 0.5).wire_limits == UR5E.limits().scaled(0.5)
+
+
+def test_rows_that_are_held_run_away_one_by_one():
+    robot = dataclasses.replace(UR5E, hold=Hold((40.0,) * 6, (4.0,) * 6, True))
+    guard, three, elbow = LimitGuard(robot, robot.limits(), "effort"), np.repeat(HOME, 3, axis=0), np.eye(6)[2]
+    fresh = guard.initial(3, armed=True)
+    before = dataclasses.replace(
+        fresh,
+        armed=np.array([True, True, False]),
+        braking=np.ones(3, dtype=bool),
+        anchor=three,
+        monitors=dataclasses.replace(fresh.monitors, position=three),
+    )
+    torn = np.array([[1.0], [0.0], [1.0]]) * elbow
+    after = guard.watch(before, measure(robot, three + 0.5 * torn, torn), DT)
+    assert (after.runaway.tolist(), after.cause[:2]) == ([True, False, False], ("elbow_joint runs away from where it is held", ""))
+    assert after.rung[:2].tolist() == [STOP, PASS]

@@ -77,7 +77,7 @@ class Commander:
 
     def _run(self) -> None:
         due = time.monotonic()
-        while not self._ended.wait(max(due - time.monotonic(), 0.0)):
+        while threading.main_thread().is_alive() and not self._ended.wait(max(due - time.monotonic(), 0.0)):
             due += self._period
             self.sequence += 1
             message = self.change(self.command(self.sequence, self.values(self.sequence)))

@@ -164,7 +164,7 @@ class Witness:
         return use_of_joints(velocities, self._subject.limits) if self._subject.arm else NAN
 
     def _spin(self) -> None:
-        while not self._ended.is_set():
+        while not self._ended.is_set() and threading.main_thread().is_alive():  # an interrupt may come before anybody can close
             self._executor.spin_once(timeout_sec=0.05)
 
     def _see_truth(self, message: Any) -> None:
