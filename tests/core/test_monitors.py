@@ -55,6 +55,12 @@ def test_a_stamp_that_is_no_number_counts_as_no_sample():
     assert causes[1:] == [[], [("joint state is stale", True)]]
 
 
+def test_nothing_has_jumped_before_anything_was_seen():
+    monitors, rest = Monitors(Thresholds(), "velocity", JOINTS, np.full(2, 3.0)), np.zeros((1, 2))
+    state, _ = monitors.update(monitors.initial(1), np.array([np.nan]), rest, rest, rest, rest, Timing.of(DT))
+    assert not state.jumped.any()
+
+
 def test_a_joint_that_reports_late_does_not_jump():
     assert not any(watch([(0.0, [np.nan, 0], [0, 0]), (DT, [2.5, 0], [0, 0]), (2 * DT, [np.nan, 0], [0, 0]), (3 * DT, [2.5, 0], [0, 0])]))
 
@@ -102,6 +108,7 @@ def test_a_swing_must_be_faster_and_swings_more_often_than_the_threshold():
     assert not any(watch(swings(0.3, 20), oscillation=0.5, oscillation_speed=0.3))
     assert not any(watch(swings(0.5, 1), oscillation=1.0))
     assert any(watch(swings(0.5, 2), oscillation=1.0))
+    assert not any(watch([(stamp, [0, 0], [speed, speed]) for stamp, _, (speed, _) in swings(0.5, 1)], oscillation=1.0))  # both joints once
 
 
 def test_finite_looks_at_every_number():
@@ -246,3 +253,23 @@ def test_a_threshold_must_be_passed_not_met():
     led = [(0.0, [0, 0], [0, 0]), (DT, [0, 0], [0, 0])]
     assert not any(watch(led, "position", executed=0.25, tracking_tolerance=0.25))
     assert watch(led, "position", executed=0.250001, tracking_tolerance=0.25)[-1] == [("shoulder does not follow its command", True)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "since", "ordered"),
+    [("velocity", 0.07, 0.03), ("velocity", 0.04, 0.03), ("position", 0.04, 0.03), ("position", 0.07, 0.01), ("position", 0.09, 0.0)],
+)
+def test_a_velocity_goes_on_and_a_set_point_rests_once_its_period_is_over(mode, since, ordered):
+    monitors, at_home, one = Monitors(Thresholds(), mode, JOINTS, np.full(2, 3.0)), np.zeros((1, 2)), np.ones((1, 2))
+    state, _ = monitors.update(monitors.initial(1), np.zeros(1), at_home, at_home, at_home, at_home, Timing.of(0.05))
+    state, _ = monitors.update(state, np.full(1, 0.03), at_home, one, at_home, at_home, Timing(0.05, since, 0.03))
+    np.testing.assert_allclose(state.ordered, np.full((1, 2), ordered), atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["velocity", "position"])
+def test_where_the_robot_was_told_to_be_says_what_was_ordered_since_the_last_look(mode):
+    monitors, zeros, one = Monitors(Thresholds(), mode, JOINTS, np.full(2, 3.0)), np.zeros((1, 2)), np.ones((1, 2))
+    state = monitors.initial(1)
+    for stamp, told, measured, ordered in [(0.0, 0.1, 0.0, 0.0), (0.05, 0.13, 0.02, 0.03), (0.1, 0.11, 0.02, -0.02)]:
+        state, _ = monitors.update(state, np.full(1, stamp), zeros, one, measured * one, zeros, Timing.of(0.05), told=told * one)
+        np.testing.assert_allclose([state.ordered, state.lead], [ordered * one, (told - measured) * one], atol=1e-12)
