@@ -55,6 +55,11 @@ def test_a_stamp_that_is_no_number_counts_as_no_sample():
     assert causes[1:] == [[], [("joint state is stale", True)]]
 
 
+def test_a_joint_that_was_never_seen_hides_no_runaway_of_another():
+    causes = watch([(tick * DT, [np.nan, 0.02 * tick], [0, 0]) for tick in range(20)], tracking_tolerance=np.inf, runaway_travel=0.2)
+    assert causes[-1] == [("elbow runs away from its command", True)]
+
+
 def test_nothing_has_jumped_before_anything_was_seen():
     monitors, rest = Monitors(Thresholds(), "velocity", JOINTS, np.full(2, 3.0)), np.zeros((1, 2))
     state, _ = monitors.update(monitors.initial(1), np.array([np.nan]), rest, rest, rest, rest, Timing.of(DT))
