@@ -294,6 +294,15 @@ def lifecycles(rows: list[Row]) -> list[str]:
     )
 
 
+def mutants(rows: list[Row]) -> list[str]:
+    """Mutants of the guard, by file."""
+    counts = [(row["file"], row["killed"] + row["named"], row["killed"], row["named"]) for row in rows]
+    return table(
+        ("file", "mutants", "killed by a test", "survive, each named with its reason"),
+        [*((f"`{file}`", *numbers) for file, *numbers in counts), ("all", *(sum(column) for column in list(zip(*counts, strict=True))[1:]))],
+    )
+
+
 def ros_costs(rows: list[Row]) -> list[str]:
     """What the nodes cost, beside a bare node or loop of the same run."""
     return table(

@@ -167,6 +167,7 @@ TABLES = {
     "zoo": Table("zoo", "isthmus zoo --record docs/results/zoo.json", "the zoo", columns.zoo),
     "ros-costs": Table("ros", "make bench-ros", "what the nodes cost", columns.ros_costs),
     "hostile": Table("guard", "python benchmarks/guard.py", "what the guard's tests count", columns.hostile),
+    "mutants": Table("mutants", "make mutation", "mutants of the guard", columns.mutants),
     "lifecycles": Table(
         "lifecycle",
         "python tests/ros/lifecycle_course.py --seeds 200 --record docs/results/lifecycle.json",

@@ -21,4 +21,5 @@ PYTHONPATH=src "$python" -m coverage run --branch --include="$code" -m pytest -q
 "$python" -m coverage report --show-missing --fail-under=100
 "$python" -m mutmut run --max-children "${MUTATION_JOBS:-1}"
 echo "mutants and results are in $work/mutants"
-"$python" "$root/tools/survivors.py" "$work/mutants"
+cd "$root"
+"$python" tools/survivors.py "$work/mutants" --record docs/results/mutants.json

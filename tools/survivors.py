@@ -1,21 +1,26 @@
 """The mutants that no test killed: `make mutation` fails if one is not named in mutants.yaml, with the reason.
 
 `python tools/survivors.py FOLDER` reads what `mutmut run` has left in its folder `mutants`, and prints each such mutant with its change. It exits
-with 1 if there is one, if some mutant was not run, or if all were and a name in the list is not needed any more.
+with 1 if there is one, if some mutant was not run, or if all were and a name in the list is not needed any more. `--record FILE` writes the counts of
+each file into a file of figures, if it exits with 0.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import difflib
 import fnmatch
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+
+from isthmus_evidence.results import Results
 
 NAMED = Path(__file__).with_name("mutants.yaml")
 SURVIVED, UNTESTED = 0, 33  # exit codes of a mutant's tests, as mutmut writes them; None for a mutant that was not run yet
@@ -44,27 +49,38 @@ class Mutant(NamedTuple):
     after: str
 
 
-def main(folder: Path) -> int:
+def main() -> int:
     """Print what survived without a name; returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="the folder that mutmut has written")
+    parser.add_argument("--record", type=Path, help="file of figures to write")
+    arguments = parser.parse_args()
     named = names(yaml.safe_load(NAMED.read_text(encoding="utf-8")))
-    counts = {"killed": 0, "named": 0, "not run": 0, "not named": 0}
+    files: dict[str, Counter[str]] = {}
     needed: set[Name] = set()
-    for meta in sorted(folder.rglob("*.meta")):
+    for meta in sorted(arguments.folder.rglob("*.meta")):
         codes: dict[str, int | None] = json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]
         alive = {key for key, code in codes.items() if code in (SURVIVED, UNTESTED)}
-        counts["not run"] += sum(code is None for code in codes.values())
-        counts["killed"] += sum(code is not None for code in codes.values()) - len(alive)
+        found = files[meta.stem] = Counter({"not run": sum(code is None for code in codes.values())})
+        found["killed"] = len(codes) - found["not run"] - len(alive)
         for mutant in mutants(meta.with_suffix(""), alive):
             fitting = [name for name in named if name.fits(mutant)]
             needed.update(fitting)
-            counts["named" if fitting else "not named"] += 1
+            found["named" if fitting else "not named"] += 1
             if not fitting:
                 print(f"{mutant.key}{'' if codes[mutant.key] == SURVIVED else ', which no test runs'}\n- {mutant.before}\n+ {mutant.after}")
-    print(", ".join(f"{count} {what}" for what, count in counts.items()))
-    needless = [] if counts["not run"] else [name for name in named if name not in needed]
+    total = sum(files.values(), Counter[str]())
+    print(", ".join(f"{total[what]} {what}" for what in ("killed", "named", "not run", "not named")))
+    needless = [] if total["not run"] else [name for name in named if name not in needed]
     for name in needless:
         print(f"needs no name any more: {list(name)}")
-    return 1 if counts["not named"] or counts["not run"] or needless else 0
+    if not files or total["not named"] or total["not run"] or needless:
+        return 1
+    if arguments.record:
+        results = Results(arguments.record, "mutmut")
+        for file, found in files.items():
+            results.add(file, {"file": file, "killed": found["killed"], "named": found["named"]}, ["guard"])
+    return 0
 
 
 def names(groups: list[dict[str, object]]) -> list[Name]:
@@ -103,4 +119,4 @@ def mutants(file: Path, keys: set[str]) -> Iterator[Mutant]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())
