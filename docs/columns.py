@@ -299,7 +299,10 @@ def mutants(rows: list[Row]) -> list[str]:
     counts = [(row["file"], row["killed"] + row["named"], row["killed"], row["named"]) for row in rows]
     return table(
         ("file", "mutants", "killed by a test", "survive, each named with its reason"),
-        [*((f"`{file}`", *numbers) for file, *numbers in counts), ("all", *(sum(column) for column in list(zip(*counts, strict=True))[1:]))],
+        [
+            *((f"`{file}`", *numbers) for file, *numbers in counts),
+            ("all", *(sum(column) for column in list(zip(*counts, strict=True))[1:])),
+        ],
     )
 
 
