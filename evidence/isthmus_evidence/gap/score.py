@@ -133,9 +133,10 @@ class Reference:
             own = (relation.name, relation.joint)
             floor = max(self.floors[own] * (1 + self.fits[own].uncertainty(relation)), _least(relation))
             channels[f"{relation.name} {table.joints[relation.joint]}"] = self._channel(relation, table, rows, floor)
-        moved = [joint for joint, name in enumerate(table.joints) if channels.get(f"motion {name}", _NONE).mean > 1]
         servo = table.servo.copy()
-        for joint in moved:
+        for joint, name in enumerate(table.joints):
+            if max(channels.get(f"{relation} {name}", _NONE).mean for relation in ("motion", "servo")) <= 1:
+                continue
             if joint not in self.servos:
                 self.servos[joint] = fit_servo(self.table, joint)
             servo[joint] = self.servos[joint]
