@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isthmus.kinematics import Kinematics
 from isthmus.robot import load_robot
 from isthmus_cli.console import write_json
 from isthmus_controllers.scripted import scripted_artifact
 from isthmus_evidence import gap
 from isthmus_evidence.gap import comparison
 from isthmus_evidence.gap.calibrate import unknown_parameters
+from isthmus_evidence.gap.causes import find_causes
 from isthmus_evidence.gap.corrections import smoothed
 from isthmus_evidence.gap.decisions import decision_causes, recorded_decisions
 from isthmus_evidence.gap.hypotheses import hypotheses
@@ -21,7 +23,8 @@ from isthmus_evidence.gap.metrics import mean_maximum_rank_violation, outcome_ga
 from isthmus_evidence.gap.observations import compare_observations, observation_causes
 from isthmus_evidence.gap.planted import FAULTS, Fault, record_episodes
 from isthmus_evidence.gap.recordings import check_comparable, read_recordings, resampled
-from isthmus_evidence.gap.response import Loads
+from isthmus_evidence.gap.response import Loads, relations
+from isthmus_evidence.gap.score import Reference
 from isthmus_evidence.gap.table import make_table
 from isthmus_evidence.replay import action_tolerance
 from isthmus_evidence.reports.gap_page import gap_page
@@ -258,6 +261,22 @@ def test_an_encoder_that_stands_still_is_a_frozen_joint_and_no_unit(recorded, mo
     found = gap.compare(Path("a"), Path("b"), robot=_robot())
     assert found.named[0].claim == "wrist_1_joint does not move, or its measurement stands still"
     assert sum(cause.explained for cause in found.named) <= 1 + 1e-9
+
+
+def test_a_servo_gain_that_the_motion_contradicts_explains_less(recorded):
+    """Of a calibrated robot that moved as it should, but by motors of another kind, a servo of 0.06 times the gain was named."""
+    one, two = (make_table(read_recordings([recorded(seeds=seeds)])) for seeds in (SEEDS, range(50, 54)))
+    robot = load_robot("ur5e")
+    reference = Reference(one, Loads(Kinematics(robot.urdf_path), robot.tool_frame))
+    two = replace(two, dead_time=reference.table.dead_time, calm=reference.table.calm)
+    rows, effort = np.flatnonzero(two.inner), two.effort.copy()
+    for relation in relations(two, reference.loads, rows, {("servo", joint) for joint in range(6)}):
+        weights = reference.fits["servo", relation.joint].weights
+        effort[rows, relation.joint] -= 0.97 * (relation.regressors[:, :-2] @ weights[:-2])
+    causes, channels = find_causes(reference, replace(two, effort=effort))
+    assert channels["servo elbow_joint"].mean > 10 > 1 > channels["motion elbow_joint"].mean
+    found = [cause for cause in causes if cause.cause == "servo gain"]
+    assert found[0].explained < 0.4
 
 
 def test_units_are_those_of_the_kind_of_joint(recorded):
