@@ -62,6 +62,9 @@ def calibrated(rows: list[Row]) -> list[str]:
     return table(("trained with", "seeds", "success", "return", "share of periods clamped", "tracking error, rad/s"), lines)
 
 
+_MORE = ("filter", "noise", "damping")
+
+
 def planted(rows: list[Row]) -> list[str]:
     """Which planted faults are named first, and what is said of pairs without one."""
     lines, faults = [], [row for row in rows if row["fault"] != "none"]
@@ -74,6 +77,11 @@ def planted(rows: list[Row]) -> list[str]:
             wrong = sorted({f"{row['task']}: {row['named']}" for row in there if row["named"] != row["expected"]})
             cells.append(f"{right} of {len(there)}" + (f" ({'; '.join(wrong)})" if wrong else "") if there else "")
         lines.append((fault if fault != "none" else "no fault", of[0]["expected"], *cells))
-    found = [chosen(faults, engine=engine) for engine in WORLDS]
-    lines.append(("all faults", "", *(f"{sum(row['named'] == row['expected'] for row in of)} of {len(of)}" for of in found)))
+    for what, among in (("all faults", faults), ("without filter, noise and damping", [row for row in faults if row["fault"] not in _MORE])):
+        cells = []
+        for engine in WORLDS:
+            of = [row["named"] == row["expected"] for row in chosen(among, engine=engine)]
+            low, high = wilson_interval(sum(of), len(of))
+            cells.append(f"{sum(of)} of {len(of)} ({low:.2f} … {high:.2f})")
+        lines.append((what, "", *cells))
     return table(("planted", "right answer", *(f"named first, {world}" for world in WORLDS.values())), lines)

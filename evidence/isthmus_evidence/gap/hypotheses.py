@@ -53,6 +53,11 @@ def hypotheses(table: Table, loads: Loads, suspects: Sequence[int], notable: Col
     yield from _loads(table, loads, moving)
 
 
+def _all(side: str) -> str:
+    """Plural of a side."""
+    return "velocities" if side == "velocity" else f"{side}s"
+
+
 def _columns(table: Table, side: str, change: Callable[[Array], Array]) -> Table:
     """The table with a function of its columns in place of those of one side, and of the position at the beginning."""
     changed: dict[str, Any] = {name: change(value) for name in _SIDES[side] if (value := getattr(table, name)) is not None}
@@ -71,12 +76,12 @@ def _wiring(table: Table, suspects: Sequence[int], moving: Sequence[int], sides:
                 order[[one, two]] = two, one
                 return values[:, order]
 
-            yield Hypothesis("joint order", f"{side}s of {names} are exchanged", lambda t, _, s=side, f=swap: _columns(t, s, f), cost=0.01)
+            yield Hypothesis("joint order", f"{_all(side)} of {names} are exchanged", lambda t, _, s=side, f=swap: _columns(t, s, f), cost=0.01)
         if (order := _assigned(table, suspects)) is not None and side in ("measurement", "motion", "command"):
             names = ", ".join(table.joints[index] for index in order)
             yield Hypothesis(
                 "joint order",
-                f"{side}s come in the order {names}",
+                f"{_all(side)} come in the order {names}",
                 lambda t, _, s=side, o=order: _columns(t, s, lambda values: values[:, o if s == "command" else np.argsort(o)]),
                 cost=0.02,
             )
@@ -138,13 +143,13 @@ def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str], kinds: 
                     continue
                 yield Hypothesis(
                     "unit",
-                    f"{side}s of {_those(table, joint, own)} are in {word}",
+                    f"{_all(side)} of {_those(table, joint, own)} are in {word}",
                     lambda t, _, f=scaled, x=factor, c=own: f(t, x, column=c),
                     cost=0.0 if word == "degrees" else 0.02,
                 )
             # A motion that is smaller than what was commanded by one factor: of what is measured, or of what is commanded.
             yield Hypothesis(
-                "scale", f"{side}s of {who} are scaled by {{value}}", scaled, (0.2, 0.35, 0.5, 0.65, 0.8, 1.25, 1.6, 2.0, 3.0), "1", 0.03
+                "scale", f"{_all(side)} of {who} are scaled by {{value}}", scaled, (0.2, 0.35, 0.5, 0.65, 0.8, 1.25, 1.6, 2.0, 3.0), "1", 0.03
             )
 
 
