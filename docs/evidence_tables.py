@@ -5,6 +5,8 @@ from __future__ import annotations
 from columns import WORLDS, chosen, distinct, over_seeds, rates, returns
 from figures import Row, number, span, table
 
+from isthmus_evidence.statistics import success_interval
+
 
 def margins(rows: list[Row]) -> list[str]:
     """How far disturbances may go in MuJoCo, and what is lost in PyBullet beyond."""
@@ -77,11 +79,14 @@ def planted(rows: list[Row]) -> list[str]:
             wrong = sorted({f"{row['task']}: {row['named']}" for row in there if row["named"] != row["expected"]})
             cells.append(f"{right} of {len(there)}" + (f" ({'; '.join(wrong)})" if wrong else "") if there else "")
         lines.append((fault if fault != "none" else "no fault", of[0]["expected"], *cells))
-    for what, among in (("all faults", faults), ("without filter, noise and damping", [row for row in faults if row["fault"] not in _MORE])):
+    for what, among in (
+        ("all faults", faults),
+        ("without filter, noise and damping", [row for row in faults if row["fault"] not in _MORE]),
+    ):
         cells = []
         for engine in WORLDS:
             of = [row["named"] == row["expected"] for row in chosen(among, engine=engine)]
-            low, high = wilson_interval(sum(of), len(of))
+            low, high = success_interval(sum(of), len(of))
             cells.append(f"{sum(of)} of {len(of)} ({low:.2f} … {high:.2f})")
         lines.append((what, "", *cells))
     return table(("planted", "right answer", *(f"named first, {world}" for world in WORLDS.values())), lines)

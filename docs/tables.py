@@ -36,7 +36,8 @@ _PLANTED = """\
 ## What is named
 
 Faults that were planted into recordings of scripted policies on three tasks, 10 episodes a set, and pairs of sets without a fault. What only the
-policy feels is sought as `isthmus doctor --log` does, everything else as `isthmus gap` does. Shown is how often the right cause was named first:
+policy feels is sought as `isthmus doctor --log` does, everything else as `isthmus gap` does. Shown is how often the right cause was named first,
+and at the end 95 % intervals (Wilson):
 """
 _BEYOND = """\
 ## Margins, in the other engine

@@ -76,7 +76,9 @@ def _wiring(table: Table, suspects: Sequence[int], moving: Sequence[int], sides:
                 order[[one, two]] = two, one
                 return values[:, order]
 
-            yield Hypothesis("joint order", f"{_all(side)} of {names} are exchanged", lambda t, _, s=side, f=swap: _columns(t, s, f), cost=0.01)
+            yield Hypothesis(
+                "joint order", f"{_all(side)} of {names} are exchanged", lambda t, _, s=side, f=swap: _columns(t, s, f), cost=0.01
+            )
         if (order := _assigned(table, suspects)) is not None and side in ("measurement", "motion", "command"):
             names = ", ".join(table.joints[index] for index in order)
             yield Hypothesis(
@@ -149,7 +151,12 @@ def _scales(table: Table, suspects: Sequence[int], sides: Sequence[str], kinds: 
                 )
             # A motion that is smaller than what was commanded by one factor: of what is measured, or of what is commanded.
             yield Hypothesis(
-                "scale", f"{_all(side)} of {who} are scaled by {{value}}", scaled, (0.2, 0.35, 0.5, 0.65, 0.8, 1.25, 1.6, 2.0, 3.0), "1", 0.03
+                "scale",
+                f"{_all(side)} of {who} are scaled by {{value}}",
+                scaled,
+                (0.2, 0.35, 0.5, 0.65, 0.8, 1.25, 1.6, 2.0, 3.0),
+                "1",
+                0.03,
             )
 
 
