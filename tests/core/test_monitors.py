@@ -62,7 +62,8 @@ def test_a_joint_that_was_never_seen_hides_no_runaway_of_another():
 
 def test_nothing_has_jumped_before_anything_was_seen():
     monitors, rest = Monitors(Thresholds(), "velocity", JOINTS, np.full(2, 3.0)), np.zeros((1, 2))
-    state, _ = monitors.update(monitors.initial(1), np.array([np.nan]), rest, rest, rest, rest, Timing.of(DT))
+    with np.errstate(invalid="ignore"):
+        state, _ = monitors.update(monitors.initial(1), np.array([np.nan]), rest, rest, rest, rest, Timing.of(DT))
     assert not state.jumped.any()
 
 
