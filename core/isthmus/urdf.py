@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from isthmus.numerals import decimal
 from isthmus.records import Array
 
 __all__ = ["ConstantMatrix", "Inertial", "Sparse", "TreeJoint", "read_inertial", "read_joint", "unit"]
@@ -109,9 +110,9 @@ def read_inertial(link: ElementTree.Element) -> Inertial | None:
     center, rotation = _read_origin(inertial.find("origin"))
     element = inertial.find("inertia")
     given: Mapping[str, str] = element.attrib if element is not None else {}
-    xx, yy, zz, xy, xz, yz = (float(given.get(f"i{word}", 0.0)) for word in ("xx", "yy", "zz", "xy", "xz", "yz"))
+    xx, yy, zz, xy, xz, yz = (decimal(given.get(f"i{word}", "0")) for word in ("xx", "yy", "zz", "xy", "xz", "yz"))
     own = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    return Inertial(float(mass.attrib["value"]), center, rotation @ own @ rotation.T)
+    return Inertial(decimal(mass.attrib["value"]), center, rotation @ own @ rotation.T)
 
 
 def _read_origin(origin: ElementTree.Element | None) -> tuple[Array, Array]:
@@ -130,7 +131,7 @@ def _read_origin(origin: ElementTree.Element | None) -> tuple[Array, Array]:
 
 
 def _floats(text: str) -> Array:
-    values = np.array([float(word) for word in text.split()])
+    values = np.array([decimal(word) for word in text.split()])
     if values.shape != (3,):
         raise ValueError(f"expected three numbers, got {text!r}")
     return values

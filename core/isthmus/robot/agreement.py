@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from isthmus import strict
 from isthmus.kinematics import Kinematics
+from isthmus.numerals import decimal
 from isthmus.robot.robot import Robot
 
 __all__ = ["profile_problems"]
@@ -111,10 +112,10 @@ def _joint_problems(robot: Robot, index: int, elements: dict[str, Element]) -> l
         return []
     problems = []
     for name, allowed in (("velocity", joint.velocity), ("effort", joint.effort)):
-        bound = float(limit.get(name, 0.0))
+        bound = decimal(limit.get(name, "0"))
         if 0 < bound < allowed - _ROUNDED * max(1.0, bound):
             problems.append(f"joint {joint.name!r}: {name} {allowed} is above {bound:g} of {robot.urdf}")
-    low, high = float(limit.get("lower", 0.0)), float(limit.get("upper", 0.0))
+    low, high = decimal(limit.get("lower", "0")), decimal(limit.get("upper", "0"))
     if joint.type != "continuous" and low < high and math.isfinite(high - low):
         slack = _ROUNDED * max(1.0, abs(low), abs(high))
         if joint.position[0] < low - slack or joint.position[1] > high + slack:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from isthmus.numerals import decimal
 from isthmus.robot_import.elements import MOVING
 
 __all__ = ["check_numbers", "check_once", "check_tree", "floats", "positive"]
@@ -89,6 +90,6 @@ def positive(text: str, count: int) -> bool:
 def floats(text: str) -> list[float]:
     """The numbers of a text, which may be infinite; none if a word of it is no number."""
     try:
-        return [float(word) for word in text.split()]
+        return [decimal(word) for word in text.split()]
     except ValueError:
         return []

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from isthmus.numerals import number_text
+from isthmus.numerals import decimal, number_text
 from isthmus.records import Array
 
 __all__ = ["MOVING", "ends", "mass_of", "number", "origin", "origin_attributes", "turn", "vector", "vector_text"]
@@ -37,7 +37,7 @@ def number(element: Element, attribute: str, default: float) -> float:
     """
     text = element.get(attribute)
     try:
-        return default if text is None else float(text)
+        return default if text is None else decimal(text)
     except ValueError:
         raise ValueError(f"<{element.tag}> {attribute} must be a number, got {text!r}") from None
 
@@ -50,7 +50,7 @@ def vector(element: Element | None, attribute: str, default: str = "0 0 0") -> A
     """
     text = default if element is None else element.get(attribute, default)
     try:
-        x, y, z = (float(word) for word in text.split())
+        x, y, z = (decimal(word) for word in text.split())
     except ValueError:
         raise ValueError(f"{attribute} must be three numbers, got {text!r}") from None
     return np.array([x, y, z])

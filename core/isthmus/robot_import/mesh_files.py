@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isthmus.numerals import decimal
 from isthmus.records import Array
 
 __all__ = ["FORMATS", "MeshFile", "read_mesh"]
@@ -122,6 +123,8 @@ def _corner(word: str, at: int, vertices: int, normals: int) -> tuple[int, int]:
     """Vertex and normal of v, v/vt, v//vn or v/vt/vn; a negative number counts back from the last one so far."""
     parts = word.split("/")
     try:
+        if "_" in word:  # which Python alone leaves out
+            raise ValueError
         vertex, normal = int(parts[0]), int(parts[2]) if len(parts) > 2 and parts[2] else 0
     except ValueError:
         raise ValueError(f"line {at}: a corner of a face is v, v/vt, v//vn or v/vt/vn in whole numbers, got {word!r}") from None
@@ -136,6 +139,6 @@ def _numbers(words: Sequence[str], at: int, what: str) -> list[float]:
 
 def _finite(words: Sequence[str]) -> bool:
     try:
-        return len(words) == 3 and all(math.isfinite(float(word)) for word in words)
+        return len(words) == 3 and all(math.isfinite(decimal(word)) for word in words)
     except ValueError:
         return False
