@@ -99,6 +99,7 @@ def test_npz_and_names_that_bind_by_themselves(tmp_path):
     [
         (lambda rows: [*rows[:50], rows[50].rpartition(",")[0], *rows[51:]], "row 51 has 4 columns, the others have 5"),
         (lambda rows: [*rows[:50], f"x{rows[50]}", *rows[51:]], "row 51, column 't' must be a number, got 'x"),
+        (lambda rows: [*rows[:50], "0.49,0_1,0,0,0", *rows[51:]], "row 51, column '.*' must be a number, got '0_1'"),
         (lambda rows: [*rows[:50], "0.49,,0,0,0", *rows[51:]], "row 51 has no number for position of j1"),
         (lambda rows: [rows[0].replace("q2", "q1"), *rows[1:]], "column 'q1' appears twice"),
         (lambda rows: [rows[0].replace("q2", "q3"), *rows[1:]], "has no column 'q2'"),

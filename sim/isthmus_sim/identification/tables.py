@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import strict
+from isthmus.numerals import decimal
 from isthmus.records import Array
 
 __all__ = ["Columns", "read_columns"]
@@ -110,6 +111,8 @@ def _numbers(path: Path, lines: list[tuple[int, str]], names: list[str], separat
         if len(cells) != len(names):
             raise ValueError(f"{path}: row {number} has {len(cells)} columns, the others have {len(names)}")
         try:
+            if "_" in line:  # which Python leaves out of a number
+                raise ValueError
             values[row] = cells
         except ValueError:
             bad = next((cell, name) for cell, name in zip(cells, names, strict=True) if _number(cell) is None)
@@ -130,6 +133,6 @@ def _cells(line: str, separator: str | None) -> list[str]:
 
 def _number(cell: str) -> float | None:
     try:
-        return float(cell)
+        return decimal(cell)
     except ValueError:
         return None
