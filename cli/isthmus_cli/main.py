@@ -21,7 +21,7 @@ __all__ = ["main"]
 INTERRUPTED = 130  # what shells report for Ctrl-C
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MOMENT = 0.05  # s
-_interrupted = threading.Event()
+_interrupted: list[int] = []  # signals; an Event takes a lock, and a signal that comes within `set` would wait for ever for the one before
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,13 +65,13 @@ def _interruptible(process: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if not (process and _interrupted.is_set()):
+        if not (process and _interrupted):
             sys.unraisablehook = hook
         for number in heard:
             signal.signal(number, signal.SIG_IGN if process else before[number])
 
 
-def _interrupt(_: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt; a moment later where code written in C would make an ordinary error of it.
 
     It does so while a module begins, and where ctypes asks for an argument.
@@ -81,7 +81,7 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
             signal.setitimer(signal.ITIMER_REAL, _MOMENT)
             return
         frame = frame.f_back
-    _interrupted.set()
+    _interrupted.append(number)
     raise KeyboardInterrupt
 
 
@@ -92,5 +92,5 @@ def _again(otherwise: Callable[[Any], Any], ignored: Any) -> None:
     """
     if issubclass(ignored.exc_type, (KeyboardInterrupt, SystemExit)):
         signal.setitimer(signal.ITIMER_REAL, _MOMENT)
-    elif not _interrupted.is_set():
+    elif not _interrupted:
         otherwise(ignored)

@@ -141,7 +141,8 @@ import signal, time
 time.sleep(0.5)  # as long as imports take
 from isthmus_ros.common import signals
 signals.listen()
-signals.ENDED.wait(60)
+while not signals.ENDED.is_set():
+    time.sleep(0.001)
 from isthmus_ros.common.spin import run_node
 code = run_node(lambda: 1 / 0, [])
 raise SystemExit(code or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN)  # another one would hit the interpreter's exit

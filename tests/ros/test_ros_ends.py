@@ -273,3 +273,18 @@ def test_a_signal_that_somebody_listens_to_already_stays_his():
     )
     done = subprocess.run([sys.executable, "-c", heard], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["heard", "False", "True"]
+
+
+def test_signals_that_come_within_each_other_end_a_node_and_do_not_stop_it_for_ever():
+    """A policy_node whose parent died as Ctrl-C came waited for a lock of its own; what heard signals was an Event."""
+    listens = (
+        "import time\nfrom isthmus_ros.common import signals\nsignals.listen()\nprint('listens', flush=True)\n"
+        "end = time.monotonic() + 1.5\nwhile time.monotonic() < end:\n    pass\nprint(signals.ENDED.is_set())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", listens], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    for _ in range(3000):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.0002)
+    assert process.communicate(timeout=60) == ("True\n", None)

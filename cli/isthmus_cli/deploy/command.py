@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import signal
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -196,10 +195,13 @@ class _Interruption:
     """Turns a signal into an exception where the command waits, and nowhere else."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.asked = False
+
+    def ask(self, *_: object) -> None:
+        self.asked = True
 
     def check(self) -> None:
-        if self.asked.is_set():
+        if self.asked:
             raise _Ended
 
 
@@ -208,7 +210,7 @@ def _interruptible() -> Iterator[_Interruption]:
     from isthmus_ros.common.signals import PAUSING, ending
 
     interruption = _Interruption()
-    actions: dict[int, Any] = {number: lambda *_: interruption.asked.set() for number in ending()}
+    actions: dict[int, Any] = {number: interruption.ask for number in ending()}
     actions |= dict.fromkeys(PAUSING, signal.SIG_IGN)  # who was paused would go on, later, with what is no longer asked for
     before = {number: signal.signal(number, action) for number, action in actions.items()}
     try:

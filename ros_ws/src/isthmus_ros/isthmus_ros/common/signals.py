@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import signal
-import threading
 from collections.abc import Iterator
 
 __all__ = ["ENDED", "PARENT", "PAUSED", "PAUSING", "end_with_parent", "ending", "held_back", "ignore", "listen"]
@@ -19,9 +18,26 @@ _heard: list[int] = []  # signals that this process listens to
 _HELD_BACK = (signal.SIGINT,)
 _SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 
-ENDED = threading.Event()
+
+class _Flag:
+    """What a signal sets. No `threading.Event`, which takes a lock: a signal that comes within `set` would wait for ever for the one before."""
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        self._set = True
+
+    def clear(self) -> None:
+        self._set = False
+
+    def is_set(self) -> bool:
+        return self._set
+
+
+ENDED = _Flag()
 """Set once the process has been asked to end."""
-PAUSED = threading.Event()
+PAUSED = _Flag()
 """Set when somebody has asked for a pause (Ctrl-Z), which is not granted: a process that stands still would leave a robot moving."""
 
 
